@@ -1,0 +1,173 @@
+// Package backend is the contract between the limiter and the place where its
+// budget lives. Programs that only use the limiter need nothing from here;
+// those that bring their own store implement [Backend] and run the suite in
+// backendtest.
+//
+// A backend keeps, for each account, buckets that refill continuously and
+// lines of tickets. It owns time: every duration in an answer is relative to
+// the moment the backend gave it, so that the clocks of processes don't
+// matter.
+package backend
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Dimension is what a limit counts.
+type Dimension uint8
+
+// The dimensions of OpenAI's limits.
+const (
+	Requests Dimension = iota
+	Tokens
+	Images
+
+	// Dimensions is their number.
+	Dimensions = 3
+)
+
+// Amounts holds a figure for each dimension, indexed by it.
+type Amounts [Dimensions]int64
+
+// MaxCosts is the largest number of costs that one [Ask] may carry.
+const MaxCosts = 16
+
+// Bucket describes one limit and the bucket that enforces it. Owner and Name
+// identify it within an account; the rest may differ from ask to ask, and the
+// latest description counts: what is used stays used when a limit changes.
+type Bucket struct {
+	// Owner is what the bucket belongs to: a model, a family of models or the
+	// whole account. All buckets of an owner are paused and cleared together.
+	Owner string
+	// Name tells the buckets of an owner apart.
+	Name string
+	// Dimension is what the bucket counts.
+	Dimension Dimension
+	// Limit is what refills in a Period. Both must be positive.
+	Limit  int64
+	Period time.Duration
+	// Burst sets the capacity to what refills in it; 0 means a whole Period.
+	Burst time.Duration
+	// Margin is held back from every start, but never more than half of what
+	// the capacity leaves beside the cost.
+	Margin float64
+	// Start is what counts as used already when the backend has never heard of
+	// this bucket, or has lost it.
+	Start float64
+}
+
+// Capacity is the most that the bucket can hold, at least 1.
+func (b *Bucket) Capacity() float64 {
+	burst := b.Burst
+	if burst <= 0 {
+		burst = b.Period
+	}
+	return max(1, float64(b.Limit)*float64(burst)/float64(b.Period))
+}
+
+// An Ask is one call of a ticket: the costs at the head of a process's queue
+// for one scope.
+type Ask struct {
+	// Account pays. It is a name or a digest, never an API key.
+	Account string
+	// Line is where the ticket stands. Scopes that share a bucket must stand
+	// in the same line.
+	Line string
+	// Ticket identifies the queue of one process for one scope.
+	Ticket string
+	// Number grows with each Ask of the ticket. An Ask that comes twice with
+	// the same number while the ticket is in line is answered alike and
+	// charged once.
+	Number uint64
+	// Fresh asks for a grant only if the ticket does not stand in line yet:
+	// it is set by callers that have not seen the queue behind them.
+	Fresh bool
+	// Scope is the owner whose pauses hold for the ask even if none of the
+	// Buckets is its own.
+	Scope string
+	// Leave keeps no ticket for what is not granted. With no Costs the ticket
+	// just leaves the line.
+	Leave bool
+	// Buckets are those the scope draws from. Each cost must fit the Limit of
+	// every one of them, else the answer is ErrTooLarge and nothing changes.
+	Buckets []Bucket
+	// Costs are at most MaxCosts, in the order in which they want to start.
+	Costs []Amounts
+}
+
+// An Answer says what an [Ask] got.
+type Answer struct {
+	// Granted is how many of the costs, from the first, have been charged.
+	Granted int
+	// Stamp is the backend's time of the charge in microseconds; a settlement
+	// returns it.
+	Stamp int64
+	// Wait is how long it takes at least until the first cost that was not
+	// granted fits, as the buckets and those ahead stand now. 0 if all were
+	// granted.
+	Wait time.Duration
+	// Paused is the part of Wait that no refund can shorten: the longest pause
+	// of the owners.
+	Paused time.Duration
+	// Hint is when to ask again.
+	Hint time.Duration
+	// Changed, if not nil, is closed when asking before Hint may be worth it.
+	Changed <-chan struct{}
+	// Levels says how much is free in each of the ask's buckets after the
+	// grant; negative while a debt is refilled.
+	Levels []float64
+	// Tickets is how many stand ahead in line, as far as the backend looked.
+	Tickets int
+}
+
+// A Settlement corrects what an earlier grant has charged.
+type Settlement struct {
+	Account, Line string
+	// Stamp is that of the grant. A charge older than the last Clear of an
+	// owner, or than the owner's data, is not corrected there.
+	Stamp int64
+	// Buckets are those that were charged.
+	Buckets []Bucket
+	// Refund is given back (or, where negative, charged in addition) in every
+	// bucket. A bucket never rises above its capacity, and further charges
+	// stop at a level of −Limit.
+	Refund Amounts
+	// Adjust, if not nil, is added to what is used in each of the Buckets,
+	// for reasons that have nothing to do with this charge. Stamp does not
+	// matter for it.
+	Adjust []float64
+	// PauseOwner, if not empty, starts nothing for Pause; a longer pause that
+	// already holds stays.
+	PauseOwner string
+	Pause      time.Duration
+}
+
+// Backend keeps the budgets. Its methods are safe for concurrent use and
+// return no later than the context or the backend's own timeout allows.
+// Everything a backend forgets counts as used up to Bucket.Start.
+type Backend interface {
+	// Take charges the longest prefix of the ask's costs that fits in every
+	// bucket, after what the tickets ahead could use is set aside.
+	Take(ctx context.Context, ask Ask) (Answer, error)
+	// Settle applies a settlement once.
+	Settle(ctx context.Context, settlement Settlement) error
+	// Look answers like Take would a new ticket at the end of the line, looks
+	// at the whole line, and changes nothing.
+	Look(ctx context.Context, ask Ask) (Answer, error)
+	// Clear fills the buckets of the owners and lifts their pauses. The lines
+	// stay as they are.
+	Clear(ctx context.Context, account string, owners []string) error
+}
+
+// Local is implemented by a backend whose methods return at once, without
+// I/O: the limiter then settles on the goroutine that finished the call.
+type Local interface {
+	Backend
+	Local()
+}
+
+// ErrTooLarge is returned by Take and Look for a cost above the Limit of a
+// bucket, which could never start.
+var ErrTooLarge = errors.New("backend: a cost is above the limit of its bucket and can never start")

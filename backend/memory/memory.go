@@ -1,0 +1,130 @@
+// Package memory keeps budgets in the process. It is the limiter's default;
+// several limiters of one process share a budget by sharing a Backend.
+package memory
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/ledger"
+)
+
+// Backend is a [backend.Backend] in memory. The zero value is ready; it holds
+// nothing that needs closing and must not be copied.
+type Backend struct {
+	mu       sync.Mutex
+	accounts map[string]*account
+}
+
+var _ backend.Local = (*Backend)(nil)
+
+// New returns a backend in which every bucket is full.
+func New() *Backend { return &Backend{} }
+
+// An account is locked as one, since its buckets may be shared by any of its
+// scopes.
+type account struct {
+	mu     sync.Mutex
+	ledger *ledger.Account
+	wake   map[string]chan struct{} // by line, closed when something changed
+}
+
+// many is how many accounts are kept before idle ones are looked for.
+const many = 1024
+
+func (b *Backend) account(name string) *account {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.accounts[name]
+	if a == nil {
+		if b.accounts == nil {
+			b.accounts = map[string]*account{}
+		}
+		if len(b.accounts) >= many {
+			b.forget()
+		}
+		a = &account{ledger: ledger.New(), wake: map[string]chan struct{}{}}
+		b.accounts[name] = a
+	}
+	a.mu.Lock() // before b.mu is released, so that forget can't drop it
+	return a
+}
+
+// forget drops the accounts whose buckets are full. b.mu must be held.
+func (b *Backend) forget() {
+	now := now()
+	for name, a := range b.accounts {
+		if !a.mu.TryLock() {
+			continue
+		}
+		if a.ledger.Idle(now) {
+			delete(b.accounts, name)
+		}
+		a.mu.Unlock()
+	}
+}
+
+// Take implements [backend.Backend]. It never fails but for
+// [backend.ErrTooLarge].
+func (b *Backend) Take(_ context.Context, ask backend.Ask) (backend.Answer, error) {
+	a := b.account(ask.Account)
+	defer a.mu.Unlock()
+	answer, err := a.ledger.Take(now(), &ask)
+	if a.ledger.Changed() || !ask.Fresh && (ask.Leave || answer.Granted > 0 || len(ask.Costs) == 0) {
+		a.changed(ask.Line) // the line has moved
+	}
+	if err == nil && answer.Granted < len(ask.Costs) && !ask.Leave {
+		answer.Changed = a.watch(ask.Line)
+	}
+	return answer, err
+}
+
+// Settle implements [backend.Backend].
+func (b *Backend) Settle(_ context.Context, s backend.Settlement) error {
+	a := b.account(s.Account)
+	defer a.mu.Unlock()
+	a.ledger.Settle(now(), &s)
+	a.changed(s.Line)
+	return nil
+}
+
+// Look implements [backend.Backend].
+func (b *Backend) Look(_ context.Context, ask backend.Ask) (backend.Answer, error) {
+	a := b.account(ask.Account)
+	defer a.mu.Unlock()
+	return a.ledger.Look(now(), &ask)
+}
+
+// Clear implements [backend.Backend].
+func (b *Backend) Clear(_ context.Context, name string, owners []string) error {
+	a := b.account(name)
+	defer a.mu.Unlock()
+	a.ledger.Clear(now(), owners)
+	for line := range a.wake {
+		a.changed(line)
+	}
+	return nil
+}
+
+// Local implements [backend.Local].
+func (b *Backend) Local() {}
+
+func (a *account) watch(line string) <-chan struct{} {
+	c := a.wake[line]
+	if c == nil {
+		c = make(chan struct{})
+		a.wake[line] = c
+	}
+	return c
+}
+
+func (a *account) changed(line string) {
+	if c := a.wake[line]; c != nil {
+		close(c)
+		delete(a.wake, line)
+	}
+}
+
+func now() int64 { return time.Now().UnixMicro() }

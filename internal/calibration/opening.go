@@ -1,0 +1,105 @@
+package calibration
+
+import "time"
+
+const (
+	// quiet is how long the opening keeps its first pace without an answer.
+	quiet = 2 * time.Second
+	// doubling is how often the pace doubles from then on, or from the first
+	// answer.
+	doubling = time.Second
+	// hold is how long a refusal stops it from doubling.
+	hold = 5 * time.Second
+	// open is the factor from which on it binds nothing.
+	open = 64
+	// openingCalls is how many calls are sent where no limit is known.
+	openingCalls = 4
+)
+
+// PaceBurst is how much of the pace may be sent at once.
+const PaceBurst = 250 * time.Millisecond
+
+// An Opening is how a scope starts while nobody knows where the server stands:
+// our bucket looks full, the server's may not be. Its pace is a multiple of
+// what the limits refill. The zero value has not begun.
+type Opening struct {
+	base     float64   // the factor at from
+	from     time.Time // when doubling starts
+	answered bool
+	calls    int // that have been answered without telling the limits
+	over     bool
+}
+
+// Begin notes the first request.
+func (o *Opening) Begin(now time.Time) {
+	if o.from.IsZero() && !o.over {
+		o.base, o.from = 1, now.Add(quiet-doubling)
+	}
+}
+
+// Factor is the multiple of the limits' refill at which calls may start; 0
+// where the opening is over.
+func (o *Opening) Factor(now time.Time) float64 {
+	if o.over {
+		return 0
+	}
+	f := max(1, o.base)
+	if since := now.Sub(o.from); !o.from.IsZero() && since >= doubling {
+		f *= float64(int64(1) << min(62, since/doubling))
+	}
+	if f >= open {
+		o.over = true
+		return 0
+	}
+	return f
+}
+
+// Next is when Factor or Calls grow by themselves.
+func (o *Opening) Next(now time.Time) time.Duration {
+	since := now.Sub(o.from)
+	if since < doubling {
+		return doubling - since
+	}
+	return doubling - since%doubling
+}
+
+// Calls is how many may be in flight where no limit is known; 0 where any
+// number may.
+func (o *Opening) Calls(now time.Time) int {
+	f := o.Factor(now)
+	if f == 0 {
+		return 0
+	}
+	if o.answered {
+		f = 1
+	}
+	return openingCalls * int(f) << min(o.calls, 8)
+}
+
+// Answered notes an answer. Where it told no limits at all the gate opens;
+// where it left a window unknown the calls in flight double.
+func (o *Opening) Answered(now time.Time, informed, complete bool) {
+	if o.over {
+		return
+	}
+	if !informed {
+		o.over = true
+		return
+	}
+	if !complete {
+		o.calls++
+		if o.calls >= 8 {
+			o.over = true
+		}
+	}
+	if !o.answered {
+		o.base, o.from, o.answered = max(1, o.Factor(now)), now, true
+	}
+}
+
+// Refused notes a refusal: the pace halves and stays so for a while.
+func (o *Opening) Refused(now time.Time) {
+	if f := o.Factor(now); f > 0 {
+		o.base, o.from = max(1, f/2), now.Add(hold-doubling)
+	}
+}

@@ -1,0 +1,93 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// An owner holds the buckets that are advanced, paused and cleared together.
+type owner struct {
+	stamp   int64 // the time up to which the buckets have refilled
+	since   int64 // charges before it are no longer settled
+	paused  int64 // nothing starts before it
+	buckets []*bucket
+}
+
+// A bucket is kept as what is used of it, which refills towards 0: an unknown
+// bucket is a full one, and a changed limit leaves what was used.
+type bucket struct {
+	owner     *owner
+	name      string
+	dimension backend.Dimension
+	limit     float64
+	rate      float64 // units per microsecond
+	capacity  float64
+	margin    float64
+	used      float64 // > capacity while there is a debt
+
+	// A survey's notes; they mean nothing outside of round.
+	round uint64
+	cum   float64 // what the tickets ahead need in all
+	drawn float64 // what they could draw now
+	aside float64 // what must stay for them
+}
+
+// advance refills all buckets up to now. A clock that went back refills
+// nothing and counts on from where it is.
+func (o *owner) advance(now int64) {
+	dt := float64(now - o.stamp)
+	o.stamp = now
+	if dt <= 0 {
+		return
+	}
+	for _, b := range o.buckets {
+		b.used = max(0, b.used-float64(b.rate*dt))
+	}
+}
+
+// bucket returns the bucket that d names.
+func (o *owner) bucket(d *backend.Bucket) *bucket {
+	for _, b := range o.buckets {
+		if b.name == d.Name {
+			return b
+		}
+	}
+	b := &bucket{owner: o, name: d.Name, used: max(0, d.Start)}
+	o.buckets = append(o.buckets, b)
+	return b
+}
+
+// describe sets the limits and reports whether they changed.
+func (b *bucket) describe(d *backend.Bucket) bool {
+	b.margin = d.Margin
+	limit, capacity := float64(d.Limit), d.Capacity()
+	if limit == b.limit && capacity == b.capacity && d.Dimension == b.dimension {
+		return false
+	}
+	b.dimension = d.Dimension
+	b.limit, b.capacity = limit, capacity
+	b.rate = limit / float64(d.Period/time.Microsecond)
+	// A debt that was one period's worth under the old limit must not take
+	// longer under a lower one.
+	b.used = min(b.used, capacity+limit)
+	return true
+}
+
+func (b *bucket) level() float64 { return b.capacity - b.used }
+
+// give returns units, or takes more where they are negative. Debts end at a
+// level of −limit: beyond it, waiting longer helps nobody.
+func (b *bucket) give(units float64) {
+	if units < 0 {
+		b.used = max(b.used, min(b.used-units, b.capacity+b.limit))
+		return
+	}
+	b.used = max(0, b.used-units)
+}
+
+// marginFor is what a start of this cost leaves in the bucket. It never makes a
+// call wait for more than a full bucket.
+func (b *bucket) marginFor(cost float64) float64 {
+	return min(b.margin, max(0, (b.capacity-cost)/2))
+}

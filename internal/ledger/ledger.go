@@ -1,0 +1,269 @@
+// Package ledger is the arithmetic of the budget: buckets that refill, lines
+// of tickets, and who may start. Everything in it is a function of its
+// arguments; time comes in as microseconds. The memory backend runs it under a
+// lock, and the Redis script is checked against it.
+package ledger
+
+import (
+	"math"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// An Account holds the buckets and the lines of one account. The zero value is
+// not ready; use [New]. An Account is not safe for concurrent use.
+type Account struct {
+	// Lease is how long after its last call a ticket still counts, and Erase
+	// when it is forgotten. 0 means for ever.
+	Lease, Erase time.Duration
+
+	owners   map[string]*owner
+	lines    map[string]*line
+	answered map[string]reply // to tickets that got all they asked for
+	round    uint64           // of surveys
+	changed  bool             // a limit has been described anew
+}
+
+// A reply is kept so that an ask that comes twice is granted once.
+type reply struct {
+	number uint64
+	seen   int64
+	answer backend.Answer
+}
+
+// New returns an account whose buckets are all full.
+func New() *Account {
+	return &Account{owners: map[string]*owner{}, lines: map[string]*line{}, answered: map[string]reply{}}
+}
+
+// Take is backend.Backend's Take at the time now.
+func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
+	if tooLarge(ask) {
+		return backend.Answer{}, backend.ErrTooLarge
+	}
+	if r, ok := a.answered[ask.Ticket]; ok {
+		if r.number == ask.Number && !ask.Fresh {
+			return r.answer, nil
+		}
+		delete(a.answered, ask.Ticket)
+	}
+	l := a.line(ask.Line)
+	l.erase(now, micros(a.Erase))
+	at := l.find(ask.Ticket)
+	if at >= 0 && l.tickets[at].number == ask.Number && !ask.Fresh {
+		l.tickets[at].seen = now
+		return l.tickets[at].answer, nil
+	}
+
+	buckets := a.resolve(now, ask.Buckets)
+	if len(ask.Costs) == 0 {
+		l.remove(at)
+		a.forget(ask.Line, l)
+		return backend.Answer{Stamp: now, Levels: levels(buckets)}, nil
+	}
+	if ask.Fresh && at >= 0 {
+		return backend.Answer{Stamp: now, Levels: levels(buckets), Tickets: at + 1}, nil
+	}
+	ahead := l.tickets
+	if at >= 0 {
+		ahead = l.tickets[:at]
+	}
+	v := a.survey(now, ahead, a.owner(now, ask.Scope), buckets, ask.Costs[0], false)
+	answer := v.grant(ask.Costs)
+	a.place(l, at, ask, v, answer)
+	return answer, nil
+}
+
+// place puts the ticket where the answer leaves it: out of the line, at its
+// end with what was not granted, or where it was.
+func (a *Account) place(l *line, at int, ask *backend.Ask, v survey, answer backend.Answer) {
+	rest := ask.Costs[answer.Granted:]
+	if len(rest) == 0 || ask.Leave {
+		l.remove(at)
+		a.forget(ask.Line, l)
+		if !ask.Fresh {
+			a.remember(v.now, ask, answer)
+		}
+		return
+	}
+	t := &ticket{id: ask.Ticket, number: ask.Number, answer: answer, seen: v.now, scope: v.scope, buckets: v.buckets}
+	for _, c := range rest {
+		for d := range c {
+			t.need[d] += c[d]
+		}
+	}
+	if at >= 0 && answer.Granted == 0 {
+		l.tickets[at] = t
+		return
+	}
+	l.remove(at)
+	l.tickets = append(l.tickets, t)
+}
+
+// remember keeps the answer for as long as a ticket would be kept.
+func (a *Account) remember(now int64, ask *backend.Ask, answer backend.Answer) {
+	erase := micros(a.Erase)
+	if erase == 0 {
+		return
+	}
+	for id, r := range a.answered {
+		if now-r.seen > erase {
+			delete(a.answered, id)
+		}
+	}
+	a.answered[ask.Ticket] = reply{number: ask.Number, seen: now, answer: answer}
+}
+
+// Look is backend.Backend's Look at the time now.
+func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
+	if tooLarge(ask) {
+		return backend.Answer{}, backend.ErrTooLarge
+	}
+	var tickets []*ticket
+	if l := a.lines[ask.Line]; l != nil {
+		tickets = l.tickets
+	}
+	var cost backend.Amounts
+	if len(ask.Costs) > 0 {
+		cost = ask.Costs[0]
+	}
+	v := a.survey(now, tickets, a.owner(now, ask.Scope), a.resolve(now, ask.Buckets), cost, true)
+	answer := backend.Answer{Stamp: now, Tickets: v.seen, Levels: levels(v.buckets)}
+	if !v.fits(cost) {
+		answer.Wait, answer.Paused = v.wait(cost)
+		answer.Hint = answer.Wait
+	}
+	return answer, nil
+}
+
+// Settle is backend.Backend's Settle at the time now.
+func (a *Account) Settle(now int64, s *backend.Settlement) {
+	for i, b := range a.resolve(now, s.Buckets) {
+		if s.Stamp >= b.owner.since {
+			b.give(float64(s.Refund[b.dimension]))
+		}
+		if s.Adjust != nil {
+			b.give(-s.Adjust[i])
+		}
+	}
+	if s.PauseOwner != "" && s.Pause > 0 {
+		o := a.owner(now, s.PauseOwner)
+		o.paused = max(o.paused, now+micros(s.Pause))
+	}
+}
+
+// Clear is backend.Backend's Clear at the time now.
+func (a *Account) Clear(now int64, owners []string) {
+	for _, name := range owners {
+		o := a.owner(now, name)
+		o.paused = 0
+		o.since = now + 1
+		for _, b := range o.buckets {
+			b.used = 0
+		}
+	}
+}
+
+// Idle reports whether nothing would be lost if the account were forgotten:
+// every bucket is full and nobody waits.
+func (a *Account) Idle(now int64) bool {
+	if len(a.lines) > 0 {
+		return false
+	}
+	for _, o := range a.owners {
+		o.advance(now)
+		if o.paused > now {
+			return false
+		}
+		for _, b := range o.buckets {
+			if b.used > 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (a *Account) line(name string) *line {
+	l := a.lines[name]
+	if l == nil {
+		l = &line{}
+		a.lines[name] = l
+	}
+	return l
+}
+
+// Changed reports whether a limit has changed since the last call of Changed.
+func (a *Account) Changed() bool {
+	changed := a.changed
+	a.changed = false
+	return changed
+}
+
+// forget drops a line in which nobody stands.
+func (a *Account) forget(name string, l *line) {
+	if len(l.tickets) == 0 {
+		delete(a.lines, name)
+	}
+}
+
+func (a *Account) owner(now int64, name string) *owner {
+	o := a.owners[name]
+	if o == nil {
+		o = &owner{stamp: now, since: now}
+		a.owners[name] = o
+	}
+	o.advance(now)
+	return o
+}
+
+// resolve brings the described buckets up to now and to their description.
+func (a *Account) resolve(now int64, described []backend.Bucket) []*bucket {
+	buckets := make([]*bucket, len(described))
+	var o *owner
+	last := ""
+	for i := range described {
+		d := &described[i]
+		if o == nil || d.Owner != last {
+			o, last = a.owner(now, d.Owner), d.Owner
+		}
+		b := o.bucket(d)
+		a.changed = b.describe(d) || a.changed
+		buckets[i] = b
+	}
+	return buckets
+}
+
+func tooLarge(ask *backend.Ask) bool {
+	for i := range ask.Buckets {
+		b := &ask.Buckets[i]
+		for _, c := range ask.Costs {
+			if c[b.Dimension] > b.Limit {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func levels(buckets []*bucket) []float64 {
+	out := make([]float64, len(buckets))
+	for i, b := range buckets {
+		out[i] = b.level()
+	}
+	return out
+}
+
+func micros(d time.Duration) int64 {
+	return int64((d + time.Microsecond - 1) / time.Microsecond)
+}
+
+// duration turns microseconds into a duration that is never too short.
+func duration(us float64) time.Duration {
+	if us <= 0 {
+		return 0
+	}
+	const longest = math.MaxInt64 / 2000
+	return time.Duration(math.Min(math.Ceil(us), longest)) * time.Microsecond
+}

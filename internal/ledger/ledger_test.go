@@ -1,0 +1,464 @@
+package ledger
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"pgregory.net/rapid"
+)
+
+const second = int64(1e6)
+
+func bucketOf(owner, name string, d backend.Dimension, perMinute int64) backend.Bucket {
+	return backend.Bucket{Owner: owner, Name: name, Dimension: d, Limit: perMinute, Period: time.Minute}
+}
+
+func ask(scope, ticket string, number uint64, buckets []backend.Bucket, costs ...backend.Amounts) *backend.Ask {
+	return &backend.Ask{Line: "line", Scope: scope, Ticket: ticket, Number: number, Buckets: buckets, Costs: costs}
+}
+
+func cost(requests, tokens, images int64) backend.Amounts {
+	return backend.Amounts{requests, tokens, images}
+}
+
+// take fails the test on an error.
+func take(t testing.TB, a *Account, now int64, q *backend.Ask) backend.Answer {
+	t.Helper()
+	answer, err := a.Take(now, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+func TestTakeChargesEveryDimensionOrNone(t *testing.T) {
+	a := New()
+	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60), bucketOf("m", "tpm", backend.Tokens, 600)}
+	got := take(t, a, 0, ask("m", "p", 1, buckets, cost(1, 500, 0), cost(1, 200, 0)))
+	if got.Granted != 1 || got.Levels[0] != 59 || got.Levels[1] != 100 {
+		t.Fatalf("granted %d, levels %v; want 1 and [59 100]", got.Granted, got.Levels)
+	}
+	if want := 10 * time.Second; got.Wait != want {
+		t.Errorf("wait %v; want %v, when 100 of 600 a minute have refilled", got.Wait, want)
+	}
+	got = take(t, a, 10*second-1, ask("m", "p", 2, buckets, cost(1, 200, 0)))
+	if got.Granted != 0 {
+		t.Error("granted a microsecond too early")
+	}
+	got = take(t, a, 10*second, ask("m", "p", 3, buckets, cost(1, 200, 0)))
+	if got.Granted != 1 {
+		t.Errorf("not granted in time: wait %v", got.Wait)
+	}
+}
+
+func TestCostAboveCapacityStartsOnAFullBucket(t *testing.T) {
+	a := New()
+	b := bucketOf("m", "tpm", backend.Tokens, 600)
+	b.Burst = time.Second // capacity 10
+	buckets := []backend.Bucket{b}
+	if got := take(t, a, 0, ask("m", "p", 1, buckets, cost(0, 5, 0))); got.Granted != 1 {
+		t.Fatal("a small cost was not granted")
+	}
+	got := take(t, a, 0, ask("m", "p", 2, buckets, cost(0, 300, 0)))
+	if got.Granted != 0 || got.Wait != 500*time.Millisecond {
+		t.Fatalf("granted %d, wait %v; want 0 until the 5 have refilled", got.Granted, got.Wait)
+	}
+	got = take(t, a, second/2, ask("m", "p", 3, buckets, cost(0, 300, 0)))
+	if got.Granted != 1 || got.Levels[0] != -290 {
+		t.Fatalf("granted %d, levels %v; want a debt of 290", got.Granted, got.Levels)
+	}
+	if _, err := a.Take(0, ask("m", "p", 4, buckets, cost(0, 601, 0))); err != backend.ErrTooLarge {
+		t.Errorf("a cost above the limit: %v; want ErrTooLarge", err)
+	}
+}
+
+func TestTicketHeldBackElsewhereSetsNothingAside(t *testing.T) {
+	// Model A stands at its own limit with many tickets; B has room of its own,
+	// and so has the account that both share.
+	account := bucketOf("account", "rpm", backend.Requests, 600)
+	forA := []backend.Bucket{bucketOf("A", "rpm", backend.Requests, 500), account}
+	forB := []backend.Bucket{bucketOf("B", "rpm", backend.Requests, 500), account}
+	a := New()
+	costs := make([]backend.Amounts, 16)
+	for i := range costs {
+		costs[i] = cost(1, 0, 0)
+	}
+	granted := 0
+	for i := range 200 {
+		granted += take(t, a, 0, ask("A", fmt.Sprint("a", i), 1, forA, costs...)).Granted
+	}
+	if granted != 500 {
+		t.Fatalf("A got %d; want its 500", granted)
+	}
+	if got := take(t, a, 0, ask("B", "b", 1, forB, cost(1, 0, 0))); got.Granted != 1 {
+		t.Errorf("B waits %v beside an account with %v", got.Wait, got.Levels)
+	}
+}
+
+func TestAsideForThoseAhead(t *testing.T) {
+	a := New()
+	buckets := []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, 600)}
+	take(t, a, 0, ask("m", "x", 1, buckets, cost(0, 500, 0)))
+	if got := take(t, a, 0, ask("m", "large", 1, buckets, cost(0, 300, 0))); got.Granted != 0 {
+		t.Fatal("large was granted")
+	}
+	got := take(t, a, 0, ask("m", "small", 1, buckets, cost(0, 10, 0)))
+	if got.Granted != 0 {
+		t.Fatal("small overtook large")
+	}
+	if want := 21 * time.Second; got.Wait != want {
+		t.Errorf("small waits %v; want %v, when 300 and its own 10 have refilled", got.Wait, want)
+	}
+	// Large leaves; what it had waited for is free.
+	take(t, a, second, &backend.Ask{Line: "line", Scope: "m", Ticket: "large", Number: 2, Leave: true})
+	if got := take(t, a, second, ask("m", "small", 2, buckets, cost(0, 10, 0))); got.Granted != 1 {
+		t.Error("small still waits after large has left")
+	}
+}
+
+func TestPausedTicketLetsOthersUseWhatRefills(t *testing.T) {
+	a := New()
+	account := bucketOf("account", "rpm", backend.Requests, 60)
+	forA, forB := []backend.Bucket{account}, []backend.Bucket{account}
+	take(t, a, 0, ask("A", "x", 1, forA, cost(50, 0, 0)))
+	a.Settle(0, &backend.Settlement{PauseOwner: "A", Pause: 20 * time.Second})
+	got := take(t, a, 0, ask("A", "a", 1, forA, cost(25, 0, 0)))
+	if got.Granted != 0 || got.Paused != 20*time.Second {
+		t.Fatalf("granted %d, paused %v", got.Granted, got.Paused)
+	}
+	// In 20 s 20 refill; A lacks 5 of what is there now.
+	if got := take(t, a, 0, ask("B", "b", 1, forB, cost(5, 0, 0))); got.Granted != 1 {
+		t.Error("B may use what A will not miss")
+	}
+	if got := take(t, a, 0, ask("B", "b", 2, forB, cost(1, 0, 0))); got.Granted != 0 {
+		t.Error("B took what A will miss")
+	}
+}
+
+func TestAskTwiceIsGrantedOnce(t *testing.T) {
+	a := New()
+	a.Lease, a.Erase = time.Second, 10*time.Second
+	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}
+	first := take(t, a, 0, ask("m", "p", 7, buckets, cost(2, 0, 0)))
+	again := take(t, a, second, ask("m", "p", 7, buckets, cost(2, 0, 0)))
+	if again.Granted != first.Granted || again.Stamp != first.Stamp {
+		t.Errorf("again %+v; want %+v", again, first)
+	}
+	if got := take(t, a, second, ask("m", "p", 8, buckets, cost(1, 0, 0))); got.Levels[0] != 58 {
+		t.Errorf("level %v; want 58", got.Levels[0])
+	}
+}
+
+func TestSilentTicketIsSteppedOver(t *testing.T) {
+	a := New()
+	a.Lease, a.Erase = time.Second, 10*time.Second
+	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}
+	take(t, a, 0, ask("m", "x", 1, buckets, cost(60, 0, 0)))
+	take(t, a, 0, ask("m", "dead", 1, buckets, cost(60, 0, 0)))
+	if got := take(t, a, second, ask("m", "p", 1, buckets, cost(1, 0, 0))); got.Granted != 0 {
+		t.Fatal("overtook a ticket that is not stale")
+	}
+	if got := take(t, a, second+1, ask("m", "p", 2, buckets, cost(1, 0, 0))); got.Granted != 1 {
+		t.Fatal("waits for a stale ticket")
+	}
+	// It was only slow: it keeps its place.
+	take(t, a, 2*second, ask("m", "p", 3, buckets, cost(30, 0, 0)))
+	take(t, a, 3*second, ask("m", "dead", 2, buckets, cost(60, 0, 0)))
+	if got := take(t, a, 3*second, ask("m", "p", 4, buckets, cost(1, 0, 0))); got.Granted != 0 || got.Tickets != 1 {
+		t.Error("the slow ticket lost its place")
+	}
+	// It stays silent for longer, and is forgotten.
+	take(t, a, 14*second, ask("m", "p", 5, buckets, cost(30, 0, 0)))
+	if got := take(t, a, 14*second, ask("m", "dead", 3, buckets, cost(1, 0, 0))); got.Tickets != 1 {
+		t.Error("an erased ticket kept its place")
+	}
+}
+
+func TestClear(t *testing.T) {
+	a := New()
+	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}
+	old := take(t, a, 0, ask("m", "p", 1, buckets, cost(60, 0, 0)))
+	a.Settle(0, &backend.Settlement{PauseOwner: "m", Pause: time.Hour})
+	a.Clear(second, []string{"m"})
+	got := take(t, a, second, ask("m", "p", 2, buckets, cost(40, 0, 0)))
+	if got.Granted != 1 || got.Levels[0] != 20 {
+		t.Fatalf("granted %d, level %v; want a full bucket and no pause", got.Granted, got.Levels)
+	}
+	a.Settle(2*second, &backend.Settlement{Stamp: old.Stamp, Buckets: buckets, Refund: cost(60, 0, 0)})
+	if got, _ := a.Look(2*second, ask("m", "", 0, buckets)); got.Levels[0] != 21 {
+		t.Errorf("level %v; want 21: a charge from before the clear gives nothing back", got.Levels[0])
+	}
+}
+
+func TestClockThatGoesBack(t *testing.T) {
+	a := New()
+	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}
+	take(t, a, 100*second, ask("m", "p", 1, buckets, cost(60, 0, 0)))
+	if got := take(t, a, 50*second, ask("m", "p", 2, buckets, cost(1, 0, 0))); got.Granted != 0 {
+		t.Fatal("the past refilled the bucket")
+	}
+	if got := take(t, a, 51*second, ask("m", "p", 3, buckets, cost(1, 0, 0))); got.Granted != 1 {
+		t.Error("the bucket does not count on from where the clock is")
+	}
+}
+
+// A model of the promises, checked over random histories.
+type world struct {
+	a       *Account
+	now     int64
+	scopes  []string
+	buckets map[string][]backend.Bucket
+	numbers map[string]uint64
+	queues  map[string][]backend.Amounts
+	charges []charge
+	events  map[string][]event // by bucket
+}
+
+type charge struct {
+	stamp int64
+	scope string
+	cost  backend.Amounts
+}
+
+// An event is a start (positive), a refund (negative) or a change of the limit.
+type event struct {
+	at       int64
+	amount   float64
+	limit    float64
+	capacity float64
+	oversize float64 // what a start on a full bucket took beyond the capacity
+}
+
+func key(b *backend.Bucket) string { return b.Owner + "/" + b.Name }
+
+func (w *world) note(scope string, at int64, c backend.Amounts, sign float64) {
+	for i := range w.buckets[scope] {
+		b := &w.buckets[scope][i]
+		e := event{at: at, amount: sign * float64(c[b.Dimension]), limit: float64(b.Limit), capacity: b.Capacity()}
+		if sign > 0 {
+			e.oversize = max(0, e.amount-e.capacity)
+		}
+		w.events[key(b)] = append(w.events[key(b)], e)
+	}
+}
+
+// never over (I1): in any window, starts less refunds stay below the largest
+// capacity and what refilled.
+func (w *world) neverOver(t *rapid.T) {
+	for name, events := range w.events {
+		for i := range events {
+			sum, allowed, limit := 0.0, 0.0, events[i].limit
+			capacity, oversize := 0.0, 0.0
+			for j := i; j < len(events); j++ {
+				e := events[j]
+				if j > i {
+					allowed += max(limit, e.limit) * float64(e.at-events[j-1].at) / 60e6
+				}
+				limit = e.limit
+				capacity = max(capacity, e.capacity)
+				sum += e.amount
+				// I5's exception: a start on a full bucket.
+				oversize = max(oversize, e.oversize)
+				if sum > capacity+oversize+allowed+1e-3 {
+					t.Fatalf("%s: %v started between %d and %d, of %v + %v", name, sum, events[i].at, e.at, capacity, allowed)
+				}
+			}
+		}
+	}
+}
+
+func (w *world) ask(scope, ticket string) *backend.Ask {
+	w.numbers[ticket]++
+	q := w.queues[ticket]
+	return &backend.Ask{
+		Line: "line", Scope: scope, Ticket: ticket, Number: w.numbers[ticket],
+		Buckets: w.buckets[scope], Costs: q[:min(len(q), backend.MaxCosts)],
+	}
+}
+
+func TestPromises(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := &world{a: New(), buckets: map[string][]backend.Bucket{}, numbers: map[string]uint64{},
+			queues: map[string][]backend.Amounts{}, events: map[string][]event{}, scopes: []string{"A", "B", "C"}}
+		limits := rapid.Int64Range(10, 1000)
+		account := bucketOf("account", "rpm", backend.Requests, limits.Draw(t, "account"))
+		for _, s := range w.scopes {
+			own := bucketOf(s, "rpm", backend.Requests, limits.Draw(t, "rpm"))
+			tok := bucketOf(s, "tpm", backend.Tokens, limits.Draw(t, "tpm")*10)
+			if rapid.Bool().Draw(t, "burst") {
+				tok.Burst = time.Duration(rapid.IntRange(1, 60).Draw(t, "s")) * time.Second
+			}
+			w.buckets[s] = []backend.Bucket{own, tok, account}
+		}
+		tickets := []string{"A1", "A2", "B1", "B2", "C1"}
+		steps := rapid.IntRange(20, 120).Draw(t, "steps")
+		for range steps {
+			ticket := rapid.SampledFrom(tickets).Draw(t, "ticket")
+			scope := ticket[:1]
+			switch rapid.IntRange(0, 9).Draw(t, "step") {
+			case 0, 1: // somebody comes
+				top := w.buckets[scope]
+				c := backend.Amounts{1, rapid.Int64Range(0, top[1].Limit).Draw(t, "tokens"), 0}
+				w.queues[ticket] = append(w.queues[ticket], c)
+			case 2, 3, 4:
+				if len(w.queues[ticket]) == 0 {
+					continue
+				}
+				q := w.ask(scope, ticket)
+				w.check(t, q, scope, ticket)
+			case 5, 6:
+				w.now += rapid.Int64Range(0, 20*second).Draw(t, "dt")
+			case 7: // settle
+				if len(w.charges) == 0 {
+					continue
+				}
+				i := rapid.IntRange(0, len(w.charges)-1).Draw(t, "charge")
+				c := w.charges[i]
+				w.charges = append(w.charges[:i], w.charges[i+1:]...)
+				refund := backend.Amounts{0, rapid.Int64Range(0, c.cost[1]).Draw(t, "refund"), 0}
+				if rapid.Bool().Draw(t, "cancel") {
+					refund = c.cost
+				}
+				w.a.Settle(w.now, &backend.Settlement{Stamp: c.stamp, Buckets: w.buckets[c.scope], Refund: refund})
+				w.note(c.scope, w.now, refund, -1)
+			case 8: // the head of a queue leaves
+				if q := w.queues[ticket]; len(q) > 0 {
+					w.queues[ticket] = q[1:]
+				}
+			case 9: // a limit changes; used units stay used
+				i := rapid.IntRange(0, 1).Draw(t, "which")
+				b := &w.buckets[scope][i]
+				was := b.Capacity()
+				b.Limit = limits.Draw(t, "limit") * []int64{1, 10}[i]
+				if raised := b.Capacity() - was; raised > 0 {
+					w.events[key(b)] = append(w.events[key(b)], event{at: w.now, amount: -raised, limit: float64(b.Limit), capacity: b.Capacity()})
+				}
+				for _, other := range tickets {
+					if other[:1] == scope {
+						w.queues[other] = nil // those above the limit would be refused
+					}
+				}
+			}
+		}
+		w.neverOver(t)
+	})
+}
+
+// check takes and holds the answer against the promises.
+func (w *world) check(t *rapid.T, q *backend.Ask, scope, ticket string) {
+	before, _ := w.a.Look(w.now, &backend.Ask{Line: "empty", Scope: scope, Buckets: q.Buckets})
+	ahead := 0
+	if l := w.a.lines["line"]; l != nil {
+		ahead = len(l.tickets)
+		if at := l.find(ticket); at >= 0 {
+			ahead = at
+		}
+	}
+	answer, err := w.a.Take(w.now, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := backend.Amounts{}
+	for _, c := range q.Costs[:answer.Granted] {
+		for d := range c {
+			sum[d] += c[d]
+		}
+		w.charges = append(w.charges, charge{answer.Stamp, scope, c})
+		w.note(scope, w.now, c, 1)
+	}
+	for i := range q.Buckets { // all or nothing (I4)
+		want := before.Levels[i] - float64(sum[q.Buckets[i].Dimension])
+		if math.Abs(answer.Levels[i]-want) > 1e-6 {
+			t.Fatalf("level %v after granting %v of %v; want %v", answer.Levels[i], sum, before.Levels[i], want)
+		}
+	}
+	if answer.Granted < len(q.Costs) {
+		if answer.Wait <= 0 {
+			t.Fatal("not granted, and no wait")
+		}
+		if ahead == 0 { // nothing idle (I3): with nobody ahead it starts when it fits
+			next := q.Costs[answer.Granted]
+			fits := true
+			for i := range q.Buckets {
+				c := float64(next[q.Buckets[i].Dimension])
+				level := answer.Levels[i]
+				if c > 0 && c > level && !(c > q.Buckets[i].Capacity() && level == q.Buckets[i].Capacity()) {
+					fits = false
+				}
+			}
+			if fits {
+				t.Fatalf("%v fits into %v and was not granted", next, answer.Levels)
+			}
+		}
+	}
+	w.queues[ticket] = w.queues[ticket][answer.Granted:]
+}
+
+// never stuck (I5) and in order (I2): left alone, the line empties within what
+// its needs take to refill, and no ticket waits for those behind it.
+func TestLineEmpties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := New()
+		n := rapid.IntRange(1, 12).Draw(t, "tickets")
+		account := bucketOf("account", "rpm", backend.Requests, rapid.Int64Range(30, 600).Draw(t, "account"))
+		own := map[string][]backend.Bucket{}
+		for _, s := range []string{"A", "B"} {
+			tok := bucketOf(s, "tpm", backend.Tokens, rapid.Int64Range(100, 5000).Draw(t, "tpm"))
+			tok.Burst = time.Duration(rapid.IntRange(1, 60).Draw(t, "burst")) * time.Second
+			own[s] = []backend.Bucket{tok, account}
+		}
+		type place struct {
+			scope string
+			id    string
+			costs []backend.Amounts
+			at    int64
+		}
+		var line []*place
+		var need float64
+		for i := range n {
+			s := []string{"A", "B"}[i%2]
+			p := &place{scope: s, id: fmt.Sprint(s, i)}
+			for range rapid.IntRange(1, 5).Draw(t, "costs") {
+				c := cost(1, rapid.Int64Range(1, own[s][0].Limit).Draw(t, "tokens"), 0)
+				p.costs = append(p.costs, c)
+				need += float64(c[1])/float64(own[s][0].Limit)*60 + 60/float64(account.Limit)
+			}
+			line = append(line, p)
+		}
+		numbers := uint64(0)
+		var now int64
+		for left := n; left > 0; {
+			next := int64(math.MaxInt64)
+			for _, p := range line {
+				if len(p.costs) == 0 || p.at > now {
+					if len(p.costs) > 0 {
+						next = min(next, p.at)
+					}
+					continue
+				}
+				numbers++
+				answer, err := a.Take(now, ask(p.scope, p.id, numbers, own[p.scope], p.costs...))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if p.costs = p.costs[answer.Granted:]; len(p.costs) == 0 {
+					left--
+					next = now // those behind may have been waiting for it
+					for _, o := range line {
+						o.at = min(o.at, now)
+					}
+					continue
+				}
+				p.at = now + int64(min(answer.Hint, 100*time.Millisecond)/time.Microsecond)
+				next = min(next, p.at)
+			}
+			now = max(now+1, next)
+			if left > 0 && float64(now)/1e6 > need+float64(n)*0.2+61 {
+				t.Fatalf("%d tickets still wait after %d s; all they need refills in %.0f s", left, now/second, need)
+			}
+		}
+	})
+}
