@@ -1,0 +1,145 @@
+package wire
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Endpoint is the accounting a request falls under.
+type Endpoint uint8
+
+// None is whatever is not limited: GETs, websocket upgrades, batches, files,
+// and every path not known here.
+const (
+	None Endpoint = iota
+	Chat
+	Completions
+	Responses
+	Embeddings
+	ImageGenerations
+	ImageEdits
+	ImageVariations
+	Speech
+	Transcriptions
+	Translations
+	Moderations
+)
+
+var endpointNames = [...]string{
+	None:             "none",
+	Chat:             "chat/completions",
+	Completions:      "completions",
+	Responses:        "responses",
+	Embeddings:       "embeddings",
+	ImageGenerations: "images/generations",
+	ImageEdits:       "images/edits",
+	ImageVariations:  "images/variations",
+	Speech:           "audio/speech",
+	Transcriptions:   "audio/transcriptions",
+	Translations:     "audio/translations",
+	Moderations:      "moderations",
+}
+
+// String returns the endpoint's path below the base, such as "chat/completions".
+func (e Endpoint) String() string {
+	if int(e) < len(endpointNames) {
+		return endpointNames[e]
+	}
+	return endpointNames[None]
+}
+
+// Classify says which accounting r falls under and, for the classic Azure
+// surface ({endpoint}/openai/deployments/{deployment}/...), which deployment it
+// addresses. Host and base path do not matter. Only POSTs are limited; that
+// leaves out websocket upgrades, which are GETs. It does not allocate unless the
+// deployment's name is percent-encoded.
+func Classify(r *http.Request) (e Endpoint, deployment string) {
+	if r.Method != http.MethodPost || r.URL == nil {
+		return None, ""
+	}
+	if r.URL.RawPath == "" {
+		// Path is decoded already: decoding it again would misread a %.
+		return classify(r.URL.Path)
+	}
+	return ClassifyPath(r.URL.EscapedPath())
+}
+
+// ClassifyPath is [Classify] for calls without HTTP. The path is that of a POST
+// in its percent-encoded form; a query is ignored.
+func ClassifyPath(path string) (e Endpoint, deployment string) {
+	path, _, _ = strings.Cut(path, "?")
+	e, deployment = classify(path)
+	if plain, err := url.PathUnescape(deployment); err == nil {
+		deployment = plain
+	}
+	return e, deployment
+}
+
+// classify looks at the path's last two segments, so that any base path will
+// do; ids that follow (chat/completions/{id}, responses/{id}/cancel) make a path
+// unknown, as they should: none of those routes generates anything.
+func classify(path string) (e Endpoint, deployment string) {
+	path = strings.TrimRight(path, "/")
+	if _, after, ok := strings.Cut(path, "/deployments/"); ok {
+		if name, route, ok := strings.Cut(after, "/"); ok {
+			path, deployment = route, name
+		}
+	}
+	parent, last := cutLast(path)
+	_, parent = cutLast(parent)
+	switch last {
+	case "completions":
+		switch parent {
+		case "chat":
+			e = Chat
+		case "usage": // organization/usage/completions
+		default:
+			e = Completions
+		}
+	case "responses":
+		e = Responses
+	case "compact": // generates and is billed like any response
+		if parent == "responses" {
+			e = Responses
+		}
+	case "embeddings":
+		e = Embeddings
+	case "moderations":
+		e = Moderations
+	case "generations", "edits", "variations":
+		if parent == "images" {
+			switch last {
+			case "generations":
+				e = ImageGenerations
+			case "edits":
+				e = ImageEdits
+			default:
+				e = ImageVariations
+			}
+		}
+	case "speech", "transcriptions", "translations":
+		if parent == "audio" {
+			switch last {
+			case "speech":
+				e = Speech
+			case "transcriptions":
+				e = Transcriptions
+			default:
+				e = Translations
+			}
+		}
+	}
+	if e == None {
+		return None, ""
+	}
+	return e, deployment
+}
+
+func cutLast(path string) (before, last string) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return "", path
+	}
+	return path[:i], path[i+1:]
+}

@@ -1,0 +1,91 @@
+package wire
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+func TestClassify(t *testing.T) {
+	for _, c := range []struct {
+		url        string
+		endpoint   Endpoint
+		deployment string
+	}{
+		{"https://api.openai.com/v1/chat/completions", Chat, ""},
+		{"https://api.openai.com/v1/chat/completions/?x=1", Chat, ""},
+		{"https://api.openai.com/v1/completions", Completions, ""},
+		{"https://api.openai.com/v1/responses", Responses, ""},
+		{"https://api.openai.com/v1/responses/compact", Responses, ""},
+		{"https://api.openai.com/v1/embeddings", Embeddings, ""},
+		{"https://api.openai.com/v1/images/generations", ImageGenerations, ""},
+		{"https://api.openai.com/v1/images/edits", ImageEdits, ""},
+		{"https://api.openai.com/v1/images/variations", ImageVariations, ""},
+		{"https://api.openai.com/v1/audio/speech", Speech, ""},
+		{"https://api.openai.com/v1/audio/transcriptions", Transcriptions, ""},
+		{"https://api.openai.com/v1/audio/translations", Translations, ""},
+		{"https://api.openai.com/v1/moderations", Moderations, ""},
+		{"http://localhost:8080/chat/completions", Chat, ""},
+		{"https://openrouter.ai/api/v1/chat/completions", Chat, ""},
+		{"https://x.openai.azure.com/openai/v1/responses", Responses, ""},
+		{"https://x.openai.azure.com/openai/responses?api-version=2025-04-01-preview", Responses, ""},
+		{"https://x.openai.azure.com/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21", Chat, "gpt-4o"},
+		{"https://x.openai.azure.com/openai/deployments/a%20b%2Fc%25/embeddings", Embeddings, "a b/c%"},
+		{"https://x.openai.azure.com/openai/deployments/50%25/completions", Completions, "50%"},
+		{"https://gw.example.com/azure/openai/deployments/deployments/images/generations", ImageGenerations, "deployments"},
+		{"https://x.openai.azure.com/openai/deployments/d/extensions/chat/completions", Chat, "d"},
+		{"https://x.openai.azure.com/openai/deployments/chat/completions", Completions, "chat"},
+		{"https://x.openai.azure.com/openai/deployments/chat/chat/completions", Chat, "chat"},
+
+		{"https://api.openai.com/", None, ""},
+		{"https://api.openai.com", None, ""},
+		{"https://api.openai.com/v1/models", None, ""},
+		{"https://api.openai.com/v1/batches", None, ""},
+		{"https://api.openai.com/v1/files", None, ""},
+		{"https://api.openai.com/v1/uploads/u/complete", None, ""},
+		{"https://api.openai.com/v1/chat/completions/chatcmpl-1", None, ""},
+		{"https://api.openai.com/v1/responses/resp_1/cancel", None, ""},
+		{"https://api.openai.com/v1/responses/input_tokens", None, ""},
+		{"https://api.openai.com/v1/organization/usage/completions", None, ""},
+		{"https://api.openai.com/v1/videos/edits", None, ""},
+		{"https://api.openai.com/v1/realtime/translations", None, ""},
+		{"https://api.openai.com/v1/threads/runs", None, ""},
+	} {
+		r := httptest.NewRequest(http.MethodPost, c.url, nil)
+		if e, d := Classify(r); e != c.endpoint || d != c.deployment {
+			t.Errorf("%s: %v, %q", c.url, e, d)
+		}
+		if e, d := ClassifyPath(r.URL.RequestURI()); e != c.endpoint || d != c.deployment {
+			t.Errorf("path of %s: %v, %q", c.url, e, d)
+		}
+		r.Method = http.MethodGet
+		if e, _ := Classify(r); e != None {
+			t.Errorf("GET %s: %v", c.url, e)
+		}
+	}
+	if e, _ := Classify(&http.Request{Method: http.MethodPost}); e != None {
+		t.Errorf("no URL: %v", e)
+	}
+	if e, _ := ClassifyPath("chat/completions"); e != Chat {
+		t.Errorf("relative path: %v", e)
+	}
+}
+
+func TestClassifyAllocatesNothing(t *testing.T) {
+	r := httptest.NewRequest(http.MethodPost, "https://x.openai.azure.com/openai/deployments/gpt-4o/chat/completions?a=b", nil)
+	r.URL.RawPath = r.URL.Path // as openai-go's azure middleware leaves it
+	if n := testing.AllocsPerRun(100, func() { Classify(r) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestEndpointString(t *testing.T) {
+	for e := Chat; e <= Moderations; e++ {
+		if got, _ := ClassifyPath("/v1/" + e.String()); got != e {
+			t.Errorf("%v reads back as %v", e, got)
+		}
+	}
+	if s := Endpoint(200).String(); s != "none" {
+		t.Error(s)
+	}
+}

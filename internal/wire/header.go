@@ -1,0 +1,180 @@
+package wire
+
+import (
+	"math"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// A Window is what a response's headers say about one limit. The server computes
+// them when it admits the request. OpenAI's bucket refills continuously, and every
+// capture fits
+//
+//	reset     = period · used / limit, cut to milliseconds
+//	remaining = ⌊limit − used⌋
+//
+// so reset is the time until the bucket is full again, not until the next request
+// may be sent. The name of a header does not tell its period: "requests" may be
+// RPM or RPD.
+type Window struct {
+	Limit, Remaining int64
+	Reset            time.Duration
+	// Renewal is Azure's x-ratelimit-renewalperiod, 0 if absent.
+	Renewal time.Duration
+	// What is absent, malformed or absurd (OpenAI and Azure have sent -1 and 0)
+	// is no information.
+	HasLimit, HasRemaining, HasReset bool
+
+	// coarse: reset is Azure's bare number of seconds, of which is not known what
+	// it counts.
+	coarse bool
+}
+
+// Headers is the observation in a response's headers. A Window of which
+// nothing was said is zero.
+type Headers struct {
+	Requests, Tokens, ProjectTokens, Images, InputImages Window
+}
+
+// ParseHeaders reads the x-ratelimit-* headers. Names are looked up in canonical
+// form, as net/http stores them.
+func ParseHeaders(h http.Header) Headers {
+	o := Headers{
+		Requests: window(h, "X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests",
+			"X-Ratelimit-Reset-Requests", "X-Ratelimit-Renewalperiod-Requests"),
+		Tokens: window(h, "X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens",
+			"X-Ratelimit-Reset-Tokens", "X-Ratelimit-Renewalperiod-Tokens"),
+		ProjectTokens: window(h, "X-Ratelimit-Limit-Project-Tokens",
+			"X-Ratelimit-Remaining-Project-Tokens", "X-Ratelimit-Reset-Project-Tokens", ""),
+		Images: window(h, "X-Ratelimit-Limit-Images", "X-Ratelimit-Remaining-Images",
+			"X-Ratelimit-Reset-Images", ""),
+		InputImages: window(h, "X-Ratelimit-Limit-Input-Images",
+			"X-Ratelimit-Remaining-Input-Images", "X-Ratelimit-Reset-Input-Images", ""),
+	}
+	if o.Tokens == (Window{}) { // a copy under this name was sent in 2023 and 2024
+		o.Tokens = window(h, "X-Ratelimit-Limit-Tokens_usage_based",
+			"X-Ratelimit-Remaining-Tokens_usage_based", "X-Ratelimit-Reset-Tokens_usage_based", "")
+	}
+	return o
+}
+
+func window(h http.Header, limit, remaining, reset, renewal string) (w Window) {
+	if n, ok := parseCount(first(h, limit)); ok && n > 0 {
+		w.Limit, w.HasLimit = n, true
+	}
+	// More left than the limit is a contradiction: believe the smaller promise.
+	if n, ok := parseCount(first(h, remaining)); ok && (!w.HasLimit || n <= w.Limit) {
+		w.Remaining, w.HasRemaining = n, true
+	}
+	if d, bare, ok := parseWait(first(h, reset)); ok {
+		w.Reset, w.HasReset, w.coarse = d, true, bare
+	}
+	if d, _, ok := parseWait(first(h, renewal)); ok {
+		w.Renewal = d
+	}
+	return w
+}
+
+// first returns the first value of the header with this canonical name.
+func first(h http.Header, name string) string {
+	if v := h[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+const (
+	minute = time.Minute
+	day    = 24 * time.Hour
+)
+
+// Period infers the window's length, a minute or a day, from reset = period · used /
+// limit; 0 if the figures fit neither. Azure's renewal period is taken at its word.
+//
+// Since remaining is floored, used lies between limit − remaining − 1 and limit −
+// remaining; since the response's own request has been charged, it is at least 1. So
+// the period is known to within a factor of two or better, and a minute and a day
+// are 1,440 apart. With nothing remaining the bucket may be overdrawn by output debited
+// afterwards; its reset then fits neither.
+func (w Window) Period() time.Duration {
+	if w.Renewal > 0 {
+		return w.Renewal
+	}
+	used := w.Limit - w.Remaining
+	if !w.HasLimit || !w.HasRemaining || !w.HasReset || w.coarse || w.Reset == 0 || used <= 0 {
+		return 0
+	}
+	const slack = 0.02 // remaining and reset may be computed a moment apart
+	limit := float64(w.Limit)
+	low := w.Reset.Seconds() * limit / float64(used) * (1 - slack)
+	high := (w.Reset + time.Millisecond).Seconds() * limit / float64(max(used-1, 1)) * (1 + slack)
+	for _, p := range [...]time.Duration{minute, day} {
+		if low <= p.Seconds() && p.Seconds() <= high {
+			return p
+		}
+	}
+	return 0
+}
+
+// Used returns the sharpest statement of what the server has booked: the larger of
+// limit − remaining − 1 and reset · limit / period, 0 where nothing is known. Where
+// the two contradict each other remaining is believed, to within its rounding; an
+// overdraft, which remaining does not show, counts up to one more limit.
+func (w Window) Used(period time.Duration) float64 {
+	if !w.HasLimit {
+		return 0
+	}
+	var byReset float64
+	limit := float64(w.Limit)
+	if w.HasReset && !w.coarse && period > 0 {
+		byReset = w.Reset.Seconds() * limit / period.Seconds()
+	}
+	if !w.HasRemaining {
+		return min(byReset, 2*limit)
+	}
+	most := 2 * limit
+	if w.Remaining > 0 {
+		most = float64(w.Limit - w.Remaining)
+	}
+	return math.Max(0, min(max(float64(w.Limit-w.Remaining-1), byReset), most))
+}
+
+// RetryAfter returns how long the server wants to be left alone. retry-after-ms is
+// the finer of its two headers, except that Azure sends a 0 there beside a positive
+// retry-after. What is negative, past or longer than two days is ignored.
+func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+	ms, ok := retryAfterMS(h)
+	if ok && ms > 0 {
+		return ms, true
+	}
+	if d, coarse := retryAfter(h, now); coarse {
+		return d, true
+	}
+	return ms, ok
+}
+
+func retryAfterMS(h http.Header) (time.Duration, bool) {
+	f, ok := parseNumber(strings.TrimSpace(first(h, "Retry-After-Ms")))
+	if !ok || f > float64(maxWait/time.Millisecond) {
+		return 0, false
+	}
+	return time.Duration(f * float64(time.Millisecond)), true
+}
+
+// retryAfter reads seconds, whole or not, or an HTTP date.
+func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+	s := strings.TrimSpace(first(h, "Retry-After"))
+	if f, ok := parseNumber(s); ok {
+		if f > maxWait.Seconds() {
+			return 0, false
+		}
+		return time.Duration(f * float64(time.Second)), true
+	}
+	if s == "" {
+		return 0, false
+	}
+	at, err := http.ParseTime(s)
+	d := at.Sub(now)
+	return d, err == nil && 0 <= d && d <= maxWait
+}

@@ -1,0 +1,631 @@
+package wire
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// A scanner reads one JSON object as it arrives, in pieces cut anywhere, and
+// picks out the few members a rate limiter cares about. It does not validate:
+// on malformed input it finds less, or nothing. It keeps one small buffer for
+// the value it is in the middle of; everything else is skipped in place.
+type scanner struct {
+	// text receives the decoded text of deltas; nil only counts them.
+	text func([]byte)
+	// stream: the object is an event of a stream, so deltas count.
+	stream bool
+
+	state   state
+	value   node           // the value being read, or about to be
+	stack   [maxDepth]node // the containers around it
+	depth   int
+	nesting int  // of containers within a skipped value
+	escaped bool // the next byte of a skipped string is escaped
+
+	escape  int  // of a decoded string: bytes read of \uXXXX
+	code    rune // what these said so far
+	high    rune // a surrogate that waits for its other half
+	buf     [bufferSize]byte
+	n       int  // bytes in buf
+	clipped bool // more did not fit
+
+	// Found in the object being read.
+	event event
+	fault fault
+	tally counts
+	// Found so far.
+	usage    Usage
+	hasUsage bool
+	deltas   int64
+}
+
+const (
+	// maxDepth is that of choices[].delta.tool_calls[].function, the deepest node.
+	maxDepth = 7
+	// bufferSize bounds what is kept of a message, and each piece of delta text.
+	bufferSize = 1024
+)
+
+// fault is an error object, or an event that carries its members.
+type fault struct {
+	seen               bool
+	message, typ, code string
+}
+
+type state uint8
+
+const (
+	idle          state = iota // before or after the object
+	inObject                   // before a key or the end
+	inKey                      // in the string that is a key
+	afterKey                   // before the colon
+	beforeValue                // before a member's or an element's value
+	inArray                    // before an element or the end
+	inText                     // in a string that is decoded
+	inSkippedText              // in a string that is not
+	inLiteral                  // in a number, true, false or null
+	inSkipped                  // in a container that is not read
+)
+
+// A node is a place in the documents that are understood.
+type node uint8
+
+const (
+	ignored node = iota
+	keyNode
+
+	// objects
+	rootNode
+	responseNode
+	usageNode
+	errorNode
+	choiceNode
+	deltaNode
+	toolCallNode
+	functionNode
+
+	// arrays
+	choicesNode
+	toolCallsNode
+
+	// strings
+	eventNode
+	deltaTextNode
+	messageNode
+	typeNode
+	codeNode
+	rootMessageNode
+	rootCodeNode
+
+	// numbers
+	totalNode
+	promptNode
+	completionNode
+	inputNode
+	outputNode
+	secondsNode
+)
+
+func (n node) isObject() bool { return rootNode <= n && n <= functionNode }
+func (n node) isArray() bool  { return choicesNode <= n && n <= toolCallsNode }
+func (n node) isString() bool { return eventNode <= n && n <= rootCodeNode }
+
+// member returns what an object's member is.
+func (s *scanner) member(parent node, name []byte) node {
+	switch parent {
+	case rootNode:
+		switch string(name) {
+		case "usage":
+			return usageNode
+		case "error":
+			return errorNode
+		case "response":
+			return responseNode
+		case "type":
+			return eventNode
+		case "message":
+			return rootMessageNode
+		case "code":
+			return rootCodeNode
+		case "choices":
+			if s.stream {
+				return choicesNode
+			}
+		case "delta":
+			// Of Responses and transcripts: a string.
+			if s.stream && s.event != audioDelta {
+				return deltaTextNode
+			}
+		}
+	case responseNode:
+		switch string(name) {
+		case "usage":
+			return usageNode
+		case "error":
+			return errorNode
+		}
+	case usageNode:
+		switch string(name) {
+		case "total_tokens":
+			return totalNode
+		case "prompt_tokens":
+			return promptNode
+		case "completion_tokens":
+			return completionNode
+		case "input_tokens":
+			return inputNode
+		case "output_tokens":
+			return outputNode
+		case "seconds":
+			return secondsNode
+		}
+	case errorNode:
+		switch string(name) {
+		case "message":
+			return messageNode
+		case "type":
+			return typeNode
+		case "code":
+			return codeNode
+		}
+	case choiceNode:
+		switch string(name) {
+		case "text":
+			return deltaTextNode
+		case "delta":
+			return deltaNode
+		}
+	case deltaNode:
+		switch string(name) {
+		case "content", "refusal", "reasoning_content", "reasoning":
+			return deltaTextNode
+		case "tool_calls":
+			return toolCallsNode
+		case "function_call":
+			return functionNode
+		}
+	case toolCallNode:
+		switch string(name) {
+		case "function", "custom":
+			return functionNode
+		}
+	case functionNode:
+		switch string(name) {
+		case "name", "arguments", "input":
+			return deltaTextNode
+		}
+	}
+	return ignored
+}
+
+// begin prepares for the next object. What was found so far stays.
+func (s *scanner) begin() {
+	s.state, s.value, s.depth, s.nesting = beforeValue, rootNode, 0, 0
+	s.event, s.fault = plain, fault{}
+}
+
+// scan reads p up to the end of the object, where the state becomes idle.
+func (s *scanner) scan(p []byte) {
+	i := 0
+	for i < len(p) && s.state != idle {
+		switch s.state {
+		case inObject:
+			switch p[i] {
+			case '"':
+				s.take(keyNode, inKey)
+			case '}':
+				s.pop()
+			}
+			i++
+		case afterKey:
+			if p[i] == ':' {
+				s.state = beforeValue
+			}
+			i++
+		case inArray:
+			switch p[i] {
+			case ' ', '\t', '\r', '\n', ',':
+				i++
+			case ']', '}':
+				s.pop()
+				i++
+			default:
+				s.value = ignored
+				switch s.stack[s.depth-1] {
+				case choicesNode:
+					s.value = choiceNode
+				case toolCallsNode:
+					s.value = toolCallNode
+				}
+				s.state = beforeValue
+			}
+		case beforeValue:
+			switch c := p[i]; c {
+			case ' ', '\t', '\r', '\n':
+				i++
+			case '"':
+				if s.value.isString() || s.value == errorNode {
+					s.take(s.value, inText)
+				} else {
+					s.state, s.escaped = inSkippedText, false
+				}
+				i++
+			case '{', '[':
+				s.open(c)
+				i++
+			case '}', ']', ',':
+				s.next() // malformed: no value
+			default:
+				s.take(s.value, inLiteral)
+			}
+		case inKey, inText:
+			i += s.decode(p[i:])
+		case inSkippedText:
+			n, closed := s.pass(p[i:])
+			i += n
+			if closed {
+				s.next()
+			}
+		case inLiteral:
+			n := 0
+			for i+n < len(p) && class[p[i+n]]&delimiter == 0 {
+				n++
+			}
+			if s.value != ignored {
+				s.put(p[i : i+n])
+			}
+			i += n
+			if i < len(p) {
+				s.literal()
+				s.next()
+			}
+		case inSkipped:
+			for i < len(p) && class[p[i]]&structure == 0 {
+				i++
+			}
+			if i == len(p) {
+				break
+			}
+			switch p[i] {
+			case '"':
+				s.state, s.escaped = inSkippedText, false
+			case '{', '[':
+				s.nesting++
+			default:
+				if s.nesting--; s.nesting == 0 {
+					s.next()
+				}
+			}
+			i++
+		}
+	}
+}
+
+const (
+	structure = 1 << iota // of what is skipped
+	delimiter             // after a literal
+)
+
+var class = func() (t [256]uint8) {
+	for _, c := range []byte(`"{}[]`) {
+		t[c] |= structure
+	}
+	for _, c := range []byte(",}] \t\r\n") {
+		t[c] |= delimiter
+	}
+	return t
+}()
+
+// take starts to collect v's bytes.
+func (s *scanner) take(v node, st state) {
+	s.value, s.state = v, st
+	s.n, s.clipped = 0, false
+	s.escape, s.high = 0, 0
+}
+
+// open enters a container, or starts to skip it where it is not what is expected.
+func (s *scanner) open(c byte) {
+	if c == '{' && !s.value.isObject() || c == '[' && !s.value.isArray() {
+		s.state, s.nesting = inSkipped, 1
+		return
+	}
+	switch s.value {
+	case usageNode:
+		s.tally = counts{}
+	case errorNode:
+		s.fault = fault{seen: true}
+	}
+	s.stack[s.depth] = s.value
+	s.depth++
+	s.next()
+}
+
+// pop leaves a container that was entered.
+func (s *scanner) pop() {
+	s.depth--
+	if s.stack[s.depth] == usageNode {
+		if u, ok := s.tally.usage(); ok {
+			s.usage, s.hasUsage = u, true
+		}
+	}
+	s.next()
+}
+
+// next goes on after a value, or after the opening of a container.
+func (s *scanner) next() {
+	switch {
+	case s.nesting > 0:
+		s.state = inSkipped
+	case s.depth == 0:
+		s.state = idle
+	case s.stack[s.depth-1].isArray():
+		s.state = inArray
+	default:
+		s.state = inObject
+	}
+}
+
+// pass skips the rest of a string, wherever its escapes were cut.
+func (s *scanner) pass(p []byte) (n int, closed bool) {
+	i := 0
+	if s.escaped {
+		s.escaped = false
+		i = 1
+	}
+	for {
+		quote := bytes.IndexByte(p[i:], '"')
+		end := i + quote
+		if quote < 0 {
+			end = len(p)
+		}
+		j := end
+		for j > i && p[j-1] == '\\' {
+			j--
+		}
+		odd := (end-j)%2 != 0
+		switch {
+		case quote < 0:
+			s.escaped = odd
+			return len(p), false
+		case !odd:
+			return end + 1, true
+		}
+		i = end + 1
+	}
+}
+
+// decode collects a string into buf, its escapes resolved as encoding/json does.
+func (s *scanner) decode(p []byte) int {
+	for i := 0; i < len(p); {
+		switch s.escape {
+		case 0:
+			j := i
+			for j < len(p) && p[j] != '"' && p[j] != '\\' {
+				j++
+			}
+			if j > i {
+				s.lone()
+				s.put(p[i:j])
+			}
+			if j == len(p) {
+				return j
+			}
+			i = j + 1
+			if p[j] == '"' {
+				s.lone()
+				s.str()
+				return i
+			}
+			s.escape = 1
+		case 1:
+			c := p[i]
+			i++
+			if c == 'u' {
+				s.escape, s.code = 2, 0
+				continue
+			}
+			switch c {
+			case 'b':
+				c = '\b'
+			case 'f':
+				c = '\f'
+			case 'n':
+				c = '\n'
+			case 'r':
+				c = '\r'
+			case 't':
+				c = '\t'
+			}
+			s.escape = 0
+			s.lone()
+			s.put([]byte{c})
+		default:
+			d, ok := hex(p[i])
+			if !ok { // malformed; the byte may well be the closing quote
+				s.escape = 0
+				s.lone()
+				s.rune(utf8.RuneError)
+				continue
+			}
+			i++
+			s.code = s.code<<4 | d
+			if s.escape++; s.escape == 6 {
+				s.escape = 0
+				s.unit(s.code)
+			}
+		}
+	}
+	return len(p)
+}
+
+// unit appends a UTF-16 code unit.
+func (s *scanner) unit(u rune) {
+	high := s.high
+	if high != 0 && 0xDC00 <= u && u <= 0xDFFF {
+		s.high = 0
+		s.rune((high-0xD800)<<10 | (u - 0xDC00) + 0x10000)
+		return
+	}
+	s.lone()
+	if 0xD800 <= u && u <= 0xDBFF {
+		s.high = u
+		return
+	}
+	s.rune(u) // a lone low half becomes U+FFFD
+}
+
+// lone gives up on the other half of a surrogate.
+func (s *scanner) lone() {
+	if s.high != 0 {
+		s.high = 0
+		s.rune(utf8.RuneError)
+	}
+}
+
+func (s *scanner) rune(r rune) {
+	var b [utf8.UTFMax]byte
+	s.put(b[:utf8.EncodeRune(b[:], r)])
+}
+
+// put appends to buf. Delta text that does not fit is handed on in pieces that
+// end where a character does; anything else is clipped.
+func (s *scanner) put(p []byte) {
+	for {
+		n := copy(s.buf[s.n:], p)
+		s.n += n
+		if p = p[n:]; len(p) == 0 {
+			return
+		}
+		if s.value != deltaTextNode {
+			s.clipped = true
+			return
+		}
+		whole := wholeRunes(s.buf[:s.n])
+		s.emit(whole)
+		s.n = copy(s.buf[:], s.buf[whole:s.n])
+	}
+}
+
+// wholeRunes returns the length of b without a character cut at its end.
+func wholeRunes(b []byte) int {
+	for i := len(b) - 1; i >= 0 && i >= len(b)-utf8.UTFMax; i-- {
+		if utf8.RuneStart(b[i]) {
+			if utf8.FullRune(b[i:]) {
+				break
+			}
+			return i
+		}
+	}
+	return len(b)
+}
+
+func (s *scanner) emit(n int) {
+	if s.text != nil {
+		s.text(s.buf[:n])
+	}
+}
+
+// str ends a string that was decoded.
+func (s *scanner) str() {
+	if s.value == keyNode {
+		s.value = ignored
+		if !s.clipped {
+			s.value = s.member(s.stack[s.depth-1], s.buf[:s.n])
+		}
+		s.state = afterKey
+		return
+	}
+	switch s.value {
+	case deltaTextNode:
+		if s.n > 0 {
+			s.deltas++
+			s.emit(s.n)
+		}
+	case eventNode:
+		s.event = eventOf(s.buf[:s.n])
+	case errorNode: // "error": "..." instead of an object
+		if s.n > 0 {
+			s.fault = fault{seen: true, message: s.kept(!s.clipped)}
+		}
+	default:
+		s.fault.set(s.value, s.kept(!s.clipped))
+	}
+	s.next()
+}
+
+// kept returns buf's contents. Where more belongs to it the last word goes too,
+// lest half a number be read as a whole one.
+func (s *scanner) kept(whole bool) string {
+	b := s.buf[:s.n]
+	if !whole {
+		b = b[:max(bytes.LastIndexByte(b, ' '), 0)]
+	}
+	return string(b)
+}
+
+// set notes a member of an error. The root's own message and code only stand in
+// for an error object that is not there.
+func (f *fault) set(v node, to string) {
+	switch v {
+	case messageNode:
+		f.message = to
+	case typeNode:
+		f.typ = to
+	case codeNode:
+		f.code = to
+	case rootMessageNode:
+		if !f.seen {
+			f.message = to
+		}
+	case rootCodeNode:
+		if !f.seen {
+			f.code = to
+		}
+	}
+}
+
+// literal ends a number, true, false or null.
+func (s *scanner) literal() {
+	if s.value == ignored || s.clipped {
+		return
+	}
+	b := s.buf[:s.n]
+	switch s.value {
+	case totalNode:
+		number(&s.tally.total, b)
+	case promptNode:
+		number(&s.tally.prompt, b)
+	case completionNode:
+		number(&s.tally.completion, b)
+	case inputNode:
+		number(&s.tally.input, b)
+	case outputNode:
+		number(&s.tally.output, b)
+	case secondsNode:
+		if f, ok := parseNumber(string(b)); ok {
+			s.tally.seconds = f
+		}
+	case codeNode, rootCodeNode: // Azure's code may be a number
+		if _, ok := parseNumber(string(b)); ok {
+			s.fault.set(s.value, string(b))
+		}
+	}
+}
+
+func number(n *int64, b []byte) {
+	if f, ok := parseNumber(string(b)); ok {
+		*n = int64(f)
+	}
+}
+
+func hex(c byte) (rune, bool) {
+	switch {
+	case '0' <= c && c <= '9':
+		return rune(c - '0'), true
+	case 'a' <= c && c <= 'f':
+		return rune(c-'a') + 10, true
+	case 'A' <= c && c <= 'F':
+		return rune(c-'A') + 10, true
+	}
+	return 0, false
+}

@@ -1,0 +1,311 @@
+package wire
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+)
+
+// A Meter watches a response body go by, without altering, holding back or
+// buffering it, and finds what the body says about the call: its usage, an error,
+// the deltas of a stream, and the point where nothing more is to come. It reads
+// JSON objects and server-sent events, told apart by their first byte, for test
+// doubles and proxies mislabel both.
+//
+// Its memory does not grow with the body, its answers do not depend on how the
+// body is cut, and Write does not allocate unless there is an error to report.
+// A Meter is for one goroutine at a time.
+type Meter struct {
+	scanner scanner
+	status  int
+	mode    mode
+	line    line
+	named   event // what the "event:" line said
+	field   [32]byte
+	n       int // bytes of field, or matched of [DONE]
+	done    bool
+	ended   bool
+	fault   fault
+}
+
+// mode is how the body is read.
+type mode uint8
+
+const (
+	unread mode = iota
+	undecided
+	asObject
+	asEvents
+)
+
+// line is a place in a line of an event stream.
+type line uint8
+
+const (
+	fieldName  line = iota
+	eventValue      // after "event:"
+	dataStart       // after "data:", before its value
+	dataObject      // in a JSON object
+	dataMark        // in what may be [DONE]
+	rest            // in what is of no interest
+)
+
+var doneMark = []byte("[DONE]")
+
+// An event is what a stream's event means to a meter.
+type event uint8
+
+const (
+	plain      event = iota
+	terminal         // the stream is over
+	completed        // one of perhaps several results is there
+	failed           // the stream is over, by an error
+	audioDelta       // its delta is base64, not text
+)
+
+// eventOf knows the events by the "type" in their data (OpenAI's openapi.yaml).
+// A completed image ends nothing: with n > 1 each has its own.
+func eventOf(typ []byte) event {
+	switch string(typ) {
+	case "response.completed", "response.incomplete", "response.failed",
+		"transcript.text.done", "speech.audio.done":
+		return terminal
+	case "image_generation.completed", "image_edit.completed":
+		return completed
+	case "error":
+		return failed
+	case "response.audio.delta":
+		return audioDelta
+	}
+	return plain
+}
+
+// NewMeter returns a meter for the body of a response with this status and
+// content type. Bodies that cannot be text (audio, images) pass unread. text, if
+// not nil, is handed the decoded text of each delta of a stream (content, refusal,
+// reasoning, names and arguments of tools), long ones in pieces of at most 1 KiB; the
+// slice is only valid during the call.
+func NewMeter(status int, contentType string, text func([]byte)) *Meter {
+	m := &Meter{status: status}
+	m.scanner.text = text
+	if readable(contentType) {
+		m.mode = undecided
+	}
+	return m
+}
+
+func readable(contentType string) bool {
+	typ, _, _ := strings.Cut(contentType, ";")
+	typ = strings.TrimSpace(typ)
+	top, sub, _ := strings.Cut(typ, "/")
+	return typ == "" || strings.EqualFold(top, "text") ||
+		len(sub) >= 4 && strings.EqualFold(sub[len(sub)-4:], "json")
+}
+
+// Write reads the next bytes of the body. done says that nothing more is to come:
+// the JSON object has ended, or the stream has sent [DONE], its terminal event or
+// an error. It stays true. A server that sends no such mark is over at EOF.
+func (m *Meter) Write(p []byte) (done bool) {
+	if m.mode == undecided {
+		p = m.sniff(p)
+	}
+	if m.done {
+		return true
+	}
+	switch m.mode {
+	case asObject:
+		m.scanner.scan(p)
+		if m.scanner.state == idle {
+			m.fault = m.scanner.fault
+			m.done, m.ended = true, true
+		}
+	case asEvents:
+		m.events(p)
+	}
+	return m.done
+}
+
+// sniff decides between a document and events.
+func (m *Meter) sniff(p []byte) []byte {
+	for i, c := range p {
+		switch c {
+		case ' ', '\t', '\r', '\n', 0xEF, 0xBB, 0xBF: // space, byte order mark
+		case '{':
+			m.mode = asObject
+			m.scanner.begin()
+			return p[i:]
+		default:
+			m.mode = asEvents
+			m.scanner.stream = true
+			return p[i:]
+		}
+	}
+	return nil
+}
+
+// events reads lines of an event stream. Lines end in \n, as in both Go SDKs; a
+// \r before it is space. Where the specification joins the data lines of an
+// event, so does this; a complete object on a line of its own counts at once, for
+// go-openai reads line by line.
+func (m *Meter) events(p []byte) {
+	for len(p) > 0 && !m.done {
+		if m.line == fieldName {
+			p = m.name(p)
+			continue
+		}
+		end := bytes.IndexByte(p, '\n')
+		if end < 0 {
+			m.content(p)
+			return
+		}
+		m.content(p[:end])
+		if m.line == eventValue {
+			m.named = eventOf(bytes.TrimSpace(m.field[:m.n]))
+		}
+		m.line, m.n = fieldName, 0
+		p = p[end+1:]
+	}
+}
+
+// name reads the beginning of a line, up to its colon.
+func (m *Meter) name(p []byte) []byte {
+	if m.n == 0 && bytes.HasPrefix(p, []byte("data:")) {
+		m.line = dataStart
+		return p[len("data:"):]
+	}
+	for i, c := range p {
+		switch c {
+		case '\n':
+			if m.n == 0 { // a blank line ends the event
+				m.scanner.state = idle
+				m.named = plain
+			}
+			m.n = 0
+		case '\r':
+		case ':':
+			switch string(m.field[:m.n]) {
+			case "data":
+				m.line = dataStart
+			case "event":
+				m.line = eventValue
+			default:
+				m.line = rest
+			}
+			m.n = 0
+			return p[i+1:]
+		default:
+			m.collect(p[i : i+1])
+		}
+	}
+	return nil
+}
+
+func (m *Meter) collect(p []byte) {
+	m.n += copy(m.field[m.n:], p)
+}
+
+// content reads what follows the colon, without the end of the line.
+func (m *Meter) content(p []byte) {
+	if m.line == eventValue {
+		m.collect(p)
+		return
+	}
+	if m.line == dataStart {
+		for len(p) > 0 && (p[0] == ' ' || p[0] == '\t' || p[0] == '\r') {
+			p = p[1:]
+		}
+		if len(p) == 0 {
+			return
+		}
+		switch {
+		case m.scanner.state != idle: // a value that began on an earlier line
+			m.scanner.scan([]byte{'\n'})
+			m.line = dataObject
+		case p[0] == '{':
+			m.scanner.begin()
+			m.line = dataObject
+		case p[0] == '[':
+			m.line = dataMark
+		default:
+			m.line = rest
+		}
+	}
+	switch m.line {
+	case dataObject:
+		m.scanner.scan(p)
+		if m.scanner.state == idle {
+			m.line = rest
+			m.dispatch()
+		}
+	case dataMark:
+		for _, c := range p {
+			if c != doneMark[m.n] {
+				m.line = rest
+				return
+			}
+			if m.n++; m.n == len(doneMark) {
+				m.done, m.ended = true, true
+				return
+			}
+		}
+	}
+}
+
+// dispatch draws the conclusions from an event.
+func (m *Meter) dispatch() {
+	e := m.scanner.event
+	if e == plain {
+		e = m.named
+	}
+	switch {
+	case e == failed || m.scanner.fault.seen || m.status >= 400:
+		m.fault = m.scanner.fault
+		m.fault.seen = true
+		m.done, m.ended = true, e == terminal
+	case e == terminal:
+		m.done, m.ended = true, true
+	case e == completed:
+		m.ended = true
+	}
+}
+
+// Usage returns the latest usage seen, at the top level or in .response; some
+// servers stream it cumulatively. ok is false where there was none, or only null
+// or zeros.
+func (m *Meter) Usage() (u Usage, ok bool) {
+	return m.scanner.usage, m.scanner.hasUsage
+}
+
+// Ended reports whether the body came to its regular end, so that what was seen
+// of it is all there was.
+func (m *Meter) Ended() bool { return m.ended }
+
+// Deltas returns how many pieces of output a stream has sent. Each is about a
+// token, where nothing better is known.
+func (m *Meter) Deltas() int64 { return m.scanner.deltas }
+
+// Refusal returns the error in the body: of a response that failed as a whole
+// (any status from 400 on; h are its headers, as in [ParseRefusal]), or of one that
+// began with 200 and carries an error object or event. It is nil where there was
+// none. It may be called at any time and knows what has been read by then.
+func (m *Meter) Refusal(h http.Header) *Refusal {
+	f := m.error()
+	if !f.seen && m.status < 400 {
+		return nil
+	}
+	r := newRefusal(m.status, h, f)
+	return &r
+}
+
+// error returns what is known of the body's error, be it in the middle of it.
+func (m *Meter) error() fault {
+	if m.fault.seen {
+		return m.fault
+	}
+	s := &m.scanner
+	f := s.fault
+	if s.state == inText && (s.value == messageNode || s.value == rootMessageNode) {
+		f.set(s.value, s.kept(false))
+	}
+	return f
+}

@@ -1,0 +1,550 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// seen is all a meter says about a body.
+type seen struct {
+	Usage    Usage
+	HasUsage bool
+	Done     bool
+	Ended    bool
+	Deltas   int64
+	Text     []string
+	Refusal  Refusal
+	Refused  bool
+}
+
+// watch feeds body to a meter in pieces that end at cuts, and returns the index
+// of the piece after which it was done.
+func watch(status int, body []byte, cuts ...int) (s seen, doneIn int) {
+	m := NewMeter(status, "", func(b []byte) { s.Text = append(s.Text, string(b)) })
+	from, doneIn := 0, -1
+	for i, to := range append(cuts, len(body)) {
+		if s.Done = m.Write(body[from:to]); s.Done && doneIn < 0 {
+			doneIn = i
+		}
+		from = to
+	}
+	s.Usage, s.HasUsage = m.Usage()
+	s.Ended, s.Deltas = m.Ended(), m.Deltas()
+	if r := m.Refusal(nil); r != nil {
+		s.Refusal, s.Refused = *r, true
+	}
+	return s, doneIn
+}
+
+func sse(events ...string) string {
+	var b strings.Builder
+	for _, e := range events {
+		b.WriteString("data: " + e + "\n\n")
+	}
+	return b.String()
+}
+
+const (
+	chatBody = `{"id":"chatcmpl-1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant",` +
+		`"content":"say \"usage\": {\"total_tokens\": 7}","refusal":null},"finish_reason":"stop"}],"usage":{"prompt_tokens":19,` +
+		`"completion_tokens":10,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":5,"total_tokens":1},` +
+		`"completion_tokens_details":{"reasoning_tokens":2}},"service_tier":"default"}`
+	responseBody = `{"id":"resp_1","object":"response","status":"completed","error":null,"output":[{"type":"message",` +
+		`"usage":{"total_tokens":1},"content":[{"type":"output_text","text":"hi"}]}],"usage":{"input_tokens":36,` +
+		`"input_tokens_details":{"cached_tokens":0},"output_tokens":87,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":123}}`
+)
+
+var (
+	chatStream = sse(
+		`{"id":"1","choices":[{"index":0,"delta":{"role":"assistant","content":""}}],"usage":null}`,
+		`{"id":"1","choices":[{"index":0,"delta":{"content":"Hello"}}],"usage":null}`,
+		`{"id":"1","choices":[{"index":0,"delta":{"content":" w\u00f6rld \ud83d\ude00\n"}}],"usage":null}`,
+		`{"id":"1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}`,
+		`{"id":"1","choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}`,
+		`[DONE]`)
+	toolStream = sse(
+		`{"choices":[{"delta":{"reasoning_content":"hm","tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":""}}]}}]}`,
+		`{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\""}}]}}]}`,
+		`{"choices":[{"delta":{"refusal":"no"}},{"delta":{"function_call":{"name":"g","arguments":"1"}}}]}`)
+	responsesStream = "event: response.created\n" +
+		`data: {"type":"response.created","response":{"id":"r","usage":null,"error":null}}` + "\n\n" +
+		"event: response.output_text.delta\n" +
+		`data: {"type":"response.output_text.delta","item_id":"m","delta":"Hi"}` + "\n\n" +
+		"event: response.function_call_arguments.delta\n" +
+		`data: {"type":"response.function_call_arguments.delta","delta":"{}"}` + "\n\n" +
+		"event: response.output_text.done\n" +
+		`data: {"type":"response.output_text.done","text":"Hi"}` + "\n\n" +
+		"event: response.completed\n" +
+		`data: {"type":"response.completed","response":` + responseBody + `}` + "\n\n"
+	quotaEvent = `{"type":"error","error":{"type":"insufficient_quota","code":"insufficient_quota",` +
+		`"message":"You exceeded your current quota, please check your plan and billing details.","param":null},"sequence_number":2}`
+)
+
+func TestMeter(t *testing.T) {
+	usage := func(in, out, total int64) *Usage { return &Usage{Input: in, Output: out, Total: total} }
+	const open, done = false, true
+	for _, c := range []struct {
+		name, body string
+		usage      *Usage
+		done       bool
+		deltas     int64
+		text       string
+	}{
+		{"chat", chatBody, usage(19, 10, 29), done, 0, ""},
+		{"chat, white space around", "\ufeff\r\n  " + chatBody + "\n", usage(19, 10, 29), done, 0, ""},
+		{"chat, cut", chatBody[:len(chatBody)-20], usage(19, 10, 29), open, 0, ""},
+		{"chat, cut in usage", chatBody[:strings.Index(chatBody, `,"completion_tokens_details"`)], nil, open, 0, ""},
+		{"responses", responseBody, usage(36, 87, 123), done, 0, ""},
+		{"background response", `{"id":"r","background":true,"status":"queued","usage":null}`, nil, done, 0, ""},
+		{"embeddings", `{"data":[{"embedding":[0.1,-2e-3],"index":0}],"usage":{"prompt_tokens":8,"total_tokens":8}}`, usage(8, 0, 8), done, 0, ""},
+		{"image", `{"created":1,"data":[{"b64_json":"` + strings.Repeat("QUJD", 99) + `"}],"usage":{"total_tokens":100,"input_tokens":50,"output_tokens":50,"input_tokens_details":{"text_tokens":10,"image_tokens":40}}}`, usage(50, 50, 100), done, 0, ""},
+		{"dall-e", `{"created":1,"data":[{"url":"https://x"}]}`, nil, done, 0, ""},
+		{"transcription in seconds", `{"text":"a","duration":8.4,"usage":{"type":"duration","seconds":9}}`, &Usage{Seconds: 9}, done, 0, ""},
+		{"transcription in tokens", `{"text":"a","usage":{"type":"tokens","input_tokens":14,"output_tokens":45,"total_tokens":59}}`, usage(14, 45, 59), done, 0, ""},
+		{"subtitles", "1\n00:00:00,000 --> 00:00:02,000\ndata: {not json\n", nil, open, 0, ""},
+		{"moderation", `{"id":"m","results":[]}`, nil, done, 0, ""},
+
+		{"no total", `{"usage":{"prompt_tokens":1,"completion_tokens":2}}`, usage(1, 2, 3), done, 0, ""},
+		{"zeros", `{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}`, nil, done, 0, ""},
+		{"both names, one filled", `{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"input_tokens":0,"output_tokens":0}}`, usage(3, 4, 7), done, 0, ""},
+		{"floats", `{"usage":{"prompt_tokens":3.0,"completion_tokens":4e0}}`, usage(3, 4, 7), done, 0, ""},
+		{"strings", `{"usage":{"prompt_tokens":"3","total_tokens":"7"}}`, nil, done, 0, ""},
+		{"negative, huge", `{"usage":{"prompt_tokens":-3,"completion_tokens":1e300,"total_tokens":99999999999999999999999999999999999999}}`, nil, done, 0, ""},
+		{"twice", `{"usage":{"total_tokens":1,"total_tokens":2},"usage":{"total_tokens":3},"usage":null}`, usage(0, 0, 3), done, 0, ""},
+		{"escaped key", `{"us\u0061ge":{"total\u005ftokens":3}}`, usage(0, 0, 3), done, 0, ""},
+		{"elsewhere", `{"data":{"usage":{"total_tokens":1}},"choices":[{"usage":{"total_tokens":1}}],"usage":[{"total_tokens":1}]}`, nil, done, 0, ""},
+		{"large usage", `{"usage":{"pad":"` + strings.Repeat("x", 1<<20) + `","total_tokens":4}}`, usage(0, 0, 4), done, 0, ""},
+		{"deep", `{"a":` + strings.Repeat("[", 1e5) + strings.Repeat("]", 1e5) + `,"usage":{"total_tokens":4}}`, usage(0, 0, 4), done, 0, ""},
+
+		{"chat stream", chatStream, usage(5, 7, 12), done, 2, "Hello wörld 😀\n"},
+		{"CRLF", strings.ReplaceAll(chatStream, "\n", "\r\n"), usage(5, 7, 12), done, 2, "Hello wörld 😀\n"},
+		{"no space", strings.ReplaceAll(chatStream, "data: ", "data:"), usage(5, 7, 12), done, 2, "Hello wörld 😀\n"},
+		{"mark, BOM, comments", "\ufeff: ping\n\nid: 7\nretry: 10\n" + chatStream, usage(5, 7, 12), done, 2, "Hello wörld 😀\n"},
+		{"one newline", strings.ReplaceAll(chatStream, "\n\n", "\n"), usage(5, 7, 12), done, 2, "Hello wörld 😀\n"},
+		{"no end of line after the mark", strings.TrimSpace(chatStream), usage(5, 7, 12), done, 2, "Hello wörld 😀\n"},
+		{"interrupted", chatStream[:strings.Index(chatStream, `{"id":"1","choices":[]`)], nil, open, 2, "Hello wörld 😀\n"},
+		{"cumulative usage", sse(`{"usage":{"total_tokens":3}}`, `{"usage":{"total_tokens":5}}`), usage(0, 0, 5), open, 0, ""},
+		{"several data lines", "data: {\"usage\":\ndata: {\"total_tokens\":\ndata: 5}}\n\n", usage(0, 0, 5), open, 0, ""},
+		{"unfinished event", "data: {\"usage\":\n\ndata: {\"total_tokens\":5}}\n\n" + sse(`{"usage":{"total_tokens":6}}`), usage(0, 0, 6), open, 0, ""},
+		{"not quite the mark", sse(`[DONG]`, `[`, `DONE`), nil, open, 0, ""},
+		{"tools", toolStream, nil, open, 6, `hmf{"a"nog1`},
+		{"completions", sse(`{"choices":[{"text":"a"},{"text":"b"}]}`), nil, open, 2, "ab"},
+		{"responses stream", responsesStream, usage(36, 87, 123), done, 2, "Hi{}"},
+		{"response.incomplete", sse(`{"response":{"usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}},"type":"response.incomplete"}`), usage(1, 2, 3), done, 0, ""},
+		{"terminal by name only", "event: response.completed\n" + sse(`{"response":{}}`), nil, done, 0, ""},
+		{"image stream", sse(`{"type":"image_generation.partial_image","b64_json":"QQ=="}`,
+			`{"type":"image_generation.completed","b64_json":"QQ==","usage":{"total_tokens":9,"input_tokens":4,"output_tokens":5}}`), usage(4, 5, 9), open, 0, ""},
+		{"transcript stream", sse(`{"type":"transcript.text.delta","delta":"a"}`,
+			`{"type":"transcript.text.done","text":"a","usage":{"type":"tokens","input_tokens":14,"output_tokens":45,"total_tokens":59}}`), usage(14, 45, 59), done, 1, "a"},
+		{"speech stream", sse(`{"type":"speech.audio.delta","audio":"QQ=="}`,
+			`{"type":"speech.audio.done","usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}`), usage(1, 2, 3), done, 0, ""},
+		{"audio deltas", sse(`{"type":"response.audio.delta","delta":"QQ=="}`), nil, open, 0, ""},
+		{"surrogates", sse(`{"delta":"\ud83d\ude00\ud83dx\ude00\ud83d\ud83d\ude00"}`), nil, open, 1, "😀\ufffdx\ufffd\ufffd😀"},
+		{"escapes", sse(`{"delta":"\b\f\r\t\/\"\\\u00E9\u00eA\u0ozz"}`), nil, open, 1, "\b\f\r\t/\"\\éê\ufffdozz"},
+		{"malformed", `{"choices":]{"usage":,"usage":{"total_tokens":4}}]`, usage(0, 0, 4), done, 0, ""},
+		{"long delta", sse(`{"delta":"` + strings.Repeat("ö", 2000) + `"}`), nil, open, 1, strings.Repeat("ö", 2000)},
+		{"nothing", "", nil, open, 0, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, _ := watch(200, []byte(c.body))
+			var want Usage
+			if c.usage != nil {
+				want = *c.usage
+			}
+			if s.Usage != want || s.HasUsage != (c.usage != nil) {
+				t.Errorf("usage %+v, %v; want %+v", s.Usage, s.HasUsage, c.usage)
+			}
+			if s.Done != c.done {
+				t.Errorf("done %v", s.Done)
+			}
+			if ended := c.done || c.name == "image stream"; s.Ended != ended {
+				t.Errorf("ended %v", s.Ended)
+			}
+			if text := strings.Join(s.Text, ""); text != c.text || s.Deltas != c.deltas {
+				t.Errorf("%d deltas %q; want %d, %q", s.Deltas, text, c.deltas, c.text)
+			}
+			if s.Refused {
+				t.Errorf("refusal %+v", s.Refusal)
+			}
+		})
+	}
+}
+
+func TestMeterSkipsBinary(t *testing.T) {
+	for typ, reads := range map[string]bool{
+		"": true, "application/json": true, "Application/JSON; charset=utf-8": true,
+		"text/event-stream": true, "text/plain": true, "application/problem+json": true,
+		"audio/mpeg": false, "image/png": false, "application/octet-stream": false,
+	} {
+		m := NewMeter(200, typ, nil)
+		m.Write([]byte(chatBody))
+		if _, ok := m.Usage(); ok != reads {
+			t.Errorf("%q: read %v", typ, ok)
+		}
+	}
+}
+
+func TestMeterError(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		status     int
+		kind       Kind
+		message    string
+		done       bool
+	}{
+		{"event", "event: error\n" + sse(quotaEvent), 200, Quota, "You exceeded", true},
+		{"event's own members", sse(`{"type":"error","code":"rate_limit_exceeded","message":"Slow"}`), 200, RateLimit, "Slow", true},
+		{"named event", "event: error\n" + sse(`{"code":"server_error","message":"Oops"}`), 200, Other, "Oops", true},
+		{"chunk", sse(`{"choices":[]}`, `{"error":{"message":"The server had an error","type":"server_error"}}`), 200, Other, "The server", true},
+		{"string", sse(`{"error":"overloaded"}`), 200, Other, "overloaded", true},
+		{"response.failed", sse(`{"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"Wait"}}}`), 200, RateLimit, "Wait", true},
+		{"failed document", `{"status":"failed","error":{"code":"server_error","message":"Oops"}}`, 200, Other, "Oops", true},
+		{"429", `{"error":{"message":"Rate","type":"tokens","code":"rate_limit_exceeded"}}`, 429, RateLimit, "Rate", true},
+		{"429 as event", sse(`{"error":{"message":"Rate","type":"tokens","code":"rate_limit_exceeded"}}`), 429, RateLimit, "Rate", true},
+		{"429 cut", `{"error":{"message":"Rate lim`, 429, RateLimit, "Rate", false},
+		{"429 of a gateway", `{ "statusCode": 429, "message": "Rate limit is exceeded. Try again in 37 seconds." }`, 429, RateLimit, "Rate limit", true},
+		{"502", `<html>Bad gateway</html>`, 502, Other, "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, _ := watch(c.status, []byte(c.body))
+			if !s.Refused || s.Refusal.Kind != c.kind || !strings.HasPrefix(s.Refusal.Message, c.message) || s.Done != c.done {
+				t.Errorf("done %v, refused %v: %+v", s.Done, s.Refused, s.Refusal)
+			}
+		})
+	}
+}
+
+// TestMeterMemory feeds bodies far larger than anything a meter may keep.
+func TestMeterMemory(t *testing.T) {
+	chunk := bytes.Repeat([]byte("QUJD"), 8<<10)
+	for name, open := range map[string]string{
+		"skipped string": `{"data":[{"b64_json":"`,
+		"event line":     `data: {"type":"image_generation.completed","b64_json":"`,
+		"text":           `data: {"delta":"`,
+		"key":            `{"`,
+		"message":        `{"error":{"message":"`,
+		"number":         `{"usage":{"total_tokens":`,
+		"field":          `data`,
+		"event":          `event: `,
+	} {
+		m := NewMeter(429, "", func([]byte) {})
+		m.Write([]byte(open))
+		if n := testing.AllocsPerRun(100, func() { m.Write(chunk) }); n != 0 {
+			t.Errorf("%s: %v allocations a write", name, n)
+		}
+	}
+	line := []byte(chatStream)
+	m := NewMeter(200, "text/event-stream", func([]byte) {})
+	if n := testing.AllocsPerRun(100, func() { m.done = false; m.Write(line) }); n != 0 {
+		t.Errorf("stream: %v allocations a write", n)
+	}
+}
+
+// FuzzMeterSplit: how a body is cut changes nothing.
+func FuzzMeterSplit(f *testing.F) {
+	for _, body := range []string{chatBody, responseBody, chatStream, toolStream, responsesStream, sse(quotaEvent),
+		"event: error\r\ndata: {\"message\":\"x\\ud83d\r\ndata: }\r\n\r\n",
+		`{"error":{"message":"` + strings.Repeat("ö", 600) + `","code":429`,
+		sse(`{"delta":"` + strings.Repeat("\xf0\x9f", 600) + `😀"}`)} {
+		f.Add([]byte(body), uint64(1), 200)
+		f.Add([]byte(body), uint64(2), 429)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, seed uint64, status int) {
+		whole, _ := watch(status, body)
+
+		single := make([]int, len(body))
+		for i := range single {
+			single[i] = i + 1
+		}
+		bytewise, doneAt := watch(status, body, single...)
+		diff(t, whole, bytewise)
+
+		random := rand.New(rand.NewPCG(seed, 0))
+		var cuts []int
+		for range 1 + random.IntN(8) {
+			cuts = append(cuts, random.IntN(len(body)+1))
+		}
+		slices.Sort(cuts)
+		pieces, doneIn := watch(status, body, cuts...)
+		diff(t, whole, pieces)
+		if want := slices.IndexFunc(append(cuts, len(body)), func(end int) bool { return doneAt < end }); doneAt >= 0 && doneIn != want {
+			t.Errorf("done after byte %d, cut at %v: done in piece %d, want %d", doneAt, cuts, doneIn, want)
+		}
+	})
+}
+
+func diff(t *testing.T, want, got seen) {
+	t.Helper()
+	if w, g := fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", got); w != g {
+		t.Errorf("whole: %s\ncut:   %s", w, g)
+	}
+}
+
+// FuzzMeterJSON: on valid JSON a meter finds what encoding/json finds.
+func FuzzMeterJSON(f *testing.F) {
+	f.Add([]byte(chatBody))
+	f.Add([]byte(responseBody))
+	f.Add([]byte(quotaEvent))
+	for line := range strings.Lines(chatStream + toolStream + responsesStream) {
+		if data, ok := strings.CutPrefix(line, "data: "); ok {
+			f.Add([]byte(data))
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		body = bytes.TrimLeft(body, " \t\r\n")
+		if !json.Valid(body) || body[0] != '{' {
+			return
+		}
+		var want reference
+		want.root(parse(t, body))
+
+		s, _ := watch(200, body)
+		if s.Usage != want.usage || s.HasUsage != want.hasUsage || !s.Done || !s.Ended {
+			t.Errorf("%q: %+v, want %+v", body, s, want)
+		}
+		if s.Refused != want.fault.seen {
+			t.Errorf("%q: refused %v, want %v", body, s.Refused, want.fault.seen)
+		}
+		if want.fault.seen && utf8.Valid(body) && (s.Refusal.Message != want.fault.message || s.Refusal.Code != want.fault.code) {
+			t.Errorf("%q: %+v, want %+v", body, s.Refusal, want.fault)
+		}
+
+		s, _ = watch(200, []byte("data:"+string(bytes.ReplaceAll(body, []byte("\n"), []byte("\ndata: ")))+"\n\n"))
+		if s.Usage != want.usage || s.HasUsage != want.hasUsage {
+			t.Errorf("event %q: %+v, want %+v", body, s, want)
+		}
+		if text := plainText(strings.Join(s.Text, "")); text != want.text || s.Deltas != want.deltas {
+			t.Errorf("event %q: %d deltas %q, want %d, %q", body, s.Deltas, text, want.deltas, want.text)
+		}
+	})
+}
+
+// plainText replaces invalid UTF-8 as encoding/json does, byte by byte.
+func plainText(s string) string { return string([]rune(s)) }
+
+// members are an object's, in order and with duplicates.
+type members []struct {
+	name  string
+	value any
+}
+
+func parse(t *testing.T, body []byte) members {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var value func() any
+	value = func() any {
+		token, err := d.Token()
+		if err != nil {
+			t.Skip(err) // deeper than encoding/json goes
+		}
+		switch token {
+		case json.Delim('['):
+			list := []any{}
+			for d.More() {
+				list = append(list, value())
+			}
+			d.Token()
+			return list
+		case json.Delim('{'):
+			m := members{}
+			for d.More() {
+				name := value().(string)
+				m = append(m, struct {
+					name  string
+					value any
+				}{name, value()})
+			}
+			d.Token()
+			return m
+		}
+		return token
+	}
+	return value().(members)
+}
+
+// reference reads a parsed document as a meter is meant to.
+type reference struct {
+	usage    Usage
+	hasUsage bool
+	fault    fault
+	deltas   int64
+	text     string
+}
+
+func (r *reference) root(root members) {
+	audio := false
+	for _, m := range root {
+		switch m.name {
+		case "response":
+			if response, ok := m.value.(members); ok {
+				for _, m := range response {
+					r.shared(m.name, m.value)
+				}
+			}
+		case "type":
+			if typ, ok := m.value.(string); ok {
+				audio = typ == "response.audio.delta"
+			}
+		case "delta":
+			if !audio {
+				r.delta(m.value)
+			}
+		case "choices":
+			list, _ := m.value.([]any)
+			for _, c := range list {
+				choice, _ := c.(members)
+				for _, m := range choice {
+					switch m.name {
+					case "text":
+						r.delta(m.value)
+					case "delta":
+						r.message(m.value)
+					}
+				}
+			}
+		case "message", "code":
+			if !r.fault.seen {
+				r.word(m.name, m.value)
+			}
+		default:
+			r.shared(m.name, m.value)
+		}
+	}
+}
+
+func (r *reference) message(v any) {
+	message, _ := v.(members)
+	for _, m := range message {
+		switch m.name {
+		case "content", "refusal", "reasoning_content", "reasoning":
+			r.delta(m.value)
+		case "function_call":
+			r.function(m.value)
+		case "tool_calls":
+			list, _ := m.value.([]any)
+			for _, c := range list {
+				call, _ := c.(members)
+				for _, m := range call {
+					if m.name == "function" || m.name == "custom" {
+						r.function(m.value)
+					}
+				}
+			}
+		}
+	}
+}
+
+func (r *reference) function(v any) {
+	function, _ := v.(members)
+	for _, m := range function {
+		if m.name == "name" || m.name == "arguments" || m.name == "input" {
+			r.delta(m.value)
+		}
+	}
+}
+
+func (r *reference) delta(v any) {
+	if s, ok := v.(string); ok && s != "" {
+		r.deltas++
+		r.text += s
+	}
+}
+
+// shared reads what means the same at the top level and in response.
+func (r *reference) shared(name string, v any) {
+	switch object, isObject := v.(members); {
+	case name == "usage" && isObject:
+		var c counts
+		fields := map[string]*int64{"total_tokens": &c.total, "prompt_tokens": &c.prompt,
+			"completion_tokens": &c.completion, "input_tokens": &c.input, "output_tokens": &c.output}
+		for _, m := range object {
+			n, _ := m.value.(json.Number)
+			if f, ok := parseNumber(string(n)); ok && m.name == "seconds" {
+				c.seconds = f
+			} else if p := fields[m.name]; ok && p != nil {
+				*p = int64(f)
+			}
+		}
+		if u, ok := c.usage(); ok {
+			r.usage, r.hasUsage = u, true
+		}
+	case name == "error" && isObject:
+		r.fault = fault{seen: true}
+		for _, m := range object {
+			r.word(m.name, m.value)
+		}
+	case name == "error":
+		if s, ok := v.(string); ok && s != "" {
+			r.fault = fault{seen: true, message: clip(s)}
+		}
+	}
+}
+
+func (r *reference) word(name string, v any) {
+	s, isString := v.(string)
+	if n, isNumber := v.(json.Number); isNumber && name == "code" {
+		_, isString = parseNumber(string(n))
+		s = string(n)
+	}
+	switch {
+	case !isString:
+	case name == "message":
+		r.fault.message = clip(s)
+	case name == "code":
+		r.fault.code = clip(s)
+	}
+}
+
+func clip(s string) string {
+	if len(s) > bufferSize {
+		s = s[:bufferSize]
+		s = s[:max(strings.LastIndexByte(s, ' '), 0)]
+	}
+	return s
+}
+
+func BenchmarkMeter(b *testing.B) {
+	image := []byte(`{"created":1,"data":[{"b64_json":"` + strings.Repeat("QUJD", 1<<20) +
+		`"}],"usage":{"total_tokens":100,"input_tokens":50,"output_tokens":50}}`)
+	vector := strings.Repeat("-0.0069292834,", 1<<16)
+	for name, body := range map[string][]byte{
+		"image":      image,
+		"image_sse":  []byte("data: " + string(image) + "\n\n"),
+		"embeddings": []byte(`{"data":[{"embedding":[` + vector + `0]}],"usage":{"prompt_tokens":8,"total_tokens":8}}`),
+		"escapes":    []byte(`{"choices":[{"message":{"content":"` + strings.Repeat(`say \"hello\"\n`, 1<<16) + `"}}]}`),
+		"chat_sse": []byte(strings.Repeat(`data: {"id":"chatcmpl-9lRLlzkVzpRjPmEHzJj7aZ1","object":"chat.completion.chunk","created":1721076543,`+
+			`"model":"gpt-4o-2024-08-06","system_fingerprint":"fp_400f27fa1f","choices":[{"index":0,"delta":{"content":" world"},`+
+			`"logprobs":null,"finish_reason":null}],"usage":null}`+"\n\n", 1<<12)),
+		"audio": bytes.Repeat([]byte("\xff\xf3\xe4\x00"), 1<<18),
+	} {
+		const piece = 32 << 10
+		typ := "application/json"
+		if name == "audio" {
+			typ = "audio/mpeg"
+		}
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			b.ReportAllocs()
+			for b.Loop() {
+				m := NewMeter(200, typ, nil)
+				for p := range slices.Chunk(body, piece) {
+					m.Write(p)
+				}
+			}
+		})
+	}
+	b.Run("copy", func(b *testing.B) {
+		b.SetBytes(int64(len(image)))
+		dst := make([]byte, 32<<10)
+		for b.Loop() {
+			io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{bytes.NewReader(image)}, dst)
+		}
+	})
+}
