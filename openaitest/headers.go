@@ -1,0 +1,105 @@
+package openaitest
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// A figure is what one group of x-ratelimit headers reports.
+type figure struct {
+	on               bool
+	limit, remaining int64
+	reset            time.Duration
+}
+
+// A snapshot is where a model's buckets stood right after a decision.
+type snapshot struct {
+	requests, tokens, images, projectTokens, inputImages figure
+	tpm                                                  refusal // where TPM stands, for injected 429s
+}
+
+// snapshot collects what the headers of an answer report. l.mu must be held and
+// the scope's buckets be advanced.
+func (l *ledger) snapshot(s *scope, c *Call, now int64) snapshot {
+	var snap snapshot
+	snap.requests = s.figure(l.config, l.config.headerLimits[requests], RPM, RPD)
+	snap.tokens = s.figure(l.config, l.config.headerLimits[tokens], TPM, TPD)
+	snap.images = s.figure(l.config, IPM)
+	if b := l.whole.buckets[TPM]; b != nil && b.on() {
+		snap.projectTokens = b.figure(false)
+	}
+	if c.inputImages > 0 {
+		l.inputs.advance(now)
+		snap.inputImages = l.inputs.meter.figure()
+	}
+	for _, p := range s.pools {
+		if b := p.buckets[TPM]; b != nil && b.on() {
+			snap.tpm = refusal{pool: p.name, limit: TPM, capacity: b.capacity, used: b.usedUp()}
+			break
+		}
+	}
+	return snap
+}
+
+// figure returns the tightest bucket of the first limit that is set: the one
+// with the least remaining.
+func (s *scope) figure(c *config, limits ...Limit) figure {
+	var tightest figure
+	for _, limit := range limits {
+		for _, p := range s.pools {
+			if b := p.buckets[limit]; b != nil && b.on() {
+				f := b.figure(c.slices != nil && c.slices.Reported)
+				if !tightest.on || f.remaining < tightest.remaining {
+					tightest = f
+				}
+			}
+		}
+		if tightest.on {
+			break
+		}
+	}
+	return tightest
+}
+
+func (b *bucket) figure(slice bool) figure {
+	if slice && b.slice != nil {
+		return b.slice.figure()
+	}
+	return b.meter.figure()
+}
+
+func (m *meter) figure() figure {
+	return figure{on: true, limit: m.capacity, remaining: m.remaining(), reset: m.reset()}
+}
+
+// setRateLimits writes the x-ratelimit headers of a snapshot.
+func (s *Server) setRateLimits(h http.Header, c *Call, snap snapshot) {
+	if !s.config.headers {
+		return
+	}
+	azure := s.azure(c)
+	group := func(kind string, f figure) {
+		if !f.on {
+			return
+		}
+		reset := f.reset.Truncate(time.Millisecond).String()
+		if azure {
+			reset = strconv.FormatInt(int64(f.reset/time.Second), 10)
+		}
+		h["X-Ratelimit-Limit-"+kind] = []string{strconv.FormatInt(f.limit, 10)}
+		h["X-Ratelimit-Remaining-"+kind] = []string{strconv.FormatInt(f.remaining, 10)}
+		h["X-Ratelimit-Reset-"+kind] = []string{reset}
+	}
+	group("Requests", snap.requests)
+	group("Tokens", snap.tokens)
+	if s.config.extraHeaders {
+		group("Tokens_usage_based", snap.tokens)
+		group("Project-Tokens", snap.projectTokens)
+		group("Input-Images", snap.inputImages)
+		group("Images", snap.images)
+	}
+}
+
+// azure reports whether a call is answered as Azure does.
+func (s *Server) azure(c *Call) bool { return s.config.azure || c.azure }
