@@ -111,14 +111,16 @@ type Answer struct {
 	// Paused is the part of Wait that no refund can shorten: the longest pause
 	// of the owners.
 	Paused time.Duration
-	// Hint is when to ask again.
+	// Hint is when to ask again: in a backend that knows of every change, Wait;
+	// elsewhere soon enough to notice one, and not before all the costs fit
+	// where that is soon.
 	Hint time.Duration
 	// Changed, if not nil, is closed when asking before Hint may be worth it.
 	Changed <-chan struct{}
 	// Levels says how much is free in each of the ask's buckets after the
 	// grant; negative while a debt is refilled.
 	Levels []float64
-	// Tickets is how many stand ahead in line, as far as the backend looked.
+	// Tickets is how many stand ahead in line.
 	Tickets int
 }
 

@@ -76,7 +76,7 @@ func (b *Backend) Take(_ context.Context, ask backend.Ask) (backend.Answer, erro
 		a.changed(ask.Line) // the line has moved
 	}
 	if err == nil && answer.Granted < len(ask.Costs) && !ask.Leave {
-		answer.Changed = a.watch(ask.Line)
+		answer.Hint, answer.Changed = answer.Wait, a.watch(ask.Line)
 	}
 	return answer, err
 }

@@ -67,15 +67,15 @@ func (g *Gauge) Observe(now time.Time, sent Sent, server float64) float64 {
 	}
 	// The network reorders: neighbours may have been admitted before this one
 	// although they were sent after it, or the other way round.
-	if diff > 0 {
+	switch {
+	case first:
+	case diff > 0:
 		diff = max(0, diff-g.sends.beside(sent.At, sent.Cost, 0, overtaking))
-	} else {
+	default:
 		diff = min(0, diff+g.sends.beside(sent.At, sent.Cost, -overtaking, 0))
 	}
 	switch {
-	case first:
-		g.restart(now)
-	case diff > 0:
+	case first, diff > 0:
 		g.restart(now)
 	default:
 		if g.answers == 0 || diff > g.surplus {

@@ -71,6 +71,7 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 	}
 	v := a.survey(now, ahead, a.owner(now, ask.Scope), buckets, ask.Costs[0], false)
 	answer := v.grant(ask.Costs)
+	answer.Tickets = len(ahead)
 	a.place(l, at, ask, v, answer)
 	return answer, nil
 }
@@ -87,11 +88,9 @@ func (a *Account) place(l *line, at int, ask *backend.Ask, v survey, answer back
 		}
 		return
 	}
-	t := &ticket{id: ask.Ticket, number: ask.Number, answer: answer, seen: v.now, scope: v.scope, buckets: v.buckets}
-	for _, c := range rest {
-		for d := range c {
-			t.need[d] += c[d]
-		}
+	t := &ticket{
+		id: ask.Ticket, number: ask.Number, answer: answer, seen: v.now,
+		need: sum(rest), scope: v.scope, buckets: v.buckets,
 	}
 	if at >= 0 && answer.Granted == 0 {
 		l.tickets[at] = t
@@ -129,9 +128,9 @@ func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
 		cost = ask.Costs[0]
 	}
 	v := a.survey(now, tickets, a.owner(now, ask.Scope), a.resolve(now, ask.Buckets), cost, true)
-	answer := backend.Answer{Stamp: now, Tickets: v.seen, Levels: levels(v.buckets)}
+	answer := backend.Answer{Stamp: now, Tickets: len(tickets), Levels: levels(v.buckets)}
 	if !v.fits(cost) {
-		answer.Wait, answer.Paused = v.wait(cost)
+		answer.Wait, answer.Paused = v.wait(cost, false)
 		answer.Hint = answer.Wait
 	}
 	return answer, nil
@@ -158,7 +157,7 @@ func (a *Account) Clear(now int64, owners []string) {
 	for _, name := range owners {
 		o := a.owner(now, name)
 		o.paused = 0
-		o.since = now + 1
+		o.since = max(now, o.since) + 1 // later than every stamp so far
 		for _, b := range o.buckets {
 			b.used = 0
 		}

@@ -51,7 +51,6 @@ type survey struct {
 	scope   *owner
 	buckets []*bucket
 	waiting []float64 // what those ahead that are in its way need, by bucket
-	seen    int       // live tickets ahead, as far as was looked
 }
 
 // survey looks at the tickets ahead. Unless it must see all, it stops at the
@@ -71,7 +70,6 @@ func (a *Account) survey(now int64, ahead []*ticket, scope *owner, buckets []*bu
 		if lease > 0 && now-t.seen > lease {
 			continue
 		}
-		v.seen++
 		t.setAside(now, a.round)
 		blocked := false
 		for i, b := range buckets {
@@ -148,11 +146,14 @@ func (b *bucket) free(cost float64) bool {
 
 // grant charges the longest prefix of costs that fits.
 func (v *survey) grant(costs []backend.Amounts) backend.Answer {
-	answer := backend.Answer{Stamp: v.now, Tickets: v.seen}
-	for _, cost := range costs {
+	answer := backend.Answer{Stamp: max(v.now, v.scope.since)}
+	for _, b := range v.buckets {
+		answer.Stamp = max(answer.Stamp, b.owner.since)
+	}
+	for i, cost := range costs {
 		if !v.fits(cost) {
-			answer.Wait, answer.Paused = v.wait(cost)
-			answer.Hint = answer.Wait
+			answer.Wait, answer.Paused = v.wait(cost, false)
+			answer.Hint, _ = v.wait(sum(costs[i:]), true)
 			break
 		}
 		for _, b := range v.buckets {
@@ -162,6 +163,15 @@ func (v *survey) grant(costs []backend.Amounts) backend.Answer {
 	}
 	answer.Levels = levels(v.buckets)
 	return answer
+}
+
+func sum(costs []backend.Amounts) (total backend.Amounts) {
+	for _, c := range costs {
+		for d := range c {
+			total[d] += c[d]
+		}
+	}
+	return total
 }
 
 // fits reports whether the cost may start now.
@@ -178,9 +188,9 @@ func (v *survey) fits(cost backend.Amounts) bool {
 }
 
 // wait is how long until the cost fits if nothing is given back and those
-// ahead start as soon as they can, and how much of that is a pause. It is at
-// least a microsecond.
-func (v *survey) wait(cost backend.Amounts) (wait, paused time.Duration) {
+// ahead start as soon as they can, and how much of that is a pause; in parts if
+// it is the sum of several. It is at least a microsecond.
+func (v *survey) wait(cost backend.Amounts, parts bool) (wait, paused time.Duration) {
 	longest, pause := 1.0, max(0, float64(v.scope.paused-v.now))
 	for i, b := range v.buckets {
 		pause = max(pause, float64(b.owner.paused-v.now))
@@ -193,7 +203,7 @@ func (v *survey) wait(cost backend.Amounts) (wait, paused time.Duration) {
 			ahead = max(ahead, v.waiting[i])
 		}
 		lack := ahead + c + b.marginFor(c) - b.level()
-		if c > b.capacity {
+		if c > b.capacity && !parts {
 			lack = ahead + b.used
 		}
 		longest = max(longest, lack/b.rate)

@@ -1,0 +1,12 @@
+// Package tokens counts tokens as OpenAI's encodings give them. [ForModel] says
+// which encoding a model uses and a [Counter] counts text in it; [Tiktoken] is
+// the one that comes with the library.
+package tokens
+
+// Counter counts the tokens of text. Text that spells a special token, such as
+// <|endoftext|>, counts as ordinary text, and text that is not valid UTF-8 counts
+// for something. Count is called from many goroutines at once, and must neither
+// change text nor keep it after it returns: the bytes are reused.
+type Counter interface {
+	Count(e Encoding, text []byte) int
+}
