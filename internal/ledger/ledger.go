@@ -48,7 +48,10 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 		}
 		delete(a.answered, ask.Ticket)
 	}
-	l := a.line(ask.Line)
+	l := a.lines[ask.Line]
+	if l == nil {
+		l = new(line) // kept only if somebody comes to stand in it
+	}
 	l.erase(now, micros(a.Erase))
 	at := l.find(ask.Ticket)
 	if at >= 0 && l.tickets[at].number == ask.Number && !ask.Fresh {
@@ -98,6 +101,7 @@ func (a *Account) place(l *line, at int, ask *backend.Ask, v survey, answer back
 	}
 	l.remove(at)
 	l.tickets = append(l.tickets, t)
+	a.lines[ask.Line] = l
 }
 
 // remember keeps the answer for as long as a ticket would be kept.
@@ -182,15 +186,6 @@ func (a *Account) Idle(now int64) bool {
 		}
 	}
 	return true
-}
-
-func (a *Account) line(name string) *line {
-	l := a.lines[name]
-	if l == nil {
-		l = &line{}
-		a.lines[name] = l
-	}
-	return l
 }
 
 // Changed reports whether a limit has changed since the last call of Changed.

@@ -138,6 +138,26 @@ func TestPausedTicketLetsOthersUseWhatRefills(t *testing.T) {
 	}
 }
 
+func TestAsideForWhatOthersLetATicketDrawNow(t *testing.T) {
+	a := New()
+	own, account := bucketOf("A", "rpm", backend.Requests, 10), bucketOf("account", "rpm", backend.Requests, 600)
+	forA, forB := []backend.Bucket{own, account}, []backend.Bucket{account}
+	old := take(t, a, 0, ask("A", "x", 1, forA, cost(10, 0, 0)))
+	one := cost(1, 0, 0)
+	take(t, a, 0, ask("A", "a", 1, forA, one, one, one, one, one, one, one, one, one, one))
+	take(t, a, 0, ask("B", "y", 1, forB, cost(590, 0, 0)))
+	// Five of its own bucket come back to A. It can draw them at once, though
+	// all ten only when the account has long refilled.
+	a.Settle(0, &backend.Settlement{Stamp: old.Stamp, Buckets: []backend.Bucket{own}, Refund: cost(5, 0, 0)})
+	a.Settle(0, &backend.Settlement{Buckets: forB, Adjust: []float64{-10}})
+	if got := take(t, a, 0, ask("B", "b", 1, forB, cost(6, 0, 0))); got.Granted != 0 {
+		t.Error("B took what A can draw now")
+	}
+	if got := take(t, a, 0, ask("B", "b", 2, forB, cost(5, 0, 0))); got.Granted != 1 {
+		t.Error("B waits for what A can't draw")
+	}
+}
+
 func TestAskTwiceIsGrantedOnce(t *testing.T) {
 	a := New()
 	a.Lease, a.Erase = time.Second, 10*time.Second
