@@ -1,0 +1,126 @@
+package ratelimiter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// What a caller branches on. All of them are found with errors.Is in what the
+// limiter returns, and in what an SDK returns around it.
+var (
+	// ErrTooLarge: the call costs more than a limit allows; it can never be sent.
+	ErrTooLarge = errors.New("the call is larger than the limit")
+	// ErrDeadline: the call can't start before its context's deadline. Also
+	// matches context.DeadlineExceeded.
+	ErrDeadline = errors.New("the call can't start before its deadline")
+	// ErrMaxWait: the call can't start within the longest wait it was given
+	// with WithMaxWait or WithMaxWaitContext.
+	ErrMaxWait = errors.New("the call can't start within its longest wait")
+	// ErrBackend: the budget can't be asked for at present.
+	ErrBackend = errors.New("the budget's store does not answer")
+	// ErrNoAccount: a call without HTTP names no account, and there is not
+	// exactly one that it could mean.
+	ErrNoAccount = errors.New("no account is named")
+	// ErrShutdown: the limiter has been shut down.
+	ErrShutdown = errors.New("the limiter has been shut down")
+)
+
+// Error says why a call was refused, before it was sent and without a charge.
+// It unwraps to one of the sentinels of this package (and to the backend's
+// error behind ErrBackend).
+type Error struct {
+	// Reason is one of the sentinels.
+	Reason error
+	// Cause is what lies behind ErrBackend, else nil.
+	Cause error
+	// Account and Model name the scope.
+	Account, Model string
+	// Cost is what the call needed.
+	Cost Cost
+	// Unit ("requests", "tokens" or "images"), Need, Limit and Period describe
+	// the limit that stands in the way; Unit is empty where none does.
+	Unit   string
+	Need   int64
+	Limit  int64
+	Period time.Duration
+	// Source is where the limit comes from: "configured" or the header that
+	// told it, Age ago.
+	Source string
+	Age    time.Duration
+	// Wait is how long the call would have had to wait at least, as far as was
+	// known; it has already waited for Waited.
+	Wait, Waited time.Duration
+	// Allowed is the longest wait that the deadline or MaxWait left.
+	Allowed time.Duration
+}
+
+// Error says what stands in the way and what to do about it.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("ratelimiter: ")
+	if e.Model != "" {
+		fmt.Fprintf(&b, "%s: ", e.Model)
+	}
+	switch e.Reason {
+	case ErrTooLarge:
+		fmt.Fprintf(&b, "needs %s %s, the limit is %s", thousands(e.Need), e.Unit, thousands(e.Limit))
+		if e.Source != "" {
+			fmt.Fprintf(&b, " (%s", e.Source)
+			if e.Age > 0 {
+				fmt.Fprintf(&b, ", %s ago", seconds(e.Age))
+			}
+			b.WriteByte(')')
+		}
+		switch e.Unit {
+		case "tokens":
+			b.WriteString(": shorten the input or lower max_tokens")
+		case "images":
+			b.WriteString(": ask for fewer images")
+		}
+	case ErrDeadline, ErrMaxWait:
+		b.WriteString(e.Reason.Error())
+		if e.Wait > 0 {
+			fmt.Fprintf(&b, ": it would wait %s at least", seconds(e.Wait))
+			if e.Unit != "" {
+				fmt.Fprintf(&b, " for %s %s of %s per %s", thousands(e.Need), e.Unit, thousands(e.Limit), periodName(e.Period))
+			}
+			fmt.Fprintf(&b, ", and has %s", seconds(e.Allowed))
+		} else {
+			fmt.Fprintf(&b, ": it has waited %s", seconds(e.Waited))
+		}
+	case ErrNoAccount:
+		b.WriteString("no account is named: use WithAccount or WithAccountContext")
+	default:
+		b.WriteString(e.Reason.Error())
+	}
+	if e.Cause != nil {
+		fmt.Fprintf(&b, ": %v", e.Cause)
+	}
+	return b.String()
+}
+
+// Unwrap returns the reason and the cause.
+func (e *Error) Unwrap() []error {
+	if e.Cause == nil {
+		return []error{e.Reason}
+	}
+	return []error{e.Reason, e.Cause}
+}
+
+// Is makes ErrDeadline match context.DeadlineExceeded, which it foresees.
+func (e *Error) Is(target error) bool {
+	return target == context.DeadlineExceeded && e.Reason == ErrDeadline
+}
+
+func periodName(d time.Duration) string {
+	switch d {
+	case minute:
+		return "minute"
+	case day:
+		return "day"
+	}
+	return d.String()
+}

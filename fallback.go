@@ -1,0 +1,138 @@
+package ratelimiter
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
+)
+
+// A standIn answers while a backend does not: it lets everything pass, or
+// keeps limits of its own in this process.
+type standIn struct {
+	primary backend.Backend
+	limits  *Limits // nil: everything passes
+	local   memory.Backend
+	notify  func(BackendInfo)
+
+	mu   sync.Mutex
+	down bool
+	next time.Time // when one call may try the primary again
+}
+
+// probing is how often a backend that is down is tried again.
+const probing = time.Second
+
+// Reservations remember in their stamps who made them: the local stand-in's
+// are negative.
+const passed = math.MinInt64
+
+// Take implements backend.Backend.
+func (s *standIn) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	if s.mayAsk() {
+		answer, err := s.primary.Take(ctx, ask)
+		if !s.failed(err) {
+			return answer, err
+		}
+	}
+	if s.limits == nil {
+		return backend.Answer{Granted: len(ask.Costs), Stamp: passed}, nil
+	}
+	s.substitute(&ask)
+	answer, err := s.local.Take(ctx, ask)
+	answer.Stamp = -answer.Stamp
+	answer.Hint = min(answer.Hint, probing) // the primary may be back by then
+	answer.Levels = nil                     // they say nothing about the real buckets
+	return answer, err
+}
+
+// Look implements backend.Backend.
+func (s *standIn) Look(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	if s.mayAsk() {
+		answer, err := s.primary.Look(ctx, ask)
+		if !s.failed(err) {
+			return answer, err
+		}
+	}
+	levels := make([]float64, len(ask.Buckets))
+	if s.limits == nil {
+		return backend.Answer{Levels: levels}, nil
+	}
+	s.substitute(&ask)
+	answer, err := s.local.Look(ctx, ask)
+	answer.Levels = append(answer.Levels, levels...)[:len(levels)]
+	return answer, err
+}
+
+// Settle implements backend.Backend: a charge is corrected where it was made.
+func (s *standIn) Settle(ctx context.Context, settlement backend.Settlement) error {
+	switch {
+	case settlement.Stamp == passed:
+		return nil
+	case settlement.Stamp < 0:
+		settlement.Stamp = -settlement.Stamp
+		settlement.Adjust = nil
+		settlement.Buckets = configuredBuckets(settlement.Line, *s.limits)
+		return s.local.Settle(ctx, settlement)
+	case !s.mayAsk():
+		return nil
+	}
+	err := s.primary.Settle(ctx, settlement)
+	s.failed(err)
+	return err
+}
+
+// Clear implements backend.Backend.
+func (s *standIn) Clear(ctx context.Context, account string, owners []string) error {
+	return errors.Join(s.primary.Clear(ctx, account, owners), s.local.Clear(ctx, account, owners))
+}
+
+// substitute puts the stand-in's own limits into an ask. All scopes of a line
+// share them, for they share a budget.
+func (s *standIn) substitute(ask *backend.Ask) {
+	ask.Buckets = configuredBuckets(ask.Line, *s.limits)
+}
+
+func configuredBuckets(owner string, limits Limits) []backend.Bucket {
+	var out []backend.Bucket
+	for _, l := range configured(owner, limits) {
+		out = append(out, l.bucket(time.Now()))
+	}
+	return out
+}
+
+// mayAsk reports whether the primary is to be asked: always while it answers,
+// else by one call a second.
+func (s *standIn) mayAsk() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.down {
+		return true
+	}
+	now := time.Now()
+	if now.Before(s.next) {
+		return false
+	}
+	s.next = now.Add(probing)
+	return true
+}
+
+// failed notes how the primary answered, and reports whether it did not.
+func (s *standIn) failed(err error) bool {
+	failed := err != nil && !errors.Is(err, backend.ErrTooLarge)
+	s.mu.Lock()
+	changed := failed != s.down
+	s.down = failed
+	if failed {
+		s.next = time.Now().Add(probing)
+	}
+	s.mu.Unlock()
+	if changed {
+		s.notify(BackendInfo{Available: !failed, Err: err})
+	}
+	return failed
+}

@@ -1,0 +1,104 @@
+package ratelimiter_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
+)
+
+// flaky is a store that can go away. Unlike memory it is not Local.
+type flaky struct {
+	backend.Backend
+	down atomic.Bool
+	asks atomic.Int64
+}
+
+var errAway = errors.New("away")
+
+func (f *flaky) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	f.asks.Add(1)
+	if f.down.Load() {
+		return backend.Answer{}, errAway
+	}
+	return f.Backend.Take(ctx, ask)
+}
+
+func (f *flaky) Settle(ctx context.Context, s backend.Settlement) error {
+	if f.down.Load() {
+		return errAway
+	}
+	return f.Backend.Settle(ctx, s)
+}
+
+func TestBackendThatIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flaky{Backend: memory.New()}
+		l := newWarm(t, ratelimiter.WithBackend(f))
+		f.down.Store(true)
+		_, err := l.Acquire(t.Context(), tokens(1))
+		var e *ratelimiter.Error
+		if !errors.Is(err, ratelimiter.ErrBackend) || !errors.Is(err, errAway) || !errors.As(err, &e) {
+			t.Errorf("%v; want ErrBackend with its cause", err)
+		}
+		f.down.Store(false)
+		acquire(t, l, tokens(1)).Cancel()
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestStandIn(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		option ratelimiter.Option
+		wait   time.Duration // of the second call of 60 tokens while the store is away
+	}{
+		{"pass", ratelimiter.WithPass(), 0},
+		{"fallback", ratelimiter.WithFallback(ratelimiter.Limits{TPM: 60}), time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &flaky{Backend: memory.New()}
+				var changes []ratelimiter.BackendInfo
+				l := newWarm(t, ratelimiter.WithBackend(f), tt.option, ratelimiter.WithTrace(&ratelimiter.Trace{
+					Backend: func(i ratelimiter.BackendInfo) { changes = append(changes, i) },
+				}))
+				time.Sleep(time.Minute) // whatever the warm-up has left to settle
+				f.down.Store(true)
+				away := acquire(t, l, tokens(60))
+				start := time.Now()
+				acquire(t, l, tokens(60)).Settle(ratelimiter.Usage{})
+				if waited := time.Since(start); waited != tt.wait {
+					t.Errorf("waited %v; want %v", waited, tt.wait)
+				}
+				asked := f.asks.Load()
+				for range 100 {
+					acquire(t, l, ratelimiter.Cost{Model: "m"}).Settle(ratelimiter.Usage{})
+				}
+				if n := f.asks.Load() - asked; n > 1 {
+					t.Errorf("a store that is away was asked %d times by 100 calls at once", n)
+				}
+
+				f.down.Store(false)
+				time.Sleep(2 * time.Second)
+				acquire(t, l, tokens(500)).Settle(ratelimiter.Usage{})
+				away.Cancel() // of the stand-in's budget, not of the store's
+				synctest.Wait()
+				if got := remaining(t, l, "m", "tpm"); got != 100 {
+					t.Errorf("%d tokens remain; want 100", got)
+				}
+				if len(changes) != 2 || changes[0].Available || changes[0].Err != errAway || !changes[1].Available {
+					t.Errorf("changes %+v; want away and back", changes)
+				}
+			})
+		})
+	}
+}

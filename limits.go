@@ -1,0 +1,165 @@
+package ratelimiter
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// Limits are what a model, a family of models or an account may use. A zero
+// field is not limited by configuration; the limiter still learns it from the
+// server's x-ratelimit-* headers. A field that is set is a ceiling: what the
+// server says can lower it, never raise it.
+type Limits struct {
+	RPM int64 // requests per minute
+	RPD int64 // requests per day
+	TPM int64 // tokens per minute
+	TPD int64 // tokens per day
+	IPM int64 // images per minute
+
+	// Burst is how much of the limits per minute may be used at once: what
+	// refills in it. The zero value is a whole minute's worth. Set it to one
+	// second where the server enforces 60,000 RPM as 1,000 per second.
+	Burst time.Duration
+}
+
+// Usage is what a response says its call has used. The zero value says nothing.
+type Usage struct {
+	InputTokens  int64
+	OutputTokens int64
+	TotalTokens  int64 // 0 means InputTokens + OutputTokens
+}
+
+func (u Usage) total() int64 {
+	if u.TotalTokens > 0 {
+		return u.TotalTokens
+	}
+	return u.InputTokens + u.OutputTokens
+}
+
+// Cost is what a call draws from each dimension. As a [Call] it states the
+// cost of a call that the limiter knows nothing else about; there, no requests
+// means one.
+type Cost struct {
+	Model    string
+	Requests int64
+	Tokens   int64
+	Images   int64
+}
+
+// largest bounds every cost, so that no sum of costs overflows.
+const largest = 1 << 40
+
+func (c Cost) amounts() backend.Amounts {
+	bound := func(n int64) int64 { return min(max(0, n), largest) }
+	return backend.Amounts{
+		backend.Requests: bound(c.Requests),
+		backend.Tokens:   bound(c.Tokens),
+		backend.Images:   bound(c.Images),
+	}
+}
+
+func costOf(model string, a backend.Amounts) Cost {
+	return Cost{Model: model, Requests: a[backend.Requests], Tokens: a[backend.Tokens], Images: a[backend.Images]}
+}
+
+const (
+	minute = time.Minute
+	day    = 24 * time.Hour
+)
+
+// A window is one kind of limit.
+type window struct {
+	name      string // the bucket's
+	unit      string // for people
+	dimension backend.Dimension
+	period    time.Duration
+}
+
+var windows = [...]window{
+	{"rpm", "requests", backend.Requests, minute},
+	{"rpd", "requests", backend.Requests, day},
+	{"tpm", "tokens", backend.Tokens, minute},
+	{"tpd", "tokens", backend.Tokens, day},
+	{"ipm", "images", backend.Images, minute},
+}
+
+func windowOf(d backend.Dimension, period time.Duration) (window, bool) {
+	for _, w := range windows {
+		if w.dimension == d && w.period == period {
+			return w, true
+		}
+	}
+	return window{}, false
+}
+
+// each returns the limits in the order of windows.
+func (l Limits) each() [len(windows)]int64 {
+	return [...]int64{l.RPM, l.RPD, l.TPM, l.TPD, l.IPM}
+}
+
+// faults reports everything that is wrong with the limits of what.
+func (l Limits) faults(what string) error {
+	var errs []error
+	fault := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: "+format, append([]any{what}, args...)...))
+	}
+	names := [...]string{"RPM", "RPD", "TPM", "TPD", "IPM"}
+	set := false
+	for i, n := range l.each() {
+		set = set || n > 0
+		switch {
+		case n < 0:
+			fault("%s is %d: a limit must be positive, or 0 for none", names[i], n)
+		case n > largest:
+			fault("%s is %d: the most is %d", names[i], n, int64(largest))
+		}
+	}
+	switch {
+	case l.Burst < 0:
+		fault("Burst is %v: it must be positive, or 0 for a whole minute", l.Burst)
+	case l.Burst > minute:
+		fault("Burst is %v: it is above the minute that the limits are for", l.Burst)
+	case l.Burst > 0 && l.RPM == 0 && l.TPM == 0 && l.IPM == 0:
+		fault("Burst is set without a limit per minute")
+	}
+	if !set && len(errs) == 0 {
+		fault("no limit is set")
+	}
+	if l.RPM > 0 && l.RPD > 0 && l.RPM > l.RPD {
+		fault("RPM %d is above RPD %d, which could never be used", l.RPM, l.RPD)
+	}
+	if l.TPM > 0 && l.TPD > 0 && l.TPM > l.TPD {
+		fault("TPM %d is above TPD %d, which could never be used", l.TPM, l.TPD)
+	}
+	return errors.Join(errs...)
+}
+
+// seconds formats a duration for a message.
+func seconds(d time.Duration) string {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(time.Second).String()
+	case d >= time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return d.Round(time.Millisecond).String()
+	}
+}
+
+// thousands writes 31538 as 31,538.
+func thousands(n int64) string {
+	if n == math.MinInt64 {
+		return fmt.Sprint(n)
+	}
+	if n < 0 {
+		return "-" + thousands(-n)
+	}
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
+}

@@ -1,0 +1,193 @@
+package ratelimiter_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/openaitest"
+)
+
+// limitsOf returns what the limiter believes about a model, by name.
+func limitsOf(t testing.TB, l *ratelimiter.Limiter, model string) map[string]ratelimiter.LimitState {
+	t.Helper()
+	state, err := l.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]ratelimiter.LimitState{}
+	for _, s := range state.Scopes {
+		if s.Model == model {
+			for _, limit := range s.Limits {
+				out[limit.Name] = limit
+			}
+		}
+	}
+	return out
+}
+
+func TestLimitsAreLearned(t *testing.T) {
+	tests := []struct {
+		name   string
+		server openaitest.Limits
+		header []openaitest.Limit
+		want   map[string]int64
+	}{
+		{"per minute", openaitest.Limits{RPM: 500, TPM: 30_000}, nil, map[string]int64{"rpm": 500, "tpm": 30_000}},
+		{"per day", openaitest.Limits{RPM: 500, RPD: 10_000, TPM: 30_000, TPD: 1_500_000},
+			[]openaitest.Limit{openaitest.RPD, openaitest.TPD}, map[string]int64{"rpd": 10_000, "tpd": 1_500_000}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				options := []openaitest.Option{openaitest.WithLimits("m", tt.server)}
+				if tt.header != nil {
+					options = append(options, openaitest.WithHeaderLimits(tt.header...))
+				}
+				srv := openaitest.New(options...)
+				l := newLimiter(t, ratelimiter.WithAccount("a"))
+				c := l.Client(srv.Direct())
+				for range 5 {
+					post(t, c, chatURL, chatBody("m", 100, false))
+				}
+				got := limitsOf(t, l, "m")
+				if len(got) != len(tt.want) {
+					t.Errorf("learned %+v; want %v", got, tt.want)
+				}
+				for name, n := range tt.want {
+					if got[name].Limit != n || got[name].Source == "configured" {
+						t.Errorf("%s is %+v; want %d", name, got[name], n)
+					}
+				}
+			})
+		})
+	}
+}
+
+// The server's limit lowers a configured one, and never raises it.
+func TestConfiguredLimitIsACeiling(t *testing.T) {
+	for _, tt := range []struct{ configured, server, want int64 }{
+		{1000, 500, 500}, {500, 1000, 500}, {500, 500, 500},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: tt.server}))
+			l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: tt.configured}))
+			c := l.Client(srv.Direct())
+			for range 3 {
+				post(t, c, chatURL, chatBody("m", 1, false))
+			}
+			if got := limitsOf(t, l, "m")["rpm"].Limit; got != tt.want {
+				t.Errorf("configured %d, server %d: %d; want %d", tt.configured, tt.server, got, tt.want)
+			}
+		})
+	}
+}
+
+// What others spend from the same budget is seen in the headers.
+func TestForeignTrafficIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := openaitest.Limits{RPM: 600, TPM: 60_000}
+		srv := openaitest.New(openaitest.WithLimits("m", limits))
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, TPM: 60_000}))
+		c := l.Client(srv.Direct())
+		post(t, c, chatURL, chatBody("m", 100, false))
+		time.Sleep(5 * time.Second)
+		srv.Spend("m", openaitest.Cost{Tokens: 50_000})
+		post(t, c, chatURL, chatBody("m", 100, false))
+		if got := remaining(t, l, "m", "tpm"); got > 10_000 || got < 9_000 {
+			t.Errorf("%d tokens remain; want what the others have left of 60,000", got)
+		}
+	})
+}
+
+// The first answer tells a restarted process that its budget is spent.
+func TestRestartWithASpentBudget(t *testing.T) {
+	for _, configured := range []bool{true, false} {
+		t.Run(fmt.Sprintf("configured=%t", configured), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600, TPM: 60_000}), openaitest.WithRefunds(true),
+					openaitest.WithLatency(200*time.Millisecond, 500*time.Millisecond))
+				srv.Spend("m", openaitest.Cost{Requests: 500, Tokens: 55_000})
+				var options []ratelimiter.Option
+				if configured {
+					options = append(options, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, TPM: 60_000}))
+				}
+				c := newLimiter(t, options...).Client(srv.Direct())
+				var wg sync.WaitGroup
+				for range 300 {
+					wg.Go(func() { post(t, c, chatURL, chatBody("m", 100, false)) })
+				}
+				wg.Wait()
+				if a := srv.Account("m"); a.Refused > 0 || a.Admitted != 300 {
+					t.Errorf("%d of %d calls were refused", a.Refused, a.Seen)
+				}
+			})
+		})
+	}
+}
+
+// Headers that lie, or say nothing, neither stall traffic nor open the gate
+// above a configured limit.
+func TestHeadersThatLie(t *testing.T) {
+	for _, value := range []string{"", "-1", "0", "abc", "30,000", "99999999999999999999", "1e9", "NaN"} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := openaitest.New(openaitest.WithHeader(func(_ *openaitest.Call, _ int, h http.Header) {
+				for name := range h {
+					if len(name) > 11 && name[:11] == "X-Ratelimit" {
+						h.Set(name, value)
+					}
+				}
+			}), openaitest.WithLimits("m", openaitest.Limits{RPM: 1 << 30}))
+			l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 60}))
+			c := l.Client(srv.Direct())
+			start := time.Now()
+			var wg sync.WaitGroup
+			for range 120 {
+				wg.Go(func() { post(t, c, chatURL, chatBody("m", 1, false)) })
+			}
+			wg.Wait()
+			// 60 at once and 60 a minute, with the opening's few seconds.
+			if took := time.Since(start); took < 59*time.Second || took > 75*time.Second {
+				t.Errorf("headers of %q: 120 calls at 60 RPM took %v", value, took)
+			}
+		})
+	}
+}
+
+// A server that tells no limits is not held back after its first answer.
+func TestServerWithoutHeaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithHeaders(false), openaitest.WithLatency(time.Second, time.Second))
+		c := newLimiter(t).Client(srv.Direct())
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 1000 {
+			wg.Go(func() { post(t, c, chatURL, chatBody("m", 1, false)) })
+		}
+		wg.Wait()
+		if took := time.Since(start); took > 2100*time.Millisecond {
+			t.Errorf("1,000 calls of a second took %v; want the first few's second and the others'", took)
+		}
+	})
+}
+
+// Answers that take long hold nobody up: the opening's pace doubles without them.
+func TestSlowFirstAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithHeaders(false), openaitest.WithLatency(time.Minute, time.Minute))
+		c := newLimiter(t).Client(srv.Direct())
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 200 {
+			wg.Go(func() { post(t, c, chatURL, chatBody("m", 1, false)) })
+		}
+		wg.Wait()
+		if last := srv.Account("m").LastAdmission.Sub(start); last > 10*time.Second {
+			t.Errorf("the last call was sent after %v; want it long before the first answer", last)
+		}
+	})
+}

@@ -1,0 +1,227 @@
+package ratelimiter
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
+)
+
+// An Option configures a [Limiter].
+type Option interface {
+	apply(*config)
+}
+
+type optionFunc func(*config)
+
+func (f optionFunc) apply(c *config) { f(c) }
+
+// config collects the options; New checks it as a whole.
+type config struct {
+	models   map[string]Limits
+	families map[string]family
+	limits   *Limits // of the account
+	backend  backend.Backend
+	account  string
+	maxWait  time.Duration // negative: none
+	maxPause time.Duration
+	trace    *Trace
+	usage    bool // ask streams for usage
+	pass     bool // calls, while the backend is away
+	fallback *Limits
+	errs     []error
+}
+
+type family struct {
+	limits Limits
+	models []string
+}
+
+// DefaultMaxPause is the longest that a refusal by the server pauses a scope,
+// unless [WithMaxPause] says otherwise.
+const DefaultMaxPause = 10 * time.Minute
+
+func newConfig(options []Option) (*config, error) {
+	c := &config{
+		models:   map[string]Limits{},
+		families: map[string]family{},
+		maxWait:  -1,
+		maxPause: DefaultMaxPause,
+	}
+	for _, o := range options {
+		if o != nil {
+			o.apply(c)
+		}
+	}
+	if c.backend == nil {
+		c.backend = memory.New()
+	}
+	if c.pass && c.fallback != nil {
+		c.fault(errors.New("WithFallback and WithPass contradict each other"))
+	}
+	c.checkFamilies()
+	if len(c.errs) > 0 {
+		return nil, fmt.Errorf("ratelimiter: the configuration is faulty:\n%w", errors.Join(c.errs...))
+	}
+	return c, nil
+}
+
+func (c *config) fault(err error) {
+	if err != nil {
+		c.errs = append(c.errs, err)
+	}
+}
+
+// checkFamilies finds models that are in two families.
+func (c *config) checkFamilies() {
+	member := map[string]string{}
+	for name, f := range c.families {
+		for _, m := range f.models {
+			other, ok := member[m]
+			if ok && other != name {
+				if name < other {
+					name, other = other, name
+				}
+				c.fault(fmt.Errorf("model %q is in two families, %q and %q", m, other, name))
+			}
+			member[m] = name
+		}
+	}
+}
+
+// WithLimits sets the limits of a model. The name must be the one that
+// requests give, or the deployment's on Azure; it is compared after
+// [NormalizeModel]. A dated name such as gpt-4o-2024-08-06 is a model of its
+// own: use [WithShared] where it shares its alias's limits.
+func WithLimits(model string, limits Limits) Option {
+	return optionFunc(func(c *config) {
+		name := NormalizeModel(model)
+		if name == "" {
+			c.fault(errors.New("WithLimits: the model's name is empty; WithAccountLimits sets limits for all models together"))
+		}
+		if old, ok := c.models[name]; ok && old != limits {
+			c.fault(fmt.Errorf("WithLimits: model %q has two rules, %+v and %+v", name, old, limits))
+		}
+		c.fault(limits.faults(fmt.Sprintf("WithLimits(%q)", model)))
+		c.models[name] = limits
+	})
+}
+
+// WithShared gives several models one budget, such as a family that shares its
+// limits. The models may have limits of their own beside it.
+func WithShared(name string, limits Limits, models ...string) Option {
+	return optionFunc(func(c *config) {
+		what := fmt.Sprintf("WithShared(%q)", name)
+		if name == "" {
+			c.fault(errors.New("WithShared: the family's name is empty"))
+		}
+		if _, ok := c.families[name]; ok {
+			c.fault(fmt.Errorf("%s: the family is given twice", what))
+		}
+		if len(models) == 0 {
+			c.fault(fmt.Errorf("%s: no models are named", what))
+		}
+		c.fault(limits.faults(what))
+		f := c.families[name]
+		f.limits = limits
+		for _, m := range models {
+			if m = NormalizeModel(m); m == "" {
+				c.fault(fmt.Errorf("%s: a model's name is empty", what))
+			}
+			f.models = append(f.models, m)
+		}
+		c.families[name] = f
+	})
+}
+
+// WithAccountLimits limits all models of an account together. Each account
+// that the limiter meets has these limits for itself.
+func WithAccountLimits(limits Limits) Option {
+	return optionFunc(func(c *config) {
+		if c.limits != nil {
+			c.fault(errors.New("WithAccountLimits is given twice"))
+		}
+		c.fault(limits.faults("WithAccountLimits"))
+		c.limits = &limits
+	})
+}
+
+// WithBackend keeps the budget in b instead of this limiter's own memory.
+func WithBackend(b backend.Backend) Option {
+	return optionFunc(func(c *config) {
+		if b == nil {
+			c.fault(errors.New("WithBackend: the backend is nil"))
+		}
+		c.backend = b
+	})
+}
+
+// WithAccount names the account that pays for every call of the limiter.
+// Without it, the account is told apart by the request: its host, its
+// OpenAI-Organization and OpenAI-Project headers or else a digest of its API
+// key, and on Azure the host alone. All keys of an account should share its
+// budget, so name the account where several keys are in use.
+func WithAccount(name string) Option {
+	return optionFunc(func(c *config) {
+		if name == "" {
+			c.fault(errors.New("WithAccount: the name is empty"))
+		}
+		c.account = name
+	})
+}
+
+// WithMaxWait refuses calls that can't start within d with [ErrMaxWait]; 0
+// refuses whatever can't start at once. By default calls wait as long as their
+// context lets them.
+func WithMaxWait(d time.Duration) Option {
+	return optionFunc(func(c *config) {
+		if d < 0 {
+			c.fault(fmt.Errorf("WithMaxWait: %v is negative", d))
+		}
+		c.maxWait = d
+	})
+}
+
+// WithMaxPause bounds how long a refusal by the server pauses a scope, whatever
+// it says. After it one call is tried again.
+func WithMaxPause(d time.Duration) Option {
+	return optionFunc(func(c *config) {
+		if d <= 0 {
+			c.fault(fmt.Errorf("WithMaxPause: %v is not positive", d))
+		}
+		c.maxPause = d
+	})
+}
+
+// WithFallback keeps limits of this process's own while the backend does not
+// answer, instead of refusing calls with [ErrBackend]: its share of the budget,
+// for each model or, where models share limits, for those together. The backend
+// is tried again once a second; [Trace.Backend] tells of both changes.
+func WithFallback(limits Limits) Option {
+	return optionFunc(func(c *config) {
+		c.fault(limits.faults("WithFallback"))
+		c.fallback = &limits
+	})
+}
+
+// WithPass lets all calls pass while the backend does not answer, instead of
+// refusing them with [ErrBackend]. The backend is tried again once a second;
+// [Trace.Backend] tells of both changes.
+func WithPass() Option {
+	return optionFunc(func(c *config) { c.pass = true })
+}
+
+// WithTrace sets hooks for all calls of the limiter.
+func WithTrace(t *Trace) Option {
+	return optionFunc(func(c *config) { c.trace = t })
+}
+
+// WithStreamUsage adds "stream_options": {"include_usage": true} to chat and
+// text streams that have no stream_options. Their charge is then settled to
+// the exact usage instead of to the deltas seen. It is off by default since it
+// changes what the caller sees: the stream gets a last chunk without choices.
+func WithStreamUsage() Option {
+	return optionFunc(func(c *config) { c.usage = true })
+}

@@ -1,0 +1,360 @@
+package ratelimiter
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// A queue is the line of this process's calls for one scope. The calls at its
+// head ask the backend as one ticket; the goroutine that asks for them runs
+// only while somebody waits.
+type queue struct {
+	ticket  string
+	number  uint64
+	seq     uint64
+	waiting []*waiter
+	asking  int  // fast asks under way
+	running bool // the goroutine that asks for the queue
+	kick    chan struct{}
+}
+
+// A waiter is a call in the queue.
+type waiter struct {
+	seq      uint64
+	arrived  time.Time
+	retry    bool
+	estimate estimate
+	left     bool // it no longer waits
+	result   chan result
+}
+
+// A result is what a waiter gets: a reservation or a refusal.
+type result struct {
+	reservation *Reservation
+	err         error
+}
+
+// insert puts w where it belongs: in the order of arrival, but a retry near the
+// front, at most one before each fresh call. The head, whose cost is on the
+// ticket, keeps its place.
+func (q *queue) insert(w *waiter) {
+	at := len(q.waiting)
+	for at > 0 && q.waiting[at-1].seq > w.seq && !q.waiting[at-1].retry {
+		at--
+	}
+	if w.retry {
+		for i := 1; i < at; i++ {
+			if !q.waiting[i].retry && !q.waiting[i-1].retry {
+				at = i
+				break
+			}
+		}
+	}
+	q.waiting = slices.Insert(q.waiting, at, w)
+}
+
+// join puts w into the queue and sees to it that somebody asks for it.
+// s.account.mu must be held.
+func (s *scope) join(w *waiter) (ahead int) {
+	s.insert(w)
+	at := slices.Index(s.waiting, w)
+	s.moved(at)
+	s.start()
+	return at
+}
+
+// moved is called when a call has come to or gone from this place in the
+// queue. Where asking costs nothing, the ticket is kept up to date; elsewhere
+// only a new head can start earlier. s.account.mu must be held.
+func (s *scope) moved(at int) {
+	if at == 0 || s.account.limiter.local && at < backend.MaxCosts {
+		s.wake()
+	}
+}
+
+// remove takes w out and returns where it stood, or −1.
+func (q *queue) remove(w *waiter) int {
+	at := slices.Index(q.waiting, w)
+	if at >= 0 {
+		q.waiting = slices.Delete(q.waiting, at, at+1)
+	}
+	return at
+}
+
+// wake lets the goroutine of the queue look again.
+func (q *queue) wake() {
+	if q.running {
+		select {
+		case q.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// start runs the queue if somebody waits and nobody else asks. s.account.mu
+// must be held.
+func (s *scope) start() {
+	if s.running || s.asking > 0 || len(s.queue.waiting) == 0 {
+		return
+	}
+	s.running = true
+	s.kick = make(chan struct{}, 1)
+	s.account.limiter.work.start(func() { s.run(s.kick) })
+}
+
+// run asks for the calls at the head of the queue until nobody waits.
+func (s *scope) run(kick <-chan struct{}) {
+	a := s.account
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	stored := true // a fast ask may have left a ticket
+	for {
+		now := time.Now()
+		a.mu.Lock()
+		batch := s.batch(now)
+		ask := s.ask(now)
+		s.number++
+		ask.Number = s.number
+		if len(s.queue.waiting) == 0 {
+			s.running = false
+			a.mu.Unlock()
+			if stored {
+				// Otherwise those behind would wait for it until it is stale.
+				a.limiter.leave(ask)
+			}
+			return
+		}
+		next := s.opening.Next(now)
+		opening := s.opening.Factor(now) > 0
+		a.mu.Unlock()
+
+		var hint time.Duration
+		var changed <-chan struct{}
+		if len(batch) > 0 {
+			for _, w := range batch {
+				ask.Costs = append(ask.Costs, w.estimate.cost)
+			}
+			answer, err := a.limiter.take(ask)
+			granted := s.deliver(batch, ask, answer, err)
+			stored = err == nil && answer.Granted < len(batch)
+			if granted == len(batch) || err != nil {
+				continue
+			}
+			hint, changed = answer.Hint, answer.Changed
+		} else {
+			hint = next
+		}
+		if opening {
+			hint = min(hint, next)
+		}
+		timer.Reset(hint)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-kick:
+		}
+	}
+}
+
+// batch returns the calls that ask next, after refusing those at the head that
+// have become impossible. s.account.mu must be held.
+func (s *scope) batch(now time.Time) []*waiter {
+	n := backend.MaxCosts
+	if slots := s.slots(now); slots >= 0 {
+		n = min(n, slots)
+	}
+	var batch []*waiter
+	for _, w := range slices.Clone(s.queue.waiting) {
+		if len(batch) == n {
+			break
+		}
+		if l := s.tooLarge(w.estimate.cost); l != nil {
+			s.queue.remove(w)
+			w.left = true
+			w.result <- result{err: s.refusal(ErrTooLarge, w.estimate, l, now)}
+			continue
+		}
+		batch = append(batch, w)
+	}
+	return batch
+}
+
+// deliver hands the backend's answer to the calls that asked, and returns how
+// many of them are done.
+func (s *scope) deliver(batch []*waiter, ask backend.Ask, answer backend.Answer, err error) int {
+	now := time.Now()
+	a := s.account
+	a.mu.Lock()
+	s.note(ask, answer, err)
+	var abandoned []*Reservation
+	done := 0
+	for i, w := range batch {
+		var r result
+		switch {
+		case err != nil:
+			r.err = s.failure(err, w.estimate)
+		case i < answer.Granted:
+			r.reservation = s.reserve(now, w.estimate, ask, answer, i)
+		default:
+			continue
+		}
+		done++
+		s.queue.remove(w)
+		if w.left {
+			if r.reservation != nil {
+				abandoned = append(abandoned, r.reservation)
+			}
+			continue
+		}
+		w.left = true
+		w.result <- r
+	}
+	a.mu.Unlock()
+	for _, r := range abandoned {
+		r.Cancel()
+	}
+	return done
+}
+
+// acquire waits for the turn of a call of the model and for the budget.
+func (a *account) acquire(ctx context.Context, model string, e estimate, retry bool) (*Reservation, error) {
+	l, arrived := a.limiter, time.Now()
+	maxWait := l.config.maxWait
+	if d, ok := value[time.Duration](ctx, maxWaitKey); ok {
+		maxWait = d
+	}
+
+	a.mu.Lock()
+	s := a.scope(model)
+	e.expect(&s.output)
+	if err := s.refuse(ctx, e, arrived, maxWait); err != nil {
+		a.mu.Unlock()
+		return nil, err
+	}
+	s.opening.Begin(arrived)
+	s.seq++
+	w := &waiter{seq: s.seq, arrived: arrived, retry: retry, estimate: e, result: make(chan result, 1)}
+	if len(s.waiting) > 0 || s.running || s.slots(arrived) == 0 {
+		if maxWait == 0 {
+			a.mu.Unlock()
+			return nil, s.late(ErrMaxWait, e, bound{}, 0, 0)
+		}
+		ahead := s.join(w)
+		a.mu.Unlock()
+		return s.await(ctx, w, arrived, maxWait, ahead, 0)
+	}
+
+	// Nobody waits: one call of the backend may do.
+	s.asking++
+	s.number++
+	ask := s.ask(arrived)
+	ask.Number = s.number
+	a.mu.Unlock()
+	ask.Costs, ask.Fresh, ask.Leave = []backend.Amounts{e.cost}, true, maxWait == 0
+	answer, err := l.take(ask)
+
+	a.mu.Lock()
+	s.asking--
+	s.note(ask, answer, err)
+	now := time.Now()
+	var r *Reservation
+	ahead := 0
+	switch {
+	case err != nil:
+		err = s.failure(err, e)
+	case answer.Granted > 0:
+		r = s.reserve(now, e, ask, answer, 0)
+	case maxWait == 0:
+		err = s.late(ErrMaxWait, e, s.earliest(e, now), 0, 0)
+	default:
+		if err = s.refuse(ctx, e, now, maxWait); err == nil {
+			ahead = s.join(w)
+		}
+	}
+	s.start()
+	idle := !s.running && s.asking == 0
+	a.mu.Unlock()
+
+	switch {
+	case err != nil:
+		if idle && !ask.Leave {
+			l.leave(ask)
+		}
+		return nil, err
+	case r == nil:
+		return s.await(ctx, w, arrived, maxWait, ahead, answer.Wait)
+	case ctx.Err() != nil:
+		r.Cancel()
+		return nil, ctx.Err()
+	}
+	s.started(ctx, e, arrived)
+	return r, nil
+}
+
+func (s *scope) started(ctx context.Context, e estimate, arrived time.Time) {
+	s.account.limiter.traceStarted(ctx, StartedInfo{
+		Account: s.account.name, Model: s.model, Cost: e.amounts(), Waited: time.Since(arrived),
+	})
+}
+
+// await waits in the queue until the call may start, or must not wait longer.
+func (s *scope) await(ctx context.Context, w *waiter, arrived time.Time, maxWait time.Duration, ahead int, atLeast time.Duration) (*Reservation, error) {
+	a, l := s.account, s.account.limiter
+	l.traceWaiting(ctx, func() WaitingInfo {
+		return WaitingInfo{Account: a.name, Model: s.model, Cost: w.estimate.amounts(), Ahead: ahead, Wait: atLeast}
+	})
+	a.mu.Lock()
+	headers := s.headers
+	a.mu.Unlock()
+
+	// A deadline is foreseen by the time that the answer will need: so the
+	// caller learns the reason from our error instead of its context's.
+	reason, until := error(nil), time.Time{}
+	if deadline, ok := ctx.Deadline(); ok {
+		reason, until = ErrDeadline, deadline.Add(-max(headers, deadline.Sub(arrived)/100))
+	}
+	if maxWait > 0 {
+		if t := arrived.Add(maxWait); reason == nil || t.Before(until) {
+			reason, until = ErrMaxWait, t
+		}
+	}
+	var expired <-chan time.Time
+	if reason != nil {
+		timer := time.NewTimer(time.Until(until))
+		defer timer.Stop()
+		expired = timer.C
+	}
+	select {
+	case r := <-w.result:
+		if r.err == nil {
+			s.started(ctx, w.estimate, arrived)
+		}
+		return r.reservation, r.err
+	case <-ctx.Done():
+		return s.giveUp(w, ctx.Err())
+	case <-expired:
+		return s.giveUp(w, s.late(reason, w.estimate, bound{}, time.Since(arrived), until.Sub(arrived)))
+	case <-l.done:
+		return s.giveUp(w, &Error{Reason: ErrShutdown, Account: a.name, Model: s.model, Cost: w.estimate.amounts()})
+	}
+}
+
+// giveUp leaves the queue, unless the result has just come.
+func (s *scope) giveUp(w *waiter, err error) (*Reservation, error) {
+	s.account.mu.Lock()
+	if w.left {
+		s.account.mu.Unlock()
+		r := <-w.result
+		if r.reservation != nil {
+			r.reservation.Cancel()
+		}
+		return nil, err
+	}
+	w.left = true
+	s.moved(s.remove(w))
+	s.account.mu.Unlock()
+	return nil, err
+}

@@ -1,0 +1,109 @@
+package ratelimiter
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// A snapshot is how the scope's buckets stood when the backend last said so.
+type snapshot struct {
+	at      time.Time
+	paused  time.Duration
+	buckets []backend.Bucket
+	levels  []float64
+	given   [backend.Dimensions]float64 // the account's, at that time
+}
+
+// note keeps the levels of an answer. s.account.mu must be held.
+func (s *scope) note(ask backend.Ask, answer backend.Answer, err error) {
+	if err == nil {
+		s.last = snapshot{time.Now(), answer.Paused, ask.Buckets, answer.Levels, s.account.given}
+	}
+}
+
+// A bound is how long a call must wait at least, and for which limit; for none
+// where a pause is the reason.
+type bound struct {
+	wait  time.Duration
+	limit *limit
+}
+
+// earliest is when a call could start if everybody else stood back and every
+// call in flight gave all its tokens back. s.account.mu must be held.
+func (s *scope) earliest(e estimate, now time.Time) bound {
+	since := now.Sub(s.last.at)
+	least := bound{wait: max(0, s.last.paused-since)}
+	for i := range min(len(s.limits), len(s.last.levels)) {
+		b, l := &s.last.buckets[i], s.limits[i]
+		d, now := b.Dimension, l.bucket(now)
+		need := min(float64(e.cost[d]), now.Capacity())
+		level := now.Capacity() - (b.Capacity() - s.last.levels[i]) // what is used stays used
+		level += s.account.given[d] - s.last.given[d]
+		if b.Dimension == backend.Tokens {
+			if !s.account.limiter.local {
+				continue // nobody knows what other processes will give back
+			}
+			level += float64(s.account.reserved)
+		}
+		perUnit := float64(now.Period) / float64(now.Limit)
+		if wait := time.Duration((need-level)*perUnit) - since; need > 0 && wait > least.wait {
+			least = bound{wait, l}
+		}
+	}
+	return least
+}
+
+// refuse returns the error for a call that provably can't start, or not in
+// time. s.account.mu must be held.
+func (s *scope) refuse(ctx context.Context, e estimate, now time.Time, maxWait time.Duration) error {
+	if s.account.limiter.closed.Load() {
+		return &Error{Reason: ErrShutdown, Account: s.account.name, Model: s.model, Cost: e.amounts()}
+	}
+	if limit := s.tooLarge(e.cost); limit != nil {
+		return s.refusal(ErrTooLarge, e, limit, now)
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok && maxWait <= 0 {
+		return nil
+	}
+	least := s.earliest(e, now)
+	if allowed := deadline.Sub(now) - s.headers; ok && least.wait > allowed {
+		return s.late(ErrDeadline, e, least, 0, max(0, allowed))
+	}
+	if maxWait > 0 && least.wait > maxWait {
+		return s.late(ErrMaxWait, e, least, 0, maxWait)
+	}
+	return nil
+}
+
+// refusal is an Error about a limit.
+func (s *scope) refusal(reason error, e estimate, l *limit, now time.Time) *Error {
+	err := &Error{
+		Reason: reason, Account: s.account.name, Model: s.model, Cost: e.amounts(),
+		Unit: l.unit, Need: e.cost[l.dimension], Limit: l.amount(), Period: l.period,
+	}
+	err.Source, err.Age = l.source(now)
+	return err
+}
+
+// late is an Error about time.
+func (s *scope) late(reason error, e estimate, least bound, waited, allowed time.Duration) *Error {
+	err := &Error{Reason: reason, Account: s.account.name, Model: s.model, Cost: e.amounts()}
+	if least.limit != nil {
+		err = s.refusal(reason, e, least.limit, time.Now())
+	}
+	err.Wait, err.Waited, err.Allowed = least.wait, waited, allowed
+	return err
+}
+
+// failure is an Error about the backend.
+func (s *scope) failure(cause error, e estimate) *Error {
+	reason := ErrBackend
+	if errors.Is(cause, backend.ErrTooLarge) {
+		reason = ErrTooLarge // another process of the account knows a lower limit
+	}
+	return &Error{Reason: reason, Cause: cause, Account: s.account.name, Model: s.model, Cost: e.amounts()}
+}

@@ -1,0 +1,114 @@
+package ratelimiter
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
+
+// bodyCap is the most of a request's body that is kept in memory. What is
+// beyond it is sent unread.
+const bodyCap = 16 << 20
+
+// A requestBody is a request's body, read ahead as far as the cap.
+type requestBody struct {
+	prefix []byte
+	rest   io.ReadCloser // nil if prefix is all
+	length int64
+	none   bool // the request has no body
+}
+
+// readBody takes the body out of the request. It reads Body itself and never
+// calls GetBody, which openai-go may have set to a function that rewinds the
+// very reader that is Body (v3.96 with WithRequestBody over a bytes.Reader).
+func readBody(req *http.Request) (*requestBody, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return &requestBody{none: true}, nil
+	}
+	b := &requestBody{length: req.ContentLength}
+	var buf bytes.Buffer
+	if n := req.ContentLength; n > 0 {
+		buf.Grow(int(min(n, bodyCap)) + bytes.MinRead)
+	}
+	n, err := buf.ReadFrom(io.LimitReader(req.Body, bodyCap))
+	b.prefix = buf.Bytes()
+	if err != nil {
+		req.Body.Close()
+		return nil, err
+	}
+	if n == bodyCap {
+		b.rest = req.Body
+		return b, nil
+	}
+	if err := req.Body.Close(); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// attach gives the body to the request that is sent.
+func (b *requestBody) attach(req *http.Request) {
+	switch {
+	case b.none:
+	case b.rest != nil:
+		req.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(b.prefix), b.rest), b.rest}
+		req.GetBody = nil
+	default:
+		req.GetBody = func() (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(b.prefix)), nil
+		}
+		req.Body, _ = req.GetBody()
+		if req.ContentLength > 0 || b.length != req.ContentLength {
+			req.ContentLength = b.length
+		}
+	}
+}
+
+// Close releases what a request that is not sent has left.
+func (b *requestBody) Close() {
+	if b.rest != nil {
+		b.rest.Close()
+	}
+}
+
+// estimateRequest works out what a request will cost, and asks a stream for
+// its usage where the user wants that.
+func (l *Limiter) estimateRequest(req *http.Request, e wire.Endpoint, deployment string, b *requestBody) estimate {
+	typ := req.Header.Get("Content-Type")
+	var c costing.Estimate
+	switch {
+	case req.Header.Get("Content-Encoding") != "":
+		// Compressed: one request.
+	case strings.HasPrefix(typ, "multipart/"):
+		c = costing.Multipart(e, typ, b.prefix, l.counter)
+	default:
+		c = costing.JSON(e, b.prefix, l.counter)
+		if l.config.usage && c.Stream && !c.IncludeUsage && b.rest == nil {
+			b.askForUsage(e)
+		}
+	}
+	return newEstimate(e, deployment, c)
+}
+
+// askForUsage adds stream_options to a body that has none.
+func (b *requestBody) askForUsage(e wire.Endpoint) {
+	const options = `"stream_options":{"include_usage":true},`
+	open := bytes.IndexByte(b.prefix, '{')
+	if open < 0 || e != wire.Chat && e != wire.Completions || bytes.Contains(b.prefix, []byte(`"stream_options"`)) {
+		return
+	}
+	out := make([]byte, 0, len(b.prefix)+len(options))
+	out = append(out, b.prefix[:open+1]...)
+	out = append(out, options...)
+	b.prefix = append(out, b.prefix[open+1:]...)
+	if b.length > 0 {
+		b.length = int64(len(b.prefix))
+	}
+}

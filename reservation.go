@@ -1,0 +1,117 @@
+package ratelimiter
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/calibration"
+)
+
+// A Reservation is a cost that has been charged, so that its call may start.
+// It ends in exactly one of Settle and Cancel; what comes later does nothing.
+// Its methods are safe for concurrent use.
+type Reservation struct {
+	scope    *scope
+	estimate estimate
+	stamp    int64
+	started  time.Time
+	sent     []sentTo
+	informed bool        // the response told where the server's tokens stand
+	claimed  atomic.Bool // by a Transport
+	end      sync.Once
+	ctx      context.Context // for hooks; never waited on
+}
+
+// sentTo is where a limit's bucket stood when the call started.
+type sentTo struct {
+	limit *limit
+	calibration.Sent
+}
+
+// reserve makes the reservation for the i-th cost that an answer has granted.
+// s.account.mu must be held.
+func (s *scope) reserve(now time.Time, e estimate, ask backend.Ask, answer backend.Answer, i int) *Reservation {
+	r := &Reservation{scope: s, estimate: e, stamp: answer.Stamp, started: now}
+	// The levels are those after the whole grant.
+	var later backend.Amounts
+	for _, c := range ask.Costs[i+1 : answer.Granted] {
+		for d := range c {
+			later[d] += c[d]
+		}
+	}
+	r.sent = make([]sentTo, min(len(s.limits), len(answer.Levels)))
+	for k := range r.sent {
+		l, b := s.limits[k], &ask.Buckets[k]
+		used := b.Capacity() - answer.Levels[k] - float64(later[b.Dimension])
+		r.sent[k] = sentTo{l, l.gauge.Send(now, used, float64(e.cost[b.Dimension]))}
+		l.start = 0 // the backend knows the bucket from now on
+	}
+	for d, n := range e.cost {
+		s.sends[d].Add(now, float64(n))
+	}
+	s.inFlight++
+	s.account.reserved += e.cost[backend.Tokens]
+	return r
+}
+
+// Cost is what the reservation has charged.
+func (r *Reservation) Cost() Cost { return r.estimate.amounts() }
+
+// Settle ends the reservation of a call that was made: the tokens that it did
+// not use go back, those it used in addition are charged. A zero Usage keeps
+// the charge as it is.
+func (r *Reservation) Settle(u Usage) {
+	final := r.estimate.cost
+	known := u.total() > 0
+	if known {
+		final[backend.Tokens] = u.total()
+	}
+	r.finish(final, u, known)
+}
+
+// Cancel ends the reservation of a call that was never made: all of its charge
+// goes back. After Settle it does nothing, so that it can be deferred.
+func (r *Reservation) Cancel() {
+	r.finish(backend.Amounts{}, Usage{}, false)
+}
+
+// finish settles the charge to final, once.
+func (r *Reservation) finish(final backend.Amounts, u Usage, known bool) {
+	r.end.Do(func() {
+		s, a, l := r.scope, r.scope.account, r.scope.account.limiter
+		charged := r.estimate.cost
+		settlement := backend.Settlement{Account: a.name, Line: s.line, Stamp: r.stamp}
+		changed := false
+		for d := range charged {
+			final[d] = min(max(0, final[d]), largest)
+			settlement.Refund[d] = charged[d] - final[d]
+			changed = changed || settlement.Refund[d] != 0
+		}
+		a.mu.Lock()
+		for d, n := range settlement.Refund {
+			a.given[d] += float64(max(0, n))
+		}
+		s.inFlight--
+		a.reserved -= charged[backend.Tokens]
+		if r.estimate.undeclared {
+			s.output.add(u.OutputTokens / r.estimate.choices)
+		}
+		settlement.Buckets = s.buckets(time.Now())
+		s.wake()
+		a.mu.Unlock()
+		if changed {
+			l.settle(settlement)
+		}
+		ctx := r.ctx
+		if ctx == nil {
+			ctx = context.Background()
+		}
+		l.traceSettled(ctx, SettledInfo{
+			Account: a.name, Model: s.model, Charged: r.Cost(), Final: costOf(s.model, final),
+			Usage: u, HasUsage: known, Duration: time.Since(r.started),
+		})
+	})
+}

@@ -1,0 +1,142 @@
+package ratelimiter
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
+
+// A meteredBody passes a response's body through, byte for byte, and settles
+// the call when its usage is known to be final.
+type meteredBody struct {
+	io.ReadCloser
+	r      *Reservation
+	header http.Header
+
+	mu    sync.Mutex // Close may come while Read runs
+	meter *wire.Meter
+	text  int64 // tokens of the deltas seen
+	over  bool
+}
+
+func newMeteredBody(r *Reservation, resp *http.Response) *meteredBody {
+	b := &meteredBody{ReadCloser: resp.Body, r: r, header: resp.Header}
+	typ := resp.Header.Get("Content-Type")
+	if resp.Header.Get("Content-Encoding") != "" {
+		typ = "application/octet-stream" // the caller decompresses it
+	}
+	b.meter = wire.NewMeter(resp.StatusCode, typ, b.count)
+	return b
+}
+
+// count is handed the text of a stream's deltas.
+func (b *meteredBody) count(delta []byte) {
+	b.text += int64(b.r.scope.account.limiter.counter.Count(b.r.estimate.encoding, delta))
+}
+
+func (b *meteredBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 || err != nil {
+		b.mu.Lock()
+		done := !b.over && n > 0 && b.meter.Write(p[:n])
+		if done || err != nil {
+			b.settle(err == io.EOF)
+		}
+		b.mu.Unlock()
+	}
+	return n, err
+}
+
+func (b *meteredBody) Close() error {
+	b.mu.Lock()
+	b.settle(false)
+	b.mu.Unlock()
+	return b.ReadCloser.Close()
+}
+
+// settle ends the reservation by what the body has told. b.mu must be held.
+func (b *meteredBody) settle(eof bool) {
+	if b.over {
+		return
+	}
+	b.over = true
+	if refusal := b.meter.Refusal(b.header); refusal != nil {
+		b.r.refused(b.r.ctx, *refusal)
+	}
+	e := &b.r.estimate
+	final := e.cost
+	said, ok := b.meter.Usage()
+	usage := Usage{InputTokens: said.Input, OutputTokens: said.Output, TotalTokens: said.Total}
+	if !ok {
+		usage.OutputTokens = b.text
+	}
+	switch {
+	case ok && b.r.informed:
+		// The server charged its own estimate of the input, for good.
+		final[backend.Tokens] = e.input + usage.OutputTokens
+	case ok:
+		final[backend.Tokens] = usage.TotalTokens
+	case b.text > 0 && (b.meter.Ended() || eof):
+		final[backend.Tokens] = e.input + b.text
+	case b.text > 0:
+		final[backend.Tokens] = max(final[backend.Tokens], e.input+b.text)
+	}
+	b.r.finish(final, usage, ok)
+}
+
+// peekSize is how much of a refusal is read before its caller sees it: all of
+// it, as OpenAI writes them.
+const peekSize = 16 << 10
+
+// patience is how long a refusal's body may take to come.
+const patience = 250 * time.Millisecond
+
+// A peekedBody has the beginning of a body read ahead, by a goroutine that
+// ends with the beginning or when the body is closed.
+type peekedBody struct {
+	io.ReadCloser
+	ctx    context.Context
+	ready  chan struct{}
+	prefix []byte
+	err    error
+}
+
+func newPeekedBody(ctx context.Context, body io.ReadCloser) *peekedBody {
+	b := &peekedBody{ReadCloser: body, ctx: ctx, ready: make(chan struct{})}
+	go func() {
+		defer close(b.ready)
+		b.prefix, b.err = io.ReadAll(io.LimitReader(body, peekSize))
+	}()
+	return b
+}
+
+// peek returns the beginning of the body, or nothing where it does not come.
+func (b *peekedBody) peek() []byte {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-b.ready:
+		return b.prefix
+	case <-timer.C:
+	case <-b.ctx.Done():
+	}
+	return nil
+}
+
+func (b *peekedBody) Read(p []byte) (int, error) {
+	<-b.ready
+	if len(b.prefix) > 0 {
+		n := copy(p, b.prefix)
+		b.prefix = b.prefix[n:]
+		return n, nil
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	return b.ReadCloser.Read(p)
+}

@@ -1,0 +1,220 @@
+package ratelimiter
+
+import (
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/calibration"
+)
+
+// A scope is an account's model: the limits it draws from, and the queue of
+// this process for them. It is guarded by its account's lock.
+type scope struct {
+	account *account
+	model   string
+	owner   string // of its own buckets
+	line    string
+	limits  []*limit
+
+	queue
+	opening  calibration.Opening
+	inFlight int
+	last     snapshot
+	sends    [backend.Dimensions]calibration.Sends
+	headers  time.Duration // the shortest time to a response's headers
+	output   output
+}
+
+// limitKey identifies a limit within an account.
+type limitKey struct {
+	owner string
+	name  string
+}
+
+// A limit is one that was configured, learned from the server, or both.
+type limit struct {
+	owner string
+	window
+	burst      time.Duration
+	configured int64
+	learned    int64
+	header     string    // that told learned
+	learnedAt  time.Time // when it arrived
+	toldAt     time.Time // when the request was sent that it answers
+	start      float64   // what was used when it was learned
+	gauge      calibration.Gauge
+}
+
+// amount is the limit that holds: the lower of the two.
+func (l *limit) amount() int64 {
+	if l.configured > 0 && (l.learned == 0 || l.configured <= l.learned) {
+		return l.configured
+	}
+	return l.learned
+}
+
+// source says where amount comes from, and how old it is.
+func (l *limit) source(now time.Time) (string, time.Duration) {
+	if l.configured > 0 && l.amount() == l.configured {
+		return "configured", 0
+	}
+	return l.header, max(time.Millisecond, now.Sub(l.learnedAt))
+}
+
+// holdBack is the longest time that a request takes to reach the server before
+// that is known: our bucket begins to refill when we charge it, the server's
+// when the first request arrives.
+const holdBack = 100 * time.Millisecond
+
+func (l *limit) bucket(now time.Time) backend.Bucket {
+	return backend.Bucket{
+		Owner:     l.owner,
+		Name:      l.name,
+		Dimension: l.dimension,
+		Limit:     l.amount(),
+		Period:    l.period,
+		Burst:     l.burst,
+		Margin:    float64(l.amount()) * float64(holdBack) / float64(l.period),
+		Start:     max(0, l.start-float64(l.amount())*float64(now.Sub(l.learnedAt))/float64(l.period)),
+	}
+}
+
+// The names of owners and lines. A model's and a family's names can't collide.
+const (
+	accountOwner = "account"
+	modelPrefix  = "model:"
+	familyPrefix = "family:"
+)
+
+// newScope sets a scope up from the configuration. a.mu must be held.
+func (a *account) newScope(model string) *scope {
+	s := &scope{account: a, model: model, owner: modelPrefix + model}
+	s.line = s.owner
+	c := a.limiter.config
+	if limits, ok := c.models[model]; ok {
+		s.limits = append(s.limits, configured(s.owner, limits)...)
+	}
+	for name, f := range c.families {
+		for _, m := range f.models {
+			if m == model {
+				s.line = familyPrefix + name
+				s.limits = append(s.limits, a.share(s.line, f.limits)...)
+			}
+		}
+	}
+	if c.limits != nil {
+		s.line = accountOwner
+		s.limits = append(s.limits, a.share(accountOwner, *c.limits)...)
+	}
+	s.queue.ticket = a.limiter.id + "/" + s.owner
+	return s
+}
+
+// configured turns limits into a limit for each that is set.
+func configured(owner string, limits Limits) []*limit {
+	var out []*limit
+	for i, n := range limits.each() {
+		if n > 0 {
+			l := &limit{owner: owner, window: windows[i], configured: n}
+			if l.period == minute {
+				l.burst = limits.Burst
+			}
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// share is configured for an owner that several scopes draw from: they get the
+// same limits.
+func (a *account) share(owner string, limits Limits) []*limit {
+	out := configured(owner, limits)
+	for i, l := range out {
+		key := limitKey{owner, l.name}
+		if known := a.shared[key]; known != nil {
+			out[i] = known
+		} else {
+			a.shared[key] = l
+		}
+	}
+	return out
+}
+
+// ask describes what the scope draws from at present.
+func (s *scope) ask(now time.Time) backend.Ask {
+	factor := s.opening.Factor(now)
+	n := len(s.limits)
+	if factor > 0 {
+		n *= 2
+	}
+	buckets := make([]backend.Bucket, 0, n)
+	for _, l := range s.limits {
+		buckets = append(buckets, l.bucket(now))
+	}
+	if factor > 0 {
+		for _, l := range s.limits {
+			if l.period == minute {
+				buckets = append(buckets, s.pace(l, factor))
+			}
+		}
+	}
+	return backend.Ask{
+		Account: s.account.name,
+		Line:    s.line,
+		Scope:   s.owner,
+		Ticket:  s.ticket,
+		Buckets: buckets,
+	}
+}
+
+// pace is the bucket that holds back an opening: a multiple of the limit,
+// which may be used for a moment's worth at once.
+func (s *scope) pace(l *limit, factor float64) backend.Bucket {
+	return backend.Bucket{
+		Owner:     s.owner,
+		Name:      "pace/" + l.owner + "/" + l.name,
+		Dimension: l.dimension,
+		Limit:     int64(min(largest, float64(l.amount())*factor)),
+		Period:    l.period,
+		Burst:     calibration.PaceBurst,
+	}
+}
+
+// tooLarge returns the limit that the cost can never fit.
+func (s *scope) tooLarge(cost backend.Amounts) *limit {
+	for _, l := range s.limits {
+		if cost[l.dimension] > l.amount() {
+			return l
+		}
+	}
+	return nil
+}
+
+// slots is how many more calls the opening lets into flight: −1 for any number.
+func (s *scope) slots(now time.Time) int {
+	if s.complete() {
+		return -1
+	}
+	calls := s.opening.Calls(now)
+	if calls == 0 {
+		return -1
+	}
+	return max(0, calls-s.inFlight-s.asking)
+}
+
+// complete reports whether the limits per minute of requests and tokens are
+// known, so that nothing but them needs to hold the calls back.
+func (s *scope) complete() bool {
+	return s.find(backend.Requests, minute) != nil && s.find(backend.Tokens, minute) != nil
+}
+
+// find returns the limit that the server's headers for this model are about:
+// its own, else its family's, else the account's.
+func (s *scope) find(d backend.Dimension, period time.Duration) *limit {
+	for _, l := range s.limits {
+		if l.dimension == d && l.period == period {
+			return l
+		}
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package ratelimiter
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// State is what an account's budget looks like to this process.
+type State struct {
+	Account string
+	Scopes  []ScopeState // sorted by model
+}
+
+// ScopeState is one model of an account.
+type ScopeState struct {
+	Model    string
+	Waiting  int           // calls of this process in line
+	InFlight int           // calls of this process that have started and not ended
+	Oldest   time.Duration // how long the first call in line has waited
+	Paused   time.Duration // how long a refusal by the server still pauses it
+	Limits   []LimitState
+}
+
+// LimitState is one limit that a scope draws from, and its bucket.
+type LimitState struct {
+	Name      string // "rpm", "rpd", "tpm", "tpd" or "ipm"
+	Owner     string // the model, "family:" and a family's name, or "account"
+	Limit     int64
+	Remaining int64         // negative while a debt is refilled
+	Reset     time.Duration // until the bucket is full again
+	// Source is where Limit comes from: "configured" or the header that told
+	// it, Age ago.
+	Source string
+	Age    time.Duration
+}
+
+// State reports the account that ctx or WithAccount names, or else the only
+// one the limiter has met.
+func (l *Limiter) State(ctx context.Context) (State, error) {
+	name, err := l.accountFor(ctx)
+	if err != nil {
+		return State{}, err
+	}
+	a := l.account(name)
+	state := State{Account: name}
+	a.mu.Lock()
+	models := a.models()
+	a.mu.Unlock()
+	for _, m := range models {
+		scope, err := l.scopeState(ctx, a, m)
+		if err != nil {
+			return State{}, err
+		}
+		state.Scopes = append(state.Scopes, scope)
+	}
+	return state, nil
+}
+
+func (l *Limiter) scopeState(ctx context.Context, a *account, model string) (ScopeState, error) {
+	now := time.Now()
+	a.mu.Lock()
+	s := a.scope(model)
+	state := ScopeState{Model: model, Waiting: len(s.waiting), InFlight: s.inFlight}
+	if len(s.waiting) > 0 {
+		state.Oldest = now.Sub(s.waiting[0].arrived)
+	}
+	ask := s.ask(now)
+	ask.Buckets = ask.Buckets[:len(s.limits)]
+	for _, limit := range s.limits {
+		ls := LimitState{Name: limit.name, Owner: limit.owner, Limit: limit.amount()}
+		if limit.owner == s.owner {
+			ls.Owner = model
+		}
+		ls.Source, ls.Age = limit.source(now)
+		state.Limits = append(state.Limits, ls)
+	}
+	a.mu.Unlock()
+
+	answer, err := l.config.backend.Look(ctx, ask)
+	if err != nil {
+		return state, &Error{Reason: ErrBackend, Cause: err, Account: a.name, Model: model}
+	}
+	state.Paused = answer.Paused
+	for i := range state.Limits {
+		b := &ask.Buckets[i]
+		state.Limits[i].Remaining = int64(answer.Levels[i])
+		state.Limits[i].Reset = time.Duration((b.Capacity() - answer.Levels[i]) * float64(b.Period) / float64(b.Limit))
+	}
+	return state, nil
+}
+
+// unique sorts names and drops those that stand twice.
+func unique(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}

@@ -1,0 +1,135 @@
+package ratelimiter
+
+import (
+	"context"
+	"time"
+)
+
+// Trace is a set of hooks into the life of calls, in the manner of
+// net/http/httptrace. Any of them may be nil. They run on the goroutines of
+// the calls they are about, must be safe for concurrent use, and must return
+// soon.
+type Trace struct {
+	// Waiting is called once for a call that can't start at once.
+	Waiting func(context.Context, WaitingInfo)
+	// Started is called when a call has been charged and may start.
+	Started func(context.Context, StartedInfo)
+	// Observed is called when a response's headers have been read.
+	Observed func(context.Context, ObservedInfo)
+	// Paused is called when a refusal by the server pauses a scope, or is of
+	// a kind that pauses nobody.
+	Paused func(context.Context, PausedInfo)
+	// Settled is called once for each call that had started, when its charge
+	// is final.
+	Settled func(context.Context, SettledInfo)
+	// Backend is called when the backend has stopped answering, and when it
+	// answers again, where WithFallback or WithPass is set. It belongs to no
+	// call, so hooks of a context don't get it.
+	Backend func(BackendInfo)
+}
+
+// WaitingInfo is given to [Trace.Waiting].
+type WaitingInfo struct {
+	Account, Model string
+	Cost           Cost
+	Ahead          int           // calls of this process before it
+	Wait           time.Duration // how long at least, as far as is known
+}
+
+// StartedInfo is given to [Trace.Started].
+type StartedInfo struct {
+	Account, Model string
+	Cost           Cost
+	Waited         time.Duration
+}
+
+// ObservedInfo is given to [Trace.Observed].
+type ObservedInfo struct {
+	Account, Model string // empty for a request that is not limited
+	Status         int
+	Requests       Observation
+	Tokens         Observation
+	Latency        time.Duration // from sending the request to its headers
+}
+
+// Observation is what a response said about one of the server's buckets. The
+// fields are zero where it said nothing.
+type Observation struct {
+	Limit, Remaining int64
+	Reset            time.Duration // until the bucket is full again
+}
+
+// PausedInfo is given to [Trace.Paused].
+type PausedInfo struct {
+	Account, Model string
+	For            time.Duration // 0: nobody was paused
+	// Kind is "rate_limit", "too_large", "quota", "slow_down", "unavailable"
+	// or "other".
+	Kind    string
+	Message string // the server's words, at most 1 KiB
+}
+
+// SettledInfo is given to [Trace.Settled].
+type SettledInfo struct {
+	Account, Model string
+	Charged        Cost // when the call started
+	Final          Cost // what stays charged
+	// Usage is what the response said, or the caller of Settle. Where HasUsage
+	// is false nothing was said, and OutputTokens are those of a stream's
+	// deltas, as far as they were seen.
+	Usage    Usage
+	HasUsage bool
+	Duration time.Duration // from the start
+}
+
+// BackendInfo is given to [Trace.Backend].
+type BackendInfo struct {
+	Available bool
+	Err       error // why it is not
+}
+
+// traces returns the hooks that hold for a call.
+func (l *Limiter) traces(ctx context.Context) [2]*Trace {
+	t, _ := value[*Trace](ctx, traceKey)
+	return [2]*Trace{t, l.trace}
+}
+
+func (l *Limiter) traceWaiting(ctx context.Context, info func() WaitingInfo) {
+	for _, t := range l.traces(ctx) {
+		if t != nil && t.Waiting != nil {
+			t.Waiting(ctx, info())
+		}
+	}
+}
+
+func (l *Limiter) traceStarted(ctx context.Context, info StartedInfo) {
+	for _, t := range l.traces(ctx) {
+		if t != nil && t.Started != nil {
+			t.Started(ctx, info)
+		}
+	}
+}
+
+func (l *Limiter) traceObserved(ctx context.Context, info ObservedInfo) {
+	for _, t := range l.traces(ctx) {
+		if t != nil && t.Observed != nil {
+			t.Observed(ctx, info)
+		}
+	}
+}
+
+func (l *Limiter) tracePaused(ctx context.Context, info PausedInfo) {
+	for _, t := range l.traces(ctx) {
+		if t != nil && t.Paused != nil {
+			t.Paused(ctx, info)
+		}
+	}
+}
+
+func (l *Limiter) traceSettled(ctx context.Context, info SettledInfo) {
+	for _, t := range l.traces(ctx) {
+		if t != nil && t.Settled != nil {
+			t.Settled(ctx, info)
+		}
+	}
+}

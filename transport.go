@@ -1,0 +1,161 @@
+package ratelimiter
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
+
+// Transport is an http.RoundTripper that lets each request to OpenAI's API
+// wait until its budget is free. Requests that it does not know pass unread.
+//
+// It does not retry and sets no timeout: retries belong to the SDK, and each of
+// them is charged, for failed requests count. The wait happens inside
+// RoundTrip, so an http.Client.Timeout and openai-go's WithRequestTimeout
+// include it; bound the wait with [WithMaxWait] or a context, and the server
+// with the base's ResponseHeaderTimeout.
+//
+// A refusal is returned as an [*Error]. Batch jobs and the frames of Realtime
+// connections are not limited.
+type Transport struct {
+	limiter *Limiter
+	base    http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	endpoint, deployment := wire.Classify(req)
+	if endpoint == wire.None {
+		return t.pass(req)
+	}
+	body, err := readBody(req)
+	if err != nil {
+		return nil, err
+	}
+	e := t.limiter.estimateRequest(req, endpoint, deployment, body)
+	r, err := t.reserve(req, e)
+	if err != nil {
+		body.Close()
+		return nil, err
+	}
+	sent, written := watchWrite(req)
+	body.attach(sent)
+	resp, err := t.base.RoundTrip(sent)
+	if err != nil || resp == nil {
+		r.unanswered(written.never(err))
+		return resp, err
+	}
+	resp.Request = req
+	r.answered(req.Context(), resp)
+	return resp, nil
+}
+
+// CloseIdleConnections closes those of the base, as http.Client expects.
+func (t *Transport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// pass sends what is not limited.
+func (t *Transport) pass(req *http.Request) (*http.Response, error) {
+	started := time.Now()
+	resp, err := t.base.RoundTrip(req)
+	if err == nil && resp != nil {
+		h := wire.ParseHeaders(resp.Header)
+		t.limiter.traceObserved(req.Context(), ObservedInfo{
+			Status: resp.StatusCode, Latency: time.Since(started),
+			Requests: observation(h.Requests), Tokens: observation(h.Tokens),
+		})
+	}
+	return resp, err
+}
+
+// reserve takes the reservation that the context brings, or acquires one.
+func (t *Transport) reserve(req *http.Request, e estimate) (*Reservation, error) {
+	ctx := req.Context()
+	if r, ok := value[*Reservation](ctx, reservationKey); ok && r != nil &&
+		r.scope.account.limiter == t.limiter && r.claimed.CompareAndSwap(false, true) {
+		return r, nil
+	}
+	retry := req.Header.Get("X-Stainless-Retry-Count")
+	a := t.limiter.account(t.limiter.accountOf(req))
+	r, err := a.acquire(ctx, e.model, e, retry != "" && retry != "0")
+	if err != nil {
+		return nil, err
+	}
+	r.claimed.Store(true)
+	r.ctx = context.WithoutCancel(ctx)
+	return r, nil
+}
+
+// unanswered ends the reservation of a request that got no response.
+func (r *Reservation) unanswered(neverSent bool) {
+	if neverSent {
+		r.Cancel()
+		return
+	}
+	r.Settle(Usage{}) // the server may have counted it
+}
+
+// answered reads the headers of a response and lets its body be metered.
+func (r *Reservation) answered(ctx context.Context, resp *http.Response) {
+	r.observe(ctx, resp)
+	switch {
+	case resp.StatusCode == http.StatusSwitchingProtocols || resp.Body == nil || resp.Body == http.NoBody:
+		r.end0(resp.StatusCode)
+	case resp.StatusCode == http.StatusTooManyRequests:
+		body := newPeekedBody(ctx, resp.Body)
+		resp.Body = body
+		r.refused(ctx, wire.ParseRefusal(resp.StatusCode, resp.Header, body.peek()))
+		r.end0(resp.StatusCode)
+	case resp.StatusCode >= 400:
+		r.end0(resp.StatusCode)
+	default:
+		resp.Body = newMeteredBody(r, resp)
+	}
+}
+
+// end0 settles a call whose answer has no usage, by its status.
+func (r *Reservation) end0(status int) {
+	final := r.estimate.cost
+	switch status {
+	case http.StatusTooManyRequests, http.StatusBadRequest, http.StatusUnauthorized,
+		http.StatusForbidden, http.StatusNotFound:
+		// The request counts, what it would have used does not.
+		final[backend.Tokens], final[backend.Images] = 0, 0
+	}
+	r.finish(final, Usage{}, false)
+}
+
+// writeWatch tells whether a request has been written.
+type writeWatch struct {
+	connected, wrote atomic.Bool
+}
+
+// watchWrite returns the request to send: the caller's, with hooks of our own.
+func watchWrite(req *http.Request) (*http.Request, *writeWatch) {
+	w := new(writeWatch)
+	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn:      func(string) { w.connected.Store(true) },
+		WroteHeaders: func() { w.wrote.Store(true) },
+	})
+	return req.WithContext(ctx), w
+}
+
+// never reports whether the request that failed with err never left. A base
+// that runs no hooks is only believed where it failed to dial.
+func (w *writeWatch) never(err error) bool {
+	if w.connected.Load() {
+		return !w.wrote.Load()
+	}
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}

@@ -1,0 +1,623 @@
+package ratelimiter_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/openaitest"
+)
+
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// trackedBody counts how often it is closed.
+type trackedBody struct {
+	io.Reader
+	closed atomic.Int32
+}
+
+func (b *trackedBody) Close() error { b.closed.Add(1); return nil }
+
+func newRequest(t testing.TB, ctx context.Context, url string, body io.Reader) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return req
+}
+
+// response is what a test's upstream answers.
+func response(status int, typ string, body io.ReadCloser) *http.Response {
+	return &http.Response{
+		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Content-Type": {typ}}, Body: body, ContentLength: -1,
+	}
+}
+
+const usageBody = `{"id":"x","usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}`
+
+// A RoundTripper must not modify the request, must close its body, and what it
+// sends must be what it was given.
+func TestRequestIsSentAsItWas(t *testing.T) {
+	sizes := map[string]string{
+		"small":          chatBody("m", 10, false),
+		"empty":          "",
+		"not JSON":       "\x00\xff{{{",
+		"above the cap":  `{"model":"m","input":"` + strings.Repeat("x", 17<<20) + `"}`,
+		"exactly at cap": strings.Repeat(" ", 16<<20),
+	}
+	for name, body := range sizes {
+		for _, known := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/length=%t", name, known), func(t *testing.T) {
+				var got []byte
+				var sent *http.Request
+				base := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+					sent = r
+					var err error
+					if got, err = io.ReadAll(r.Body); err != nil {
+						return nil, err
+					}
+					if err := r.Body.Close(); err != nil {
+						return nil, err
+					}
+					return response(200, "application/json", io.NopCloser(strings.NewReader(usageBody))), nil
+				})
+				tracked := &trackedBody{Reader: strings.NewReader(body)}
+				req := newRequest(t, t.Context(), chatURL, tracked)
+				if known {
+					req.ContentLength = int64(len(body))
+				} else {
+					req.ContentLength = -1
+				}
+				header, url, length := req.Header.Clone(), *req.URL, req.ContentLength
+				resp, err := newLimiter(t).Transport(base).RoundTrip(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				if string(got) != body {
+					t.Errorf("sent %d bytes that are not the %d given", len(got), len(body))
+				}
+				if tracked.closed.Load() == 0 {
+					t.Error("the request's body was not closed")
+				}
+				if sent.ContentLength != length {
+					t.Errorf("ContentLength %d was sent; want %d", sent.ContentLength, length)
+				}
+				if req.Body != tracked || req.GetBody != nil || *req.URL != url ||
+					req.ContentLength != length || fmt.Sprint(req.Header) != fmt.Sprint(header) {
+					t.Error("the caller's request was modified")
+				}
+				if resp.Request != req {
+					t.Error("resp.Request is not the caller's request")
+				}
+				if sent.GetBody != nil { // it must give the same bytes again and again
+					for range 2 {
+						again, err := sent.GetBody()
+						if err != nil {
+							t.Fatal(err)
+						}
+						if b, _ := io.ReadAll(again); string(b) != body {
+							t.Error("GetBody gives another body")
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// openai-go's WithRequestBody over a bytes.Reader sets a GetBody that returns
+// the reader of Body itself, rewound; calling it would empty the request.
+func TestGetBodyThatRewindsIsNotTrusted(t *testing.T) {
+	body := []byte(chatBody("m", 10, false))
+	srv := httptest.NewServer(openaitest.New())
+	defer srv.Close()
+	reader := bytes.NewReader(body)
+	req := newRequest(t, t.Context(), srv.URL+"/v1/chat/completions", io.NopCloser(reader))
+	req.ContentLength = int64(len(body))
+	req.GetBody = func() (io.ReadCloser, error) {
+		_, err := reader.Seek(0, io.SeekStart)
+		return io.NopCloser(reader), err
+	}
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	defer base.CloseIdleConnections()
+	resp, err := newLimiter(t).Client(base).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+}
+
+func TestBodyIsClosedWhenNothingIsSent(t *testing.T) {
+	never := roundTripFunc(func(*http.Request) (*http.Response, error) {
+		t.Error("the request was sent")
+		return nil, errors.New("sent")
+	})
+	large := strings.Repeat(" ", 16<<20) // reaches the cap, so that a rest stays open
+	tests := map[string]struct {
+		body string
+		ctx  func() (context.Context, context.CancelFunc)
+		want error
+	}{
+		"refused": {chatBody("m", 601, false), func() (context.Context, context.CancelFunc) {
+			return context.WithCancel(context.Background())
+		}, ratelimiter.ErrTooLarge},
+		"cancelled": {chatBody("m", 100, false), func() (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(context.Background())
+			time.AfterFunc(time.Second, cancel)
+			return ctx, cancel
+		}, context.Canceled},
+		"refused above the cap": {large + chatBody("m", 601, false), func() (context.Context, context.CancelFunc) {
+			return context.WithCancel(ratelimiter.WithMaxWaitContext(context.Background(), 0))
+		}, ratelimiter.ErrMaxWait},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLimiter(t, ratelimiter.WithAccount("a"),
+					ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 600}), ratelimiter.WithAccountLimits(ratelimiter.Limits{RPM: 1}))
+				warm(t, l, "m")
+				acquire(t, l, tokens(600)).Settle(ratelimiter.Usage{})
+				ctx, cancel := tt.ctx()
+				defer cancel()
+				body := &trackedBody{Reader: strings.NewReader(tt.body)}
+				resp, err := l.Transport(never).RoundTrip(newRequest(t, ctx, chatURL, body))
+				if !errors.Is(err, tt.want) || resp != nil {
+					t.Errorf("%v, %v; want %v", resp, err, tt.want)
+				}
+				if body.closed.Load() == 0 {
+					t.Error("the body was not closed")
+				}
+			})
+		})
+	}
+}
+
+func TestErrorsOfTheBodyAndOfTheBase(t *testing.T) {
+	boom := errors.New("boom")
+	body := &trackedBody{Reader: io.MultiReader(strings.NewReader(`{"model":`), errReader{boom})}
+	calls := 0
+	base := roundTripFunc(func(*http.Request) (*http.Response, error) { calls++; return nil, boom })
+	tr := newLimiter(t).Transport(base)
+	if _, err := tr.RoundTrip(newRequest(t, t.Context(), chatURL, body)); !errors.Is(err, boom) || body.closed.Load() == 0 || calls != 0 {
+		t.Errorf("a body that can't be read: %v, closed %d, sent %d", err, body.closed.Load(), calls)
+	}
+	if _, err := tr.RoundTrip(newRequest(t, t.Context(), chatURL, strings.NewReader("{}"))); err != boom || calls != 1 {
+		t.Errorf("%v after %d calls; want the base's own error, once", err, calls)
+	}
+}
+
+type errReader struct{ err error }
+
+func (r errReader) Read([]byte) (int, error) { return 0, r.err }
+
+// eofBody returns its last bytes together with io.EOF, as net/http may.
+type eofBody struct {
+	data   []byte
+	closed int
+}
+
+func (b *eofBody) Read(p []byte) (int, error) {
+	n := copy(p, b.data)
+	b.data = b.data[n:]
+	if len(b.data) == 0 {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (b *eofBody) Close() error { b.closed++; return nil }
+
+func TestResponseBodyPassesThrough(t *testing.T) {
+	for _, status := range []int{200, 429, 500} {
+		body := &eofBody{data: []byte(usageBody)}
+		l := newLimiter(t)
+		resp, err := l.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			r := response(status, "application/json", body)
+			r.ContentLength, r.Uncompressed = int64(len(usageBody)), true
+			return r, nil
+		})).RoundTrip(newRequest(t, t.Context(), chatURL, strings.NewReader(chatBody("m", 10, false))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := make([]byte, 1000)
+		n, err := resp.Body.Read(p)
+		if string(p[:n]) != usageBody || status == 200 && err != io.EOF {
+			t.Errorf("%d: read %q, %v; want the body and io.EOF at once", status, p[:n], err)
+		}
+		if n, err := resp.Body.Read(p); n != 0 || err != io.EOF {
+			t.Errorf("%d: then %d, %v", status, n, err)
+		}
+		if resp.ContentLength != int64(len(usageBody)) || !resp.Uncompressed {
+			t.Errorf("%d: ContentLength or Uncompressed were lost", status)
+		}
+		if err := errors.Join(resp.Body.Close(), resp.Body.Close()); err != nil || body.closed == 0 {
+			t.Errorf("%d: Close: %v, closed %d times", status, err, body.closed)
+		}
+	}
+}
+
+func TestSwitchingProtocolsIsLeftAlone(t *testing.T) {
+	type stream struct{ io.ReadWriteCloser }
+	want := stream{}
+	resp, err := newLimiter(t).Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+		return response(http.StatusSwitchingProtocols, "", want), nil
+	})).RoundTrip(newRequest(t, t.Context(), chatURL, strings.NewReader("{}")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.Body != want {
+		t.Error("the body of a 101 response was wrapped")
+	}
+}
+
+func TestWhatIsNotLimitedPassesUnread(t *testing.T) {
+	for _, tt := range []struct{ method, path string }{
+		{"GET", "/v1/models"}, {"GET", "/v1/responses/resp_1"}, {"DELETE", "/v1/responses/resp_1"},
+		{"POST", "/v1/files"}, {"POST", "/v1/batches"}, {"POST", "/v1/realtime/sessions"}, {"POST", "/"},
+	} {
+		body := &trackedBody{Reader: strings.NewReader("x")}
+		req, err := http.NewRequestWithContext(t.Context(), tt.method, "http://api.openai.test"+tt.path, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := response(200, "", http.NoBody)
+		resp, err := newLimiter(t).Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			if r != req {
+				t.Errorf("%s %s: another request was sent", tt.method, tt.path)
+			}
+			return want, nil
+		})).RoundTrip(req)
+		if err != nil || resp != want || body.closed.Load() != 0 {
+			t.Errorf("%s %s: %v, %v; want it untouched", tt.method, tt.path, resp, err)
+		}
+	}
+}
+
+type idleCloser struct {
+	http.RoundTripper
+	closed int
+}
+
+func (c *idleCloser) CloseIdleConnections() { c.closed++ }
+
+func TestBase(t *testing.T) {
+	base := &idleCloser{}
+	l := newLimiter(t)
+	l.Client(base).CloseIdleConnections()
+	if base.closed != 1 {
+		t.Error("CloseIdleConnections does not reach the base")
+	}
+	l.Client(roundTripFunc(nil)).CloseIdleConnections() // a base without it
+	if c := l.Client(nil); c.Timeout != 0 {
+		t.Errorf("the client's Timeout is %v; it would include the wait", c.Timeout)
+	}
+}
+
+// Chunks of a stream arrive one by one, over HTTP/1.1 and HTTP/2.
+func TestStreamIsForwardedAsItComes(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		t.Run(fmt.Sprintf("HTTP/%d", version), func(t *testing.T) {
+			step := make(chan struct{})
+			srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.Header().Set("Content-Type", "text/event-stream")
+				for i := range 3 {
+					fmt.Fprintf(w, "data: {\"choices\":[{\"delta\":{\"content\":\"%d\"}}]}\n\n", i)
+					w.(http.Flusher).Flush()
+					<-step
+				}
+				fmt.Fprint(w, "data: [DONE]\n\n")
+			}))
+			srv.EnableHTTP2 = version == 2
+			srv.StartTLS()
+			defer srv.Close()
+			resp, err := newLimiter(t).Client(srv.Client().Transport).Do(
+				newRequest(t, t.Context(), srv.URL+"/v1/chat/completions", strings.NewReader(chatBody("m", 10, true))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.ProtoMajor != version {
+				t.Fatalf("spoke %s", resp.Proto)
+			}
+			lines := bufio.NewScanner(resp.Body)
+			for range 3 {
+				if !lines.Scan() { // blocks for ever where a chunk is held back
+					t.Fatal(lines.Err())
+				}
+				lines.Scan()
+				step <- struct{}{}
+			}
+			if !lines.Scan() || lines.Text() != "data: [DONE]" {
+				t.Errorf("ends with %q, %v", lines.Text(), lines.Err())
+			}
+		})
+	}
+}
+
+// Each outcome of DESIGN's table, and what stays charged of 1 request and of
+// the tokens that were reserved.
+func TestOutcomes(t *testing.T) {
+	const stream = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\" world\"}}]}\n\n"
+	refusal := func(kind, message string) string {
+		return fmt.Sprintf(`{"error":{"message":%q,"type":%q,"code":%q}}`, message, kind, kind)
+	}
+	all := int64(-1) // as reserved
+	tests := []struct {
+		name     string
+		status   int
+		typ      string
+		body     string
+		err      error
+		requests int64
+		tokens   int64
+	}{
+		{"usage", 200, "application/json", usageBody, nil, 1, 12},
+		{"usage is null", 200, "application/json", `{"usage":null}`, nil, 1, all},
+		{"no usage", 200, "application/json", `{}`, nil, 1, all},
+		{"not JSON", 200, "application/json", "<html>", nil, 1, all},
+		{"audio", 200, "audio/mpeg", "\x00\x01", nil, 1, all},
+		{"stream with usage", 200, "text/event-stream", stream + "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7}}\n\ndata: [DONE]\n\n", nil, 1, 7},
+		{"stream without usage", 200, "text/event-stream", stream + "data: [DONE]\n\n", nil, 1, 12 + 2},
+		{"400", 400, "application/json", refusal("invalid_request_error", "no"), nil, 1, 0},
+		{"401", 401, "application/json", refusal("invalid_api_key", "no"), nil, 1, 0},
+		{"404", 404, "application/json", refusal("model_not_found", "no"), nil, 1, 0},
+		{"429", 429, "application/json", refusal("rate_limit_exceeded", "Rate limit reached"), nil, 1, 0},
+		{"insufficient_quota", 429, "application/json", refusal("insufficient_quota", "You exceeded your current quota"), nil, 1, 0},
+		{"500", 500, "application/json", refusal("server_error", "oops"), nil, 1, all},
+		{"cancelled after it was written", 0, "", "", context.Canceled, 1, all},
+		{"never connected", 0, "", "", &net.OpError{Op: "dial", Err: errors.New("refused")}, 0, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newWarm(t)
+				var reserved, final ratelimiter.Cost
+				settled := 0
+				ctx := ratelimiter.WithTraceContext(t.Context(), &ratelimiter.Trace{
+					Settled: func(_ context.Context, i ratelimiter.SettledInfo) {
+						settled++
+						reserved, final = i.Charged, i.Final
+					},
+				})
+				resp, err := l.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+					if tt.err != nil {
+						return nil, tt.err
+					}
+					return response(tt.status, tt.typ, io.NopCloser(strings.NewReader(tt.body))), nil
+				})).RoundTrip(newRequest(t, ctx, chatURL, strings.NewReader(chatBody("m", 100, false))))
+				if err != tt.err {
+					t.Fatal(err)
+				}
+				if err == nil {
+					if b, err := io.ReadAll(resp.Body); err != nil || string(b) != tt.body {
+						t.Errorf("body %q, %v", b, err)
+					}
+					resp.Body.Close()
+				}
+				want := tt.tokens
+				if want == all {
+					want = reserved.Tokens
+				}
+				if settled != 1 || final.Requests != tt.requests || final.Tokens != want {
+					t.Errorf("settled %d times to %+v; want once to %d and %d of %+v", settled, final, tt.requests, want, reserved)
+				}
+				if got := remaining(t, l, "m", "tpm"); got != 600-want {
+					t.Errorf("%d tokens remain; want %d", got, 600-want)
+				}
+			})
+		})
+	}
+}
+
+// A stream that is cut keeps its charge; one that is left early too.
+func TestBrokenStreamKeepsItsCharge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithHeaders(false), openaitest.WithAnswer(func(*openaitest.Call) openaitest.Answer {
+			return openaitest.Answer{After: 300, Cut: true}
+		}))
+		l := newWarm(t)
+		resp, err := l.Client(srv.Direct()).Do(newRequest(t, t.Context(), chatURL, strings.NewReader(chatBody("m", 100, true))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err == nil {
+			t.Error("the stream was not cut")
+		}
+		resp.Body.Close()
+		if got := remaining(t, l, "m", "tpm"); got > 500 {
+			t.Errorf("%d tokens remain; want the 100 and the prompt charged", got)
+		}
+	})
+}
+
+func TestRefusalPausesItsScope(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600, TPM: 600}))
+		l := newWarm(t)
+		c := l.Client(srv.Direct())
+		srv.Inject(1, openaitest.Answer{Status: 429, RetryAfter: 7 * time.Second})
+		if status, _ := post(t, c, chatURL, chatBody("m", 1, false)); status != 429 {
+			t.Fatalf("status %d", status)
+		}
+		start := time.Now()
+		post(t, c, chatURL, chatBody("m", 1, false))
+		if waited := time.Since(start); waited != 7*time.Second {
+			t.Errorf("waited %v; want the 7s that the refusal asked for", waited)
+		}
+		srv.Inject(1, openaitest.InsufficientQuota())
+		var kind string
+		ctx := ratelimiter.WithTraceContext(t.Context(), &ratelimiter.Trace{
+			Paused: func(_ context.Context, i ratelimiter.PausedInfo) { kind = fmt.Sprint(i.Kind, " ", i.For) },
+		})
+		resp, err := c.Do(newRequest(t, ctx, chatURL, strings.NewReader(chatBody("m", 1, false))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		start = time.Now()
+		post(t, c, chatURL, chatBody("m", 1, false))
+		if waited := time.Since(start); waited != 0 || kind != "quota 0s" {
+			t.Errorf("waited %v after %q; want nobody to wait for money", waited, kind)
+		}
+	})
+}
+
+// A refusal whose body never comes holds nobody up.
+func TestRefusalWithoutABody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		defer w.Close()
+		resp, err := newLimiter(t).Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			return response(429, "application/json", r), nil
+		})).RoundTrip(newRequest(t, t.Context(), chatURL, strings.NewReader(chatBody("m", 1, false))))
+		if err != nil || resp.StatusCode != 429 {
+			t.Fatal(resp, err)
+		}
+		resp.Body.Close()
+		synctest.Wait()
+	})
+}
+
+func TestStreamUsageOption(t *testing.T) {
+	tests := map[string]struct{ body, want string }{
+		"stream": {`{"model":"m","stream":true}`, `{"stream_options":{"include_usage":true},"model":"m","stream":true}`},
+		"chosen": {`{"stream_options":{},"model":"m","stream":true}`, `{"stream_options":{},"model":"m","stream":true}`},
+		"whole":  {`{"model":"m"}`, `{"model":"m"}`},
+	}
+	for name, tt := range tests {
+		var got string
+		var length int64
+		resp, err := newLimiter(t, ratelimiter.WithStreamUsage()).Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			b, err := io.ReadAll(r.Body)
+			got, length = string(b), r.ContentLength
+			return response(200, "text/event-stream", http.NoBody), err
+		})).RoundTrip(newRequest(t, t.Context(), chatURL, strings.NewReader(tt.body)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got != tt.want || length != int64(len(tt.want)) {
+			t.Errorf("%s: sent %q of %d bytes; want %q", name, got, length, tt.want)
+		}
+	}
+}
+
+// Whatever the body, it is sent as it was, costs one request at least, and
+// takes no more memory than the cap allows.
+func TestBadBodies(t *testing.T) {
+	deep := strings.Repeat(`{"messages":[`, 100_000)
+	bodies := map[string]struct{ typ, body string }{
+		"not JSON":              {"application/json", "hello"},
+		"truncated":             {"application/json", chatBody("m", 10, false)[:40]},
+		"duplicate keys":        {"application/json", `{"model":"m","max_tokens":5,"model":"m","max_tokens":50}`},
+		"numbers as strings":    {"application/json", `{"model":"m","max_tokens":"50","n":"3"}`},
+		"absurd n":              {"application/json", `{"model":"m","n":1000000000,"max_tokens":1000000000}`},
+		"negative":              {"application/json", `{"model":"m","n":-3,"max_tokens":-9223372036854775808}`},
+		"deep":                  {"application/json", deep},
+		"wrong types":           {"application/json", `{"model":{"a":[]},"messages":7,"stream":"yes"}`},
+		"40 MB":                 {"application/json", `{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,` + strings.Repeat("A", 40<<20) + `"}}]}]}`},
+		"multipart without end": {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n" + strings.Repeat("x", 1<<20)},
+		"multipart of nothing":  {"multipart/form-data", "--"},
+		"compressed":            {"application/json", "\x1f\x8b\x08"},
+	}
+	for name, tt := range bodies {
+		t.Run(name, func(t *testing.T) {
+			l := newLimiter(t, ratelimiter.WithAccount("a"))
+			var cost ratelimiter.Cost
+			ctx := ratelimiter.WithTraceContext(t.Context(), &ratelimiter.Trace{
+				Started: func(_ context.Context, i ratelimiter.StartedInfo) { cost = i.Cost },
+			})
+			var sent int64
+			body := io.NopCloser(strings.NewReader(tt.body))
+			req := newRequest(t, ctx, chatURL, body)
+			req.Header.Set("Content-Type", tt.typ)
+			if name == "compressed" {
+				req.Header.Set("Content-Encoding", "gzip")
+			}
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			resp, err := l.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+				n, err := io.Copy(io.Discard, r.Body)
+				sent = n
+				return response(400, "application/json", http.NoBody), err
+			})).RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if sent != int64(len(tt.body)) {
+				t.Errorf("%d of %d bytes were sent", sent, len(tt.body))
+			}
+			if cost.Requests < 1 || cost.Tokens < 0 || cost.Tokens > 1<<40 || cost.Images < 0 {
+				t.Errorf("cost %+v", cost)
+			}
+			if len(tt.body) > 16<<20 {
+				// Without a known length a buffer doubles until it holds the cap.
+				if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > 40<<20 {
+					t.Errorf("%d MB are kept of a body", kept>>20)
+				}
+			}
+		})
+	}
+}
+
+func TestHooksSeeACallsLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 60, TPM: 6000}), openaitest.WithLatency(time.Second, time.Second))
+		var mu sync.Mutex
+		var life []string
+		note := func(format string, args ...any) {
+			mu.Lock()
+			defer mu.Unlock()
+			life = append(life, fmt.Sprintf(format, args...))
+		}
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 60, TPM: 6000}),
+			ratelimiter.WithTrace(&ratelimiter.Trace{
+				Waiting: func(_ context.Context, i ratelimiter.WaitingInfo) { note("waiting behind %d", i.Ahead) },
+				Started: func(_ context.Context, i ratelimiter.StartedInfo) {
+					note("started after %v", i.Waited.Round(time.Millisecond))
+				},
+				Observed: func(_ context.Context, i ratelimiter.ObservedInfo) {
+					note("observed %d requests left", i.Requests.Remaining)
+				},
+				Settled: func(_ context.Context, i ratelimiter.SettledInfo) {
+					note("settled after %v, usage %t", i.Duration, i.HasUsage)
+				},
+			}))
+		warm(t, l, "m")
+		acquire(t, l, ratelimiter.Cost{Model: "m", Requests: 60}).Settle(ratelimiter.Usage{})
+		life = nil
+		post(t, l.Client(srv.Direct()), chatURL, chatBody("m", 1, false))
+		want := []string{"waiting behind 0", "started after 1.1s", "observed 59 requests left", "settled after 1s, usage true"}
+		if fmt.Sprint(life) != fmt.Sprint(want) {
+			t.Errorf("%q; want %q", life, want)
+		}
+	})
+}
