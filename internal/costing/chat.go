@@ -1,0 +1,233 @@
+package costing
+
+// What the OpenAI cookbook publishes (How to count tokens with tiktoken, 6):
+// each message, a name in one, and the answer's opening. They hold for gpt-3.5-turbo
+// since 0613, gpt-4 and gpt-4o, and are taken for all later models.
+const (
+	perMessage   = 3
+	perName      = 1
+	replyPriming = 3
+)
+
+// perCall is for a tool call in a message, beside its name and arguments. Not
+// published; measured by others for function_call (hmarr/openai-chat-tokens).
+const perCall = 3
+
+// chat returns the tokens of a chat completion's input.
+func (r *reader) chat(f *fields) (total int64) {
+	if r.at(f.messages) {
+		total += r.messages() + replyPriming
+	}
+	total += r.toolset(f.tools, f.functions)
+	if r.at(f.format) {
+		total += r.format(0)
+	}
+	if r.at(f.prediction) {
+		total += r.prediction()
+	}
+	return total
+}
+
+// prediction reads predicted output. It travels with the prompt; whether the server
+// counts it when it admits the request is not established.
+func (r *reader) prediction() (total int64) {
+	if !r.enter('{') {
+		return 0
+	}
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		if string(key) == "content" {
+			total += r.content()
+		} else {
+			r.skip()
+		}
+	}
+	return total
+}
+
+// messages reads an array of messages, or of the items of a response's input.
+func (r *reader) messages() (total int64) {
+	if !r.enter('[') {
+		return 0
+	}
+	for r.more() {
+		total += r.message()
+	}
+	return total
+}
+
+// message reads a message or an item: system to tool, calls and their outputs.
+// Identifiers, among them tool_call_id, are not shown to the model, nor are the
+// summaries of reasoning; what a service looked up before is.
+func (r *reader) message() int64 {
+	if !r.enter('{') {
+		return 0
+	}
+	total := int64(perMessage)
+	var named, called bool
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		switch string(key) {
+		case "role":
+			total += r.text()
+		case "content", "refusal", "output", "outputs", "results":
+			total += r.content()
+		case "name":
+			named = true
+			total += r.text()
+		case "arguments", "input", "code":
+			called = true
+			total += r.text()
+		case "action", "operation":
+			called = true
+			total += r.measure(r.raw())
+		case "function_call":
+			total += r.call()
+		case "tool_calls":
+			if r.enter('[') {
+				for r.more() {
+					total += r.call()
+				}
+			}
+		case "tools": // of an MCP server, listed before
+			total += r.tools(0)
+		case "result": // of an image generation
+			if image := r.str(); len(image) > 0 {
+				total += r.vision.tokens(sizeOf(source{raw: image, base64: true}), nil)
+			}
+		case "encrypted_content":
+			total += ciphertextTokens(r.str())
+		default:
+			r.skip()
+		}
+	}
+	switch {
+	case called:
+		total += perCall
+	case named:
+		total += perName
+	}
+	return total
+}
+
+// call reads a call of a function or a custom tool, in a chat message.
+func (r *reader) call() int64 {
+	if !r.enter('{') {
+		return 0
+	}
+	total := int64(perCall)
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		switch string(key) {
+		case "function", "custom":
+			total += r.callee()
+		case "name", "arguments":
+			total += r.text()
+		default:
+			r.skip()
+		}
+	}
+	return total
+}
+
+func (r *reader) callee() (total int64) {
+	if !r.enter('{') {
+		return 0
+	}
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		switch string(key) {
+		case "name", "arguments", "input":
+			total += r.text()
+		default:
+			r.skip()
+		}
+	}
+	return total
+}
+
+// content reads what a message says: text, or parts.
+func (r *reader) content() (total int64) {
+	switch r.peek() {
+	case '"':
+		return r.text()
+	case '{':
+		return r.part()
+	case '[':
+		r.enter('[')
+		for r.more() {
+			if r.peek() == '"' {
+				total += r.text()
+			} else {
+				total += r.part()
+			}
+		}
+		return total
+	}
+	r.skip()
+	return 0
+}
+
+// part reads one part of a message: text, an image, audio, a file, or what a tool
+// put out.
+func (r *reader) part() (total int64) {
+	if !r.enter('{') {
+		return 0
+	}
+	var (
+		picture, remote        bool
+		kind, url, detail, doc []byte
+	)
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		switch string(key) {
+		case "type":
+			kind = r.str()
+		case "text", "refusal", "logs", "stdout", "stderr":
+			total += r.text()
+		case "image_url":
+			picture = true
+			if r.peek() == '{' {
+				url, detail = r.imageURL()
+			} else {
+				url = r.str()
+			}
+		case "detail":
+			detail = r.str()
+		case "input_audio":
+			total += r.inputAudio()
+		case "file":
+			total += r.file()
+		case "file_data":
+			doc = r.str()
+		case "file_id", "file_url":
+			remote = true
+			r.skip()
+		default:
+			r.skip()
+		}
+	}
+	switch string(kind) {
+	case "input_image", "computer_screenshot":
+		picture = true
+	case "input_file":
+		return total + documentTokens(doc)
+	}
+	switch {
+	case picture:
+		total += r.vision.tokens(sizeOfURL(url), detail)
+	case remote:
+		total += documentTokens(nil)
+	}
+	return total
+}
+
+func (r *reader) imageURL() (url, detail []byte) {
+	r.enter('{')
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		switch string(key) {
+		case "url":
+			url = r.str()
+		case "detail":
+			detail = r.str()
+		default:
+			r.skip()
+		}
+	}
+	return url, detail
+}

@@ -1,0 +1,265 @@
+// Package costing says what a request will cost before it is sent, from its body
+// alone: [JSON] and [Multipart] return an [Estimate].
+//
+// A body is walked over twice and never decoded: once past the top level, for the
+// model, the caps and where the rest stands (keys may come in any order, and the
+// last of several counts), then through the parts that cost something. Text is
+// counted where it stands; what has escapes goes through one fixed buffer. Time is
+// linear in the body's length, and memory does not depend on it.
+//
+// The rules are OpenAI's where it has published them and stated here where it has
+// not; each is documented where it is applied. They know the token figures of
+// models, not their limits or prices.
+package costing
+
+import (
+	"bytes"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
+
+// Estimate is what a request says about its cost before it is sent. No figure is
+// negative or above 1<<40, whatever the body holds.
+type Estimate struct {
+	// Model is the body's, cut to 256 bytes; empty where the body names none, as
+	// Azure's may, which are addressed to a deployment.
+	Model string
+	// Input is the tokens of everything that is sent to the model.
+	Input int64
+	// Output is the tokens that the answers may have together: the cap that the
+	// body declares, or the size of the images it asks for, times Choices.
+	Output int64
+	// Choices is how many answers are generated: the larger of n and best_of, for
+	// each prompt. At least 1, at most 1<<20.
+	Choices int64
+	// Declared says that the body bounds its output. Without it Output is 0, and
+	// what an answer needs has to come from elsewhere.
+	Declared bool
+	// Images is how many images are asked for; 0 on endpoints that make none.
+	Images int64
+
+	Stream       bool // the answer is to be streamed
+	IncludeUsage bool // and its usage is to come with it
+	Background   bool // the answer is to be fetched later
+
+	// Understood says that the body was read to its end. Otherwise it is none
+	// that this endpoint takes, or malformed, or cut off, and the other fields
+	// hold what was found until then.
+	Understood bool
+}
+
+const (
+	// maxCost is what any figure is cut to: far above every limit there is, and
+	// low enough that the ledger's arithmetic cannot overflow.
+	maxCost = 1 << 40
+	// maxChoices likewise. The API takes no n above 128.
+	maxChoices = 1 << 20
+	maxModel   = 256
+)
+
+// JSON estimates a request with a JSON body. The counter must not be nil.
+func JSON(e wire.Endpoint, body []byte, counter tokens.Counter) Estimate {
+	if e == wire.None {
+		return Estimate{}
+	}
+	r := newReader(body, counter)
+	defer r.release()
+
+	var f fields
+	r.skim(&f)
+	understood := !r.fault
+	est := r.estimate(e, &f)
+	est.Understood = understood
+	return est
+}
+
+// Multipart estimates a request with a multipart/form-data body, as images and
+// audio are sent. The body may be cut off anywhere; what follows then counts as
+// absent. Files are passed over, but for the headers of images.
+func Multipart(e wire.Endpoint, contentType string, body []byte, counter tokens.Counter) Estimate {
+	switch e {
+	case wire.ImageGenerations, wire.ImageEdits, wire.ImageVariations, wire.Transcriptions, wire.Translations:
+	default:
+		return Estimate{}
+	}
+	r := newReader(body, counter)
+	defer r.release()
+
+	var f fields
+	understood := r.form(contentType, &f)
+	est := r.estimate(e, &f)
+	est.Understood = understood
+	return est
+}
+
+// fields is what a body's top level says. A mark is where a value stands, 0 where
+// there is none; a string is as it stands in the body.
+type fields struct {
+	model         []byte
+	n, bestOf     int64
+	cap           int64
+	declared      bool
+	partialImages int64
+	size          []byte
+	quality       []byte
+	fidelity      []byte
+	prompt        mark
+	input         mark
+	instructions  mark
+	suffix        mark
+	messages      mark
+	tools         mark
+	functions     mark
+	format        mark // response_format of chat
+	text          mark // of responses, with a format in it
+	prediction    mark
+	images        mark
+
+	stream, includeUsage, background bool
+
+	// Of a form.
+	promptText []byte
+	pictures   pictures
+	audio      int64 // tokens
+}
+
+// A mark is the position of a value in the body.
+type mark = int
+
+// skim reads the top level.
+func (r *reader) skim(f *fields) {
+	if r.peek() != '{' {
+		r.fail()
+		return
+	}
+	r.enter('{')
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		switch string(key) {
+		case "model":
+			f.model = r.str()
+		case "n":
+			f.n, _ = r.number()
+		case "best_of":
+			f.bestOf, _ = r.number()
+		case "max_tokens", "max_completion_tokens", "max_output_tokens":
+			// Where several stand in one body the largest counts, lest a small
+			// one hide what the server goes by. Negative ones mean no cap in
+			// some clients; none is valid.
+			if n, ok := r.number(); ok && n >= 0 {
+				f.cap, f.declared = max(f.cap, n), true
+			}
+		case "stream":
+			f.stream = r.isTrue()
+		case "stream_options":
+			f.includeUsage = r.includesUsage()
+		case "background":
+			f.background = r.isTrue()
+		case "messages":
+			f.messages = r.mark()
+		case "prompt":
+			f.prompt = r.mark()
+		case "input":
+			f.input = r.mark()
+		case "instructions":
+			f.instructions = r.mark()
+		case "suffix":
+			f.suffix = r.mark()
+		case "tools":
+			f.tools = r.mark()
+		case "functions":
+			f.functions = r.mark()
+		case "response_format":
+			f.format = r.mark()
+		case "text":
+			f.text = r.mark()
+		case "prediction":
+			f.prediction = r.mark()
+		case "image", "images":
+			f.images = r.mark()
+		case "partial_images":
+			f.partialImages, _ = r.number()
+		case "size":
+			f.size = r.str()
+		case "quality":
+			f.quality = r.str()
+		case "input_fidelity":
+			f.fidelity = r.str()
+		default:
+			r.skip()
+		}
+	}
+}
+
+func (r *reader) includesUsage() (yes bool) {
+	if !r.enter('{') {
+		return false
+	}
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		if string(key) == "include_usage" {
+			yes = r.isTrue()
+		} else {
+			r.skip()
+		}
+	}
+	return yes
+}
+
+// estimate applies the endpoint's rules to what the top level says.
+func (r *reader) estimate(e wire.Endpoint, f *fields) Estimate {
+	est := Estimate{
+		Model:        modelName(f.model),
+		Choices:      clamp(f.n, 1, maxChoices),
+		Declared:     f.declared,
+		Stream:       f.stream,
+		IncludeUsage: f.includeUsage,
+		Background:   f.background && e == wire.Responses, // of an image it is a colour
+	}
+	r.setModel(est.Model)
+
+	output := f.cap
+	switch e {
+	case wire.Chat:
+		est.Input = r.chat(f)
+	case wire.Responses:
+		est.Choices = 1
+		est.Input = r.responses(f)
+	case wire.Completions:
+		var prompts int64
+		est.Input, prompts = r.completions(f)
+		est.Choices = clamp(max(f.n, f.bestOf, 1)*prompts, 1, maxChoices)
+		if !f.declared {
+			output, est.Declared = defaultMaxTokens, true
+		}
+	case wire.ImageGenerations, wire.ImageEdits, wire.ImageVariations:
+		est.Images = est.Choices
+		est.Input, output = r.imagery(f)
+		est.Declared = true
+	default:
+		// Nothing is generated, or nothing that a body could bound.
+		est.Choices, est.Declared, output = 1, false, 0
+		switch e {
+		case wire.Embeddings, wire.Moderations:
+			est.Input, _ = r.prompts(f.input)
+		case wire.Speech:
+			est.Input = r.speech(f)
+		case wire.Transcriptions, wire.Translations:
+			est.Input = r.transcription(f)
+		}
+	}
+	est.Input = clamp(est.Input, 0, maxCost)
+	est.Output = clamp(clamp(output, 0, maxCost)*est.Choices, 0, maxCost)
+	return est
+}
+
+func modelName(raw []byte) string {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[:min(len(raw), maxModel)])
+	}
+	var name [maxModel]byte
+	return string(unescapeInto(name[:0], raw))
+}
+
+func clamp(n, low, high int64) int64 {
+	return min(max(n, low), high)
+}

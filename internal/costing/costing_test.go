@@ -1,0 +1,56 @@
+package costing_test
+
+import (
+	"testing"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
+	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
+
+const cookbookMessages = `[
+ {"role":"system","content":"You are a helpful, pattern-following assistant that translates corporate jargon into plain English."},
+ {"role":"system","name":"example_user","content":"New synergies will help drive top-line growth."},
+ {"role":"system","name":"example_assistant","content":"Things working well together will increase revenue."},
+ {"role":"system","name":"example_user","content":"Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage."},
+ {"role":"system","name":"example_assistant","content":"Let's talk later when we're less busy about how to do better."},
+ {"role":"user","content":"This late pivot means we don't have time to boil the ocean for the client deliverable."}]`
+
+const cookbookTools = `"messages":[
+  {"role":"system","content":"You are a helpful assistant that can answer to questions about the weather."},
+  {"role":"user","content":"What's the weather like in San Francisco?"}],
+ "tools":[{"type":"function","function":{
+  "name":"get_current_weather",
+  "description":"Get the current weather in a given location",
+  "parameters":{"type":"object","properties":{
+   "location":{"type":"string","description":"The city and state, e.g. San Francisco, CA"},
+   "unit":{"type":"string","description":"The unit of temperature to return","enum":["celsius","fahrenheit"]}},
+  "required":["location"]}}}]`
+
+func estimate(e wire.Endpoint, body string) costing.Estimate {
+	return costing.JSON(e, []byte(body), tokens.Tiktoken{})
+}
+
+// The figures are what the OpenAI cookbook's notebook (How to count tokens with
+// tiktoken, 6 and 7) shows its functions and the API's usage to agree on.
+func TestCookbook(t *testing.T) {
+	for _, test := range []struct {
+		model           string
+		messages, tools int64
+	}{
+		{"gpt-3.5-turbo", 129, 105},
+		{"gpt-4", 129, 105},
+		{"gpt-4-0613", 129, 105},
+		{"gpt-4o", 124, 101},
+		{"gpt-4o-mini", 124, 101},
+	} {
+		got := estimate(wire.Chat, `{"model":"`+test.model+`","messages":`+cookbookMessages+`}`)
+		if got.Input != test.messages {
+			t.Errorf("%s: example messages have %d tokens, want %d", test.model, got.Input, test.messages)
+		}
+		got = estimate(wire.Chat, `{`+cookbookTools+`,"model":"`+test.model+`"}`)
+		if got.Input != test.tools {
+			t.Errorf("%s: example tools have %d tokens, want %d", test.model, got.Input, test.tools)
+		}
+	}
+}

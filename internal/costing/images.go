@@ -1,0 +1,135 @@
+package costing
+
+import (
+	"bytes"
+	"strings"
+)
+
+// imagery returns the tokens of a request to the image endpoints: of the prompt
+// and the images that go with it, and of one image that comes back. DALL·E has
+// none. An image costs the same whether asked for alone or with others, its prompt
+// included (community.openai.com/t/1381388).
+func (r *reader) imagery(f *fields) (input, output int64) {
+	if strings.HasPrefix(r.model, "dall-e") {
+		return 0, 0
+	}
+	if r.at(f.images) {
+		r.images(&f.pictures)
+	}
+	input = r.prompt(f) + f.pictures.tokens(string(f.fidelity) == "high")
+	output = r.generated(f.size, f.quality) + partialImage*clamp(f.partialImages, 0, maxPartialImages)
+	return input * clamp(f.n, 1, maxChoices), output
+}
+
+// Each partial image of a stream costs 100 tokens, and there are at most three
+// (developers.openai.com, guide Image generation).
+const (
+	partialImage     = 100
+	maxPartialImages = 3
+)
+
+// pictures is what the images that a request brings along cost GPT Image models:
+// tiles as with [vision], but of the image with its short side scaled to 512. A high
+// fidelity adds to it (developers.openai.com, guide Images and vision).
+type pictures struct{ low, extra int64 }
+
+func (p *pictures) add(of picture) {
+	if of.width <= 0 || of.height <= 0 {
+		of = picture{2048, 512}
+	}
+	of.width, of.height = min(of.width, maxPixels), min(of.height, maxPixels)
+	p.low += 65 + 129*int64(of.fit(2048).shorten(512).cover(tileSide))
+	if of.width == of.height {
+		p.extra += 4160
+	} else {
+		p.extra += 6240
+	}
+}
+
+func (p *pictures) tokens(high bool) int64 {
+	if high {
+		return p.low + p.extra
+	}
+	return p.low
+}
+
+// images reads the images of an edit in JSON: a URL, an object with one, or several
+// of either.
+func (r *reader) images(p *pictures) {
+	switch r.peek() {
+	case '"':
+		p.add(sizeOfURL(r.str()))
+	case '{':
+		p.add(sizeOfURL(r.imageObject()))
+	default:
+		if !r.enter('[') {
+			return
+		}
+		for r.more() {
+			if r.peek() == '"' {
+				p.add(sizeOfURL(r.str()))
+			} else {
+				p.add(sizeOfURL(r.imageObject()))
+			}
+		}
+	}
+}
+
+func (r *reader) imageObject() (url []byte) {
+	if !r.enter('{') {
+		return nil
+	}
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		if string(key) == "image_url" {
+			url = r.str()
+		} else {
+			r.skip()
+		}
+	}
+	return url
+}
+
+// generated returns the tokens of one image that is generated.
+//
+// For gpt-image-1, its mini and 1.5 the guide's table has 272 to 6240; it follows
+// the formula below, so sizes that are not in it do too. For later models OpenAI
+// gives no formula; its calculator says 7024 for 1024 × 1024 in high quality, less for
+// somewhat larger ones, and 12329 for 3584 × 2048 (community.openai.com/t/1379464).
+//
+// Where the model chooses, the dearest choice counts.
+func (r *reader) generated(size, quality []byte) int64 {
+	p, ok := parseSize(size)
+	if !ok {
+		p = picture{1024, 1536}
+	}
+	side := 16
+	switch string(quality) {
+	case "low":
+		side = 64
+	case "medium":
+		side = 32
+	}
+	if !strings.HasPrefix(r.model, "gpt-image-1") && r.model != "" {
+		high := int64(7024)
+		if int64(p.width)*int64(p.height) > 1792*1024 {
+			high = 12329
+		}
+		return high * 16 * 16 / int64(side*side)
+	}
+	columns, rows := p.width/side, p.height/side
+	return int64(columns*rows + rows)
+}
+
+// parseSize reads a size such as 1024x1536.
+func parseSize(size []byte) (p picture, ok bool) {
+	w, h, ok := bytes.Cut(size, []byte("x"))
+	if !ok {
+		return picture{}, false
+	}
+	width, okW := parseNumber(w)
+	height, okH := parseNumber(h)
+	if !okW || !okH || width <= 0 || height <= 0 {
+		return picture{}, false
+	}
+	return picture{int(min(width, maxPixels)), int(min(height, maxPixels))}, true
+}

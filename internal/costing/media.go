@@ -1,0 +1,101 @@
+package costing
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// Audio, documents and encrypted reasoning are charged by their size: what they
+// hold is not decoded, and OpenAI has published no figure that follows from it.
+const (
+	// OpenAI's guide to the cost of realtime sessions: a token for every 100 ms
+	// of a user's audio.
+	audioTokensPerSecond = 10
+	// Compressed speech, at 32 kbit/s; what is compressed less costs more than it
+	// will. Of a WAV file the header says it.
+	audioBytesPerSecond = 32_000 / 8
+	wavBytesPerSecond   = 24_000 * 2
+
+	// A PDF costs the text of each page and an image of it: between 9 bytes a
+	// token (pages of text) and 33 (drawings).
+	documentBytesPerToken = 16
+	textBytesPerToken     = 4
+	// A file that is named only.
+	unseenDocument = 4096
+
+	// What was thought before comes back as ciphertext of about the size of the
+	// text.
+	ciphertextBytesPerToken = 4
+)
+
+// inputAudio reads {"data": base64, "format": "wav"}.
+func (r *reader) inputAudio() int64 {
+	if !r.enter('{') {
+		return 0
+	}
+	var data []byte
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		if string(key) == "data" {
+			data = r.str()
+		} else {
+			r.skip()
+		}
+	}
+	return audioTokens(decodedLen(data), source{raw: data, base64: true})
+}
+
+// audioTokens returns what audio of so many bytes costs. The format is told by its
+// content.
+func audioTokens(size int64, data source) int64 {
+	var head [32]byte
+	perSecond := int64(audioBytesPerSecond)
+	if n := data.fill(head[:]); n >= 12 && bytes.HasPrefix(head[:], []byte("RIFF")) && string(head[8:12]) == "WAVE" {
+		perSecond = wavBytesPerSecond
+		if string(head[12:16]) == "fmt " {
+			if rate := binary.LittleEndian.Uint32(head[28:]); rate > audioBytesPerSecond {
+				perSecond = int64(rate)
+			}
+		}
+	}
+	return (size*audioTokensPerSecond + perSecond - 1) / perSecond
+}
+
+// file reads {"file_data": data URL} or {"file_id": name}.
+func (r *reader) file() int64 {
+	if !r.enter('{') {
+		return 0
+	}
+	var data []byte
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		if string(key) == "file_data" {
+			data = r.str()
+		} else {
+			r.skip()
+		}
+	}
+	return documentTokens(data)
+}
+
+// documentTokens returns what a document costs, given its data: URL or base64.
+func documentTokens(data []byte) int64 {
+	if len(data) == 0 {
+		return unseenDocument
+	}
+	perToken := int64(documentBytesPerToken)
+	if bytes.HasPrefix(data, []byte("data:text/")) {
+		perToken = textBytesPerToken
+	}
+	if content, ok := dataOf(data); ok {
+		data = content.raw
+	}
+	return decodedLen(data)/perToken + 1
+}
+
+func ciphertextTokens(data []byte) int64 {
+	return decodedLen(data) / ciphertextBytesPerToken
+}
+
+// decodedLen returns the length of what base64 stands for, about.
+func decodedLen(data []byte) int64 {
+	return int64(len(data)) * 3 / 4
+}
