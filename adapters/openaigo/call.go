@@ -1,0 +1,79 @@
+package openaigo
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/responses"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+)
+
+// Chat is the call that Chat.Completions.New and NewStreaming make of params.
+//
+// Like its siblings it costs the body that the SDK would send, without what
+// options such as option.WithJSONSet add to it. Parameters that can't be
+// marshaled make Acquire, Do and Delay fail. What has no function here, a form
+// with files for one, is a [ratelimiter.JSON] or a [ratelimiter.Cost].
+func Chat(params openai.ChatCompletionNewParams) ratelimiter.Call {
+	return call("chat/completions", params)
+}
+
+// Completion is the call that Completions.New and NewStreaming make of params.
+func Completion(params openai.CompletionNewParams) ratelimiter.Call {
+	return call("completions", params)
+}
+
+// Response is the call that Responses.New and NewStreaming make of params.
+func Response(params responses.ResponseNewParams) ratelimiter.Call {
+	return call("responses", params)
+}
+
+// Embedding is the call that Embeddings.New makes of params.
+func Embedding(params openai.EmbeddingNewParams) ratelimiter.Call {
+	return call("embeddings", params)
+}
+
+// Image is the call that Images.Generate and GenerateStreaming make of params.
+func Image(params openai.ImageGenerateParams) ratelimiter.Call {
+	return call("images/generations", params)
+}
+
+// Moderation is the call that Moderations.New makes of params.
+func Moderation(params openai.ModerationNewParams) ratelimiter.Call {
+	return call("moderations", params)
+}
+
+// Speech is the call that Audio.Speech.New makes of params.
+func Speech(params openai.AudioSpeechNewParams) ratelimiter.Call {
+	return call("audio/speech", params)
+}
+
+func call(path string, params json.Marshaler) ratelimiter.Call {
+	body, err := params.MarshalJSON()
+	if err != nil {
+		return ratelimiter.Invalid(fmt.Errorf("%s: %w", path, err))
+	}
+	return ratelimiter.JSON(path, body)
+}
+
+// Usage is what a chat completion or a text completion says it has used.
+func Usage(u openai.CompletionUsage) ratelimiter.Usage {
+	return ratelimiter.Usage{InputTokens: u.PromptTokens, OutputTokens: u.CompletionTokens, TotalTokens: u.TotalTokens}
+}
+
+// ResponseUsage is what a response says it has used.
+func ResponseUsage(u responses.ResponseUsage) ratelimiter.Usage {
+	return ratelimiter.Usage{InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, TotalTokens: u.TotalTokens}
+}
+
+// EmbeddingUsage is what embeddings say they have used.
+func EmbeddingUsage(u openai.CreateEmbeddingResponseUsage) ratelimiter.Usage {
+	return ratelimiter.Usage{InputTokens: u.PromptTokens, TotalTokens: u.TotalTokens}
+}
+
+// ImageUsage is what images say they have used; those of DALL·E say nothing.
+func ImageUsage(u openai.ImagesResponseUsage) ratelimiter.Usage {
+	return ratelimiter.Usage{InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, TotalTokens: u.TotalTokens}
+}

@@ -1,0 +1,107 @@
+// Package openaigo puts a [ratelimiter.Limiter] under OpenAI's own SDK,
+// github.com/openai/openai-go/v3.
+//
+// One option is all that most programs need:
+//
+//	client := openai.NewClient(openaigo.WithLimiter(limiter, nil))
+//
+// [Chat] and its like are for those who call the limiter themselves: they turn
+// the SDK's parameters into a [ratelimiter.Call], and [Usage] and its like turn
+// what an answer says it has used into a [ratelimiter.Usage].
+package openaigo
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/openai/openai-go/v3/option"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+)
+
+// WithLimiter lets every request of a client, stream or not, wait until its
+// budget is free. It sets the client's HTTP client to one that sends through
+// base; a later option.WithHTTPClient would take the limiter out again. A nil
+// base is a clone of http.DefaultTransport that waits at most ten minutes for a
+// response's headers, as the SDK's own client does.
+//
+// # Refusals
+//
+// A call that the limiter refuses (it is larger than a limit, or can't start
+// before its deadline or within its longest wait) is not sent and not retried.
+// What the SDK returns, from a stream's Err too, is found with errors.As as a
+// [*ratelimiter.Error] and with errors.Is as its reason, such as
+// [ratelimiter.ErrTooLarge]. Middlewares see a refusal as a response of status
+// 429 whose body fails with that error: the SDK has no other way to be told not
+// to try again. If the context ends by itself while a call waits, the error is
+// the context's.
+//
+// # Timeouts
+//
+// option.WithRequestTimeout includes the wait, and the SDK does not try again
+// when it has expired: under load, calls would fail without ever being sent.
+// Use this package's [WithRequestTimeout], whose time begins when the limiter
+// lets the call start, or a base with a ResponseHeaderTimeout. Bound the wait
+// itself with [ratelimiter.WithMaxWait] or the context.
+//
+// # Azure
+//
+// It goes together with azure.WithEndpoint, azure.WithAPIKey and
+// azure.WithTokenCredential; the scope is the deployment. azure.WithUnsafeAllowHTTP
+// makes the SDK send plain HTTP to this machine past every RoundTripper, and so
+// past the limiter.
+func WithLimiter(limiter *ratelimiter.Limiter, base http.RoundTripper) option.RequestOption {
+	if base == nil {
+		base = defaultBase()
+	}
+	return option.WithHTTPClient(&http.Client{
+		Transport: &transport{limiter.Transport(timeouts{base})},
+	})
+}
+
+// defaultBase is one for all clients, so that they share connections.
+var defaultBase = sync.OnceValue(func() http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport // the program has put in its own
+	}
+	t = t.Clone()
+	t.ResponseHeaderTimeout = 10 * time.Minute
+	return t
+})
+
+// A transport answers what the limiter refuses in a way that the SDK does not
+// try again. Of an error it would make three attempts.
+type transport struct {
+	*ratelimiter.Transport
+}
+
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.Transport.RoundTrip(req)
+	var refusal *ratelimiter.Error
+	if !errors.As(err, &refusal) || refusal.Reason == ratelimiter.ErrBackend {
+		return resp, err // the store may be back at the next attempt
+	}
+	if refusal.Reason == ratelimiter.ErrDeadline && req.Header.Get("X-Stainless-Timeout") != "" {
+		err = fmt.Errorf("%w (option.WithRequestTimeout includes the wait, openaigo.WithRequestTimeout does not)", err)
+	}
+	return &http.Response{
+		Status:     "429 Too Many Requests",
+		StatusCode: http.StatusTooManyRequests,
+		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header:        http.Header{"X-Should-Retry": {"false"}},
+		Body:          refusedBody{err},
+		ContentLength: -1,
+		Request:       req,
+	}, nil
+}
+
+// refusedBody hands the refusal to the SDK, which returns what it meets while
+// it reads the body of a failure.
+type refusedBody struct{ err error }
+
+func (b refusedBody) Read([]byte) (int, error) { return 0, b.err }
+func (b refusedBody) Close() error             { return nil }
