@@ -1,0 +1,52 @@
+# Needs Go, make, git and, for the race detector, a C compiler.
+
+SHELL := /bin/sh
+ROOT := $(CURDIR)
+# The library, and the modules that nobody imports. The library comes last, so
+# that a run of the tests closes with its packages.
+MODULES := tools bench examples .
+CODE := $(filter-out tools,$(MODULES))
+FUZZTIME ?= 20s
+COUNT ?= 6
+
+each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
+
+.PHONY: help test format tidy vet staticcheck unit fuzz bench demo
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
+
+test: ## what a change must pass: formatting, tidiness, vet, staticcheck, all tests with -race
+	@$(MAKE) --no-print-directory format tidy vet staticcheck unit
+
+format: ## gofmt, in every module
+	@echo "gofmt"; out=$$(gofmt -l .); [ -z "$$out" ] || { echo "run gofmt -w on:"; echo "$$out"; exit 1; }
+
+tidy: ## go.mod and go.sum say what is needed and no more
+	$(call each,$(MODULES),go mod tidy -diff,go mod tidy -diff)
+
+vet: ## go vet
+	$(call each,$(CODE),go vet,go vet ./...)
+
+staticcheck: ## staticcheck, at the version that tools/go.mod pins
+	@echo "staticcheck: built from the module cache, honnef.co/go/tools is downloaded the first time"
+	$(call each,$(CODE),staticcheck,go tool -modfile="$(ROOT)/tools/go.mod" staticcheck ./...)
+
+unit: ## all tests, with the race detector
+	@sh tools/need.sh "$$(go env CC | cut -d' ' -f1)" "the race detector" gcc libc6-dev
+	$(call each,$(CODE),go test -race,CGO_ENABLED=1 go test -race ./...)
+
+fuzz: ## every fuzz target for FUZZTIME (20s) each; plain tests run their seeds
+	@set -e; for p in $$(go list ./...); do \
+		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
+		done; \
+	done
+
+bench: ## the limiter's overhead beside the bare upstream, as ratios
+	@cd bench && go run . -count $(COUNT)
+
+demo: ## the same burst without and with the limiter, against a stand-in on this machine
+	@cd examples && go run ./demo
