@@ -11,7 +11,7 @@ COUNT ?= 6
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy vet staticcheck unit fuzz bench demo
+.PHONY: help test format tidy mod vet staticcheck unit fuzz bench demo
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -26,6 +26,9 @@ format: ## gofmt, in every module
 
 tidy: ## go.mod and go.sum say what is needed and no more
 	$(call each,$(MODULES),go mod tidy -diff,go mod tidy -diff)
+
+mod: ## go mod tidy in every module, the library first since the others follow it
+	$(call each,. $(filter-out .,$(MODULES)),go mod tidy,go mod tidy)
 
 vet: ## go vet
 	$(call each,$(CODE),go vet,go vet ./...)
