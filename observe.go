@@ -146,7 +146,7 @@ func (s *scope) buckets(now time.Time) []backend.Bucket {
 	return out
 }
 
-// refused learns from an error response. It returns what the call still costs.
+// refused learns from an error response, and pauses whom it is about.
 func (r *Reservation) refused(ctx context.Context, refusal wire.Refusal) {
 	s, a, l := r.scope, r.scope.account, r.scope.account.limiter
 	info := PausedInfo{Account: a.name, Model: s.model, Kind: kinds[refusal.Kind], Message: refusal.Message}
@@ -161,6 +161,7 @@ func (r *Reservation) refused(ctx context.Context, refusal wire.Refusal) {
 		now := time.Now()
 		a.mu.Lock()
 		s.opening.Refused(now)
+		s.learnRefusal(now, r, refusal)
 		settlement.PauseOwner = s.refusedOwner(refusal)
 		settlement.Pause = info.For
 		settlement.Buckets = s.buckets(now)
@@ -168,7 +169,7 @@ func (r *Reservation) refused(ctx context.Context, refusal wire.Refusal) {
 		l.settle(settlement)
 	case wire.TooLarge:
 		a.mu.Lock()
-		s.learnTooLarge(refusal)
+		s.learnRefusal(time.Now(), r, refusal)
 		a.mu.Unlock()
 	}
 	l.tracePaused(ctx, info)
@@ -193,22 +194,24 @@ func (s *scope) refusedOwner(refusal wire.Refusal) string {
 	return s.owner
 }
 
-// learnTooLarge takes the limit out of the refusal of a call that is larger.
-func (s *scope) learnTooLarge(refusal wire.Refusal) {
+// learnRefusal takes the limit out of a refusal: that of a call which is larger
+// in any case, else one that no header has told. s.account.mu must be held.
+func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal) {
 	d, ok := dimensions[refusal.Dimension]
-	if !ok || refusal.Limit <= 0 || refusal.Limit > largest || refusal.Period == 0 {
+	w, known := windowOf(d, refusal.Period)
+	if !ok || !known || refusal.Limit <= 0 || refusal.Limit > largest {
 		return
 	}
 	l := s.find(d, refusal.Period)
-	if l == nil {
-		w, ok := windowOf(d, refusal.Period)
-		if !ok {
-			return
-		}
+	switch {
+	case l == nil:
 		l = &limit{owner: s.owner, window: w}
+		l.start = max(0, float64(refusal.Used)) + s.sentAfter(r, d)
 		s.limits = append(s.limits, l)
+	case refusal.Kind != wire.TooLarge:
+		return
 	}
-	l.learned, l.header, l.learnedAt = refusal.Limit, "a refusal by the server", time.Now()
+	l.learned, l.header, l.learnedAt, l.toldAt = refusal.Limit, "a refusal by the server", now, r.started
 }
 
 var dimensions = map[wire.Dimension]backend.Dimension{

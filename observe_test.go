@@ -191,3 +191,18 @@ func TestSlowFirstAnswers(t *testing.T) {
 		}
 	})
 }
+
+// Images have no header: the first refusal tells their limit, and is the last.
+func TestLimitOfImagesIsLearnedFromARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithLimits("dall-e-2", openaitest.Limits{IPM: 10}), openaitest.WithHeaders(false))
+		l := newLimiter(t, ratelimiter.WithAccount("a"))
+		c := l.Client(srv.Direct())
+		for range 30 {
+			post(t, c, "http://api.openai.test/v1/images/generations", `{"model":"dall-e-2","prompt":"a cat","n":1}`)
+		}
+		if a := srv.Account("dall-e-2"); a.Refused != 1 || limitsOf(t, l, "dall-e-2")["ipm"].Limit != 10 {
+			t.Errorf("%d of %d calls were refused; learned %+v", a.Refused, a.Seen, limitsOf(t, l, "dall-e-2"))
+		}
+	})
+}

@@ -185,7 +185,7 @@ func WithMaxWait(d time.Duration) Option {
 }
 
 // WithMaxPause bounds how long a refusal by the server pauses a scope, whatever
-// it says. After it one call is tried again.
+// it says. After it calls are tried again.
 func WithMaxPause(d time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if d <= 0 {

@@ -2,7 +2,6 @@ package ratelimiter_test
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -132,7 +131,7 @@ func TestPromises(t *testing.T) {
 			}
 			for _, s := range state.Scopes {
 				if s.Waiting+s.InFlight > 0 {
-					t.Error(fmt.Sprintf("%s: %d wait and %d are in flight at the end", s.Model, s.Waiting, s.InFlight))
+					t.Errorf("%s: %d wait and %d are in flight at the end", s.Model, s.Waiting, s.InFlight)
 				}
 			}
 		})

@@ -99,7 +99,7 @@ func (r *Reservation) finish(final backend.Amounts, u Usage, known bool) {
 		if r.estimate.undeclared {
 			s.output.add(u.OutputTokens / r.estimate.choices)
 		}
-		settlement.Buckets = s.buckets(time.Now())
+		settlement.Buckets = s.ask(time.Now()).Buckets // the pace of an opening included
 		s.wake()
 		a.mu.Unlock()
 		if changed {

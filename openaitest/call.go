@@ -187,6 +187,7 @@ func readCall(r *http.Request, endpoint, deployment string) (*Call, error) {
 		err = json.Unmarshal(c.Body, &q)
 	}
 	if err != nil {
+		//lint:ignore ST1005 these are OpenAI's words, shown to the caller
 		return c, fmt.Errorf("We could not parse the body of your request: %w", err)
 	}
 	if c.Model == "" {
