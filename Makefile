@@ -1,4 +1,4 @@
-# Needs Go, make, git and, for the race detector, a C compiler.
+# Needs Go, make, git, for the race detector a C compiler, and redis-server.
 
 SHELL := /bin/sh
 ROOT := $(CURDIR)
@@ -39,6 +39,7 @@ staticcheck: ## staticcheck, at the version that tools/go.mod pins
 
 unit: ## all tests, with the race detector
 	@sh tools/need.sh "$$(go env CC | cut -d' ' -f1)" "the race detector" gcc libc6-dev
+	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
 	$(call each,$(CODE),go test -race,CGO_ENABLED=1 go test -race ./...)
 
 fuzz: ## every fuzz target for FUZZTIME (20s) each; plain tests run their seeds

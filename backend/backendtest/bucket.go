@@ -1,0 +1,164 @@
+package backendtest
+
+import (
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// What one ticket alone may expect of the buckets.
+
+func (s *suite) allOrNone() {
+	b := []backend.Bucket{perDay("m", backend.Requests, 100), perDay("m", backend.Tokens, 1000), perDay("all", backend.Images, 10)}
+	a := s.granted(s.ask("m", "p", b, backend.Amounts{1, 600, 0}, backend.Amounts{1, 600, 3}), 1)
+	s.level(a.Levels[0], 99, b[0])
+	s.level(a.Levels[1], 400, b[1])
+	s.level(a.Levels[2], 10, b[2])
+	a = s.granted(s.ask("m", "p", b, backend.Amounts{1, 300, 2}), 1)
+	s.level(a.Levels[0], 98, b[0])
+	s.level(a.Levels[1], 100, b[1])
+	s.level(a.Levels[2], 8, b[2])
+	if a.Wait != 0 || a.Paused != 0 {
+		s.Errorf("all granted, and yet a wait of %v", a.Wait)
+	}
+
+	costs := make([]backend.Amounts, backend.MaxCosts)
+	for i := range costs {
+		costs[i] = requests(1)
+	}
+	a = s.granted(s.ask("m", "p", b, costs...), backend.MaxCosts)
+	s.level(a.Levels[0], 98-backend.MaxCosts, b[0])
+}
+
+func (s *suite) tooLarge() {
+	b := []backend.Bucket{perDay("m", backend.Tokens, 1000)}
+	s.refused(s.ask("m", "p", b, tokens(1001)))
+	s.refused(s.ask("m", "p", b, tokens(1), tokens(1001)))
+	s.level(s.lookAt("m", b).Levels[0], 1000, b[0])
+	s.granted(s.ask("m", "p", b, tokens(1000)), 1)
+}
+
+func (s *suite) aboveCapacity() {
+	b := []backend.Bucket{perDay("m", backend.Tokens, 24_000)}
+	b[0].Burst = time.Hour // holds 1,000
+	a := s.granted(s.ask("m", "p", b, tokens(5000)), 1)
+	s.level(a.Levels[0], -4000, b[0])
+	a = s.granted(s.ask("m", "p", b, tokens(5000)), 0)
+	if want := 5*time.Hour - s.elapsed() - time.Second; a.Wait < want || a.Wait > 5*time.Hour+time.Second {
+		s.Errorf("waits %v; want about %v, until the bucket is full", a.Wait, want)
+	}
+}
+
+func (s *suite) wait() {
+	b := []backend.Bucket{perMinute("m", backend.Tokens, 60_000)} // one a millisecond
+	s.granted(s.ask("m", "p", b, tokens(60_000)), 1)
+	a := s.take(s.ask("m", "p", b, tokens(200)))
+	if a.Wait > 200*time.Millisecond {
+		s.Errorf("waits %v for what refills in 200ms", a.Wait)
+	}
+	for range 100 { // hints may be shorter than the wait
+		if a.Granted == 1 {
+			return
+		}
+		s.advance(a.Hint)
+		a = s.take(s.ask("m", "p", b, tokens(200)))
+	}
+	s.Error("not granted in a hundred hints")
+}
+
+func (s *suite) margin() {
+	b := []backend.Bucket{perDay("m", backend.Tokens, 1000)}
+	b[0].Margin = 300
+	s.granted(s.ask("m", "p", b, tokens(600)), 1)  // leaves 400
+	s.granted(s.ask("m", "p", b, tokens(200)), 0)  // would leave 200
+	s.granted(s.ask("m", "p", b, tokens(100)), 1)  // leaves 300
+	s.granted(s.ask("m", "p", b, tokens(1000)), 0) // no margin, but not full
+	b[0].Margin = 0
+	s.granted(s.ask("m", "p", b, tokens(300)), 1)
+}
+
+func (s *suite) start() {
+	b := []backend.Bucket{perDay("m", backend.Tokens, 1000)}
+	b[0].Start = 900
+	a := s.granted(s.ask("m", "p", b, tokens(200)), 0)
+	s.level(a.Levels[0], 100, b[0])
+	s.granted(s.ask("m", "p", b, tokens(100)), 1)
+	b[0].Start = 0 // it is known by now
+	s.granted(s.ask("m", "p", b, tokens(100)), 0)
+}
+
+func (s *suite) limits() {
+	b := []backend.Bucket{perDay("m", backend.Tokens, 1000)}
+	s.granted(s.ask("m", "p", b, tokens(600)), 1)
+	b[0].Limit = 2000
+	s.level(s.lookAt("m", b).Levels[0], 1400, b[0])
+	s.granted(s.ask("m", "p", b, tokens(1400)), 1)
+	b[0].Limit = 500
+	if got := s.lookAt("m", b).Levels[0]; got < -500-1e-6 || got > -400 {
+		s.Errorf("a lowered limit leaves %v; want a debt of one limit at most", got)
+	}
+}
+
+func (s *suite) settle() {
+	b := []backend.Bucket{perDay("m", backend.Requests, 10), perDay("m", backend.Tokens, 1000)}
+	a := s.granted(s.ask("m", "p", b, backend.Amounts{1, 800, 0}), 1)
+	s.settles(backend.Settlement{Stamp: a.Stamp, Buckets: b, Refund: tokens(700)})
+	s.level(s.lookAt("m", b).Levels[1], 900, b[1])
+	s.level(s.lookAt("m", b).Levels[0], 9, b[0])
+
+	// A bucket never rises above its capacity, nor falls below minus its limit.
+	s.settles(backend.Settlement{Stamp: a.Stamp, Buckets: b, Refund: tokens(700)})
+	s.level(s.lookAt("m", b).Levels[1], 1000, b[1])
+	s.settles(backend.Settlement{Stamp: a.Stamp, Buckets: b, Refund: tokens(-1500)})
+	s.level(s.lookAt("m", b).Levels[1], -500, b[1])
+	s.settles(backend.Settlement{Stamp: a.Stamp, Buckets: b, Refund: tokens(-1500)})
+	s.level(s.lookAt("m", b).Levels[1], -1000, b[1])
+}
+
+func (s *suite) adjust() {
+	b := []backend.Bucket{perDay("m", backend.Requests, 10), perDay("m", backend.Tokens, 1000)}
+	a := s.granted(s.ask("m", "p", b, backend.Amounts{1, 100, 0}), 1)
+	s.settles(backend.Settlement{Stamp: a.Stamp, Buckets: b, Refund: tokens(50), Adjust: []float64{2, 250}})
+	l := s.lookAt("m", b).Levels
+	s.level(l[0], 7, b[0])
+	s.level(l[1], 700, b[1])
+	// An adjustment holds whatever the stamp; a refund does not.
+	s.settles(backend.Settlement{Stamp: 0, Buckets: b, Refund: tokens(50), Adjust: []float64{-2, 100}})
+	l = s.lookAt("m", b).Levels
+	s.level(l[0], 9, b[0])
+	s.level(l[1], 600, b[1])
+}
+
+func (s *suite) pause() {
+	b := []backend.Bucket{perDay("all", backend.Tokens, 1000)}
+	s.granted(s.ask("m", "p", b, tokens(1)), 1)
+	s.settles(backend.Settlement{PauseOwner: "m", Pause: time.Hour})
+	s.settles(backend.Settlement{PauseOwner: "m", Pause: time.Minute}) // the longer one stays
+	a := s.granted(s.ask("m", "p", b, tokens(1)), 0)
+	if a.Paused > time.Hour || a.Paused < time.Hour-s.elapsed()-time.Second || a.Wait < a.Paused {
+		s.Errorf("paused for %v, waits %v; want an hour", a.Paused, a.Wait)
+	}
+	s.granted(s.ask("n", "q", b, tokens(1)), 1) // the pause is m's alone
+	s.settles(backend.Settlement{PauseOwner: "all", Pause: time.Hour})
+	s.granted(s.ask("n", "q", b, tokens(1)), 0)
+}
+
+func (s *suite) clear() {
+	b := []backend.Bucket{perDay("m", backend.Tokens, 1000), perDay("all", backend.Tokens, 2000)}
+	old := s.granted(s.ask("m", "p", b, tokens(900)), 1)
+	s.settles(backend.Settlement{PauseOwner: "m", Pause: time.Hour})
+	s.granted(s.ask("m", "p", b, tokens(900)), 0)
+	if err := s.Backend.Clear(s.Context(), s.account, []string{"m"}); err != nil {
+		s.Fatal(err)
+	}
+	a := s.granted(s.ask("m", "p", b, tokens(900)), 1)
+	s.level(a.Levels[0], 100, b[0])
+	s.level(a.Levels[1], 200, b[1])
+	// What was charged before the clear is settled only where nothing was cleared.
+	s.settles(backend.Settlement{Stamp: old.Stamp, Buckets: b, Refund: tokens(900)})
+	l := s.lookAt("m", b).Levels
+	s.level(l[0], 100, b[0])
+	s.level(l[1], 1100, b[1])
+	s.settles(backend.Settlement{Stamp: a.Stamp, Buckets: b, Refund: tokens(900)})
+	s.level(s.lookAt("m", b).Levels[0], 1000, b[0])
+}

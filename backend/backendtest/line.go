@@ -1,0 +1,269 @@
+package backendtest
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// What tickets may expect of each other.
+
+func (s *suite) aside() {
+	b := []backend.Bucket{perDay("m", backend.Tokens, 1000)}
+	s.granted(s.ask("m", "x", b, tokens(500)), 1)
+	s.granted(s.ask("m", "large", b, tokens(900)), 0)
+	a := s.granted(s.ask("m", "small", b, tokens(10)), 0)
+	if a.Tickets != 1 {
+		s.Errorf("%d tickets ahead; want 1", a.Tickets)
+	}
+	if atLeast := 9 * time.Hour; a.Wait < atLeast {
+		s.Errorf("waits %v; want over %v, until the one ahead has what it needs", a.Wait, atLeast)
+	}
+}
+
+func (s *suite) roundRobin() {
+	b := []backend.Bucket{perDay("m", backend.Requests, 12)}
+	six := requests(6)
+	more := func() { s.settles(backend.Settlement{Buckets: b, Adjust: []float64{-6}}) }
+	s.granted(s.ask("m", "a", b, six, six, six, six), 2)
+	s.granted(s.ask("m", "b", b, six, six), 0)
+	more()
+	s.granted(s.ask("m", "b", b, six, six), 0)
+	s.granted(s.ask("m", "a", b, six, six), 1) // and stands behind b now
+	more()
+	s.granted(s.ask("m", "a", b, six), 0)
+	s.granted(s.ask("m", "b", b, six, six), 1)
+	more()
+	s.granted(s.ask("m", "b", b, six), 0)
+	s.granted(s.ask("m", "a", b, six), 1)
+}
+
+func (s *suite) starvation() {
+	b := []backend.Bucket{perMinute("m", backend.Tokens, 60_000)} // one a millisecond
+	s.granted(s.ask("m", "x", b, tokens(60_000)), 1)
+	s.take(s.ask("m", "large", b, tokens(2000)))
+	for i := range 1000 {
+		small := fmt.Sprint("small", i%5)
+		if s.take(s.ask("m", small, b, tokens(10))).Granted > 0 && s.Advance != nil && s.added < time.Second {
+			s.Fatal("a small call was granted what the large one needs")
+		}
+		if s.take(s.ask("m", "large", b, tokens(2000))).Granted > 0 {
+			return
+		}
+		s.advance(50 * time.Millisecond)
+	}
+	s.Error("the large call was starved")
+}
+
+func (s *suite) twice() {
+	b := []backend.Bucket{perDay("m", backend.Requests, 10)}
+	ask := s.ask("m", "p", b, requests(4), requests(4), requests(4))
+	first := s.granted(ask, 2) // and keeps its place for the third
+	again := s.granted(ask, 2)
+	if again.Stamp != first.Stamp {
+		s.Errorf("the same ask was answered with stamp %d, then %d", first.Stamp, again.Stamp)
+	}
+	s.level(s.lookAt("m", b).Levels[0], 2, b[0])
+	if !s.Shared {
+		return // within a process no answer is lost
+	}
+	ask = s.ask("m", "p", b, requests(1)) // leaves nothing to wait for
+	s.granted(ask, 1)
+	s.granted(ask, 1)
+	s.level(s.lookAt("m", b).Levels[0], 1, b[0])
+}
+
+func (s *suite) fresh() {
+	b := []backend.Bucket{perDay("m", backend.Requests, 10)}
+	s.granted(s.ask("m", "p", b, requests(8)), 1)
+	s.granted(s.ask("m", "p", b, requests(8)), 0)
+	s.settles(backend.Settlement{Buckets: b, Adjust: []float64{-8}})
+	ask := s.ask("m", "p", b, requests(1))
+	ask.Fresh = true
+	if a := s.take(ask); a.Granted != 0 || a.Tickets != 1 {
+		s.Errorf("granted %d with %d ahead; want none behind the ticket itself", a.Granted, a.Tickets)
+	}
+	s.granted(s.ask("m", "p", b, requests(8)), 1)
+	ask = s.ask("m", "p", b, requests(1))
+	ask.Fresh = true
+	s.granted(ask, 1)
+}
+
+func (s *suite) leave() {
+	b := []backend.Bucket{perDay("m", backend.Tokens, 1000)}
+	s.granted(s.ask("m", "x", b, tokens(500)), 1)
+	s.granted(s.ask("m", "large", b, tokens(900)), 0)
+	s.granted(s.ask("m", "small", b, tokens(10)), 0)
+	gone := s.ask("m", "large", b)
+	gone.Leave = true
+	s.take(gone)
+	s.granted(s.ask("m", "small", b, tokens(10)), 1)
+
+	// Leaving may be said along with the costs.
+	passing := s.ask("m", "large", b, tokens(900))
+	passing.Leave = true
+	s.granted(passing, 0)
+	s.granted(s.ask("m", "small", b, tokens(10)), 1)
+	if n := s.lookAt("m", b).Tickets; n != 0 {
+		s.Errorf("%d tickets in line; want none", n)
+	}
+}
+
+func (s *suite) look() {
+	b := []backend.Bucket{perDay("m", backend.Tokens, 1000)}
+	s.granted(s.ask("m", "x", b, tokens(500)), 1)
+	look := s.ask("m", "y", b, tokens(500))
+	for range 3 {
+		a, err := s.Backend.Look(s.Context(), look)
+		if err != nil || a.Granted != 0 || a.Wait != 0 || a.Tickets != 0 {
+			s.Fatalf("look %+v, %v; want no wait and nothing granted", a, err)
+		}
+		s.level(a.Levels[0], 500, b[0])
+	}
+	s.granted(s.ask("m", "large", b, tokens(900)), 0)
+	a, err := s.Backend.Look(s.Context(), look)
+	if err != nil || a.Tickets != 1 || a.Wait < 20*time.Hour {
+		s.Errorf("look %+v, %v; want a wait behind one ticket, for 1,400 of 1,000 a day with 500 there", a, err)
+	}
+}
+
+func (s *suite) apart() {
+	b := []backend.Bucket{perDay("m", backend.Tokens, 1000)}
+	s.granted(s.ask("m", "p", b, tokens(900)), 1)
+	s.granted(s.ask("m", "p", b, tokens(900)), 0)
+	other := s.ask("m", "p", b, tokens(900))
+	other.Account += "'"
+	s.granted(other, 1)
+	n := []backend.Bucket{perDay("n", backend.Tokens, 1000)}
+	elsewhere := s.ask("n", "q", n, tokens(900))
+	elsewhere.Line = "another line"
+	if a := s.granted(elsewhere, 1); a.Tickets != 0 {
+		s.Errorf("%d tickets ahead in a line of its own", a.Tickets)
+	}
+	if err := s.Backend.Clear(s.Context(), s.account+"'", []string{"m"}); err != nil {
+		s.Fatal(err)
+	}
+	s.granted(s.ask("m", "p", b, tokens(900)), 0)
+}
+
+func (s *suite) silent() {
+	if !s.Shared {
+		s.Skip("only where processes can die")
+	}
+	b := []backend.Bucket{perDay("m", backend.Requests, 100)}
+	s.granted(s.ask("m", "x", b, requests(50)), 1)
+	s.granted(s.ask("m", "silent", b, requests(100)), 0)
+	s.granted(s.ask("m", "p", b, requests(1)), 0)
+	s.advance(1100 * time.Millisecond)
+	s.granted(s.ask("m", "p", b, requests(1)), 1)
+	// It was only slow, and has kept its place.
+	if a := s.granted(s.ask("m", "silent", b, requests(100)), 0); a.Tickets != 0 {
+		s.Errorf("the slow ticket stands behind %d", a.Tickets)
+	}
+	s.granted(s.ask("m", "p", b, requests(1)), 0)
+	for range 11 {
+		s.advance(time.Second)
+		s.take(s.ask("m", "q", b, requests(100)))
+	}
+	// It is forgotten, and comes back at the end.
+	if a := s.granted(s.ask("m", "silent", b, requests(100)), 0); a.Tickets == 0 {
+		s.Error("an erased ticket has kept its place")
+	}
+}
+
+func (s *suite) concurrent() {
+	b := []backend.Bucket{perDay("m", backend.Requests, 200), perDay("all", backend.Requests, 100)}
+	var granted atomic.Int64
+	var work sync.WaitGroup
+	for i := range 16 {
+		work.Go(func() {
+			for n := range 20 {
+				a, err := s.Backend.Take(s.Context(), backend.Ask{Account: s.account, Line: "line", Scope: "m",
+					Ticket: fmt.Sprint(i), Number: uint64(n + 1), Fresh: n%2 == 0, Leave: true,
+					Buckets: b, Costs: []backend.Amounts{requests(1), requests(1)}})
+				if err != nil {
+					s.Error(err)
+					return
+				}
+				granted.Add(int64(a.Granted))
+				if a.Granted == 2 && n%4 == 0 {
+					if err := s.Backend.Settle(s.Context(), backend.Settlement{Account: s.account, Line: "line",
+						Stamp: a.Stamp, Buckets: b, Refund: requests(1)}); err != nil {
+						s.Error(err)
+					}
+					granted.Add(-1)
+				}
+			}
+		})
+	}
+	work.Wait()
+	most := 100 + int64(100*s.elapsed()/(24*time.Hour))
+	if n := granted.Load(); n < 100 || n > most {
+		s.Errorf("%d of 100 were granted", n)
+	}
+}
+
+// busyModel: an account has 600 requests a minute. Model A stands at its own
+// limit of 500 with 200 processes, 16 calls each; B makes one call a second, and
+// never waits longer than a trip.
+func (s *suite) busyModel() {
+	account := perMinute("account", backend.Requests, 600)
+	account.Burst = time.Second // nothing saved up hides a wait
+	limited := perMinute("A", backend.Requests, 500)
+	limited.Burst = time.Second
+	forA := []backend.Bucket{limited, account}
+	forB := []backend.Bucket{perMinute("B", backend.Requests, 600), account}
+
+	costs := make([]backend.Amounts, backend.MaxCosts)
+	for i := range costs {
+		costs[i] = requests(1)
+	}
+	type process struct {
+		left    int
+		next    time.Duration
+		changed <-chan struct{}
+	}
+	line := make([]process, 200)
+	got, asked := 0, 0
+	end := 20 * time.Second
+	if s.Advance == nil {
+		end = 5 * time.Second
+	}
+	for now, b := time.Duration(0), time.Second; now < end; {
+		next := b
+		for i := range line {
+			p := &line[i]
+			select {
+			case <-p.changed:
+				p.next = now
+			default:
+			}
+			if p.next <= now {
+				a := s.take(s.ask("A", fmt.Sprint("a", i), forA, costs[p.left:]...))
+				asked++
+				got += a.Granted
+				if p.left += a.Granted; p.left >= len(costs) {
+					p.left = 0 // and there are 16 more
+				}
+				p.next, p.changed = now+max(a.Hint, time.Millisecond), a.Changed
+			}
+			next = min(next, p.next)
+		}
+		if b <= now {
+			if a := s.take(s.ask("B", "b", forB, requests(1))); a.Granted != 1 {
+				s.Fatalf("after %v B waits %v at levels %v", now, a.Wait, a.Levels)
+			}
+			b += time.Second
+			next = min(next, b)
+		}
+		s.advance(max(0, next-now))
+		now = max(now, next)
+	}
+	if want := int(500 * end / time.Minute); got < want*98/100 {
+		s.Errorf("A got %d; want %d", got, want)
+	}
+	s.Logf("A got %d with %d asks", got, asked)
+}

@@ -1,0 +1,2 @@
+// Package redis keeps budgets in Redis.
+package redis

@@ -1,0 +1,48 @@
+-- head.lua opens every script: arguments, state and time.
+--
+-- KEYS[1]  the account: a hash of owners, by digest
+-- ARGV[1]  numbers, packed as doubles: version, now (0: Redis's clock), how many
+--          owners; and what fast.lua wants, if anything
+-- ARGV[2]  the field of the line
+-- ARGV[3]  the ticket
+-- ARGV[4]  the ticket's buckets, as line.lua wants them
+-- ARGV[5]  the fields of the owners, the one whose pauses hold first; then for
+--          each owner its buckets, as they stand in its state; last what core.lua
+--          wants
+--
+-- The state of an owner is packed doubles: the time up to which its buckets have
+-- refilled, the time since which charges are settled, the end of its pause; what
+-- is used of each bucket; and for each bucket a digest of its name, dimension,
+-- limit, rate per microsecond and capacity. The tail that describes the buckets
+-- hardly ever changes, so that it need not be unpacked to see that it is what the
+-- ask says.
+local call, rep, pack, numbers = redis.call, string.rep, struct.pack, struct.unpack
+local ARGV, n = ARGV, #ARGV[1]
+local f = {numbers(n == 88 and '<ddddddddddd' or '<' .. rep('d', n / 8), ARGV[1])}
+local now, owned = f[2], f[3]
+
+-- One read for everything that a call without a line needs. 'm' holds the
+-- version of the format and when the hash expires.
+local fields
+if owned == 1 then
+  fields = call('HMGET', KEYS[1], 'm', ARGV[2], ARGV[5])
+else
+  fields = call('HMGET', KEYS[1], 'm', ARGV[2], unpack(ARGV, 5, 4 + owned))
+end
+local expires = 0
+if fields[1] then
+  local version
+  version, expires = numbers('<dd', fields[1])
+  if version ~= f[1] then
+    return redis.error_reply('RATELIMITVERSION ' .. version)
+  end
+end
+
+if now == 0 then
+  local t = call('TIME')
+  now = t[1] * 1000000 + t[2]
+end
+
+-- The hash lives until the last bucket is full, and for so much longer, so that
+-- late settlements find their owner.
+local SLACK, STEP = 600000000, 60000000

@@ -1,0 +1,58 @@
+package redis
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"hash/fnv"
+	"math"
+)
+
+// digest shortens a name that users chose, or that was derived from a secret,
+// to twelve bytes that tell nothing about it.
+func digest(kind, name string) string {
+	sum := sha256.Sum256([]byte("openai-ratelimiter\x00" + kind + "\x00" + name))
+	return string(sum[:12])
+}
+
+func ownerField(name string) string { return digest("owner", name) }
+func lineField(name string) string  { return "l" + digest("line", name) }
+func ticketField(id string) string  { return digest("ticket", id) }
+
+// accountKey is the key of an account's hash. All other keys of the account
+// begin with it, so that they share its hash tag and thereby its slot.
+func (b *Backend) accountKey(account string) string {
+	return b.prefix + "{" + printable(digest("account", account)) + "}"
+}
+
+// lineKeys are those of a line and of one of its tickets.
+func lineKeys(account, line, ticket string) []string {
+	l := account + printable(line[1:])
+	return []string{account, l + ":line", l + ":tickets", account + printable(ticket) + ":reply"}
+}
+
+func printable(digest string) string { return base64.RawURLEncoding.EncodeToString([]byte(digest)) }
+
+// bucketName is a digest of a bucket's name that a double can hold.
+func bucketName(name string) float64 {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return float64(h.Sum64() >> 12)
+}
+
+// numbers are packed as the scripts unpack them.
+type numbers []byte
+
+func (n *numbers) add(values ...float64) {
+	for _, v := range values {
+		bits := math.Float64bits(v)
+		*n = append(*n, byte(bits), byte(bits>>8), byte(bits>>16), byte(bits>>24),
+			byte(bits>>32), byte(bits>>40), byte(bits>>48), byte(bits>>56))
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,354 @@
+package redis
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/ledger"
+)
+
+// A history runs the same calls against the script and the ledger. Every answer
+// must be the same to the last bit, but for the hint, which is Redis's own.
+type history struct {
+	t       *testing.T
+	r       *rand.Rand
+	now     int64
+	script  *Backend
+	ledger  *ledger.Account
+	account string
+	scopes  []scopeUnderTest
+	tickets map[string]*ticketUnderTest
+	charges []chargeUnderTest
+	log     []string
+}
+
+type scopeUnderTest struct {
+	name    string
+	line    string
+	buckets []backend.Bucket
+}
+
+type ticketUnderTest struct {
+	scope  int
+	number uint64
+	last   *backend.Ask // what it asked last
+	at     int64        // and when
+	costs  []backend.Amounts
+}
+
+type chargeUnderTest struct {
+	scope int
+	stamp int64
+	cost  backend.Amounts
+}
+
+func TestScriptIsTheLedger(t *testing.T) {
+	steps := 100_000
+	if testing.Short() {
+		steps = 5_000
+	}
+	seed := uint64(time.Now().UnixNano())
+	const each = 500
+	script := newVirtual(t)
+	done := map[string]int{}
+	for i := range steps / each {
+		h := newHistory(t, script, seed+uint64(i), i)
+		for range each {
+			done[h.step()]++
+		}
+	}
+	t.Logf("seed %d: %v", seed, done)
+}
+
+func newVirtual(t testing.TB, options ...Option) *virtualBackend {
+	v := &virtualBackend{}
+	v.Backend = New(client(t), append([]Option{prefix(), WithTimeout(10 * time.Second), withClock(func() int64 { return v.now })}, options...)...)
+	return v
+}
+
+// A virtualBackend has a clock that only tests move.
+type virtualBackend struct {
+	*Backend
+	now int64
+}
+
+func newHistory(t *testing.T, script *virtualBackend, seed uint64, n int) *history {
+	h := &history{
+		t: t, r: rand.New(rand.NewPCG(seed, 1)), script: script.Backend, ledger: ledger.New(),
+		now: 1_700_000_000_000_000, account: fmt.Sprint("account", n), tickets: map[string]*ticketUnderTest{},
+	}
+	script.clock = func() int64 { return h.now }
+	script.memory = memory{}
+	script.tickets = cache{}
+	h.ledger.Lease, h.ledger.Erase = time.Second, 10*time.Second
+	limit := func(most int64) int64 { return 1 + h.r.Int64N(most) }
+	bucket := func(owner, name string, d backend.Dimension, limit int64) backend.Bucket {
+		b := backend.Bucket{Owner: owner, Name: name, Dimension: d, Limit: limit, Period: time.Minute, Start: -1}
+		if h.r.IntN(3) == 0 {
+			b.Burst = time.Duration(1 + h.r.Int64N(int64(time.Minute)))
+		}
+		if h.r.IntN(3) == 0 {
+			b.Margin = h.r.Float64() * float64(limit) / 10
+		}
+		if h.r.IntN(5) == 0 {
+			b.Period = 24 * time.Hour
+			b.Burst = 0
+		}
+		if h.r.IntN(3) == 0 {
+			b.Start = h.r.Float64() * float64(limit)
+		}
+		return b
+	}
+	line := "line"
+	account := bucket("account", "rpm", backend.Requests, limit(3000))
+	for i := range 1 + h.r.IntN(4) {
+		name := fmt.Sprint("model:", i)
+		s := scopeUnderTest{name: name, line: line}
+		if h.r.IntN(4) > 0 {
+			s.buckets = append(s.buckets, bucket(name, "rpm", backend.Requests, limit(1000)))
+		}
+		if h.r.IntN(4) > 0 {
+			s.buckets = append(s.buckets, bucket(name, "tpm", backend.Tokens, limit(100_000)))
+		}
+		if h.r.IntN(4) == 0 {
+			s.buckets = append(s.buckets, bucket("family:f", "ipm", backend.Images, limit(100)))
+		}
+		if h.r.IntN(3) > 0 {
+			s.buckets = append(s.buckets, account)
+		} else if len(s.buckets) == 0 {
+			s.line = name
+		}
+		h.scopes = append(h.scopes, s)
+		for j := range 1 + h.r.IntN(4) {
+			h.tickets[fmt.Sprint(name, "/", j)] = &ticketUnderTest{scope: i}
+		}
+	}
+	return h
+}
+
+func (h *history) step() string {
+	switch h.r.IntN(20) {
+	case 0, 1, 2, 3:
+		h.tick()
+		return "tick"
+	case 4, 5:
+		return h.settle()
+	case 6:
+		return h.look()
+	case 7:
+		if h.r.IntN(4) == 0 {
+			return h.clear()
+		}
+		return h.describe()
+	default:
+		return h.take()
+	}
+}
+
+func (h *history) tick() {
+	switch h.r.IntN(12) {
+	case 0:
+		h.now -= h.r.Int64N(3e6) // a clock that is set back
+	case 1:
+		h.now += h.r.Int64N(30e6)
+	case 2, 3:
+		h.now += h.r.Int64N(2e6)
+	default:
+		h.now += h.r.Int64N(3e5)
+	}
+}
+
+func (h *history) cost(s *scopeUnderTest) backend.Amounts {
+	c := backend.Amounts{h.r.Int64N(3), 0, 0}
+	for _, b := range s.buckets {
+		most := b.Limit
+		if h.r.IntN(20) > 0 {
+			most = 1 + most/10
+		}
+		n := h.r.Int64N(most + 1)
+		if c[b.Dimension] = n; b.Dimension == backend.Requests && h.r.IntN(3) > 0 {
+			c[b.Dimension] = min(1, b.Limit)
+		}
+	}
+	if h.r.IntN(1000) > 0 {
+		for _, b := range s.buckets {
+			c[b.Dimension] = min(c[b.Dimension], b.Limit)
+		}
+	}
+	return c
+}
+
+func (h *history) take() string {
+	ids := make([]string, 0, len(h.tickets))
+	for i, s := range h.scopes {
+		for j := range 4 {
+			if id := fmt.Sprint(s.name, "/", j); h.tickets[id] != nil && h.tickets[id].scope == i {
+				ids = append(ids, id)
+			}
+		}
+	}
+	id := ids[h.r.IntN(len(ids))]
+	q := h.tickets[id]
+	s := &h.scopes[q.scope]
+	kind := "ask"
+	if age := h.now - q.at; q.last != nil && !q.last.Fresh && age >= 0 && age < 9e6 && h.r.IntN(15) == 0 {
+		kind = "again"
+	} else {
+		q.at = h.now
+		q.number++
+		q.last = &backend.Ask{Account: h.account, Line: s.line, Scope: s.name, Ticket: id, Number: q.number,
+			Buckets: append([]backend.Bucket(nil), s.buckets...)}
+		switch n := h.r.IntN(12); {
+		case n == 0:
+			kind = "go"
+			q.last.Leave = true
+			q.costs = nil
+		case n < 4:
+			kind = "fresh"
+			q.last.Fresh = true
+			q.last.Leave = h.r.IntN(4) == 0
+			q.last.Costs = []backend.Amounts{h.cost(s)}
+		default:
+			q.last.Leave = h.r.IntN(12) == 0
+			for n := 1 + h.r.IntN(backend.MaxCosts); len(q.costs) < n; {
+				q.costs = append(q.costs, h.cost(s))
+			}
+			q.last.Costs = append([]backend.Amounts(nil), q.costs...)
+		}
+	}
+	ask := *q.last
+	h.note("take", ask)
+	want, wantErr := h.ledger.Take(h.now, &ask)
+	got, err := h.script.Take(h.t.Context(), ask)
+	h.same(got, want, err, wantErr)
+	if got.Hint > 800*time.Millisecond {
+		h.fatal("a hint of %v is beyond the lease", got.Hint)
+	}
+	if err == nil && kind != "again" {
+		for _, c := range ask.Costs[:got.Granted] {
+			h.charges = append(h.charges, chargeUnderTest{q.scope, got.Stamp, c})
+		}
+		if !ask.Fresh && got.Granted > 0 {
+			q.costs = q.costs[got.Granted:]
+		}
+		if got.Granted > 0 {
+			kind += " granted"
+		}
+	}
+	return kind
+}
+
+func (h *history) look() string {
+	s := &h.scopes[h.r.IntN(len(h.scopes))]
+	ask := backend.Ask{Account: h.account, Line: s.line, Scope: s.name, Buckets: s.buckets}
+	if h.r.IntN(4) > 0 {
+		ask.Costs = []backend.Amounts{h.cost(s)}
+	}
+	h.note("look", ask)
+	want, wantErr := h.ledger.Look(h.now, &ask)
+	got, err := h.script.Look(h.t.Context(), ask)
+	h.same(got, want, err, wantErr)
+	return "look"
+}
+
+func (h *history) settle() string {
+	if len(h.charges) == 0 {
+		return "nothing to settle"
+	}
+	i := h.r.IntN(len(h.charges))
+	c := h.charges[i]
+	h.charges = append(h.charges[:i], h.charges[i+1:]...)
+	s := &h.scopes[c.scope]
+	x := backend.Settlement{Account: h.account, Line: s.line, Stamp: c.stamp, Buckets: s.buckets}
+	for d, n := range c.cost {
+		x.Refund[d] = h.r.Int64N(2*n+1) - n/2
+	}
+	if h.r.IntN(4) == 0 {
+		for _, b := range s.buckets {
+			x.Adjust = append(x.Adjust, (h.r.Float64()-0.5)*float64(b.Limit)/4)
+		}
+	}
+	if h.r.IntN(10) == 0 {
+		x.PauseOwner = s.name
+		if len(s.buckets) > 0 && h.r.IntN(2) == 0 {
+			x.PauseOwner = s.buckets[h.r.IntN(len(s.buckets))].Owner
+		}
+		x.Pause = time.Duration(h.r.Int64N(int64(5 * time.Second)))
+	}
+	h.note("settle", x)
+	h.ledger.Settle(h.now, &x)
+	if err := h.script.Settle(h.t.Context(), x); err != nil {
+		h.fatal("settle: %v", err)
+	}
+	return "settle"
+}
+
+func (h *history) clear() string {
+	s := &h.scopes[h.r.IntN(len(h.scopes))]
+	names := []string{s.name}
+	for _, b := range s.buckets {
+		if b.Owner != s.name && h.r.IntN(2) == 0 {
+			names = append(names, b.Owner)
+			break
+		}
+	}
+	h.note("clear", names)
+	h.ledger.Clear(h.now, names)
+	if err := h.script.Clear(h.t.Context(), h.account, names); err != nil {
+		h.fatal("clear: %v", err)
+	}
+	return "clear"
+}
+
+// describe changes a limit, a burst or a margin.
+func (h *history) describe() string {
+	s := &h.scopes[h.r.IntN(len(h.scopes))]
+	if len(s.buckets) == 0 {
+		return "nothing to describe"
+	}
+	// A bucket that is shared is described alike by all, or by each in turn.
+	b := &s.buckets[h.r.IntN(len(s.buckets))]
+	switch h.r.IntN(3) {
+	case 0:
+		b.Limit = 1 + h.r.Int64N(2*b.Limit+2)
+	case 1:
+		b.Burst = time.Duration(h.r.Int64N(int64(b.Period)))
+	default:
+		b.Margin = h.r.Float64() * float64(b.Limit) / 10
+	}
+	for _, q := range h.tickets {
+		q.costs = nil // some would be too large now
+	}
+	return "describe"
+}
+
+func (h *history) note(op string, v any) {
+	h.log = append(h.log, fmt.Sprintf("%d %s %+v", h.now, op, v))
+}
+
+func (h *history) same(got, want backend.Answer, err, wantErr error) {
+	h.t.Helper()
+	if !errors.Is(err, wantErr) || (err == nil) != (wantErr == nil) {
+		h.fatal("error %v; want %v", err, wantErr)
+	}
+	ok := got.Granted == want.Granted && got.Stamp == want.Stamp && got.Wait == want.Wait &&
+		got.Paused == want.Paused && got.Tickets == want.Tickets && len(got.Levels) == len(want.Levels)
+	for i := range want.Levels {
+		ok = ok && got.Levels[i] == want.Levels[i]
+	}
+	if !ok {
+		h.fatal("script %+v\nledger %+v", got, want)
+	}
+}
+
+func (h *history) fatal(format string, args ...any) {
+	h.t.Helper()
+	for _, l := range h.log[max(0, len(h.log)-12):] {
+		h.t.Log(l)
+	}
+	h.t.Fatalf(format, args...)
+}

@@ -1,0 +1,242 @@
+-- line.lua looks at the tickets ahead of an ask.
+--
+-- KEYS[2]  the line: a sorted set of tickets; those that got something and want
+--          more go to its end
+-- KEYS[3]  the tickets: a hash. A ticket is when it last asked and its number
+--          (doubles), what it needs in each dimension (doubles), a digest of its
+--          buckets, and its last answer. The buckets of a digest stand in the
+--          same hash: the digest of the owner whose pauses hold, then for each
+--          bucket its owner's and its name's.
+local LEASE, ERASE = 1000000, 10000000
+
+-- What the tickets ahead of this ask set aside and need in each of its buckets,
+-- what of that stands in the way, and how many were looked at to find out.
+local aside, waiting, seen = {}, {}, 0
+
+-- margin is what a start of this cost leaves in the bucket.
+local function margin(k, cost)
+  local d = HEAD + (k - 1) * WIDTH
+  local m, spare = a[d + 3], (a[d + 2] - cost) / 2
+  if spare < 0 then
+    spare = 0
+  end
+  return m < spare and m or spare
+end
+
+local function free(k, cost)
+  if cost == 0 then
+    return true
+  end
+  local o, i = holder[k], place[k]
+  local capacity, used, ahead = o[i + CAPACITY], o[i + USED], aside[k] or 0
+  if cost > capacity then
+    return used == 0 and ahead <= 0
+  end
+  return ahead + cost + margin(k, cost) <= capacity - used
+end
+
+-- survey looks at the first n tickets of the line, front first. Unless it must
+-- see all, it stops at the one that leaves too little for the first cost.
+local function survey(n, first, all)
+  -- By digest: the owner whose pauses hold, and owner and place of each bucket.
+  local known, numbered = {}, {}
+  for j = 1, owned do
+    numbered[ARGV[4 + j]] = j
+  end
+  local others = owned
+
+  local function open_other(digest)
+    local j = numbered[digest]
+    if not j then
+      -- Another scope's owner: it is opened and saved like our own.
+      others = others + 1
+      j = others
+      numbered[digest] = j
+      owners[j], field[j] = open(call('HGET', KEYS[1], digest)), digest
+    end
+    return owner(j)
+  end
+
+  local function scope(digest)
+    local s = known[digest]
+    if s then
+      return s
+    end
+    s = {buckets = {}}
+    known[digest] = s
+    local packed = digest == string.sub(ARGV[4], 1, 8) and string.sub(ARGV[4], 9)
+      or call('HGET', KEYS[3], digest) or ''
+    if #packed < 12 then
+      return s -- lost: it holds nobody up
+    end
+    s.owner = open_other(string.sub(packed, 1, 12))
+    for at = 13, #packed, 20 do
+      local o = open_other(string.sub(packed, at, at + 11))
+      local name = numbers('<d', packed, at + 12)
+      for i = FIRST, #o, SIZE do
+        if o[i] == name then
+          o.cum, o.drawn, o.aside = o.cum or {}, o.drawn or {}, o.aside or {}
+          o.cum[i], o.drawn[i], o.aside[i] = o.cum[i] or 0, o.drawn[i] or 0, o.aside[i] or 0
+          s.buckets[#s.buckets + 1] = {o, i}
+        end
+      end
+    end
+    return s
+  end
+
+  -- In each of its buckets must stay what the tickets so far could draw now, and
+  -- what they will lack when the other buckets let this one start.
+  local function set_aside(s, need)
+    local paused = s.owner[PAUSED] - now
+    if paused < 0 then
+      paused = 0
+    end
+    for _, b in ipairs(s.buckets) do
+      local p = b[1][PAUSED] - now
+      if p > paused then
+        paused = p
+      end
+    end
+    for x, b in ipairs(s.buckets) do
+      local o, i = b[1], b[2]
+      local want = need[o[i + DIMENSION] + 1]
+      if want ~= 0 then
+        local share, later = 1, paused
+        if paused > 0 then
+          share = 0
+        end
+        for y, c in ipairs(s.buckets) do
+          local p, q = c[1], c[2]
+          local other = need[p[q + DIMENSION] + 1]
+          if x ~= y and other ~= 0 then
+            local left = p[q + CAPACITY] - p[q + USED] - p.cum[q]
+            local part = left / other
+            if part < 0 then
+              part = 0
+            end
+            if part < share then
+              share = part
+            end
+            local t = (other - left) / p[q + RATE]
+            if t > later then
+              later = t
+            end
+          end
+        end
+        o.drawn[i] = o.drawn[i] + share * want
+        local lack = o.cum[i] + want - o[i + RATE] * later
+        if o.drawn[i] > o.aside[i] then
+          o.aside[i] = o.drawn[i]
+        end
+        if lack > o.aside[i] then
+          o.aside[i] = lack
+        end
+      end
+    end
+    for _, b in ipairs(s.buckets) do
+      local o, i = b[1], b[2]
+      o.cum[i] = o.cum[i] + need[o[i + DIMENSION] + 1]
+    end
+  end
+
+  local chunk = 4 -- most surveys end at the first ticket
+  local at = 0
+  while at < n do
+    local upto = at + chunk - 1
+    if upto >= n then
+      upto = n - 1
+    end
+    local ids = call('ZRANGE', KEYS[2], at, upto)
+    if #ids == 0 then
+      return
+    end
+    local tickets = call('HMGET', KEYS[3], unpack(ids))
+    for x = 1, #ids do
+      local t = tickets[x]
+      seen = seen + 1
+      local last = t and numbers('<d', t) or 0
+      if now - last <= LEASE then
+        local need = {numbers('<ddd', t, 17)}
+        local s = scope(string.sub(t, 41, 48))
+        if s.owner then
+          set_aside(s, need)
+          local blocked = false
+          for k = 1, count do
+            local o, i = holder[k], place[k]
+            if o.aside then
+              aside[k] = o.aside[i]
+            end
+            if (aside[k] or 0) > 0 and not free(k, first[a[HEAD + (k - 1) * WIDTH + 1] + 1]) then
+              waiting[k] = o.cum[i]
+              blocked = true
+            end
+          end
+          if blocked and not all then
+            return
+          end
+        end
+      end
+    end
+    at = at + #ids
+    chunk = 64
+  end
+end
+
+-- wait is how long until the cost fits, and the part of it that is a pause; in
+-- parts if it is the sum of several. behind is how many tickets that were not
+-- looked at are expected to need as much as those that were.
+local function wait(cost, parts, behind)
+  local longest, pause = 1, owner(1)[PAUSED] - now
+  if pause < 0 then
+    pause = 0
+  end
+  for k = 1, count do
+    local d = HEAD + (k - 1) * WIDTH
+    local o, i = holder[k], place[k]
+    if o[PAUSED] - now > pause then
+      pause = o[PAUSED] - now
+    end
+    local c = cost[a[d + 1] + 1]
+    if c ~= 0 then
+      local ahead = aside[k] or 0
+      if waiting[k] and waiting[k] > ahead then
+        ahead = waiting[k]
+      end
+      if behind > 0 and waiting[k] then
+        ahead = ahead + waiting[k] / seen * behind
+      end
+      local lack
+      if c > o[i + CAPACITY] and not parts then
+        lack = ahead + o[i + USED]
+      else
+        lack = ahead + c + margin(k, c) - (o[i + CAPACITY] - o[i + USED])
+      end
+      if lack / o[i + RATE] > longest then
+        longest = lack / o[i + RATE]
+      end
+    end
+  end
+  return pause > longest and pause or longest, pause
+end
+
+local function costs(from, upto)
+  local total = {0, 0, 0}
+  for x = from, upto do
+    local at = HEAD + count * WIDTH + (x - 1) * 3
+    for d = 1, 3 do
+      total[d] = total[d] + a[at + d]
+    end
+  end
+  return total
+end
+
+-- reply is an answer as doubles: granted, stamp, wait, pause, hint, tickets
+-- ahead, and the level of each bucket.
+local function reply(granted, stamp, wait, pause, hint, tickets)
+  local r = {granted, stamp, wait, pause, hint, tickets}
+  for k = 1, count do
+    local o, i = holder[k], place[k]
+    r[6 + k] = o[i + CAPACITY] - o[i + USED]
+  end
+  return pack('<' .. rep('d', #r), unpack(r))
+end

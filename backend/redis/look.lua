@@ -1,0 +1,23 @@
+-- look.lua answers as take.lua would a new ticket, and charges nothing.
+-- ARGV[-1] is laid out as there.
+local ahead = call('ZCARD', KEYS[2])
+local first = {0, 0, 0}
+if a[1] > 0 then
+  first = costs(1, 1)
+end
+local scope = owner(1)
+if ahead > 0 then
+  survey(ahead, first, true)
+end
+local fits = scope[PAUSED] <= now
+for k = 1, count do
+  if holder[k][PAUSED] > now or not free(k, first[a[HEAD + (k - 1) * WIDTH + 1] + 1]) then
+    fits = false
+  end
+end
+local t, pause = 0, 0
+if not fits then
+  t, pause = wait(first, false, 0)
+end
+save({})
+return reply(0, now, t, pause, t, ahead)

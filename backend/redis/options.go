@@ -1,0 +1,39 @@
+package redis
+
+import "time"
+
+// An Option changes how a [Backend] works.
+type Option interface{ apply(*Backend) }
+
+type option func(*Backend)
+
+func (o option) apply(b *Backend) { o(b) }
+
+// DefaultPrefix begins all keys where [WithPrefix] sets no other.
+const DefaultPrefix = "ratelimiter:"
+
+// DefaultTimeout bounds a call where [WithTimeout] sets no other.
+const DefaultTimeout = time.Second
+
+// WithPrefix sets what all keys begin with. Backends with different prefixes
+// share nothing. A prefix must not contain braces.
+func WithPrefix(prefix string) Option {
+	return option(func(b *Backend) { b.prefix = prefix })
+}
+
+// WithTimeout sets how long a call may take in all. The client's own timeouts
+// may be longer or shorter; the first to pass ends the call. Values that are
+// not positive are ignored.
+func WithTimeout(d time.Duration) Option {
+	return option(func(b *Backend) {
+		if d > 0 {
+			b.timeout = d
+		}
+	})
+}
+
+// withClock replaces Redis's clock and the process's: the number of
+// microseconds since the epoch, never 0.
+func withClock(now func() int64) Option {
+	return option(func(b *Backend) { b.clock = now })
+}

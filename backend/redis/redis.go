@@ -1,0 +1,244 @@
+package redis
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// version is that of keys, values and arguments.
+const version = 1
+
+// Client is what a [Backend] needs of go-redis. Every client of go-redis v9 has
+// it: [goredis.Client] (also over Sentinel), [goredis.ClusterClient],
+// [goredis.Ring] and [goredis.UniversalClient].
+type Client interface {
+	Process(ctx context.Context, cmd goredis.Cmder) error
+}
+
+// Backend is a [backend.Backend] in Redis. It is safe for concurrent use, holds
+// no goroutine between calls and needs no closing; the client remains the
+// caller's.
+type Backend struct {
+	client  Client
+	prompt  Client // see func prompt
+	prefix  string
+	timeout time.Duration
+	clock   func() int64
+	memory  memory
+	tickets cache
+}
+
+var _ backend.Backend = (*Backend)(nil)
+
+// New returns a backend that keeps its budgets in the client's Redis. It sends
+// nothing yet. Hooks of the client must have been added before.
+func New(client Client, options ...Option) *Backend {
+	b := &Backend{client: client, prefix: DefaultPrefix, timeout: DefaultTimeout}
+	for _, o := range options {
+		o.apply(b)
+	}
+	b.prompt = prompt(client, b.timeout/2)
+	return b
+}
+
+// now is the time as this process sees it, in microseconds.
+func (b *Backend) now() int64 {
+	if b.clock != nil {
+		return b.clock()
+	}
+	return time.Now().UnixMicro()
+}
+
+// Take implements [backend.Backend]. An ask that is not Fresh and whose reply
+// was lost is sent once more with the same number, which is charged once. A
+// Fresh one whose reply was lost keeps its charge.
+func (b *Backend) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	return b.ask(ctx, takeScript, &ask, !ask.Fresh)
+}
+
+// Look implements [backend.Backend].
+func (b *Backend) Look(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	return b.ask(ctx, lookScript, &ask, true)
+}
+
+func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatable bool) (backend.Answer, error) {
+	if tooLarge(ask) {
+		return backend.Answer{}, backend.ErrTooLarge
+	}
+	p := b.prepare(ask)
+	now := b.now()
+	starts := b.memory.starts(now, p.levels, ask.Buckets)
+	numbers := make(numbers, 0, 8*(3+4+8*len(ask.Buckets)+3*len(ask.Costs)))
+	numbers.add(version, b.virtual(), float64(len(p.owners)))
+	if s == takeScript && ask.Fresh && len(ask.Costs) == 1 {
+		for _, o := range p.owners {
+			for _, i := range o.buckets {
+				numbers.fast(&ask.Buckets[i], ask.Costs[0])
+			}
+		}
+	}
+	first := len(numbers)
+	numbers.add(float64(len(ask.Costs)), truth(ask.Fresh), truth(ask.Leave), float64(ask.Number))
+	numbers.describe(p.owners, ask.Buckets, starts)
+	for _, c := range ask.Costs {
+		for _, amount := range c {
+			numbers.add(float64(amount))
+		}
+	}
+	args := slices.Clone(p.args)
+	args[p.first], args[len(args)-1] = []byte(numbers[:first]), []byte(numbers[first:])
+	reply, err := b.run(ctx, s, repeatable, args)
+	if err != nil {
+		return backend.Answer{}, err
+	}
+	answer, err := decode(reply, p.owners, len(ask.Buckets))
+	if err != nil {
+		return backend.Answer{}, wrap(s.name, err)
+	}
+	b.memory.saw(now, p.levels, ask.Buckets, answer.Levels)
+	return answer, nil
+}
+
+// describe adds what core.lua wants to know of each bucket.
+func (n *numbers) describe(owners []owner, buckets []backend.Bucket, starts []float64) {
+	for _, o := range owners {
+		for _, i := range o.buckets {
+			d := &buckets[i]
+			n.add(float64(d.Dimension), d.Capacity(), d.Margin, starts[i])
+		}
+	}
+}
+
+// fast adds what fast.lua wants to know of a bucket. A cost above the capacity
+// is left to the other scripts.
+func (n *numbers) fast(d *backend.Bucket, c backend.Amounts) {
+	cost, capacity := float64(c[d.Dimension]), d.Capacity()
+	need := math.Inf(1)
+	if cost <= capacity {
+		need = cost + min(d.Margin, max(0, (capacity-cost)/2))
+	}
+	n.add(rate(d), capacity, cost, need)
+}
+
+// Settle implements [backend.Backend]. It is sent once: where its reply is lost,
+// it may or may not have been applied.
+func (b *Backend) Settle(ctx context.Context, s backend.Settlement) error {
+	paused := s.PauseOwner
+	if paused == "" && len(s.Buckets) > 0 {
+		paused = s.Buckets[0].Owner
+	}
+	owners := byOwner(paused, s.Buckets)
+	var head, n numbers
+	head.add(version, b.virtual(), float64(len(owners)))
+	for _, amount := range s.Refund {
+		n.add(float64(amount))
+	}
+	n.add(float64(s.Stamp))
+	levels := b.memory.find(s.Account, s.Buckets)
+	n.describe(owners, s.Buckets, b.memory.starts(b.now(), levels, s.Buckets))
+	pause := 0.0
+	if s.PauseOwner != "" && s.Pause > 0 {
+		pause = float64(micros(s.Pause))
+	}
+	n.add(pause)
+	if s.Adjust != nil {
+		for _, o := range owners {
+			for _, i := range o.buckets {
+				n.add(s.Adjust[i])
+			}
+		}
+	}
+	args, first := arguments([]string{b.accountKey(s.Account)}, lineField(s.Line), "", "", owners)
+	args[first], args[len(args)-1] = []byte(head), []byte(n)
+	_, err := b.run(ctx, settleScript, false, args)
+	return err
+}
+
+// Clear implements [backend.Backend].
+func (b *Backend) Clear(ctx context.Context, account string, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	owners := make([]owner, len(names))
+	for i, name := range names {
+		owners[i] = owner{name: name, field: ownerField(name)}
+	}
+	var head numbers
+	head.add(version, b.virtual(), float64(len(owners)))
+	args, first := arguments([]string{b.accountKey(account)}, "", "", "", owners)
+	args[first], args[len(args)-1] = []byte(head), []byte{}
+	_, err := b.run(ctx, clearScript, true, args)
+	if err == nil {
+		b.memory.forget(account, names)
+	}
+	return err
+}
+
+// virtual is the time that the scripts are told; 0 leaves it to Redis.
+func (b *Backend) virtual() float64 {
+	if b.clock == nil {
+		return 0
+	}
+	return float64(b.clock())
+}
+
+// decode reads an answer as reply in line.lua packs it.
+func decode(reply any, owners []owner, buckets int) (backend.Answer, error) {
+	s, ok := reply.(string)
+	if !ok || len(s) != (6+buckets)*8 {
+		return backend.Answer{}, fmt.Errorf("unexpected reply of type %T", reply)
+	}
+	number := func(i int) float64 {
+		return math.Float64frombits(binary.LittleEndian.Uint64([]byte(s[8*i : 8*i+8])))
+	}
+	a := backend.Answer{
+		Granted: int(number(0)), Stamp: int64(number(1)), Wait: duration(number(2)), Paused: duration(number(3)),
+		Hint: duration(number(4)), Tickets: int(number(5)), Levels: make([]float64, buckets),
+	}
+	at := 6
+	for _, o := range owners {
+		for _, i := range o.buckets {
+			a.Levels[i] = number(at)
+			at++
+		}
+	}
+	return a, nil
+}
+
+func tooLarge(ask *backend.Ask) bool {
+	for i := range ask.Buckets {
+		b := &ask.Buckets[i]
+		for _, c := range ask.Costs {
+			if c[b.Dimension] > b.Limit {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rate is what refills in a microsecond.
+func rate(b *backend.Bucket) float64 {
+	return float64(b.Limit) / float64(b.Period/time.Microsecond)
+}
+
+func micros(d time.Duration) int64 {
+	return int64((d + time.Microsecond - 1) / time.Microsecond)
+}
+
+// duration turns microseconds into a duration that is never too short.
+func duration(us float64) time.Duration {
+	if us <= 0 {
+		return 0
+	}
+	const longest = math.MaxInt64 / 2000
+	return time.Duration(math.Min(math.Ceil(us), longest)) * time.Microsecond
+}

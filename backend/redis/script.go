@@ -1,0 +1,136 @@
+package redis
+
+import (
+	"context"
+	"crypto/sha1"
+	_ "embed"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+)
+
+//go:embed head.lua
+var headSource string
+
+//go:embed fast.lua
+var fastSource string
+
+//go:embed core.lua
+var coreSource string
+
+//go:embed line.lua
+var lineSource string
+
+//go:embed take.lua
+var takeSource string
+
+//go:embed look.lua
+var lookSource string
+
+//go:embed settle.lua
+var settleSource string
+
+//go:embed clear.lua
+var clearSource string
+
+var (
+	takeScript   = newScript("take", headSource, fastSource, coreSource, lineSource, takeSource)
+	lookScript   = newScript("look", headSource, coreSource, lineSource, lookSource)
+	settleScript = newScript("settle", headSource, coreSource, settleSource)
+	clearScript  = newScript("clear", headSource, coreSource, clearSource)
+)
+
+type script struct{ name, source, sha string }
+
+func newScript(name string, parts ...string) *script {
+	source := strings.Join(parts, "\n")
+	sum := sha1.Sum([]byte(source)) // names a script in Redis's cache
+	return &script{name, source, hex.EncodeToString(sum[:])}
+}
+
+// run executes the script and returns its reply. A script whose repetition does
+// no harm is sent once more if its reply was lost. Either attempt has half of the
+// timeout.
+func (b *Backend) run(ctx context.Context, s *script, repeatable bool, args []any) (any, error) {
+	all := ctx
+	if repeatable {
+		var cancel context.CancelFunc
+		all, cancel = context.WithTimeout(ctx, b.timeout)
+		defer cancel()
+	}
+	first, cancel := context.WithTimeout(all, b.timeout/2)
+	defer cancel()
+	reply, err := b.once(first, b.prompt, s, args)
+	if repeatable && err != nil && !isReply(err) && all.Err() == nil {
+		reply, err = b.once(all, nil, s, args)
+	}
+	return reply, wrap(s.name, err)
+}
+
+// once sends the script, and once more as a whole where Redis does not know it
+// yet and so has not run it.
+func (b *Backend) once(ctx context.Context, prompt Client, s *script, args []any) (any, error) {
+	reply, err := b.process(ctx, prompt, command(ctx, "evalsha", s.sha, args))
+	if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
+		return b.process(ctx, prompt, command(ctx, "eval", s.source, slices.Clone(args)))
+	}
+	return reply, err
+}
+
+// onlyOnce is a command that is sent at most once. go-redis sends others again
+// when their reply was lost, and a script would charge twice.
+type onlyOnce struct{ *goredis.Cmd }
+
+// NoRetry implements [goredis.Cmder].
+func (onlyOnce) NoRetry() bool { return true }
+
+// command fills in the script.
+func command(ctx context.Context, name, body string, args []any) onlyOnce {
+	args[0], args[1] = name, body
+	cmd := goredis.NewCmd(ctx, args...)
+	cmd.SetFirstKeyPos(3)
+	return onlyOnce{cmd}
+}
+
+// process sends the command. While they wait for a reply, most clients do not
+// look at the context, so that they are waited for from outside; a prompt client,
+// if there is one, needs no goroutine for that.
+func (b *Backend) process(ctx context.Context, prompt Client, cmd onlyOnce) (any, error) {
+	if prompt != nil {
+		if err := prompt.Process(ctx, cmd); err != nil {
+			return nil, err
+		}
+		return cmd.Val(), nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- b.client.Process(ctx, cmd) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			return nil, err
+		}
+		return cmd.Val(), nil
+	case <-ctx.Done():
+		return nil, ctx.Err() // cmd is no longer ours
+	}
+}
+
+// prompt returns the client in a form that ends a command within the timeout by
+// itself, or nil if there is none.
+func prompt(client Client, timeout time.Duration) Client {
+	switch c := client.(type) {
+	case *goredis.Client:
+		if c.Options().ContextTimeoutEnabled {
+			return c
+		}
+		return c.WithTimeout(timeout) // it shares c's connections and hooks
+	case *goredis.ClusterClient:
+		if c.Options().ContextTimeoutEnabled {
+			return c
+		}
+	}
+	return nil
+}
