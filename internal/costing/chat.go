@@ -73,12 +73,13 @@ func (r *reader) message() int64 {
 		case "name":
 			named = true
 			total += r.text()
-		case "arguments", "input", "code":
+		case "arguments", "input", "code", "action", "operation":
 			called = true
-			total += r.text()
-		case "action", "operation":
-			called = true
-			total += r.measure(r.raw())
+			if r.peek() == '"' {
+				total += r.text()
+			} else {
+				total += r.measure(r.raw())
+			}
 		case "function_call":
 			total += r.call()
 		case "tool_calls":

@@ -232,9 +232,10 @@ func (r *reader) estimate(e wire.Endpoint, f *fields) Estimate {
 			output, est.Declared = defaultMaxTokens, true
 		}
 	case wire.ImageGenerations, wire.ImageEdits, wire.ImageVariations:
-		est.Images = est.Choices
-		est.Input, output = r.imagery(f)
-		est.Declared = true
+		est.Images, est.Declared, output = est.Choices, true, 0
+		if e != wire.ImageVariations { // DALL·E 2 alone makes them
+			est.Input, output = r.imagery(f)
+		}
 	default:
 		// Nothing is generated, or nothing that a body could bound.
 		est.Choices, est.Declared, output = 1, false, 0

@@ -38,6 +38,9 @@ func (r *reader) form(contentType string, f *fields) (understood bool) {
 			break
 		}
 		value, next, more := bytes.Cut(after, delimiter)
+		if !more {
+			value = trimPrefixOf(value, delimiter)
+		}
 		r.formField(f, header, value)
 		if !more {
 			break
@@ -45,6 +48,16 @@ func (r *reader) form(contentType string, f *fields) (understood bool) {
 		rest = next
 	}
 	return true
+}
+
+// trimPrefixOf cuts off the beginning of a delimiter that value ends with.
+func trimPrefixOf(value, delimiter []byte) []byte {
+	for i := len(delimiter) - 1; i > 0; i-- {
+		if rest, ok := bytes.CutSuffix(value, delimiter[:i]); ok {
+			return rest
+		}
+	}
+	return value
 }
 
 // formField reads one part.

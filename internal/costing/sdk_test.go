@@ -15,6 +15,7 @@ import (
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+	"github.com/openai/openai-go/v3/packages/param"
 	"github.com/openai/openai-go/v3/responses"
 	"github.com/openai/openai-go/v3/shared"
 	goopenai "github.com/sashabaranov/go-openai"
@@ -284,7 +285,7 @@ func TestOpenAIGo(t *testing.T) {
 			},
 		},
 		{
-			"responses: items; cookbook's figures for tools (101 - 12 for the schema's name and messages)",
+			"responses: items; cookbook's figures for tools and messages",
 			func() {
 				client.Responses.New(ctx, responses.ResponseNewParams{
 					Model: "gpt-4o",
@@ -310,7 +311,10 @@ func TestOpenAIGo(t *testing.T) {
 					Model: "gpt-4.1",
 					Input: responses.ResponseNewParamsInputUnion{OfInputItemList: responses.ResponseInputParam{
 						responses.ResponseInputItemParamOfFunctionCall(say, "call_1", "say"),
-						responses.ResponseInputItemParamOfFunctionCallOutput("call_1", say),
+						// The struct for it changes from one version of the SDK to the next.
+						param.Override[responses.ResponseInputItemUnionParam](map[string]string{
+							"type": "function_call_output", "call_id": "call_1", "output": say,
+						}),
 						responses.ResponseInputItemParamOfInputMessage(responses.ResponseInputMessageContentListParam{
 							{OfInputImage: &responses.ResponseInputImageParam{FileID: openai.String("file-1"), Detail: "high"}},
 						}, "user"),
@@ -573,13 +577,13 @@ func TestGoOpenAI(t *testing.T) {
 			},
 		},
 		{
-			"images/variations",
+			"images/variations: go-openai sends no model",
 			func() {
 				client.CreateVariImage(ctx, goopenai.ImageVariRequest{
 					Image: bytes.NewReader(pngOf(256, 256)), Model: "dall-e-2", N: 10, Size: "256x256",
 				})
 			},
-			costing.Estimate{Model: "dall-e-2", Choices: 10, Declared: true, Images: 10},
+			costing.Estimate{Choices: 10, Declared: true, Images: 10},
 		},
 		{
 			"audio/speech",

@@ -219,4 +219,4 @@ func (r *reader) format(depth int) (total int64) {
 
 // formatInit is the tokens of "\n\n# Response Formats\n\n## " and of the lines'
 // ends after it.
-const formatInit = 9
+const formatInit = 7

@@ -22,8 +22,8 @@ const maxPixels = 1 << 16
 //
 // A model with patches scales it to fit side × side, then until patches of 32 × 32
 // that cover it are within budget, and charges hundredths/100 for each; low detail
-// fits 512 × 512. Detail "original", of the newest, has larger figures, and of some
-// models is what "auto" means.
+// fits 512 × 512. The newest have a detail "original", with a budget and a side of
+// its own, which for some is what "auto" means.
 type vision struct {
 	base, tile int64
 
@@ -41,15 +41,18 @@ const (
 )
 
 var (
-	tiles85     = vision{base: 85, tile: 170}
-	patches100  = vision{hundredths: 100, budget: 1536, side: 2048}
-	patches162  = vision{hundredths: 162, budget: 1536, side: 2048}
-	patches172  = vision{hundredths: 172, budget: 1536, side: 2048}
-	patches246  = vision{hundredths: 246, budget: 1536, side: 2048}
-	original    = vision{hundredths: 100, budget: 2500, side: 2048, originalBudget: 10_000, originalSide: 6000}
-	originally  = vision{hundredths: 100, budget: 2500, side: 2048, originalBudget: 10_000, originalSide: 6000, autoOriginal: true}
-	unlimited   = vision{hundredths: 100, budget: 2500, side: 2048, originalSide: maxPixels, autoOriginal: true}
-	visionModel = []struct {
+	tiles85    = vision{base: 85, tile: 170}
+	patches100 = vision{hundredths: 100, budget: 1536, side: 2048}
+	patches162 = vision{hundredths: 162, budget: 1536, side: 2048}
+	patches172 = vision{hundredths: 172, budget: 1536, side: 2048}
+	patches246 = vision{hundredths: 246, budget: 1536, side: 2048}
+
+	original     = vision{hundredths: 100, budget: 2500, side: 2048, originalBudget: 10_000, originalSide: 6000}
+	autoOriginal = vision{hundredths: 100, budget: 2500, side: 2048, originalBudget: 10_000, originalSide: 6000, autoOriginal: true}
+	unlimited    = vision{hundredths: 100, budget: 2500, side: 2048, originalSide: maxPixels, autoOriginal: true}
+
+	// visionModels are tried in order.
+	visionModels = []struct {
 		prefix string
 		vision vision
 	}{
@@ -66,23 +69,25 @@ var (
 		{"gpt-5-nano", patches246},
 		{"gpt-5.1-codex-mini", patches162},
 		{"gpt-5-codex-mini", patches162},
+		{"gpt-5.1-codex", patches100},
+		{"gpt-5-codex", patches100},
 		{"gpt-5.1", vision{base: 70, tile: 140}},
 		{"gpt-5.2", patches100},
 		{"gpt-5.3", patches100},
 		{"gpt-5.4-mini", patches162},
 		{"gpt-5.4-nano", patches246},
 		{"gpt-5.4", original},
-		{"gpt-5.5", originally},
+		{"gpt-5.5", autoOriginal},
 		{"gpt-5.", unlimited}, // 5.6, and what comes after
 		{"gpt-5", vision{base: 70, tile: 140}},
-		{"gpt-", unlimited},
+		{"gpt-6", unlimited},
 	}
 )
 
 // visionOf returns the rule for a model, given its base name. Unknown names, such
 // as those of Azure's deployments, get the rule of gpt-4o, which most models shared.
 func visionOf(model string) vision {
-	for _, m := range visionModel {
+	for _, m := range visionModels {
 		if strings.HasPrefix(model, m.prefix) {
 			return m.vision
 		}

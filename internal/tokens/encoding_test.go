@@ -17,7 +17,7 @@ func TestForModel(t *testing.T) {
 			"gpt-image-1", "gpt-4o-mini-tts", "omni-moderation-latest", "computer-use-preview",
 			"ft:gpt-4o-mini-2024-07-18:acme::abc123", "ft:gpt-4.1-2025-04-14:acme:name:id",
 			"gpt-4o-mini-2024-07-18.ft-0123456789abcdef", // Azure
-			"", "my-deployment", "claude-3", "gpt-40", "adapter", "davincix",
+			"", "my-deployment", "mistral-large", "gpt-40", "adapter", "davincix",
 		},
 		tokens.CL100kBase: {
 			"gpt-4", "gpt-4-0314", "gpt-4-0613", "gpt-4-32k", "gpt-4-32k-0613",

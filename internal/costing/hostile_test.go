@@ -1,0 +1,374 @@
+package costing_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
+	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
+
+// bytesCounter counts bytes, so that a test sees what was counted.
+type bytesCounter struct{}
+
+func (bytesCounter) Count(_ tokens.Encoding, text []byte) int { return len(text) }
+
+// absurd is a counter that breaks its promises.
+type absurd int
+
+func (n absurd) Count(tokens.Encoding, []byte) int { return int(n) }
+
+var endpoints = []wire.Endpoint{
+	wire.None, wire.Chat, wire.Completions, wire.Responses, wire.Embeddings, wire.ImageGenerations, wire.ImageEdits,
+	wire.ImageVariations, wire.Speech, wire.Transcriptions, wire.Translations, wire.Moderations, wire.Endpoint(200),
+}
+
+// bounded checks what holds for every body.
+func bounded(t *testing.T, e wire.Endpoint, body []byte, got costing.Estimate) {
+	t.Helper()
+	const most = 1 << 40
+	if got.Input < 0 || got.Input > most || got.Output < 0 || got.Output > most ||
+		got.Images < 0 || got.Images > 1<<20 || len(got.Model) > 256 ||
+		got.Choices < 0 || got.Choices > 1<<20 || e != wire.None && got != (costing.Estimate{}) && got.Choices < 1 ||
+		!got.Declared && got.Output != 0 {
+		t.Errorf("%v %.300q: %+v", e, body, got)
+	}
+}
+
+func TestCaps(t *testing.T) {
+	for _, test := range []struct {
+		endpoint                wire.Endpoint
+		members                 string
+		output, choices, images int64
+		declared                bool
+	}{
+		{wire.Chat, `"max_tokens":1,"max_completion_tokens":5000`, 5000, 1, 0, true},
+		{wire.Chat, `"max_completion_tokens":5000,"max_tokens":1`, 5000, 1, 0, true},
+		{wire.Chat, `"max_tokens":9,"max_tokens":7`, 9, 1, 0, true},
+		{wire.Chat, `"max_tokens":"9"`, 9, 1, 0, true},
+		{wire.Chat, `"max_tokens":9.1`, 10, 1, 0, true},
+		{wire.Chat, `"max_tokens":1e3`, 1000, 1, 0, true},
+		{wire.Chat, `"max_tokens":1e400`, 1 << 40, 1, 0, true},
+		{wire.Chat, `"max_tokens":` + strings.Repeat("9", 1000), 1 << 40, 1, 0, true},
+		{wire.Chat, `"max_tokens":-1`, 0, 1, 0, false},
+		{wire.Chat, `"max_tokens":-1e400`, 0, 1, 0, false},
+		{wire.Chat, `"max_tokens":null`, 0, 1, 0, false},
+		{wire.Chat, `"max_tokens":{"max_tokens":7}`, 0, 1, 0, false},
+		{wire.Chat, `"max_tokens":NaN`, 0, 1, 0, false},
+		{wire.Chat, `"max_tokens":"many"`, 0, 1, 0, false},
+		{wire.Chat, `"max_tokens":true`, 0, 1, 0, false},
+		{wire.Chat, `"max_\u0074okens":7`, 7, 1, 0, true},
+		{wire.Chat, `"n":3`, 0, 3, 0, false},
+		{wire.Chat, `"n":3,"n":2,"max_tokens":10`, 20, 2, 0, true},
+		{wire.Chat, `"n":1000000000,"max_tokens":10`, 10 << 20, 1 << 20, 0, true},
+		{wire.Chat, `"n":1000000000,"max_tokens":1000000000`, 1 << 40, 1 << 20, 0, true},
+		{wire.Chat, `"n":-3,"max_tokens":10`, 10, 1, 0, true},
+		{wire.Chat, `"n":0,"max_tokens":10`, 10, 1, 0, true},
+		{wire.Responses, `"max_output_tokens":70`, 70, 1, 0, true},
+		{wire.Responses, `"max_output_tokens":70,"max_tokens":80,"n":4`, 80, 1, 0, true},
+		{wire.Completions, ``, 16, 1, 0, true},
+		{wire.Completions, `"max_tokens":0,"echo":true`, 0, 1, 0, true},
+		{wire.Completions, `"n":2,"best_of":5,"max_tokens":10`, 50, 5, 0, true},
+		{wire.Completions, `"n":5,"best_of":2,"max_tokens":10`, 50, 5, 0, true},
+		{wire.Completions, `"prompt":["a","b",[1,2],3,4],"max_tokens":10`, 40, 4, 0, true},
+		{wire.Completions, `"prompt":[1,2,3],"max_tokens":10`, 10, 1, 0, true},
+		{wire.Completions, `"prompt":["a","b"],"best_of":1000000000`, 16 << 20, 1 << 20, 0, true},
+		{wire.Embeddings, `"max_tokens":10,"n":4`, 0, 1, 0, false},
+		{wire.ImageGenerations, `"model":"dall-e-2","n":10`, 0, 10, 10, true},
+		{wire.ImageGenerations, `"model":"dall-e-2"`, 0, 1, 1, true},
+		{wire.ImageGenerations, `"model":"dall-e-2","n":1000000000`, 0, 1 << 20, 1 << 20, true},
+		{wire.ImageGenerations, `"model":"gpt-image-1","size":"1024x1024","quality":"low","partial_images":2,"n":2`, 2 * (272 + 200), 2, 2, true},
+	} {
+		body := []byte("{" + test.members + "}")
+		got := costing.JSON(test.endpoint, body, bytesCounter{})
+		if got.Output != test.output || got.Choices != test.choices || got.Images != test.images || got.Declared != test.declared {
+			t.Errorf("%v %.100s: %+v", test.endpoint, body, got)
+		}
+	}
+}
+
+// What is counted, in bytes, with the figures of the rules beside it.
+func TestInput(t *testing.T) {
+	const message, reply = 3, 3
+	for _, test := range []struct {
+		endpoint wire.Endpoint
+		body     string
+		want     int64
+	}{
+		{wire.Chat, `{"messages":[{"content":"abc"}]}`, message + 3 + reply},
+		{wire.Chat, `{"messages":[{"content":"\"\\\/\b\f\n\r\t\u0041\u00e9\ud83d\ude00"}]}`, message + 8 + 1 + 2 + 4 + reply},
+		{wire.Chat, `{"messages":[{"content":"\ud83d\ud83d\ude00\ude00x\uZZ"}]}`, message + 3 + 4 + 3 + 1 + 4 + reply},
+		{wire.Chat, `{"messages":[{"content":["abc",{"type":"text","text":"de"},{"type":"refusal","refusal":"f"}]}]}`, message + 6 + reply},
+		{wire.Chat, `{"messages":[{"content":null,"refusal":"abc"}]}`, message + 3 + reply},
+		{wire.Chat, `{"messages":[{"name":"abc"}]}`, message + 3 + 1 + reply},
+		{wire.Chat, `{"messages":[{"tool_calls":[{"id":"x","type":"custom","custom":{"name":"ab","input":"cde"}}]}]}`, message + 3 + 5 + reply},
+		{wire.Chat, `{"messages":[{"function_call":{"name":"ab","arguments":"cde"}}]}`, message + 3 + 5 + reply},
+		{wire.Chat, `{"messages":[{"content":"wrong"}],"messages":[{"content":"abc"}]}`, message + 3 + reply},
+		{wire.Chat, `{"messages":[],"prediction":{"type":"content","content":[{"type":"text","text":"abc"}]}}`, reply + 3},
+		{wire.Chat, `{"messages":[],"prediction":{"type":"content","content":"abc"}}`, reply + 3},
+		{wire.Chat, `{"messages":[],"input":"not chat's"}`, reply},
+		{wire.Chat, `{"response_format":{"type":"json_object"}}`, 0},
+		{wire.Chat, `{"response_format":{"type":"json_schema","json_schema":{"name":"ab","strict":true,"schema":{"type":"object"}}}}`, 2 + 7 + 17},
+		{wire.Responses, `{"text":{"format":{"type":"json_schema","name":"ab","schema":{"type":"object"}}}}`, 2 + 7 + 17},
+		// Tools: 7 each, 12 together.
+		{wire.Chat, `{"tools":[{"type":"function","function":{"name":"ab"}}]}`, 7 + 2 + 12},
+		{wire.Chat, `{"tools":[{"type":"function","function":{"description":"cde.","name":"ab"}}]}`, 7 + 6 + 12},
+		{wire.Chat, `{"tools":[]}`, 0},
+		{wire.Chat, `{"model":"gpt-4","functions":[{"name":"ab"},{"name":"cd"}]}`, 10 + 2 + 10 + 2 + 12},
+		{wire.Chat, `{"tools":[{"type":"custom","custom":{"name":"ab","format":{"type":"grammar","grammar":{"syntax":"lark","definition":"xyz"}}}}]}`, 7 + 2 + 7 + 12},
+		{wire.Responses, `{"tools":[{"type":"web_search"},{"type":"mcp","server_label":"ab","server_url":"https://example.com"}]}`, 7 + 7 + 2 + 12},
+		{wire.Responses, `{"tools":[{"type":"namespace","name":"ab","tools":[{"type":"function","name":"cd"}]}]}`, 7 + 2 + 7 + 2 + 12},
+		// Parameters: 3 for any, 3 each; an enum -3 and 3 for each value.
+		{wire.Chat, `{"functions":[{"parameters":{"properties":{}}}]}`, 7 + 12},
+		{wire.Chat, `{"functions":[{"parameters":{"type":"object","properties":{"ab":{"type":"cde"}}}}]}`, 7 + 3 + 3 + 6 + 12},
+		{wire.Chat, `{"functions":[{"parameters":{"properties":{"a\"":{"type":["string","null"],"description":"x\"."}}}}]}`, 7 + 3 + 3 + 2 + 1 + 6 + 1 + 2 + 12},
+		{wire.Chat, `{"functions":[{"parameters":{"properties":{"ab":{"enum":["cd",7]}}}}]}`, 7 + 3 + 3 + 2 + 3 + 3 + 12},
+		{wire.Chat, `{"functions":[{"parameters":{"properties":{"ab":{"type":"array","items":{"type":"cd"}}}}}]}`, 7 + 3 + 3 + 8 + 2 + 12},
+		{wire.Chat, `{"functions":[{"parameters":{"properties":{"ab":{"properties":{"cd":{}}}}}}]}`, 7 + 3 + 3 + 2 + 3 + 3 + 2 + 12},
+		{wire.Chat, `{"functions":[{"parameters":{"properties":{"ab":{"anyOf":[{"type":"cd"},{"$ref":"#"}]}}}}]}`, 7 + 3 + 3 + 2 + 2 + 12},
+		// Responses.
+		{wire.Responses, `{"input":"abc"}`, message + 1 + 3 + reply},
+		{wire.Responses, `{"input":[{"role":"u","content":"abc"}]}`, message + 1 + 3 + reply},
+		{wire.Responses, `{"input":[{"type":"item_reference","id":"x"}]}`, message + reply},
+		{wire.Responses, `{"input":[{"type":"reasoning","summary":[{"text":"unseen"}],"encrypted_content":"` + strings.Repeat("A", 160) + `"}]}`, message + 30 + reply},
+		{wire.Responses, `{"input":[{"type":"function_call","call_id":"x","name":"ab","arguments":"{}"},{"type":"function_call_output","call_id":"x","output":[{"type":"input_text","text":"abc"}]}]}`, message + 3 + 4 + message + 3 + reply},
+		{wire.Responses, `{"input":[{"type":"tool_search_call","arguments":{"a":1}}]}`, message + 3 + 7 + reply},
+		{wire.Responses, `{"input":[{"type":"mcp_list_tools","tools":[{"name":"ab","input_schema":{"properties":{"c":{}}}}]}]}`, message + 7 + 2 + 3 + 3 + 1 + reply},
+		{wire.Responses, `{"input":[{"type":"shell_call_output","output":[{"stdout":"ab","stderr":"c"}]}]}`, message + 3 + reply},
+		{wire.Responses, `{"prompt":{"id":"x","variables":{"a":"bcd","e":{"type":"input_text","text":"fg"}}}}`, 5},
+		{wire.Responses, `{"model":"gpt-4o","input":[{"content":[{"type":"input_file","file_url":"https://example.com"},{"type":"input_file","file_data":"data:text/plain;base64,` + strings.Repeat("A", 160) + `"}]}]}`, message + 4096 + 31 + reply},
+		{wire.Responses, `{"model":"gpt-4o","input":[{"type":"computer_call_output","output":{"type":"computer_screenshot","file_id":"x"}}]}`, message + 1445 + reply},
+		{wire.Responses, `{"model":"gpt-4o","input":[{"type":"image_generation_call","result":"` + strings.Repeat("A", 99) + `"}]}`, message + 1445 + reply},
+		// Text.
+		{wire.Completions, `{"prompt":"abc","suffix":"de"}`, 5},
+		{wire.Completions, `{"prompt":[1, 2, 3]}`, 3},
+		{wire.Embeddings, `{"input":["abc","de"]}`, 5},
+		{wire.Embeddings, `{"input":[[1,2,3],[4]]}`, 4},
+		{wire.Embeddings, `{"input":[]}`, 0},
+		{wire.Embeddings, `{"input":7}`, 0},
+		{wire.Embeddings, `{}`, 0},
+		{wire.Moderations, `{"input":["abc"]}`, 3},
+		{wire.Speech, `{"input":"abc","instructions":"de"}`, 5},
+		{wire.ImageGenerations, `{"model":"gpt-image-1","prompt":"abc","n":2}`, 6},
+		{wire.ImageGenerations, `{"model":"dall-e-3","prompt":"abc"}`, 0},
+		{wire.ImageEdits, `{"model":"gpt-image-1","prompt":"abc","images":[{"image_url":"https://example.com"},{"file_id":"x"}]}`, 3 + 2*(65+4*129)},
+		{wire.ImageEdits, `{"model":"gpt-image-1","prompt":"abc","input_fidelity":"high","image":"https://example.com"}`, 3 + 65 + 4*129 + 6240},
+	} {
+		got := costing.JSON(test.endpoint, []byte(test.body), bytesCounter{})
+		if got.Input != test.want || !got.Understood {
+			t.Errorf("%v %.200s: %d, want %d (%+v)", test.endpoint, test.body, got.Input, test.want, got)
+		}
+		if !json.Valid([]byte(test.body)) && !strings.Contains(test.body, "ZZ") {
+			t.Errorf("%.200s is not JSON", test.body)
+		}
+	}
+}
+
+func TestModel(t *testing.T) {
+	for _, test := range []struct{ body, want string }{
+		{`{"model":"gpt-4o"}`, "gpt-4o"},
+		{`{"messages":[{"model":"no"}],"model":"gpt-4o"}`, "gpt-4o"},
+		{`{"model":"no","model":"gpt-4o"}`, "gpt-4o"},
+		{`{"mod\u0065l":"gpt\u002d4o"}`, "gpt-4o"},
+		{`{"model":""}`, ""},
+		{`{"model":null}`, ""},
+		{`{"model":{"model":"no"}}`, ""},
+		{`{"model":["no"]}`, ""},
+		{`{}`, ""},
+		{`{"model":"` + strings.Repeat("x", 1000) + `"}`, strings.Repeat("x", 256)},
+	} {
+		if got := estimate(wire.Chat, test.body).Model; got != test.want {
+			t.Errorf("%.100s: model %q, want %q", test.body, got, test.want)
+		}
+	}
+}
+
+func TestUnderstood(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{}`:                          true,
+		" \n{ } ":                     true,
+		`{"a":[{"b":[]}],"c":"}"}`:    true,
+		``:                            false,
+		`[]`:                          false,
+		`"model"`:                     false,
+		`null`:                        false,
+		`7`:                           false,
+		`{`:                           false,
+		`{"model"`:                    false,
+		`{"model":`:                   false,
+		`{"model":"gpt`:               false,
+		`{"model":"gpt-4o"`:           false,
+		`{"model":"gpt-4o",`:          false,
+		`{"messages":[{"role":"us`:    false,
+		`{"a":}`:                      false,
+		`{"a" 1}`:                     false,
+		`{a:1}`:                       false,
+		`<html>502 Bad Gateway`:       false,
+		"\x1f\x8b\x08\x00 compressed": false,
+	} {
+		for _, e := range endpoints[1:] {
+			got := costing.JSON(e, []byte(body), bytesCounter{})
+			if got.Understood != want {
+				t.Errorf("%v %q: %+v", e, body, got)
+			}
+			bounded(t, e, []byte(body), got)
+		}
+	}
+	if got := costing.JSON(wire.None, []byte(`{"model":"gpt-4o"}`), bytesCounter{}); got != (costing.Estimate{}) {
+		t.Errorf("no endpoint: %+v", got)
+	}
+}
+
+// Of a body that is cut off, at the cap or by mistake, what there is counts.
+func TestCutOff(t *testing.T) {
+	got := estimate(wire.Chat, `{"model":"gpt-4o","max_tokens":70,"messages":[{"role":"user","content":"Say this is`)
+	want := costing.Estimate{Model: "gpt-4o", Input: 3 + 1 + 3 + 3, Output: 70, Choices: 1, Declared: true}
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	for _, body := range []string{cookbookTools, `"model":"gpt-4o","input":[1,"a",{"b":"\ud83d\ude00"}],"text":{}`} {
+		body = "{" + body + "}"
+		for i := range body {
+			for _, e := range endpoints {
+				got := costing.JSON(e, []byte(body[:i]), bytesCounter{})
+				bounded(t, e, []byte(body[:i]), got)
+				if got.Understood {
+					t.Errorf("%v: understood %q", e, body[:i])
+				}
+			}
+		}
+	}
+}
+
+func TestAbsurdCounter(t *testing.T) {
+	body := []byte(`{"messages":[{"content":"abc"},{"content":"a\nc"}],"input":["a","b"],"prompt":"a"}`)
+	for _, counter := range []absurd{-1 << 62, -1, 1<<63 - 1} {
+		for _, e := range endpoints {
+			bounded(t, e, body, costing.JSON(e, body, counter))
+		}
+	}
+}
+
+// hostile bodies of a given size; time must be linear in it.
+var hostile = map[string]func(size int) string{
+	"nested arrays":     func(n int) string { return `{"messages":` + strings.Repeat("[", n) },
+	"nested objects":    func(n int) string { return strings.Repeat(`{"messages":`, n/12) },
+	"nested and closed": func(n int) string { return `{"input":` + strings.Repeat("[", n/2) + strings.Repeat("]", n/2) + "}" },
+	"nested schemas": func(n int) string {
+		return `{"functions":[{"parameters":` + strings.Repeat(`{"properties":{"a":`, n/19)
+	},
+	"nested items":       func(n int) string { return `{"functions":[{"parameters":` + strings.Repeat(`{"items":`, n/9) },
+	"nested tools":       func(n int) string { return strings.Repeat(`{"tools":[`, n/10) },
+	"nested functions":   func(n int) string { return `{"tools":[` + strings.Repeat(`{"function":`, n/12) },
+	"nested formats":     func(n int) string { return `{"response_format":` + strings.Repeat(`{"json_schema":`, n/15) },
+	"nested grammars":    func(n int) string { return `{"tools":[{"format":` + strings.Repeat(`{"grammar":`, n/11) },
+	"nested predictions": func(n int) string { return `{"prediction":` + strings.Repeat(`{"content":[`, n/12) },
+	"quotes":             func(n int) string { return `{"messages":[{"content":"` + strings.Repeat(`\"`, n/2) + `"}]}` },
+	"backslashes":        func(n int) string { return `{"messages":[{"content":"` + strings.Repeat(`\\`, n/2) + `"}]}` },
+	"one backslash less": func(n int) string { return `{"messages":[{"content":"` + strings.Repeat(`\`, n|1) + `"}]}` },
+	"escapes":            func(n int) string { return `{"messages":[{"content":"` + strings.Repeat(`\ud83d\ude00`, n/12) + `"}]}` },
+	"commas":             func(n int) string { return `{"input":[` + strings.Repeat(",", n) + "]}" },
+	"numbers":            func(n int) string { return `{"input":[` + strings.Repeat("1,", n/2) + "1]}" },
+	"one number":         func(n int) string { return `{"n":` + strings.Repeat("1", n) + `}` },
+	"keys":               func(n int) string { return "{" + strings.Repeat(`"n":1,`, n/6) + `"n":1}` },
+	"one key":            func(n int) string { return `{"` + strings.Repeat(`\u006d`, n/6) + `":1}` },
+	"messages again":     func(n int) string { return "{" + strings.Repeat(`"messages":[{}],`, n/16) + `"n":1}` },
+	"images": func(n int) string {
+		return `{"model":"gpt-5.6","messages":[{"content":[` + strings.Repeat(`{"image_url":""},`, n/17) + `{}]}]}`
+	},
+	"jpeg without end": func(n int) string {
+		return `{"messages":[{"content":[{"image_url":"data:image/jpeg;base64,/9j/` + strings.Repeat("/+AA", n/4) + `"}]}]}`
+	},
+}
+
+func TestHostile(t *testing.T) {
+	const size = 1 << 20
+	for name, make := range hostile {
+		body := []byte(make(size))
+		start := time.Now()
+		for _, e := range endpoints {
+			bounded(t, e, body, costing.JSON(e, body, bytesCounter{}))
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("%s: %d bytes took %v for %d endpoints", name, len(body), took, len(endpoints))
+		}
+	}
+}
+
+func TestAllocations(t *testing.T) {
+	for _, size := range []int{1 << 10, 256 << 10} {
+		for name, make := range hostile {
+			body := []byte(make(size))
+			// The model's name is the one thing that is kept.
+			if n := testing.AllocsPerRun(10, func() { costing.JSON(wire.Chat, body, bytesCounter{}) }); n > 1 {
+				t.Errorf("%s: %d bytes: %v allocations", name, len(body), n)
+			}
+		}
+	}
+}
+
+func TestMultipart(t *testing.T) {
+	const contentType = `multipart/form-data; boundary="b"`
+	part := func(disposition, value string) string {
+		return "--b\r\nContent-Disposition: form-data; " + disposition + "\r\n\r\n" + value + "\r\n"
+	}
+	image := part(`name="image"; filename="a.png"`, string(pngOf(1024, 1024)))
+	fields := part(`name="model"`, "gpt-image-1") + part(`name="n"`, "2") + part(`name="prompt"`, "abc") +
+		part(`name="size"`, "1024x1024") + part(`name="quality"`, "low") + part(`name="stream"`, "true")
+	want := costing.Estimate{
+		Model: "gpt-image-1", Input: 2 * (194 + 3), Output: 2 * 272, Choices: 2, Declared: true, Images: 2,
+		Stream: true, Understood: true,
+	}
+	for name, body := range map[string]string{
+		"fields first": fields + image + "--b--\r\n",
+		"fields last":  image + fields + "--b--\r\n",
+		"no end":       image + fields,
+		"cut off":      image + strings.TrimSuffix(fields, "\r\n"),
+		"preamble":     "ignored\r\n" + image + fields + "--b--",
+		"after end":    image + fields + "--b--\r\n" + part(`name="n"`, "9"),
+		"other fields": part(`name="messages"`, "[]") + part(`name="x"; filename="n"`, "9") + image + fields,
+		"header case":  strings.ReplaceAll(image+fields, "Content-Disposition", "content-disposition"),
+		"more headers": strings.ReplaceAll(image+fields, "Content-Disp", "Content-Type: text/plain\r\nContent-Disp"),
+	} {
+		if got := costing.Multipart(wire.ImageEdits, contentType, []byte(body), bytesCounter{}); got != want {
+			t.Errorf("%s:\n got %+v\nwant %+v", name, got, want)
+		}
+	}
+
+	high := image + fields + part(`name="input_fidelity"`, "high")
+	if got := costing.Multipart(wire.ImageEdits, contentType, []byte(high), bytesCounter{}); got.Input != 2*(194+4160+3) {
+		t.Errorf("high fidelity: %+v", got)
+	}
+	for _, contentType := range []string{"", "multipart/form-data", "text/plain; boundary=b", "multipart/form-data; boundary=other", ";;"} {
+		got := costing.Multipart(wire.ImageEdits, contentType, []byte(image+fields), bytesCounter{})
+		if got.Understood {
+			t.Errorf("%q: %+v", contentType, got)
+		}
+		bounded(t, wire.ImageEdits, nil, got)
+	}
+	if got := costing.Multipart(wire.Chat, contentType, []byte(fields), bytesCounter{}); got != (costing.Estimate{}) {
+		t.Errorf("chat: %+v", got)
+	}
+	for i := range len(fields) {
+		got := costing.Multipart(wire.ImageEdits, contentType, []byte(fields[:i]), bytesCounter{})
+		bounded(t, wire.ImageEdits, []byte(fields[:i]), got)
+	}
+	many := []byte(strings.Repeat(part(`name="n"`, "2"), 20_000))
+	start := time.Now()
+	bounded(t, wire.ImageEdits, nil, costing.Multipart(wire.ImageEdits, contentType, many, bytesCounter{}))
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("%d bytes of parts took %v", len(many), took)
+	}
+}
+
+func ExampleJSON() {
+	body := `{"model":"gpt-4o","n":2,"max_completion_tokens":100,
+		"messages":[{"role":"user","content":"Say this is a test"}]}`
+	e := costing.JSON(wire.Chat, []byte(body), tokens.Tiktoken{})
+	fmt.Println(e.Model, e.Input, e.Output)
+	// Output: gpt-4o 12 200
+}

@@ -1,0 +1,181 @@
+package costing
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"image"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"strings"
+	"testing"
+)
+
+func TestVision(t *testing.T) {
+	for _, test := range []struct {
+		model         string
+		width, height int
+		detail        string
+		want          int64
+	}{
+		// The guide's examples, for tiles and for patches.
+		{"gpt-4o", 1024, 1024, "high", 765},
+		{"gpt-4o", 2048, 4096, "high", 1105},
+		{"gpt-4o", 4096, 8192, "low", 85},
+		{"gpt-4.1-mini-2025-04-14", 1024, 1024, "high", 1659}, // 1024 × 1.62
+		{"gpt-5.2", 1800, 2400, "high", 1452},
+		{"gpt-5.6", 1800, 2400, "", 4275},
+		// Billed by the API, less text: community.openai.com/t/1281361, 1230130, 1262691.
+		{"gpt-4.1", 2049, 513, "", 1453 - 8},
+		{"gpt-4.1", 2050, 513, "", 773 - 8},
+		{"gpt-4.1", 1800, 2400, "", 773 - 8},
+		{"gpt-4.1-mini", 4000, 1474, "", 2489}, // 1536 × 1.62
+		{"gpt-4.1-mini", 2400, 1800, "", 2353}, // 1452 × 1.62
+		{"gpt-4o", 128, 64, "high", 255},
+		{"gpt-4o-mini", 128, 64, "high", 8500},
+		{"gpt-4o-mini", 128, 64, "low", 2833},
+		{"o3", 128, 64, "high", 225},
+		{"gpt-4.1-mini", 128, 64, "low", 13},
+		{"gpt-4.1-nano", 128, 64, "low", 20},
+		{"gpt-5-nano", 128, 64, "high", 20},
+		{"o4-mini", 128, 64, "high", 14},
+		// One unknown, the worst case.
+		{"gpt-4o", 0, 0, "high", 85 + 8*170},
+		{"gpt-4o", 0, 0, "", 85 + 8*170},
+		{"gpt-4o", 0, 0, "low", 85},
+		{"gpt-5", 0, 0, "auto", 70 + 8*140},
+		{"gpt-5-mini", 0, 0, "high", 2489},
+		{"gpt-5-mini", 0, 0, "low", 415}, // 256 × 1.62
+		{"gpt-5.4", 0, 0, "auto", 2500},
+		{"gpt-5.4", 0, 0, "original", 10_000},
+		{"gpt-5.5", 0, 0, "", 10_000},
+		{"gpt-5.6", 0, 0, "original", 10_000},
+		{"gpt-5.6", 0, 0, "high", 2500},
+		{"my-deployment", 0, 0, "", 85 + 8*170},
+		// Absurd.
+		{"gpt-4o", 1 << 30, 1 << 30, "high", 765},
+		{"gpt-4o", 1 << 30, 1, "high", 85 + 4*170},
+		{"gpt-4.1-mini", 1 << 30, 1 << 30, "high", 2465}, // 39 × 39 × 1.62
+		{"gpt-5.5", 1 << 30, 1 << 30, "original", 10_000},
+		{"gpt-5.6", 1 << 30, 1 << 30, "original", 2048 * 2048},
+		{"gpt-4o", -1, 5, "high", 85 + 8*170},
+	} {
+		v := visionOf(test.model)
+		if got := v.tokens(picture{test.width, test.height}, []byte(test.detail)); got != test.want {
+			t.Errorf("%s, %d × %d, %q: %d tokens, want %d", test.model, test.width, test.height, test.detail, got, test.want)
+		}
+	}
+}
+
+// No image costs more than the worst case of its detail.
+func TestVisionWorstCase(t *testing.T) {
+	for _, model := range []string{"gpt-4o", "gpt-4o-mini", "o3", "gpt-5", "gpt-5-mini", "gpt-5-nano", "o4-mini", "gpt-5.2", "gpt-5.4", "gpt-5.5"} {
+		v := visionOf(model)
+		for _, detail := range []string{"", "low", "high", "original"} {
+			worst := v.tokens(picture{}, []byte(detail))
+			for width := 1; width < 9000; width = width*5/4 + 1 {
+				for height := 1; height < 9000; height = height*5/4 + 1 {
+					if got := v.tokens(picture{width, height}, []byte(detail)); got <= 0 || got > worst {
+						t.Fatalf("%s, %d × %d, %q: %d tokens, worst case %d", model, width, height, detail, got, worst)
+					}
+				}
+			}
+		}
+	}
+}
+
+// The guide's table.
+func TestGenerated(t *testing.T) {
+	for _, test := range []struct {
+		model, size, quality string
+		want                 int64
+	}{
+		{"gpt-image-1", "1024x1024", "low", 272},
+		{"gpt-image-1", "1024x1536", "low", 408},
+		{"gpt-image-1", "1536x1024", "low", 400},
+		{"gpt-image-1", "1024x1024", "medium", 1056},
+		{"gpt-image-1.5", "1024x1536", "medium", 1584},
+		{"gpt-image-1-mini", "1536x1024", "medium", 1568},
+		{"gpt-image-1", "1024x1024", "high", 4160},
+		{"gpt-image-1", "1024x1536", "high", 6240},
+		{"gpt-image-1", "1536x1024", "high", 6208},
+		{"gpt-image-1", "auto", "auto", 6240},
+		{"", "", "", 6240},
+		{"gpt-image-2", "1024x1024", "high", 7024},
+		{"gpt-image-2", "1024x1024", "medium", 1756},
+		{"gpt-image-2", "3584x2048", "high", 12329},
+		{"gpt-image-1", "999999999x999999999", "high", 4096*4096 + 4096},
+		{"gpt-image-1", "-5x7", "high", 6240},
+		{"gpt-image-1", "0x0", "high", 6240},
+		{"gpt-image-1", "1x1", "high", 0},
+	} {
+		r := reader{model: test.model}
+		if got := r.generated([]byte(test.size), []byte(test.quality)); got != test.want {
+			t.Errorf("%s %s %s: %d tokens, want %d", test.model, test.size, test.quality, got, test.want)
+		}
+	}
+}
+
+func TestSizeOf(t *testing.T) {
+	rgba := image.NewRGBA(image.Rect(0, 0, 321, 123))
+	encoded := func(encode func(*bytes.Buffer) error) []byte {
+		var buf bytes.Buffer
+		if err := encode(&buf); err != nil {
+			t.Fatal(err)
+		}
+		return buf.Bytes()
+	}
+	jpg := encoded(func(b *bytes.Buffer) error { return jpeg.Encode(b, rgba, nil) })
+	// EXIF and a colour profile before the frame.
+	segment := append([]byte{0xff, 0xe1, 0xff, 0xff}, make([]byte, 65533)...)
+	exif := append(append([]byte{0xff, 0xd8}, bytes.Repeat(segment, 4)...), jpg[2:]...)
+
+	webp := func(chunk string, payload ...byte) []byte {
+		b := []byte("RIFF\x00\x00\x00\x00WEBP" + chunk + "\x00\x00\x00\x00")
+		return append(append(b, payload...), make([]byte, 20)...)
+	}
+	vp8l := binary.LittleEndian.AppendUint32([]byte{0x2f}, 320|122<<14)
+
+	for _, test := range []struct {
+		name string
+		data []byte
+		want picture
+	}{
+		{"png", encoded(func(b *bytes.Buffer) error { return png.Encode(b, rgba) }), picture{321, 123}},
+		{"gif", encoded(func(b *bytes.Buffer) error { return gif.Encode(b, rgba, nil) }), picture{321, 123}},
+		{"jpeg", jpg, picture{321, 123}},
+		{"jpeg with exif", exif, picture{321, 123}},
+		{"webp, extended", webp("VP8X", 0, 0, 0, 0, 0x40, 1, 0, 122, 0, 0), picture{321, 123}},
+		{"webp, lossless", webp("VP8L", vp8l...), picture{321, 123}},
+		{"webp, lossy", webp("VP8 ", 0, 0, 0, 0x9d, 1, 0x2a, 0x41, 1, 123, 0), picture{321, 123}},
+		{"webp, unknown", webp("ANIM"), picture{}},
+		{"png claiming 4 billion", []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\xff\xff\xff\xff\xff\xff\xff\xff"), picture{maxPixels, maxPixels}},
+		{"png cut off", []byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00"), picture{}},
+		{"jpeg cut off", jpg[:20], picture{}},
+		{"jpeg of nothing but fill bytes", append([]byte{0xff, 0xd8}, bytes.Repeat([]byte{0xff}, 1000)...), picture{}},
+		{"jpeg without a frame", append([]byte{0xff, 0xd8}, bytes.Repeat([]byte{0xff, 0xe0, 0, 2}, 1000)...), picture{}},
+		{"jpeg with a scan first", []byte{0xff, 0xd8, 0xff, 0xda, 0, 2, 0, 0}, picture{}},
+		{"svg", []byte(`<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9">`), picture{}},
+		{"empty", nil, picture{}},
+	} {
+		if got := sizeOf(source{raw: test.data}); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+		url := "data:image/whatever;base64," + base64.StdEncoding.EncodeToString(test.data)
+		for _, u := range []string{
+			url,
+			strings.ReplaceAll(url, "/", `\/`),
+			strings.ReplaceAll(url, "+", `\u002b`),
+		} {
+			if got := sizeOfURL([]byte(u)); got != test.want {
+				t.Errorf("%s: %v in a URL, want %v", test.name, got, test.want)
+			}
+		}
+	}
+	for _, url := range []string{"", "data:", "data:,", "data:image/png,xyz", "https://example.com/a.png", "data:;base64,%%%%"} {
+		if got := sizeOfURL([]byte(url)); got != (picture{}) {
+			t.Errorf("%q: %v", url, got)
+		}
+	}
+}
