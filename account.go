@@ -108,10 +108,25 @@ func (l *Limiter) account(name string) *account {
 		if len(l.accounts) >= manyScopes {
 			l.forgetAccounts()
 		}
-		a = &account{limiter: l, name: name, scopes: map[string]*scope{}, shared: map[limitKey]*limit{}}
+		a = l.newAccount(name)
 		l.accounts[name] = a
 	}
 	return a
+}
+
+func (l *Limiter) newAccount(name string) *account {
+	return &account{limiter: l, name: name, scopes: map[string]*scope{}, shared: map[limitKey]*limit{}}
+}
+
+// known returns the account of that name for a question about it, which must
+// not make it one that calls could mean.
+func (l *Limiter) known(name string) *account {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a := l.accounts[name]; a != nil {
+		return a
+	}
+	return l.newAccount(name)
 }
 
 // forgetAccounts drops accounts in which nothing happens. l.mu must be held.

@@ -121,7 +121,7 @@ func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	a := l.account(name)
+	a := l.known(name)
 	a.mu.Lock()
 	s := a.scope(e.model)
 	e.expect(&s.output)
@@ -145,7 +145,7 @@ func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 	}
 	a.mu.Unlock()
 	ask.Costs = []backend.Amounts{e.cost}
-	answer, err := l.config.backend.Look(ctx, ask)
+	answer, err := l.config.backend.Look(ctx, ask.Ask)
 	if err != nil {
 		return 0, s.failure(err, e)
 	}
@@ -164,7 +164,7 @@ func (l *Limiter) Clear(ctx context.Context, model string) error {
 	if err != nil {
 		return err
 	}
-	a := l.account(name)
+	a := l.known(name)
 	a.mu.Lock()
 	models := []string{NormalizeModel(model)}
 	if models[0] == "" {

@@ -41,7 +41,12 @@ func (r *Reservation) observe(ctx context.Context, resp *http.Response) {
 		if t.HasLimit && t.HasRemaining {
 			informed = true
 		}
-		changed = s.learn(now, r, t, &adjust) || changed
+		uncharged := 0.0
+		if resp.StatusCode == http.StatusTooManyRequests && t.dimension != backend.Requests {
+			// We have charged the call, the server has not.
+			uncharged = float64(r.estimate.cost[t.dimension])
+		}
+		changed = s.learn(now, r, t, uncharged, &adjust) || changed
 	}
 	r.informed = headers.Tokens.HasRemaining
 	if resp.StatusCode < 400 || informed {
@@ -64,10 +69,10 @@ func observation(w wire.Window) Observation {
 	return Observation{Limit: w.Limit, Remaining: w.Remaining, Reset: w.Reset}
 }
 
-// learn takes a window in: its limit, and where the server's bucket stands.
-// adjust is what to add to the scope's buckets; it reports whether that is
+// learn takes a window in: its limit, and where the server's bucket would stand
+// with what it has not charged of this call. adjust is what to add to the scope's buckets; it reports whether that is
 // anything. s.account.mu must be held.
-func (s *scope) learn(now time.Time, r *Reservation, t told, adjust *[]float64) bool {
+func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, adjust *[]float64) bool {
 	if !t.HasLimit || t.Limit > largest {
 		return false
 	}
@@ -95,7 +100,7 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, adjust *[]float64) 
 	}
 	// What is free counts: where our limit is the lower one, the others may
 	// use the difference.
-	used := t.Used(l.period) - float64(t.Limit-l.amount())
+	used := t.Used(l.period) + uncharged - float64(t.Limit-l.amount())
 	if fresh {
 		l.start = max(0, used) + s.sentAfter(r, t.dimension)
 		return false
@@ -120,10 +125,10 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, adjust *[]float64) 
 // can be told, else of the same amount.
 func (s *scope) match(t told) *limit {
 	if period := t.Period(); period != 0 {
-		return s.find(t.dimension, period)
+		return s.find(t.dimension, period, t.Limit)
 	}
 	for _, l := range s.limits {
-		if l.dimension == t.dimension && (l.learned == t.Limit || l.configured == t.Limit) {
+		if l.dimension == t.dimension && l.is(t.Limit) {
 			return l
 		}
 	}
@@ -202,7 +207,7 @@ func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal
 	if !ok || !known || refusal.Limit <= 0 || refusal.Limit > largest {
 		return
 	}
-	l := s.find(d, refusal.Period)
+	l := s.find(d, refusal.Period, refusal.Limit)
 	switch {
 	case l == nil:
 		l = &limit{owner: s.owner, window: w}

@@ -3,6 +3,7 @@ package ratelimiter
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -39,16 +40,16 @@ type family struct {
 	models []string
 }
 
-// DefaultMaxPause is the longest that a refusal by the server pauses a scope,
-// unless [WithMaxPause] says otherwise.
-const DefaultMaxPause = 10 * time.Minute
+// defaultMaxPause is the longest that a refusal by the server pauses a scope,
+// unless WithMaxPause says otherwise.
+const defaultMaxPause = 10 * time.Minute
 
 func newConfig(options []Option) (*config, error) {
 	c := &config{
 		models:   map[string]Limits{},
 		families: map[string]family{},
 		maxWait:  -1,
-		maxPause: DefaultMaxPause,
+		maxPause: defaultMaxPause,
 	}
 	for _, o := range options {
 		if o != nil {
@@ -56,6 +57,9 @@ func newConfig(options []Option) (*config, error) {
 		}
 	}
 	if c.backend == nil {
+		if c.pass || c.fallback != nil {
+			c.fault(errors.New("WithFallback and WithPass need WithBackend: memory is always there"))
+		}
 		c.backend = memory.New()
 	}
 	if c.pass && c.fallback != nil {
@@ -130,7 +134,9 @@ func WithShared(name string, limits Limits, models ...string) Option {
 			if m = NormalizeModel(m); m == "" {
 				c.fault(fmt.Errorf("%s: a model's name is empty", what))
 			}
-			f.models = append(f.models, m)
+			if !slices.Contains(f.models, m) {
+				f.models = append(f.models, m)
+			}
 		}
 		c.families[name] = f
 	})
@@ -185,7 +191,7 @@ func WithMaxWait(d time.Duration) Option {
 }
 
 // WithMaxPause bounds how long a refusal by the server pauses a scope, whatever
-// it says. After it calls are tried again.
+// it says. After it calls are tried again. Without it, that is ten minutes.
 func WithMaxPause(d time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if d <= 0 {

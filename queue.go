@@ -17,6 +17,7 @@ type queue struct {
 	seq     uint64
 	waiting []*waiter
 	asking  int  // fast asks under way
+	stored  bool // a fast ask has left a ticket
 	running bool // the goroutine that asks for the queue
 	kick    chan struct{}
 }
@@ -110,7 +111,6 @@ func (s *scope) run(kick <-chan struct{}) {
 	a := s.account
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	stored := true // a fast ask may have left a ticket
 	for {
 		now := time.Now()
 		a.mu.Lock()
@@ -121,10 +121,7 @@ func (s *scope) run(kick <-chan struct{}) {
 		if len(s.queue.waiting) == 0 {
 			s.running = false
 			a.mu.Unlock()
-			if stored {
-				// Otherwise those behind would wait for it until it is stale.
-				a.limiter.leave(ask)
-			}
+			s.tidy()
 			return
 		}
 		next := s.opening.Next(now)
@@ -137,9 +134,8 @@ func (s *scope) run(kick <-chan struct{}) {
 			for _, w := range batch {
 				ask.Costs = append(ask.Costs, w.estimate.cost)
 			}
-			answer, err := a.limiter.take(ask)
+			answer, err := a.limiter.take(ask.Ask)
 			granted := s.deliver(batch, ask, answer, err)
-			stored = err == nil && answer.Granted < len(batch)
 			if granted == len(batch) || err != nil {
 				continue
 			}
@@ -184,11 +180,12 @@ func (s *scope) batch(now time.Time) []*waiter {
 
 // deliver hands the backend's answer to the calls that asked, and returns how
 // many of them are done.
-func (s *scope) deliver(batch []*waiter, ask backend.Ask, answer backend.Answer, err error) int {
+func (s *scope) deliver(batch []*waiter, ask ask, answer backend.Answer, err error) int {
 	now := time.Now()
 	a := s.account
 	a.mu.Lock()
 	s.note(ask, answer, err)
+	s.stored = err != nil || answer.Granted < len(batch)
 	var abandoned []*Reservation
 	done := 0
 	for i, w := range batch {
@@ -214,13 +211,16 @@ func (s *scope) deliver(batch []*waiter, ask backend.Ask, answer backend.Answer,
 	}
 	a.mu.Unlock()
 	for _, r := range abandoned {
-		r.Cancel()
+		r.discard()
 	}
 	return done
 }
 
 // acquire waits for the turn of a call of the model and for the budget.
 func (a *account) acquire(ctx context.Context, model string, e estimate, retry bool) (*Reservation, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	l, arrived := a.limiter, time.Now()
 	maxWait := l.config.maxWait
 	if d, ok := value[time.Duration](ctx, maxWaitKey); ok {
@@ -254,10 +254,11 @@ func (a *account) acquire(ctx context.Context, model string, e estimate, retry b
 	ask.Number = s.number
 	a.mu.Unlock()
 	ask.Costs, ask.Fresh, ask.Leave = []backend.Amounts{e.cost}, true, maxWait == 0
-	answer, err := l.take(ask)
+	answer, err := l.take(ask.Ask)
 
 	a.mu.Lock()
 	s.asking--
+	s.stored = s.stored || !ask.Leave && (err != nil || answer.Granted == 0)
 	s.note(ask, answer, err)
 	now := time.Now()
 	var r *Reservation
@@ -275,23 +276,39 @@ func (a *account) acquire(ctx context.Context, model string, e estimate, retry b
 		}
 	}
 	s.start()
-	idle := !s.running && s.asking == 0
 	a.mu.Unlock()
+	s.tidy()
 
 	switch {
 	case err != nil:
-		if idle && !ask.Leave {
-			l.leave(ask)
-		}
 		return nil, err
 	case r == nil:
 		return s.await(ctx, w, arrived, maxWait, ahead, answer.Wait)
 	case ctx.Err() != nil:
-		r.Cancel()
+		r.discard()
 		return nil, ctx.Err()
 	}
 	s.started(ctx, e, arrived)
 	return r, nil
+}
+
+// tidy takes a ticket out of the line that a fast ask has left and nobody stands
+// for any more. Otherwise those behind would wait for it until it is stale.
+func (s *scope) tidy() {
+	a := s.account
+	a.mu.Lock()
+	idle := s.stored && !s.running && s.asking == 0 && len(s.waiting) == 0
+	var ask ask
+	if idle {
+		s.stored = false
+		s.number++
+		ask = s.ask(time.Now())
+		ask.Number = s.number
+	}
+	a.mu.Unlock()
+	if idle {
+		a.limiter.leave(ask.Ask)
+	}
 }
 
 func (s *scope) started(ctx context.Context, e estimate, arrived time.Time) {
@@ -306,15 +323,12 @@ func (s *scope) await(ctx context.Context, w *waiter, arrived time.Time, maxWait
 	l.traceWaiting(ctx, func() WaitingInfo {
 		return WaitingInfo{Account: a.name, Model: s.model, Cost: w.estimate.amounts(), Ahead: ahead, Wait: atLeast}
 	})
-	a.mu.Lock()
-	headers := s.headers
-	a.mu.Unlock()
 
-	// A deadline is foreseen by the time that the answer will need: so the
-	// caller learns the reason from our error instead of its context's.
 	reason, until := error(nil), time.Time{}
 	if deadline, ok := ctx.Deadline(); ok {
-		reason, until = ErrDeadline, deadline.Add(-max(headers, deadline.Sub(arrived)/100))
+		a.mu.Lock()
+		reason, until = ErrDeadline, s.latest(arrived, deadline)
+		a.mu.Unlock()
 	}
 	if maxWait > 0 {
 		if t := arrived.Add(maxWait); reason == nil || t.Before(until) {
@@ -349,7 +363,7 @@ func (s *scope) giveUp(w *waiter, err error) (*Reservation, error) {
 		s.account.mu.Unlock()
 		r := <-w.result
 		if r.reservation != nil {
-			r.reservation.Cancel()
+			r.reservation.discard()
 		}
 		return nil, err
 	}

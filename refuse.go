@@ -12,15 +12,16 @@ import (
 type snapshot struct {
 	at      time.Time
 	paused  time.Duration
-	buckets []backend.Bucket
+	limits  []*limit
+	buckets []backend.Bucket // of the limits first
 	levels  []float64
 	given   [backend.Dimensions]float64 // the account's, at that time
 }
 
 // note keeps the levels of an answer. s.account.mu must be held.
-func (s *scope) note(ask backend.Ask, answer backend.Answer, err error) {
+func (s *scope) note(ask ask, answer backend.Answer, err error) {
 	if err == nil {
-		s.last = snapshot{time.Now(), answer.Paused, ask.Buckets, answer.Levels, s.account.given}
+		s.last = snapshot{time.Now(), answer.Paused, ask.limits, ask.Buckets, answer.Levels, s.account.given}
 	}
 }
 
@@ -36,8 +37,8 @@ type bound struct {
 func (s *scope) earliest(e estimate, now time.Time) bound {
 	since := now.Sub(s.last.at)
 	least := bound{wait: max(0, s.last.paused-since)}
-	for i := range min(len(s.limits), len(s.last.levels)) {
-		b, l := &s.last.buckets[i], s.limits[i]
+	for i := range min(len(s.last.limits), len(s.last.levels)) {
+		b, l := &s.last.buckets[i], s.last.limits[i]
 		d, now := b.Dimension, l.bucket(now)
 		need := min(float64(e.cost[d]), now.Capacity())
 		level := now.Capacity() - (b.Capacity() - s.last.levels[i]) // what is used stays used
@@ -70,13 +71,24 @@ func (s *scope) refuse(ctx context.Context, e estimate, now time.Time, maxWait t
 		return nil
 	}
 	least := s.earliest(e, now)
-	if allowed := deadline.Sub(now) - s.headers; ok && least.wait > allowed {
+	if allowed := s.latest(now, deadline).Sub(now); ok && least.wait > 0 && least.wait > allowed {
 		return s.late(ErrDeadline, e, least, 0, max(0, allowed))
 	}
 	if maxWait > 0 && least.wait > maxWait {
 		return s.late(ErrMaxWait, e, least, 0, maxWait)
 	}
 	return nil
+}
+
+// latest is when a call must start to be answered before its deadline, as far
+// as the answers so far tell. One slow answer proves little, so half of the time
+// there is may always be used.
+func (s *scope) latest(now, deadline time.Time) time.Time {
+	left := deadline.Sub(now)
+	// The moment before the deadline is for our error to come before the
+	// context's, which openai-go would return instead.
+	spare := max(min(10*time.Millisecond, left/100), s.headers)
+	return deadline.Add(-min(spare, left/2))
 }
 
 // refusal is an Error about a limit.

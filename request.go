@@ -2,6 +2,7 @@ package ratelimiter
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -34,18 +35,20 @@ func readBody(req *http.Request) (*requestBody, error) {
 	if n := req.ContentLength; n > 0 {
 		buf.Grow(int(min(n, bodyCap)) + bytes.MinRead)
 	}
+	ctx := req.Context()
+	stop := context.AfterFunc(ctx, func() { req.Body.Close() }) // ends a Read that hangs
 	n, err := buf.ReadFrom(io.LimitReader(req.Body, bodyCap))
 	b.prefix = buf.Bytes()
-	if err != nil {
+	switch {
+	case !stop():
+		return nil, ctx.Err()
+	case err != nil:
 		req.Body.Close()
 		return nil, err
-	}
-	if n == bodyCap {
+	case n == bodyCap:
 		b.rest = req.Body
-		return b, nil
-	}
-	if err := req.Body.Close(); err != nil {
-		return nil, err
+	default:
+		req.Body.Close() // all of it has been read; what Close says is of no use
 	}
 	return b, nil
 }
@@ -65,9 +68,7 @@ func (b *requestBody) attach(req *http.Request) {
 			return io.NopCloser(bytes.NewReader(b.prefix)), nil
 		}
 		req.Body, _ = req.GetBody()
-		if req.ContentLength > 0 || b.length != req.ContentLength {
-			req.ContentLength = b.length
-		}
+		req.ContentLength = b.length
 	}
 }
 

@@ -14,15 +14,17 @@ import (
 // It ends in exactly one of Settle and Cancel; what comes later does nothing.
 // Its methods are safe for concurrent use.
 type Reservation struct {
-	scope    *scope
-	estimate estimate
-	stamp    int64
-	started  time.Time
-	sent     []sentTo
-	informed bool        // the response told where the server's tokens stand
-	claimed  atomic.Bool // by a Transport
-	end      sync.Once
-	ctx      context.Context // for hooks; never waited on
+	scope     *scope
+	estimate  estimate
+	stamp     int64
+	started   time.Time
+	sent      []sentTo
+	informed  bool // the response told where the server's tokens stand
+	discarded bool
+	claimed   atomic.Bool // by a Transport
+	ended     atomic.Bool
+	end       sync.Once
+	ctx       context.Context // for hooks; never waited on
 }
 
 // sentTo is where a limit's bucket stood when the call started.
@@ -33,7 +35,7 @@ type sentTo struct {
 
 // reserve makes the reservation for the i-th cost that an answer has granted.
 // s.account.mu must be held.
-func (s *scope) reserve(now time.Time, e estimate, ask backend.Ask, answer backend.Answer, i int) *Reservation {
+func (s *scope) reserve(now time.Time, e estimate, ask ask, answer backend.Answer, i int) *Reservation {
 	r := &Reservation{scope: s, estimate: e, stamp: answer.Stamp, started: now}
 	// The levels are those after the whole grant.
 	var later backend.Amounts
@@ -42,9 +44,9 @@ func (s *scope) reserve(now time.Time, e estimate, ask backend.Ask, answer backe
 			later[d] += c[d]
 		}
 	}
-	r.sent = make([]sentTo, min(len(s.limits), len(answer.Levels)))
+	r.sent = make([]sentTo, min(len(ask.limits), len(answer.Levels)))
 	for k := range r.sent {
-		l, b := s.limits[k], &ask.Buckets[k]
+		l, b := ask.limits[k], &ask.Buckets[k]
 		used := b.Capacity() - answer.Levels[k] - float64(later[b.Dimension])
 		r.sent[k] = sentTo{l, l.gauge.Send(now, used, float64(e.cost[b.Dimension]))}
 		l.start = 0 // the backend knows the bucket from now on
@@ -78,9 +80,16 @@ func (r *Reservation) Cancel() {
 	r.finish(backend.Amounts{}, Usage{}, false)
 }
 
+// discard is Cancel for a reservation that nobody has been given.
+func (r *Reservation) discard() {
+	r.discarded = true
+	r.Cancel()
+}
+
 // finish settles the charge to final, once.
 func (r *Reservation) finish(final backend.Amounts, u Usage, known bool) {
 	r.end.Do(func() {
+		r.ended.Store(true)
 		s, a, l := r.scope, r.scope.account, r.scope.account.limiter
 		charged := r.estimate.cost
 		settlement := backend.Settlement{Account: a.name, Line: s.line, Stamp: r.stamp}
@@ -104,6 +113,9 @@ func (r *Reservation) finish(final backend.Amounts, u Usage, known bool) {
 		a.mu.Unlock()
 		if changed {
 			l.settle(settlement)
+		}
+		if r.discarded {
+			return
 		}
 		ctx := r.ctx
 		if ctx == nil {

@@ -78,7 +78,14 @@ func (b *meteredBody) settle(eof bool) {
 	switch {
 	case ok && b.r.informed:
 		// The server charged its own estimate of the input, for good.
-		final[backend.Tokens] = e.input + usage.OutputTokens
+		output := usage.OutputTokens
+		if output == 0 {
+			output = usage.total() - usage.InputTokens // some servers tell the total alone
+		}
+		if usage.InputTokens == 0 && usage.OutputTokens == 0 {
+			output = max(0, usage.total()-e.input)
+		}
+		final[backend.Tokens] = e.input + output
 	case ok:
 		final[backend.Tokens] = usage.TotalTokens
 	case b.text > 0 && (b.meter.Ended() || eof):
@@ -111,6 +118,9 @@ func newPeekedBody(ctx context.Context, body io.ReadCloser) *peekedBody {
 	go func() {
 		defer close(b.ready)
 		b.prefix, b.err = io.ReadAll(io.LimitReader(body, peekSize))
+		if b.err == nil && len(b.prefix) < peekSize {
+			b.err = io.EOF
+		}
 	}()
 	return b
 }
@@ -132,7 +142,9 @@ func (b *peekedBody) Read(p []byte) (int, error) {
 	<-b.ready
 	if len(b.prefix) > 0 {
 		n := copy(p, b.prefix)
-		b.prefix = b.prefix[n:]
+		if b.prefix = b.prefix[n:]; len(b.prefix) == 0 {
+			return n, b.err
+		}
 		return n, nil
 	}
 	if b.err != nil {

@@ -1,6 +1,7 @@
 package ratelimiter
 
 import (
+	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -140,8 +141,15 @@ func (a *account) share(owner string, limits Limits) []*limit {
 	return out
 }
 
-// ask describes what the scope draws from at present.
-func (s *scope) ask(now time.Time) backend.Ask {
+// An ask is what the backend is asked, and the limits whose buckets it begins
+// with; those of an opening's pace follow.
+type ask struct {
+	backend.Ask
+	limits []*limit
+}
+
+// ask describes what the scope draws from at present. s.account.mu must be held.
+func (s *scope) ask(now time.Time) ask {
 	factor := s.opening.Factor(now)
 	n := len(s.limits)
 	if factor > 0 {
@@ -158,13 +166,13 @@ func (s *scope) ask(now time.Time) backend.Ask {
 			}
 		}
 	}
-	return backend.Ask{
+	return ask{backend.Ask{
 		Account: s.account.name,
 		Line:    s.line,
 		Scope:   s.owner,
 		Ticket:  s.ticket,
 		Buckets: buckets,
-	}
+	}, slices.Clip(s.limits)}
 }
 
 // pace is the bucket that holds back an opening: a multiple of the limit,
@@ -202,19 +210,29 @@ func (s *scope) slots(now time.Time) int {
 	return max(0, calls-s.inFlight-s.asking)
 }
 
-// complete reports whether the limits per minute of requests and tokens are
-// known, so that nothing but them needs to hold the calls back.
+// complete reports whether limits per minute of requests and tokens are known,
+// so that nothing but them needs to hold the calls back.
 func (s *scope) complete() bool {
-	return s.find(backend.Requests, minute) != nil && s.find(backend.Tokens, minute) != nil
+	var requests, tokens bool
+	for _, l := range s.limits {
+		requests = requests || l.period == minute && l.dimension == backend.Requests
+		tokens = tokens || l.period == minute && l.dimension == backend.Tokens
+	}
+	return requests && tokens
 }
 
-// find returns the limit that the server's headers for this model are about:
-// its own, else its family's, else the account's.
-func (s *scope) find(d backend.Dimension, period time.Duration) *limit {
+// find returns the limit that the server means when it speaks of this amount to
+// this model: the model's own, else its family's. Of an account's limits it
+// speaks only where the amount is theirs: it knows nothing of those that we
+// have set for ourselves.
+func (s *scope) find(d backend.Dimension, period time.Duration, amount int64) *limit {
 	for _, l := range s.limits {
-		if l.dimension == d && l.period == period {
+		if l.dimension == d && l.period == period && (l.owner != accountOwner || l.is(amount)) {
 			return l
 		}
 	}
 	return nil
 }
+
+// is reports whether the limit has been configured or learned to be the amount.
+func (l *limit) is(amount int64) bool { return l.configured == amount || l.learned == amount }

@@ -42,7 +42,7 @@ func (l *Limiter) State(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
-	a := l.account(name)
+	a := l.known(name)
 	state := State{Account: name}
 	a.mu.Lock()
 	models := a.models()
@@ -77,7 +77,7 @@ func (l *Limiter) scopeState(ctx context.Context, a *account, model string) (Sco
 	}
 	a.mu.Unlock()
 
-	answer, err := l.config.backend.Look(ctx, ask)
+	answer, err := l.config.backend.Look(ctx, ask.Ask)
 	if err != nil {
 		return state, &Error{Reason: ErrBackend, Cause: err, Account: a.name, Model: model}
 	}

@@ -82,7 +82,10 @@ func (t *Transport) pass(req *http.Request) (*http.Response, error) {
 func (t *Transport) reserve(req *http.Request, e estimate) (*Reservation, error) {
 	ctx := req.Context()
 	if r, ok := value[*Reservation](ctx, reservationKey); ok && r != nil &&
-		r.scope.account.limiter == t.limiter && r.claimed.CompareAndSwap(false, true) {
+		r.scope.account.limiter == t.limiter && !r.ended.Load() && r.claimed.CompareAndSwap(false, true) {
+		r.scope.account.mu.Lock()
+		r.started = time.Now() // the caller may have taken its time
+		r.scope.account.mu.Unlock()
 		return r, nil
 	}
 	retry := req.Header.Get("X-Stainless-Retry-Count")
@@ -110,25 +113,42 @@ func (r *Reservation) answered(ctx context.Context, resp *http.Response) {
 	r.observe(ctx, resp)
 	switch {
 	case resp.StatusCode == http.StatusSwitchingProtocols || resp.Body == nil || resp.Body == http.NoBody:
-		r.end0(resp.StatusCode)
-	case resp.StatusCode == http.StatusTooManyRequests:
+		r.endWithoutUsage(resp.StatusCode)
+	case mayRefuse(resp.StatusCode):
 		body := newPeekedBody(ctx, resp.Body)
 		resp.Body = body
-		r.refused(ctx, wire.ParseRefusal(resp.StatusCode, resp.Header, body.peek()))
-		r.end0(resp.StatusCode)
+		refusal := wire.ParseRefusal(resp.StatusCode, resp.Header, body.peek())
+		if refusal.Kind != wire.Other || resp.StatusCode == http.StatusTooManyRequests {
+			r.refused(ctx, refusal)
+		}
+		r.endWithoutUsage(resp.StatusCode)
 	case resp.StatusCode >= 400:
-		r.end0(resp.StatusCode)
+		r.endWithoutUsage(resp.StatusCode)
 	default:
 		resp.Body = newMeteredBody(r, resp)
 	}
 }
 
-// end0 settles a call whose answer has no usage, by its status.
-func (r *Reservation) end0(status int) {
+// mayRefuse reports whether a response of this status may be about limits or
+// money: slow_down was a 503, and a quota's refusal is a 402 or 403 with some.
+func mayRefuse(status int) bool {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusPaymentRequired, http.StatusForbidden, http.StatusServiceUnavailable:
+		return true
+	}
+	return false
+}
+
+// endWithoutUsage settles a call whose answer has no usage, by its status.
+func (r *Reservation) endWithoutUsage(status int) {
 	final := r.estimate.cost
 	switch status {
-	case http.StatusTooManyRequests, http.StatusBadRequest, http.StatusUnauthorized,
-		http.StatusForbidden, http.StatusNotFound:
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+		if r.informed {
+			break // the headers tell what the server keeps
+		}
+		fallthrough
+	case http.StatusTooManyRequests:
 		// The request counts, what it would have used does not.
 		final[backend.Tokens], final[backend.Images] = 0, 0
 	}

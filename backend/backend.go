@@ -77,9 +77,9 @@ type Ask struct {
 	Line string
 	// Ticket identifies the queue of one process for one scope.
 	Ticket string
-	// Number grows with each Ask of the ticket. An Ask that comes twice with
-	// the same number while the ticket is in line is answered alike and
-	// charged once.
+	// Number grows with each Ask of the ticket. One that comes twice, or after a
+	// later one, while the ticket is in line is answered like the last and
+	// changes nothing.
 	Number uint64
 	// Fresh asks for a grant only if the ticket does not stand in line yet:
 	// it is set by callers that have not seen the queue behind them.
