@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
@@ -557,4 +558,90 @@ func TestRefundsCountBeforeARefusal(t *testing.T) {
 		}
 		r.Cancel()
 	})
+}
+
+// A slowTake answers the first ask of each 300 tokens late.
+type slowTake struct{ backend.Backend }
+
+func (s slowTake) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	answer, err := s.Backend.Take(ctx, ask)
+	if len(ask.Costs) > 0 && ask.Costs[0][backend.Tokens] == 300 {
+		time.Sleep(time.Second)
+	}
+	return answer, err
+}
+
+// A call that is refused while another's ask is under way leaves no ticket for
+// which nobody stands.
+func TestNoTicketIsLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(slowTake{memory.New()}),
+			ratelimiter.WithAccountLimits(ratelimiter.Limits{TPM: 600}))
+		warm(t, l, "m")
+		warm(t, l, "o")
+		go func() {
+			r, err := l.Acquire(t.Context(), tokens(300))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r.Settle(ratelimiter.Usage{})
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if _, err := l.Acquire(ctx, tokens(590)); !errors.Is(err, ratelimiter.ErrDeadline) {
+			t.Errorf("%v; want ErrDeadline", err)
+		}
+		time.Sleep(10 * time.Minute)
+		// The ticket of 590 would stand in the way of this one.
+		if d, err := l.Delay(t.Context(), ratelimiter.Cost{Model: "o", Tokens: 100}); err != nil || d > 0 {
+			t.Errorf("a full bucket in which nobody waits has a delay of %v, %v", d, err)
+		}
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestReservationThatHasEndedPaysForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newWarm(t)
+		r := acquire(t, l, tokens(100))
+		r.Cancel()
+		srv := openaitest.New(openaitest.WithHeaders(false))
+		resp, err := l.Client(srv.Direct()).Do(newRequest(t, ratelimiter.WithReservation(t.Context(), r), chatURL, strings.NewReader(chatBody("m", 10, false))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got := remaining(t, l, "m", "rpm"); got != 599 {
+			t.Errorf("%d requests remain; want 599", got)
+		}
+	})
+}
+
+func TestModelNamedTwiceIsChargedOnce(t *testing.T) {
+	l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithShared("f", ratelimiter.Limits{TPM: 600}, "m", " M "))
+	acquire(t, l, tokens(1)).Cancel()
+	state, err := l.State(t.Context())
+	if err != nil || len(state.Scopes) != 1 || len(state.Scopes[0].Limits) != 1 {
+		t.Errorf("%+v, %v; want one limit", state, err)
+	}
+}
+
+func TestQuestionsMakeNoAccount(t *testing.T) {
+	l := newLimiter(t)
+	post(t, l.Client(openaitest.New().Direct()), chatURL, chatBody("m", 1, false))
+	typo := ratelimiter.WithAccountContext(t.Context(), "typo")
+	if state, err := l.State(typo); err != nil || len(state.Scopes) != 0 {
+		t.Errorf("%+v, %v; want nothing known", state, err)
+	}
+	if _, err := l.Delay(typo, tokens(1)); err != nil {
+		t.Error(err)
+	}
+	if err := l.Clear(typo, "m"); err != nil {
+		t.Error(err)
+	}
+	acquire(t, l, tokens(1)).Cancel() // still the only account
 }

@@ -1,6 +1,7 @@
 package ratelimiter_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sync"
@@ -203,6 +204,109 @@ func TestLimitOfImagesIsLearnedFromARefusal(t *testing.T) {
 		}
 		if a := srv.Account("dall-e-2"); a.Refused != 1 || limitsOf(t, l, "dall-e-2")["ipm"].Limit != 10 {
 			t.Errorf("%d of %d calls were refused; learned %+v", a.Refused, a.Seen, limitsOf(t, l, "dall-e-2"))
+		}
+	})
+}
+
+// What the server says to one model is no limit of the whole account.
+func TestHeadersOfOneModelDoNotBindTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(
+			openaitest.WithLimits("small", openaitest.Limits{RPM: 60, TPM: 100_000}),
+			openaitest.WithLimits("big", openaitest.Limits{RPM: 5000, TPM: 1_000_000}))
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithAccountLimits(ratelimiter.Limits{RPM: 10_000}))
+		c := l.Client(srv.Direct())
+		for _, m := range []string{"small", "big"} {
+			post(t, c, chatURL, chatBody(m, 1, false))
+		}
+		for _, s := range []struct {
+			model string
+			want  []int64
+		}{{"small", []int64{10_000, 60}}, {"big", []int64{10_000, 5000}}} {
+			var got []int64
+			state, err := l.State(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, scope := range state.Scopes {
+				for _, limit := range scope.Limits {
+					if scope.Model == s.model && limit.Name == "rpm" {
+						got = append(got, limit.Limit)
+					}
+				}
+			}
+			if fmt.Sprint(got) != fmt.Sprint(s.want) {
+				t.Errorf("%s is held to %v; want %v", s.model, got, s.want)
+			}
+		}
+	})
+}
+
+// A limit that is learned while levels of earlier asks are known is not taken
+// for another bucket.
+func TestLearnedLimitRefusesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPD: 200, TPM: 60_000}), openaitest.WithHeaderLimits(openaitest.RPD, openaitest.TPM))
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 60_000}))
+		c := l.Client(srv.Direct())
+		post(t, c, chatURL, chatBody("m", 20_000, false))
+		for range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			r, err := l.Acquire(ctx, ratelimiter.Cost{Model: "m", Tokens: 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Cancel()
+			cancel()
+		}
+	})
+}
+
+// One slow answer does not prove that all others come too late.
+func TestSlowAnswerRefusesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithLatency(20*time.Second, 20*time.Second))
+		l := newWarm(t)
+		post(t, l.Client(srv.Direct()), chatURL, chatBody("m", 1, false))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		r, err := l.Acquire(ctx, tokens(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Cancel()
+	})
+}
+
+// The server has not charged the call that it refuses; we give that back once.
+func TestRefusalLeavesTheServersLevel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 6000, TPM: 60_000}))
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 6000, TPM: 60_000}))
+		c := l.Client(srv.Direct())
+		post(t, c, chatURL, chatBody("m", 10, false))
+		time.Sleep(10 * time.Minute)
+		srv.Spend("m", openaitest.Cost{Tokens: 55_000})
+		if status, _ := post(t, c, chatURL, chatBody("m", 20_000, false)); status != 429 {
+			t.Fatalf("status %d", status)
+		}
+		if got := remaining(t, l, "m", "tpm"); got > 5001 || got < 4900 {
+			t.Errorf("%d tokens remain; the server has 5,000", got)
+		}
+	})
+}
+
+// A client error keeps its charge where the headers tell what the server keeps.
+func TestClientErrorsOnAServerThatKeepsTheirTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 6000, TPM: 6000}),
+			openaitest.WithAnswer(func(*openaitest.Call) openaitest.Answer { return openaitest.Answer{Status: 400} }))
+		c := newLimiter(t, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 6000, TPM: 6000})).Client(srv.Direct())
+		for range 60 {
+			post(t, c, chatURL, chatBody("m", 200, false))
+		}
+		if a := srv.Account("m"); a.Refused > 0 {
+			t.Errorf("%d of %d calls were refused", a.Refused, a.Seen)
 		}
 	})
 }

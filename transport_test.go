@@ -129,25 +129,92 @@ func TestRequestIsSentAsItWas(t *testing.T) {
 // the reader of Body itself, rewound; calling it would empty the request.
 func TestGetBodyThatRewindsIsNotTrusted(t *testing.T) {
 	body := []byte(chatBody("m", 10, false))
-	srv := httptest.NewServer(openaitest.New())
-	defer srv.Close()
-	reader := bytes.NewReader(body)
-	req := newRequest(t, t.Context(), srv.URL+"/v1/chat/completions", io.NopCloser(reader))
-	req.ContentLength = int64(len(body))
-	req.GetBody = func() (io.ReadCloser, error) {
-		_, err := reader.Seek(0, io.SeekStart)
-		return io.NopCloser(reader), err
+	overBoth(t, openaitest.New(), func(t *testing.T, url string, base http.RoundTripper) {
+		reader := bytes.NewReader(body)
+		req := newRequest(t, t.Context(), url+"/v1/chat/completions", io.NopCloser(reader))
+		req.ContentLength = int64(len(body))
+		req.GetBody = func() (io.ReadCloser, error) {
+			_, err := reader.Seek(0, io.SeekStart)
+			return io.NopCloser(reader), err
+		}
+		resp, err := newLimiter(t).Client(base).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+	})
+}
+
+// overBoth runs a test over HTTP/1.1 and HTTP/2, on sockets.
+func overBoth(t *testing.T, h http.Handler, test func(t *testing.T, url string, base http.RoundTripper)) {
+	for _, version := range []int{1, 2} {
+		t.Run(fmt.Sprintf("HTTP/%d", version), func(t *testing.T) {
+			srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.ProtoMajor != version {
+					t.Errorf("spoke %s", r.Proto)
+				}
+				h.ServeHTTP(w, r)
+			}))
+			srv.EnableHTTP2 = version == 2
+			srv.StartTLS()
+			defer srv.Close()
+			test(t, srv.URL, srv.Client().Transport)
+		})
 	}
-	base := http.DefaultTransport.(*http.Transport).Clone()
-	defer base.CloseIdleConnections()
-	resp, err := newLimiter(t).Client(base).Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Errorf("status %d", resp.StatusCode)
-	}
+}
+
+// Over real connections the server gets the bytes and the length that were
+// given, the response keeps its own, a redirect sends the body again, and the
+// connection is used again.
+func TestDutiesOverSockets(t *testing.T) {
+	bodies := []string{chatBody("m", 10, false), strings.Repeat(" ", 17<<20)}
+	connections := map[string]bool{}
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		if r.URL.Path == "/old/chat/completions" {
+			http.Redirect(w, r, "/v1/chat/completions", http.StatusTemporaryRedirect)
+			return
+		}
+		connections[r.RemoteAddr] = true
+		fmt.Fprintf(w, "%d bytes of %d", len(b), r.ContentLength)
+	})
+	overBoth(t, echo, func(t *testing.T, url string, base http.RoundTripper) {
+		clear(connections)
+		c := newLimiter(t).Client(base)
+		for i, body := range bodies {
+			for _, path := range []string{"/v1/chat/completions", "/old/chat/completions"} {
+				if i == 1 && path[1] == 'o' {
+					continue // what is beyond the cap can't be sent again
+				}
+				req := newRequest(t, t.Context(), url+path, strings.NewReader(body))
+				resp, err := c.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if want := fmt.Sprintf("%d bytes of %d", len(body), len(body)); err != nil || string(got) != want || resp.ContentLength != int64(len(want)) {
+					t.Errorf("%s: the server got %q (%d, %v); want %q", path, got, resp.ContentLength, err, want)
+				}
+			}
+		}
+		if len(connections) != 1 {
+			t.Errorf("%d connections were made; want one that is used again", len(connections))
+		}
+		// A refusal and a cancelled wait leave nothing open.
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := c.Do(newRequest(t, ctx, url+"/v1/chat/completions", strings.NewReader(bodies[0]))); !errors.Is(err, context.Canceled) {
+			t.Errorf("%v; want context.Canceled", err)
+		}
+		c.CloseIdleConnections()
+	})
 }
 
 func TestBodyIsClosedWhenNothingIsSent(t *testing.T) {
@@ -192,6 +259,40 @@ func TestBodyIsClosedWhenNothingIsSent(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A body that delivers nothing holds the request up no longer than its context.
+func TestBodyThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		defer w.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := newLimiter(t).Transport(roundTripFunc(nil)).RoundTrip(newRequest(t, ctx, chatURL, r))
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v; want the context's error", err)
+		}
+	})
+}
+
+// Money is no matter of buckets, whatever the status it is refused with.
+func TestQuotaUnderOtherStatuses(t *testing.T) {
+	for _, status := range []int{402, 403, 503} {
+		kind := ""
+		ctx := ratelimiter.WithTraceContext(t.Context(), &ratelimiter.Trace{
+			Paused: func(_ context.Context, i ratelimiter.PausedInfo) { kind = i.Kind },
+		})
+		resp, err := newLimiter(t).Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			return response(status, "application/json", io.NopCloser(strings.NewReader(`{"error":{"code":"insufficient_quota","message":"x"}}`))), nil
+		})).RoundTrip(newRequest(t, ctx, chatURL, strings.NewReader(chatBody("m", 1, false))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if kind != "quota" {
+			t.Errorf("%d: reported as %q; want quota", status, kind)
+		}
 	}
 }
 
@@ -244,7 +345,7 @@ func TestResponseBodyPassesThrough(t *testing.T) {
 		}
 		p := make([]byte, 1000)
 		n, err := resp.Body.Read(p)
-		if string(p[:n]) != usageBody || status == 200 && err != io.EOF {
+		if string(p[:n]) != usageBody || err != io.EOF {
 			t.Errorf("%d: read %q, %v; want the body and io.EOF at once", status, p[:n], err)
 		}
 		if n, err := resp.Body.Read(p); n != 0 || err != io.EOF {
