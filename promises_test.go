@@ -21,6 +21,12 @@ type planned struct {
 	patience time.Duration // 0: any
 }
 
+// A start is when a planned call started.
+type start struct {
+	planned
+	at time.Duration
+}
+
 // An entry is what a bucket was charged (or given back) at a time.
 type entry struct {
 	at     time.Time
@@ -62,12 +68,14 @@ func TestPromises(t *testing.T) {
 
 			var mu sync.Mutex
 			books := map[string][]entry{}
+			var starts []start
 			book := func(model string, requests, tokens int64) {
 				mu.Lock()
 				defer mu.Unlock()
 				books["account"] = append(books["account"], entry{time.Now(), float64(requests)})
 				books[model] = append(books[model], entry{time.Now(), float64(tokens)})
 			}
+			begin := time.Now()
 			var wg sync.WaitGroup
 			for _, p := range calls {
 				wg.Go(func() {
@@ -86,6 +94,9 @@ func TestPromises(t *testing.T) {
 						return
 					}
 					book(p.model, 1, p.tokens)
+					mu.Lock()
+					starts = append(starts, start{p, time.Since(begin)})
+					mu.Unlock()
 					time.Sleep(p.hold)
 					if p.usage < 0 {
 						book(p.model, -1, -p.tokens)
@@ -124,6 +135,15 @@ func TestPromises(t *testing.T) {
 				check(model, n, capacity)
 			}
 			check("account", rpm, float64(rpm))
+
+			for _, a := range starts {
+				for _, b := range starts {
+					if a.model == b.model && a.planned.at < b.planned.at && a.at > b.at {
+						t.Errorf("%s: who came at %v started at %v, after who came at %v and started at %v",
+							a.model, a.planned.at, a.at, b.planned.at, b.at)
+					}
+				}
+			}
 
 			state, err := l.State(t.Context())
 			if err != nil {

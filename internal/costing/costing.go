@@ -53,9 +53,12 @@ const (
 	// maxCost is what any figure is cut to: far above every limit there is, and
 	// low enough that the ledger's arithmetic cannot overflow.
 	maxCost = 1 << 40
-	// maxChoices likewise. The API takes no n above 128.
+	// maxChoices likewise.
 	maxChoices = 1 << 20
-	maxModel   = 256
+	// maxN is the most that n or best_of can mean. The API takes none above 128
+	// and refuses the rest; that is for it to say, so they count as 1.
+	maxN     = 4096
+	maxModel = 256
 )
 
 // JSON estimates a request with a JSON body. The counter must not be nil.
@@ -139,9 +142,9 @@ func (r *reader) skim(f *fields) {
 		case "model":
 			f.model = r.str()
 		case "n":
-			f.n, _ = r.number()
+			f.n = r.choices()
 		case "best_of":
-			f.bestOf, _ = r.number()
+			f.bestOf = r.choices()
 		case "max_tokens", "max_completion_tokens", "max_output_tokens":
 			// Where several stand in one body the largest counts, lest a small
 			// one hide what the server goes by. Negative ones mean no cap in
@@ -189,6 +192,19 @@ func (r *reader) skim(f *fields) {
 			r.skip()
 		}
 	}
+}
+
+// choices reads n or best_of.
+func (r *reader) choices() int64 {
+	n, _ := r.number()
+	return plausible(n)
+}
+
+func plausible(n int64) int64 {
+	if n > maxN {
+		return 1
+	}
+	return n
 }
 
 func (r *reader) includesUsage() (yes bool) {

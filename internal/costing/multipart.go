@@ -78,7 +78,8 @@ func (r *reader) formField(f *fields, header, value []byte) {
 	case "prompt":
 		f.promptText = value
 	case "n":
-		f.n, _ = parseNumber(value)
+		n, _ := parseNumber(value)
+		f.n = plausible(n)
 	case "stream":
 		f.stream = string(value) == "true"
 	case "size":
