@@ -11,12 +11,12 @@ COUNT ?= 6
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck unit fuzz bench demo
+.PHONY: help test format tidy mod vet staticcheck unit fuzz bench demo demo-fleet
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile
 
 test: ## what a change must pass: formatting, tidiness, vet, staticcheck, all tests with -race
 	@$(MAKE) --no-print-directory format tidy vet staticcheck unit
@@ -54,3 +54,7 @@ bench: ## the limiter's overhead beside the bare upstream, as ratios
 
 demo: ## the same burst without and with the limiter, against a stand-in on this machine
 	@cd examples && go run ./demo
+
+demo-fleet: ## four processes on one budget in Redis, one of them killed half-way
+	@sh tools/need.sh redis-server "the fleet's budget" redis-server
+	@cd examples && go run ./fleet

@@ -75,7 +75,7 @@ func (s *standIn) Settle(ctx context.Context, settlement backend.Settlement) err
 		return nil
 	case settlement.Stamp < 0:
 		settlement.Stamp = -settlement.Stamp
-		settlement.Adjust = nil
+		settlement.Adjust, settlement.Most = nil, nil
 		settlement.Buckets = configuredBuckets(settlement.Line, *s.limits)
 		return s.local.Settle(ctx, settlement)
 	case !s.mayAsk():

@@ -6,7 +6,7 @@ require (
 	github.com/openai/openai-go/v3 v3.32.0
 	github.com/pkoukk/tiktoken-go v0.1.8
 	github.com/pkoukk/tiktoken-go-loader v0.0.2
-	github.com/redis/go-redis/v9 v9.23.0
+	github.com/redis/go-redis/v9 v9.19.0
 	github.com/sashabaranov/go-openai v1.32.5
 	github.com/tidwall/gjson v1.20.0
 	go.uber.org/goleak v1.3.0

@@ -3,6 +3,7 @@ package ratelimiter
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -35,7 +36,7 @@ func (r *Reservation) observe(ctx context.Context, resp *http.Response) {
 	if s.headers == 0 || latency < s.headers {
 		s.headers = latency
 	}
-	adjust := make([]float64, len(s.limits))
+	var adjust adjustment
 	informed, changed := false, false
 	for _, t := range toldBy(headers) {
 		if t.HasLimit && t.HasRemaining {
@@ -52,7 +53,8 @@ func (r *Reservation) observe(ctx context.Context, resp *http.Response) {
 	if resp.StatusCode < 400 || informed {
 		s.opening.Answered(now, informed, s.complete())
 	}
-	settlement := backend.Settlement{Account: a.name, Line: s.line, Buckets: s.buckets(now), Adjust: adjust}
+	settlement := backend.Settlement{Account: a.name, Line: s.line, Buckets: s.buckets(now)}
+	settlement.Adjust, settlement.Most = adjust.of(s.limits)
 	s.wake()
 	a.mu.Unlock()
 
@@ -70,9 +72,9 @@ func observation(w wire.Window) Observation {
 }
 
 // learn takes a window in: its limit, and where the server's bucket would stand
-// with what it has not charged of this call. adjust is what to add to the scope's buckets; it reports whether that is
-// anything. s.account.mu must be held.
-func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, adjust *[]float64) bool {
+// with what it has not charged of this call. It notes what to correct in our
+// bucket, and reports whether that is anything. s.account.mu must be held.
+func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, adjust *adjustment) bool {
 	if !t.HasLimit || t.Limit > largest {
 		return false
 	}
@@ -85,7 +87,6 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, 
 		}
 		l = &limit{owner: s.owner, window: w}
 		s.limits = append(s.limits, l)
-		*adjust = append(*adjust, 0)
 	}
 	if r.started.Before(l.toldAt) {
 		return false // a later request has been answered already
@@ -110,15 +111,34 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, 
 			continue
 		}
 		diff := l.gauge.Observe(now, sent.Sent, used)
-		for i := range s.limits {
-			if s.limits[i] == l {
-				(*adjust)[i] += diff
-			}
-		}
+		// Other processes of the fleet may have seen the same: the bucket is
+		// raised at most to what the server has, and we have sent since.
+		refilled := float64(l.amount()) * float64(now.Sub(r.started)) / float64(l.period)
+		most := max(0, used-refilled) + s.sentAfter(r, l.dimension)
+		*adjust = append(*adjust, correction{l, diff, most})
 		s.account.given[l.dimension] += max(0, -diff)
 		return diff != 0
 	}
 	return false
+}
+
+// An adjustment is what observing a response does to the buckets.
+type adjustment []correction
+
+// A correction adds to what is used of a limit, and raises it at most to most.
+type correction struct {
+	limit      *limit
+	diff, most float64
+}
+
+// of returns the corrections in the order of the limits.
+func (a adjustment) of(limits []*limit) (diff, most []float64) {
+	diff, most = make([]float64, len(limits)), make([]float64, len(limits))
+	for _, c := range a {
+		i := slices.Index(limits, c.limit)
+		diff[i], most[i] = c.diff, c.most
+	}
+	return diff, most
 }
 
 // match finds the limit that a window is about: of the same period where that

@@ -138,8 +138,9 @@ type Settlement struct {
 	Refund Amounts
 	// Adjust, if not nil, is added to what is used in each of the Buckets,
 	// for reasons that have nothing to do with this charge. Stamp does not
-	// matter for it.
-	Adjust []float64
+	// matter for it. What is positive raises it at most to Most, of the same
+	// length: so several processes that have seen the same take it once.
+	Adjust, Most []float64
 	// PauseOwner, if not empty, starts nothing for Pause; a longer pause that
 	// already holds stays.
 	PauseOwner string

@@ -118,12 +118,12 @@ func (s *suite) settle() {
 func (s *suite) adjust() {
 	b := []backend.Bucket{perDay("m", backend.Requests, 10), perDay("m", backend.Tokens, 1000)}
 	a := s.granted(s.ask("m", "p", b, backend.Amounts{1, 100, 0}), 1)
-	s.settles(backend.Settlement{Stamp: a.Stamp, Buckets: b, Refund: tokens(50), Adjust: []float64{2, 250}})
+	s.settles(backend.Settlement{Stamp: a.Stamp, Buckets: b, Refund: tokens(50), Adjust: []float64{2, 250}, Most: []float64{1e9, 1e9}})
 	l := s.lookAt("m", b).Levels
 	s.level(l[0], 7, b[0])
 	s.level(l[1], 700, b[1])
 	// An adjustment holds whatever the stamp; a refund does not.
-	s.settles(backend.Settlement{Stamp: 0, Buckets: b, Refund: tokens(50), Adjust: []float64{-2, 100}})
+	s.settles(backend.Settlement{Stamp: 0, Buckets: b, Refund: tokens(50), Adjust: []float64{-2, 100}, Most: []float64{1e9, 1e9}})
 	l = s.lookAt("m", b).Levels
 	s.level(l[0], 9, b[0])
 	s.level(l[1], 600, b[1])

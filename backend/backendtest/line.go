@@ -27,7 +27,7 @@ func (s *suite) aside() {
 func (s *suite) roundRobin() {
 	b := []backend.Bucket{perDay("m", backend.Requests, 12)}
 	six := requests(6)
-	more := func() { s.settles(backend.Settlement{Buckets: b, Adjust: []float64{-6}}) }
+	more := func() { s.settles(backend.Settlement{Buckets: b, Adjust: []float64{-6}, Most: []float64{0}}) }
 	s.granted(s.ask("m", "a", b, six, six, six, six), 2)
 	s.granted(s.ask("m", "b", b, six, six), 0)
 	more()
@@ -80,7 +80,7 @@ func (s *suite) fresh() {
 	b := []backend.Bucket{perDay("m", backend.Requests, 10)}
 	s.granted(s.ask("m", "p", b, requests(8)), 1)
 	s.granted(s.ask("m", "p", b, requests(8)), 0)
-	s.settles(backend.Settlement{Buckets: b, Adjust: []float64{-8}})
+	s.settles(backend.Settlement{Buckets: b, Adjust: []float64{-8}, Most: []float64{0}})
 	ask := s.ask("m", "p", b, requests(1))
 	ask.Fresh = true
 	if a := s.take(ask); a.Granted != 0 || a.Tickets != 1 {

@@ -1,16 +1,21 @@
 package redis
 
 import (
+	"fmt"
+	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/openai-ratelimiter/ratelimiter/backend/backendtest"
+	"github.com/openai-ratelimiter/ratelimiter/internal/redistest"
 )
 
-// The suite runs on a real server, in a time that only the test moves.
-func TestConformance(t *testing.T) {
-	c := client(t)
+// conformance runs the suite in a time that only the test moves.
+func conformance(t *testing.T, c Client) {
 	backendtest.Run(t, func(*testing.T) backendtest.Subject {
 		var now atomic.Int64
 		now.Store(1_700_000_000_000_000)
@@ -22,10 +27,97 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+func TestConformance(t *testing.T) {
+	for _, protocol := range []int{2, 3} {
+		t.Run(fmt.Sprint("RESP", protocol), func(t *testing.T) {
+			c := goredis.NewClient(&goredis.Options{Addr: shared.Addr, Username: "limiter", Password: "secret", Protocol: protocol})
+			defer c.Close()
+			conformance(t, c)
+		})
+	}
+}
+
+func TestConformanceOverTLS(t *testing.T) {
+	addr, config := redistest.TLS(t)
+	c := goredis.NewClient(&goredis.Options{Addr: addr, TLSConfig: config})
+	defer c.Close()
+	conformance(t, c)
+}
+
+func TestConformanceOnCluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts six servers")
+	}
+	var addrs []string
+	servers := redistest.Cluster(t)
+	for _, s := range servers {
+		addrs = append(addrs, s.Addr)
+	}
+	c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: addrs})
+	defer c.Close()
+	conformance(t, c)
+	moveSlot(t, servers, c)
+}
+
+// moveSlot moves an account to another master while it is asked for: the ask
+// waits, and is charged once (TRYAGAIN, ASK and MOVED).
+func moveSlot(t *testing.T, servers []*redistest.Server, c *goredis.ClusterClient) {
+	b := New(c, prefix(), WithTimeout(time.Minute))
+	buckets := perDay(1000)
+	mustTake(t, b, ask(1, buckets, 1))
+	key := b.accountKey("account")
+	cli := func(s *redistest.Server, args ...string) string {
+		t.Helper()
+		out, err := s.Cli(args...)
+		if err != nil || strings.HasPrefix(out, "ERR") {
+			t.Fatalf("%q: %v %s", args, err, out)
+		}
+		return strings.TrimSpace(out)
+	}
+	slot := cli(servers[0], "cluster", "keyslot", key)
+	owner, err := c.MasterForKey(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var from, to *redistest.Server
+	for _, s := range servers {
+		switch {
+		case s.Addr == owner.Options().Addr:
+			from = s
+		case strings.Contains(cli(s, "role"), "master"):
+			to = s
+		}
+	}
+	fromID, toID := cli(from, "cluster", "myid"), cli(to, "cluster", "myid")
+	cli(to, "cluster", "setslot", slot, "importing", fromID)
+	cli(from, "cluster", "setslot", slot, "migrating", toID)
+	asked := make(chan error, 1)
+	go func() {
+		answer, err := b.Take(t.Context(), ask(2, buckets, 10))
+		if err == nil && answer.Granted != 1 {
+			err = fmt.Errorf("granted %d", answer.Granted)
+		}
+		asked <- err
+	}()
+	for _, k := range strings.Fields(cli(from, "cluster", "getkeysinslot", slot, "100")) {
+		cli(from, "migrate", "127.0.0.1", fmt.Sprint(to.Port), k, "0", "5000")
+	}
+	for _, s := range []*redistest.Server{to, from} {
+		cli(s, "cluster", "setslot", slot, "node", toID)
+	}
+	if err := <-asked; err != nil {
+		t.Error(err)
+	}
+	mustTake(t, b, ask(3, buckets, 100))
+	if n := used(t, b, buckets); n != 111 {
+		t.Errorf("%d used; want 111", n)
+	}
+}
+
 // And in Redis's own time.
 func TestConformanceInRealTime(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
+	if os.Getenv("REDIS_LONG") == "" {
+		t.Skip("takes half a minute; set REDIS_LONG")
 	}
 	t.Parallel()
 	c := client(t)

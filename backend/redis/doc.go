@@ -1,2 +1,65 @@
-// Package redis keeps budgets in Redis.
+// Package redis keeps budgets in Redis, so that any number of processes on any
+// number of machines spend them as one:
+//
+//	client := goredis.NewClient(&goredis.Options{Addr: "redis:6379", ContextTimeoutEnabled: true})
+//	limiter, err := ratelimiter.New(ratelimiter.WithBackend(redis.New(client)), ...)
+//
+// An ask is one round trip of one script, whatever number of limits it draws
+// from. Settlements are another, off the caller's path. Time is Redis's own; the
+// clocks of processes don't matter.
+//
+// # What is tested
+//
+// Redis 7.0, standalone with RESP2, RESP3, TLS and an ACL user; Cluster (three
+// masters with replicas) and Sentinel with a failover. Redis 6 and newer, Valkey,
+// and the managed services that speak their protocol are expected to work where
+// they have EVALSHA. A client whose ContextTimeoutEnabled is set, or a
+// [goredis.Client], needs no goroutine per call.
+//
+// # Losses
+//
+// A call takes no longer than [WithTimeout] allows and then fails with an
+// [*Error]; what the limiter makes of it (refuse, pass, or a budget of the
+// process's own) is set there. Nothing needs a restart when Redis is back.
+//
+// Nothing is charged twice: an ask of the line whose reply was lost is sent
+// again with the same number, which is granted once; all else is sent once. Where
+// the reply to a call that found no line is lost, the call fails and its charge
+// stays. Where the reply to a settlement is lost, it may not have been applied.
+//
+// A Redis that lost its data (a restart, a failover, an eviction) starts from the
+// levels that the asking process saw last, not from full buckets. A replica that
+// takes over may lack the charges of the last moments.
+//
+// # Keys
+//
+// All keys of an account begin with the prefix and {D}, the hash tag that puts
+// them into one slot of a Cluster; D, like the other names, is 96 bits of a
+// SHA-256.
+//
+//	ratelimiter:{D}            hash: owners and their buckets; "m": version, expiry
+//	ratelimiter:{D}L:line      sorted set: the tickets of line L
+//	ratelimiter:{D}L:silent    sorted set: those that were stepped over
+//	ratelimiter:{D}L:tickets   hash: what they need, and what they were told
+//	ratelimiter:{D}T:reply     string: the last answer to a ticket that has left
+//
+// Names, API keys, prompts and answers are not stored. The hash expires ten
+// minutes after its last bucket is full, the keys of a line after a minute
+// without asks, replies after ten seconds. The version is that of the format;
+// a library with another one gets [ErrVersion] and changes nothing.
+//
+// # Permissions
+//
+// The user needs (with the prefix that is used):
+//
+//	~ratelimiter:* resetchannels -@all +evalsha +eval +time
+//	+hget +hmget +hset +hdel +hlen +hgetall
+//	+zadd +zcard +zcount +zrange +zrank +zrem +zscore +get +set +del +exists +pexpire
+//
+// and on a Cluster what go-redis needs to find its nodes: +cluster|slots,
+// +cluster|shards and +command.
 package redis
+
+import goredis "github.com/redis/go-redis/v9"
+
+var _ Client = (*goredis.Client)(nil)

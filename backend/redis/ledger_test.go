@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 
@@ -48,8 +49,11 @@ type chargeUnderTest struct {
 
 func TestScriptIsTheLedger(t *testing.T) {
 	steps := 100_000
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		steps = 5_000
+	case os.Getenv("REDIS_LONG") != "":
+		steps = 2_000_000
 	}
 	seed := uint64(time.Now().UnixNano())
 	const each = 500
@@ -81,7 +85,7 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64, n int) *histo
 		t: t, r: rand.New(rand.NewPCG(seed, 1)), script: script.Backend, ledger: ledger.New(),
 		now: 1_700_000_000_000_000, account: fmt.Sprint("account", n), tickets: map[string]*ticketUnderTest{},
 	}
-	script.clock = func() int64 { return h.now }
+	withClock(func() int64 { return h.now }).apply(script.Backend)
 	script.memory = memory{}
 	script.tickets = cache{}
 	h.ledger.Lease, h.ledger.Erase = time.Second, 10*time.Second
@@ -270,6 +274,7 @@ func (h *history) settle() string {
 	if h.r.IntN(4) == 0 {
 		for _, b := range s.buckets {
 			x.Adjust = append(x.Adjust, (h.r.Float64()-0.5)*float64(b.Limit)/4)
+			x.Most = append(x.Most, h.r.Float64()*float64(b.Limit))
 		}
 	}
 	if h.r.IntN(10) == 0 {

@@ -7,7 +7,67 @@
 --          buckets, and its last answer. The buckets of a digest stand in the
 --          same hash: the digest of the owner whose pauses hold, then for each
 --          bucket its owner's and its name's.
+-- KEYS[4]  the last answer to the ticket if it left nothing to wait for
+-- KEYS[5]  those who have been stepped over, with their places in the line: so
+--          nobody walks over them twice, however many processes have died
 local LEASE, ERASE = 1000000, 10000000
+
+-- The line's field in the account: the last place that was given away, when the
+-- line's keys expire, and whether somebody has been stepped over.
+local last, expiry, silent = 0, 0, 0
+if fields[2] then
+  last, expiry, silent = numbers('<ddd', fields[2])
+end
+
+-- erase forgets those at the front who have been silent for long, and those
+-- whose other half was lost.
+local function erase()
+  while true do
+    local key, front = KEYS[2], call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+    if silent == 1 then
+      local other = call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')
+      if not other[1] then
+        silent = 0
+      elseif not front[1] or tonumber(other[2]) < tonumber(front[2]) then
+        key, front = KEYS[5], other
+      end
+    end
+    if not front[1] then
+      expiry = 0
+      if fields[2] then
+        call('HDEL', KEYS[1], ARGV[2])
+        fields[2] = false
+      end
+      return
+    end
+    if not fields[2] then -- it was lost
+      last = tonumber(call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2])
+      fields[2] = true
+    end
+    local t = call('HGET', KEYS[3], front[1])
+    if t and now - numbers('<d', t) <= ERASE then
+      return
+    end
+    call('ZREM', key, front[1])
+    call('HDEL', KEYS[3], front[1])
+  end
+end
+
+-- step_over takes silent tickets out of everybody's way.
+local function step_over(places)
+  if #places == 0 then
+    return
+  end
+  for x = 1, #places, 2 do
+    call('ZREM', KEYS[2], places[x + 1])
+  end
+  call('ZADD', KEYS[5], unpack(places))
+  call('PEXPIRE', KEYS[5], 60000)
+  if silent == 0 then
+    silent = 1
+    call('HSET', KEYS[1], ARGV[2], pack('<ddd', last, expiry, silent))
+  end
+end
 
 -- What the tickets ahead of this ask set aside and need in each of its buckets,
 -- what of that stands in the way, and how many were looked at to find out.
@@ -64,7 +124,7 @@ local function survey(n, first, all)
     end
     s = {buckets = {}}
     known[digest] = s
-    local packed = digest == string.sub(ARGV[4], 1, 8) and string.sub(ARGV[4], 9)
+    local packed = digest == string.sub(ARGV[4], 1, 4) and string.sub(ARGV[4], 5)
       or call('HGET', KEYS[3], digest) or ''
     if #packed < 12 then
       return s -- lost: it holds nobody up
@@ -146,18 +206,22 @@ local function survey(n, first, all)
     if upto >= n then
       upto = n - 1
     end
-    local ids = call('ZRANGE', KEYS[2], at, upto)
+    local found, ids = call('ZRANGE', KEYS[2], at, upto, 'WITHSCORES'), {}
+    for x = 1, #found, 2 do
+      ids[#ids + 1] = found[x]
+    end
     if #ids == 0 then
       return
     end
-    local tickets = call('HMGET', KEYS[3], unpack(ids))
+    local tickets, over = call('HMGET', KEYS[3], unpack(ids)), {}
     for x = 1, #ids do
       local t = tickets[x]
       seen = seen + 1
-      local last = t and numbers('<d', t) or 0
-      if now - last <= LEASE then
+      if not t or now - numbers('<d', t) > LEASE then
+        over[#over + 1], over[#over + 2] = found[2 * x], ids[x]
+      else
         local need = {numbers('<ddd', t, 17)}
-        local s = scope(string.sub(t, 41, 48))
+        local s = scope(string.sub(t, 41, 44))
         if s.owner then
           set_aside(s, need)
           local blocked = false
@@ -172,12 +236,14 @@ local function survey(n, first, all)
             end
           end
           if blocked and not all then
+            step_over(over)
             return
           end
         end
       end
     end
-    at = at + #ids
+    step_over(over)
+    at, n = at + #ids - #over / 2, n - #over / 2
     chunk = 64
   end
 end

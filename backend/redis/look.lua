@@ -1,6 +1,7 @@
 -- look.lua answers as take.lua would a new ticket, and charges nothing.
 -- ARGV[-1] is laid out as there.
 local ahead = call('ZCARD', KEYS[2])
+local tickets = ahead + (silent == 1 and call('ZCARD', KEYS[5]) or 0)
 local first = {0, 0, 0}
 if a[1] > 0 then
   first = costs(1, 1)
@@ -20,4 +21,4 @@ if not fits then
   t, pause = wait(first, false, 0)
 end
 save({})
-return reply(0, now, t, pause, t, ahead)
+return reply(0, now, t, pause, t, tickets)

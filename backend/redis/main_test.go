@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -15,8 +16,17 @@ import (
 // shared is the server of the tests that do it no harm.
 var shared *redistest.Server
 
+// rules are what the user of the tests may do: what the package's documentation
+// says that a user needs.
+const rules = "~ratelimiter:* resetchannels -@all +evalsha +eval +time" +
+	" +hget +hmget +hset +hdel +hlen +hgetall" +
+	" +zadd +zcard +zcount +zrange +zrank +zrem +zscore +get +set +del +exists +pexpire"
+
 func TestMain(m *testing.M) {
-	server, err := redistest.Start()
+	if runHelper() {
+		return
+	}
+	server, err := redistest.Start(append([]string{"--user", "limiter", "on", ">secret"}, strings.Fields(rules)...)...)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -31,11 +41,31 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// prefix is one that nobody else uses.
-func prefix() Option { return WithPrefix(rand.Text() + ":") }
+// TestRulesAreDocumented keeps the documentation to what the tests run under.
+func TestRulesAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(strings.ReplaceAll(string(doc), "//", " ")), " ")
+	if !strings.Contains(text, rules) {
+		t.Errorf("doc.go does not contain\n%s", rules)
+	}
+}
 
+// prefix is one that nobody else uses.
+func prefix() Option { return WithPrefix(DefaultPrefix + rand.Text() + ":") }
+
+// client is one of a user that may do no more than the backend needs.
 func client(t testing.TB) *goredis.Client {
-	c := goredis.NewClient(&goredis.Options{Addr: shared.Addr})
+	c := goredis.NewClient(&goredis.Options{Addr: shared.Addr, Username: "limiter", Password: "secret"})
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// admin is one of a user that may do everything.
+func admin(t testing.TB, s *redistest.Server) *goredis.Client {
+	c := goredis.NewClient(&goredis.Options{Addr: s.Addr})
 	t.Cleanup(func() { c.Close() })
 	return c
 }

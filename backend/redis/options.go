@@ -32,8 +32,7 @@ func WithTimeout(d time.Duration) Option {
 	})
 }
 
-// withClock replaces Redis's clock and the process's: the number of
-// microseconds since the epoch, never 0.
+// withClock replaces Redis's clock and the process's: microseconds, never 0.
 func withClock(now func() int64) Option {
-	return option(func(b *Backend) { b.clock = now })
+	return option(func(b *Backend) { b.now, b.virtual = now, now })
 }

@@ -97,7 +97,7 @@ func ticketOf(owners []owner) string {
 			t = append(t, o.described[at:at+8]...)
 		}
 	}
-	h := fnv.New64a()
+	h := fnv.New32a() // there are as many as there are scopes in a line
 	h.Write(t)
 	return string(h.Sum(nil)) + string(t)
 }

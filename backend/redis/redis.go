@@ -31,7 +31,8 @@ type Backend struct {
 	prompt  Client // see func prompt
 	prefix  string
 	timeout time.Duration
-	clock   func() int64
+	now     func() int64 // the process's clock, in microseconds
+	virtual func() int64 // what Redis is told instead of its own, or nil
 	memory  memory
 	tickets cache
 }
@@ -41,20 +42,13 @@ var _ backend.Backend = (*Backend)(nil)
 // New returns a backend that keeps its budgets in the client's Redis. It sends
 // nothing yet. Hooks of the client must have been added before.
 func New(client Client, options ...Option) *Backend {
-	b := &Backend{client: client, prefix: DefaultPrefix, timeout: DefaultTimeout}
+	b := &Backend{client: client, prefix: DefaultPrefix, timeout: DefaultTimeout,
+		now: func() int64 { return time.Now().UnixMicro() }}
 	for _, o := range options {
 		o.apply(b)
 	}
 	b.prompt = prompt(client, b.timeout/2)
 	return b
-}
-
-// now is the time as this process sees it, in microseconds.
-func (b *Backend) now() int64 {
-	if b.clock != nil {
-		return b.clock()
-	}
-	return time.Now().UnixMicro()
 }
 
 // Take implements [backend.Backend]. An ask that is not Fresh and whose reply
@@ -76,8 +70,7 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	p := b.prepare(ask)
 	now := b.now()
 	starts := b.memory.starts(now, p.levels, ask.Buckets)
-	numbers := make(numbers, 0, 8*(3+4+8*len(ask.Buckets)+3*len(ask.Costs)))
-	numbers.add(version, b.virtual(), float64(len(p.owners)))
+	numbers := b.head(len(p.owners))
 	if s == takeScript && ask.Fresh && len(ask.Costs) == 1 {
 		for _, o := range p.owners {
 			for _, i := range o.buckets {
@@ -136,8 +129,7 @@ func (b *Backend) Settle(ctx context.Context, s backend.Settlement) error {
 		paused = s.Buckets[0].Owner
 	}
 	owners := byOwner(paused, s.Buckets)
-	var head, n numbers
-	head.add(version, b.virtual(), float64(len(owners)))
+	head, n := b.head(len(owners)), numbers(nil)
 	for _, amount := range s.Refund {
 		n.add(float64(amount))
 	}
@@ -152,7 +144,7 @@ func (b *Backend) Settle(ctx context.Context, s backend.Settlement) error {
 	if s.Adjust != nil {
 		for _, o := range owners {
 			for _, i := range o.buckets {
-				n.add(s.Adjust[i])
+				n.add(s.Adjust[i], s.Most[i])
 			}
 		}
 	}
@@ -171,8 +163,7 @@ func (b *Backend) Clear(ctx context.Context, account string, names []string) err
 	for i, name := range names {
 		owners[i] = owner{name: name, field: ownerField(name)}
 	}
-	var head numbers
-	head.add(version, b.virtual(), float64(len(owners)))
+	head := b.head(len(owners))
 	args, first := arguments([]string{b.accountKey(account)}, "", "", "", owners)
 	args[first], args[len(args)-1] = []byte(head), []byte{}
 	_, err := b.run(ctx, clearScript, true, args)
@@ -182,12 +173,15 @@ func (b *Backend) Clear(ctx context.Context, account string, names []string) err
 	return err
 }
 
-// virtual is the time that the scripts are told; 0 leaves it to Redis.
-func (b *Backend) virtual() float64 {
-	if b.clock == nil {
-		return 0
+// head is what head.lua wants to know: the time is Redis's own where it is 0.
+func (b *Backend) head(owners int) numbers {
+	now := int64(0)
+	if b.virtual != nil {
+		now = b.virtual()
 	}
-	return float64(b.clock())
+	n := make(numbers, 0, 256)
+	n.add(version, float64(now), float64(owners))
+	return n
 }
 
 // decode reads an answer as reply in line.lua packs it.

@@ -71,14 +71,27 @@ func (b *Backend) run(ctx context.Context, s *script, repeatable bool, args []an
 }
 
 // once sends the script, and once more as a whole where Redis does not know it
-// yet and so has not run it.
+// yet and so has not run it. Nor does it run while a Cluster moves the keys to
+// another node, which is waited for.
 func (b *Backend) once(ctx context.Context, prompt Client, s *script, args []any) (any, error) {
-	reply, err := b.process(ctx, prompt, command(ctx, "evalsha", s.sha, args))
-	if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
-		return b.process(ctx, prompt, command(ctx, "eval", s.source, slices.Clone(args)))
+	for {
+		reply, err := b.process(ctx, prompt, command(ctx, "evalsha", s.sha, slices.Clone(args)))
+		if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
+			reply, err = b.process(ctx, prompt, command(ctx, "eval", s.source, slices.Clone(args)))
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), "TRYAGAIN") {
+			return reply, err
+		}
+		select {
+		case <-time.After(moving):
+		case <-ctx.Done():
+			return nil, err
+		}
 	}
-	return reply, err
 }
+
+// moving is how long keys on the move are left alone.
+const moving = 10 * time.Millisecond
 
 // onlyOnce is a command that is sent at most once. go-redis sends others again
 // when their reply was lost, and a script would charge twice.

@@ -1,7 +1,8 @@
 -- settle.lua corrects what a grant has charged.
 --
 -- ARGV[-1] the refund in each dimension, and the stamp of the grant; after the
---          buckets a pause, and what is added to each of the buckets, if anything
+--          buckets a pause, and if anything is added to them, for each of the
+--          buckets how much, and the most to which that raises what is used
 -- ARGV[5]  the owner that is paused
 local stamp, tail = a[4], HEAD + count * WIDTH + 1
 
@@ -27,7 +28,14 @@ for k = 1, count do
     give(o, i, a[1 + o[i + DIMENSION]])
   end
   if a[tail + 1] then
-    give(o, i, -a[tail + k])
+    local units, most = a[tail + 2 * k - 1], a[tail + 2 * k]
+    if units > 0 and units > most - o[i + USED] then
+      units = most - o[i + USED]
+      if units < 0 then
+        units = 0
+      end
+    end
+    give(o, i, -units)
   end
 end
 if a[tail] > 0 then

@@ -1,50 +1,38 @@
 -- take.lua charges the longest prefix of the costs that fits, and keeps a
 -- ticket for the rest.
 --
--- KEYS[4]  the last answer to the ticket if it left nothing to wait for
 -- ARGV[-1] number of costs, 1 if fresh, 1 to leave, the ask's number; after the
 --          buckets the costs, in each dimension
 local wanted, fresh, leave, number = a[1], a[2] == 1, a[3] == 1, a[4]
 
-local tail, expiry = 0, 0 -- the line's last score, and when its keys expire
-local ahead, at = 0, false
+-- at is the ticket's place among those who are not silent, from 0, or false;
+-- tickets is how many stand ahead in all.
+local at, ahead, tickets = false, 0, 0
 if fields[2] or not fresh then
-  if fields[2] then
-    tail, expiry = numbers('<dd', fields[2])
-  end
-  -- Tickets that have been silent for long are erased from the front, as are
-  -- those whose other half was lost.
-  while true do
-    local front = call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-    if not front[1] then
-      expiry = 0
-      if fields[2] then
-        call('HDEL', KEYS[1], ARGV[2])
-        fields[2] = false
-      end
-      break
-    end
-    if not fields[2] then
-      tail = tonumber(call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2])
-      fields[2] = true
-    end
-    local t = call('HGET', KEYS[3], front[1])
-    if t and now - numbers('<d', t) <= ERASE then
-      break
-    end
-    call('ZREM', KEYS[2], front[1])
-    call('HDEL', KEYS[3], front[1])
+  erase()
+  local place = silent == 1 and call('ZSCORE', KEYS[5], ARGV[3])
+  if place and not fresh then
+    call('ZREM', KEYS[5], ARGV[3]) -- it was only slow
+    call('ZADD', KEYS[2], place, ARGV[3])
   end
   at = call('ZRANK', KEYS[2], ARGV[3])
   ahead = at or call('ZCARD', KEYS[2])
+  tickets = ahead
+  if silent == 1 then
+    place = place or at and call('ZSCORE', KEYS[2], ARGV[3])
+    tickets = ahead + call('ZCOUNT', KEYS[5], '-inf', place and '(' .. place or '+inf')
+    if place and not at then -- fresh, and its ticket is a silent one
+      at = call('ZCOUNT', KEYS[2], '-inf', place)
+      tickets = at + call('ZCOUNT', KEYS[5], '-inf', '(' .. place)
+    end
+  end
 
   if not fresh then
     if at then
       local mine = call('HGET', KEYS[3], ARGV[3])
-      local _, last = numbers('<dd', mine)
-      if number <= last then
+      if mine and number <= select(2, numbers('<dd', mine)) then
         call('HSET', KEYS[3], ARGV[3], pack('<d', now) .. string.sub(mine, 9))
-        return string.sub(mine, 49)
+        return string.sub(mine, 45)
       end
     else
       local mine = call('GET', KEYS[4])
@@ -63,7 +51,7 @@ local function remove()
     call('ZREM', KEYS[2], ARGV[3])
     call('HDEL', KEYS[3], ARGV[3])
   end
-  if fields[2] and call('EXISTS', KEYS[2]) == 0 then
+  if fields[2] and call('EXISTS', KEYS[2]) == 0 and (silent == 0 or call('EXISTS', KEYS[5]) == 0) then
     call('HDEL', KEYS[1], ARGV[2])
     call('DEL', KEYS[3])
   end
@@ -76,7 +64,7 @@ if wanted == 0 then
 end
 if fresh and at then
   save(out)
-  return reply(0, now, 0, 0, 0, at + 1)
+  return reply(0, now, 0, 0, 0, tickets + 1)
 end
 
 local base = HEAD + count * WIDTH
@@ -119,7 +107,7 @@ end
 
 local rest = wanted - granted
 if rest == 0 then
-  local answer = reply(granted, stamp, 0, 0, 0, ahead)
+  local answer = reply(granted, stamp, 0, 0, 0, tickets)
   if at then
     remove()
   end
@@ -133,7 +121,9 @@ end
 -- When to ask again: not before all the costs fit, as far as can be told, but
 -- within a tenth of a second, for anything may be given back meanwhile. Those
 -- far behind the ticket that holds them up may take longer, and so may
--- everybody during a pause; they must come back within the lease.
+-- everybody during a pause; they must come back within the lease. The last digits
+-- of the time vary it: in a fixed rhythm those who always ask after a long gap
+-- would always find more than the others.
 local SOON, LATE = 100000, 800000
 local need = costs(granted + 1, wanted)
 local t, pause = wait(costs(granted + 1, granted + 1), false, 0)
@@ -152,10 +142,11 @@ end
 if longest > LATE then
   longest = LATE
 end
+longest = longest * (1 - 0.5 * (now % 1000) / 1000)
 if hint > longest then
   hint = longest
 end
-local answer = reply(granted, stamp, t, pause, hint, ahead)
+local answer = reply(granted, stamp, t, pause, hint, tickets)
 
 if leave then
   remove()
@@ -167,17 +158,17 @@ if leave then
 end
 
 call('HSET', KEYS[3], ARGV[3],
-  pack('<ddddd', now, number, need[1], need[2], need[3]) .. string.sub(ARGV[4], 1, 8) .. answer,
-  string.sub(ARGV[4], 1, 8), string.sub(ARGV[4], 9))
+  pack('<ddddd', now, number, need[1], need[2], need[3]) .. string.sub(ARGV[4], 1, 4) .. answer,
+  string.sub(ARGV[4], 1, 4), string.sub(ARGV[4], 5))
 if not at or granted > 0 then
-  tail = tail + 1
-  call('ZADD', KEYS[2], tail, ARGV[3])
+  last = last + 1
+  call('ZADD', KEYS[2], last, ARGV[3])
 end
 if expiry < now + 30000000 then
   expiry = now + 60000000
   call('PEXPIRE', KEYS[2], 60000)
   call('PEXPIRE', KEYS[3], 60000)
 end
-out[1], out[2] = ARGV[2], pack('<dd', tail, expiry)
+out[1], out[2] = ARGV[2], pack('<ddd', last, expiry, silent)
 save(out)
 return answer

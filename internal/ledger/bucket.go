@@ -86,6 +86,18 @@ func (b *bucket) give(units float64) {
 	b.used = max(0, b.used-units)
 }
 
+// adjust adds units to what is used, or takes them off. It raises what is used
+// at most to most.
+func (b *bucket) adjust(units, most float64) {
+	if units > 0 {
+		units = min(units, most-b.used)
+		if units <= 0 {
+			return
+		}
+	}
+	b.give(-units)
+}
+
 // marginFor is what a start of this cost leaves in the bucket. It never makes a
 // call wait for more than a full bucket.
 func (b *bucket) marginFor(cost float64) float64 {

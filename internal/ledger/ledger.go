@@ -43,7 +43,7 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 		return backend.Answer{}, backend.ErrTooLarge
 	}
 	if r, ok := a.answered[ask.Ticket]; ok {
-		if r.number == ask.Number && !ask.Fresh {
+		if ask.Number <= r.number && !ask.Fresh {
 			return r.answer, nil
 		}
 		delete(a.answered, ask.Ticket)
@@ -54,8 +54,8 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 	}
 	l.erase(now, micros(a.Erase))
 	at := l.find(ask.Ticket)
-	if at >= 0 && l.tickets[at].number == ask.Number && !ask.Fresh {
-		l.tickets[at].seen = now
+	if at >= 0 && ask.Number <= l.tickets[at].number && !ask.Fresh {
+		l.tickets[at].seen, l.tickets[at].silent = now, false
 		return l.tickets[at].answer, nil
 	}
 
@@ -147,7 +147,7 @@ func (a *Account) Settle(now int64, s *backend.Settlement) {
 			b.give(float64(s.Refund[b.dimension]))
 		}
 		if s.Adjust != nil {
-			b.give(-s.Adjust[i])
+			b.adjust(s.Adjust[i], s.Most[i])
 		}
 	}
 	if s.PauseOwner != "" && s.Pause > 0 {

@@ -149,7 +149,7 @@ func TestAsideForWhatOthersLetATicketDrawNow(t *testing.T) {
 	// Five of its own bucket come back to A. It can draw them at once, though
 	// all ten only when the account has long refilled.
 	a.Settle(0, &backend.Settlement{Stamp: old.Stamp, Buckets: []backend.Bucket{own}, Refund: cost(5, 0, 0)})
-	a.Settle(0, &backend.Settlement{Buckets: forB, Adjust: []float64{-10}})
+	a.Settle(0, &backend.Settlement{Buckets: forB, Adjust: []float64{-10}, Most: []float64{0}})
 	if got := take(t, a, 0, ask("B", "b", 1, forB, cost(6, 0, 0))); got.Granted != 0 {
 		t.Error("B took what A can draw now")
 	}
@@ -210,6 +210,18 @@ func TestClear(t *testing.T) {
 	a.Settle(2*second, &backend.Settlement{Stamp: old.Stamp, Buckets: buckets, Refund: cost(60, 0, 0)})
 	if got, _ := a.Look(2*second, ask("m", "", 0, buckets)); got.Levels[0] != 21 {
 		t.Errorf("level %v; want 21: a charge from before the clear gives nothing back", got.Levels[0])
+	}
+}
+
+func TestAdjustmentSeenTwiceCountsOnce(t *testing.T) {
+	a := New()
+	buckets := []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, 600)}
+	take(t, a, 0, ask("m", "p", 1, buckets, cost(0, 100, 0)))
+	for range 3 {
+		a.Settle(0, &backend.Settlement{Buckets: buckets, Adjust: []float64{300}, Most: []float64{420}})
+	}
+	if got, _ := a.Look(0, ask("m", "", 0, buckets)); got.Levels[0] != 180 {
+		t.Errorf("level %v; want 180", got.Levels[0])
 	}
 }
 

@@ -17,6 +17,7 @@ type ticket struct {
 	number  uint64
 	answer  backend.Answer // to number
 	seen    int64
+	silent  bool            // it has been stepped over since
 	need    backend.Amounts // the sum of its costs
 	scope   *owner
 	buckets []*bucket
@@ -67,7 +68,8 @@ func (a *Account) survey(now int64, ahead []*ticket, scope *owner, buckets []*bu
 	v.waiting = make([]float64, len(buckets))
 	lease := micros(a.Lease)
 	for _, t := range ahead {
-		if lease > 0 && now-t.seen > lease {
+		if lease > 0 && (t.silent || now-t.seen > lease) {
+			t.silent = true
 			continue
 		}
 		t.setAside(now, a.round)

@@ -28,6 +28,9 @@ type Server struct {
 	done chan struct{}
 }
 
+// confFile is an argument that is followed by the path of a configuration.
+const confFile = "conf"
+
 // ErrMissing says what to do where there is no redis-server.
 var ErrMissing = errors.New("redis-server is not in PATH: install it, or run make test, which does on Debian")
 
@@ -69,10 +72,15 @@ func Start(args ...string) (*Server, error) {
 // Restart starts the server again after Kill, on the same port and with what
 // it has written to its directory.
 func (s *Server) Restart() error {
-	args := append([]string{
+	args := []string{
 		"--port", fmt.Sprint(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir,
-		"--save", "", "--appendonly", "no", "--daemonize", "no", "--enable-debug-command", "yes",
-	}, s.args...)
+		"--save", "", "--appendonly", "no", "--daemonize", "no",
+	}
+	if len(s.args) > 1 && s.args[0] == confFile { // it stands first
+		args = append(append([]string{s.args[1]}, args...), s.args[2:]...)
+	} else {
+		args = append(args, s.args...)
+	}
 	s.cmd, s.log, s.done = exec.Command("redis-server", args...), &buffer{}, make(chan struct{})
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {

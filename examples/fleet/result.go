@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+)
+
+// What must be used of the budget: nearly all of it, the kill included; and
+// once the takeover is over, never so little as if the killed process's quarter
+// were still set aside. A short span holds less than it should where a surplus
+// that the limiters have only just believed is used up before it.
+const (
+	usedInAll = 0.97
+	usedEver  = 0.80
+)
+
+// A result is what became of the fleet.
+type result struct {
+	fleet         fleet
+	refused       map[string]int
+	before, after shares // until the kill, and since the takeover should be over
+	used, least   float64
+}
+
+// shares is whose calls were admitted in a span, and how much of the budget was
+// used.
+type shares struct {
+	processes, total int
+	admitted         map[string]int
+	used             float64
+}
+
+func newResult(f fleet, api *standIn, begin, kill, end time.Time) *result {
+	back := kill.Add(takeover)
+	r := &result{
+		fleet:  f,
+		before: newShares(api, processes, span{begin, kill}),
+		after:  newShares(api, processes-1, span{back, end}),
+		used:   api.used(span{begin, end}),
+		least:  math.Inf(1),
+	}
+	_, r.refused = api.counts(span{to: time.Now()})
+	for t := back; !t.Add(takeover).After(end); t = t.Add(takeover / 10) {
+		r.least = min(r.least, api.used(span{t, t.Add(takeover)}))
+	}
+	return r
+}
+
+func newShares(api *standIn, processes int, in span) shares {
+	s := shares{processes: processes, used: api.used(in)}
+	s.admitted, _ = api.counts(in)
+	for _, n := range s.admitted {
+		s.total += n
+	}
+	return s
+}
+
+func (s shares) of(m *member) float64 { return float64(s.admitted[m.key]) / float64(max(1, s.total)) }
+
+// tolerance is how far from an equal share a process's may be, relative to it:
+// three standard deviations of what drawing lots for each call would give, or
+// 5 % where that is more.
+func (s shares) tolerance() float64 {
+	return max(0.05, 3*math.Sqrt(float64(s.processes-1)/float64(max(1, s.total))))
+}
+
+func (s shares) fair(m *member) bool {
+	return math.Abs(s.of(m)*float64(s.processes)-1) <= s.tolerance()
+}
+
+func (r *result) print() {
+	t := newTable("process", "answered", "lost", "429s", "share before the kill", fmt.Sprintf("from %v after it", takeover))
+	for i, m := range r.fleet {
+		last, after := m.last.Load(), percent(r.after.of(m))
+		if i == killed {
+			after = "killed"
+		}
+		t.AppendRow(table.Row{i + 1, last.Answered, last.lost(), r.refused[m.key], percent(r.before.of(m)), after})
+	}
+	t.AppendFooter(table.Row{"", "", "", "calls", r.before.total, r.after.total})
+	t.AppendFooter(table.Row{"", "", "", "budget used", percent(r.before.used), percent(r.after.used)})
+	fmt.Println(t.Render())
+	fmt.Printf("budget used in all: %s, the kill included; least in any %v from %[2]v after it: %[3]s\n",
+		percent(r.used), takeover, percent(r.least))
+}
+
+// verdict says all that the fleet did not keep.
+func (r *result) verdict() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	for i, m := range r.fleet {
+		if n := r.refused[m.key]; n > 0 {
+			fault("process %d: %d calls were refused with a 429", i+1, n)
+		}
+		if !r.before.fair(m) {
+			fault("process %d: %s of the calls before the kill", i+1, percent(r.before.of(m)))
+		}
+		if i == killed {
+			continue
+		}
+		if !r.after.fair(m) {
+			fault("process %d: %s of the calls after the kill", i+1, percent(r.after.of(m)))
+		}
+		if last := m.last.Load(); last.lost() > 0 {
+			fault("process %d: %d calls lost: %s", i+1, last.lost(), last.Err)
+		}
+		if m.err != nil {
+			fault("process %d: %w", i+1, m.err)
+		}
+	}
+	if r.used < usedInAll || r.least < usedEver {
+		fault("budget used: %s in all and %s at the least, not %s and %s",
+			percent(r.used), percent(r.least), percent(usedInAll), percent(usedEver))
+	}
+	return errors.Join(faults...)
+}
