@@ -51,7 +51,7 @@ func New(options ...Option) (*Limiter, error) {
 		trace:    c.trace,
 		id:       rand.Text(),
 		local:    local,
-		counter:  tokens.Tiktoken{},
+		counter:  tokens.Exact{},
 		accounts: map[string]*account{},
 		done:     make(chan struct{}),
 	}, nil

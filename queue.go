@@ -2,6 +2,7 @@ package ratelimiter
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -135,6 +136,11 @@ func (s *scope) run(kick <-chan struct{}) {
 				ask.Costs = append(ask.Costs, w.estimate.cost)
 			}
 			answer, err := a.limiter.take(ask.Ask)
+			if err != nil && !errors.Is(err, backend.ErrTooLarge) {
+				// Once more, with the same number: if only the reply was lost,
+				// or this process stood still, nothing is charged twice.
+				answer, err = a.limiter.take(ask.Ask)
+			}
 			granted := s.deliver(batch, ask, answer, err)
 			if granted == len(batch) || err != nil {
 				continue
@@ -264,8 +270,12 @@ func (a *account) acquire(ctx context.Context, model string, e estimate, retry b
 	var r *Reservation
 	ahead := 0
 	switch {
-	case err != nil:
+	case err != nil && (ask.Leave || errors.Is(err, backend.ErrTooLarge)):
 		err = s.failure(err, e)
+	case err != nil:
+		// The queue asks once more. If only the reply was lost, its charge stays.
+		err = nil
+		ahead = s.join(w)
 	case answer.Granted > 0:
 		r = s.reserve(now, e, ask, answer, 0)
 	case maxWait == 0:

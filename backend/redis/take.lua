@@ -133,8 +133,8 @@ if next(waiting) then
 end
 local hint = wait(need, true, behind)
 local longest = SOON
-if behind > 8 then
-  longest = SOON * behind / 8
+if behind > 4 then
+  longest = SOON * behind / 4
 end
 if pause > longest then
   longest = pause
@@ -142,7 +142,7 @@ end
 if longest > LATE then
   longest = LATE
 end
-longest = longest * (1 - 0.5 * (now % 1000) / 1000)
+longest = longest * (1 - 0.1 * (now % 1000) / 1000)
 if hint > longest then
   hint = longest
 end

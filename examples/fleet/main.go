@@ -60,7 +60,7 @@ func demo() error {
 		return err
 	}
 
-	fmt.Printf("%d processes with %d callers each share %d tokens a minute, which are spent when they start; process %d will be killed:\n",
+	fmt.Printf("%d processes with %d callers each share %d tokens a minute, most of them spent when they start; process %d will be killed:\n",
 		processes, callers, limits.TPM, killed+1)
 	w := &watch{fleet: f, api: api}
 	begin := time.Now().Add(warmUp)

@@ -368,7 +368,7 @@ func TestMultipart(t *testing.T) {
 func ExampleJSON() {
 	body := `{"model":"gpt-4o","n":2,"max_completion_tokens":100,
 		"messages":[{"role":"user","content":"Say this is a test"}]}`
-	e := costing.JSON(wire.Chat, []byte(body), tokens.Tiktoken{})
+	e := costing.JSON(wire.Chat, []byte(body), tokens.Exact{})
 	fmt.Println(e.Model, e.Input, e.Output)
 	// Output: gpt-4o 12 200
 }

@@ -43,9 +43,9 @@ func (c *capture) estimate() costing.Estimate {
 	endpoint, _ := wire.Classify(c.request)
 	contentType := c.request.Header.Get("Content-Type")
 	if strings.HasPrefix(contentType, "multipart/") {
-		return costing.Multipart(endpoint, contentType, c.body, tokens.Tiktoken{})
+		return costing.Multipart(endpoint, contentType, c.body, tokens.Exact{})
 	}
-	return costing.JSON(endpoint, c.body, tokens.Tiktoken{})
+	return costing.JSON(endpoint, c.body, tokens.Exact{})
 }
 
 func pngOf(width, height int) []byte {

@@ -1,5 +1,5 @@
 // Package tokens counts tokens as OpenAI's encodings give them. [ForModel] says
-// which encoding a model uses and a [Counter] counts text in it; [Tiktoken] is
+// which encoding a model uses and a [Counter] counts text in it; [Exact] is
 // the one that comes with the library.
 package tokens
 
