@@ -11,7 +11,7 @@ COUNT ?= 6
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck unit fuzz bench demo demo-fleet
+.PHONY: help test format tidy mod vet staticcheck unit fuzz bench demo demo-fleet bench-tokens bench-redis
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -58,3 +58,10 @@ demo: ## the same burst without and with the limiter, against a stand-in on this
 demo-fleet: ## four processes on one budget in Redis, one of them killed half-way
 	@sh tools/need.sh redis-server "the fleet's budget" redis-server
 	@cd examples && go run ./fleet
+
+bench-tokens: ## counting tokens beside pkoukk/tiktoken-go and tiktoken-go/tokenizer, as ratios
+	@cd bench && go run ./tokens
+
+bench-redis: ## the Redis backend beside a script that does nothing, and redis_rate, as ratios
+	@sh tools/need.sh redis-server "the benchmark" redis-server
+	@cd bench && go run ./redisbench

@@ -60,10 +60,9 @@ func newShares(api *standIn, processes int, in span) shares {
 func (s shares) of(m *member) float64 { return float64(s.admitted[m.key]) / float64(max(1, s.total)) }
 
 // tolerance is how far from an equal share a process's may be, relative to it:
-// three standard deviations of what drawing lots for each call would give, or
-// 5 % where that is more.
+// 5 % of 20,000 calls, and of fewer as much more as chance makes of it.
 func (s shares) tolerance() float64 {
-	return max(0.05, 3*math.Sqrt(float64(s.processes-1)/float64(max(1, s.total))))
+	return 0.05 * math.Sqrt(20_000/float64(max(1, s.total)))
 }
 
 func (s shares) fair(m *member) bool {
@@ -80,6 +79,7 @@ func (r *result) print() {
 		t.AppendRow(table.Row{i + 1, last.Answered, last.lost(), r.refused[m.key], percent(r.before.of(m)), after})
 	}
 	t.AppendFooter(table.Row{"", "", "", "calls", r.before.total, r.after.total})
+	t.AppendFooter(table.Row{"", "", "", "fair is", "±" + percent(r.before.tolerance()), "±" + percent(r.after.tolerance())})
 	t.AppendFooter(table.Row{"", "", "", "budget used", percent(r.before.used), percent(r.after.used)})
 	fmt.Println(t.Render())
 	fmt.Printf("budget used: %s in all, the kill included; %s from %v to %v after it\n",

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 what the SDKs have deprecated is still sent
+
 package costing_test
 
 import (

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-redis/redis_rate/v10"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/backend/redis"
+)
+
+// calls compares a Take that is granted at once with an EVALSHA whose script
+// only returns its keys and arguments, and with redis_rate asked for requests
+// and for tokens.
+func (b *bench) calls() {
+	fmt.Printf("| uncontended Take | callers | µs | of the throughput of an empty EVALSHA | beside redis_rate, RPM and TPM |\n|---|--:|--:|--:|--:|\n")
+	for _, shape := range []struct {
+		what   string
+		owners []string
+	}{
+		{"one scope, RPM and TPM", []string{"model:gpt-4o"}},
+		{"model, family and account, RPM and TPM each", []string{"model:gpt-4o", "family:4o", "account"}},
+	} {
+		for _, callers := range []int{1, 16} {
+			take, empty, rate := b.compare(shape.owners, callers)
+			fmt.Printf("| %s | %d | %.1f | %.2f | %.2f |\n", shape.what, callers, take, empty/take, rate/take)
+		}
+	}
+}
+
+// compare returns the microseconds per call, medians of rounds in which each
+// takes its turn.
+func (b *bench) compare(owners []string, callers int) (take, empty, rate float64) {
+	client := b.client()
+	defer client.Close()
+	store := redis.New(client)
+	var buckets []backend.Bucket
+	for _, o := range owners {
+		buckets = append(buckets,
+			backend.Bucket{Owner: o, Name: "rpm", Dimension: backend.Requests, Limit: 1e12, Period: time.Minute},
+			backend.Bucket{Owner: o, Name: "tpm", Dimension: backend.Tokens, Limit: 1e15, Period: time.Minute})
+	}
+	var number atomic.Uint64
+	ask := func() backend.Ask {
+		return backend.Ask{Account: "bench", Line: owners[len(owners)-1], Scope: owners[0], Ticket: "bench", Number: number.Add(1),
+			Fresh: true, Buckets: buckets, Costs: []backend.Amounts{{1, 1000, 0}}}
+	}
+	seen := &recorder{Client: client}
+	_, err := redis.New(seen).Take(background, ask())
+	must(err)
+	sha := client.ScriptLoad(background, "return {KEYS, ARGV}").Val()
+	var keys []string
+	for _, k := range seen.args[3:8] {
+		keys = append(keys, k.(string))
+	}
+	args := seen.args[8:]
+	limiter := redis_rate.NewLimiter(client)
+	rpm, tpm := redis_rate.PerMinute(1e9), redis_rate.PerMinute(1e9)
+
+	contestants := []func() error{
+		func() error {
+			a, err := store.Take(background, ask())
+			if err == nil && a.Granted != 1 {
+				err = fmt.Errorf("not granted: %+v", a)
+			}
+			return err
+		},
+		func() error { return client.EvalSha(background, sha, keys, args...).Err() },
+		func() error {
+			if _, err := limiter.Allow(background, "rpm", rpm); err != nil {
+				return err
+			}
+			_, err := limiter.AllowN(background, "tpm", tpm, 1000)
+			return err
+		},
+	}
+	times := make([][]float64, len(contestants))
+	for range b.rounds {
+		for i, f := range contestants {
+			times[i] = append(times[i], inTurns(f, callers, 3000))
+		}
+	}
+	for i := range times {
+		slices.Sort(times[i])
+	}
+	half := b.rounds / 2
+	return times[0][half], times[1][half], times[2][half]
+}
+
+// inTurns calls f n times from so many goroutines and returns the microseconds
+// per call.
+func inTurns(f func() error, callers, n int) float64 {
+	start := time.Now()
+	var work sync.WaitGroup
+	for range callers {
+		work.Go(func() {
+			for range n / callers {
+				must(f())
+			}
+		})
+	}
+	work.Wait()
+	return float64(time.Since(start).Microseconds()) / float64(n)
+}

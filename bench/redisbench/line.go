@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/backend/redis"
+)
+
+// line shows what a long line costs: memory, and the time of an ask in it.
+func (b *bench) line() {
+	client := b.client()
+	defer client.Close()
+	fmt.Println("| processes in line | memory of the line | Redis's time for an ask at its end |\n|--:|--:|--:|")
+	buckets := []backend.Bucket{
+		{Owner: "model:gpt-4o", Name: "rpm", Dimension: backend.Requests, Limit: 60, Period: time.Hour},
+		{Owner: "model:gpt-4o", Name: "tpm", Dimension: backend.Tokens, Limit: 60000, Period: time.Hour},
+	}
+	for _, n := range []int{10, 1000, 10_000} {
+		store := redis.New(client, redis.WithPrefix(fmt.Sprint("line", n, ":")))
+		ask := func(i int, number uint64, costs ...backend.Amounts) backend.Answer {
+			a, err := store.Take(background, backend.Ask{Account: "bench", Line: "model:gpt-4o", Scope: "model:gpt-4o",
+				Ticket: fmt.Sprint("process", i), Number: number, Buckets: buckets, Costs: costs})
+			must(err)
+			return a
+		}
+		for k := range 4 { // takes all there is
+			ask(-1, uint64(k+1), slices.Repeat([]backend.Amounts{{1, 1000, 0}}, 15)...)
+		}
+		for i := range n {
+			ask(i, 1, backend.Amounts{1, 1000, 0}, backend.Amounts{1, 1000, 0})
+			if i%100 == 0 { // the first is alive, as it would be in a line that moves
+				ask(0, uint64(i+2), backend.Amounts{1, 1000, 0}, backend.Amounts{1, 1000, 0})
+			}
+		}
+		used := 0.0
+		for _, key := range client.Keys(background, fmt.Sprint("line", n, ":*")).Val() {
+			used += float64(client.MemoryUsage(background, key, 0).Val())
+		}
+		must(client.ConfigResetStat(background).Err())
+		for k := range 500 {
+			ask(0, uint64(n+k+2), backend.Amounts{1, 1000, 0})
+			ask(n-1, uint64(k+2), backend.Amounts{1, 1000, 0})
+		}
+		stats := client.Info(background, "commandstats").Val()
+		_, stats, _ = strings.Cut(stats, "cmdstat_evalsha:")
+		_, stats, _ = strings.Cut(stats, "usec_per_call=")
+		us, _, _ := strings.Cut(stats, ",")
+		fmt.Printf("| %d | %.0f KB | %s µs |\n", n, used/1000, us)
+	}
+}
+
+// info reads a number from Redis's INFO.
+func (b *bench) info(section, name string) float64 {
+	client := b.client()
+	defer client.Close()
+	for line := range strings.SplitSeq(client.Info(background, section).Val(), "\r\n") {
+		if v, ok := strings.CutPrefix(line, name+":"); ok {
+			x, err := strconv.ParseFloat(v, 64)
+			must(err)
+			return x
+		}
+	}
+	return 0
+}
+
+// cpu is how many seconds Redis has worked.
+func (b *bench) cpu() float64 {
+	return b.info("cpu", "used_cpu_user") + b.info("cpu", "used_cpu_sys")
+}

@@ -1,0 +1,72 @@
+// Redisbench measures the Redis backend: what a call costs beside a script that
+// does nothing, and what a fleet gets out of a scarce budget. It starts a Redis
+// of its own and prints tables.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/redistest"
+)
+
+func main() {
+	only := flag.String("only", "", "comma-separated: calls, scarce, hot, refunds, line")
+	span := flag.Duration("span", 10*time.Second, "how long each fleet is watched")
+	rounds := flag.Int("rounds", 9, "how often each pair of calls is measured")
+	flag.Parse()
+	server, err := redistest.Start()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "redisbench:", err)
+		os.Exit(1)
+	}
+	defer server.Close()
+	b := &bench{addr: server.Addr, span: *span, rounds: *rounds}
+	fmt.Printf("%s %s/%s, %d CPUs, %s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), b.version())
+	for _, part := range []struct {
+		name string
+		run  func()
+	}{
+		{"calls", b.calls}, {"scarce", b.scarce}, {"hot", b.hot}, {"refunds", b.refunds}, {"line", b.line},
+	} {
+		if *only == "" || strings.Contains(","+*only+",", ","+part.name+",") {
+			fmt.Println()
+			part.run()
+		}
+	}
+}
+
+type bench struct {
+	addr   string
+	span   time.Duration
+	rounds int
+}
+
+func (b *bench) client() *goredis.Client {
+	return goredis.NewClient(&goredis.Options{Addr: b.addr, PoolSize: 64})
+}
+
+func (b *bench) version() string {
+	c := b.client()
+	defer c.Close()
+	for line := range strings.SplitSeq(c.Info(background, "server").Val(), "\r\n") {
+		if v, ok := strings.CutPrefix(line, "redis_version:"); ok {
+			return "Redis " + v
+		}
+	}
+	return "Redis"
+}
+
+// must ends the program: a figure after an error would mean nothing.
+func must(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "redisbench:", err)
+		os.Exit(1)
+	}
+}

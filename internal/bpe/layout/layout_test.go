@@ -1,0 +1,88 @@
+package layout_test
+
+import (
+	"testing"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/bpe/layout"
+)
+
+func TestNode(t *testing.T) {
+	for _, value := range []uint32{0, 1, 199_997, layout.None, 1<<22 - 1} {
+		n := layout.MakeLeaf('x', value)
+		if n.Label() != 'x' || !n.Leaf() || n.Token() || n.Value() != value {
+			t.Errorf("leaf %d: %q %v %v %d", value, n.Label(), n.Leaf(), n.Token(), n.Value())
+		}
+		for _, isToken := range []bool{false, true} {
+			n := layout.MakeInner(layout.End, value, isToken)
+			if n.Label() != layout.End || n.Leaf() || n.Token() != isToken || n.Value() != value {
+				t.Errorf("inner %d: %q %v %v %d", value, n.Label(), n.Leaf(), n.Token(), n.Value())
+			}
+		}
+	}
+}
+
+func TestToken(t *testing.T) {
+	ids := []uint32{0, 255, 199_997, layout.None}
+	for _, left := range ids {
+		for _, right := range ids {
+			for _, prefix := range ids {
+				for _, n := range []int{1, 2, layout.MaxLen} {
+					plain := layout.MakeToken(left, right, prefix, n)
+					for _, r := range []layout.Token{plain, plain.AsLeft(), plain.AsRight(), plain.AsLeft().AsRight()} {
+						if r.Left() != left || r.Right() != right || r.Prefix() != prefix || r.Len() != n {
+							t.Errorf("%d %d %d %d: %d %d %d %d", left, right, prefix, n, r.Left(), r.Right(), r.Prefix(), r.Len())
+						}
+						if !r.MergedFrom(left, right) || r.MergedFrom(left^1, right) || r.MergedFrom(left, right^1) {
+							t.Errorf("%d is not told from what %d and %d merge into", left, left, right)
+						}
+					}
+					if layout.MayMerge(plain, plain) || layout.MayMerge(plain.AsRight(), plain.AsLeft()) || !layout.MayMerge(plain.AsLeft(), plain.AsRight()) {
+						t.Error("MayMerge")
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestMerge(t *testing.T) {
+	h := layout.HashPair(1, 2)
+	m := layout.MakeMerge(h, 12345)
+	if got := m.Token(h); got != 12345 {
+		t.Errorf("the token is %d", got)
+	}
+	if got := (m | 0xab<<24).Token(h); got != 12345 {
+		t.Errorf("with another byte the token is %d", got)
+	}
+	if got := m.Token(h ^ 1); got != layout.None {
+		t.Errorf("another hash's token is %d", got)
+	}
+}
+
+func TestSeam(t *testing.T) {
+	const shift = 64 - 16
+	set := make([]byte, 1<<16/8)
+	tokens := []string{"a", "ab", " the", "\xe4\xbd", "\xa0"}
+	for _, left := range tokens {
+		for _, right := range tokens {
+			layout.SeamBetween(left, right).AddTo(set, shift)
+		}
+	}
+	missing := 0
+	for _, left := range tokens {
+		for _, right := range tokens {
+			text := "xy" + left + right + "xy"
+			at := 2 + len(left)
+			seam := layout.SeamBetween(text[:at], text[at:])
+			if !seam.In(set, shift) {
+				t.Errorf("%q + %q is not in the set", left, right)
+			}
+			if !(seam ^ 0x00101000).In(set, shift) {
+				missing++
+			}
+		}
+	}
+	if missing < 20 {
+		t.Errorf("of 25 that are not in the set %d are not found", missing)
+	}
+}
