@@ -11,7 +11,7 @@ COUNT ?= 6
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck unit fuzz bench demo demo-fleet bench-tokens bench-redis
+.PHONY: help test format tidy mod vet staticcheck unit fuzz bench demo demo-fleet bench-tokens bench-redis test-redis-long
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -65,3 +65,8 @@ bench-tokens: ## counting tokens beside pkoukk/tiktoken-go and tiktoken-go/token
 bench-redis: ## the Redis backend beside a script that does nothing, and redis_rate, as ratios
 	@sh tools/need.sh redis-server "the benchmark" redis-server
 	@cd bench && go run ./redisbench
+
+test-redis-long: ## every fault of the network and of Redis kept up for long, and long random histories
+	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
+	@REDIS_LONG=1 go test -race -count=1 -timeout 30m ./backend/redis
+	@cd bench && FAULTS_SPAN=20s go test -race -count=1 -timeout 30m ./faults
