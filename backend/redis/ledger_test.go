@@ -18,6 +18,7 @@ type history struct {
 	t       *testing.T
 	r       *rand.Rand
 	now     int64
+	latest  int64 // before the clock was set back
 	script  *Backend
 	ledger  *ledger.Account
 	account string
@@ -25,6 +26,7 @@ type history struct {
 	tickets map[string]*ticketUnderTest
 	charges []chargeUnderTest
 	log     []string
+	seed    uint64
 }
 
 type scopeUnderTest struct {
@@ -83,7 +85,7 @@ type virtualBackend struct {
 func newHistory(t *testing.T, script *virtualBackend, seed uint64, n int) *history {
 	h := &history{
 		t: t, r: rand.New(rand.NewPCG(seed, 1)), script: script.Backend, ledger: ledger.New(),
-		now: 1_700_000_000_000_000, account: fmt.Sprint("account", n), tickets: map[string]*ticketUnderTest{},
+		now: 1_700_000_000_000_000, latest: 1_700_000_000_000_000, seed: seed, account: fmt.Sprint("account", n), tickets: map[string]*ticketUnderTest{},
 	}
 	withClock(func() int64 { return h.now }).apply(script.Backend)
 	script.memory = memory{}
@@ -164,6 +166,7 @@ func (h *history) tick() {
 	default:
 		h.now += h.r.Int64N(3e5)
 	}
+	h.latest = max(h.latest, h.now)
 }
 
 func (h *history) cost(s *scopeUnderTest) backend.Amounts {
@@ -199,7 +202,7 @@ func (h *history) take() string {
 	q := h.tickets[id]
 	s := &h.scopes[q.scope]
 	kind := "ask"
-	if age := h.now - q.at; q.last != nil && !q.last.Fresh && age >= 0 && age < 9e6 && h.r.IntN(15) == 0 {
+	if age := h.latest - q.at; q.last != nil && !q.last.Fresh && age >= 0 && age < 9e6 && h.r.IntN(15) == 0 {
 		kind = "again"
 	} else {
 		q.at = h.now
@@ -355,5 +358,6 @@ func (h *history) fatal(format string, args ...any) {
 	for _, l := range h.log[max(0, len(h.log)-12):] {
 		h.t.Log(l)
 	}
+	h.t.Logf("history %s of seed %d", h.account, h.seed)
 	h.t.Fatalf(format, args...)
 }
