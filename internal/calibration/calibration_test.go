@@ -1,0 +1,81 @@
+package calibration
+
+import (
+	"testing"
+	"time"
+)
+
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func after(d time.Duration) time.Time { return epoch.Add(d) }
+
+func TestGauge(t *testing.T) {
+	var g Gauge
+	observe := func(now time.Duration, s Sent, server, want float64) {
+		t.Helper()
+		if got := g.Observe(after(now), s, server); got != want {
+			t.Errorf("at %v: %v; want %v", now, got, want)
+		}
+	}
+	first := g.Send(after(0), 10, 10)
+	again := g.Send(after(time.Second), 20, 10)
+	observe(2*time.Second, first, 110, 100) // the first answer counts whole
+	observe(2*time.Second, again, 120, 0)   // it carries the same difference
+	deficit := g.Send(after(3*time.Second), 130, 10)
+	observe(4*time.Second, deficit, 150, 20) // a deficit is taken at once
+	// Its neighbours may have overtaken it: that much is no deficit.
+	a := g.Send(after(5*time.Second), 160, 10)
+	g.Send(after(5100*time.Millisecond), 170, 10)
+	observe(6*time.Second, a, 175, 5)
+	// A surplus is believed when it has lasted, and then the smallest.
+	for i, d := range []time.Duration{7, 10, 13} {
+		s := g.Send(after(d*time.Second), 200, 10)
+		observe(d*time.Second, s, 190-float64(i), 0)
+	}
+	s := g.Send(after(17*time.Second), 200, 10)
+	observe(17*time.Second, s, 180, -10)
+	g.Forget()
+	observe(18*time.Second, g.Send(after(18*time.Second), 100, 10), 50, -50) // both ways
+}
+
+func TestOpeningDoubles(t *testing.T) {
+	var o Opening
+	if f := o.Factor(epoch); f != 1 {
+		t.Errorf("before it has begun: %v", f)
+	}
+	o.Begin(epoch)
+	for _, tt := range []struct {
+		at   time.Duration
+		want float64
+	}{{0, 1}, {1900 * time.Millisecond, 1}, {2 * time.Second, 2}, {3 * time.Second, 4}, {6 * time.Second, 32}} {
+		if f := o.Factor(after(tt.at)); f != tt.want {
+			t.Errorf("without an answer at %v: %v; want %v", tt.at, f, tt.want)
+		}
+	}
+	o.Refused(after(6 * time.Second))
+	if f := o.Factor(after(10 * time.Second)); f != 16 {
+		t.Errorf("after a refusal: %v; want half, held", f)
+	}
+	if f := o.Factor(after(20 * time.Second)); f != 0 {
+		t.Errorf("in the end: %v; want no pace", f)
+	}
+}
+
+func TestOpeningIsAnswered(t *testing.T) {
+	var o Opening
+	o.Begin(epoch)
+	if n := o.Calls(epoch); n != openingCalls {
+		t.Errorf("%d calls; want %d", n, openingCalls)
+	}
+	o.Answered(after(100*time.Millisecond), true, false)
+	if n := o.Calls(after(100 * time.Millisecond)); n != 2*openingCalls {
+		t.Errorf("%d calls after an answer that leaves a window unknown; want twice as many", n)
+	}
+	if f, next := o.Factor(after(1100*time.Millisecond)), o.Next(after(200*time.Millisecond)); f != 2 || next != 900*time.Millisecond {
+		t.Errorf("factor %v, next %v; want doubling each second from the answer", f, next)
+	}
+	o.Answered(after(time.Second), false, false)
+	if f, n := o.Factor(after(time.Second)), o.Calls(after(time.Second)); f != 0 || n != 0 {
+		t.Errorf("factor %v, %d calls after an answer without headers; want an open gate", f, n)
+	}
+}
