@@ -26,7 +26,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "redisbench:", err)
 		os.Exit(1)
 	}
-	defer server.Close()
+	stop = server.Close
+	defer stop()
 	b := &bench{addr: server.Addr, span: *span, rounds: *rounds}
 	fmt.Printf("%s %s/%s, %d CPUs, %s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), b.version())
 	for _, part := range []struct {
@@ -63,10 +64,14 @@ func (b *bench) version() string {
 	return "Redis"
 }
 
+// stop ends the server.
+var stop func()
+
 // must ends the program: a figure after an error would mean nothing.
 func must(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "redisbench:", err)
+		stop()
 		os.Exit(1)
 	}
 }

@@ -60,8 +60,8 @@ func TestMerge(t *testing.T) {
 }
 
 func TestSeam(t *testing.T) {
-	const shift = 64 - 16
-	set := make([]byte, 1<<16/8)
+	const shift = 64 - 10
+	set := make([]byte, layout.SeamWord<<(64-shift))
 	tokens := []string{"a", "ab", " the", "\xe4\xbd", "\xa0"}
 	for _, left := range tokens {
 		for _, right := range tokens {

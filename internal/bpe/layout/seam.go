@@ -1,14 +1,20 @@
 package layout
 
+import "encoding/binary"
+
 // A Seam is the two bytes before and the two after the place where two tokens
-// meet, in little-endian order. A set of seams has those at which any two tokens merge into one: where the
-// seam is not in the set, nothing merges across it, whatever the tokens are. It is
-// a Bloom filter of one bit for each member, so that it also has some others.
+// meet, in little-endian order. A set of seams has those at which any two tokens
+// merge into one: where the seam is not in the set, nothing merges across it,
+// whatever the tokens are. It is a Bloom filter, so that it also has some others.
 //
 // Where one of the tokens that merge is a single byte, the byte beyond it does not
 // matter. Such a seam is in the set with a zero in its place, and a seam has to be
 // looked up in each of the four ways.
 type Seam uint32
+
+// SeamWord is the size in bytes of a word of a set. Both bits of a seam are in the
+// same word, so that one load finds them.
+const SeamWord = 8
 
 // SeamBetween returns what the set has for two tokens that merge.
 func SeamBetween(left, right string) Seam {
@@ -22,21 +28,26 @@ func SeamBetween(left, right string) Seam {
 	return s
 }
 
-// In reports whether the set, of 1 << (64 - shift) bits, has the seam.
+// AddTo adds the seam to the set, of 1 << (64 - shift) words.
+func (s Seam) AddTo(set []byte, shift uint) {
+	word, bits := s.place(shift)
+	w := set[word*SeamWord:]
+	binary.LittleEndian.PutUint64(w, binary.LittleEndian.Uint64(w)|bits)
+}
+
+// In reports whether the set, of 1 << (64 - shift) words, has the seam.
 func (s Seam) In(set []byte, shift uint) bool {
 	const left, right = 0x000000ff, 0xff000000 // what may not matter
-	return (s.bit(set, shift)|(s&^left).bit(set, shift)|(s&^right).bit(set, shift)|(s&^(left|right)).bit(set, shift))&1 != 0
+	return s.in(set, shift) || (s &^ left).in(set, shift) || (s &^ right).in(set, shift) || (s &^ (left | right)).in(set, shift)
 }
 
-// AddTo adds the seam to the set.
-func (s Seam) AddTo(set []byte, shift uint) {
-	h := s.hash(shift)
-	set[h/8] |= 1 << (h % 8)
+func (s Seam) in(set []byte, shift uint) bool {
+	word, bits := s.place(shift)
+	return binary.LittleEndian.Uint64(set[word*SeamWord:])&bits == bits
 }
 
-func (s Seam) bit(set []byte, shift uint) byte {
-	h := s.hash(shift)
-	return set[h/8] >> (h % 8)
+// place returns the word of a seam, and its bits there.
+func (s Seam) place(shift uint) (word uint, bits uint64) {
+	h := uint64(s) * 0x9e3779b97f4a7c15
+	return uint(h >> (shift & 63)), 1<<(h>>32&63) | 1<<(h>>38&63)
 }
-
-func (s Seam) hash(shift uint) uint { return uint(uint64(s) * 0x9e3779b97f4a7c15 >> (shift & 63)) }
