@@ -5,6 +5,13 @@
 --          buckets the costs, in each dimension
 local wanted, fresh, leave, number = a[1], a[2] == 1, a[3] == 1, a[4]
 
+if not fresh then
+  local mine = call('GET', KEYS[4])
+  if mine and number <= numbers('<d', mine) then
+    return string.sub(mine, 9)
+  end
+end
+
 -- at is the ticket's place among those who are not silent, from 0, or false;
 -- tickets is how many stand ahead in all.
 local at, ahead, tickets = false, 0, 0
@@ -26,19 +33,11 @@ if fields[2] or not fresh then
       tickets = at + call('ZCOUNT', KEYS[5], '-inf', '(' .. place)
     end
   end
-
-  if not fresh then
-    if at then
-      local mine = call('HGET', KEYS[3], ARGV[3])
-      if mine and number <= select(2, numbers('<dd', mine)) then
-        call('HSET', KEYS[3], ARGV[3], pack('<d', now) .. string.sub(mine, 9))
-        return string.sub(mine, 45)
-      end
-    else
-      local mine = call('GET', KEYS[4])
-      if mine and number <= numbers('<d', mine) then
-        return string.sub(mine, 9)
-      end
+  if at and not fresh then
+    local mine = call('HGET', KEYS[3], ARGV[3])
+    if mine and number <= select(2, numbers('<dd', mine)) then
+      call('HSET', KEYS[3], ARGV[3], pack('<d', now) .. string.sub(mine, 9))
+      return string.sub(mine, 45)
     end
   end
 end
