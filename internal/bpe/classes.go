@@ -55,8 +55,6 @@ func longClassAt(text []byte) (layout.Class, int) {
 	switch b := text[0]; {
 	case b < 0xe0:
 		return class(rune(b&0x1f)<<6 | rune(text[1]&0x3f)), 2
-	case 0xe5 <= b && b <= 0xe9:
-		return letter, 3 // U+5000 to U+9FFF, ideographs all
 	case b < 0xf0:
 		return class(rune(b&0x0f)<<12 | rune(text[1]&0x3f)<<6 | rune(text[2]&0x3f)), 3
 	default:
@@ -70,7 +68,11 @@ func skip(text []byte, i int, set layout.Class) int {
 	for i < len(text) {
 		c, size := ascii[text[i]], 1
 		if c == 0 {
-			c, size = longClassAt(text[i:])
+			if isIdeograph(text[i]) {
+				c, size = letter, 3
+			} else {
+				c, size = longClassAt(text[i:])
+			}
 		}
 		if c&set == 0 {
 			break
@@ -79,6 +81,11 @@ func skip(text []byte, i int, set layout.Class) int {
 	}
 	return i
 }
+
+// isIdeograph reports whether a rune that begins with this byte is from U+5000 to
+// U+9FFF, all of which are ideographs, which are letters. Looking them up takes a
+// third of the time that splitting Chinese does.
+func isIdeograph(first byte) bool { return 0xe5 <= first && first <= 0xe9 }
 
 const (
 	eachByte = 0x0101010101010101

@@ -68,71 +68,75 @@ func (v *vocabulary) count(piece []byte) int {
 	if len(piece) == 1 {
 		return 1
 	}
-	id, n := v.longest(piece)
+	first, n := v.longest(piece)
 	if n == len(piece) {
 		return 1
 	}
-	if len(piece) == 2 {
-		return 2
+	if len(piece) <= 3 {
+		// Two of the bytes merge if any two neighbours do, and no more.
+		if len(piece) == 3 && n < 2 {
+			_, n = v.longest(piece[1:])
+		}
+		return len(piece) + 1 - n
 	}
 	if len(piece) <= 64 {
 		var ends, dead [1]uint64
-		return v.backtrack(piece, id, n, ends[:], dead[:])
+		return v.backtrack(piece, first, n, ends[:], dead[:])
 	}
 	s := scratches.Get().(*scratch)
 	defer s.put()
 	ends, dead := s.sets(len(piece))
-	return v.backtrack(piece, id, n, ends, dead)
+	return v.backtrack(piece, first, n, ends, dead)
 }
 
-// backtrack counts the tokens of a piece that begins with the token id of n bytes
-// and none longer. The sets are empty and have room for the piece's positions: in
-// ends are those where the tokens so far end, in dead those after which nothing
-// fits.
-func (v *vocabulary) backtrack(piece []byte, id uint32, n int, ends, dead set) int {
+// backtrack counts the tokens of a piece that begins with the token next of n
+// bytes and none longer. The sets are empty and have room for the piece's
+// positions: in ends are those where the tokens so far end, in dead those after
+// which nothing fits.
+func (v *vocabulary) backtrack(piece []byte, next found, n int, ends, dead set) int {
 	var (
 		count       int
 		at          int    // where the tokens so far end
-		last        uint32 // the last of them
+		last        found  // the last of them
 		lastLongest bool   // last is the longest token where it begins
-		longest     = true // so is id
-		again       bool   // id is last, tried before the longest
+		longest     = true // so is next
+		again       bool   // next is last, tried before the longest
 	)
 	for {
-		if end := at + n; !dead.has(end) && (at == 0 || !v.mayMergeAt(piece, at) || v.neighbours(last, id, lastLongest)) {
+		if end := at + n; !dead.has(end) && (at == 0 || !v.mayMergeAt(piece, at) || v.neighbours(v.id(last), v.id(next), lastLongest)) {
 			count++
 			if end == len(piece) {
 				return count
 			}
 			ends.add(end)
-			at, last, lastLongest = end, id, longest
+			at, last, lastLongest = end, next, longest
 			// In p50k_base a long run of spaces is tokens of 16. If 25 were
 			// tried first, every position would be found dead in turn.
 			rest := piece[at:]
-			again = len(rest) >= n && bytes.Equal(rest[:n], piece[at-n:at])
+			again = len(rest) >= n && rest[n-1] == piece[at-1] && bytes.Equal(rest[:n], piece[at-n:at])
 			if longest = !again; longest {
-				id, n = v.longest(rest)
+				next, n = v.longest(rest)
 			}
 			continue
 		}
 		if again {
 			again, longest = false, true
-			id, n = v.longest(piece[at:])
+			next, n = v.longest(piece[at:])
 			continue
 		}
 		longest = false
-		if prefix := v.token(id).Prefix(); prefix != layout.None {
-			id, n = prefix, v.token(prefix).Len()
+		if prefix := v.token(v.id(next)).Prefix(); prefix != layout.None {
+			next, n = found(prefix), v.token(prefix).Len()
 			continue
 		}
 		// Even a single byte does not fit after last, so last is wrong.
 		dead.add(at)
 		ends.remove(at)
 		count--
-		id, n, lastLongest = last, v.token(last).Len(), false
+		next, n, lastLongest = last, v.token(v.id(last)).Len(), false
 		if at -= n; at > 0 {
 			last, _ = v.longest(piece[ends.before(at):at])
-			again = last == id // perhaps it was
+			again = v.id(last) == v.id(next) // perhaps it was
 		}
 	}
 }

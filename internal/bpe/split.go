@@ -85,11 +85,11 @@ func casedWord(text []byte, i int) int {
 	for end := begin; ; {
 		c, size := classAt(text, end)
 		switch {
-		case c&head != 0:
+		case c == upper:
 			end += size
-			if c != upper {
-				both = end
-			}
+		case c&head != 0:
+			end = skip(text, end+size, letter|mark)
+			both = end
 		case c == lower:
 			return skip(text, end+size, tail)
 		case both > i:
@@ -179,13 +179,24 @@ func splitP50k(text []byte, i int) int {
 
 // word returns the end of the run of letters at text[i:].
 func word(text []byte, i int) int {
-	return skip(text, skipLetters(text, i, anyCase), letters)
+	i = skipLetters(text, i, anyCase)
+	if i < len(text) && text[i] >= utf8.RuneSelf {
+		i = skip(text, i, letters)
+	}
+	return i
 }
 
 // contraction returns the end of one of 's 't 're 've 'm 'll 'd at text[i:], in
 // letters of any case, or i if there is none.
 func contraction(text []byte, i int) int {
-	if i+1 >= len(text) || text[i] != '\'' {
+	if i < len(text) && text[i] == '\'' {
+		return apostrophe(text, i)
+	}
+	return i
+}
+
+func apostrophe(text []byte, i int) int {
+	if i+1 == len(text) {
 		return i
 	}
 	switch text[i+1] | 0x20 {

@@ -66,11 +66,11 @@ type vocabulary struct {
 	tokens        []byte // of layout.Token
 	merges        []byte // of layout.Merge
 	displacements []byte // of uint16
-	seams         []byte // bits
+	seams         []byte // a set of layout.Seam
 
 	elements    uint32 // in merges
 	bucketShift uint   // from a hash to its bucket
-	seamShift   uint   // and to its bit
+	seamShift   uint   // and from a seam's to its word
 }
 
 func newVocabulary(trie, tokens, merges, displacements, seams string) vocabulary {
@@ -82,37 +82,56 @@ func newVocabulary(trie, tokens, merges, displacements, seams string) vocabulary
 		seams:         table(seams),
 		elements:      uint32(len(merges) / layout.MergeSize),
 		bucketShift:   uint(bits.LeadingZeros64(uint64(len(displacements)/layout.DisplacementSize)) + 1),
-		seamShift:     uint(bits.LeadingZeros64(uint64(len(seams)*8)) + 1),
+		seamShift:     uint(bits.LeadingZeros64(uint64(len(seams)/layout.SeamWord)) + 1),
 	}
 }
 
+// These are binary.LittleEndian's, given no more than they read: what is left of a
+// table might be nothing, and the compiler computes that away at every load.
+
+func uint32At(b []byte, i uint) uint32 { return binary.LittleEndian.Uint32(b[i : i+4 : i+4]) }
+func uint64At(b []byte, i uint) uint64 { return binary.LittleEndian.Uint64(b[i : i+8 : i+8]) }
+
 func (v *vocabulary) node(i uint32) layout.Node {
-	return layout.Node(binary.LittleEndian.Uint32(v.trie[uint(i)*layout.NodeSize:]))
+	return layout.Node(uint32At(v.trie, uint(i)*layout.NodeSize))
 }
 
 func (v *vocabulary) token(id uint32) layout.Token {
-	return layout.Token(binary.LittleEndian.Uint64(v.tokens[uint(id)*layout.TokenSize:]))
+	return layout.Token(uint64At(v.tokens, uint(id)*layout.TokenSize))
 }
+
+// A found token is its id, or where in the trie its id is. Mostly only its length
+// matters, and not reading the id saves a trip to memory.
+type found uint32
+
+const inTrie found = 1 << 31
 
 // longest returns the longest token that text, which is not empty, begins with,
 // and its length.
-func (v *vocabulary) longest(text []byte) (id uint32, n int) {
-	at := v.node(0)
-	var end uint32 // where the id of the longest token so far is
+func (v *vocabulary) longest(text []byte) (f found, n int) {
+	at := layout.Root
 	for i, c := range text {
 		next := v.node(at.Value() ^ uint32(c))
 		if next.Label() != c {
 			break
 		}
 		if next.Leaf() {
-			return next.Value(), i + 1
+			return found(next.Value()), i + 1
 		}
 		if next.Token() {
-			end, n = next.Value()^layout.End, i+1
+			f, n = inTrie|found(next.Value()^layout.End), i+1
 		}
 		at = next
 	}
-	return v.node(end).Value(), n
+	return f, n
+}
+
+// id returns the id of a found token.
+func (v *vocabulary) id(f found) uint32 {
+	if f&inTrie != 0 {
+		return v.node(uint32(f &^ inTrie)).Value()
+	}
+	return uint32(f)
 }
 
 // mergeBefore reports whether left and right merge into a token with an id below
@@ -120,7 +139,7 @@ func (v *vocabulary) longest(text []byte) (id uint32, n int) {
 func (v *vocabulary) mergeBefore(limit, left, right uint32) bool {
 	h := layout.HashPair(left, right)
 	d := binary.LittleEndian.Uint16(v.displacements[h.Bucket(v.bucketShift)*layout.DisplacementSize:])
-	m := binary.LittleEndian.Uint32(v.merges[h.Element(d, v.elements)*layout.MergeSize:])
+	m := uint32At(v.merges, h.Element(d, v.elements)*layout.MergeSize)
 	id := layout.Merge(m).Token(h)
 	return id < limit && v.token(id).MergedFrom(left, right)
 }

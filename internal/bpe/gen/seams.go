@@ -9,9 +9,8 @@ import (
 // buildSeams makes the set of the seams at which tokens merge, of four to eight
 // bits for each token.
 func buildSeams(tokens []string, records []layout.Token) []byte {
-	shift := uint(bits.LeadingZeros64(uint64(len(tokens)/(layout.SeamWord*2))) + 1)
-	set := make([]byte, layout.SeamWord<<(64-shift)*2)
-	shift--
+	shift := uint(bits.LeadingZeros64(uint64(len(tokens)) * 4 / (8 * layout.SeamWord)))
+	set := make([]byte, layout.SeamWord<<(64-shift))
 	for _, r := range records {
 		if r.Left() != layout.None {
 			layout.SeamBetween(tokens[r.Left()], tokens[r.Right()]).AddTo(set, shift)

@@ -62,8 +62,7 @@ func (b *branch) child(label byte) *branch {
 
 func place(root *branch, inner []*branch) (*trie, error) {
 	p := placement{bases: map[uint32]bool{}}
-	p.take(0) // the root
-	places := map[*branch]uint32{root: 0}
+	places := map[*branch]uint32{}
 	bases := map[*branch]uint32{}
 	for _, b := range inner {
 		labels := make([]byte, 0, len(b.children)+1)
@@ -73,7 +72,11 @@ func place(root *branch, inner []*branch) (*trie, error) {
 		if b.token != layout.None {
 			labels = append(labels, layout.End)
 		}
-		base := p.base(labels)
+		base := layout.Root.Value()
+		if b != root {
+			base = p.base(labels, places[b])
+		}
+		p.take(base, labels)
 		bases[b] = base
 		for _, c := range b.children {
 			places[c] = base ^ uint32(c.label)
@@ -111,35 +114,45 @@ func (p *placement) free(i uint32) bool {
 	return int(i/64) >= len(p.taken) || p.taken[i/64]&(1<<(i%64)) == 0
 }
 
-func (p *placement) take(i uint32) {
-	for int(i/64) >= len(p.taken) {
-		p.taken = append(p.taken, 0)
+func (p *placement) take(base uint32, labels []byte) {
+	p.bases[base] = true
+	for _, l := range labels {
+		i := base ^ uint32(l)
+		for int(i/64) >= len(p.taken) {
+			p.taken = append(p.taken, 0)
+		}
+		p.taken[i/64] |= 1 << (i % 64)
 	}
-	p.taken[i/64] |= 1 << (i % 64)
 }
 
-// base finds the first base that no other node has and whose children are free.
-func (p *placement) base(labels []byte) uint32 {
+// base finds a base that no other node has and whose children are free: near the
+// node if there is one, as the way down the trie is then a way through few lines
+// of the cache, or else the first.
+func (p *placement) base(labels []byte, node uint32) uint32 {
 	for p.full < len(p.taken) && p.taken[p.full] == math.MaxUint64 {
 		p.full++
 	}
-	for w := p.full; ; w++ {
-		candidates := uint64(math.MaxUint64)
-		if w < len(p.taken) {
-			candidates = ^p.taken[w]
-		}
-		for ; candidates != 0; candidates &= candidates - 1 {
-			base := uint32(w*64+bits.TrailingZeros64(candidates)) ^ uint32(labels[0])
-			if p.bases[base] || !p.fits(base, labels) {
-				continue
-			}
-			p.bases[base] = true
-			for _, l := range labels {
-				p.take(base ^ uint32(l))
-			}
-			return base
+	base, ok := p.baseIn(int(node/64), labels)
+	for w := p.full; !ok; w++ {
+		base, ok = p.baseIn(w, labels)
+	}
+	return base
+}
+
+// baseIn finds a base with which the first child comes to lie in this word of
+// taken.
+func (p *placement) baseIn(word int, labels []byte) (base uint32, ok bool) {
+	free := uint64(math.MaxUint64)
+	if word < len(p.taken) {
+		free = ^p.taken[word]
+	}
+	for ; free != 0; free &= free - 1 {
+		base := uint32(word*64+bits.TrailingZeros64(free)) ^ uint32(labels[0])
+		if !p.bases[base] && p.fits(base, labels) {
+			return base, true
 		}
 	}
+	return 0, false
 }
 
 func (p *placement) fits(base uint32, labels []byte) bool {
@@ -155,7 +168,7 @@ func (p *placement) fits(base uint32, labels []byte) bool {
 // or None.
 func (t *trie) longest(text string, limit int) uint32 {
 	found := uint32(layout.None)
-	at := t.nodes[0]
+	at := layout.Root
 	for i := 0; i < limit; i++ {
 		next := t.nodes[at.Value()^uint32(text[i])]
 		if next.Label() != text[i] {

@@ -26,8 +26,10 @@ const (
 type Node uint32
 
 const (
-	// NodeSize is the size of a Node in bytes. The root is the first.
+	// NodeSize is the size of a Node in bytes.
 	NodeSize = 4
+	// Root is the node that stands for nothing yet. It is not among the others.
+	Root = Node(0 << nodeShift)
 	// End is a byte that no UTF-8 text contains. It labels the ends of tokens
 	// that are the beginnings of others, and elements that are not in use.
 	End = 0xff

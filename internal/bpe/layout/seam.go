@@ -38,7 +38,7 @@ func (s Seam) AddTo(set []byte, shift uint) {
 // In reports whether the set, of 1 << (64 - shift) words, has the seam.
 func (s Seam) In(set []byte, shift uint) bool {
 	const left, right = 0x000000ff, 0xff000000 // what may not matter
-	return s.in(set, shift) || (s &^ left).in(set, shift) || (s &^ right).in(set, shift) || (s &^ (left | right)).in(set, shift)
+	return s.in(set, shift) || (s&^left).in(set, shift) || (s&^right).in(set, shift) || (s&^(left|right)).in(set, shift)
 }
 
 func (s Seam) in(set []byte, shift uint) bool {
