@@ -11,7 +11,7 @@ COUNT ?= 6
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck unit fuzz bench demo demo-fleet bench-tokens bench-redis test-redis-long
+.PHONY: help test format tidy mod vet staticcheck unit fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis test-redis-long
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -48,6 +48,9 @@ fuzz: ## every fuzz target for FUZZTIME (20s) each; plain tests run their seeds
 			echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
 		done; \
 	done
+
+fuzz-tokens: ## the token counter against tiktoken-go for FUZZTIME (20s)
+	@go test -run '^$$' -fuzz '^FuzzCount$$' -fuzztime $(FUZZTIME) ./internal/bpe
 
 bench: ## the limiter's overhead beside the bare upstream, as ratios
 	@cd bench && go run . -count $(COUNT)

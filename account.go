@@ -94,6 +94,7 @@ type account struct {
 	given    [backend.Dimensions]float64 // back to buckets, in all
 	scopes   map[string]*scope
 	shared   map[limitKey]*limit // by families and by the account as a whole
+	history  history
 }
 
 // manyScopes is how many scopes an account keeps before it forgets idle ones.
@@ -158,7 +159,7 @@ func (a *account) scope(model string) *scope {
 // the backend. a.mu must be held.
 func (a *account) forgetScopes() {
 	for model, s := range a.scopes {
-		if s.inFlight == 0 && s.asking == 0 && len(s.waiting) == 0 && !s.running {
+		if s.inFlight == 0 && s.asking == 0 && len(s.waiting) == 0 && !s.running && (s.met || s.meeting == nil) {
 			delete(a.scopes, model)
 		}
 	}

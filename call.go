@@ -20,8 +20,9 @@ type Call interface {
 type Chat struct {
 	Model    string    `json:"model"`
 	Messages []Message `json:"messages"`
-	// MaxTokens is the declared maximum of the output. 0 declares none: what
-	// recent answers have needed is reserved.
+	// MaxTokens is the declared maximum of the output. 0 declares none: what the
+	// model's recent answers have needed on average is reserved, 256 tokens
+	// before the first of them.
 	MaxTokens int64 `json:"max_completion_tokens,omitempty"`
 	// N is the number of answers; 0 means 1.
 	N int64 `json:"n,omitempty"`
@@ -94,7 +95,7 @@ func (c jsonCall) estimate(l *Limiter) (estimate, error) {
 	if e == wire.None {
 		return estimate{}, fmt.Errorf("ratelimiter: calls to %q are not limited", c.path)
 	}
-	return newEstimate(e, deployment, costing.JSON(e, c.body, l.counter)), nil
+	return newEstimate(e, deployment, costing.JSON(e, deployment, c.body, l.counter)), nil
 }
 
 // Invalid is a call that can't be worked out: Acquire, Do and Delay fail with
@@ -114,5 +115,5 @@ func marshal(l *Limiter, e wire.Endpoint, call any) (estimate, error) {
 	if err != nil {
 		return estimate{}, fmt.Errorf("ratelimiter: %w", err)
 	}
-	return newEstimate(e, "", costing.JSON(e, body, l.counter)), nil
+	return newEstimate(e, "", costing.JSON(e, "", body, l.counter)), nil
 }

@@ -1,6 +1,8 @@
 package ratelimiter
 
 import (
+	"cmp"
+
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
 	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
@@ -11,31 +13,38 @@ import (
 // settle it.
 type estimate struct {
 	model      string // that names the scope
+	counted    string // the model by whose rules tokens are counted
 	encoding   tokens.Encoding
 	cost       backend.Amounts
 	input      int64 // the part of its tokens that is not output
 	choices    int64
 	undeclared bool // the output has no maximum
+
+	continuable            bool   // a later call may refer to the answer by its id
+	previous, conversation string // what the call itself refers to so
+	passing                int64  // the part of input that does not carry over
 }
 
 // newEstimate turns what the body says into a cost. deployment is Azure's, and
 // names the scope before the body does.
 func newEstimate(e wire.Endpoint, deployment string, c costing.Estimate) estimate {
-	model := deployment
-	if model == "" {
-		model = c.Model
-	}
+	counted := cmp.Or(c.Model, deployment)
 	return estimate{
-		model:    NormalizeModel(model),
-		encoding: tokens.ForModel(c.Model),
+		model:    NormalizeModel(cmp.Or(deployment, c.Model)),
+		counted:  counted,
+		encoding: tokens.ForModel(counted),
 		cost: Cost{
 			Requests: 1,
 			Tokens:   min(largest, c.Input+c.Output),
 			Images:   c.Images,
 		}.amounts(),
-		input:      c.Input,
-		choices:    max(1, c.Choices),
-		undeclared: !c.Declared && generates(e),
+		input:        c.Input,
+		choices:      max(1, c.Choices),
+		undeclared:   !c.Declared && generates(e),
+		continuable:  e == wire.Responses,
+		previous:     c.Previous,
+		conversation: c.Conversation,
+		passing:      c.Passing,
 	}
 }
 
@@ -49,12 +58,42 @@ func generates(e wire.Endpoint) bool {
 	return false
 }
 
-// expect reserves for output that nobody declared what the scope's answers
-// have needed.
-func (e *estimate) expect(o *output) {
-	if e.undeclared {
-		e.cost[backend.Tokens] = min(largest, e.input+o.expect()*e.choices)
+// expect adds what the body does not say: the input that stands on the server, and
+// output that nobody declared, as the scope's answers have needed it.
+// s.account.mu must be held.
+func (e *estimate) expect(s *scope) {
+	certain := e.cost[backend.Tokens]
+	context, most, bounded := costing.Bounds(e.counted)
+	if e.continues() {
+		hidden := max(s.account.history.get(e.previous), s.account.history.get(e.conversation))
+		if bounded {
+			hidden = min(hidden, context)
+		}
+		e.input = min(largest, e.input+hidden)
+		e.cost[backend.Tokens] = min(largest, certain+hidden)
 	}
+	if e.undeclared {
+		output := s.output.expect()
+		if bounded {
+			output = min(output, most)
+		}
+		e.cost[backend.Tokens] = min(largest, e.input+output*e.choices)
+	}
+	// A call is too large for a limit only by what is certain. By a guess that was
+	// too high it would be refused for ever, and the guess never corrected.
+	for _, l := range s.limits {
+		if l.dimension == backend.Tokens {
+			e.cost[backend.Tokens] = min(e.cost[backend.Tokens], max(certain, l.amount()))
+		}
+	}
+}
+
+// continues reports whether part of the input stands on the server.
+func (e *estimate) continues() bool { return e.previous != "" || e.conversation != "" }
+
+// usage is what is expected of the answer's usage.
+func (e *estimate) usage() Usage {
+	return Usage{InputTokens: e.input, OutputTokens: max(0, e.cost[backend.Tokens]-e.input)}
 }
 
 func (e *estimate) amounts() Cost { return costOf(e.model, e.cost) }

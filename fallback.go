@@ -75,7 +75,7 @@ func (s *standIn) Settle(ctx context.Context, settlement backend.Settlement) err
 		return nil
 	case settlement.Stamp < 0:
 		settlement.Stamp = -settlement.Stamp
-		settlement.Adjust, settlement.Most = nil, nil
+		settlement.Corrections = nil
 		settlement.Buckets = configuredBuckets(settlement.Line, *s.limits)
 		return s.local.Settle(ctx, settlement)
 	case !s.mayAsk():
@@ -84,6 +84,25 @@ func (s *standIn) Settle(ctx context.Context, settlement backend.Settlement) err
 	err := s.primary.Settle(ctx, settlement)
 	s.failed(err)
 	return err
+}
+
+// Keep and Recall implement backend.Keeper, for a primary that does.
+func (s *standIn) Keep(ctx context.Context, account, scope string, note []byte, ttl time.Duration) error {
+	if !s.mayAsk() {
+		return nil
+	}
+	err := s.primary.(backend.Keeper).Keep(ctx, account, scope, note, ttl)
+	s.failed(err)
+	return err
+}
+
+func (s *standIn) Recall(ctx context.Context, account, scope string) ([]byte, error) {
+	if !s.mayAsk() {
+		return nil, nil
+	}
+	note, err := s.primary.(backend.Keeper).Recall(ctx, account, scope)
+	s.failed(err)
+	return note, err
 }
 
 // Clear implements backend.Backend.

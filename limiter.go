@@ -51,7 +51,7 @@ func New(options ...Option) (*Limiter, error) {
 		trace:    c.trace,
 		id:       rand.Text(),
 		local:    local,
-		counter:  tokens.Exact{},
+		counter:  c.counter,
 		accounts: map[string]*account{},
 		done:     make(chan struct{}),
 	}, nil
@@ -124,7 +124,7 @@ func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 	a := l.known(name)
 	a.mu.Lock()
 	s := a.scope(e.model)
-	e.expect(&s.output)
+	e.expect(s)
 	now := time.Now()
 	if limit := s.tooLarge(e.cost); limit != nil {
 		err := s.refusal(ErrTooLarge, e, limit, now)

@@ -49,13 +49,14 @@ func (r *Reservation) observe(ctx context.Context, resp *http.Response) {
 		}
 		changed = s.learn(now, r, t, uncharged, &adjust) || changed
 	}
+	s.share(now)
 	r.informed = headers.Tokens.HasRemaining
+	s.eased(now) // while the opening lasts, which this answer may end
 	if resp.StatusCode < 400 || informed {
 		s.opening.Answered(now, informed, s.complete())
 	}
-	settlement := backend.Settlement{Account: a.name, Line: s.line, Buckets: s.buckets(now)}
-	settlement.Adjust, settlement.Most = adjust.of(s.limits)
-	s.wake()
+	settlement := backend.Settlement{Account: a.name, Line: s.line, Stamp: r.stamp, Buckets: s.buckets(now, s.limits, false)}
+	settlement.Corrections = adjust.of(s.limits)
 	a.mu.Unlock()
 
 	if changed {
@@ -92,10 +93,8 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, 
 		return false // a later request has been answered already
 	}
 	fresh := l.learned == 0 && l.configured == 0
-	if l.learned != t.Limit {
-		l.gauge.Forget()
-	}
-	l.learned, l.header, l.learnedAt, l.toldAt = t.Limit, t.header, now, r.started
+	s.exchange.news = s.exchange.news || l.learned != t.Limit
+	l.told(t.Limit, t.header, now, r.started)
 	if !t.HasRemaining && !t.HasReset {
 		return false
 	}
@@ -110,14 +109,14 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, 
 		if sent.limit != l {
 			continue
 		}
-		diff := l.gauge.Observe(now, sent.Sent, used)
-		// Other processes of the fleet may have seen the same: the bucket is
-		// raised at most to what the server has, and we have sent since.
-		refilled := float64(l.amount()) * float64(now.Sub(r.started)) / float64(l.period)
-		most := max(0, used-refilled) + s.sentAfter(r, l.dimension)
-		*adjust = append(*adjust, correction{l, diff, most})
-		s.account.given[l.dimension] += max(0, -diff)
-		return diff != 0
+		before := l.gauge.Findings()
+		c, changed := l.gauge.Observe(now, sent.Sent, used, float64(l.amount()))
+		s.exchange.news = s.exchange.news || l.gauge.Findings().Margin > before.Margin
+		if changed {
+			*adjust = append(*adjust, correction{l, backend.Correction(c)})
+			s.account.given[l.dimension] += max(0, c.From-c.To)
+		}
+		return changed
 	}
 	return false
 }
@@ -125,20 +124,19 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, 
 // An adjustment is what observing a response does to the buckets.
 type adjustment []correction
 
-// A correction adds to what is used of a limit, and raises it at most to most.
+// A correction is one of a limit's bucket.
 type correction struct {
-	limit      *limit
-	diff, most float64
+	limit *limit
+	backend.Correction
 }
 
 // of returns the corrections in the order of the limits.
-func (a adjustment) of(limits []*limit) (diff, most []float64) {
-	diff, most = make([]float64, len(limits)), make([]float64, len(limits))
+func (a adjustment) of(limits []*limit) []backend.Correction {
+	out := make([]backend.Correction, len(limits))
 	for _, c := range a {
-		i := slices.Index(limits, c.limit)
-		diff[i], most[i] = c.diff, c.most
+		out[slices.Index(limits, c.limit)] = c.Correction
 	}
-	return diff, most
+	return out
 }
 
 // match finds the limit that a window is about: of the same period where that
@@ -162,15 +160,6 @@ func (s *scope) sentAfter(r *Reservation, d backend.Dimension) float64 {
 	return s.sends[d].After(r.started, float64(r.estimate.cost[d]))
 }
 
-// buckets describes the scope's limits without a pace. s.account.mu must be held.
-func (s *scope) buckets(now time.Time) []backend.Bucket {
-	out := make([]backend.Bucket, len(s.limits))
-	for i, l := range s.limits {
-		out[i] = l.bucket(now)
-	}
-	return out
-}
-
 // refused learns from an error response, and pauses whom it is about.
 func (r *Reservation) refused(ctx context.Context, refusal wire.Refusal) {
 	s, a, l := r.scope, r.scope.account, r.scope.account.limiter
@@ -186,19 +175,30 @@ func (r *Reservation) refused(ctx context.Context, refusal wire.Refusal) {
 		now := time.Now()
 		a.mu.Lock()
 		s.opening.Refused(now)
-		s.learnRefusal(now, r, refusal)
+		if info.For >= longPause {
+			s.opening.Reopen(now.Add(info.For))
+		}
+		var adjust adjustment
+		s.learnRefusal(now, r, refusal, &adjust)
+		s.share(now)
 		settlement.PauseOwner = s.refusedOwner(refusal)
 		settlement.Pause = info.For
-		settlement.Buckets = s.buckets(now)
+		settlement.Stamp = r.stamp
+		settlement.Buckets = s.buckets(now, s.limits, false)
+		settlement.Corrections = adjust.of(s.limits)
 		a.mu.Unlock()
 		l.settle(settlement)
 	case wire.TooLarge:
 		a.mu.Lock()
-		s.learnRefusal(time.Now(), r, refusal)
+		s.learnRefusal(time.Now(), r, refusal, new(adjustment))
 		a.mu.Unlock()
 	}
 	l.tracePaused(ctx, info)
 }
+
+// longPause is one after which those who have waited are let go little by
+// little, lest all run into the same refusal again.
+const longPause = time.Second
 
 // unspecified is the pause after a refusal that says nothing about time.
 const unspecified = time.Second
@@ -219,24 +219,40 @@ func (s *scope) refusedOwner(refusal wire.Refusal) string {
 	return s.owner
 }
 
-// learnRefusal takes the limit out of a refusal: that of a call which is larger
-// in any case, else one that no header has told. s.account.mu must be held.
-func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal) {
+// learnRefusal takes out of a refusal what it says of the limit, and of what was
+// used of it. s.account.mu must be held.
+func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal, adjust *adjustment) {
 	d, ok := dimensions[refusal.Dimension]
 	w, known := windowOf(d, refusal.Period)
 	if !ok || !known || refusal.Limit <= 0 || refusal.Limit > largest {
 		return
 	}
 	l := s.find(d, refusal.Period, refusal.Limit)
-	switch {
-	case l == nil:
+	if l == nil {
 		l = &limit{owner: s.owner, window: w}
 		l.start = max(0, float64(refusal.Used)) + s.sentAfter(r, d)
 		s.limits = append(s.limits, l)
-	case refusal.Kind != wire.TooLarge:
+	}
+	if !r.started.Before(l.toldAt) {
+		l.told(refusal.Limit, "a refusal by the server", now, r.started)
+	}
+	if refusal.Kind == wire.TooLarge || refusal.Used < 0 || refusal.Requested < 0 || l.amount() != refusal.Limit {
 		return
 	}
-	l.learned, l.header, l.learnedAt, l.toldAt = refusal.Limit, "a refusal by the server", now, r.started
+	if reached := refusal.Used + refusal.Requested; l.period == minute && float64(reached) < 0.99*float64(refusal.Limit) {
+		s.slice(now, l, refusal.RetryAfter)
+		s.exchange.news = true
+		return
+	}
+	for _, sent := range r.sent {
+		if sent.limit == l {
+			s.exchange.news = true
+			c, changed := l.gauge.Refused(now, sent.Sent, float64(refusal.Used), float64(refusal.Requested), float64(l.amount()))
+			if changed {
+				*adjust = append(*adjust, correction{l, backend.Correction(c)})
+			}
+		}
+	}
 }
 
 var dimensions = map[wire.Dimension]backend.Dimension{

@@ -8,6 +8,7 @@ import (
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
+	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
 )
 
 // An Option configures a [Limiter].
@@ -29,6 +30,7 @@ type config struct {
 	maxWait  time.Duration // negative: none
 	maxPause time.Duration
 	trace    *Trace
+	counter  tokens.Counter
 	usage    bool // ask streams for usage
 	pass     bool // calls, while the backend is away
 	fallback *Limits
@@ -50,6 +52,7 @@ func newConfig(options []Option) (*config, error) {
 		families: map[string]family{},
 		maxWait:  -1,
 		maxPause: defaultMaxPause,
+		counter:  tokens.Exact{},
 	}
 	for _, o := range options {
 		if o != nil {
@@ -222,6 +225,17 @@ func WithPass() Option {
 // WithTrace sets hooks for all calls of the limiter.
 func WithTrace(t *Trace) Option {
 	return optionFunc(func(c *config) { c.trace = t })
+}
+
+// WithCounter counts tokens with c instead of as OpenAI's tiktoken does.
+func WithCounter(c Counter) Option {
+	return optionFunc(func(conf *config) {
+		if c == nil {
+			conf.fault(errors.New("WithCounter: the counter is nil"))
+			return
+		}
+		conf.counter = userCounter{c}
+	})
 }
 
 // WithStreamUsage adds "stream_options": {"include_usage": true} to chat and

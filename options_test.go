@@ -24,7 +24,7 @@ func TestFaultsAreReportedTogether(t *testing.T) {
 		ratelimiter.WithShared("x", limits, "o"), ratelimiter.WithShared("z", limits), ratelimiter.WithShared("", limits, " "),
 		ratelimiter.WithAccountLimits(limits), ratelimiter.WithAccountLimits(limits),
 		ratelimiter.WithAccount(""), ratelimiter.WithBackend(nil),
-		ratelimiter.WithMaxWait(-1), ratelimiter.WithMaxPause(0),
+		ratelimiter.WithMaxWait(-1), ratelimiter.WithMaxPause(0), ratelimiter.WithCounter(nil),
 	)
 	if err == nil {
 		t.Fatal("no error")
@@ -46,6 +46,7 @@ func TestFaultsAreReportedTogether(t *testing.T) {
 		`WithAccountLimits is given twice`,
 		`WithAccount: the name is empty`, `WithBackend: the backend is nil`,
 		`WithMaxWait: -1ns is negative`, `WithMaxPause: 0s is not positive`,
+		`WithCounter: the counter is nil`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not reported", want)

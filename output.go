@@ -1,25 +1,35 @@
 package ratelimiter
 
-// output remembers how much output the scope's answers have needed, for calls
-// that declare no maximum.
+// output remembers how much output the scope's answers have needed, reasoning
+// included, for calls that declare no maximum.
+//
+// What is reserved for such a call is their mean, not a high quantile. The ledger is
+// settled to each answer, so that over many calls it holds what they use: a quantile
+// would only keep budget from others for as long as answers take, several times as
+// much as they need where a few are long. What it would guard against, more output
+// than was reserved, the server learns no earlier than we do.
+//
+// Each process learns for itself: what an answer needs depends on what is asked, and
+// processes that share a budget need not ask the same. A few answers teach it, and no
+// call has to wait for the store to tell.
 type output struct {
 	recent [32]int64
 	n      int
 }
 
-// undeclared is what is reserved for output before any answer was seen.
+// undeclared is what is reserved for output before any answer was seen: a few
+// paragraphs. The first answer replaces it.
 const undeclared = 256
 
 func (o *output) add(tokens int64) {
 	if tokens <= 0 {
 		return
 	}
-	o.recent[o.n%len(o.recent)] = tokens
+	o.recent[o.n%len(o.recent)] = min(tokens, largest)
 	o.n++
 }
 
-// expect is the mean of the recent answers: the server charges what they need
-// in all, and the ledger is settled to each.
+// expect is the mean of the recent answers.
 func (o *output) expect() int64 {
 	n := int64(min(o.n, len(o.recent)))
 	if n == 0 {

@@ -77,6 +77,15 @@ func (s *scope) moved(at int) {
 	}
 }
 
+// eased is called when an answer has come or a call has ended. Where asking costs
+// something, what was given back is found at the next look, which is soon enough;
+// but an opening holds calls back in this process. s.account.mu must be held.
+func (s *scope) eased(now time.Time) {
+	if s.account.limiter.local || s.opening.Factor(now) > 0 {
+		s.wake()
+	}
+}
+
 // remove takes w out and returns where it stood, or −1.
 func (q *queue) remove(w *waiter) int {
 	at := slices.Index(q.waiting, w)
@@ -233,9 +242,11 @@ func (a *account) acquire(ctx context.Context, model string, e estimate, retry b
 		maxWait = d
 	}
 
-	a.mu.Lock()
-	s := a.scope(model)
-	e.expect(&s.output)
+	s, err := a.meet(ctx, model)
+	if err != nil {
+		return nil, err
+	}
+	e.expect(s)
 	if err := s.refuse(ctx, e, arrived, maxWait); err != nil {
 		a.mu.Unlock()
 		return nil, err

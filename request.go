@@ -88,9 +88,9 @@ func (l *Limiter) estimateRequest(req *http.Request, e wire.Endpoint, deployment
 	case req.Header.Get("Content-Encoding") != "":
 		// Compressed: one request.
 	case strings.HasPrefix(typ, "multipart/"):
-		c = costing.Multipart(e, typ, b.prefix, l.counter)
+		c = costing.Multipart(e, deployment, typ, b.prefix, l.counter)
 	default:
-		c = costing.JSON(e, b.prefix, l.counter)
+		c = costing.JSON(e, deployment, b.prefix, l.counter)
 		if l.config.usage && c.Stream && !c.IncludeUsage && b.rest == nil {
 			b.askForUsage(e)
 		}

@@ -48,11 +48,16 @@ func (s *scope) reserve(now time.Time, e estimate, ask ask, answer backend.Answe
 	for k := range r.sent {
 		l, b := ask.limits[k], &ask.Buckets[k]
 		used := b.Capacity() - answer.Levels[k] - float64(later[b.Dimension])
-		r.sent[k] = sentTo{l, l.gauge.Send(now, used, float64(e.cost[b.Dimension]))}
+		r.sent[k] = sentTo{l, l.gauge.Send(now, float64(e.cost[b.Dimension]), calibration.Stand{
+			Used:      used,
+			Charged:   answer.Charged[k] - float64(later[b.Dimension]),
+			Corrected: answer.Corrected[k],
+		})}
 		l.start = 0 // the backend knows the bucket from now on
 	}
 	for d, n := range e.cost {
-		s.sends[d].Add(now, float64(n))
+		s.sent[d] += float64(n)
+		s.sends[d].Add(now, s.sent[d], float64(n))
 	}
 	s.inFlight++
 	s.account.reserved += e.cost[backend.Tokens]
@@ -70,6 +75,7 @@ func (r *Reservation) Settle(u Usage) {
 	known := u.total() > 0
 	if known {
 		final[backend.Tokens] = u.total()
+		r.remember("", u)
 	}
 	r.finish(final, u, known)
 }
@@ -108,8 +114,8 @@ func (r *Reservation) finish(final backend.Amounts, u Usage, known bool) {
 		if r.estimate.undeclared {
 			s.output.add(u.OutputTokens / r.estimate.choices)
 		}
-		settlement.Buckets = s.ask(time.Now()).Buckets // the pace of an opening included
-		s.wake()
+		settlement.Buckets = r.charged(time.Now())
+		s.eased(time.Now())
 		a.mu.Unlock()
 		if changed {
 			l.settle(settlement)
@@ -123,7 +129,17 @@ func (r *Reservation) finish(final backend.Amounts, u Usage, known bool) {
 		}
 		l.traceSettled(ctx, SettledInfo{
 			Account: a.name, Model: s.model, Charged: r.Cost(), Final: costOf(s.model, final),
-			Usage: u, HasUsage: known, Duration: time.Since(r.started),
+			Estimate: r.estimate.usage(), Usage: u, HasUsage: known, Duration: time.Since(r.started),
 		})
 	})
+}
+
+// charged describes the buckets that the call was charged to, the pace of an
+// opening included. Limits learned since are none of them.
+func (r *Reservation) charged(now time.Time) []backend.Bucket {
+	limits := make([]*limit, len(r.sent))
+	for i := range r.sent {
+		limits[i] = r.sent[i].limit
+	}
+	return r.scope.buckets(now, limits, true)
 }

@@ -36,20 +36,25 @@ func newMeteredBody(r *Reservation, resp *http.Response) *meteredBody {
 
 // count is handed the text of a stream's deltas.
 func (b *meteredBody) count(delta []byte) {
-	b.text += int64(b.r.scope.account.limiter.counter.Count(b.r.estimate.encoding, delta))
+	e := &b.r.estimate
+	b.text += int64(b.r.scope.account.limiter.counter.Count(e.counted, e.encoding, delta))
 }
 
 func (b *meteredBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 || err != nil {
-		b.mu.Lock()
-		done := !b.over && n > 0 && b.meter.Write(p[:n])
-		if done || err != nil {
-			b.settle(err == io.EOF)
-		}
-		b.mu.Unlock()
+		b.watch(p[:n], err)
 	}
 	return n, err
+}
+
+func (b *meteredBody) watch(p []byte, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock() // also if a counter of the user's panics
+	done := !b.over && len(p) > 0 && b.meter.Write(p)
+	if done || err != nil {
+		b.settle(err == io.EOF)
+	}
 }
 
 func (b *meteredBody) Close() error {
@@ -75,9 +80,13 @@ func (b *meteredBody) settle(eof bool) {
 	if !ok {
 		usage.OutputTokens = b.text
 	}
+	if ok {
+		b.r.remember(b.meter.ID(), usage)
+	}
 	switch {
-	case ok && b.r.informed:
-		// The server charged its own estimate of the input, for good.
+	case ok && b.r.informed && !e.continues():
+		// The server charged its own estimate of the input, for good. Of input
+		// that only it could see, the usage is the best there is.
 		output := usage.OutputTokens
 		if output == 0 {
 			output = usage.total() - usage.InputTokens // some servers tell the total alone

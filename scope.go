@@ -21,9 +21,14 @@ type scope struct {
 	opening  calibration.Opening
 	inFlight int
 	last     snapshot
-	sends    [backend.Dimensions]calibration.Sends
-	headers  time.Duration // the shortest time to a response's headers
+	sends    [backend.Dimensions]calibration.Sends // of this scope in this process
+	sent     [backend.Dimensions]float64           // in all
+	headers  time.Duration                         // the shortest time to a response's headers
 	output   output
+
+	meeting  chan struct{} // closed when it has been done
+	met      bool          // what others have learned is known
+	exchange exchange
 }
 
 // limitKey identifies a limit within an account.
@@ -44,14 +49,27 @@ type limit struct {
 	toldAt     time.Time // when the request was sent that it answers
 	start      float64   // what was used when it was learned
 	gauge      calibration.Gauge
+	whole      *limit // of which this is a slice
 }
 
 // amount is the limit that holds: the lower of the two.
 func (l *limit) amount() int64 {
+	if l.whole != nil {
+		return l.whole.amount()
+	}
 	if l.configured > 0 && (l.learned == 0 || l.configured <= l.learned) {
 		return l.configured
 	}
 	return l.learned
+}
+
+// told takes in what the server has said the limit is, in answer to a request
+// sent then.
+func (l *limit) told(amount int64, by string, now, sent time.Time) {
+	if l.learned != amount {
+		l.gauge.Forget()
+	}
+	l.learned, l.header, l.learnedAt, l.toldAt = amount, by, now, sent
 }
 
 // source says where amount comes from, and how old it is.
@@ -68,6 +86,10 @@ func (l *limit) source(now time.Time) (string, time.Duration) {
 const holdBack = 100 * time.Millisecond
 
 func (l *limit) bucket(now time.Time) backend.Bucket {
+	margin := max(holdBack.Seconds()/l.period.Seconds(), l.gauge.Margin(now, float64(l.amount()), l.period))
+	if l.whole != nil {
+		margin = sliceMargin.Seconds() / l.period.Seconds()
+	}
 	return backend.Bucket{
 		Owner:     l.owner,
 		Name:      l.name,
@@ -75,9 +97,47 @@ func (l *limit) bucket(now time.Time) backend.Bucket {
 		Limit:     l.amount(),
 		Period:    l.period,
 		Burst:     l.burst,
-		Margin:    float64(l.amount()) * float64(holdBack) / float64(l.period),
+		Margin:    float64(l.amount()) * margin,
 		Start:     max(0, l.start-float64(l.amount())*float64(now.Sub(l.learnedAt))/float64(l.period)),
 	}
+}
+
+// Some limits are enforced in slices of their period: "60,000 requests/minute may
+// be enforced as 1,000 requests/second" (OpenAI's help, article 6891753); Azure's
+// are of one or ten seconds. No header tells, only refusals that come long before
+// the limit is reached.
+const (
+	shortSlice = time.Second
+	longSlice  = 10 * time.Second
+	// sliceMargin is how far requests may crowd on their way.
+	sliceMargin = 200 * time.Millisecond
+	// sliceBelief is how long a slice is believed in after the last refusal.
+	sliceBelief = time.Hour
+)
+
+// slice takes in that the server enforces a limit in slices, for it has refused
+// a call for so long although the limit was not reached.
+func (s *scope) slice(now time.Time, l *limit, refused time.Duration) {
+	length := shortSlice
+	if refused > shortSlice {
+		length = longSlice
+	}
+	for _, known := range s.limits {
+		if known.whole == l {
+			known.burst, known.learnedAt = max(known.burst, length), now
+			return
+		}
+	}
+	part := &limit{owner: l.owner, window: l.window, burst: length, whole: l, header: "a refusal by the server", learnedAt: now}
+	part.name += "/slice"
+	s.limits = append(s.limits, part)
+}
+
+// dropSlices forgets slices that have refused nothing for long.
+func (s *scope) dropSlices(now time.Time) {
+	s.limits = slices.DeleteFunc(s.limits, func(l *limit) bool {
+		return l.whole != nil && now.Sub(l.learnedAt) > sliceBelief
+	})
 }
 
 // The names of owners and lines. A model's and a family's names can't collide.
@@ -150,29 +210,37 @@ type ask struct {
 
 // ask describes what the scope draws from at present. s.account.mu must be held.
 func (s *scope) ask(now time.Time) ask {
-	factor := s.opening.Factor(now)
-	n := len(s.limits)
-	if factor > 0 {
-		n *= 2
-	}
-	buckets := make([]backend.Bucket, 0, n)
-	for _, l := range s.limits {
-		buckets = append(buckets, l.bucket(now))
-	}
-	if factor > 0 {
-		for _, l := range s.limits {
-			if l.period == minute {
-				buckets = append(buckets, s.pace(l, factor))
-			}
-		}
-	}
 	return ask{backend.Ask{
 		Account: s.account.name,
 		Line:    s.line,
 		Scope:   s.owner,
 		Ticket:  s.ticket,
-		Buckets: buckets,
+		Buckets: s.buckets(now, s.limits, true),
 	}, slices.Clip(s.limits)}
+}
+
+// buckets describes limits of the scope, and after them the pace of an opening
+// if that is wanted and not over. s.account.mu must be held.
+func (s *scope) buckets(now time.Time, limits []*limit, paced bool) []backend.Bucket {
+	factor, n := 0.0, len(limits)
+	if paced {
+		factor = s.opening.Factor(now)
+	}
+	if factor > 0 {
+		n *= 2
+	}
+	out := make([]backend.Bucket, 0, n)
+	for _, l := range limits {
+		out = append(out, l.bucket(now))
+	}
+	if factor > 0 {
+		for _, l := range limits {
+			if l.period == minute && l.whole == nil {
+				out = append(out, s.pace(l, factor))
+			}
+		}
+	}
+	return out
 }
 
 // pace is the bucket that holds back an opening: a multiple of the limit,
@@ -227,7 +295,7 @@ func (s *scope) complete() bool {
 // have set for ourselves.
 func (s *scope) find(d backend.Dimension, period time.Duration, amount int64) *limit {
 	for _, l := range s.limits {
-		if l.dimension == d && l.period == period && (l.owner != accountOwner || l.is(amount)) {
+		if l.dimension == d && l.period == period && l.whole == nil && (l.owner != accountOwner || l.is(amount)) {
 			return l
 		}
 	}

@@ -74,6 +74,9 @@ type SettledInfo struct {
 	Account, Model string
 	Charged        Cost // when the call started
 	Final          Cost // what stays charged
+	// Estimate is what Usage was expected to be: the tokens of the input, and
+	// for the output the declared maximum, or what recent answers have needed.
+	Estimate Usage
 	// Usage is what the response said, or the caller of Settle. Where HasUsage
 	// is false nothing was said, and OutputTokens are those of a stream's
 	// deltas, as far as they were seen.

@@ -22,6 +22,12 @@ import (
 // include it; bound the wait with [WithMaxWait] or a context, and the server
 // with the base's ResponseHeaderTimeout.
 //
+// What a response continues (previous_response_id, conversation) is input that the
+// body does not show. It is charged as what the answer before said its context was,
+// where this process has seen that answer: the last few thousand of an account are
+// remembered, in memory, since a store would cost a trip for a guess that the call's
+// own answer corrects.
+//
 // A refusal is returned as an [*Error]. Batch jobs and the frames of Realtime
 // connections are not limited.
 type Transport struct {

@@ -120,6 +120,13 @@ type Answer struct {
 	// Levels says how much is free in each of the ask's buckets after the
 	// grant; negative while a debt is refilled.
 	Levels []float64
+	// Charged is all that was ever charged to each of them, this grant included
+	// and refunds not taken off; Corrected the sum of everything else that has
+	// changed what is used, refill apart: corrections, and what a full bucket
+	// could not take. So used = Charged − refunds − refill + Corrected. Both
+	// begin anew, at 0 and Start, where the backend has never heard of the
+	// bucket, or has lost it.
+	Charged, Corrected []float64
 	// Tickets is how many stand ahead in line.
 	Tickets int
 }
@@ -136,15 +143,22 @@ type Settlement struct {
 	// bucket. A bucket never rises above its capacity, and further charges
 	// stop at a level of −Limit.
 	Refund Amounts
-	// Adjust, if not nil, is added to what is used in each of the Buckets,
-	// for reasons that have nothing to do with this charge. Stamp does not
-	// matter for it. What is positive raises it at most to Most, of the same
-	// length: so several processes that have seen the same take it once.
-	Adjust, Most []float64
+	// Corrections, if not nil, are one for each of the Buckets. Stamp holds for
+	// them too: it is that of the grant whose response told.
+	Corrections []Correction
 	// PauseOwner, if not empty, starts nothing for Pause; a longer pause that
 	// already holds stays.
 	PauseOwner string
 	Pause      time.Duration
+}
+
+// A Correction moves a bucket's Corrected, and with it what is used, from From
+// to To, so that what many processes have seen is applied once: upwards as far
+// as Corrected lies below To, downwards only if it still is From. A bucket never
+// rises above its capacity, nor falls below a level of −Limit. The zero value
+// changes nothing.
+type Correction struct {
+	From, To float64
 }
 
 // Backend keeps the budgets. Its methods are safe for concurrent use and
@@ -169,6 +183,17 @@ type Backend interface {
 type Local interface {
 	Backend
 	Local()
+}
+
+// Keeper is implemented by a backend that outlives the process. What a process
+// has learned about the server's limits is kept there for those that come after
+// it. A note means nothing to the backend; the latest counts.
+type Keeper interface {
+	Backend
+	// Keep stores a note about a scope of an account for that long.
+	Keep(ctx context.Context, account, scope string, note []byte, ttl time.Duration) error
+	// Recall returns the scope's note, or nil where there is none.
+	Recall(ctx context.Context, account, scope string) ([]byte, error)
 }
 
 // ErrTooLarge is returned by Take and Look for a cost above the Limit of a

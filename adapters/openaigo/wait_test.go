@@ -11,9 +11,12 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
+// marginTime is in which the margin that is left refills.
+const marginTime = 400 * time.Millisecond
+
 // A call that finds too little of its budget starts at the moment there is
-// enough: when it has refilled, or when a call in flight gives back. What
-// refills is held back for as long as a request may take to reach the server.
+// enough, beside the margin: when it has refilled, or when a call in flight gives
+// back.
 func TestWaitEndsWhenTheBudgetIsFree(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -21,7 +24,7 @@ func TestWaitEndsWhenTheBudgetIsFree(t *testing.T) {
 		starts time.Duration
 	}{
 		// 6,000 − 5,912 = 88 are left, 200 are needed, 100 refill in a second.
-		{"refill", time.Minute, 1120*time.Millisecond + 100*time.Millisecond},
+		{"refill", time.Minute, 1120 * time.Millisecond},
 		{"refund", 500 * time.Millisecond, 500 * time.Millisecond},
 	}
 	for _, test := range tests {
@@ -52,8 +55,10 @@ func TestWaitEndsWhenTheBudgetIsFree(t *testing.T) {
 					defer srv.Close()
 					limiter := newLimiter(t, &book{}, ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{RPM: 600, TPM: 6_000}))
 					client := newClient(limiter, srv.Transport(), pipeURL)
-					if err := how.call(t.Context(), client, chat(1)); err != nil {
-						t.Fatal(err)
+					for range 100 { // so many answers leave little to allow for
+						if err := how.call(t.Context(), client, chat(1)); err != nil {
+							t.Fatal(err)
+						}
 					}
 					time.Sleep(time.Hour) // the opening is over
 
@@ -72,8 +77,8 @@ func TestWaitEndsWhenTheBudgetIsFree(t *testing.T) {
 					if len(admitted) != 1 {
 						t.Fatalf("%d calls", len(admitted))
 					}
-					if at := admitted[0].Sub(start); at != test.starts {
-						t.Errorf("it started after %v, want %v", at, test.starts)
+					if at := admitted[0].Sub(start); at < test.starts || at > test.starts+marginTime {
+						t.Errorf("it started after %v, want %v to %v later", at, test.starts, marginTime)
 					}
 				})
 			})

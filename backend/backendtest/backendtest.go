@@ -66,7 +66,8 @@ var cases = []struct {
 	{"lets a fresh ask wait behind its own ticket", (*suite).fresh},
 	{"lets a ticket leave", (*suite).leave},
 	{"settles once and within bounds", (*suite).settle},
-	{"adjusts without a charge", (*suite).adjust},
+	{"applies a correction once", (*suite).correct},
+	{"tells all that has been charged and corrected", (*suite).addsUp},
 	{"pauses an owner", (*suite).pause},
 	{"clears owners", (*suite).clear},
 	{"looks and changes nothing", (*suite).look},
@@ -74,6 +75,7 @@ var cases = []struct {
 	{"steps over a silent ticket", (*suite).silent},
 	{"never grants more than there is", (*suite).concurrent},
 	{"keeps a busy model from blocking another", (*suite).busyModel},
+	{"keeps notes", (*suite).keep},
 }
 
 // A suite is one running test.
@@ -131,8 +133,8 @@ func (s *suite) take(ask backend.Ask) backend.Answer {
 	if err != nil {
 		s.Fatal(err)
 	}
-	if len(a.Levels) != len(ask.Buckets) {
-		s.Fatalf("%d levels for %d buckets", len(a.Levels), len(ask.Buckets))
+	if n := len(ask.Buckets); len(a.Levels) != n || len(a.Charged) != n || len(a.Corrected) != n {
+		s.Fatalf("levels %v, charged %v, corrected %v for %d buckets", a.Levels, a.Charged, a.Corrected, n)
 	}
 	return a
 }
@@ -153,10 +155,14 @@ func (s *suite) granted(ask backend.Ask, want int) backend.Answer {
 // level wants a bucket to stand at a level, or higher by what has refilled.
 func (s *suite) level(got float64, want float64, b backend.Bucket) {
 	s.Helper()
-	refilled := float64(b.Limit) * float64(s.elapsed()) / float64(b.Period)
-	if got < want-1e-6 || got > want+refilled+1e-6 {
-		s.Errorf("%s of %s stands at %v; want %v or at most %v more", b.Name, b.Owner, got, want, refilled)
+	if more := s.refilled(b); got < want-1e-6 || got > want+more+1e-6 {
+		s.Errorf("%s of %s stands at %v; want %v or at most %v more", b.Name, b.Owner, got, want, more)
 	}
+}
+
+// refilled is the most that may have come into a bucket since the test began.
+func (s *suite) refilled(b backend.Bucket) float64 {
+	return float64(b.Limit) * float64(s.elapsed()) / float64(b.Period)
 }
 
 func (s *suite) lookAt(scope string, buckets []backend.Bucket) backend.Answer {

@@ -115,18 +115,82 @@ func (s *suite) settle() {
 	s.level(s.lookAt("m", b).Levels[1], -1000, b[1])
 }
 
-func (s *suite) adjust() {
+func (s *suite) correct() {
 	b := []backend.Bucket{perDay("m", backend.Requests, 10), perDay("m", backend.Tokens, 1000)}
 	a := s.granted(s.ask("m", "p", b, backend.Amounts{1, 100, 0}), 1)
-	s.settles(backend.Settlement{Stamp: a.Stamp, Buckets: b, Refund: tokens(50), Adjust: []float64{2, 250}, Most: []float64{1e9, 1e9}})
-	l := s.lookAt("m", b).Levels
-	s.level(l[0], 7, b[0])
-	s.level(l[1], 700, b[1])
-	// An adjustment holds whatever the stamp; a refund does not.
-	s.settles(backend.Settlement{Stamp: 0, Buckets: b, Refund: tokens(50), Adjust: []float64{-2, 100}, Most: []float64{1e9, 1e9}})
-	l = s.lookAt("m", b).Levels
-	s.level(l[0], 9, b[0])
-	s.level(l[1], 600, b[1])
+	correct := func(from, to float64) {
+		s.settles(backend.Settlement{Stamp: a.Stamp, Buckets: b, Corrections: []backend.Correction{{}, {From: from, To: to}}})
+	}
+	for _, x := range []struct {
+		from, to  float64
+		level     float64
+		corrected float64
+	}{
+		{0, 200, 700, 200},
+		{0, 200, 700, 200},        // somebody else has seen the same
+		{0, 150, 700, 200},        // or less
+		{0, 250, 650, 250},        // or more
+		{200, 100, 650, 250},      // what was seen before that is void
+		{250, 50, 850, 50},        // down from where it is
+		{250, 50, 850, 50},        // once
+		{50, -500, 1000, -100},    // not beyond full
+		{-100, 5000, -1000, 1900}, // nor below minus the limit
+	} {
+		correct(x.from, x.to)
+		l := s.lookAt("m", b)
+		s.level(l.Levels[0], 9, b[0])
+		s.level(l.Levels[1], x.level, b[1])
+		if got := l.Corrected[1]; got < x.corrected-1e-6 || got > x.corrected+s.refilled(b[1])+1e-6 {
+			s.Errorf("from %v to %v: corrected %v; want %v", x.from, x.to, got, x.corrected)
+		}
+	}
+	// With its refund comes what a response told; after a Clear neither counts.
+	s.settles(backend.Settlement{Stamp: a.Stamp, Buckets: b, Refund: tokens(500), Corrections: []backend.Correction{{To: 2}, {}}})
+	l := s.lookAt("m", b)
+	s.level(l.Levels[0], 7, b[0])
+	s.level(l.Levels[1], -500, b[1])
+	if err := s.Backend.Clear(s.Context(), s.account, []string{"m"}); err != nil {
+		s.Fatal(err)
+	}
+	correct(0, 1e6)
+	s.level(s.lookAt("m", b).Levels[1], 1000, b[1])
+}
+
+// adds up: what is used is what was charged, less what came back and what has
+// refilled, and what was corrected.
+func (s *suite) addsUp() {
+	b := []backend.Bucket{perDay("m", backend.Requests, 10), perDay("m", backend.Tokens, 1000)}
+	b[1].Start = 200
+	used := func(a backend.Answer, charged, refunded float64) {
+		s.Helper()
+		if a.Charged[1] != charged {
+			s.Errorf("charged %v; want %v", a.Charged[1], charged)
+		}
+		if c := a.Charged[0] > 3 || a.Corrected[0] > s.refilled(b[0])+1e-6; c {
+			s.Errorf("requests: charged %v, corrected %v", a.Charged[0], a.Corrected[0])
+		}
+		most := a.Charged[1] - refunded + a.Corrected[1]
+		if got := b[1].Capacity() - a.Levels[1]; got > most+1e-6 || got < most-s.refilled(b[1])-1e-6 {
+			s.Errorf("%v are used; want %v − %v + %v", got, a.Charged[1], refunded, a.Corrected[1])
+		}
+	}
+	used(s.lookAt("m", b), 0, 0)
+	first := s.granted(s.ask("m", "p", b, backend.Amounts{1, 300, 0}), 1)
+	used(first, 300, 0)
+	fresh := s.ask("m", "p", b, backend.Amounts{1, 100, 0})
+	fresh.Fresh = true
+	used(s.granted(fresh, 1), 400, 0)
+	s.settles(backend.Settlement{Stamp: first.Stamp, Buckets: b, Refund: tokens(250)})
+	used(s.lookAt("m", b), 400, 250)
+	s.settles(backend.Settlement{Stamp: first.Stamp, Buckets: b, Refund: tokens(-50), Corrections: []backend.Correction{{}, {From: 0, To: 300}}})
+	used(s.lookAt("m", b), 400, 200)
+	s.settles(backend.Settlement{Stamp: first.Stamp, Buckets: b, Refund: tokens(5000)}) // more than is used
+	used(s.lookAt("m", b), 400, 5200)
+	used(s.granted(s.ask("m", "p", b, backend.Amounts{1, 900, 0}), 1), 1300, 5200)
+	if err := s.Backend.Clear(s.Context(), s.account, []string{"m"}); err != nil {
+		s.Fatal(err)
+	}
+	used(s.lookAt("m", b), 1300, 5200)
 }
 
 func (s *suite) pause() {

@@ -27,8 +27,8 @@ func (s *suite) aside() {
 func (s *suite) roundRobin() {
 	b := []backend.Bucket{perDay("m", backend.Requests, 12)}
 	six := requests(6)
-	more := func() { s.settles(backend.Settlement{Buckets: b, Adjust: []float64{-6}, Most: []float64{0}}) }
-	s.granted(s.ask("m", "a", b, six, six, six, six), 2)
+	first := s.granted(s.ask("m", "a", b, six, six, six, six), 2)
+	more := func() { s.settles(backend.Settlement{Stamp: first.Stamp, Buckets: b, Refund: six}) }
 	s.granted(s.ask("m", "b", b, six, six), 0)
 	more()
 	s.granted(s.ask("m", "b", b, six, six), 0)
@@ -78,9 +78,9 @@ func (s *suite) twice() {
 
 func (s *suite) fresh() {
 	b := []backend.Bucket{perDay("m", backend.Requests, 10)}
-	s.granted(s.ask("m", "p", b, requests(8)), 1)
+	first := s.granted(s.ask("m", "p", b, requests(8)), 1)
 	s.granted(s.ask("m", "p", b, requests(8)), 0)
-	s.settles(backend.Settlement{Buckets: b, Adjust: []float64{-8}, Most: []float64{0}})
+	s.settles(backend.Settlement{Stamp: first.Stamp, Buckets: b, Refund: requests(8)})
 	ask := s.ask("m", "p", b, requests(1))
 	ask.Fresh = true
 	if a := s.take(ask); a.Granted != 0 || a.Tickets != 1 {

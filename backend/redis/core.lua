@@ -1,14 +1,16 @@
 -- core.lua knows owners and buckets. The arithmetic is internal/ledger's,
 -- operation for operation, so that both give the same doubles.
 --
--- ARGV[-1] numbers: four that differ by script; for each bucket, owner by owner,
---          its dimension, capacity, margin, and what is used of it if it is
---          unknown here; then what differs by script
+-- ARGV[-2] for each bucket, owner by owner, the number of its owner, a digest of
+--          its description, and that: name, dimension, limit, rate, capacity
+-- ARGV[-1] numbers: four that differ by script; for each bucket its margin, and
+--          what is used of it if it is unknown here; then what differs by script
 --
 -- An owner is unpacked into a flat array: the first three numbers of its state,
--- and six for each bucket: name, dimension, limit, rate, capacity, used.
-local STAMP, SINCE, PAUSED, FIRST, SIZE = 1, 2, 3, 4, 6
-local DIMENSION, LIMIT, RATE, CAPACITY, USED = 1, 2, 3, 4, 5 -- beside a bucket's place
+-- and nine for each bucket: its digest and description, used, charged, corrected.
+local STAMP, SINCE, PAUSED, FIRST, SIZE = 1, 2, 3, 4, 9
+-- Beside a bucket's place:
+local NAME, DIMENSION, LIMIT, RATE, CAPACITY, USED, CHARGED, CORRECTED = 1, 2, 3, 4, 5, 6, 7, 8
 
 -- doubles unpacks a string of them.
 local function doubles(s)
@@ -18,32 +20,29 @@ local function doubles(s)
 end
 
 local a = doubles(ARGV[#ARGV])
-local HEAD, WIDTH = 4, 4
+local HEAD, WIDTH = 4, 2
 
-local function unpack_owner(packed)
-  local d = doubles(packed)
-  local o, n = {d[1], d[2], d[3]}, (#d - 3) / 6
-  for i = 1, n do
-    local from = 3 + n + 5 * (i - 1)
-    for x = 1, 5 do
-      o[#o + 1] = d[from + x]
-    end
-    o[#o + 1] = d[3 + i]
+local function unpack_owner(state, described)
+  local s, d = doubles(state), doubles(described or '')
+  local o = {s[1], s[2], s[3]}
+  for i = 1, #d, 4 do
+    local x, to = 4 + 5 * (i - 1) / 4, #o
+    o[to + 1], o[to + 1 + NAME], o[to + 1 + DIMENSION] = s[x], d[i], d[i + 1]
+    o[to + 1 + LIMIT], o[to + 1 + RATE], o[to + 1 + CAPACITY] = d[i + 2], s[x + 1], d[i + 3]
+    o[to + 1 + USED], o[to + 1 + CHARGED], o[to + 1 + CORRECTED] = s[x + 2], s[x + 3], s[x + 4]
   end
   return o
 end
 
 local function pack_owner(o)
-  local d = {o[1], o[2], o[3]}
-  for i = FIRST + USED, #o, SIZE do
-    d[#d + 1] = o[i]
-  end
+  local s, d = {o[1], o[2], o[3]}, {}
   for i = FIRST, #o, SIZE do
-    for x = 0, 4 do
-      d[#d + 1] = o[i + x]
-    end
+    local x = #s
+    s[x + 1], s[x + 2], s[x + 3], s[x + 4], s[x + 5] = o[i], o[i + RATE], o[i + USED], o[i + CHARGED], o[i + CORRECTED]
+    x = #d
+    d[x + 1], d[x + 2], d[x + 3], d[x + 4] = o[i + NAME], o[i + DIMENSION], o[i + LIMIT], o[i + CAPACITY]
   end
-  return pack('<' .. rep('d', #d), unpack(d))
+  return pack('<' .. rep('d', #s), unpack(s)), pack('<' .. rep('d', #d), unpack(d))
 end
 
 -- refilled is when the last of its buckets is full and its pause over.
@@ -58,83 +57,104 @@ local function refilled(o)
   return at
 end
 
+-- set changes what is used of the bucket at i, within bounds. What they cut off
+-- counts as a correction.
+local function set(o, i, used)
+  local within, most = used, o[i + CAPACITY] + o[i + LIMIT]
+  if within < 0 then
+    within = 0
+  end
+  if within > most then
+    within = most
+  end
+  o[i + USED], o[i + CORRECTED] = within, o[i + CORRECTED] + (within - used)
+end
+
 -- open unpacks an owner and refills its buckets up to now. A clock that went
 -- back refills nothing.
-local function open(packed)
-  if not packed then
+local function open(state, described)
+  if not state then
     return {now, now, 0}
   end
-  local o = unpack_owner(packed)
+  local o = unpack_owner(state, described)
   local dt = now - o[STAMP]
   o[STAMP] = now
   if dt > 0 then
-    for i = FIRST + USED, #o, SIZE do
-      local used = o[i] - o[i - 2] * dt
-      o[i] = used > 0 and used or 0
+    for i = FIRST, #o, SIZE do
+      set(o, i, o[i + USED] - o[i + RATE] * dt)
     end
   end
   return o
 end
 
+-- The field of an owner's descriptions.
+local function description(field)
+  return 'd' .. field
+end
+
 -- Owners that were touched, and where they are kept.
-local owners, field = {}, {}
+local owners, field, described = {}, {}, nil
 
 local function owner(j)
   local o = owners[j]
   if not o then
-    o = open(fields[j + 2])
+    if not described then
+      described = {}
+      for x = 1, owned do
+        described[x] = description(ARGV[4 + x])
+      end
+      described = call('HMGET', KEYS[1], unpack(described))
+    end
+    o = open(fields[j + 2], described[j])
     owners[j], field[j] = o, ARGV[4 + j]
   end
   return o
 end
 
--- The described buckets, by number: their owner and their place in it.
-local count, holder, place = 0, {}, {}
-for j = 1, owned do
-  local described = ARGV[4 + owned + j]
-  if #described > 0 then
-    local o, d = owner(j), doubles(described)
-    for x = 1, #d, 5 do
-      count = count + 1
-      local i, limit, capacity = FIRST, d[x + LIMIT], d[x + CAPACITY]
-      while o[i] and o[i] ~= d[x] do
-        i = i + SIZE
-      end
-      if not o[i] then
-        o[i] = d[x]
-        for y = 1, 4 do
-          o[i + y] = 0
-        end
-        o[i + USED] = a[HEAD + count * WIDTH]
-      end
-      if limit ~= o[i + LIMIT] or capacity ~= o[i + CAPACITY] or d[x + DIMENSION] ~= o[i + DIMENSION] then
-        for y = 1, 4 do
-          o[i + y] = d[x + y]
-        end
-        if o[i + USED] > capacity + limit then
-          o[i + USED] = capacity + limit
-        end
-      end
-      holder[count], place[count] = o, i
+-- The described buckets, by number: their owner, their place in it, and what they
+-- count.
+local count, holder, place, dimension = 0, {}, {}, {}
+do
+  local d = doubles(ARGV[#ARGV - 1])
+  for x = 1, #d, 7 do
+    count = count + 1
+    local o, i = owner(d[x]), FIRST
+    while o[i] and o[i + NAME] ~= d[x + 2] do
+      i = i + SIZE
     end
+    local known = o[i]
+    if not known then
+      local used = a[HEAD + count * WIDTH]
+      o[i + USED], o[i + CHARGED], o[i + CORRECTED] = used, 0, used
+    end
+    if known ~= d[x + 1] then
+      for y = 0, CAPACITY do
+        o[i + y] = d[x + 1 + y]
+      end
+      set(o, i, o[i + USED])
+      o.described = true
+    end
+    holder[count], place[count], dimension[count] = o, i, d[x + 3] + 1
   end
 end
 
 -- sweep drops what idle owners and lines have left in a hash that others keep
--- alive. Owners have fields of twelve bytes, lines of thirteen.
+-- alive. Owners have fields of twelve bytes; lines, and descriptions, of thirteen.
 local function sweep()
   if call('HLEN', KEYS[1]) <= 64 then
     return
   end
-  local all, idle = call('HGETALL', KEYS[1]), {}
+  local all, values, idle = call('HGETALL', KEYS[1]), {}, {}
   for n = 1, #all, 2 do
-    local f, v = all[n], all[n + 1]
+    values[all[n]] = all[n + 1]
+  end
+  for f, v in pairs(values) do
     if #f == 12 then
-      local o = unpack_owner(v)
+      local o = unpack_owner(v, values[description(f)])
       if refilled(o) + SLACK < now and o[STAMP] + SLACK < now then
-        idle[#idle + 1] = f
+        idle[#idle + 1], idle[#idle + 2] = f, description(f)
       end
-    elseif #f == 13 and select(2, numbers('<dd', v)) < now then
+    elseif #f == 13 and string.sub(f, 1, 1) == 'l' and select(2, numbers('<dd', v)) < now then
       idle[#idle + 1] = f
     end
   end
@@ -151,8 +171,11 @@ local function save(out)
     if t > full then
       full = t
     end
-    out[#out + 1] = field[j]
-    out[#out + 1] = pack_owner(o)
+    local x, state, described = #out, pack_owner(o)
+    out[x + 1], out[x + 2] = field[j], state
+    if o.described then
+      out[x + 3], out[x + 4] = description(field[j]), described
+    end
   end
   local renew = full + SLACK > expires
   if renew then

@@ -42,10 +42,11 @@
 //	ratelimiter:{D}L:silent    sorted set: those that were stepped over
 //	ratelimiter:{D}L:tickets   hash: what they need, and what they were told
 //	ratelimiter:{D}T:reply     string: the last answer to a ticket that has left
+//	ratelimiter:{D}S:note      string: what was learned of the limits of scope S
 //
 // Names, API keys, prompts and answers are not stored. The hash expires ten
 // minutes after its last bucket is full, the keys of a line after a minute
-// without asks, replies after ten seconds. The version is that of the format;
+// without asks, replies after ten seconds, notes when the limiter says. The version is that of the format;
 // a library with another one gets [ErrVersion] and changes nothing.
 //
 // # Permissions

@@ -261,8 +261,8 @@ func TestRefusals(t *testing.T) {
 			func(*Backend) { do("replicaof", "127.0.0.1", "1") },
 			func(*Backend) { do("replicaof", "no", "one") }},
 		{"another version", ErrVersion,
-			func(b *Backend) { do("hset", key(b, 0), "m", numbersOf(2, 1e18)) },
-			func(b *Backend) { do("hset", key(b, 0), "m", numbersOf(1, 0)) }},
+			func(b *Backend) { do("hset", key(b, 0), "m", numbersOf(version-1, 1e18)) },
+			func(b *Backend) { do("hset", key(b, 0), "m", numbersOf(version, 0)) }},
 	}
 	for i, name := range []string{"account", "line", "tickets", "reply"} {
 		var kept string
@@ -320,9 +320,12 @@ func TestKeys(t *testing.T) {
 	if a, err := b.Take(t.Context(), ask(2, buckets, 900)); err != nil || a.Granted != 0 {
 		t.Fatal(a, err)
 	}
+	if err := b.Keep(t.Context(), "account", "model:m", []byte("{}"), time.Hour); err != nil {
+		t.Fatal(err)
+	}
 	keys := c.Keys(t.Context(), "*").Val()
-	if len(keys) != 4 {
-		t.Errorf("keys %q; want the account, its line, the tickets and a reply", keys)
+	if len(keys) != 5 {
+		t.Errorf("keys %q; want the account, its line, the tickets, a reply and a note", keys)
 	}
 	for _, k := range keys {
 		ttl := c.PTTL(t.Context(), k).Val()
@@ -331,6 +334,9 @@ func TestKeys(t *testing.T) {
 		}
 		if !strings.Contains(k[1:], "}") || !strings.HasPrefix(k, DefaultPrefix+"{") {
 			t.Errorf("%s has not the prefix and the hash tag", k)
+		}
+		if strings.HasSuffix(k, ":note") && ttl > time.Hour {
+			t.Errorf("a note for an hour expires in %v", ttl)
 		}
 		if strings.HasSuffix(k, "}") && ttl < 21*time.Hour {
 			t.Errorf("the account expires in %v, before its bucket is full", ttl)

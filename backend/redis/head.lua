@@ -1,21 +1,19 @@
 -- head.lua opens every script: arguments, state and time.
 --
--- KEYS[1]  the account: a hash of owners, by digest
--- ARGV[1]  numbers, packed as doubles: version, now (0: Redis's clock), how many
---          owners; and what fast.lua wants, if anything
--- ARGV[2]  the field of the line
--- ARGV[3]  the ticket
--- ARGV[4]  the ticket's buckets, as line.lua wants them
--- ARGV[5]  the fields of the owners, the one whose pauses hold first; then for
---          each owner its buckets, as they stand in its state; last what core.lua
---          wants
+-- KEYS[1]   the account: a hash of owners, by digest
+-- ARGV[1]   numbers, packed as doubles: version, now (0: Redis's clock), how many
+--           owners; and what fast.lua wants, if anything
+-- ARGV[2]   the field of the line
+-- ARGV[3]   the ticket
+-- ARGV[4]   the ticket's buckets, as line.lua wants them
+-- ARGV[5]   the fields of the owners, the one whose pauses hold first
+-- ARGV[-2]  the buckets, and ARGV[-1] numbers, as core.lua wants them
 --
 -- The state of an owner is packed doubles: the time up to which its buckets have
--- refilled, the time since which charges are settled, the end of its pause; what
--- is used of each bucket; and for each bucket a digest of its name, dimension,
--- limit, rate per microsecond and capacity. The tail that describes the buckets
--- hardly ever changes, so that it need not be unpacked to see that it is what the
--- ask says.
+-- refilled, the time since which charges are settled, the end of its pause; for
+-- each bucket a digest of its description, its rate per microsecond, what is used
+-- of it, what was charged to it in all, and corrected. The descriptions hardly ever
+-- change, and stand in a field of their own that not every call has to read.
 local call, rep, pack, numbers = redis.call, string.rep, struct.pack, struct.unpack
 local ARGV, n = ARGV, #ARGV[1]
 local f = {numbers(n == 88 and '<ddddddddddd' or '<' .. rep('d', n / 8), ARGV[1])}

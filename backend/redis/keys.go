@@ -30,12 +30,17 @@ func lineKeys(account, line, ticket string) []string {
 	return []string{account, l + ":line", l + ":tickets", account + printable(ticket) + ":reply", l + ":silent"}
 }
 
+// noteKey is that of the note about a scope.
+func (b *Backend) noteKey(account, scope string) string {
+	return b.accountKey(account) + printable(digest("scope", scope)) + ":note"
+}
+
 func printable(digest string) string { return base64.RawURLEncoding.EncodeToString([]byte(digest)) }
 
-// bucketName is a digest of a bucket's name that a double can hold.
-func bucketName(name string) float64 {
+// short is a digest that a double can hold.
+func short(s string) float64 {
 	h := fnv.New64a()
-	h.Write([]byte(name))
+	h.Write([]byte(s))
 	return float64(h.Sum64() >> 12)
 }
 

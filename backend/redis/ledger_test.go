@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type history struct {
 	scopes  []scopeUnderTest
 	tickets map[string]*ticketUnderTest
 	charges []chargeUnderTest
+	seen    map[string]float64 // what answers have said of Corrected, by bucket
 	log     []string
 	seed    uint64
 }
@@ -86,6 +88,7 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64, n int) *histo
 	h := &history{
 		t: t, r: rand.New(rand.NewPCG(seed, 1)), script: script.Backend, ledger: ledger.New(),
 		now: 1_700_000_000_000_000, latest: 1_700_000_000_000_000, seed: seed, account: fmt.Sprint("account", n), tickets: map[string]*ticketUnderTest{},
+		seen: map[string]float64{},
 	}
 	withClock(func() int64 { return h.now }).apply(script.Backend)
 	script.memory = memory{}
@@ -231,7 +234,7 @@ func (h *history) take() string {
 	h.note("take", ask)
 	want, wantErr := h.ledger.Take(h.now, &ask)
 	got, err := h.script.Take(h.t.Context(), ask)
-	h.same(got, want, err, wantErr)
+	h.same(s, got, want, err, wantErr)
 	if got.Hint > 800*time.Millisecond {
 		h.fatal("a hint of %v is beyond the lease", got.Hint)
 	}
@@ -258,7 +261,7 @@ func (h *history) look() string {
 	h.note("look", ask)
 	want, wantErr := h.ledger.Look(h.now, &ask)
 	got, err := h.script.Look(h.t.Context(), ask)
-	h.same(got, want, err, wantErr)
+	h.same(s, got, want, err, wantErr)
 	return "look"
 }
 
@@ -274,10 +277,9 @@ func (h *history) settle() string {
 	for d, n := range c.cost {
 		x.Refund[d] = h.r.Int64N(2*n+1) - n/2
 	}
-	if h.r.IntN(4) == 0 {
-		for _, b := range s.buckets {
-			x.Adjust = append(x.Adjust, (h.r.Float64()-0.5)*float64(b.Limit)/4)
-			x.Most = append(x.Most, h.r.Float64()*float64(b.Limit))
+	if h.r.IntN(2) == 0 {
+		for i := range s.buckets {
+			x.Corrections = append(x.Corrections, h.correction(s, i))
 		}
 	}
 	if h.r.IntN(10) == 0 {
@@ -293,6 +295,23 @@ func (h *history) settle() string {
 		h.fatal("settle: %v", err)
 	}
 	return "settle"
+}
+
+// correction is one of what is known of the bucket, or was, or never was so.
+func (h *history) correction(s *scopeUnderTest, i int) backend.Correction {
+	b := &s.buckets[i]
+	some := func() float64 { return (h.r.Float64() - 0.5) * float64(b.Limit) }
+	from, known := h.seen[b.Owner+"/"+b.Name]
+	switch h.r.IntN(4) {
+	case 0:
+		return backend.Correction{}
+	case 1:
+		known = false
+	}
+	if !known {
+		from = some()
+	}
+	return backend.Correction{From: from, To: from + some()/2}
 }
 
 func (h *history) clear() string {
@@ -338,18 +357,18 @@ func (h *history) note(op string, v any) {
 	h.log = append(h.log, fmt.Sprintf("%d %s %+v", h.now, op, v))
 }
 
-func (h *history) same(got, want backend.Answer, err, wantErr error) {
+func (h *history) same(s *scopeUnderTest, got, want backend.Answer, err, wantErr error) {
 	h.t.Helper()
 	if !errors.Is(err, wantErr) || (err == nil) != (wantErr == nil) {
 		h.fatal("error %v; want %v", err, wantErr)
 	}
-	ok := got.Granted == want.Granted && got.Stamp == want.Stamp && got.Wait == want.Wait &&
-		got.Paused == want.Paused && got.Tickets == want.Tickets && len(got.Levels) == len(want.Levels)
-	for i := range want.Levels {
-		ok = ok && got.Levels[i] == want.Levels[i]
-	}
-	if !ok {
+	if got.Granted != want.Granted || got.Stamp != want.Stamp || got.Wait != want.Wait ||
+		got.Paused != want.Paused || got.Tickets != want.Tickets || !slices.Equal(got.Levels, want.Levels) ||
+		!slices.Equal(got.Charged, want.Charged) || !slices.Equal(got.Corrected, want.Corrected) {
 		h.fatal("script %+v\nledger %+v", got, want)
+	}
+	for i, c := range want.Corrected {
+		h.seen[s.buckets[i].Owner+"/"+s.buckets[i].Name] = c
 	}
 }
 

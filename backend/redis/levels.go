@@ -45,19 +45,21 @@ func (m *memory) find(account string, buckets []backend.Bucket) []*level {
 	return out
 }
 
-// starts is what to begin each of the buckets with if Redis does not know it.
-func (m *memory) starts(now int64, levels []*level, buckets []backend.Bucket) []float64 {
-	out := make([]float64, len(buckets))
+// starts adds each bucket's margin, and what to begin it with if Redis does not
+// know it.
+func (m *memory) starts(n *numbers, now int64, owners []owner, levels []*level, buckets []backend.Bucket) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i, l := range levels {
-		d := &buckets[i]
-		out[i] = max(0, d.Start)
-		if l.used > 0 {
-			out[i] = max(out[i], l.used-rate(d)*float64(max(0, now-l.at)))
+	for _, o := range owners {
+		for _, k := range o.buckets {
+			d, l := &buckets[k.at], levels[k.at]
+			used := max(0, d.Start)
+			if l.used > 0 {
+				used = max(used, l.used-k.rate*float64(max(0, now-l.at)))
+			}
+			n.add(d.Margin, used)
 		}
 	}
-	return out
 }
 
 // saw notes what an answer said.

@@ -75,8 +75,7 @@ local aside, waiting, seen = {}, {}, 0
 
 -- margin is what a start of this cost leaves in the bucket.
 local function margin(k, cost)
-  local d = HEAD + (k - 1) * WIDTH
-  local m, spare = a[d + 3], (a[d + 2] - cost) / 2
+  local m, spare = a[HEAD + k * WIDTH - 1], (holder[k][place[k] + CAPACITY] - cost) / 2
   if spare < 0 then
     spare = 0
   end
@@ -112,7 +111,8 @@ local function survey(n, first, all)
       others = others + 1
       j = others
       numbered[digest] = j
-      owners[j], field[j] = open(call('HGET', KEYS[1], digest)), digest
+      local found = call('HMGET', KEYS[1], digest, description(digest))
+      owners[j], field[j] = open(found[1], found[2]), digest
     end
     return owner(j)
   end
@@ -134,7 +134,7 @@ local function survey(n, first, all)
       local o = open_other(string.sub(packed, at, at + 11))
       local name = numbers('<d', packed, at + 12)
       for i = FIRST, #o, SIZE do
-        if o[i] == name then
+        if o[i + NAME] == name then
           o.cum, o.drawn, o.aside = o.cum or {}, o.drawn or {}, o.aside or {}
           o.cum[i], o.drawn[i], o.aside[i] = o.cum[i] or 0, o.drawn[i] or 0, o.aside[i] or 0
           s.buckets[#s.buckets + 1] = {o, i}
@@ -230,7 +230,7 @@ local function survey(n, first, all)
             if o.aside then
               aside[k] = o.aside[i]
             end
-            if (aside[k] or 0) > 0 and not free(k, first[a[HEAD + (k - 1) * WIDTH + 1] + 1]) then
+            if (aside[k] or 0) > 0 and not free(k, first[dimension[k]]) then
               waiting[k] = o.cum[i]
               blocked = true
             end
@@ -257,12 +257,11 @@ local function wait(cost, parts, behind)
     pause = 0
   end
   for k = 1, count do
-    local d = HEAD + (k - 1) * WIDTH
     local o, i = holder[k], place[k]
     if o[PAUSED] - now > pause then
       pause = o[PAUSED] - now
     end
-    local c = cost[a[d + 1] + 1]
+    local c = cost[dimension[k]]
     if c ~= 0 then
       local ahead = aside[k] or 0
       if waiting[k] and waiting[k] > ahead then
@@ -297,12 +296,13 @@ local function costs(from, upto)
 end
 
 -- reply is an answer as doubles: granted, stamp, wait, pause, hint, tickets
--- ahead, and the level of each bucket.
+-- ahead, and for each bucket what is used of it, charged and corrected. The dot
+-- tells it from a reply of fast.lua.
 local function reply(granted, stamp, wait, pause, hint, tickets)
   local r = {granted, stamp, wait, pause, hint, tickets}
   for k = 1, count do
     local o, i = holder[k], place[k]
-    r[6 + k] = o[i + CAPACITY] - o[i + USED]
+    r[3 * k + 4], r[3 * k + 5], r[3 * k + 6] = o[i + USED], o[i + CHARGED], o[i + CORRECTED]
   end
-  return pack('<' .. rep('d', #r), unpack(r))
+  return pack('<' .. rep('d', #r), unpack(r)) .. '.'
 end

@@ -12,7 +12,7 @@ if ahead > 0 then
 end
 local fits = scope[PAUSED] <= now
 for k = 1, count do
-  if holder[k][PAUSED] > now or not free(k, first[a[HEAD + (k - 1) * WIDTH + 1] + 1]) then
+  if holder[k][PAUSED] > now or not free(k, first[dimension[k]]) then
     fits = false
   end
 end

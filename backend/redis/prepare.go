@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"fmt"
 	"hash/fnv"
 	"slices"
 	"sync"
@@ -22,10 +23,15 @@ type prepared struct {
 
 // An owner is one of the owners of an ask, with its buckets.
 type owner struct {
-	name      string
-	field     string
-	described numbers
-	buckets   []int // by their place in the ask
+	name    string
+	field   string
+	buckets []bucket
+}
+
+// A bucket is what the scripts know of one.
+type bucket struct {
+	at                           int // its place in the ask
+	name, digest, rate, capacity float64
 }
 
 // prepare returns what is known of the ticket, or works it out.
@@ -43,47 +49,50 @@ func newPrepared(b *Backend, ask *backend.Ask) *prepared {
 	p.owners = byOwner(ask.Scope, ask.Buckets)
 	p.levels = b.memory.find(ask.Account, ask.Buckets)
 	line, id := lineField(ask.Line), ticketField(ask.Ticket)
-	p.args, p.first = arguments(lineKeys(b.accountKey(ask.Account), line, id), line, id, ticketOf(p.owners), p.owners)
+	p.args, p.first = arguments(lineKeys(b.accountKey(ask.Account), line, id), line, id, p.owners, ask.Buckets)
 	return p
 }
 
 // arguments lays out a command with room for the script and the numbers.
-func arguments(keys []string, line, ticket, buckets string, owners []owner) (args []any, first int) {
-	args = append(make([]any, 0, 8+len(keys)+2*len(owners)), nil, nil, len(keys))
+func arguments(keys []string, line, ticket string, owners []owner, buckets []backend.Bucket) (args []any, first int) {
+	args = append(make([]any, 0, 9+len(keys)+len(owners)), nil, nil, len(keys))
 	for _, k := range keys {
 		args = append(args, k)
 	}
 	first = len(args)
-	args = append(args, nil, line, ticket, buckets)
+	args = append(args, nil, line, ticket, ticketOf(owners))
 	for i := range owners {
 		args = append(args, owners[i].field)
 	}
-	for i := range owners {
-		args = append(args, []byte(owners[i].described))
+	return append(args, []byte(describe(owners, buckets)), nil), first
+}
+
+// describe is what core.lua wants to know of the buckets.
+func describe(owners []owner, buckets []backend.Bucket) numbers {
+	var n numbers
+	for j, o := range owners {
+		for _, b := range o.buckets {
+			d := &buckets[b.at]
+			n.add(float64(j+1), b.digest, b.name, float64(d.Dimension), float64(d.Limit), b.rate, b.capacity)
+		}
 	}
-	return append(args, nil), first
+	return n
 }
 
 // byOwner sorts the buckets of an ask by their owners, the scope first.
 func byOwner(scope string, buckets []backend.Bucket) []owner {
 	owners := append(make([]owner, 0, 4), owner{name: scope, field: ownerField(scope)})
-next:
 	for i := range buckets {
 		d := &buckets[i]
-		for j := range owners {
-			if owners[j].name == d.Owner {
-				owners[j].buckets = append(owners[j].buckets, i)
-				continue next
-			}
+		j := slices.IndexFunc(owners, func(o owner) bool { return o.name == d.Owner })
+		if j < 0 {
+			j = len(owners)
+			owners = append(owners, owner{name: d.Owner, field: ownerField(d.Owner)})
 		}
-		owners = append(owners, owner{name: d.Owner, field: ownerField(d.Owner), buckets: []int{i}})
-	}
-	for j := range owners {
-		o := &owners[j]
-		for _, i := range o.buckets {
-			d := &buckets[i]
-			o.described.add(bucketName(d.Name), float64(d.Dimension), float64(d.Limit), rate(d), d.Capacity())
-		}
+		owners[j].buckets = append(owners[j].buckets, bucket{
+			at: i, name: short(d.Name), rate: rate(d), capacity: d.Capacity(),
+			digest: short(fmt.Sprint(owners[j].field, d.Name, d.Dimension, d.Limit, d.Period, d.Capacity())),
+		})
 	}
 	return owners
 }
@@ -92,9 +101,9 @@ next:
 func ticketOf(owners []owner) string {
 	t := numbers(owners[0].field)
 	for _, o := range owners {
-		for at := 0; at < len(o.described); at += 40 {
+		for _, b := range o.buckets {
 			t = append(t, o.field...)
-			t = append(t, o.described[at:at+8]...)
+			t.add(b.name)
 		}
 	}
 	h := fnv.New32a() // there are as many as there are scopes in a line

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -14,7 +15,7 @@ import (
 )
 
 // version is that of keys, values and arguments.
-const version = 1
+const version = 2
 
 // Client is what a [Backend] needs of go-redis. Every client of go-redis v9 has
 // it: [goredis.Client] (also over Sentinel), [goredis.ClusterClient],
@@ -35,9 +36,11 @@ type Backend struct {
 	virtual func() int64 // what Redis is told instead of its own, or nil
 	memory  memory
 	tickets cache
+
+	deadlines deadlines
 }
 
-var _ backend.Backend = (*Backend)(nil)
+var _ backend.Keeper = (*Backend)(nil)
 
 // New returns a backend that keeps its budgets in the client's Redis. It sends
 // nothing yet. Hooks of the client must have been added before.
@@ -69,18 +72,17 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	}
 	p := b.prepare(ask)
 	now := b.now()
-	starts := b.memory.starts(now, p.levels, ask.Buckets)
-	numbers := b.head(len(p.owners))
+	numbers := b.head(len(p.owners), 2*len(ask.Buckets)+len(ask.Costs))
 	if s == takeScript && ask.Fresh && len(ask.Costs) == 1 {
 		for _, o := range p.owners {
-			for _, i := range o.buckets {
-				numbers.fast(&ask.Buckets[i], ask.Costs[0])
+			for _, k := range o.buckets {
+				numbers.fast(k, &ask.Buckets[k.at], ask.Costs[0])
 			}
 		}
 	}
 	first := len(numbers)
 	numbers.add(float64(len(ask.Costs)), truth(ask.Fresh), truth(ask.Leave), float64(ask.Number))
-	numbers.describe(p.owners, ask.Buckets, starts)
+	b.memory.starts(&numbers, now, p.owners, p.levels, ask.Buckets)
 	for _, c := range ask.Costs {
 		for _, amount := range c {
 			numbers.add(float64(amount))
@@ -92,7 +94,7 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	if err != nil {
 		return backend.Answer{}, err
 	}
-	answer, err := decode(reply, p.owners, len(ask.Buckets))
+	answer, err := decode(reply, p.owners, ask.Buckets)
 	if err != nil {
 		return backend.Answer{}, wrap(s.name, err)
 	}
@@ -100,25 +102,14 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	return answer, nil
 }
 
-// describe adds what core.lua wants to know of each bucket.
-func (n *numbers) describe(owners []owner, buckets []backend.Bucket, starts []float64) {
-	for _, o := range owners {
-		for _, i := range o.buckets {
-			d := &buckets[i]
-			n.add(float64(d.Dimension), d.Capacity(), d.Margin, starts[i])
-		}
-	}
-}
-
 // fast adds what fast.lua wants to know of a bucket. A cost above the capacity
 // is left to the other scripts.
-func (n *numbers) fast(d *backend.Bucket, c backend.Amounts) {
-	cost, capacity := float64(c[d.Dimension]), d.Capacity()
-	need := math.Inf(1)
-	if cost <= capacity {
-		need = cost + min(d.Margin, max(0, (capacity-cost)/2))
+func (n *numbers) fast(k bucket, d *backend.Bucket, c backend.Amounts) {
+	cost, need := float64(c[d.Dimension]), math.Inf(1)
+	if cost <= k.capacity {
+		need = cost + min(d.Margin, max(0, (k.capacity-cost)/2))
 	}
-	n.add(rate(d), capacity, cost, need)
+	n.add(k.digest, k.capacity, cost, need)
 }
 
 // Settle implements [backend.Backend]. It is sent once: where its reply is lost,
@@ -129,27 +120,27 @@ func (b *Backend) Settle(ctx context.Context, s backend.Settlement) error {
 		paused = s.Buckets[0].Owner
 	}
 	owners := byOwner(paused, s.Buckets)
-	head, n := b.head(len(owners)), numbers(nil)
+	n := b.head(len(owners), 4*len(s.Buckets))
+	first := len(n)
 	for _, amount := range s.Refund {
 		n.add(float64(amount))
 	}
 	n.add(float64(s.Stamp))
-	levels := b.memory.find(s.Account, s.Buckets)
-	n.describe(owners, s.Buckets, b.memory.starts(b.now(), levels, s.Buckets))
+	b.memory.starts(&n, b.now(), owners, b.memory.find(s.Account, s.Buckets), s.Buckets)
 	pause := 0.0
 	if s.PauseOwner != "" && s.Pause > 0 {
 		pause = float64(micros(s.Pause))
 	}
 	n.add(pause)
-	if s.Adjust != nil {
+	if s.Corrections != nil {
 		for _, o := range owners {
-			for _, i := range o.buckets {
-				n.add(s.Adjust[i], s.Most[i])
+			for _, k := range o.buckets {
+				n.add(s.Corrections[k.at].From, s.Corrections[k.at].To)
 			}
 		}
 	}
-	args, first := arguments([]string{b.accountKey(s.Account)}, lineField(s.Line), "", "", owners)
-	args[first], args[len(args)-1] = []byte(head), []byte(n)
+	args, at := arguments([]string{b.accountKey(s.Account)}, lineField(s.Line), "", owners, s.Buckets)
+	args[at], args[len(args)-1] = []byte(n[:first]), []byte(n[first:])
 	_, err := b.run(ctx, settleScript, false, args)
 	return err
 }
@@ -163,9 +154,8 @@ func (b *Backend) Clear(ctx context.Context, account string, names []string) err
 	for i, name := range names {
 		owners[i] = owner{name: name, field: ownerField(name)}
 	}
-	head := b.head(len(owners))
-	args, first := arguments([]string{b.accountKey(account)}, "", "", "", owners)
-	args[first], args[len(args)-1] = []byte(head), []byte{}
+	args, at := arguments([]string{b.accountKey(account)}, "", "", owners, nil)
+	args[at], args[len(args)-1] = []byte(b.head(len(owners), 0)), []byte{}
 	_, err := b.run(ctx, clearScript, true, args)
 	if err == nil {
 		b.memory.forget(account, names)
@@ -173,36 +163,54 @@ func (b *Backend) Clear(ctx context.Context, account string, names []string) err
 	return err
 }
 
-// head is what head.lua wants to know: the time is Redis's own where it is 0.
-func (b *Backend) head(owners int) numbers {
+// head is what head.lua wants to know, with room for more: the time is Redis's own
+// where it is 0.
+func (b *Backend) head(owners, more int) numbers {
 	now := int64(0)
 	if b.virtual != nil {
 		now = b.virtual()
 	}
-	n := make(numbers, 0, 256)
+	n := make(numbers, 0, 8*(8+4*more))
 	n.add(version, float64(now), float64(owners))
 	return n
 }
 
-// decode reads an answer as reply in line.lua packs it.
-func decode(reply any, owners []owner, buckets int) (backend.Answer, error) {
-	s, ok := reply.(string)
-	if !ok || len(s) != (6+buckets)*8 {
-		return backend.Answer{}, fmt.Errorf("unexpected reply of type %T", reply)
-	}
-	number := func(i int) float64 {
-		return math.Float64frombits(binary.LittleEndian.Uint64([]byte(s[8*i : 8*i+8])))
-	}
-	a := backend.Answer{
-		Granted: int(number(0)), Stamp: int64(number(1)), Wait: duration(number(2)), Paused: duration(number(3)),
-		Hint: duration(number(4)), Tickets: int(number(5)), Levels: make([]float64, buckets),
-	}
-	at := 6
-	for _, o := range owners {
-		for _, i := range o.buckets {
-			a.Levels[i] = number(at)
-			at++
+// decode reads an answer as line.lua packs it, or as fast.lua does.
+func decode(reply any, owners []owner, buckets []backend.Bucket) (backend.Answer, error) {
+	s, _ := reply.(string)
+	at := 0
+	next := func() float64 { // 0 at the end, which nothing ends with
+		if at+8 > len(s) {
+			return 0
 		}
+		at += 8
+		return math.Float64frombits(binary.LittleEndian.Uint64([]byte(s[at-8 : at])))
+	}
+	n := len(buckets)
+	figures := make([]float64, 3*n)
+	a := backend.Answer{Granted: 1, Levels: figures[:n:n], Charged: figures[n : 2*n : 2*n], Corrected: figures[2*n:]}
+	full := strings.HasSuffix(s, ".")
+	if full {
+		a.Granted, a.Stamp, a.Wait, a.Paused = int(next()), int64(next()), duration(next()), duration(next())
+		a.Hint, a.Tickets = duration(next()), int(next())
+	}
+	for _, o := range owners {
+		if !full {
+			a.Stamp = max(a.Stamp, int64(next()), int64(next())) // now, and since when charges count
+			next()
+		}
+		for _, k := range o.buckets {
+			for !full && at < len(s) && next() != k.digest {
+				at += 32 // another bucket of the owner
+			}
+			if !full {
+				next()
+			}
+			a.Levels[k.at], a.Charged[k.at], a.Corrected[k.at] = k.capacity-next(), next(), next()
+		}
+	}
+	if at != len(s)&^7 {
+		return backend.Answer{}, fmt.Errorf("unexpected reply of type %T and length %d", reply, len(s))
 	}
 	return a, nil
 }

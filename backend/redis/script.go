@@ -51,33 +51,40 @@ func newScript(name string, parts ...string) *script {
 	return &script{name, source, hex.EncodeToString(sum[:])}
 }
 
-// run executes the script and returns its reply. A script whose repetition does
-// no harm is sent once more if its reply was lost. Either attempt has half of the
-// timeout.
+// run executes the script and returns its reply.
 func (b *Backend) run(ctx context.Context, s *script, repeatable bool, args []any) (any, error) {
-	all := ctx
-	if repeatable {
-		var cancel context.CancelFunc
-		all, cancel = context.WithTimeout(ctx, b.timeout)
+	return b.within(ctx, s.name, repeatable, func(ctx context.Context, prompt Client) (any, error) {
+		return b.once(ctx, prompt, s, args)
+	})
+}
+
+// within sends an operation and returns its reply. What does no harm if it is
+// repeated is sent once more if its reply was lost. Either attempt has half of the
+// timeout.
+func (b *Backend) within(ctx context.Context, op string, repeatable bool, send func(context.Context, Client) (any, error)) (any, error) {
+	begun := time.Now()
+	first, cancel := b.deadlines.after(ctx, begun, b.timeout/2)
+	reply, err := send(first, b.prompt)
+	cancel()
+	if repeatable && err != nil && !isReply(err) && ctx.Err() == nil {
+		rest, cancel := context.WithDeadline(ctx, begun.Add(b.timeout))
 		defer cancel()
+		reply, err = send(rest, nil)
 	}
-	first, cancel := context.WithTimeout(all, b.timeout/2)
-	defer cancel()
-	reply, err := b.once(first, b.prompt, s, args)
-	if repeatable && err != nil && !isReply(err) && all.Err() == nil {
-		reply, err = b.once(all, nil, s, args)
-	}
-	return reply, wrap(s.name, err)
+	return reply, wrap(op, err)
 }
 
 // once sends the script, and once more as a whole where Redis does not know it
 // yet and so has not run it. Nor does it run while a Cluster moves the keys to
 // another node, which is waited for.
 func (b *Backend) once(ctx context.Context, prompt Client, s *script, args []any) (any, error) {
+	if prompt == nil {
+		args = slices.Clone(args) // an attempt that was given up may still have them
+	}
 	for {
-		reply, err := b.process(ctx, prompt, command(ctx, "evalsha", s.sha, slices.Clone(args)))
+		reply, err := b.process(ctx, prompt, command(ctx, "evalsha", s.sha, args))
 		if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
-			reply, err = b.process(ctx, prompt, command(ctx, "eval", s.source, slices.Clone(args)))
+			reply, err = b.process(ctx, prompt, command(ctx, "eval", s.source, args))
 		}
 		if err == nil || !strings.HasPrefix(err.Error(), "TRYAGAIN") {
 			return reply, err

@@ -88,17 +88,17 @@ end
 
 local granted = 0
 while open_to_all and granted < wanted do
-  local c = base + granted * 3 + 1
+  local c = base + granted * 3
   for k = 1, count do
-    if not free(k, a[c + a[HEAD + (k - 1) * WIDTH + 1]]) then
+    if not free(k, a[c + dimension[k]]) then
       open_to_all = false
       break
     end
   end
   if open_to_all then
     for k = 1, count do
-      local u = place[k] + USED
-      holder[k][u] = holder[k][u] + a[c + a[HEAD + (k - 1) * WIDTH + 1]]
+      local o, i, units = holder[k], place[k], a[c + dimension[k]]
+      o[i + USED], o[i + CHARGED] = o[i + USED] + units, o[i + CHARGED] + units
     end
     granted = granted + 1
   end

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,8 +17,8 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend/redis"
 )
 
-// A server holds the requests against a bucket like the API's, and answers at
-// once. It gives no tokens back before late has passed.
+// A server holds the requests against a bucket like the API's. Its answers, and
+// the tokens that come back with them, take late and up to spread more.
 type server struct {
 	mu       sync.Mutex
 	rate     float64 // a second
@@ -27,6 +28,7 @@ type server struct {
 	cost     float64 // of a request
 	refund   float64
 	late     time.Duration
+	spread   time.Duration
 
 	accepted, refused int
 	starts            []time.Time
@@ -54,8 +56,8 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !ok {
 		body, code = `{"error":{"type":"requests","code":"rate_limit_exceeded"}}`, http.StatusTooManyRequests
 	}
-	if s.late > 0 {
-		time.Sleep(s.late)
+	if s.late+s.spread > 0 {
+		time.Sleep(s.late + rand.N(s.spread+1))
 		s.mu.Lock()
 		s.used = max(0, s.used-s.refund)
 		s.mu.Unlock()
@@ -149,14 +151,15 @@ func (f *fleet) work(ctx context.Context, callers, maxTokens int, s *server) *sy
 }
 
 // scarce has eight processes share less than they want, over a link of 3 ms on
-// which one reply in a hundred takes 200 ms longer.
+// which one reply in a hundred takes 200 ms longer. Calls take a while, so that
+// most of them end while others wait.
 func (b *bench) scarce() {
 	fmt.Println("| 8 processes, 3 ms RTT, 1 % slow | of the budget used | Takes per admission | settles per admission | 429s |\n|---|--:|--:|--:|--:|")
 	for _, rate := range []int64{10, 100, 500, 1000, 2500} {
 		f := b.fleet(8, 3*time.Millisecond, ratelimiter.Limits{RPM: rate * 60, Burst: time.Second})
-		s := &server{rate: float64(rate), capacity: float64(rate), cost: 1, at: time.Now()}
+		s := &server{rate: float64(rate), capacity: float64(rate), cost: 1, spread: time.Second, at: time.Now()}
 		ctx, cancel := context.WithCancel(background)
-		work := f.work(ctx, max(16, int(rate/8)), 16, s)
+		work := f.work(ctx, max(16, int(rate/6)), 16, s)
 		time.Sleep(10 * time.Second) // the opening
 		t0, s0 := f.trips()
 		s.mu.Lock()

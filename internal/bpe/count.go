@@ -16,6 +16,7 @@ package bpe
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/bits"
 	"sync"
 	"unicode/utf8"
@@ -39,9 +40,9 @@ var (
 	P50kBase   = &Encoding{p50k, splitP50k}
 	R50kBase   = &Encoding{p50k, splitR50k}
 
-	o200k  = newVocabulary(o200kTrie, o200kTokens, o200kMerges, o200kDisplacements, o200kSeams)
-	cl100k = newVocabulary(cl100kTrie, cl100kTokens, cl100kMerges, cl100kDisplacements, cl100kSeams)
-	p50k   = newVocabulary(p50kTrie, p50kTokens, p50kMerges, p50kDisplacements, p50kSeams)
+	o200k  = newVocabulary(o200kTrie, o200kTokens, o200kMerges, o200kDisplacements, o200kSeams, o200kJoints, o200kWide)
+	cl100k = newVocabulary(cl100kTrie, cl100kTokens, cl100kMerges, cl100kDisplacements, cl100kSeams, cl100kJoints, cl100kWide)
+	p50k   = newVocabulary(p50kTrie, p50kTokens, p50kMerges, p50kDisplacements, p50kSeams, p50kJoints, p50kWide)
 )
 
 // Count returns the number of tokens that text has. In text that is not valid
@@ -68,10 +69,50 @@ func (v *vocabulary) count(piece []byte) int {
 	if len(piece) == 1 {
 		return 1
 	}
+	if len(piece) > 3 && layout.IsWide(piece[0]) {
+		return v.countWide(piece)
+	}
 	first, n := v.longest(piece)
 	if n == len(piece) {
 		return 1
 	}
+	return v.countFrom(piece, first, n)
+}
+
+// countWide counts a piece that begins with wide runes. It is cut between two of
+// them where nothing can merge, and most parts then are one rune, whose tokens are
+// in a table: in Chinese, all but few with the older encodings.
+func (v *vocabulary) countWide(piece []byte) int {
+	count, begin := 0, 0
+	for i := 3; i < len(piece) && layout.IsWide(piece[i]); i += 3 {
+		if layout.Seam(binary.LittleEndian.Uint32(piece[i-2:])).Has(v.joints, v.jointShift) {
+			continue
+		}
+		if i-begin == 3 {
+			count += layout.Wide(v.wide, piece[begin:])
+		} else {
+			count += v.countPart(piece[begin:i])
+		}
+		begin = i
+	}
+	if len(piece)-begin == 3 {
+		return count + layout.Wide(v.wide, piece[begin:])
+	}
+	return count + v.countPart(piece[begin:])
+}
+
+// countPart counts a part of a piece that is not cut further.
+func (v *vocabulary) countPart(part []byte) int {
+	first, n := v.longest(part)
+	if n == len(part) {
+		return 1
+	}
+	return v.countFrom(part, first, n)
+}
+
+// countFrom counts a piece that is more than the longest token that it begins
+// with, which has n bytes.
+func (v *vocabulary) countFrom(piece []byte, first found, n int) int {
 	if len(piece) <= 3 {
 		// Two of the bytes merge if any two neighbours do, and no more.
 		if len(piece) == 3 && n < 2 {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	tiktoken_loader "github.com/pkoukk/tiktoken-go-loader"
 )
@@ -24,6 +25,59 @@ func TestAgainstReference(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Tokens that reach from one rune of three bytes into the next, some of them with
+// parts of either, in texts that hold them whole.
+func TestAcrossWideRunes(t *testing.T) {
+	for seed, e := range encodings[:4] {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			g := newGenerator(t, e.name, uint64(seed))
+			across := 0
+			for _, token := range g.tokens {
+				if text, ok := g.complete(token); ok {
+					across++
+					check(t, e, text)
+					check(t, e, "好"+text+"好")
+				}
+			}
+			if across < 50 {
+				t.Errorf("%d tokens", across)
+			}
+		})
+	}
+}
+
+// complete returns a text of runes of three bytes that a token is part of. ok is
+// false where there is none, or the token is within one rune.
+func (g *generator) complete(token string) (text string, ok bool) {
+	tail := 0 // of a rune, with which the token begins
+	for tail < len(token) && !utf8.RuneStart(token[tail]) {
+		tail++
+	}
+	if tail > 2 {
+		return "", false
+	}
+	continues := func() string { return string([]byte{byte(0x80 + g.IntN(0x40))}) }
+	switch tail {
+	case 1:
+		text = "\xe4" + continues()
+	case 2:
+		text = string([]byte{byte(0xe4 + g.IntN(6))})
+	}
+	text += token
+	for range (3 - (len(text) % 3)) % 3 {
+		text += continues()
+	}
+	wide := 0
+	for _, r := range text {
+		if utf8.RuneLen(r) != 3 {
+			return "", false
+		}
+		wide++
+	}
+	return text, wide > 1 && utf8.ValidString(text)
 }
 
 // A generator makes short texts out of what the rules distinguish.

@@ -112,6 +112,9 @@ func casedWord(text []byte, i int) int {
 //	\s+(?!\S)
 //	\s+
 func splitCL100k(text []byte, i int) int {
+	if end := spacedWord(text, i); end > i {
+		return end
+	}
 	if end := contraction(text, i); end > i {
 		return end
 	}
@@ -137,6 +140,9 @@ func splitCL100k(text []byte, i int) int {
 // that this changes no count, and the tokens that only p50k_base has, which all
 // do, are never found.
 func splitR50k(text []byte, i int) int {
+	if end := spacedWord(text, i); end > i {
+		return end
+	}
 	for end := i; ; {
 		c, size := classAt(text, end)
 		if c&spaces == 0 {
@@ -158,6 +164,9 @@ func splitR50k(text []byte, i int) int {
 //	\s+(?!\S)
 //	\s+
 func splitP50k(text []byte, i int) int {
+	if end := spacedWord(text, i); end > i {
+		return end
+	}
 	if end := contraction(text, i); end > i && text[i+1] >= 'a' && text[end-1] >= 'a' {
 		return end
 	}
@@ -175,6 +184,20 @@ func splitP50k(text []byte, i int) int {
 		return skip(text, begin+size, signs)
 	}
 	return blanks(text, i, false)
+}
+
+// spacedWord returns the end of a word of ASCII letters, after a space or none,
+// which is a piece in every encoding but o200k_base. It returns i for the rest.
+func spacedWord(text []byte, i int) int {
+	begin := i
+	if text[begin] == ' ' {
+		begin++
+	}
+	end := skipLetters(text, begin, anyCase)
+	if end == begin || end < len(text) && text[end] >= utf8.RuneSelf {
+		return i
+	}
+	return end
 }
 
 // word returns the end of the run of letters at text[i:].

@@ -25,6 +25,10 @@ var (
 	o200kDisplacements string
 	//go:embed data/o200k.seams
 	o200kSeams string
+	//go:embed data/o200k.joints
+	o200kJoints string
+	//go:embed data/o200k.wide
+	o200kWide string
 
 	//go:embed data/cl100k.trie
 	cl100kTrie string
@@ -36,6 +40,10 @@ var (
 	cl100kDisplacements string
 	//go:embed data/cl100k.seams
 	cl100kSeams string
+	//go:embed data/cl100k.joints
+	cl100kJoints string
+	//go:embed data/cl100k.wide
+	cl100kWide string
 
 	//go:embed data/p50k.trie
 	p50kTrie string
@@ -47,6 +55,10 @@ var (
 	p50kDisplacements string
 	//go:embed data/p50k.seams
 	p50kSeams string
+	//go:embed data/p50k.joints
+	p50kJoints string
+	//go:embed data/p50k.wide
+	p50kWide string
 
 	//go:embed data/classes.index
 	classIndex string
@@ -67,22 +79,28 @@ type vocabulary struct {
 	merges        []byte // of layout.Merge
 	displacements []byte // of uint16
 	seams         []byte // a set of layout.Seam
+	joints        []byte // another, of those between wide runes, every byte spelled out
+	wide          []byte // the tokens of each wide rune
 
 	elements    uint32 // in merges
 	bucketShift uint   // from a hash to its bucket
 	seamShift   uint   // and from a seam's to its word
+	jointShift  uint   // likewise among joints
 }
 
-func newVocabulary(trie, tokens, merges, displacements, seams string) vocabulary {
+func newVocabulary(trie, tokens, merges, displacements, seams, joints, wide string) vocabulary {
 	return vocabulary{
 		trie:          table(trie),
 		tokens:        table(tokens),
 		merges:        table(merges),
 		displacements: table(displacements),
 		seams:         table(seams),
+		joints:        table(joints),
+		wide:          table(wide),
 		elements:      uint32(len(merges) / layout.MergeSize),
 		bucketShift:   uint(bits.LeadingZeros64(uint64(len(displacements)/layout.DisplacementSize)) + 1),
 		seamShift:     uint(bits.LeadingZeros64(uint64(len(seams)/layout.SeamWord)) + 1),
+		jointShift:    uint(bits.LeadingZeros64(uint64(len(joints)/layout.SeamWord)) + 1),
 	}
 }
 

@@ -9,35 +9,6 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func after(d time.Duration) time.Time { return epoch.Add(d) }
 
-func TestGauge(t *testing.T) {
-	var g Gauge
-	observe := func(now time.Duration, s Sent, server, want float64) {
-		t.Helper()
-		if got := g.Observe(after(now), s, server); got != want {
-			t.Errorf("at %v: %v; want %v", now, got, want)
-		}
-	}
-	first := g.Send(after(0), 10, 10)
-	again := g.Send(after(time.Second), 20, 10)
-	observe(2*time.Second, first, 110, 100) // the first answer counts whole
-	observe(2*time.Second, again, 120, 0)   // it carries the same difference
-	deficit := g.Send(after(3*time.Second), 130, 10)
-	observe(4*time.Second, deficit, 150, 20) // a deficit is taken at once
-	// Its neighbours may have overtaken it: that much is no deficit.
-	a := g.Send(after(5*time.Second), 160, 10)
-	g.Send(after(5100*time.Millisecond), 170, 10)
-	observe(6*time.Second, a, 175, 5)
-	// A surplus is believed when it has lasted, and then the smallest.
-	for i, d := range []time.Duration{7, 10, 13} {
-		s := g.Send(after(d*time.Second), 200, 10)
-		observe(d*time.Second, s, 190-float64(i), 0)
-	}
-	s := g.Send(after(17*time.Second), 200, 10)
-	observe(17*time.Second, s, 180, -10)
-	g.Forget()
-	observe(18*time.Second, g.Send(after(18*time.Second), 100, 10), 50, -50) // both ways
-}
-
 func TestOpeningDoubles(t *testing.T) {
 	var o Opening
 	if f := o.Factor(epoch); f != 1 {

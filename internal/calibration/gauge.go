@@ -3,7 +3,11 @@
 // reads no clock and sends nothing.
 package calibration
 
-import "time"
+import (
+	"math"
+	"slices"
+	"time"
+)
 
 const (
 	// overtaking is how far requests may pass each other on their way.
@@ -12,85 +16,273 @@ const (
 	// evidence how many answers must agree.
 	patience = 10 * time.Second
 	evidence = 3
+	// distrust is for how long no surplus is believed after a refusal that the
+	// figures had not foretold; it doubles with each one, up to longDistrust.
+	distrust     = 10 * time.Second
+	longDistrust = 10 * time.Minute
 )
 
-// A Gauge compares one bucket of ours with the server's. The zero value has
-// seen nothing. A Gauge is not safe for concurrent use.
-type Gauge struct {
-	// Corrections is the sum of all adjustments so far.
-	Corrections float64
+// The margin, in parts of the limit: a least one, what has been seen to go wrong
+// and a bit, and an allowance that fades with every answer.
+const (
+	leastMargin   = 0.005
+	seenMargin    = 1.25
+	openingMargin = 0.05
+	mostMargin    = 0.5
+	refusedMargin = 0.02 // after a refusal; it doubles with each, up to doubledMargin
+	doubledMargin = 0.1
+	// openingAnswers is after how many answers the allowance has fallen to a
+	// third, learnedFade after what time everything else.
+	openingAnswers = 20
+	learnedFade    = 30 * time.Minute
+	// remarkable is the deficit from which on a figure is doubted.
+	remarkable = 0.05
+)
 
-	sends    Sends
-	answered bool
-	newest   time.Time // when the newest-sent answered request was sent
-
-	// The smallest surplus of the present window.
-	since   time.Time
-	surplus float64
-	answers int
+// A Stand is where one of our buckets is, as the backend tells it: what is used
+// of it, all that was ever charged to it, and all else that has changed it (see
+// backend.Answer).
+type Stand struct {
+	Used, Charged, Corrected float64
 }
 
 // Sent is where our bucket stood when a request was sent, its own charge
 // included.
 type Sent struct {
-	At          time.Time
-	Cost        float64
-	Used        float64
-	Corrections float64
+	At   time.Time
+	Cost float64
+	Stand
 }
 
-// Send notes a request of this cost; used is where the bucket stands with it.
-func (g *Gauge) Send(at time.Time, used, cost float64) Sent {
-	g.sends.Add(at, cost)
-	return Sent{At: at, Cost: cost, Used: used, Corrections: g.Corrections}
+// A Correction is what the server's figures ask for: to move Corrected from
+// From to To.
+type Correction struct {
+	From, To float64
+}
+
+// A Gauge compares one bucket of ours with the server's. The zero value has
+// seen nothing. A Gauge is not safe for concurrent use.
+type Gauge struct {
+	sends     Sends
+	corrected float64 // of our bucket, as far as is known
+
+	first   time.Time // when the first answer came
+	heard   int       // answers since the first
+	newest  Sent      // that was answered
+	charged float64   // in all, at our last send
+	figures figures   // that the server told last
+
+	// The smallest surplus of the present window.
+	since   time.Time
+	surplus float64
+	answers int
+	base    float64 // what corrected was
+
+	// A tightening that stands alone, until a later answer confirms it.
+	doubt     float64
+	doubtSent time.Time
+
+	margin    float64 // learned, in parts of the limit
+	marginAt  time.Time
+	refusedAt time.Time
+	wary      time.Time // no surplus is believed before it
+	wariness  time.Duration
+}
+
+// Send notes a request of this cost that has been charged; s is where the
+// bucket stands with it.
+func (g *Gauge) Send(at time.Time, cost float64, s Stand) Sent {
+	g.sends.Add(at, s.Charged, cost)
+	g.charged = max(g.charged, s.Charged)
+	g.saw(s.Corrected)
+	return Sent{At: at, Cost: cost, Stand: s}
+}
+
+// saw takes in what the backend has told about the bucket, which others correct
+// too.
+func (g *Gauge) saw(corrected float64) {
+	if corrected != g.corrected {
+		g.corrected = corrected
+		g.restart(time.Time{})
+	}
 }
 
 // Forget starts over, as after a change of the server's limit. What was sent
-// is still known.
+// is still known, and so is the margin.
 func (g *Gauge) Forget() {
-	g.answered = false
-	g.newest = time.Time{}
-	g.answers = 0
+	g.first, g.heard = time.Time{}, 0
+	g.restart(time.Time{})
+	g.doubt = 0
 }
 
 // Observe compares where the server stood when it admitted a request with
-// where we stood when we sent it, and returns what to add to what we believe
-// is used. Many answers in flight carry the same difference; it is applied
-// once. The first answer counts whole; after it a deficit is taken at once, a
-// surplus only when it has lasted.
-func (g *Gauge) Observe(now time.Time, sent Sent, server float64) float64 {
-	diff := server - (sent.Used + g.Corrections - sent.Corrections)
-	first := !g.answered
-	g.answered = true
-	if sent.At.After(g.newest) {
-		g.newest = sent.At
+// where we stood when we sent it, and returns what to correct, if anything.
+// Many answers in flight carry the same difference; it is applied once. The
+// first answer counts whole; after it a deficit is taken at once, a surplus only
+// when it has lasted.
+func (g *Gauge) Observe(now time.Time, sent Sent, server, limit float64) (c Correction, changed bool) {
+	repeated := g.figures.repeat(server)
+	first := g.first.IsZero()
+	if first {
+		g.first = now
+	}
+	if g.heard++; sent.At.After(g.newest.At) {
+		g.newest = sent
+	}
+	diff := server - (sent.Used + g.corrected - sent.Corrected)
+	if first {
+		g.restart(now)
+		if diff < 0 && g.corrected != sent.Corrected {
+			return Correction{}, false // somebody else has corrected it meanwhile
+		}
+		return g.correct(diff)
+	}
+	if repeated {
+		return Correction{}, false // a bucket that moves never stands the same twice
 	}
 	// The network reorders: neighbours may have been admitted before this one
 	// although they were sent after it, or the other way round.
-	switch {
-	case first:
-	case diff > 0:
-		diff = max(0, diff-g.sends.beside(sent.At, sent.Cost, 0, overtaking))
-	default:
-		diff = min(0, diff+g.sends.beside(sent.At, sent.Cost, -overtaking, 0))
+	after := max(0, g.sends.Between(sent.At, overtaking)-sent.Cost)
+	before := max(0, g.sends.Between(sent.At.Add(-overtaking), overtaking)-sent.Cost)
+	if diff > 0 {
+		diff = max(0, diff-after)
+	} else {
+		diff = min(0, diff+before)
 	}
-	switch {
-	case first, diff > 0:
-		g.restart(now)
-	default:
-		if g.answers == 0 || diff > g.surplus {
-			g.surplus = diff
+	if g.doubt > 0 && sent.At.After(g.doubtSent) {
+		if diff < -g.doubt/2 {
+			diff, g.doubt = -g.doubt, 0
+			g.restart(now)
+			return g.correct(diff)
 		}
-		if g.answers++; g.answers < evidence || now.Sub(g.since) < patience {
-			return 0
-		}
-		diff = g.surplus
-		g.restart(now)
+		g.doubt = 0 // it was true
 	}
-	g.Corrections += diff
-	return diff
+	if diff > max(g.margin, remarkable)*limit && g.doubt == 0 {
+		g.doubt, g.doubtSent = diff, sent.At
+	} else if xi := server - sent.Used - after; sent.At.After(g.first) && g.doubt == 0 {
+		g.learnMargin(now, xi/limit)
+	}
+	if diff > 0 {
+		g.restart(now)
+		return g.correct(diff)
+	}
+	return g.loosen(now, diff)
+}
+
+// loosen takes in a surplus, and believes it when it has lasted.
+func (g *Gauge) loosen(now time.Time, diff float64) (c Correction, changed bool) {
+	if g.answers == 0 || g.base != g.corrected {
+		g.restart(now)
+		g.surplus = diff
+	}
+	g.surplus = max(g.surplus, diff)
+	if g.answers++; g.answers < evidence || now.Sub(g.since) < patience || now.Before(g.wary) {
+		return Correction{}, false
+	}
+	diff = g.surplus
+	g.restart(now)
+	return g.correct(diff)
+}
+
+func (g *Gauge) correct(diff float64) (c Correction, changed bool) {
+	if diff == 0 {
+		return Correction{}, false
+	}
+	c = Correction{g.corrected, g.corrected + diff}
+	g.corrected, g.base = c.To, c.To
+	return c, true
 }
 
 func (g *Gauge) restart(now time.Time) {
-	g.since, g.answers, g.surplus = now, 0, 0
+	g.since, g.answers, g.surplus, g.base = now, 0, 0, g.corrected
+}
+
+// Refused takes in a refusal of the sent request by this limit, which had used
+// and wanted requested.
+func (g *Gauge) Refused(now time.Time, sent Sent, used, requested, limit float64) (c Correction, changed bool) {
+	if now.Sub(g.refusedAt) > time.Second {
+		g.refusedAt = now
+		over := (used + requested - sent.Used) / limit
+		g.setMargin(now, max(min(2*g.fadedMargin(now), doubledMargin), over, refusedMargin))
+		if over > remarkable {
+			g.wariness = min(max(distrust, 2*g.wariness), longDistrust)
+			g.wary = now.Add(g.wariness)
+		}
+	}
+	diff := used + sent.Cost - (sent.Used + g.corrected - sent.Corrected)
+	if diff <= 0 {
+		return Correction{}, false
+	}
+	g.restart(now)
+	return g.correct(diff)
+}
+
+func (g *Gauge) learnMargin(now time.Time, part float64) {
+	if part > g.fadedMargin(now) {
+		g.setMargin(now, part)
+	}
+}
+
+func (g *Gauge) setMargin(now time.Time, part float64) {
+	g.margin, g.marginAt = min(part, mostMargin), now
+}
+
+func (g *Gauge) fadedMargin(now time.Time) float64 {
+	return g.margin * faded(now.Sub(g.marginAt))
+}
+
+func faded(age time.Duration) float64 { return math.Exp(-age.Seconds() / learnedFade.Seconds()) }
+
+// Margin is how much of the limit to leave unused, in parts of it, so that what
+// is not known of the server's bucket refuses nothing; 0 before the first
+// answer. What does not depend on anything seen is what refills in some seconds,
+// however long the period.
+func (g *Gauge) Margin(now time.Time, limit float64, period time.Duration) float64 {
+	if g.first.IsZero() {
+		return g.fadedMargin(now)
+	}
+	open := max(0, g.charged-g.newest.Charged) / limit
+	given := leastMargin + min(openingMargin, open)*math.Exp(-float64(g.heard)/openingAnswers)
+	return min(mostMargin, seenMargin*g.fadedMargin(now)+given*min(1, time.Minute.Seconds()/period.Seconds()))
+}
+
+// Findings are what a gauge has learned and others may know too.
+type Findings struct {
+	Margin float64   `json:"margin"` // in parts of the limit
+	At     time.Time `json:"at"`     // when it was
+	Heard  int       `json:"heard"`  // answers
+}
+
+// Findings returns what was learned.
+func (g *Gauge) Findings() Findings { return Findings{g.margin, g.marginAt, g.heard} }
+
+// Adopt takes in what another gauge of the same bucket has learned. Where that is
+// fresh, the bucket has been compared with the server's already.
+func (g *Gauge) Adopt(now time.Time, f Findings, fresh bool) {
+	if f.At.After(now) {
+		f.At = now // another machine's clock
+	}
+	if f.Margin >= 0 && f.Margin*faded(now.Sub(f.At)) > g.fadedMargin(now) {
+		g.margin, g.marginAt = min(f.Margin, mostMargin), f.At
+	}
+	if fresh && f.Heard > 0 {
+		g.heard = max(g.heard, f.Heard)
+		if g.first.IsZero() {
+			g.first = now
+		}
+	}
+}
+
+// figures are the last that a server told.
+type figures struct {
+	last [32]float64
+	n    int
+}
+
+// repeat reports whether the figure is among them, and adds it.
+func (f *figures) repeat(x float64) bool {
+	known := slices.Contains(f.last[:min(f.n, len(f.last))], x)
+	f.last[f.n%len(f.last)] = x
+	f.n++
+	return known
 }

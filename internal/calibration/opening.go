@@ -37,6 +37,20 @@ func (o *Opening) Begin(now time.Time) {
 	}
 }
 
+// Known ends an opening in a process of a fleet that knows where the server
+// stands.
+func (o *Opening) Known() {
+	if o.from.IsZero() {
+		o.over = true
+	}
+}
+
+// Reopen begins anew at a time to come, when a pause is over: those who wait are
+// let go as carefully as at first.
+func (o *Opening) Reopen(at time.Time) {
+	*o = Opening{base: 1, from: at.Add(quiet - doubling)}
+}
+
 // Factor is the multiple of the limits' refill at which calls may start; 0
 // where the opening is over.
 func (o *Opening) Factor(now time.Time) float64 {

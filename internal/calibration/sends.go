@@ -1,36 +1,55 @@
 package calibration
 
-import "time"
+import (
+	"sort"
+	"time"
+)
 
 const (
 	slotWidth = 10 * time.Millisecond
 	remember  = 60 * time.Second
 )
 
-// Sends remembers what was sent in the last minute, in slots of slotWidth. The
-// zero value is ready.
+// Sends remembers how much had been charged to a bucket by anybody when we sent
+// something in the last minute, in slots of slotWidth. The zero value is ready.
 type Sends struct {
-	slots []slot // oldest first; only those in which something was sent
+	slots  []slot  // oldest first; only those in which something was sent
+	before float64 // what had been charged before the first of them
 }
 
 type slot struct {
-	index int64 // of slotWidth since the epoch
-	total float64
+	index   int64   // of slotWidth since the epoch
+	charged float64 // in all, after the slot's last send
 }
 
 func slotOf(t time.Time) int64 { return t.UnixNano() / int64(slotWidth) }
 
-// Add notes a cost. at must not go back.
-func (s *Sends) Add(at time.Time, cost float64) {
+// Add notes a send of this cost. A total that has fallen is that of a bucket which was lost:
+// what was sent before says nothing about it.
+func (s *Sends) Add(at time.Time, charged, cost float64) {
 	index := slotOf(at)
-	if n := len(s.slots); n > 0 && s.slots[n-1].index >= index {
-		s.slots[n-1].total += cost
-		return
+	if n := len(s.slots); n > 0 {
+		last := &s.slots[n-1]
+		switch {
+		case charged < last.charged && index >= last.index:
+			s.slots = s.slots[:0]
+		case last.index >= index: // answers of the backend may come out of order
+			last.charged = max(last.charged, charged)
+			return
+		}
+	}
+	if len(s.slots) == 0 {
+		s.before = charged - cost
 	}
 	if len(s.slots) == cap(s.slots) {
 		s.trim(index)
 	}
-	s.slots = append(s.slots, slot{index, cost})
+	s.slots = append(s.slots, slot{index, charged})
+}
+
+// After is what was charged after a send, as far as our own sends tell.
+func (s *Sends) After(at time.Time, cost float64) float64 {
+	return max(0, s.Between(at, remember)-cost)
 }
 
 // trim makes room by forgetting what is too old.
@@ -40,23 +59,27 @@ func (s *Sends) trim(now int64) {
 	for n < len(s.slots) && s.slots[n].index < old {
 		n++
 	}
+	if n > 0 {
+		s.before = s.slots[n-1].charged
+	}
 	s.slots = s.slots[:copy(s.slots, s.slots[n:])]
 }
 
-// After sums what else was sent after a request of this cost.
-func (s *Sends) After(at time.Time, cost float64) float64 {
-	return s.beside(at, cost, 0, remember)
+// Between is what was charged in the time d from then on, as far as our own
+// sends tell: between two of them it is taken to have come evenly.
+func (s *Sends) Between(from time.Time, d time.Duration) float64 {
+	return max(0, s.at(slotOf(from.Add(d)))-s.at(slotOf(from)-1))
 }
 
-// beside sums what else was sent between from and to, counted from a request.
-// What shares its slot counts as both before and after it.
-func (s *Sends) beside(at time.Time, cost float64, from, to time.Duration) float64 {
-	first, last := slotOf(at.Add(from)), slotOf(at.Add(to))
-	total := 0.0
-	for i := len(s.slots) - 1; i >= 0 && s.slots[i].index >= first; i-- {
-		if s.slots[i].index <= last {
-			total += s.slots[i].total
-		}
+// at is how much had been charged at the end of a slot.
+func (s *Sends) at(index int64) float64 {
+	i := sort.Search(len(s.slots), func(i int) bool { return s.slots[i].index > index })
+	switch {
+	case i == 0:
+		return s.before
+	case i == len(s.slots) || s.slots[i-1].index == index:
+		return s.slots[i-1].charged
 	}
-	return max(0, total-cost)
+	a, b := s.slots[i-1], s.slots[i]
+	return a.charged + (b.charged-a.charged)*float64(index-a.index)/float64(b.index-a.index)
 }

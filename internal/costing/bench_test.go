@@ -16,7 +16,7 @@ import (
 // none counts nothing, so that what is left is the scanning.
 type none struct{}
 
-func (none) Count(tokens.Encoding, []byte) int { return 0 }
+func (none) Count(string, tokens.Encoding, []byte) int { return 0 }
 
 // conversation returns a chat request of about size bytes, as openai-go writes it:
 // the model after the messages. Every fourth message has escapes.
@@ -76,7 +76,7 @@ func BenchmarkJSON(b *testing.B) {
 					}
 				})
 			}
-			run("costing", func() { costing.JSON(wire.Chat, body, none{}) })
+			run("costing", func() { costing.JSON(wire.Chat, "", body, none{}) })
 			run("gjson", func() {
 				n := 0
 				root := gjson.ParseBytes(body)

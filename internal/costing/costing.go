@@ -14,6 +14,7 @@ package costing
 
 import (
 	"bytes"
+	"cmp"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
@@ -22,8 +23,7 @@ import (
 // Estimate is what a request says about its cost before it is sent. No figure is
 // negative or above 1<<40, whatever the body holds.
 type Estimate struct {
-	// Model is the body's, cut to 256 bytes; empty where the body names none, as
-	// Azure's may, which are addressed to a deployment.
+	// Model is the body's, cut to 256 bytes; empty where the body names none.
 	Model string
 	// Input is the tokens of everything that is sent to the model.
 	Input int64
@@ -38,6 +38,14 @@ type Estimate struct {
 	Declared bool
 	// Images is how many images are asked for; 0 on endpoints that make none.
 	Images int64
+
+	// Previous and Conversation are what a response continues: the ids of a
+	// response and of a conversation, whose items are input as well but stand on
+	// the server. Ids of more than 256 bytes are left out.
+	Previous, Conversation string
+	// Passing is the part of Input that what continues this response will not
+	// find there: instructions, tools and the format of the answer.
+	Passing int64
 
 	Stream       bool // the answer is to be streamed
 	IncludeUsage bool // and its usage is to come with it
@@ -57,12 +65,15 @@ const (
 	maxChoices = 1 << 20
 	// maxN is the most that n or best_of can mean. The API takes none above 128
 	// and refuses the rest; that is for it to say, so they count as 1.
-	maxN     = 4096
-	maxModel = 256
+	maxN = 4096
+	// maxNamed is the length of the longest name that is kept.
+	maxNamed = 256
 )
 
-// JSON estimates a request with a JSON body. The counter must not be nil.
-func JSON(e wire.Endpoint, body []byte, counter tokens.Counter) Estimate {
+// JSON estimates a request with a JSON body. Where the body names no model, as on
+// Azure it need not, the rules are those of a model with the deployment's name. The
+// counter must not be nil, nor return less than 0 or more than a few for each byte.
+func JSON(e wire.Endpoint, deployment string, body []byte, counter tokens.Counter) Estimate {
 	if e == wire.None {
 		return Estimate{}
 	}
@@ -72,15 +83,14 @@ func JSON(e wire.Endpoint, body []byte, counter tokens.Counter) Estimate {
 	var f fields
 	r.skim(&f)
 	understood := !r.fault
-	est := r.estimate(e, &f)
+	est := r.estimate(e, deployment, &f)
 	est.Understood = understood
 	return est
 }
 
-// Multipart estimates a request with a multipart/form-data body, as images and
-// audio are sent. The body may be cut off anywhere; what follows then counts as
+// Multipart is [JSON] for a multipart/form-data body, as images and audio are sent. The body may be cut off anywhere; what follows then counts as
 // absent. Files are passed over, but for the headers of images.
-func Multipart(e wire.Endpoint, contentType string, body []byte, counter tokens.Counter) Estimate {
+func Multipart(e wire.Endpoint, deployment, contentType string, body []byte, counter tokens.Counter) Estimate {
 	switch e {
 	case wire.ImageGenerations, wire.ImageEdits, wire.ImageVariations, wire.Transcriptions, wire.Translations:
 	default:
@@ -91,7 +101,7 @@ func Multipart(e wire.Endpoint, contentType string, body []byte, counter tokens.
 
 	var f fields
 	understood := r.form(contentType, &f)
-	est := r.estimate(e, &f)
+	est := r.estimate(e, deployment, &f)
 	est.Understood = understood
 	return est
 }
@@ -118,6 +128,8 @@ type fields struct {
 	text          mark // of responses, with a format in it
 	prediction    mark
 	images        mark
+	previous      []byte
+	conversation  []byte
 
 	stream, includeUsage, background bool
 
@@ -178,6 +190,10 @@ func (r *reader) skim(f *fields) {
 			f.text = r.mark()
 		case "prediction":
 			f.prediction = r.mark()
+		case "previous_response_id":
+			f.previous = r.str()
+		case "conversation":
+			f.conversation = r.id()
 		case "image", "images":
 			f.images = r.mark()
 		case "partial_images":
@@ -221,17 +237,35 @@ func (r *reader) includesUsage() (yes bool) {
 	return yes
 }
 
+// id reads an id that stands alone or in an object.
+func (r *reader) id() (id []byte) {
+	if r.peek() == '"' {
+		return r.str()
+	}
+	if !r.enter('{') {
+		return nil
+	}
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		if string(key) == "id" {
+			id = r.str()
+		} else {
+			r.skip()
+		}
+	}
+	return id
+}
+
 // estimate applies the endpoint's rules to what the top level says.
-func (r *reader) estimate(e wire.Endpoint, f *fields) Estimate {
+func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimate {
 	est := Estimate{
-		Model:        modelName(f.model),
+		Model:        nameOf(f.model),
 		Choices:      clamp(f.n, 1, maxChoices),
 		Declared:     f.declared,
 		Stream:       f.stream,
 		IncludeUsage: f.includeUsage,
 		Background:   f.background && e == wire.Responses, // of an image it is a colour
 	}
-	r.setModel(est.Model)
+	r.setModel(cmp.Or(est.Model, deployment))
 
 	output := f.cap
 	switch e {
@@ -239,7 +273,8 @@ func (r *reader) estimate(e wire.Endpoint, f *fields) Estimate {
 		est.Input = r.chat(f)
 	case wire.Responses:
 		est.Choices = 1
-		est.Input = r.responses(f)
+		est.Input, est.Passing = r.responses(f)
+		est.Previous, est.Conversation = idOf(f.previous), idOf(f.conversation)
 	case wire.Completions:
 		var prompts int64
 		est.Input, prompts = r.completions(f)
@@ -265,16 +300,26 @@ func (r *reader) estimate(e wire.Endpoint, f *fields) Estimate {
 		}
 	}
 	est.Input = clamp(est.Input, 0, maxCost)
+	est.Passing = clamp(est.Passing, 0, est.Input)
 	est.Output = clamp(clamp(output, 0, maxCost)*est.Choices, 0, maxCost)
 	return est
 }
 
-func modelName(raw []byte) string {
+// nameOf returns a string as it stands in the body, cut to maxNamed bytes.
+func nameOf(raw []byte) string {
 	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[:min(len(raw), maxModel)])
+		return string(raw[:min(len(raw), maxNamed)])
 	}
-	var name [maxModel]byte
+	var name [maxNamed]byte
 	return string(unescapeInto(name[:0], raw))
+}
+
+// idOf is nameOf for what would be another's if it were cut.
+func idOf(raw []byte) string {
+	if len(raw) > maxNamed {
+		return ""
+	}
+	return nameOf(raw)
 }
 
 func clamp(n, low, high int64) int64 {

@@ -28,7 +28,7 @@ const cookbookTools = `"messages":[
   "required":["location"]}}}]`
 
 func estimate(e wire.Endpoint, body string) costing.Estimate {
-	return costing.JSON(e, []byte(body), tokens.Exact{})
+	return costing.JSON(e, "", []byte(body), tokens.Exact{})
 }
 
 // The figures are what the OpenAI cookbook's notebook (How to count tokens with

@@ -29,12 +29,12 @@ func FuzzJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, endpoint uint8, body []byte) {
 		e := endpoints[int(endpoint)%len(endpoints)]
 		before := bytes.Clone(body)
-		got := costing.JSON(e, body, bytesCounter{})
+		got := costing.JSON(e, "", body, bytesCounter{})
 		bounded(t, e, body, got)
 		if !bytes.Equal(body, before) {
 			t.Error("the body was changed")
 		}
-		bounded(t, e, body, costing.JSON(e, body[:len(body)/2], bytesCounter{}))
+		bounded(t, e, body, costing.JSON(e, "", body[:len(body)/2], bytesCounter{}))
 
 		// encoding/json agrees on what it finds valid.
 		var object map[string]any
@@ -67,7 +67,7 @@ func FuzzMultipart(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, endpoint uint8, contentType string, body []byte) {
 		e := endpoints[int(endpoint)%len(endpoints)]
-		bounded(t, e, body, costing.Multipart(e, contentType, body, bytesCounter{}))
-		bounded(t, e, body, costing.Multipart(e, contentType, body[:len(body)/2], bytesCounter{}))
+		bounded(t, e, body, costing.Multipart(e, "", contentType, body, bytesCounter{}))
+		bounded(t, e, body, costing.Multipart(e, "", contentType, body[:len(body)/2], bytesCounter{}))
 	})
 }

@@ -15,12 +15,12 @@ import (
 // bytesCounter counts bytes, so that a test sees what was counted.
 type bytesCounter struct{}
 
-func (bytesCounter) Count(_ tokens.Encoding, text []byte) int { return len(text) }
+func (bytesCounter) Count(_ string, _ tokens.Encoding, text []byte) int { return len(text) }
 
 // absurd is a counter that breaks its promises.
 type absurd int
 
-func (n absurd) Count(tokens.Encoding, []byte) int { return int(n) }
+func (n absurd) Count(string, tokens.Encoding, []byte) int { return int(n) }
 
 var endpoints = []wire.Endpoint{
 	wire.None, wire.Chat, wire.Completions, wire.Responses, wire.Embeddings, wire.ImageGenerations, wire.ImageEdits,
@@ -32,7 +32,9 @@ func bounded(t *testing.T, e wire.Endpoint, body []byte, got costing.Estimate) {
 	t.Helper()
 	const most = 1 << 40
 	if got.Input < 0 || got.Input > most || got.Output < 0 || got.Output > most ||
-		got.Images < 0 || got.Images > 1<<20 || len(got.Model) > 256 ||
+		got.Passing < 0 || got.Passing > got.Input ||
+		got.Images < 0 || got.Images > 1<<20 ||
+		len(got.Model) > 256 || len(got.Previous) > 256 || len(got.Conversation) > 256 ||
 		got.Choices < 0 || got.Choices > 1<<20 || e != wire.None && got != (costing.Estimate{}) && got.Choices < 1 ||
 		!got.Declared && got.Output != 0 {
 		t.Errorf("%v %.300q: %+v", e, body, got)
@@ -84,7 +86,7 @@ func TestCaps(t *testing.T) {
 		{wire.ImageGenerations, `"model":"gpt-image-1","size":"1024x1024","quality":"low","partial_images":2,"n":2`, 2 * (272 + 200), 2, 2, true},
 	} {
 		body := []byte("{" + test.members + "}")
-		got := costing.JSON(test.endpoint, body, bytesCounter{})
+		got := costing.JSON(test.endpoint, "", body, bytesCounter{})
 		if got.Output != test.output || got.Choices != test.choices || got.Images != test.images || got.Declared != test.declared {
 			t.Errorf("%v %.100s: %+v", test.endpoint, body, got)
 		}
@@ -111,6 +113,11 @@ func TestInput(t *testing.T) {
 		{wire.Chat, `{"messages":[],"prediction":{"type":"content","content":[{"type":"text","text":"abc"}]}}`, reply + 3},
 		{wire.Chat, `{"messages":[],"prediction":{"type":"content","content":"abc"}}`, reply + 3},
 		{wire.Chat, `{"messages":[],"input":"not chat's"}`, reply},
+		{wire.Chat, `{"messages":[{"role":"developer","content":"abc"}]}`, message + 9 + 3 + reply},
+		// How fast and for how much it is served changes nothing.
+		{wire.Chat, `{"messages":[{"content":"abc"}],"service_tier":"flex","reasoning_effort":"high"}`, message + 3 + reply},
+		{wire.Responses, `{"input":"abc","service_tier":"priority","reasoning":{"effort":"high","summary":"auto"}}`, message + 1 + 3 + reply},
+		{wire.Chat, `{"model":"openai/GPT-4o-Mini","messages":[{"content":[{"type":"image_url","image_url":{"url":"https://example.com","detail":"low"}}]}]}`, message + 2833 + reply},
 		{wire.Chat, `{"response_format":{"type":"json_object"}}`, 0},
 		{wire.Chat, `{"response_format":{"type":"json_schema","json_schema":{"name":"ab","strict":true,"schema":{"type":"object"}}}}`, 2 + 7 + 17},
 		{wire.Responses, `{"text":{"format":{"type":"json_schema","name":"ab","schema":{"type":"object"}}}}`, 2 + 7 + 17},
@@ -146,6 +153,10 @@ func TestInput(t *testing.T) {
 		// Text.
 		{wire.Completions, `{"prompt":"abc","suffix":"de"}`, 5},
 		{wire.Completions, `{"prompt":[1, 2, 3]}`, 3},
+		// A token id is a token, whichever it is: the API refuses those that are none.
+		{wire.Completions, `{"prompt":[-1, 200019, 1e400, 99999999999999999999999999]}`, 4},
+		{wire.Embeddings, `{"input":[[-1, 0.5], [1e400, null, true], []]}`, 5},
+		{wire.Completions, `{"prompt":["abc",7,[8,9],null]}`, 3 + 2 + 2},
 		{wire.Embeddings, `{"input":["abc","de"]}`, 5},
 		{wire.Embeddings, `{"input":[[1,2,3],[4]]}`, 4},
 		{wire.Embeddings, `{"input":[]}`, 0},
@@ -158,12 +169,77 @@ func TestInput(t *testing.T) {
 		{wire.ImageEdits, `{"model":"gpt-image-1","prompt":"abc","images":[{"image_url":"https://example.com"},{"file_id":"x"}]}`, 3 + 2*(65+4*129)},
 		{wire.ImageEdits, `{"model":"gpt-image-1","prompt":"abc","input_fidelity":"high","image":"https://example.com"}`, 3 + 65 + 4*129 + 6240},
 	} {
-		got := costing.JSON(test.endpoint, []byte(test.body), bytesCounter{})
+		got := costing.JSON(test.endpoint, "", []byte(test.body), bytesCounter{})
 		if got.Input != test.want || !got.Understood {
 			t.Errorf("%v %.200s: %d, want %d (%+v)", test.endpoint, test.body, got.Input, test.want, got)
 		}
 		if !json.Valid([]byte(test.body)) && !strings.Contains(test.body, "ZZ") {
 			t.Errorf("%.200s is not JSON", test.body)
+		}
+	}
+}
+
+// Tools a thousand deep are read as far as a model could be meant to, and what
+// follows them counts as ever.
+func TestDeepTools(t *testing.T) {
+	tools := strings.Repeat(`[{"name":"a","tools":`, 1000) + "[]" + strings.Repeat("}]", 1000)
+	got := costing.JSON(wire.Responses, "", []byte(`{"tools":`+tools+`,"input":"abc","max_output_tokens":9,"model":"m"}`), bytesCounter{})
+	want := costing.Estimate{
+		Model: "m", Input: 65*(7+1) + 12 + 3 + 1 + 3 + 3, Output: 9, Choices: 1, Declared: true, Passing: 65*(7+1) + 12, Understood: true,
+	}
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// Where the body names no model, as on Azure, the deployment's name stands for it.
+func TestDeployment(t *testing.T) {
+	const rest = `"messages":[{"role":"user","content":"お誕生日おめでとう"}]}` // 8 tokens in o200k_base, 9 in cl100k_base
+	for _, test := range []struct {
+		deployment, body string
+		input            int64
+	}{
+		{"gpt-4o", `{` + rest, 3 + 1 + 8 + 3},
+		{"gpt-35-turbo-16k", `{` + rest, 3 + 1 + 9 + 3},
+		{"GPT-4", `{` + rest, 3 + 1 + 9 + 3},
+		{"mine", `{` + rest, 3 + 1 + 8 + 3},
+		{"mine", `{"model":"gpt-4",` + rest, 3 + 1 + 9 + 3},
+		{"gpt-4", `{"model":"gpt-4o",` + rest, 3 + 1 + 8 + 3},
+		{"gpt-4", `{"model":"",` + rest, 3 + 1 + 9 + 3},
+		{"", `{` + rest, 3 + 1 + 8 + 3},
+	} {
+		if got := costing.JSON(wire.Chat, test.deployment, []byte(test.body), tokens.Exact{}); got.Input != test.input {
+			t.Errorf("deployment %q, %.20s: %d tokens, want %d", test.deployment, test.body, got.Input, test.input)
+		}
+	}
+	// A model's other rules likewise: DALL·E counts images only.
+	body := []byte("--b\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\nabc\r\n--b--\r\n")
+	got := costing.Multipart(wire.ImageEdits, "dall-e-3", "multipart/form-data; boundary=b", body, tokens.Exact{})
+	if want := (costing.Estimate{Choices: 1, Declared: true, Images: 1, Understood: true}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// What a response continues.
+func TestContinued(t *testing.T) {
+	long := strings.Repeat("x", 256)
+	for _, test := range []struct{ body, previous, conversation string }{
+		{`{"previous_response_id":"resp_1"}`, "resp_1", ""},
+		{`{"conversation":"conv_1"}`, "", "conv_1"},
+		{`{"conversation":{"object":"conversation","id":"conv_1"}}`, "", "conv_1"},
+		{`{"previous_response_id":"no","previous_response_id":"resp\u005f1"}`, "resp_1", ""},
+		{`{"previous_response_id":null,"conversation":null}`, "", ""},
+		{`{"previous_response_id":7,"conversation":["conv_1"]}`, "", ""},
+		{`{"previous_response_id":{"id":"resp_1"},"conversation":{"id":{"id":"conv_1"}}}`, "", ""},
+		{`{"previous_response_id":"` + long + `"}`, long, ""},
+		{`{"previous_response_id":"` + long + `x","conversation":"` + long + `x"}`, "", ""},
+	} {
+		body := []byte(test.body)
+		if got := costing.JSON(wire.Responses, "", body, bytesCounter{}); got.Previous != test.previous || got.Conversation != test.conversation {
+			t.Errorf("%.100s: %+v", body, got)
+		}
+		if got := costing.JSON(wire.Chat, "", body, bytesCounter{}); got.Previous != "" || got.Conversation != "" {
+			t.Errorf("%.100s: of a chat: %+v", body, got)
 		}
 	}
 }
@@ -211,14 +287,14 @@ func TestUnderstood(t *testing.T) {
 		"\x1f\x8b\x08\x00 compressed": false,
 	} {
 		for _, e := range endpoints[1:] {
-			got := costing.JSON(e, []byte(body), bytesCounter{})
+			got := costing.JSON(e, "", []byte(body), bytesCounter{})
 			if got.Understood != want {
 				t.Errorf("%v %q: %+v", e, body, got)
 			}
 			bounded(t, e, []byte(body), got)
 		}
 	}
-	if got := costing.JSON(wire.None, []byte(`{"model":"gpt-4o"}`), bytesCounter{}); got != (costing.Estimate{}) {
+	if got := costing.JSON(wire.None, "", []byte(`{"model":"gpt-4o"}`), bytesCounter{}); got != (costing.Estimate{}) {
 		t.Errorf("no endpoint: %+v", got)
 	}
 }
@@ -234,7 +310,7 @@ func TestCutOff(t *testing.T) {
 		body = "{" + body + "}"
 		for i := range body {
 			for _, e := range endpoints {
-				got := costing.JSON(e, []byte(body[:i]), bytesCounter{})
+				got := costing.JSON(e, "", []byte(body[:i]), bytesCounter{})
 				bounded(t, e, []byte(body[:i]), got)
 				if got.Understood {
 					t.Errorf("%v: understood %q", e, body[:i])
@@ -248,7 +324,7 @@ func TestAbsurdCounter(t *testing.T) {
 	body := []byte(`{"messages":[{"content":"abc"},{"content":"a\nc"}],"input":["a","b"],"prompt":"a"}`)
 	for _, counter := range []absurd{-1 << 62, -1, 1<<63 - 1} {
 		for _, e := range endpoints {
-			bounded(t, e, body, costing.JSON(e, body, counter))
+			bounded(t, e, body, costing.JSON(e, "", body, counter))
 		}
 	}
 }
@@ -261,7 +337,10 @@ var hostile = map[string]func(size int) string{
 	"nested schemas": func(n int) string {
 		return `{"functions":[{"parameters":` + strings.Repeat(`{"properties":{"a":`, n/19)
 	},
-	"nested items":       func(n int) string { return `{"functions":[{"parameters":` + strings.Repeat(`{"items":`, n/9) },
+	"nested items": func(n int) string { return `{"functions":[{"parameters":` + strings.Repeat(`{"items":`, n/9) },
+	"tools in tools": func(n int) string {
+		return `{"tools":` + strings.Repeat(`[{"name":"a","tools":`, n/23) + "[]" + strings.Repeat("}]", n/23) + "}"
+	},
 	"nested tools":       func(n int) string { return strings.Repeat(`{"tools":[`, n/10) },
 	"nested functions":   func(n int) string { return `{"tools":[` + strings.Repeat(`{"function":`, n/12) },
 	"nested formats":     func(n int) string { return `{"response_format":` + strings.Repeat(`{"json_schema":`, n/15) },
@@ -291,7 +370,7 @@ func TestHostile(t *testing.T) {
 		body := []byte(make(size))
 		start := time.Now()
 		for _, e := range endpoints {
-			bounded(t, e, body, costing.JSON(e, body, bytesCounter{}))
+			bounded(t, e, body, costing.JSON(e, "", body, bytesCounter{}))
 		}
 		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("%s: %d bytes took %v for %d endpoints", name, len(body), took, len(endpoints))
@@ -304,7 +383,7 @@ func TestAllocations(t *testing.T) {
 		for name, make := range hostile {
 			body := []byte(make(size))
 			// The model's name is the one thing that is kept.
-			if n := testing.AllocsPerRun(10, func() { costing.JSON(wire.Chat, body, bytesCounter{}) }); n > 1 {
+			if n := testing.AllocsPerRun(10, func() { costing.JSON(wire.Chat, "", body, bytesCounter{}) }); n > 1 {
 				t.Errorf("%s: %d bytes: %v allocations", name, len(body), n)
 			}
 		}
@@ -334,32 +413,32 @@ func TestMultipart(t *testing.T) {
 		"header case":  strings.ReplaceAll(image+fields, "Content-Disposition", "content-disposition"),
 		"more headers": strings.ReplaceAll(image+fields, "Content-Disp", "Content-Type: text/plain\r\nContent-Disp"),
 	} {
-		if got := costing.Multipart(wire.ImageEdits, contentType, []byte(body), bytesCounter{}); got != want {
+		if got := costing.Multipart(wire.ImageEdits, "", contentType, []byte(body), bytesCounter{}); got != want {
 			t.Errorf("%s:\n got %+v\nwant %+v", name, got, want)
 		}
 	}
 
 	high := image + fields + part(`name="input_fidelity"`, "high")
-	if got := costing.Multipart(wire.ImageEdits, contentType, []byte(high), bytesCounter{}); got.Input != 2*(194+4160+3) {
+	if got := costing.Multipart(wire.ImageEdits, "", contentType, []byte(high), bytesCounter{}); got.Input != 2*(194+4160+3) {
 		t.Errorf("high fidelity: %+v", got)
 	}
 	for _, contentType := range []string{"", "multipart/form-data", "text/plain; boundary=b", "multipart/form-data; boundary=other", ";;"} {
-		got := costing.Multipart(wire.ImageEdits, contentType, []byte(image+fields), bytesCounter{})
+		got := costing.Multipart(wire.ImageEdits, "", contentType, []byte(image+fields), bytesCounter{})
 		if got.Understood {
 			t.Errorf("%q: %+v", contentType, got)
 		}
 		bounded(t, wire.ImageEdits, nil, got)
 	}
-	if got := costing.Multipart(wire.Chat, contentType, []byte(fields), bytesCounter{}); got != (costing.Estimate{}) {
+	if got := costing.Multipart(wire.Chat, "", contentType, []byte(fields), bytesCounter{}); got != (costing.Estimate{}) {
 		t.Errorf("chat: %+v", got)
 	}
 	for i := range len(fields) {
-		got := costing.Multipart(wire.ImageEdits, contentType, []byte(fields[:i]), bytesCounter{})
+		got := costing.Multipart(wire.ImageEdits, "", contentType, []byte(fields[:i]), bytesCounter{})
 		bounded(t, wire.ImageEdits, []byte(fields[:i]), got)
 	}
 	many := []byte(strings.Repeat(part(`name="n"`, "2"), 20_000))
 	start := time.Now()
-	bounded(t, wire.ImageEdits, nil, costing.Multipart(wire.ImageEdits, contentType, many, bytesCounter{}))
+	bounded(t, wire.ImageEdits, nil, costing.Multipart(wire.ImageEdits, "", contentType, many, bytesCounter{}))
 	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("%d bytes of parts took %v", len(many), took)
 	}
@@ -368,7 +447,7 @@ func TestMultipart(t *testing.T) {
 func ExampleJSON() {
 	body := `{"model":"gpt-4o","n":2,"max_completion_tokens":100,
 		"messages":[{"role":"user","content":"Say this is a test"}]}`
-	e := costing.JSON(wire.Chat, []byte(body), tokens.Exact{})
+	e := costing.JSON(wire.Chat, "", []byte(body), tokens.Exact{})
 	fmt.Println(e.Model, e.Input, e.Output)
 	// Output: gpt-4o 12 200
 }

@@ -1,30 +1,37 @@
 package costing
 
-// responses returns the tokens of a response's input. Messages and tools are
-// charged as in chat. What the body refers to by id (a previous response, a
-// conversation, a stored prompt, an item) is not in it.
-func (r *reader) responses(f *fields) (total int64) {
-	for _, m := range [...]mark{f.instructions, f.input} {
-		if !r.at(m) {
-			continue
-		}
-		if r.peek() == '"' {
-			total += perMessage + roleTokens + r.text()
-		} else {
-			total += r.messages()
-		}
-	}
+// responses returns the tokens of a response's input, and of the part of it that
+// holds for this response alone: neither instructions nor tools nor formats are
+// items, and only items are carried over to what continues it (openapi.yaml,
+// previous_response_id and conversation). Messages and tools are charged as in chat.
+// What the body refers to by id (a previous response, a conversation, a stored
+// prompt, an item) is not in it.
+func (r *reader) responses(f *fields) (total, passing int64) {
+	passing = r.items(f.instructions)
+	total = r.items(f.input) + passing
 	if total > 0 {
 		total += replyPriming
 	}
-	total += r.toolset(f.tools, 0)
+	shape := r.toolset(f.tools, 0)
+	if r.at(f.text) {
+		shape += r.textFormat()
+	}
+	total, passing = total+shape, passing+shape
 	if r.at(f.prompt) {
 		total += r.variables()
 	}
-	if r.at(f.text) {
-		total += r.textFormat()
+	return total, passing
+}
+
+// items reads a text, which is one message, or an array of items.
+func (r *reader) items(m mark) int64 {
+	if !r.at(m) {
+		return 0
 	}
-	return total
+	if r.peek() == '"' {
+		return perMessage + roleTokens + r.text()
+	}
+	return r.messages()
 }
 
 // roleTokens is the tokens of the role of a message that is not written as one.

@@ -42,12 +42,12 @@ func (c *capture) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (c *capture) estimate() costing.Estimate {
-	endpoint, _ := wire.Classify(c.request)
+	endpoint, deployment := wire.Classify(c.request)
 	contentType := c.request.Header.Get("Content-Type")
 	if strings.HasPrefix(contentType, "multipart/") {
-		return costing.Multipart(endpoint, contentType, c.body, tokens.Exact{})
+		return costing.Multipart(endpoint, deployment, contentType, c.body, tokens.Exact{})
 	}
-	return costing.JSON(endpoint, c.body, tokens.Exact{})
+	return costing.JSON(endpoint, deployment, c.body, tokens.Exact{})
 }
 
 func pngOf(width, height int) []byte {
@@ -180,6 +180,20 @@ func TestOpenAIGo(t *testing.T) {
 			costing.Estimate{Model: "gpt-audio", Input: 3 + 1 + 21 + 1000 + 4096 + 3},
 		},
 		{
+			"chat: stated rule, predicted output is input; the tier changes nothing",
+			func() {
+				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
+					Model:    "gpt-4o",
+					Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(say)},
+					Prediction: openai.ChatCompletionPredictionContentParam{
+						Content: openai.ChatCompletionPredictionContentContentUnionParam{OfString: openai.String(say)},
+					},
+					ServiceTier: openai.ChatCompletionNewParamsServiceTierFlex,
+				})
+			},
+			costing.Estimate{Model: "gpt-4o", Input: 3 + 1 + sayTokens + 3 + sayTokens},
+		},
+		{
 			"chat: 3 for a tool call; its id is not shown to the model",
 			func() {
 				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
@@ -286,7 +300,33 @@ func TestOpenAIGo(t *testing.T) {
 			},
 			costing.Estimate{
 				Model: "gpt-5", Input: 2*(3+1+sayTokens) + 3, Output: 300, Declared: true, Background: true,
+				Passing: 3 + 1 + sayTokens,
 			},
+		},
+		{
+			"responses: openapi.yaml, items carry over, instructions do not; 3 a message",
+			func() {
+				client.Responses.New(ctx, responses.ResponseNewParams{
+					Model: "gpt-5.4", Instructions: openai.String(say), PreviousResponseID: openai.String("resp_1"),
+					Input: responses.ResponseNewParamsInputUnion{OfString: openai.String(say)},
+				})
+			},
+			costing.Estimate{
+				Model: "gpt-5.4", Input: 2*(3+1+sayTokens) + 3, Previous: "resp_1", Passing: 3 + 1 + sayTokens,
+			},
+		},
+		{
+			"responses: of a conversation",
+			func() {
+				client.Responses.New(ctx, responses.ResponseNewParams{
+					Model: "gpt-5.4",
+					Conversation: responses.ResponseNewParamsConversationUnion{
+						OfConversationObject: &responses.ResponseConversationParam{ID: "conv_1"},
+					},
+					Input: responses.ResponseNewParamsInputUnion{OfString: openai.String(say)},
+				})
+			},
+			costing.Estimate{Model: "gpt-5.4", Input: 3 + 1 + sayTokens + 3, Conversation: "conv_1"},
 		},
 		{
 			"responses: items; cookbook's figures for tools and messages",
@@ -306,7 +346,7 @@ func TestOpenAIGo(t *testing.T) {
 					}}},
 				})
 			},
-			costing.Estimate{Model: "gpt-4o", Input: 101},
+			costing.Estimate{Model: "gpt-4o", Input: 101, Passing: 101 - (3 + 1 + 14) - (3 + 1 + 8) - 3},
 		},
 		{
 			"responses: a call, its output, an image by name (worst case: 8 tiles), stated rules",

@@ -2,6 +2,7 @@ package costing
 
 import (
 	"bytes"
+	"strings"
 	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -18,7 +19,8 @@ type reader struct {
 	cursor
 	counter  tokens.Counter
 	encoding tokens.Encoding
-	model    string
+	named    string // the model, as the request has it
+	model    string // what that stands for
 	vision   vision
 
 	scratch [scratchSize]byte
@@ -37,14 +39,14 @@ func newReader(body []byte, counter tokens.Counter) *reader {
 }
 
 func (r *reader) release() {
-	r.cursor, r.counter, r.model = cursor{}, nil, ""
+	r.cursor, r.counter, r.named, r.model = cursor{}, nil, "", ""
 	readers.Put(r)
 }
 
 // setModel says which model's rules count from here on.
 func (r *reader) setModel(model string) {
-	base := tokens.Base(model)
-	r.model, r.encoding, r.vision = base, tokens.ForModel(model), visionOf(base)
+	base := strings.ToLower(tokens.Base(model))
+	r.named, r.model, r.encoding, r.vision = model, base, tokens.ForModel(model), visionOf(base)
 }
 
 // at moves back, or on, to a value that was marked; 0 is none.
@@ -72,8 +74,7 @@ func (r *reader) measure(text []byte) int64 {
 	if len(text) == 0 {
 		return 0
 	}
-	// A counter of the user's may return anything.
-	return min(max(int64(r.counter.Count(r.encoding, text)), 0), 4*int64(len(text)))
+	return int64(r.counter.Count(r.named, r.encoding, text))
 }
 
 // add appends a string, as it stands in the body, to the text that sum counts.

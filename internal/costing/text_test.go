@@ -14,7 +14,7 @@ import (
 // recorder keeps what it was given to count.
 type recorder struct{ strings.Builder }
 
-func (r *recorder) Count(_ tokens.Encoding, text []byte) int {
+func (r *recorder) Count(_ string, _ tokens.Encoding, text []byte) int {
 	r.Write(text)
 	return len(text)
 }
@@ -37,7 +37,7 @@ func FuzzText(f *testing.F) {
 			t.Fatal(err)
 		}
 		var r recorder
-		got := costing.JSON(wire.Speech, []byte(`{"input":`+string(encoded)+`}`), &r)
+		got := costing.JSON(wire.Speech, "", []byte(`{"input":`+string(encoded)+`}`), &r)
 		if r.String() != text || got.Input != int64(len(text)) {
 			t.Errorf("counted %.300q (%d), want %.300q (%d)", r.String(), got.Input, text, len(text))
 		}
@@ -53,7 +53,7 @@ func TestLongText(t *testing.T) {
 	}
 	for _, model := range []string{"gpt-4o", "gpt-4", "davinci"} {
 		got := estimate(wire.Speech, `{"model":"`+model+`","input":`+string(encoded)+`}`)
-		if want := (tokens.Exact{}).Count(tokens.ForModel(model), []byte(text)); got.Input != int64(want) {
+		if want := (tokens.Exact{}).Count("", tokens.ForModel(model), []byte(text)); got.Input != int64(want) {
 			t.Errorf("%s: %d tokens, want %d", model, got.Input, want)
 		}
 	}
@@ -64,7 +64,7 @@ func TestFormatInit(t *testing.T) {
 	for _, model := range []string{"gpt-4", "gpt-4o"} {
 		const schema = `{"type":"object"}`
 		e := tokens.ForModel(model)
-		heading := tokens.Exact{}.Count(e, []byte("\n\n# Response Formats\n\n## answer\n\n"+schema))
+		heading := tokens.Exact{}.Count("", e, []byte("\n\n# Response Formats\n\n## answer\n\n"+schema))
 		got := estimate(wire.Chat, `{"model":"`+model+`","response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":`+schema+`}}}`)
 		if got.Input < int64(heading)-1 || got.Input > int64(heading)+1 {
 			t.Errorf("%s: %d tokens, want about %d", model, got.Input, heading)

@@ -25,6 +25,8 @@ type bucket struct {
 	capacity  float64
 	margin    float64
 	used      float64 // > capacity while there is a debt
+	charged   float64 // in all
+	corrected float64 // used = charged − refunds − refill + corrected
 
 	// A survey's notes; they mean nothing outside of round.
 	round uint64
@@ -42,7 +44,7 @@ func (o *owner) advance(now int64) {
 		return
 	}
 	for _, b := range o.buckets {
-		b.used = max(0, b.used-float64(b.rate*dt))
+		b.set(b.used - float64(b.rate*dt))
 	}
 }
 
@@ -53,7 +55,7 @@ func (o *owner) bucket(d *backend.Bucket) *bucket {
 			return b
 		}
 	}
-	b := &bucket{owner: o, name: d.Name, used: max(0, d.Start)}
+	b := &bucket{owner: o, name: d.Name, used: max(0, d.Start), corrected: max(0, d.Start)}
 	o.buckets = append(o.buckets, b)
 	return b
 }
@@ -70,32 +72,30 @@ func (b *bucket) describe(d *backend.Bucket) bool {
 	b.rate = limit / float64(d.Period/time.Microsecond)
 	// A debt that was one period's worth under the old limit must not take
 	// longer under a lower one.
-	b.used = min(b.used, capacity+limit)
+	b.set(b.used)
 	return true
 }
 
 func (b *bucket) level() float64 { return b.capacity - b.used }
 
-// give returns units, or takes more where they are negative. Debts end at a
-// level of −limit: beyond it, waiting longer helps nobody.
-func (b *bucket) give(units float64) {
-	if units < 0 {
-		b.used = max(b.used, min(b.used-units, b.capacity+b.limit))
-		return
-	}
-	b.used = max(0, b.used-units)
+// set changes what is used, within bounds: no bucket is more than full, and
+// debts end at a level of −limit, for waiting longer would help nobody. What the
+// bounds cut off counts as a correction.
+func (b *bucket) set(used float64) {
+	b.used = min(max(0, used), b.capacity+b.limit)
+	b.corrected += b.used - used
 }
 
-// adjust adds units to what is used, or takes them off. It raises what is used
-// at most to most.
-func (b *bucket) adjust(units, most float64) {
-	if units > 0 {
-		units = min(units, most-b.used)
-		if units <= 0 {
-			return
-		}
+// give returns units, or takes more where they are negative.
+func (b *bucket) give(units float64) { b.set(b.used - units) }
+
+// correct applies a correction as far as nobody else has.
+func (b *bucket) correct(c backend.Correction) {
+	if up := c.To > c.From; up && b.corrected < c.To || !up && b.corrected == c.From {
+		used := b.used + (c.To - b.corrected)
+		b.corrected = c.To
+		b.set(used)
 	}
-	b.give(-units)
 }
 
 // marginFor is what a start of this cost leaves in the bucket. It never makes a

@@ -63,10 +63,10 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 	if len(ask.Costs) == 0 {
 		l.remove(at)
 		a.forget(ask.Line, l)
-		return backend.Answer{Stamp: now, Levels: levels(buckets)}, nil
+		return stand(backend.Answer{Stamp: now}, buckets), nil
 	}
 	if ask.Fresh && at >= 0 {
-		return backend.Answer{Stamp: now, Levels: levels(buckets), Tickets: at + 1}, nil
+		return stand(backend.Answer{Stamp: now, Tickets: at + 1}, buckets), nil
 	}
 	ahead := l.tickets
 	if at >= 0 {
@@ -132,7 +132,7 @@ func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
 		cost = ask.Costs[0]
 	}
 	v := a.survey(now, tickets, a.owner(now, ask.Scope), a.resolve(now, ask.Buckets), cost, true)
-	answer := backend.Answer{Stamp: now, Tickets: len(tickets), Levels: levels(v.buckets)}
+	answer := stand(backend.Answer{Stamp: now, Tickets: len(tickets)}, v.buckets)
 	if !v.fits(cost) {
 		answer.Wait, answer.Paused = v.wait(cost, false)
 		answer.Hint = answer.Wait
@@ -143,11 +143,12 @@ func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
 // Settle is backend.Backend's Settle at the time now.
 func (a *Account) Settle(now int64, s *backend.Settlement) {
 	for i, b := range a.resolve(now, s.Buckets) {
-		if s.Stamp >= b.owner.since {
-			b.give(float64(s.Refund[b.dimension]))
+		if s.Stamp < b.owner.since {
+			continue
 		}
-		if s.Adjust != nil {
-			b.adjust(s.Adjust[i], s.Most[i])
+		b.give(float64(s.Refund[b.dimension]))
+		if s.Corrections != nil {
+			b.correct(s.Corrections[i])
 		}
 	}
 	if s.PauseOwner != "" && s.Pause > 0 {
@@ -163,6 +164,7 @@ func (a *Account) Clear(now int64, owners []string) {
 		o.paused = 0
 		o.since = max(now, o.since) + 1 // later than every stamp so far
 		for _, b := range o.buckets {
+			b.corrected -= b.used
 			b.used = 0
 		}
 	}
@@ -241,12 +243,15 @@ func tooLarge(ask *backend.Ask) bool {
 	return false
 }
 
-func levels(buckets []*bucket) []float64 {
-	out := make([]float64, len(buckets))
+// stand adds to an answer how the buckets stand.
+func stand(answer backend.Answer, buckets []*bucket) backend.Answer {
+	n := len(buckets)
+	figures := make([]float64, 3*n)
+	answer.Levels, answer.Charged, answer.Corrected = figures[:n:n], figures[n:2*n:2*n], figures[2*n:]
 	for i, b := range buckets {
-		out[i] = b.level()
+		answer.Levels[i], answer.Charged[i], answer.Corrected[i] = b.level(), b.charged, b.corrected
 	}
-	return out
+	return answer
 }
 
 func micros(d time.Duration) int64 {

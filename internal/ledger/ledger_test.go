@@ -149,7 +149,7 @@ func TestAsideForWhatOthersLetATicketDrawNow(t *testing.T) {
 	// Five of its own bucket come back to A. It can draw them at once, though
 	// all ten only when the account has long refilled.
 	a.Settle(0, &backend.Settlement{Stamp: old.Stamp, Buckets: []backend.Bucket{own}, Refund: cost(5, 0, 0)})
-	a.Settle(0, &backend.Settlement{Buckets: forB, Adjust: []float64{-10}, Most: []float64{0}})
+	a.Settle(0, &backend.Settlement{Buckets: forB, Refund: cost(10, 0, 0)})
 	if got := take(t, a, 0, ask("B", "b", 1, forB, cost(6, 0, 0))); got.Granted != 0 {
 		t.Error("B took what A can draw now")
 	}
@@ -213,16 +213,52 @@ func TestClear(t *testing.T) {
 	}
 }
 
-func TestAdjustmentSeenTwiceCountsOnce(t *testing.T) {
+func TestCorrectionSeenTwiceCountsOnce(t *testing.T) {
 	a := New()
 	buckets := []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, 600)}
-	take(t, a, 0, ask("m", "p", 1, buckets, cost(0, 100, 0)))
-	for range 3 {
-		a.Settle(0, &backend.Settlement{Buckets: buckets, Adjust: []float64{300}, Most: []float64{420}})
+	charge := take(t, a, 0, ask("m", "p", 1, buckets, cost(0, 100, 0)))
+	for i, tt := range []struct {
+		from, to  float64
+		level     float64
+		corrected float64
+	}{
+		{0, 300, 200, 300},
+		{0, 300, 200, 300},       // another process has seen the same
+		{0, 250, 200, 300},       // or a little less
+		{0, 320, 180, 320},       // or a little more
+		{300, 100, 180, 320},     // what was seen before it was tightened is void
+		{320, 100, 400, 100},     // down, where nobody else has moved it
+		{320, 100, 400, 100},     // once
+		{100, -150, 600, -100},   // no further than full
+		{-100, 5000, -600, 1100}, // nor below a debt of the limit
+	} {
+		a.Settle(0, &backend.Settlement{Stamp: charge.Stamp, Buckets: buckets, Corrections: []backend.Correction{{From: tt.from, To: tt.to}}})
+		got, err := a.Look(0, ask("m", "", 0, buckets))
+		if err != nil || got.Levels[0] != tt.level || got.Corrected[0] != tt.corrected {
+			t.Errorf("%d: level %v, corrected %v, error %v; want %v and %v", i, got.Levels[0], got.Corrected[0], err, tt.level, tt.corrected)
+		}
 	}
-	if got, _ := a.Look(0, ask("m", "", 0, buckets)); got.Levels[0] != 180 {
-		t.Errorf("level %v; want 180", got.Levels[0])
+}
+
+func TestWhatIsUsedAddsUp(t *testing.T) {
+	a := New()
+	buckets := []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, 60)}
+	used := func(now int64, charged, corrected float64) {
+		t.Helper()
+		got, err := a.Look(now, ask("m", "", 0, buckets))
+		if err != nil || got.Charged[0] != charged || got.Corrected[0] != corrected {
+			t.Errorf("at %d: charged %v, corrected %v, error %v; want %v and %v", now, got.Charged[0], got.Corrected[0], err, charged, corrected)
+		}
 	}
+	used(10*second, 0, 0) // it was not there yet
+	used(20*second, 0, 10)
+	first := take(t, a, 20*second, ask("m", "p", 1, buckets, cost(0, 30, 0)))
+	used(40*second, 30, 10)
+	a.Settle(40*second, &backend.Settlement{Stamp: first.Stamp, Buckets: buckets, Refund: cost(0, 15, 0)})
+	used(40*second, 30, 15) // 10 were used: 5 of the refund are lost
+	take(t, a, 40*second, ask("m", "p", 2, buckets, cost(0, 50, 0)))
+	a.Clear(50*second, []string{"m"})
+	used(50*second, 80, -25)
 }
 
 func TestClockThatGoesBack(t *testing.T) {

@@ -160,11 +160,11 @@ func (v *survey) grant(costs []backend.Amounts) backend.Answer {
 		}
 		for _, b := range v.buckets {
 			b.used += float64(cost[b.dimension])
+			b.charged += float64(cost[b.dimension])
 		}
 		answer.Granted++
 	}
-	answer.Levels = levels(v.buckets)
-	return answer
+	return stand(answer, v.buckets)
 }
 
 func sum(costs []backend.Amounts) (total backend.Amounts) {

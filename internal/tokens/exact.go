@@ -17,7 +17,7 @@ var exact = [encodings]*bpe.Encoding{
 }
 
 // Count implements [Counter].
-func (Exact) Count(e Encoding, text []byte) int {
+func (Exact) Count(_ string, e Encoding, text []byte) int {
 	if int(e) >= encodings {
 		e = O200kBase
 	}

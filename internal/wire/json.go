@@ -37,6 +37,8 @@ type scanner struct {
 	usage    Usage
 	hasUsage bool
 	deltas   int64
+	id       [maxID]byte
+	idLength int
 }
 
 const (
@@ -44,6 +46,9 @@ const (
 	maxDepth = 7
 	// bufferSize bounds what is kept of a message, and each piece of delta text.
 	bufferSize = 1024
+	// maxID is the length of the longest id that is kept: OpenAI's have 55 bytes,
+	// proxies put more into theirs.
+	maxID = 256
 )
 
 // fault is an error object, or an event that carries its members.
@@ -96,6 +101,7 @@ const (
 	codeNode
 	rootMessageNode
 	rootCodeNode
+	idNode
 
 	// numbers
 	totalNode
@@ -108,7 +114,7 @@ const (
 
 func (n node) isObject() bool { return rootNode <= n && n <= functionNode }
 func (n node) isArray() bool  { return choicesNode <= n && n <= toolCallsNode }
-func (n node) isString() bool { return eventNode <= n && n <= rootCodeNode }
+func (n node) isString() bool { return eventNode <= n && n <= idNode }
 
 // member returns what an object's member is.
 func (s *scanner) member(parent node, name []byte) node {
@@ -127,6 +133,10 @@ func (s *scanner) member(parent node, name []byte) node {
 			return rootMessageNode
 		case "code":
 			return rootCodeNode
+		case "id":
+			if !s.stream { // in an event it is not a response's
+				return idNode
+			}
 		case "choices":
 			if s.stream {
 				return choicesNode
@@ -139,6 +149,8 @@ func (s *scanner) member(parent node, name []byte) node {
 		}
 	case responseNode:
 		switch string(name) {
+		case "id":
+			return idNode
 		case "usage":
 			return usageNode
 		case "error":
@@ -543,6 +555,11 @@ func (s *scanner) str() {
 		}
 	case eventNode:
 		s.event = eventOf(s.buf[:s.n])
+	case idNode:
+		s.idLength = 0
+		if s.n <= maxID {
+			s.idLength = copy(s.id[:], s.buf[:s.n])
+		}
 	case errorNode: // "error": "..." instead of an object
 		if s.n > 0 {
 			s.fault = fault{seen: true, message: s.kept(!s.clipped)}

@@ -276,6 +276,11 @@ func (m *Meter) Usage() (u Usage, ok bool) {
 	return m.scanner.usage, m.scanner.hasUsage
 }
 
+// ID returns the id by which a later request can refer to the response: that of
+// the object, or of an event's .response. It is empty where there was none, or one
+// of more than 256 bytes.
+func (m *Meter) ID() string { return string(m.scanner.id[:m.scanner.idLength]) }
+
 // Ended reports whether the body came to its regular end, so that what was seen
 // of it is all there was.
 func (m *Meter) Ended() bool { return m.ended }

@@ -22,6 +22,7 @@ type seen struct {
 	Text     []string
 	Refusal  Refusal
 	Refused  bool
+	ID       string
 }
 
 // watch feeds body to a meter in pieces that end at cuts, and returns the index
@@ -36,7 +37,7 @@ func watch(status int, body []byte, cuts ...int) (s seen, doneIn int) {
 		from = to
 	}
 	s.Usage, s.HasUsage = m.Usage()
-	s.Ended, s.Deltas = m.Ended(), m.Deltas()
+	s.Ended, s.Deltas, s.ID = m.Ended(), m.Deltas(), m.ID()
 	if r := m.Refusal(nil); r != nil {
 		s.Refusal, s.Refused = *r, true
 	}
@@ -177,6 +178,27 @@ func TestMeter(t *testing.T) {
 	}
 }
 
+func TestMeterID(t *testing.T) {
+	for _, c := range []struct{ name, body, id string }{
+		{"response", responseBody, "resp_1"},
+		{"background response", `{"id":"resp_2","status":"queued","usage":null}`, "resp_2"},
+		{"stream", responsesStream, "resp_1"},
+		{"stream, cut after its first event", responsesStream[:strings.Index(responsesStream, "\n\n")], "r"},
+		{"events of others", chatStream, ""},
+		{"escaped", `{"\u0069d":"resp\u005f\n"}`, "resp_\n"},
+		{"the longest", `{"id":"` + strings.Repeat("x", maxID) + `"}`, strings.Repeat("x", maxID)},
+		{"too long", `{"id":"` + strings.Repeat("x", maxID+1) + `"}`, ""},
+		{"far too long", `{"id":"` + strings.Repeat("x", 1<<20) + `"}`, ""},
+		{"not a string", `{"id":7,"response":{"id":{"id":"x"}}}`, ""},
+		{"elsewhere", `{"output":[{"id":"msg_1"}],"conversation":{"id":"conv_1"}}`, ""},
+		{"none", `{"choices":[]}`, ""},
+	} {
+		if s, _ := watch(200, []byte(c.body)); s.ID != c.id {
+			t.Errorf("%s: %q, want %q", c.name, s.ID, c.id)
+		}
+	}
+}
+
 func TestMeterSkipsBinary(t *testing.T) {
 	for typ, reads := range map[string]bool{
 		"": true, "application/json": true, "Application/JSON; charset=utf-8": true,
@@ -312,6 +334,9 @@ func FuzzMeterJSON(f *testing.F) {
 		if s.Refused != want.fault.seen {
 			t.Errorf("%q: refused %v, want %v", body, s.Refused, want.fault.seen)
 		}
+		if utf8.Valid(body) && s.ID != want.id {
+			t.Errorf("%q: id %q, want %q", body, s.ID, want.id)
+		}
 		if want.fault.seen && utf8.Valid(body) && (s.Refusal.Message != want.fault.message || s.Refusal.Code != want.fault.code) {
 			t.Errorf("%q: %+v, want %+v", body, s.Refusal, want.fault)
 		}
@@ -376,6 +401,7 @@ type reference struct {
 	fault    fault
 	deltas   int64
 	text     string
+	id       string
 }
 
 func (r *reference) root(root members) {
@@ -460,6 +486,13 @@ func (r *reference) delta(v any) {
 // shared reads what means the same at the top level and in response.
 func (r *reference) shared(name string, v any) {
 	switch object, isObject := v.(members); {
+	case name == "id":
+		if s, ok := v.(string); ok {
+			r.id = ""
+			if len(s) <= maxID {
+				r.id = s
+			}
+		}
 	case name == "usage" && isObject:
 		var c counts
 		fields := map[string]*int64{"total_tokens": &c.total, "prompt_tokens": &c.prompt,

@@ -61,6 +61,8 @@ func generate() (map[string][]byte, error) {
 		files[s.name+".merges"] = elements
 		files[s.name+".seams"] = buildSeams(v.tokens, records)
 		files[s.name+".displacements"] = displacements
+		files[s.name+".joints"] = buildJoints(v.tokens, records)
+		files[s.name+".wide"] = v.wide()
 	}
 	return files, nil
 }

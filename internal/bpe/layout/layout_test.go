@@ -2,6 +2,7 @@ package layout_test
 
 import (
 	"testing"
+	"unicode/utf8"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/bpe/layout"
 )
@@ -77,6 +78,9 @@ func TestSeam(t *testing.T) {
 			if !seam.In(set, shift) {
 				t.Errorf("%q + %q is not in the set", left, right)
 			}
+			if spelledOut := len(left) > 1 && len(right) > 1; spelledOut && !seam.Has(set, shift) {
+				t.Errorf("the set does not have %q + %q as they are", left, right)
+			}
 			if !(seam ^ 0x00101000).In(set, shift) {
 				missing++
 			}
@@ -84,5 +88,23 @@ func TestSeam(t *testing.T) {
 	}
 	if missing < 20 {
 		t.Errorf("of 25 that are not in the set %d are not found", missing)
+	}
+}
+
+func TestWide(t *testing.T) {
+	table := make([]byte, layout.WideTable)
+	tokens := func(r rune) int { return 1 + int(r)%3 }
+	for r := rune(0x800); r <= 0xffff; r++ {
+		if utf8.ValidRune(r) {
+			layout.SetWide(table, r, tokens(r))
+		}
+	}
+	for r := range rune(utf8.MaxRune + 1) {
+		text := []byte(string(r))
+		if wide := layout.IsWide(text[0]); wide != (len(text) == 3) {
+			t.Fatalf("%U is wide: %t", r, wide)
+		} else if wide && utf8.ValidRune(r) && layout.Wide(table, text) != tokens(r) {
+			t.Fatalf("%U has %d tokens, want %d", r, layout.Wide(table, text), tokens(r))
+		}
 	}
 }

@@ -35,13 +35,16 @@ func (s Seam) AddTo(set []byte, shift uint) {
 	binary.LittleEndian.PutUint64(w, binary.LittleEndian.Uint64(w)|bits)
 }
 
-// In reports whether the set, of 1 << (64 - shift) words, has the seam.
+// In reports whether the set, of 1 << (64 - shift) words, has the seam in any of
+// the four ways.
 func (s Seam) In(set []byte, shift uint) bool {
 	const left, right = 0x000000ff, 0xff000000 // what may not matter
-	return s.in(set, shift) || (s&^left).in(set, shift) || (s&^right).in(set, shift) || (s&^(left|right)).in(set, shift)
+	return s.Has(set, shift) || (s&^left).Has(set, shift) || (s&^right).Has(set, shift) || (s&^(left|right)).Has(set, shift)
 }
 
-func (s Seam) in(set []byte, shift uint) bool {
+// Has reports whether the set, of 1 << (64 - shift) words, has the seam as it is:
+// what In does for a set in which every byte is spelled out.
+func (s Seam) Has(set []byte, shift uint) bool {
 	word, bits := s.place(shift)
 	return binary.LittleEndian.Uint64(set[word*SeamWord:])&bits == bits
 }

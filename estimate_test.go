@@ -1,0 +1,284 @@
+package ratelimiter_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/openaitest"
+)
+
+// Every kind of call costs one request, and what it draws from the other
+// dimensions. "Say this is a test" has 5 tokens, as the API's reference shows.
+func TestCostOfCalls(t *testing.T) {
+	const say = "Say this is a test"
+	user := []ratelimiter.Message{{Role: "user", Content: say}}
+	for _, test := range []struct {
+		name string
+		call ratelimiter.Call
+		want ratelimiter.Cost
+	}{
+		{"chat", ratelimiter.Chat{Model: "gpt-4o", Messages: user, MaxTokens: 100, N: 3},
+			ratelimiter.Cost{Model: "gpt-4o", Requests: 1, Tokens: 3 + 1 + 5 + 3 + 300}},
+		{"text", ratelimiter.Text{Model: "davinci-002", Prompt: say},
+			ratelimiter.Cost{Model: "davinci-002", Requests: 1, Tokens: 5 + 16}},
+		{"text, the best of", ratelimiter.Text{Model: "davinci-002", Prompt: say, MaxTokens: 10, N: 2, BestOf: 5},
+			ratelimiter.Cost{Model: "davinci-002", Requests: 1, Tokens: 5 + 50}},
+		{"images of DALL·E", ratelimiter.Image{Model: "dall-e-2", Prompt: say, N: 4},
+			ratelimiter.Cost{Model: "dall-e-2", Requests: 1, Images: 4}},
+		{"an image in tokens", ratelimiter.Image{Model: "gpt-image-1", Prompt: say, Size: "1024x1024", Quality: "low"},
+			ratelimiter.Cost{Model: "gpt-image-1", Requests: 1, Tokens: 5 + 272, Images: 1}},
+		{"embeddings", ratelimiter.Embedding{Model: "text-embedding-3-small", Input: []string{say, say}},
+			ratelimiter.Cost{Model: "text-embedding-3-small", Requests: 1, Tokens: 10}},
+		{"a stated cost", ratelimiter.Cost{Model: "M", Tokens: 7},
+			ratelimiter.Cost{Model: "m", Requests: 1, Tokens: 7}},
+		{"a stated cost of several requests", ratelimiter.Cost{Model: "m", Requests: 3, Images: 2, Tokens: -1},
+			ratelimiter.Cost{Model: "m", Requests: 3, Images: 2}},
+		{"JSON", ratelimiter.JSON("/v1/moderations", []byte(`{"model":"omni-moderation-latest","input":"Say this is a test"}`)),
+			ratelimiter.Cost{Model: "omni-moderation-latest", Requests: 1, Tokens: 5}},
+		{"a deployment", ratelimiter.JSON("openai/deployments/gpt-35-turbo/chat/completions?api-version=1",
+			[]byte(`{"messages":[{"role":"user","content":"お誕生日おめでとう"}],"max_tokens":1}`)), // 9 tokens in cl100k_base
+			ratelimiter.Cost{Model: "gpt-35-turbo", Requests: 1, Tokens: 3 + 1 + 9 + 3 + 1}},
+		{"a deployment of a model", ratelimiter.JSON("openai/deployments/mine/chat/completions",
+			[]byte(`{"model":"gpt-4","messages":[{"role":"user","content":"お誕生日おめでとう"}],"max_tokens":1}`)),
+			ratelimiter.Cost{Model: "mine", Requests: 1, Tokens: 3 + 1 + 9 + 3 + 1}},
+		{"a compaction", ratelimiter.JSON("responses/compact", []byte(`{"model":"gpt-5.4","input":"Say this is a test","max_output_tokens":9}`)),
+			ratelimiter.Cost{Model: "gpt-5.4", Requests: 1, Tokens: 3 + 1 + 5 + 3 + 9}},
+		{"a body that is not understood", ratelimiter.JSON("embeddings", []byte(`<html>`)), ratelimiter.Cost{Requests: 1}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := acquire(t, newLimiter(t, ratelimiter.WithAccount("a")), test.call)
+			if got := r.Cost(); got != test.want {
+				t.Errorf("%+v, want %+v", got, test.want)
+			}
+			r.Cancel()
+		})
+	}
+	for name, call := range map[string]ratelimiter.Call{
+		"files":   ratelimiter.JSON("files", nil),
+		"invalid": ratelimiter.Invalid(io.ErrUnexpectedEOF),
+	} {
+		if _, err := newLimiter(t, ratelimiter.WithAccount("a")).Acquire(t.Context(), call); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+const responsesURL = "http://api.openai.test/v1/responses"
+
+// answering is an upstream that answers each request with the next body.
+func answering(bodies ...string) roundTripFunc {
+	var mu sync.Mutex
+	return func(r *http.Request) (*http.Response, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		body, typ := bodies[0], "application/json"
+		bodies = bodies[1:]
+		if strings.HasPrefix(body, "event:") {
+			typ = "text/event-stream"
+		}
+		return response(200, typ, io.NopCloser(strings.NewReader(body))), nil
+	}
+}
+
+// answer is a response of the Responses API.
+func answer(id string, input, output int64) string {
+	return fmt.Sprintf(`{"id":%q,"object":"response","usage":{"input_tokens":%d,"output_tokens":%d,"total_tokens":%d}}`,
+		id, input, output, input+output)
+}
+
+func streamed(body string) string {
+	return "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_x\",\"usage\":null}}\n\n" +
+		"event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":" + body + "}\n\n"
+}
+
+// settled collects what becomes of calls.
+func settled(into *[]ratelimiter.SettledInfo) *ratelimiter.Trace {
+	var mu sync.Mutex
+	return &ratelimiter.Trace{Settled: func(_ context.Context, i ratelimiter.SettledInfo) {
+		mu.Lock()
+		defer mu.Unlock()
+		*into = append(*into, i)
+	}}
+}
+
+// What a call continues is input that its body does not show.
+func TestHiddenInput(t *testing.T) {
+	// A text of 5 tokens is 9 as a message; 3 for the reply.
+	const own = 3 + 1 + 5 + 3
+	say := func(more string) string {
+		return `{"model":"gpt-4o","input":"Say this is a test","max_output_tokens":50` + more + `}`
+	}
+	tool := `,"tools":[{"type":"function","name":"f"}]`
+	const toolTokens = 7 + 1 + 12
+	for _, test := range []struct {
+		name          string
+		first, answer string // with which the first is answered
+		next          string
+		hidden        int64
+	}{
+		{"previous response", say(``), answer("resp_1", 1000, 234), say(`,"previous_response_id":"resp_1"`), 1234},
+		{"of a stream", say(`,"stream":true`), streamed(answer("resp_1", 1000, 234)), say(`,"previous_response_id":"resp_1"`), 1234},
+		{"conversation", say(`,"conversation":"conv_1"`), answer("resp_1", 1000, 234), say(`,"conversation":{"id":"conv_1"}`), 1234},
+		{"conversation as an object", say(`,"conversation":{"id":"conv_1"}`), answer("resp_1", 1000, 234), say(`,"conversation":"conv_1"`), 1234},
+		{"a response of a conversation", say(`,"conversation":"conv_1"`), answer("resp_1", 1000, 234), say(`,"previous_response_id":"resp_1"`), 1234},
+		{"another response", say(``), answer("resp_1", 1000, 234), say(`,"previous_response_id":"resp_2"`), 0},
+		{"another conversation", say(`,"conversation":"conv_1"`), answer("resp_1", 1000, 234), say(`,"conversation":"conv_2"`), 0},
+		{"none", say(``), answer("resp_1", 1000, 234), say(``), 0},
+		{"null", say(``), answer("resp_1", 1000, 234), say(`,"previous_response_id":null,"conversation":null`), 0},
+		{"instructions and tools do not carry over", say(`,"instructions":"Say this is a test"` + tool), answer("resp_1", 1000, 234),
+			say(`,"previous_response_id":"resp_1"`), 1234 - 9 - toolTokens},
+		{"no usage", say(`,"background":true`), `{"id":"resp_1","status":"queued","usage":null}`, say(`,"previous_response_id":"resp_1"`), 0},
+		{"not an id", say(``), answer("resp_1", 1000, 234), say(`,"previous_response_id":7,"conversation":{"id":[]}`), 0},
+		// Absurd.
+		{"above the context of gpt-4o", say(``), answer("resp_1", 1_000_000, 234), say(`,"previous_response_id":"resp_1"`), 128_000},
+		{"above any", say(``), answer("resp_1", 1e15, 0), say(`,"previous_response_id":"resp_1"`), 128_000},
+		{"less than what does not carry over", say(tool), answer("resp_1", 1, 1), say(`,"previous_response_id":"resp_1"`), 0},
+		{"a long id", say(``), answer(strings.Repeat("x", 1000), 1000, 234), say(`,"previous_response_id":"` + strings.Repeat("x", 1000) + `"`), 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var calls []ratelimiter.SettledInfo
+			l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(settled(&calls)))
+			client := l.Client(answering(test.answer, answer("resp_9", 5000, 50)))
+			post(t, client, responsesURL, test.first)
+			post(t, client, responsesURL, test.next)
+			got := calls[1]
+			if want := (ratelimiter.Usage{InputTokens: own + test.hidden, OutputTokens: 50}); got.Estimate != want {
+				t.Errorf("estimate %+v, want %+v", got.Estimate, want)
+			}
+			if want := own + test.hidden + 50; got.Charged.Tokens != want || got.Final.Tokens != 5050 {
+				t.Errorf("charged %d, then %d; want %d, then 5050", got.Charged.Tokens, got.Final.Tokens, want)
+			}
+		})
+	}
+}
+
+// Accounts know nothing of each other's responses.
+func TestHiddenInputIsTheAccounts(t *testing.T) {
+	l := newLimiter(t)
+	client := l.Client(answering(answer("resp_1", 1000, 234)))
+	post(t, client, responsesURL, `{"model":"m","input":"x","max_output_tokens":1}`)
+	for account, want := range map[string]int64{"api.openai.test": 1234, "another": 0} {
+		ctx := ratelimiter.WithAccountContext(t.Context(), account)
+		r, err := l.Acquire(ctx, ratelimiter.JSON("responses", []byte(`{"model":"m","previous_response_id":"resp_1","max_output_tokens":1}`)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Cost().Tokens - 1; got != want {
+			t.Errorf("account %s: %d hidden tokens, want %d", account, got, want)
+		}
+		r.Cancel()
+	}
+}
+
+// Without HTTP a conversation is known by its name alone.
+func TestHiddenInputWithoutHTTP(t *testing.T) {
+	l := newLimiter(t, ratelimiter.WithAccount("a"))
+	call := ratelimiter.JSON("responses", []byte(`{"model":"m","conversation":"conv_1","max_output_tokens":1}`))
+	acquire(t, l, call).Settle(ratelimiter.Usage{InputTokens: 70, OutputTokens: 7})
+	r := acquire(t, l, call)
+	if got := r.Cost().Tokens; got != 77+1 {
+		t.Errorf("%d tokens, want 78", got)
+	}
+	r.Cancel()
+}
+
+// Where the server says where its bucket stands, the input stays what we made of
+// it, but for input that only the server could see.
+func TestHiddenInputIsSettledToUsage(t *testing.T) {
+	for more, want := range map[string]int64{``: 12 + 20, `,"previous_response_id":"resp_0"`: 500 + 20} {
+		var calls []ratelimiter.SettledInfo
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(settled(&calls)))
+		base := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			resp := response(200, "application/json", io.NopCloser(strings.NewReader(answer("resp_1", 500, 20))))
+			resp.Header.Set("X-Ratelimit-Limit-Tokens", "100000")
+			resp.Header.Set("X-Ratelimit-Remaining-Tokens", "99000")
+			resp.Header.Set("X-Ratelimit-Reset-Tokens", "600ms")
+			return resp, nil
+		})
+		post(t, l.Client(base), responsesURL, `{"model":"m","input":"Say this is a test","max_output_tokens":50`+more+`}`)
+		if got := calls[0].Final.Tokens; got != want {
+			t.Errorf("%s: settled to %d, want %d", more, got, want)
+		}
+	}
+}
+
+// What nobody declared is reserved as the mean of what recent answers have needed.
+func TestUndeclaredOutput(t *testing.T) {
+	const input = 12 // chatBody's and the tokens of Acquire's Chat
+	chat := func(model string, n int64) ratelimiter.Chat {
+		return ratelimiter.Chat{Model: model, N: n, Messages: []ratelimiter.Message{{Role: "user", Content: "Who is Joseph Conrad?"}}}
+	}
+	for _, test := range []struct {
+		name, model string
+		outputs     []int64
+		n           int64
+		want        int64
+	}{
+		{"before any answer", "gpt-4o", nil, 1, 256},
+		{"one answer", "gpt-4o", []int64{40}, 1, 40},
+		{"the mean, rounded up", "gpt-4o", []int64{10, 20, 31}, 1, 21},
+		{"for each choice", "gpt-4o", []int64{10, 20, 30}, 3, 60},
+		{"the last 32", "gpt-4o", append(repeat(5000, 100), repeat(100, 32)...), 1, 100},
+		{"an answer without output teaches nothing", "gpt-4o", []int64{40, 0}, 1, 40},
+		{"the model's maximum", "gpt-4o", []int64{1_000_000}, 1, 16_384},
+		{"no maximum is known", "my-model", []int64{1_000_000}, 1, 1_000_000},
+		{"absurd", "my-model", []int64{1 << 62, 1 << 62}, 4096, 1<<40 - input},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newLimiter(t, ratelimiter.WithAccount("a"))
+			for _, output := range test.outputs {
+				acquire(t, l, chat(test.model, 1)).Settle(ratelimiter.Usage{InputTokens: input, OutputTokens: output})
+			}
+			r := acquire(t, l, chat(test.model, test.n))
+			if got := r.Cost().Tokens - input; got != test.want {
+				t.Errorf("%d tokens are reserved for output, want %d", got, test.want)
+			}
+			r.Cancel()
+		})
+	}
+}
+
+func repeat(n int64, times int) []int64 {
+	out := make([]int64, times)
+	for i := range out {
+		out[i] = n
+	}
+	return out
+}
+
+// Reasoning is output that nobody sees and everybody pays for.
+func TestUndeclaredOutputHoldsReasoning(t *testing.T) {
+	var calls []ratelimiter.SettledInfo
+	l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(settled(&calls)))
+	srv := openaitest.New(openaitest.WithAnswer(func(*openaitest.Call) openaitest.Answer {
+		return openaitest.Answer{Text: "Yes.", OutputTokens: 900, ReasoningTokens: 899}
+	}))
+	for range 2 {
+		post(t, l.Client(srv.Direct()), chatURL, `{"model":"o3","messages":[{"role":"user","content":"Why?"}]}`)
+	}
+	if got := calls[1].Estimate.OutputTokens; got != 900 {
+		t.Errorf("%d tokens are reserved for output, want 900", got)
+	}
+}
+
+// A guess alone makes no call too large for its limit: it would be refused for
+// ever, and the guess never be corrected.
+func TestGuessesFitTheLimits(t *testing.T) {
+	l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 1000}))
+	call := ratelimiter.JSON("responses", []byte(`{"model":"m","conversation":"conv_1","input":"Say this is a test"}`))
+	acquire(t, l, call).Settle(ratelimiter.Usage{InputTokens: 4000, OutputTokens: 3000})
+	if err := l.Clear(t.Context(), "m"); err != nil {
+		t.Fatal(err)
+	}
+	r := acquire(t, l, call)
+	if got := r.Cost().Tokens; got != 1000 {
+		t.Errorf("%d tokens are charged, want the limit", got)
+	}
+	r.Cancel()
+}
