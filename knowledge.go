@@ -178,7 +178,7 @@ func (s *scope) adopt(known knownOfALimit) *limit {
 	if at < 0 || known.Owner != s.owner || known.Amount <= 0 || known.Amount > largest {
 		return nil
 	}
-	l := &limit{owner: s.owner, window: windows[at]}
+	l := newLimit(s.owner, windows[at])
 	s.limits = append(s.limits, l)
 	return l
 }

@@ -136,11 +136,9 @@ func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 	// The ticket in the backend carries the first calls in line; those behind
 	// them are known here alone.
 	var behind backend.Amounts
-	for i, w := range s.waiting {
-		if i >= backend.MaxCosts {
-			for d, n := range w.estimate.cost {
-				behind[d] += n
-			}
+	for _, w := range s.waiting[min(s.turn, len(s.waiting)):] {
+		for d, n := range w.estimate.cost {
+			behind[d] += n
 		}
 	}
 	a.mu.Unlock()

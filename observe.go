@@ -49,6 +49,7 @@ func (r *Reservation) observe(ctx context.Context, resp *http.Response) {
 		}
 		changed = s.learn(now, r, t, uncharged, &adjust) || changed
 	}
+	s.dropSlices(now)
 	s.share(now)
 	r.informed = headers.Tokens.HasRemaining
 	s.eased(now) // while the opening lasts, which this answer may end
@@ -76,8 +77,8 @@ func observation(w wire.Window) Observation {
 // with what it has not charged of this call. It notes what to correct in our
 // bucket, and reports whether that is anything. s.account.mu must be held.
 func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, adjust *adjustment) bool {
-	if !t.HasLimit || t.Limit > largest {
-		return false
+	if !t.HasLimit || t.Limit > largest || uncharged == 0 && t.Limit < r.estimate.cost[t.dimension] {
+		return false // absurd, or below what has just been let through
 	}
 	l := s.match(t)
 	if l == nil {
@@ -86,7 +87,7 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, 
 		if !ok {
 			return false // too little is used to tell a minute from a day
 		}
-		l = &limit{owner: s.owner, window: w}
+		l = newLimit(s.owner, w)
 		s.limits = append(s.limits, l)
 	}
 	if r.started.Before(l.toldAt) {
@@ -115,6 +116,9 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, 
 		if changed {
 			*adjust = append(*adjust, correction{l, backend.Correction(c)})
 			s.account.given[l.dimension] += max(0, c.From-c.To)
+			if l.dimension == backend.Tokens {
+				s.back.surplus(c.From - c.To)
+			}
 		}
 		return changed
 	}
@@ -175,6 +179,9 @@ func (r *Reservation) refused(ctx context.Context, refusal wire.Refusal) {
 		now := time.Now()
 		a.mu.Lock()
 		s.opening.Refused(now)
+		if refusal.Kind == wire.SlowDown {
+			s.slowDown(now)
+		}
 		if info.For >= longPause {
 			s.opening.Reopen(now.Add(info.For))
 		}
@@ -194,6 +201,15 @@ func (r *Reservation) refused(ctx context.Context, refusal wire.Refusal) {
 		a.mu.Unlock()
 	}
 	l.tracePaused(ctx, info)
+}
+
+// slowDown lets the scope's traffic grow only slowly from now on.
+func (s *scope) slowDown(now time.Time) {
+	for _, l := range s.limits {
+		if l.period == minute && l.whole == nil && l.dimension != backend.Images {
+			l.ramp.Begin(now, l.gauge.Lately(now))
+		}
+	}
 }
 
 // longPause is one after which those who have waited are let go little by
@@ -229,7 +245,7 @@ func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal
 	}
 	l := s.find(d, refusal.Period, refusal.Limit)
 	if l == nil {
-		l = &limit{owner: s.owner, window: w}
+		l = newLimit(s.owner, w)
 		l.start = max(0, float64(refusal.Used)) + s.sentAfter(r, d)
 		s.limits = append(s.limits, l)
 	}

@@ -17,11 +17,19 @@ type queue struct {
 	number  uint64
 	seq     uint64
 	waiting []*waiter
-	asking  int  // fast asks under way
-	stored  bool // a fast ask has left a ticket
-	running bool // the goroutine that asks for the queue
+	wanted  backend.Amounts // by all who wait
+	asking  int             // fast asks under way
+	stored  bool            // a fast ask has left a ticket
+	running bool            // the goroutine that asks for the queue
 	kick    chan struct{}
+
+	turn int // how many calls are left of the ticket's turn, while it is in line
+	full int // how many asks in a row got all they wanted
 }
+
+// turnTime is how long what a ticket takes in a turn needs to refill: enough to
+// keep asks few, and little enough for a call that waits behind many tickets.
+const turnTime = 100 * time.Millisecond
 
 // A waiter is a call in the queue.
 type waiter struct {
@@ -56,6 +64,9 @@ func (q *queue) insert(w *waiter) {
 		}
 	}
 	q.waiting = slices.Insert(q.waiting, at, w)
+	for d, n := range w.estimate.cost {
+		q.wanted[d] += n
+	}
 }
 
 // join puts w into the queue and sees to it that somebody asks for it.
@@ -91,6 +102,9 @@ func (q *queue) remove(w *waiter) int {
 	at := slices.Index(q.waiting, w)
 	if at >= 0 {
 		q.waiting = slices.Delete(q.waiting, at, at+1)
+		for d, n := range w.estimate.cost {
+			q.wanted[d] -= n
+		}
 	}
 	return at
 }
@@ -129,7 +143,7 @@ func (s *scope) run(kick <-chan struct{}) {
 		s.number++
 		ask.Number = s.number
 		if len(s.queue.waiting) == 0 {
-			s.running = false
+			s.running, s.turn = false, 0
 			a.mu.Unlock()
 			s.tidy()
 			return
@@ -171,15 +185,21 @@ func (s *scope) run(kick <-chan struct{}) {
 }
 
 // batch returns the calls that ask next, after refusing those at the head that
-// have become impossible. s.account.mu must be held.
+// have become impossible: those that are left of the ticket's turn, or a new one.
+// A turn need not be short where there is plenty for all. s.account.mu must be held.
 func (s *scope) batch(now time.Time) []*waiter {
 	n := backend.MaxCosts
+	if s.turn > 0 {
+		n = s.turn
+	}
+	short := s.turn == 0 && s.full < 2
 	if slots := s.slots(now); slots >= 0 {
 		n = min(n, slots)
 	}
 	var batch []*waiter
+	var total backend.Amounts
 	for _, w := range slices.Clone(s.queue.waiting) {
-		if len(batch) == n {
+		if len(batch) == n || short && s.refill(total) >= turnTime {
 			break
 		}
 		if l := s.tooLarge(w.estimate.cost); l != nil {
@@ -189,8 +209,19 @@ func (s *scope) batch(now time.Time) []*waiter {
 			continue
 		}
 		batch = append(batch, w)
+		for d, c := range w.estimate.cost {
+			total[d] += c
+		}
 	}
 	return batch
+}
+
+// refill is how long the scope's limits take to refill the amounts.
+func (s *scope) refill(amounts backend.Amounts) (longest time.Duration) {
+	for _, l := range s.limits {
+		longest = max(longest, time.Duration(float64(amounts[l.dimension])*float64(l.period)/float64(l.amount())))
+	}
+	return longest
 }
 
 // deliver hands the backend's answer to the calls that asked, and returns how
@@ -200,6 +231,11 @@ func (s *scope) deliver(batch []*waiter, ask ask, answer backend.Answer, err err
 	a := s.account
 	a.mu.Lock()
 	s.note(ask, answer, err)
+	if s.turn = len(batch) - answer.Granted; s.turn > 0 {
+		s.full = 0
+	} else {
+		s.full++
+	}
 	s.stored = err != nil || answer.Granted < len(batch)
 	var abandoned []*Reservation
 	done := 0

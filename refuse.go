@@ -21,6 +21,9 @@ type snapshot struct {
 // note keeps the levels of an answer. s.account.mu must be held.
 func (s *scope) note(ask ask, answer backend.Answer, err error) {
 	if err == nil {
+		if now := time.Now(); answer.Paused >= longPause && s.opening.Factor(now) == 0 {
+			s.opening.Reopen(now.Add(answer.Paused)) // another process was refused
+		}
 		s.last = snapshot{time.Now(), answer.Paused, ask.limits, ask.Buckets, answer.Levels, s.account.given}
 	}
 }
@@ -32,25 +35,31 @@ type bound struct {
 	limit *limit
 }
 
-// earliest is when a call could start if everybody else stood back and every
-// call in flight gave all its tokens back. s.account.mu must be held.
+// earliest is when a call could start behind those of this process that wait.
+// Where calls give tokens back, only as if they stood back and every call in
+// flight gave back all. s.account.mu must be held.
 func (s *scope) earliest(e estimate, now time.Time) bound {
 	since := now.Sub(s.last.at)
 	least := bound{wait: max(0, s.last.paused-since)}
 	for i := range min(len(s.last.limits), len(s.last.levels)) {
 		b, l := &s.last.buckets[i], s.last.limits[i]
 		d, now := b.Dimension, l.bucket(now)
+		if e.cost[d] == 0 {
+			continue
+		}
 		need := min(float64(e.cost[d]), now.Capacity())
 		level := now.Capacity() - (b.Capacity() - s.last.levels[i]) // what is used stays used
 		level += s.account.given[d] - s.last.given[d]
-		if b.Dimension == backend.Tokens {
-			if !s.account.limiter.local {
-				continue // nobody knows what other processes will give back
-			}
+		switch {
+		case d != backend.Tokens || s.back.isNothing():
+			need += float64(s.wanted[d]) + min(now.Margin, max(0, (now.Capacity()-need)/2))
+		case !s.account.limiter.local:
+			continue // nobody knows what other processes will give back
+		default:
 			level += float64(s.account.reserved)
 		}
 		perUnit := float64(now.Period) / float64(now.Limit)
-		if wait := time.Duration((need-level)*perUnit) - since; need > 0 && wait > least.wait {
+		if wait := time.Duration((need-level)*perUnit) - since; wait > least.wait {
 			least = bound{wait, l}
 		}
 	}

@@ -111,6 +111,9 @@ func (r *Reservation) finish(final backend.Amounts, u Usage, known bool) {
 		}
 		s.inFlight--
 		a.reserved -= charged[backend.Tokens]
+		if !r.discarded {
+			s.back.settled(charged[backend.Tokens], settlement.Refund[backend.Tokens])
+		}
 		if r.estimate.undeclared {
 			s.output.add(u.OutputTokens / r.estimate.choices)
 		}

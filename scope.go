@@ -25,6 +25,7 @@ type scope struct {
 	sent     [backend.Dimensions]float64           // in all
 	headers  time.Duration                         // the shortest time to a response's headers
 	output   output
+	back     givenBack
 
 	meeting  chan struct{} // closed when it has been done
 	met      bool          // what others have learned is known
@@ -49,7 +50,12 @@ type limit struct {
 	toldAt     time.Time // when the request was sent that it answers
 	start      float64   // what was used when it was learned
 	gauge      calibration.Gauge
+	ramp       calibration.Ramp
 	whole      *limit // of which this is a slice
+}
+
+func newLimit(owner string, w window) *limit {
+	return &limit{owner: owner, window: w, gauge: calibration.Gauge{Exact: w.dimension != backend.Tokens}}
 }
 
 // amount is the limit that holds: the lower of the two.
@@ -128,7 +134,8 @@ func (s *scope) slice(now time.Time, l *limit, refused time.Duration) {
 			return
 		}
 	}
-	part := &limit{owner: l.owner, window: l.window, burst: length, whole: l, header: "a refusal by the server", learnedAt: now}
+	part := newLimit(l.owner, l.window)
+	part.burst, part.whole, part.header, part.learnedAt = length, l, "a refusal by the server", now
 	part.name += "/slice"
 	s.limits = append(s.limits, part)
 }
@@ -176,7 +183,8 @@ func configured(owner string, limits Limits) []*limit {
 	var out []*limit
 	for i, n := range limits.each() {
 		if n > 0 {
-			l := &limit{owner: owner, window: windows[i], configured: n}
+			l := newLimit(owner, windows[i])
+			l.configured = n
 			if l.period == minute {
 				l.burst = limits.Burst
 			}
@@ -219,28 +227,43 @@ func (s *scope) ask(now time.Time) ask {
 	}, slices.Clip(s.limits)}
 }
 
-// buckets describes limits of the scope, and after them the pace of an opening
-// if that is wanted and not over. s.account.mu must be held.
+// buckets describes limits of the scope, and after them what else holds calls
+// back if that is wanted: the pace of an opening, and ramps. s.account.mu must be
+// held.
 func (s *scope) buckets(now time.Time, limits []*limit, paced bool) []backend.Bucket {
-	factor, n := 0.0, len(limits)
-	if paced {
-		factor = s.opening.Factor(now)
+	out := make([]backend.Bucket, len(limits), 2*len(limits))
+	for i, l := range limits {
+		out[i] = l.bucket(now)
 	}
-	if factor > 0 {
-		n *= 2
+	if !paced {
+		return out
 	}
-	out := make([]backend.Bucket, 0, n)
+	factor := s.opening.Factor(now)
 	for _, l := range limits {
-		out = append(out, l.bucket(now))
-	}
-	if factor > 0 {
-		for _, l := range limits {
-			if l.period == minute && l.whole == nil {
-				out = append(out, s.pace(l, factor))
-			}
+		if l.period != minute || l.whole != nil {
+			continue
+		}
+		if factor > 0 {
+			out = append(out, s.pace(l, factor))
+		}
+		if rate := l.ramp.Rate(now, float64(l.amount())); rate > 0 {
+			out = append(out, s.slope(l, rate))
 		}
 	}
 	return out
+}
+
+// slope is the bucket that holds back traffic which may only grow slowly. Its
+// limit is that of the limit, lest a large cost seem impossible.
+func (s *scope) slope(l *limit, rate float64) backend.Bucket {
+	return backend.Bucket{
+		Owner:     l.owner,
+		Name:      "ramp/" + l.name,
+		Dimension: l.dimension,
+		Limit:     l.amount(),
+		Period:    time.Duration(float64(l.period) * float64(l.amount()) / rate),
+		Burst:     time.Second,
+	}
 }
 
 // pace is the bucket that holds back an opening: a multiple of the limit,

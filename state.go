@@ -24,11 +24,19 @@ type ScopeState struct {
 
 // LimitState is one limit that a scope draws from, and its bucket.
 type LimitState struct {
-	Name      string // "rpm", "rpd", "tpm", "tpd" or "ipm"
+	Name      string // "rpm", "rpd", "tpm", "tpd" or "ipm", or "rpm/slice" and so on
 	Owner     string // the model, "family:" and a family's name, or "account"
 	Limit     int64
 	Remaining int64         // negative while a debt is refilled
 	Reset     time.Duration // until the bucket is full again
+	// Margin is what is left unused, so that what is not known of the server's
+	// bucket refuses nothing: a least one, and what its answers have shown to go
+	// wrong.
+	Margin int64
+	// Burst is the time in which refills what the bucket holds, where that is not
+	// the limit's period: as configured, or, where Name ends in "/slice", the
+	// slices in which a refusal by the server has shown it to enforce the limit.
+	Burst time.Duration
 	// Source is where Limit comes from: "configured" or the header that told
 	// it, Age ago.
 	Source string
@@ -84,6 +92,7 @@ func (l *Limiter) scopeState(ctx context.Context, a *account, model string) (Sco
 	state.Paused = answer.Paused
 	for i := range state.Limits {
 		b := &ask.Buckets[i]
+		state.Limits[i].Margin, state.Limits[i].Burst = int64(b.Margin), b.Burst
 		state.Limits[i].Remaining = int64(answer.Levels[i])
 		state.Limits[i].Reset = time.Duration((b.Capacity() - answer.Levels[i]) * float64(b.Period) / float64(b.Limit))
 	}

@@ -79,7 +79,7 @@ type Ask struct {
 	Ticket string
 	// Number grows with each Ask of the ticket. One that comes twice, or after a
 	// later one, while the ticket is in line is answered like the last and
-	// changes nothing.
+	// changes nothing; where nothing was granted the buckets' figures may be newer.
 	Number uint64
 	// Fresh asks for a grant only if the ticket does not stand in line yet:
 	// it is set by callers that have not seen the queue behind them.
@@ -93,7 +93,9 @@ type Ask struct {
 	// Buckets are those the scope draws from. Each cost must fit the Limit of
 	// every one of them, else the answer is ErrTooLarge and nothing changes.
 	Buckets []Bucket
-	// Costs are at most MaxCosts, in the order in which they want to start.
+	// Costs are at most MaxCosts, in the order in which they want to start. A
+	// ticket keeps its place until all of them are granted: that is its turn, so
+	// that until then its asks should bring no more than is left of them.
 	Costs []Amounts
 }
 
@@ -111,8 +113,8 @@ type Answer struct {
 	// Paused is the part of Wait that no refund can shorten: the longest pause
 	// of the owners.
 	Paused time.Duration
-	// Hint is when to ask again: in a backend that knows of every change, Wait;
-	// elsewhere soon enough to notice one, and not before all the costs fit
+	// Hint is when to ask again: at most Wait where Changed tells of everything
+	// that is given back; elsewhere soon enough to notice one, and not before all the costs fit
 	// where that is soon.
 	Hint time.Duration
 	// Changed, if not nil, is closed when asking before Hint may be worth it.

@@ -32,12 +32,18 @@ func (s *suite) roundRobin() {
 	s.granted(s.ask("m", "b", b, six, six), 0)
 	more()
 	s.granted(s.ask("m", "b", b, six, six), 0)
-	s.granted(s.ask("m", "a", b, six, six), 1) // and stands behind b now
+	s.granted(s.ask("m", "a", b, six, six), 1) // and keeps its place for the last one
+	more()
+	s.granted(s.ask("m", "b", b, six, six), 0)
+	s.granted(s.ask("m", "a", b, six), 1)
+	s.granted(s.ask("m", "a", b, six), 0) // a new turn, behind b
 	more()
 	s.granted(s.ask("m", "a", b, six), 0)
 	s.granted(s.ask("m", "b", b, six, six), 1)
 	more()
-	s.granted(s.ask("m", "b", b, six), 0)
+	s.granted(s.ask("m", "a", b, six), 0)
+	s.granted(s.ask("m", "b", b, six), 1)
+	more()
 	s.granted(s.ask("m", "a", b, six), 1)
 }
 

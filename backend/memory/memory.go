@@ -29,6 +29,9 @@ type account struct {
 	mu     sync.Mutex
 	ledger *ledger.Account
 	wake   map[string]chan struct{} // by line, closed when something changed
+
+	described time.Time // when somebody was last told of a limit that had changed
+	untold    bool      // and whether one has changed since
 }
 
 // many is how many accounts are kept before idle ones are looked for.
@@ -72,7 +75,7 @@ func (b *Backend) Take(_ context.Context, ask backend.Ask) (backend.Answer, erro
 	a := b.account(ask.Account)
 	defer a.mu.Unlock()
 	answer, err := a.ledger.Take(now(), &ask)
-	if a.ledger.Changed() || !ask.Fresh && (ask.Leave || answer.Granted > 0 || len(ask.Costs) == 0) {
+	if a.redescribed() || !ask.Fresh && (ask.Leave || answer.Granted > 0 || len(ask.Costs) == 0) {
 		a.changed(ask.Line) // the line has moved
 	}
 	if err == nil && answer.Granted < len(ask.Costs) && !ask.Leave {
@@ -110,6 +113,19 @@ func (b *Backend) Clear(_ context.Context, name string, owners []string) error {
 
 // Local implements [backend.Local].
 func (b *Backend) Local() {}
+
+// redescribed reports whether a limit has changed and others should know, at most
+// once in a while: two limiters that disagree about one would wake each other for
+// ever.
+func (a *account) redescribed() bool {
+	const often = time.Second
+	a.untold = a.ledger.Changed() || a.untold
+	if !a.untold || time.Since(a.described) < often {
+		return false
+	}
+	a.untold, a.described = false, time.Now()
+	return true
+}
 
 func (a *account) watch(line string) <-chan struct{} {
 	c := a.wake[line]

@@ -1,12 +1,12 @@
 -- line.lua looks at the tickets ahead of an ask.
 --
--- KEYS[2]  the line: a sorted set of tickets; those that got something and want
---          more go to its end
+-- KEYS[2]  the line: a sorted set of tickets, in the order in which they came
 -- KEYS[3]  the tickets: a hash. A ticket is when it last asked and its number
 --          (doubles), what it needs in each dimension (doubles), a digest of its
---          buckets, and its last answer. The buckets of a digest stand in the
---          same hash: the digest of the owner whose pauses hold, then for each
---          bucket its owner's and its name's.
+--          buckets, and its last answer, of which the figures of the buckets are
+--          kept only if it granted something. The buckets of a digest stand in
+--          the same hash: the digest of the owner whose pauses hold, then for
+--          each bucket its owner's and its name's.
 -- KEYS[4]  the last answer to the ticket if it left nothing to wait for
 -- KEYS[5]  those who have been stepped over, with their places in the line: so
 --          nobody walks over them twice, however many processes have died
@@ -295,14 +295,18 @@ local function costs(from, upto)
   return total
 end
 
--- reply is an answer as doubles: granted, stamp, wait, pause, hint, tickets
--- ahead, and for each bucket what is used of it, charged and corrected. The dot
--- tells it from a reply of fast.lua.
-local function reply(granted, stamp, wait, pause, hint, tickets)
-  local r = {granted, stamp, wait, pause, hint, tickets}
+-- An answer is doubles: granted, stamp, wait, pause, hint, tickets ahead; and the
+-- figures: for each bucket what is used of it, charged and corrected. The dot tells
+-- it from a reply of fast.lua.
+local function told(granted, stamp, wait, pause, hint, tickets)
+  return pack('<dddddd', granted, stamp, wait, pause, hint, tickets)
+end
+
+local function figures()
+  local r = {}
   for k = 1, count do
-    local o, i = holder[k], place[k]
-    r[3 * k + 4], r[3 * k + 5], r[3 * k + 6] = o[i + USED], o[i + CHARGED], o[i + CORRECTED]
+    local o, i, x = holder[k], place[k], #r
+    r[x + 1], r[x + 2], r[x + 3] = o[i + USED], o[i + CHARGED], o[i + CORRECTED]
   end
   return pack('<' .. rep('d', #r), unpack(r)) .. '.'
 end

@@ -21,4 +21,4 @@ if not fits then
   t, pause = wait(first, false, 0)
 end
 save({})
-return reply(0, now, t, pause, t, tickets)
+return told(0, now, t, pause, t, tickets) .. figures()

@@ -42,9 +42,13 @@ func runHelper() bool {
 	b := New(c, WithPrefix(config[1]))
 	skew, _ := strconv.ParseInt(config[3], 10, 64)
 	b.now = func() int64 { return time.Now().UnixMicro() + skew }
-	a := ask(0, fleetBuckets(), 1, 1, 1, 1)
+	turn := ask(0, fleetBuckets(), 1, 1, 1, 1).Costs
+	a := ask(0, fleetBuckets())
 	a.Ticket = config[2]
 	for {
+		if len(a.Costs) == 0 {
+			a.Costs = turn
+		}
 		a.Number++
 		answer, err := b.Take(context.Background(), a)
 		if err != nil {
@@ -53,6 +57,7 @@ func runHelper() bool {
 			continue
 		}
 		fmt.Println(answer.Granted)
+		a.Costs = a.Costs[answer.Granted:]
 		time.Sleep(answer.Hint)
 	}
 }

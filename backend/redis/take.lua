@@ -37,7 +37,8 @@ if fields[2] or not fresh then
     local mine = call('HGET', KEYS[3], ARGV[3])
     if mine and number <= select(2, numbers('<dd', mine)) then
       call('HSET', KEYS[3], ARGV[3], pack('<d', now) .. string.sub(mine, 9))
-      return string.sub(mine, 45)
+      mine = string.sub(mine, 45)
+      return #mine > 48 and mine or mine .. figures()
     end
   end
 end
@@ -59,11 +60,11 @@ end
 if wanted == 0 then
   remove()
   save(out)
-  return reply(0, now, 0, 0, 0, 0)
+  return told(0, now, 0, 0, 0, 0) .. figures()
 end
 if fresh and at then
   save(out)
-  return reply(0, now, 0, 0, 0, tickets + 1)
+  return told(0, now, 0, 0, 0, tickets + 1) .. figures()
 end
 
 local base = HEAD + count * WIDTH
@@ -106,7 +107,7 @@ end
 
 local rest = wanted - granted
 if rest == 0 then
-  local answer = reply(granted, stamp, 0, 0, 0, tickets)
+  local answer = told(granted, stamp, 0, 0, 0, tickets) .. figures()
   if at then
     remove()
   end
@@ -143,9 +144,17 @@ if longest > LATE then
 end
 longest = longest * (1 - 0.1 * (now % 1000) / 1000)
 if hint > longest then
+  -- Who comes in the middle of its turn gets a part of it, and must come again.
+  if next(waiting) then
+    local begins = wait(costs(granted + 1, granted + 1), true, behind)
+    if begins < longest and hint - begins <= longest / 2 then
+      longest = begins * 3 / 4
+    end
+  end
   hint = longest
 end
-local answer = reply(granted, stamp, t, pause, hint, tickets)
+local header = told(granted, stamp, t, pause, hint, tickets)
+local answer = header .. figures()
 
 if leave then
   remove()
@@ -157,9 +166,10 @@ if leave then
 end
 
 call('HSET', KEYS[3], ARGV[3],
-  pack('<ddddd', now, number, need[1], need[2], need[3]) .. string.sub(ARGV[4], 1, 4) .. answer,
+  pack('<ddddd', now, number, need[1], need[2], need[3]) .. string.sub(ARGV[4], 1, 4)
+    .. (granted > 0 and answer or header),
   string.sub(ARGV[4], 1, 4), string.sub(ARGV[4], 5))
-if not at or granted > 0 then
+if not at then
   last = last + 1
   call('ZADD', KEYS[2], last, ARGV[3])
 end

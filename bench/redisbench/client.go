@@ -23,10 +23,11 @@ type link struct {
 
 // Process implements [redis.Client].
 func (l *link) Process(ctx context.Context, cmd goredis.Cmder) error {
-	// Only the asks of tickets have the keys of a line.
-	if args := cmd.Args(); args[2] == 5 {
+	switch args := cmd.Args(); {
+	case args[0] != "evalsha": // a note
+	case args[2] == 5: // only the asks of tickets have the keys of a line
 		l.takes.Add(1)
-	} else {
+	default:
 		l.settles.Add(1)
 	}
 	if l.rtt == 0 {

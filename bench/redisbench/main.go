@@ -19,7 +19,7 @@ import (
 func main() {
 	only := flag.String("only", "", "comma-separated: calls, scarce, hot, refunds, line")
 	span := flag.Duration("span", 10*time.Second, "how long each fleet is watched")
-	rounds := flag.Int("rounds", 9, "how often each pair of calls is measured")
+	rounds := flag.Int("rounds", 100, "how often each pair of calls is measured")
 	flag.Parse()
 	server, err := redistest.Start()
 	if err != nil {

@@ -10,21 +10,26 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 )
 
-// What must be used of the budget: nearly all of it, the kill included; and
-// right after the takeover, for as long again, clearly more than if the killed
-// process's quarter were still set aside. So short a span may hold less than
-// its due, or more: the limiters believe a surplus of the server's after 10 s.
+// What must be used of the budget: nearly all of it in all, the kill included, and
+// from the takeover on; and as soon as the takeover is over, nearly as much as
+// before the kill. A quarter of it would be missing if the killed process still
+// held anything up.
 const (
 	usedInAll = 0.97
-	usedThen  = 0.80
+	usedAfter = 0.97
+	usedSoon  = 0.97 // of what was used before
 )
+
+// soon is how long that is held against what was used before: enough calls that
+// single ones don't matter.
+const soon = 4 * time.Second
 
 // A result is what became of the fleet.
 type result struct {
 	fleet         fleet
 	refused       map[string]int
 	before, after shares  // until the kill, and since the takeover should be over
-	used, then    float64 // in all, and right after the takeover
+	used, soon    float64 // in all, and right after the takeover
 }
 
 // shares is whose calls were admitted in a span, and how much of the budget was
@@ -42,7 +47,7 @@ func newResult(f fleet, api *standIn, begin, kill, end time.Time) *result {
 		before: newShares(api, processes, span{begin, kill}),
 		after:  newShares(api, processes-1, span{back, end}),
 		used:   api.used(span{begin, end}),
-		then:   api.used(span{back, back.Add(takeover)}),
+		soon:   api.used(span{back, back.Add(soon)}),
 	}
 	_, r.refused = api.counts(span{to: time.Now()})
 	return r
@@ -83,7 +88,7 @@ func (r *result) print() {
 	t.AppendFooter(table.Row{"", "", "", "budget used", percent(r.before.used), percent(r.after.used)})
 	fmt.Println(t.Render())
 	fmt.Printf("budget used: %s in all, the kill included; %s from %v to %v after it\n",
-		percent(r.used), percent(r.then), takeover, 2*takeover)
+		percent(r.used), percent(r.soon), takeover, takeover+soon)
 }
 
 // verdict says all that the fleet did not keep.
@@ -113,8 +118,11 @@ func (r *result) verdict() error {
 	if r.used < usedInAll {
 		fault("%s of the budget used in all, not %s", percent(r.used), percent(usedInAll))
 	}
-	if r.then < usedThen {
-		fault("%s of the budget used from %v after the kill, not %s", percent(r.then), takeover, percent(usedThen))
+	if r.after.used < usedAfter {
+		fault("%s of the budget used from %v after the kill on, not %s", percent(r.after.used), takeover, percent(usedAfter))
+	}
+	if want := usedSoon * r.before.used; r.soon < want {
+		fault("%s of the budget used from %v to %v after the kill, not %s", percent(r.soon), takeover, takeover+soon, percent(want))
 	}
 	return errors.Join(faults...)
 }

@@ -63,8 +63,13 @@ type Correction struct {
 // A Gauge compares one bucket of ours with the server's. The zero value has
 // seen nothing. A Gauge is not safe for concurrent use.
 type Gauge struct {
+	// Exact says that what we charge is what the server does, as with requests.
+	// A surplus then is only what was taken for a deficit before.
+	Exact bool
+
 	sends     Sends
 	corrected float64 // of our bucket, as far as is known
+	raised    float64 // by us, and not lowered since
 
 	first   time.Time // when the first answer came
 	heard   int       // answers since the first
@@ -105,6 +110,12 @@ func (g *Gauge) saw(corrected float64) {
 		g.corrected = corrected
 		g.restart(time.Time{})
 	}
+}
+
+// Lately is what anybody has charged in the last minute, as far as our own sends
+// tell.
+func (g *Gauge) Lately(now time.Time) float64 {
+	return g.sends.Between(now.Add(-time.Minute), time.Minute)
 }
 
 // Forget starts over, as after a change of the server's limit. What was sent
@@ -185,9 +196,13 @@ func (g *Gauge) loosen(now time.Time, diff float64) (c Correction, changed bool)
 }
 
 func (g *Gauge) correct(diff float64) (c Correction, changed bool) {
+	if g.Exact {
+		diff = max(diff, -g.raised)
+	}
 	if diff == 0 {
 		return Correction{}, false
 	}
+	g.raised = max(0, g.raised+diff)
 	c = Correction{g.corrected, g.corrected + diff}
 	g.corrected, g.base = c.To, c.To
 	return c, true
@@ -200,7 +215,11 @@ func (g *Gauge) restart(now time.Time) {
 // Refused takes in a refusal of the sent request by this limit, which had used
 // and wanted requested.
 func (g *Gauge) Refused(now time.Time, sent Sent, used, requested, limit float64) (c Correction, changed bool) {
-	if now.Sub(g.refusedAt) > time.Second {
+	foretold := !g.first.IsZero() && sent.At.After(g.first) // or should have been
+	if g.first.IsZero() {
+		g.first = now
+	}
+	if foretold && now.Sub(g.refusedAt) > time.Second {
 		g.refusedAt = now
 		over := (used + requested - sent.Used) / limit
 		g.setMargin(now, max(min(2*g.fadedMargin(now), doubledMargin), over, refusedMargin))

@@ -28,6 +28,7 @@ type Opening struct {
 	answered bool
 	calls    int // that have been answered without telling the limits
 	over     bool
+	shut     time.Time // answers before it say nothing about what comes after
 }
 
 // Begin notes the first request.
@@ -48,7 +49,7 @@ func (o *Opening) Known() {
 // Reopen begins anew at a time to come, when a pause is over: those who wait are
 // let go as carefully as at first.
 func (o *Opening) Reopen(at time.Time) {
-	*o = Opening{base: 1, from: at.Add(quiet - doubling)}
+	*o = Opening{base: 1, from: at.Add(quiet - doubling), shut: at}
 }
 
 // Factor is the multiple of the limits' refill at which calls may start; 0
@@ -93,7 +94,7 @@ func (o *Opening) Calls(now time.Time) int {
 // Answered notes an answer. Where it told no limits at all the gate opens;
 // where it left a window unknown the calls in flight double.
 func (o *Opening) Answered(now time.Time, informed, complete bool) {
-	if o.over {
+	if o.over || now.Before(o.shut) {
 		return
 	}
 	if !informed {

@@ -13,38 +13,41 @@ const (
 // Sends remembers how much had been charged to a bucket by anybody when we sent
 // something in the last minute, in slots of slotWidth. The zero value is ready.
 type Sends struct {
-	slots  []slot  // oldest first; only those in which something was sent
-	before float64 // what had been charged before the first of them
+	slots []slot  // oldest first; only those in which something was sent
+	start float64 // what had been charged before the first of them
 }
 
 type slot struct {
-	index   int64   // of slotWidth since the epoch
-	charged float64 // in all, after the slot's last send
+	index         int64   // of slotWidth since the epoch
+	before, after float64 // what had been charged in all, before its first and after its last send
 }
 
 func slotOf(t time.Time) int64 { return t.UnixNano() / int64(slotWidth) }
 
-// Add notes a send of this cost. A total that has fallen is that of a bucket which was lost:
-// what was sent before says nothing about it.
+// Add notes a send of this cost, by which so much had been charged in all. The
+// answers of the backend may come out of order, but a total below that of a
+// minute ago is that of a bucket which was lost: what was sent before says
+// nothing about it.
 func (s *Sends) Add(at time.Time, charged, cost float64) {
-	index := slotOf(at)
-	if n := len(s.slots); n > 0 {
+	index, before := slotOf(at), charged-cost
+	if n := len(s.slots); n > 0 && before < s.start && index-s.slots[0].index > int64(overtaking/slotWidth) {
+		s.slots = s.slots[:0]
+	}
+	if n := len(s.slots); n > 0 && s.slots[n-1].index >= index {
 		last := &s.slots[n-1]
-		switch {
-		case charged < last.charged && index >= last.index:
-			s.slots = s.slots[:0]
-		case last.index >= index: // answers of the backend may come out of order
-			last.charged = max(last.charged, charged)
-			return
+		last.before, last.after = min(last.before, before), max(last.after, charged)
+		if n == 1 {
+			s.start = min(s.start, before)
 		}
+		return
 	}
 	if len(s.slots) == 0 {
-		s.before = charged - cost
+		s.start = before
 	}
 	if len(s.slots) == cap(s.slots) {
 		s.trim(index)
 	}
-	s.slots = append(s.slots, slot{index, charged})
+	s.slots = append(s.slots, slot{index, before, charged})
 }
 
 // After is what was charged after a send, as far as our own sends tell.
@@ -60,7 +63,7 @@ func (s *Sends) trim(now int64) {
 		n++
 	}
 	if n > 0 {
-		s.before = s.slots[n-1].charged
+		s.start = s.slots[n-1].after
 	}
 	s.slots = s.slots[:copy(s.slots, s.slots[n:])]
 }
@@ -76,10 +79,11 @@ func (s *Sends) at(index int64) float64 {
 	i := sort.Search(len(s.slots), func(i int) bool { return s.slots[i].index > index })
 	switch {
 	case i == 0:
-		return s.before
+		return s.start
 	case i == len(s.slots) || s.slots[i-1].index == index:
-		return s.slots[i-1].charged
+		return s.slots[i-1].after
 	}
 	a, b := s.slots[i-1], s.slots[i]
-	return a.charged + (b.charged-a.charged)*float64(index-a.index)/float64(b.index-a.index)
+	part := float64(index-a.index) / float64(b.index-a.index)
+	return a.after + max(0, b.before-a.after)*part
 }

@@ -64,12 +64,12 @@ func (o *owner) bucket(d *backend.Bucket) *bucket {
 func (b *bucket) describe(d *backend.Bucket) bool {
 	b.margin = d.Margin
 	limit, capacity := float64(d.Limit), d.Capacity()
-	if limit == b.limit && capacity == b.capacity && d.Dimension == b.dimension {
+	rate := limit / float64(d.Period/time.Microsecond)
+	if limit == b.limit && rate == b.rate && capacity == b.capacity && d.Dimension == b.dimension {
 		return false
 	}
 	b.dimension = d.Dimension
-	b.limit, b.capacity = limit, capacity
-	b.rate = limit / float64(d.Period/time.Microsecond)
+	b.limit, b.rate, b.capacity = limit, rate, capacity
 	// A debt that was one period's worth under the old limit must not take
 	// longer under a lower one.
 	b.set(b.used)

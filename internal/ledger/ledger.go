@@ -80,7 +80,7 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 }
 
 // place puts the ticket where the answer leaves it: out of the line, at its
-// end with what was not granted, or where it was.
+// end if it is new, or where it was, with what was not granted.
 func (a *Account) place(l *line, at int, ask *backend.Ask, v survey, answer backend.Answer) {
 	rest := ask.Costs[answer.Granted:]
 	if len(rest) == 0 || ask.Leave {
@@ -95,11 +95,10 @@ func (a *Account) place(l *line, at int, ask *backend.Ask, v survey, answer back
 		id: ask.Ticket, number: ask.Number, answer: answer, seen: v.now,
 		need: sum(rest), scope: v.scope, buckets: v.buckets,
 	}
-	if at >= 0 && answer.Granted == 0 {
+	if at >= 0 {
 		l.tickets[at] = t
 		return
 	}
-	l.remove(at)
 	l.tickets = append(l.tickets, t)
 	a.lines[ask.Line] = l
 }

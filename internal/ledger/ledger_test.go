@@ -261,6 +261,17 @@ func TestWhatIsUsedAddsUp(t *testing.T) {
 	used(50*second, 80, -25)
 }
 
+func TestPeriodThatChangesAlone(t *testing.T) {
+	a := New()
+	b := bucketOf("m", "tpm", backend.Tokens, 600)
+	take(t, a, 0, ask("m", "p", 1, []backend.Bucket{b}, cost(0, 600, 0)))
+	b.Period = time.Second
+	take(t, a, 0, ask("m", "p", 2, []backend.Bucket{b}, cost(0, 300, 0)))
+	if got := take(t, a, second/2, ask("m", "p", 3, []backend.Bucket{b}, cost(0, 300, 0))); got.Granted != 1 {
+		t.Errorf("waits %v for what refills in half a second", got.Wait)
+	}
+}
+
 func TestClockThatGoesBack(t *testing.T) {
 	a := New()
 	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}

@@ -1,5 +1,5 @@
 // Package redistest starts Redis servers for tests and benchmarks: always new
-// ones, on free ports, that end with the test.
+// ones, on free ports, that end with the test; on Linux also if it is killed.
 package redistest
 
 import (
@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -83,13 +84,20 @@ func (s *Server) Restart() error {
 	}
 	s.cmd, s.log, s.done = exec.Command("redis-server", args...), &buffer{}, make(chan struct{})
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	if err := s.cmd.Start(); err != nil {
+	dieWithParent(s.cmd)
+	started := make(chan error)
+	go func(cmd *exec.Cmd, done chan<- struct{}) {
+		defer close(done)
+		runtime.LockOSThread() // to the kernel, this thread is the parent
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+	}(s.cmd, s.done)
+	if err := <-started; err != nil {
 		return err
 	}
-	go func() {
-		_ = s.cmd.Wait()
-		close(s.done)
-	}()
 	if err := s.ready(); err != nil {
 		s.Kill()
 		return fmt.Errorf("%w\n%s", err, s.log)

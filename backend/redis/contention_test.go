@@ -1,0 +1,112 @@
+package redis
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// An event happens at a time that only the test moves.
+type event struct {
+	at int64
+	do func()
+}
+
+// A process always wants more, a turn at a time, and asks again when it was told.
+type process struct {
+	ticket  string
+	turn    int // calls
+	left    int // of its turn
+	number  uint64
+	granted int
+}
+
+// Processes that want far more than there is, over a link of 3 ms on which one
+// reply in a hundred takes 200 ms longer and timers are late, use up the budget,
+// get equal shares, and ask little.
+func TestContention(t *testing.T) {
+	tests := []struct {
+		processes, rate, turn, seconds int
+	}{
+		{8, 10, 1, 120},
+		{8, 100, 10, 60},
+		{8, 1000, 16, 60},
+		{64, 500, 16, 80},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("%d processes, %d a second", tt.processes, tt.rate), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(1, 2))
+			b := newVirtual(client(t))
+			buckets := []backend.Bucket{{Owner: "m", Name: "rpm", Limit: int64(60 * tt.rate), Period: time.Minute, Burst: time.Second}}
+			var agenda []event
+			at := func(when int64, do func()) {
+				i, _ := slices.BinarySearchFunc(agenda, when, func(e event, when int64) int { return cmp.Compare(e.at, when) })
+				agenda = slices.Insert(agenda, i, event{when, do})
+			}
+			begin := b.now + int64(2*time.Second/time.Microsecond) // what the bucket held is used up
+			total, asks := 0, 0
+			var ask func(p *process)
+			ask = func(p *process) {
+				if p.left == 0 {
+					p.left = p.turn
+				}
+				p.number++
+				a := backend.Ask{Account: "a", Line: "m", Scope: "m", Ticket: p.ticket, Number: p.number,
+					Buckets: buckets, Costs: slices.Repeat([]backend.Amounts{{1}}, p.left)}
+				at(b.now+1500, func() {
+					answer, err := b.Take(t.Context(), a)
+					if err != nil {
+						t.Fatal(err)
+					}
+					p.left -= answer.Granted
+					if b.now >= begin {
+						asks++
+						total += answer.Granted
+						p.granted += answer.Granted
+					}
+					again := b.now + 1500
+					if r.IntN(100) == 0 {
+						again += 200_000
+					}
+					if p.left > 0 {
+						again += answer.Hint.Microseconds() + r.Int64N(2000)
+					}
+					at(again, func() { ask(p) })
+				})
+			}
+			var fleet []*process
+			for i := range tt.processes {
+				p := &process{ticket: fmt.Sprint(i), turn: tt.turn}
+				fleet = append(fleet, p)
+				at(b.now+r.Int64N(10_000), func() { ask(p) })
+			}
+			for end := begin + int64(tt.seconds)*1e6; agenda[0].at < end; {
+				e := agenda[0]
+				agenda = agenda[1:]
+				b.now = e.at
+				e.do()
+			}
+
+			fair := float64(total) / float64(tt.processes)
+			least := slices.MinFunc(fleet, func(a, b *process) int { return a.granted - b.granted }).granted
+			most := slices.MaxFunc(fleet, func(a, b *process) int { return a.granted - b.granted }).granted
+			used := float64(total) / float64(tt.rate*tt.seconds)
+			trips := float64(asks) / float64(total)
+			t.Logf("%.1f %% used, %.2f asks a call, shares of %.3f to %.3f", 100*used, trips, float64(least)/fair, float64(most)/fair)
+			if used < 0.995 {
+				t.Errorf("%.1f %% of the budget were used", 100*used)
+			}
+			if off := max(fair-float64(least), float64(most)-fair); off > 0.05*fair {
+				t.Errorf("shares of %d to %d calls; %.0f would be fair", least, most, fair)
+			}
+			if tt.rate >= 100 && trips > 1.1 {
+				t.Errorf("%.2f asks a call", trips)
+			}
+		})
+	}
+}

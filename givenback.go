@@ -1,0 +1,30 @@
+package ratelimiter
+
+// givenBack is how much of what the scope's calls are charged comes back in the
+// end: what they have not used, and surplus that the server's figures show. Where
+// that is next to nothing, the wait of a call is known when it comes.
+type givenBack struct {
+	charged, back float64
+	calls         int
+}
+
+const (
+	givenBackFade = 0.99 // with each call
+	givenBackFew  = 16   // calls say nothing yet
+	nothingMuch   = 0.02
+)
+
+// settled takes in the end of a call. Some of its charge may have come back, or
+// more been charged.
+func (g *givenBack) settled(charged, back int64) {
+	g.charged = g.charged*givenBackFade + float64(charged)
+	g.back = g.back*givenBackFade + float64(max(0, back))
+	g.calls++
+}
+
+// surplus takes in what came back without a call.
+func (g *givenBack) surplus(amount float64) { g.back += max(0, amount) }
+
+func (g *givenBack) isNothing() bool {
+	return g.calls >= givenBackFew && g.back <= nothingMuch*g.charged
+}

@@ -1,0 +1,264 @@
+package ratelimiter_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
+	"github.com/openai-ratelimiter/ratelimiter/openaitest"
+)
+
+// burst makes n calls of model m at once and waits for them. It returns when each
+// was admitted or refused, counted from its start.
+func burst(t testing.TB, clients []*http.Client, n int) {
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { post(t, clients[i%len(clients)], chatURL, chatBody("m", 1, false)) })
+	}
+	wg.Wait()
+}
+
+// A journal notes what becomes of a server's calls.
+type journal struct {
+	mu      sync.Mutex
+	records []openaitest.Record
+}
+
+func (j *journal) option() openaitest.Option {
+	return openaitest.WithLog(func(r openaitest.Record) {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.records = append(j.records, r)
+	})
+}
+
+// admitted counts the calls that were, between two times.
+func (j *journal) admitted(from, to time.Time) (n int) {
+	for _, r := range j.records {
+		if r.Outcome == openaitest.Completed && !r.Admitted.Before(from) && r.Admitted.Before(to) {
+			n++
+		}
+	}
+	return n
+}
+
+// No header shows that a limit is enforced in slices; refusals do.
+func TestSlicesAreLearned(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		length time.Duration
+	}{{"seconds", time.Second}, {"Azure's ten", 10 * time.Second}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				limits := openaitest.Limits{RPM: 600, TPM: 1_000_000}
+				srv := openaitest.New(openaitest.WithLimits("m", limits), openaitest.WithSlices(openaitest.Slices{
+					Length: tt.length, On: []openaitest.Limit{openaitest.RPM},
+				}))
+				l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: limits.RPM, TPM: limits.TPM}))
+				c := l.Client(srv.Direct())
+				burst(t, []*http.Client{c}, 400)
+				known := srv.Account("m").Refused
+				slice, ok := limitsOf(t, l, "m")["rpm/slice"]
+				if known > 40 || !ok || slice.Limit != 600 || slice.Burst == 0 || slice.Source == "configured" {
+					t.Errorf("%d refusals; learned %+v", known, slice)
+				}
+				burst(t, []*http.Client{c}, 400)
+				if n := srv.Account("m").Refused - known; n > 2 {
+					t.Errorf("%d refusals after the slices were known", n)
+				}
+				time.Sleep(2 * time.Hour)
+				post(t, c, chatURL, chatBody("m", 1, false))
+				if slice, ok := limitsOf(t, l, "m")["rpm/slice"]; ok {
+					t.Errorf("hours later it still believes in %+v", slice)
+				}
+			})
+		})
+	}
+}
+
+// Traffic that has grown too fast is taken back, and grows slowly from there.
+func TestSlowDownIsFollowedByARamp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 6_000, TPM: 10_000_000}), j.option())
+		l := newLimiter(t, ratelimiter.WithAccount("a"))
+		c := l.Client(srv.Direct())
+		start := time.Now()
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for range 20 { // 20 a second in all
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					post(t, c, chatURL, chatBody("m", 1, false))
+					time.Sleep(time.Second)
+				}
+			})
+		}
+		time.Sleep(2 * time.Minute)
+		srv.Inject(1, openaitest.SlowDown(2*time.Second))
+		time.Sleep(20 * time.Minute)
+		cancel()
+		wg.Wait()
+		for _, tt := range []struct {
+			from        time.Duration
+			least, most int
+		}{
+			{time.Minute, 1150, 1200},
+			{3 * time.Minute, 780, 880}, // two thirds
+			{18 * time.Minute, 1100, 1200},
+		} {
+			n := j.admitted(start.Add(tt.from), start.Add(tt.from+time.Minute))
+			if n < tt.least || n > tt.most {
+				t.Errorf("%d calls in the minute from %v on; want %d to %d", n, tt.from, tt.least, tt.most)
+			}
+		}
+	})
+}
+
+// A pause holds for all who share the budget, and those who have waited are let
+// go little by little.
+func TestWakingUpAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		const pause = 20 * time.Second
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600, TPM: 10_000_000}), j.option())
+		var clients []*http.Client
+		shared := memory.New()
+		for range 3 {
+			l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(shared),
+				ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600}))
+			clients = append(clients, l.Client(srv.Direct()))
+		}
+		burst(t, clients, 100)
+		time.Sleep(time.Hour)
+		srv.Inject(1, openaitest.Answer{Status: http.StatusTooManyRequests, RetryAfter: pause})
+		start := time.Now()
+		post(t, clients[0], chatURL, chatBody("m", 1, false))
+		burst(t, clients, 300)
+		if n := j.admitted(start, start.Add(pause)); n > 0 {
+			t.Errorf("%d calls were sent during the pause", n)
+		}
+		if n := j.admitted(start.Add(pause), start.Add(pause+time.Second)); n < 5 || n > 30 {
+			t.Errorf("%d calls in the first second after it; want about the ten that refill", n)
+		}
+		if n := j.admitted(start.Add(pause), start.Add(pause+10*time.Second)); n != 300 {
+			t.Errorf("%d of 300 calls in the first ten seconds", n)
+		}
+	})
+}
+
+// A keeper is a backend in memory that also keeps notes, as Redis does.
+type keeper struct {
+	memory.Backend
+	mu    sync.Mutex
+	notes map[string][]byte
+}
+
+func (k *keeper) Keep(_ context.Context, account, scope string, note []byte, _ time.Duration) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.notes[account+scope] = note
+	return nil
+}
+
+func (k *keeper) Recall(_ context.Context, account, scope string) ([]byte, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.notes[account+scope], nil
+}
+
+var _ backend.Keeper = (*keeper)(nil)
+
+// Only the first process of a fleet starts cold.
+func TestWhatIsLearnedReachesTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600, TPM: 1_000_000}),
+			openaitest.WithSlices(openaitest.Slices{On: []openaitest.Limit{openaitest.TPM}}))
+		store := &keeper{notes: map[string][]byte{}}
+		first := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(store))
+		burst(t, []*http.Client{first.Client(srv.Direct())}, 100)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		refused := srv.Account("m").Refused
+
+		second := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(store))
+		start := time.Now()
+		post(t, second.Client(srv.Direct()), chatURL, chatBody("m", 1, false))
+		want, got := limitsOf(t, first, "m"), limitsOf(t, second, "m")
+		for name, w := range want {
+			if g := got[name]; g.Limit != w.Limit || g.Burst != w.Burst {
+				t.Errorf("%s: %+v; want %+v", name, g, w)
+			}
+		}
+		burst(t, []*http.Client{second.Client(srv.Direct())}, 300)
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("300 calls took the second process %v; want no opening", took)
+		}
+		if n := srv.Account("m").Refused; n != refused {
+			t.Errorf("%d more refusals", n-refused)
+		}
+		// Notes that say nothing are no knowledge.
+		for _, note := range []string{"", "{", `{"v":99}`, `{"v":1,"at":"3000-01-01T00:00:00Z","limits":[{"owner":"model:n","name":"rpm","amount":-5},{"owner":"model:n","name":"x","amount":5},{"owner":"account","name":"rpm","amount":1}]}`} {
+			store.notes["amodel:n"] = []byte(note)
+			l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(store))
+			post(t, l.Client(srv.Direct()), chatURL, chatBody("n", 1, false))
+			if got := limitsOf(t, l, "n"); len(got) != 0 {
+				t.Errorf("%q: learned %+v", note, got)
+			}
+		}
+	})
+}
+
+// Where nothing is given back, a call knows when it comes whether it will be
+// served in time.
+func TestDeadlineBehindALine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newWarm(t)
+		use := func(ctx context.Context, n int64) error {
+			r, err := l.Acquire(ctx, tokens(n))
+			if err == nil {
+				r.Settle(ratelimiter.Usage{TotalTokens: n})
+			}
+			return err
+		}
+		for range 30 {
+			if err := use(t.Context(), 20); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var wg sync.WaitGroup
+		var late, served, refused int
+		var mu sync.Mutex
+		for range 60 { // of ten tokens, a second's worth each
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			wg.Go(func() {
+				start := time.Now()
+				err := use(ctx, 10)
+				var e *ratelimiter.Error
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err == nil:
+					served++
+				case errors.As(err, &e) && errors.Is(e, ratelimiter.ErrDeadline) && time.Since(start) == 0 && e.Wait > 29*time.Second:
+					refused++
+				default:
+					late++
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		if late > 0 || served < 28 || served > 30 || served+refused != 60 {
+			t.Errorf("%d served, %d refused at once, %d late; want about 29 served and the others refused", served, refused, late)
+		}
+	})
+}
