@@ -51,7 +51,8 @@ type limit struct {
 	start      float64   // what was used when it was learned
 	gauge      calibration.Gauge
 	ramp       calibration.Ramp
-	whole      *limit // of which this is a slice
+	way        time.Duration // the longest that a request took to be sent
+	whole      *limit        // of which this is a slice
 }
 
 func newLimit(owner string, w window) *limit {
@@ -88,11 +89,19 @@ func (l *limit) source(now time.Time) (string, time.Duration) {
 
 // holdBack is the longest time that a request takes to reach the server before
 // that is known: our bucket begins to refill when we charge it, the server's
-// when the first request arrives.
-const holdBack = 100 * time.Millisecond
+// when the first request arrives. mostHoldBack is the longest that is believed.
+const (
+	holdBack     = 100 * time.Millisecond
+	mostHoldBack = time.Second
+)
+
+// reached takes in how long a request took to be on its way.
+func (l *limit) reached(after time.Duration) {
+	l.way = max(l.way, min(after, mostHoldBack))
+}
 
 func (l *limit) bucket(now time.Time) backend.Bucket {
-	margin := max(holdBack.Seconds()/l.period.Seconds(), l.gauge.Margin(now, float64(l.amount()), l.period))
+	margin := max(max(holdBack, l.way).Seconds()/l.period.Seconds(), l.gauge.Margin(now, float64(l.amount()), l.period))
 	if l.whole != nil {
 		margin = sliceMargin.Seconds() / l.period.Seconds()
 	}

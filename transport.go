@@ -59,6 +59,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	resp.Request = req
+	r.onItsWay(written)
 	r.answered(req.Context(), resp)
 	return resp, nil
 }
@@ -164,16 +165,34 @@ func (r *Reservation) endWithoutUsage(status int) {
 // writeWatch tells whether a request has been written.
 type writeWatch struct {
 	connected, wrote atomic.Bool
+	at               atomic.Int64 // when it was, in nanoseconds since 1970
 }
 
 // watchWrite returns the request to send: the caller's, with hooks of our own.
 func watchWrite(req *http.Request) (*http.Request, *writeWatch) {
 	w := new(writeWatch)
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn:      func(string) { w.connected.Store(true) },
-		WroteHeaders: func() { w.wrote.Store(true) },
+		GetConn: func(string) { w.connected.Store(true) },
+		WroteHeaders: func() {
+			w.at.Store(time.Now().UnixNano())
+			w.wrote.Store(true)
+		},
 	})
 	return req.WithContext(ctx), w
+}
+
+// onItsWay notes how long the request took from its start until it was written:
+// connections must be made, and the machine may be busy.
+func (r *Reservation) onItsWay(w *writeWatch) {
+	if !w.wrote.Load() {
+		return // a base that runs no hooks
+	}
+	r.scope.account.mu.Lock()
+	defer r.scope.account.mu.Unlock()
+	after := time.Duration(w.at.Load() - r.started.UnixNano())
+	for _, sent := range r.sent {
+		sent.limit.reached(after)
+	}
 }
 
 // never reports whether the request that failed with err never left. A base
