@@ -69,7 +69,8 @@ bench-redis: ## the Redis backend beside a script that does nothing, and redis_r
 	@sh tools/need.sh redis-server "the benchmark" redis-server
 	@cd bench && go run ./redisbench
 
-test-redis-long: ## every fault of the network and of Redis kept up for long, and long random histories
+test-redis-long: ## every fault for half a minute, long random histories, a busy fleet: a quarter of an hour
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
-	@REDIS_LONG=1 go test -race -count=1 -timeout 30m ./backend/redis
-	@cd bench && FAULTS_SPAN=20s go test -race -count=1 -timeout 30m ./faults
+	@REDIS_LONG=1 CGO_ENABLED=1 go test -race -count=1 -timeout 30m ./backend/redis
+	@REDIS_LONG=1 CGO_ENABLED=1 go test -race -count=1 -timeout 30m -run TestBusyFleet .
+	@cd bench && FAULTS_SPAN=30s CGO_ENABLED=1 go test -race -count=1 -timeout 30m ./faults
