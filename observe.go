@@ -103,7 +103,9 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, 
 	// use the difference.
 	used := t.Used(l.period) + uncharged - float64(t.Limit-l.amount())
 	if fresh {
-		l.start = max(0, used) + s.sentAfter(r, t.dimension)
+		guess := s.sentAfter(r, t.dimension)
+		l.gauge.Guess(guess)
+		l.start = max(0, used) + guess
 		return false
 	}
 	for _, sent := range r.sent {
@@ -246,7 +248,9 @@ func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal
 	l := s.find(d, refusal.Period, refusal.Limit)
 	if l == nil {
 		l = newLimit(s.owner, w)
-		l.start = max(0, float64(refusal.Used)) + s.sentAfter(r, d)
+		guess := s.sentAfter(r, d)
+		l.gauge.Guess(guess)
+		l.start = max(0, float64(refusal.Used)) + guess
 		s.limits = append(s.limits, l)
 	}
 	if !r.started.Before(l.toldAt) {

@@ -112,6 +112,10 @@ func (g *Gauge) saw(corrected float64) {
 	}
 }
 
+// Guess notes that so much of what the bucket begins with is a guess at what was
+// on its way, and may be taken off again.
+func (g *Gauge) Guess(amount float64) { g.raised += amount }
+
 // Lately is what anybody has charged in the last minute, as far as our own sends
 // tell.
 func (g *Gauge) Lately(now time.Time) float64 {
