@@ -8,10 +8,11 @@ MODULES := tools bench examples .
 CODE := $(filter-out tools,$(MODULES))
 FUZZTIME ?= 20s
 COUNT ?= 6
+LIMITS ?= rpm=600,tpm=200000
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck unit fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis test-redis-long
+.PHONY: help test format tidy mod vet staticcheck unit fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate test-redis-long
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -68,6 +69,10 @@ bench-tokens: ## counting tokens beside pkoukk/tiktoken-go and tiktoken-go/token
 bench-redis: ## the Redis backend beside a script that does nothing, and redis_rate, as ratios
 	@sh tools/need.sh redis-server "the benchmark" redis-server
 	@cd bench && go run ./redisbench
+
+simulate: ## the limiter, its peers and an oracle in every scenario: docs/SIMULATION.md; or LOG=calls.csv LIMITS=rpm=600,tpm=200000
+	@sh tools/need.sh redis-server "the scenarios in real time" redis-server
+	@cd bench/simulate && go test -count=1 -timeout 60m $(if $(LOG),-run '^TestLog$$' -log '$(abspath $(LOG))' -limits '$(LIMITS)',-run '^TestSimulation$$' -full)
 
 test-redis-long: ## every fault for half a minute, long random histories, a busy fleet: a quarter of an hour
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server

@@ -3,9 +3,8 @@ package simulate
 import (
 	"context"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,39 +16,79 @@ import (
 )
 
 const (
-	model   = "gpt-5.4-mini"
-	chatURL = "http://api.test/v1/chat/completions"
+	model = "gpt-5.4-mini"
+	path  = "/v1/chat/completions"
 )
 
 // A job is one call of a scenario, the same for every policy.
 type job struct {
-	index  int
+	index  int // from 0
 	large  bool
 	words  int   // of the prompt
 	cap    int64 // declared output; 0 for none
 	output int64 // what the answer needs
+	stream bool
 
 	// What the server makes of it.
-	charge  int64         // tokens at admission, the declared output included
+	charge  int64         // for the prompt, at admission
 	travel  time.Duration // from the caller to the buckets
-	headers time.Duration // from arrival to a stream's head
-	total   time.Duration // from arrival to the end
-	stream  bool
+	headers time.Duration // from the caller's sending to a stream's head
+	total   time.Duration // from the caller's sending to the end
 
-	submitted time.Time
-	process   int
+	process  int
+	at       time.Duration // when it comes, in the scenario's time, if it comes by itself
+	patience time.Duration // until its context's deadline; 0 for none
+
+	// What became of it.
+	submitted time.Duration
+	started   time.Duration // when the server admitted it
+	ended     time.Duration
+	outcome   outcome
 }
+
+// An outcome is how a call ends for its caller.
+type outcome int
+
+const (
+	open     outcome = iota // it has not ended, or with its process
+	answered                // whole
+	givenUp                 // the server refused every attempt
+	failed                  // the transport gave an error at every attempt
+	refused                 // the limiter said at once that it is hopeless
+	late                    // its deadline passed
+)
+
+// sent reports whether the server has admitted the call.
+func (j *job) sent() bool { return j.started > 0 }
+
+// head is when an answer can begin at the earliest.
+func (j *job) head() time.Duration { return j.started + j.headers - j.travel }
+
+// firstByte is when its caller hears of it after the server has admitted it.
+func (j *job) firstByte() time.Duration {
+	if j.stream {
+		return j.head()
+	}
+	return j.started + j.total - j.travel
+}
+
+// waited is how long it took before it was sent.
+func (j *job) waited() time.Duration { return j.started - j.travel - j.submitted }
+
+// filler is a prompt: each word is a token, and four characters.
+var filler = strings.Repeat(" the", 1000)
 
 // body is the request as an SDK would write it.
 func (j *job) body() string {
 	var b strings.Builder
+	b.Grow(4*j.words + 200)
 	fmt.Fprintf(&b, `{"model":%q,"stream":%t,"stream_options":{"include_usage":true},`, model, j.stream)
 	if j.cap > 0 {
 		fmt.Fprintf(&b, `"max_completion_tokens":%d,`, j.cap)
 	}
 	b.WriteString(`"messages":[{"role":"user","content":"`)
-	for range j.words {
-		b.WriteString(" the") // a token, and four characters
+	for n := 4 * j.words; n > 0; n -= len(filler) {
+		b.WriteString(filler[:min(n, len(filler))])
 	}
 	b.WriteString(`"}]}`)
 	return b.String()
@@ -60,76 +99,48 @@ func (j *job) prompt() int64 { return int64(j.words) + promptOverhead() }
 
 // promptOverhead is what a chat request counts beside its words.
 var promptOverhead = sync.OnceValue(func() int64 {
-	const words = 100
-	j := job{words: words, cap: 1}
-	return costing.JSON(wire.Chat, "", []byte(j.body()), tokens.Exact{}).Input - words
+	j := job{words: 100, cap: 1}
+	return costing.JSON(wire.Chat, "", []byte(j.body()), tokens.Exact{}).Input - int64(j.words)
 })
 
-// cost is what a policy that counts exactly takes it to cost.
+// cost is what a policy takes it to cost that counts exactly and does not learn.
 func (j *job) cost() openaitest.Cost {
 	return openaitest.Cost{Requests: 1, Tokens: j.prompt() + j.cap}
 }
 
-// request is the job as an HTTP request. The server finds the job in its context.
-func (j *job) request(ctx context.Context, attempt int) *http.Request {
-	req, err := http.NewRequestWithContext(context.WithValue(ctx, jobKey{}, j), http.MethodPost, chatURL, strings.NewReader(j.body()))
-	if err != nil {
-		panic(err)
+// serverCost is what the server charges at admission.
+func (j *job) serverCost() openaitest.Cost {
+	const undeclared = 16
+	c := openaitest.Cost{Requests: 1, Tokens: j.charge + j.cap}
+	if j.cap == 0 {
+		c.Tokens += undeclared
 	}
-	req.Header.Set("Authorization", "Bearer sk-simulated")
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Stainless-Retry-Count", fmt.Sprint(attempt))
+	return c
+}
+
+// jobHeader tells the server which job a request is.
+const jobHeader = "Simulated-Job"
+
+// request is the job as an HTTP request to a host.
+func (j *job) request(ctx context.Context, host, body string, attempt int) *http.Request {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+host+path, strings.NewReader(body))
+	if err != nil {
+		panic(err) // it is ours
+	}
+	req.Header["Authorization"] = []string{"Bearer sk-simulated"}
+	req.Header["Content-Type"] = []string{"application/json"}
+	req.Header["X-Stainless-Retry-Count"] = []string{strconv.Itoa(attempt)}
+	req.Header[jobHeader] = []string{strconv.Itoa(j.index)}
 	return req
 }
 
-type jobKey struct{}
+// indexOf is the index of the job that a request is.
+func indexOf(req *http.Request) int { return int(numberOf(req, jobHeader)) }
 
-func jobOf(c *openaitest.Call) *job { return c.Request.Context().Value(jobKey{}).(*job) }
-
-// A mix draws the jobs of a scenario.
-type mix struct {
-	words       func(*rand.Rand) int
-	cap         func(*rand.Rand) int64
-	output      func(r *rand.Rand, cap int64) int64
-	bias, noise float64       // of the server's charge for the prompt; 0 bias counts as 1
-	answer      time.Duration // median length of an answer
-	largeEvery  int           // one call in so many is large
-}
-
-func (m *mix) job(r *rand.Rand, index int) *job {
-	j := &job{index: index, words: m.words(r)}
-	if m.largeEvery > 0 && r.IntN(m.largeEvery) == 0 {
-		j.large = true
+func numberOf(req *http.Request, header string) int64 {
+	n, err := strconv.ParseInt(req.Header.Get(header), 10, 64)
+	if err != nil {
+		panic(err) // it is ours
 	}
-	if m.cap != nil {
-		j.cap = m.cap(r)
-	}
-	if j.large {
-		j.cap = 60_000
-	}
-	j.output = max(1, j.cap/2)
-	if m.output != nil {
-		j.output = m.output(r, j.cap)
-	}
-	bias := m.bias
-	if bias == 0 {
-		bias = 1
-	}
-	j.charge = max(1, int64(float64(j.prompt())*bias*math.Exp(m.noise*r.NormFloat64())))
-	j.travel = time.Duration((20 + 30*r.ExpFloat64()) * float64(time.Millisecond))
-	median := m.answer
-	if median == 0 {
-		median = 4 * time.Second
-	}
-	j.total = min(20*time.Second, max(time.Second, time.Duration(float64(median)*math.Exp(0.6*r.NormFloat64()))))
-	j.stream = r.IntN(2) == 0
-	j.headers = min(j.total, time.Duration(float64(300*time.Millisecond)*math.Exp(0.4*r.NormFloat64())))
-	j.headers += j.travel
-	j.total += j.travel
-	return j
-}
-
-// uniform is a number between low and high.
-func uniform(low, high int) func(*rand.Rand) int {
-	return func(r *rand.Rand) int { return low + r.IntN(high-low+1) }
+	return n
 }

@@ -3,46 +3,118 @@ package simulate
 import (
 	"flag"
 	"fmt"
+	"os"
 	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-var verbose = flag.Bool("refusals", false, "when")
+var (
+	full          = flag.Bool("full", false, "play every scenario at full length with every policy, two in real time, and write the document")
+	docs          = flag.String("docs", "../../docs", "where -full writes its document")
+	scenarioNames = flag.String("scenario", "", "play the scenarios that match this regular expression, at full length")
+	policyNames   = flag.String("policy", "", "play the policies that match this regular expression, and the oracle, at full length")
+	logFile       = flag.String("log", "", "play the calls of this CSV file: "+strings.Join(columns, ", "))
+	logLimits     = flag.String("limits", "rpm=600,tpm=200000", "the limits that the calls of -log have")
+)
 
-var from = flag.Int("from", 0, "second")
-
-var only = flag.String("scenario", "", "a regular expression")
-
-func TestSimulate(t *testing.T) {
-	which := regexp.MustCompile(*only)
+// TestSimulation plays what the flags choose.
+func TestSimulation(t *testing.T) {
+	if !*full && *scenarioNames == "" && *policyNames == "" {
+		t.Skip("without flags TestShort is enough")
+	}
+	began := time.Now()
+	which, who := regexp.MustCompile(*scenarioNames), regexp.MustCompile(*policyNames)
+	all := *scenarioNames == "" && *policyNames == ""
+	var d document
 	for i := range scenarios {
 		s := &scenarios[i]
 		if !which.MatchString(s.name) {
 			continue
 		}
-		began := time.Now()
-		var o, f figures
-		synctest.Test(t, func(t *testing.T) { o = run(s, &oracle).figures() })
-		mid := time.Now()
-		synctest.Test(t, func(t *testing.T) { f = run(s, &ours).figures() })
-		fmt.Printf("%-42s share %6.2f %%  429s %6.2f/1000 (%d early, %d late of %d)  lost %d  p50 %6.1fs p99 %6.1fs large %5.1fs | oracle %d tokens/min, 429s %d, p50 %.1fs p99 %.1fs large %.1fs | %v %v\n", s.name,
-			100*f.share(&o, s), f.refusedPerThousand(), f.early, f.refused, f.total, f.lost, f.p50.Seconds(), f.p99.Seconds(), f.large.Seconds(),
-			o.tokens*int64(time.Minute)/int64(s.duration-s.warm), o.refused+o.early, o.p50.Seconds(), o.p99.Seconds(), o.large.Seconds(), mid.Sub(began).Round(time.Millisecond), time.Since(mid).Round(time.Millisecond))
-		if len(f.byProcess) > 1 {
-			fmt.Println("   ", f.byProcess)
+		r := play(t, s, who.MatchString)
+		show(r.table())
+		for _, m := range r.missed() {
+			t.Error(m)
 		}
-		if *from > 0 && *from+60 < len(f.perSecond) {
-			for sec := *from; sec < *from+60; sec++ {
-				fmt.Printf(" %d:%d", sec, f.perSecond[sec])
-			}
-			fmt.Println()
+		if s.name != plottedScenario {
+			r.forget()
 		}
-		for sec, n := range f.refusals {
-			if n > 0 && testing.Verbose() && *verbose {
-				fmt.Printf(" %d:%d", sec, n)
-			}
+		d.results = append(d.results, r)
+	}
+	if !*full || !all {
+		return
+	}
+	for i := range realScenarios {
+		s := &realScenarios[i]
+		r := play(t, s, func(name string) bool { return name == ours.name || name == oursOnRedis.name })
+		f, err := runReal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.runs = append(r.runs, &played{policy: &realTime, figures: f, comparison: f.compare(&r.runs[0].figures, s)})
+		show(r.table())
+		d.real = append(d.real, r)
+	}
+	d.took = time.Since(began)
+	if err := d.write(*docs); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLog plays the calls of -log.
+func TestLog(t *testing.T) {
+	if *logFile == "" {
+		t.Skip("no -log")
+	}
+	l, err := readLimits(*logLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(*logFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	calls, err := readCalls(f)
+	if err != nil {
+		t.Fatalf("%s: %v", *logFile, err)
+	}
+	show(play(t, logged(calls, l), regexp.MustCompile(*policyNames).MatchString).logTable())
+}
+
+func show(t *table) {
+	fmt.Println()
+	t.text(os.Stdout)
+}
+
+// play lets the policies with these names, and the oracle, play a scenario, as
+// many at a time as there are processors.
+func play(t *testing.T, s *scenario, named func(string) bool) *result {
+	r := &result{scenario: s}
+	for _, p := range policies {
+		if p == &oracle || named(p.name) && (p.plays == nil || p.plays(s)) {
+			r.runs = append(r.runs, &played{policy: p})
 		}
 	}
+	worlds := make([]*world, len(r.runs))
+	t.Run(s.name, func(t *testing.T) {
+		for i, x := range r.runs {
+			t.Run(x.policy.name, func(t *testing.T) {
+				t.Parallel()
+				began := time.Now()
+				synctest.Test(t, func(*testing.T) { worlds[i] = run(s, x.policy) })
+				x.took = time.Since(began)
+			})
+		}
+	})
+	for i, x := range r.runs {
+		from, until := x.policy.judged(s)
+		x.figures = worlds[i].figures(from, min(until, worlds[i].length))
+		bound := worlds[0].figures(from, min(until, worlds[0].length))
+		x.comparison = x.figures.compare(&bound, s)
+	}
+	return r
 }

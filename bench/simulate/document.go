@@ -1,0 +1,77 @@
+package simulate
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"text/template"
+	"time"
+)
+
+//go:embed document.md.tmpl
+var documentText string
+
+// A document is what docs/SIMULATION.md is made of.
+type document struct {
+	results []*result
+	real    []*result
+	took    time.Duration
+}
+
+// write writes the document and its plots into a directory.
+func (d *document) write(dir string) error {
+	plots := filepath.Join(dir, "simulation")
+	if err := os.MkdirAll(plots, 0o755); err != nil {
+		return err
+	}
+	for _, r := range d.results {
+		if r.scenario.name == plottedScenario {
+			if err := r.plots(plots, "the limit was halved"); err != nil {
+				return err
+			}
+		}
+	}
+	t, err := template.New("").Parse(documentText)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(dir, "SIMULATION.md"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := t.Execute(f, d); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// plottedScenario is the one that the plots show.
+const plottedScenario = "limit halved"
+
+// Machine says where and how long.
+func (d *document) Machine() string {
+	return fmt.Sprintf("%s %s/%s, %d CPUs, %d minutes", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), int(d.took.Minutes()+0.5))
+}
+
+// Scenarios are the names of those that were played in virtual time.
+func (d *document) Scenarios() (names []string) {
+	for _, r := range d.results {
+		names = append(names, r.scenario.name)
+	}
+	return names
+}
+
+// RedisFor, RetriesFor and RedisRateFor are how long these are judged.
+func (*document) RedisFor() string     { return minutes(oursOnRedis.brief) }
+func (*document) RetriesFor() string   { return minutes(retries.brief) }
+func (*document) RedisRateFor() string { return minutes(redisRate.brief) }
+
+func minutes(d time.Duration) string {
+	if d == time.Minute {
+		return "a minute"
+	}
+	return fmt.Sprintf("%.0f minutes", d.Minutes())
+}

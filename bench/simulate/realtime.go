@@ -1,0 +1,140 @@
+package simulate
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/redistest"
+	"github.com/openai-ratelimiter/ratelimiter/openaitest"
+)
+
+// Two scenarios are played in real time too, with real processes, sockets and a
+// real Redis, so that the simulation is known not to flatter.
+
+// realTier is wide enough for less than a minute to tell something.
+var realTier = openaitest.Limits{RPM: 6_000, TPM: 2_000_000}
+
+// realOf is four processes that share the tier, whose budget is used up when they
+// begin.
+func realOf(name string, events ...event) scenario {
+	m := prompts(1, 0.1)
+	m.answer = time.Second
+	return saturated(name, m, fleetOf(4, 60, time.Millisecond), onRedis, func(s *scenario) {
+		s.limits, s.spent, s.events = realTier, true, events
+		s.warmUp, s.duration = 15*time.Second, 50*time.Second
+	})
+}
+
+var realScenarios = []scenario{
+	realOf("four processes, one killed", event{30 * time.Second, killOne(3)}),
+	realOf("four processes, foreign traffic of 30 %", others(time.Second, 30, 30*time.Millisecond)...),
+}
+
+// realTime is a policy's name in results.
+var realTime = policy{name: "ours on Redis, real"}
+
+// runReal plays ours in real time. This program is executed once more for each
+// process, which [runProcess] is then.
+func runReal(s *scenario) (figures, error) {
+	store, err := redistest.Start()
+	if err != nil {
+		return figures{}, err
+	}
+	defer store.Close()
+	w := newWorld(s)
+	w.find = w.findReal()
+	w.fleet = alone(nil)
+	front := httptest.NewServer(w.server)
+	members, err := startMembers(w, front.Listener.Addr().String(), store.Addr)
+	if err == nil {
+		w.calls.Go(w.happen)
+		sleep(w.ctx, s.duration)
+	}
+	w.cancel()
+	w.calls.Wait()
+	var f figures
+	for _, m := range members {
+		r := m.end()
+		f.calls += r.Calls
+		f.givenUp += r.GivenUp
+	}
+	front.Close() // the server is done with everything
+	calls, givenUp := f.calls, f.givenUp
+	f = w.figures(s.warmUp, s.duration)
+	f.calls, f.givenUp = calls, givenUp
+	return f, err
+}
+
+// submittedHeader is when a real process has begun a call, in microseconds since
+// the Unix epoch.
+const submittedHeader = "Simulated-Submitted"
+
+// findReal finds the jobs of processes that draw them by themselves.
+func (w *world) findReal() func(*http.Request) *job {
+	jobs := map[int]*job{}
+	return func(req *http.Request) *job {
+		index := indexOf(req)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		j := jobs[index]
+		if j == nil {
+			j = w.scenario.job(index)
+			j.submitted = time.UnixMicro(numberOf(req, submittedHeader)).Sub(w.begun)
+			jobs[index] = j
+			w.jobs = append(w.jobs, j)
+		}
+		return j
+	}
+}
+
+// A member is a process of the fleet, as its parent sees it.
+type member struct {
+	cmd    *exec.Cmd
+	output bytes.Buffer
+	end    func() processReport
+}
+
+// startMembers starts the processes, and returns those that it has started.
+func startMembers(w *world, host, redisAddr string) ([]*member, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	var members []*member
+	for i := range w.scenario.processes {
+		m := &member{cmd: exec.Command(program)}
+		config, err := json.Marshal(processConfig{w.scenario.name, i, host, redisAddr})
+		if err != nil {
+			return members, err
+		}
+		m.cmd.Env = append(os.Environ(), processVariable+"="+string(config))
+		m.cmd.Stdout, m.cmd.Stderr = &m.output, os.Stderr
+		stdin, err := m.cmd.StdinPipe()
+		if err == nil {
+			err = m.cmd.Start()
+		}
+		if err != nil {
+			return members, err
+		}
+		m.end = func() (r processReport) {
+			stdin.Close()
+			if m.cmd.Wait() == nil { // the killed say nothing
+				_ = json.Unmarshal(m.output.Bytes(), &r)
+			}
+			return r
+		}
+		members = append(members, m)
+		w.processes = append(w.processes, &process{id: i, kill: func() {
+			if err := m.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				panic(err)
+			}
+		}})
+	}
+	return members, nil
+}
