@@ -71,11 +71,13 @@ type Gauge struct {
 	corrected float64 // of our bucket, as far as is known
 	raised    float64 // by us, and not lowered since
 
-	first   time.Time // when the first answer came
-	heard   int       // answers since the first
-	newest  Sent      // that was answered
-	charged float64   // in all, at our last send
-	figures figures   // that the server told last
+	first   time.Time  // when the first answer came
+	opened  Correction // that it asked for
+	known   time.Time  // when the first request was sent after that had been made
+	heard   int        // answers since the first
+	newest  Sent       // that was answered
+	charged float64    // in all, at our last send
+	figures figures    // that the server told last
 
 	// The smallest surplus of the present window.
 	since   time.Time
@@ -100,6 +102,9 @@ func (g *Gauge) Send(at time.Time, cost float64, s Stand) Sent {
 	g.sends.Add(at, s.Charged, cost)
 	g.charged = max(g.charged, s.Charged)
 	g.saw(s.Corrected)
+	if g.known.IsZero() && !g.first.IsZero() && math.Abs(s.Corrected-g.opened.To) <= math.Abs(s.Corrected-g.opened.From) {
+		g.known = at
+	}
 	return Sent{At: at, Cost: cost, Stand: s}
 }
 
@@ -125,7 +130,7 @@ func (g *Gauge) Lately(now time.Time) float64 {
 // Forget starts over, as after a change of the server's limit. What was sent
 // is still known, and so is the margin.
 func (g *Gauge) Forget() {
-	g.first, g.heard = time.Time{}, 0
+	g.first, g.known, g.heard = time.Time{}, time.Time{}, 0
 	g.restart(time.Time{})
 	g.doubt = 0
 }
@@ -148,9 +153,11 @@ func (g *Gauge) Observe(now time.Time, sent Sent, server, limit float64) (c Corr
 	if first {
 		g.restart(now)
 		if diff < 0 && g.corrected != sent.Corrected {
-			return Correction{}, false // somebody else has corrected it meanwhile
+			diff = 0 // somebody else has corrected it meanwhile
 		}
-		return g.correct(diff)
+		c, changed := g.correct(diff)
+		g.opened = Correction{g.corrected - diff, g.corrected}
+		return c, changed
 	}
 	if repeated {
 		return Correction{}, false // a bucket that moves never stands the same twice
@@ -174,7 +181,7 @@ func (g *Gauge) Observe(now time.Time, sent Sent, server, limit float64) (c Corr
 	}
 	if diff > max(g.margin, remarkable)*limit && g.doubt == 0 {
 		g.doubt, g.doubtSent = diff, sent.At
-	} else if xi := server - sent.Used - after; sent.At.After(g.first) && g.doubt == 0 {
+	} else if xi := server - sent.Used - after; g.foretold(sent) && g.doubt == 0 {
 		g.learnMargin(now, xi/limit)
 	}
 	if diff > 0 {
@@ -182,6 +189,12 @@ func (g *Gauge) Observe(now time.Time, sent Sent, server, limit float64) (c Corr
 		return g.correct(diff)
 	}
 	return g.loosen(now, diff)
+}
+
+// foretold reports whether where the server stood could have been known when a
+// request was sent.
+func (g *Gauge) foretold(sent Sent) bool {
+	return !g.known.IsZero() && !sent.At.Before(g.known)
 }
 
 // loosen takes in a surplus, and believes it when it has lasted.
@@ -219,11 +232,10 @@ func (g *Gauge) restart(now time.Time) {
 // Refused takes in a refusal of the sent request by this limit, which had used
 // and wanted requested.
 func (g *Gauge) Refused(now time.Time, sent Sent, used, requested, limit float64) (c Correction, changed bool) {
-	foretold := !g.first.IsZero() && sent.At.After(g.first) // or should have been
 	if g.first.IsZero() {
 		g.first = now
 	}
-	if foretold && now.Sub(g.refusedAt) > time.Second {
+	if g.foretold(sent) && now.Sub(g.refusedAt) > time.Second {
 		g.refusedAt = now
 		over := (used + requested - sent.Used) / limit
 		g.setMargin(now, max(min(2*g.fadedMargin(now), doubledMargin), over, refusedMargin))
@@ -291,7 +303,7 @@ func (g *Gauge) Adopt(now time.Time, f Findings, fresh bool) {
 	if fresh && f.Heard > 0 {
 		g.heard = max(g.heard, f.Heard)
 		if g.first.IsZero() {
-			g.first = now
+			g.first, g.known = now, now
 		}
 	}
 }
