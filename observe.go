@@ -241,6 +241,10 @@ func (s *scope) refusedOwner(refusal wire.Refusal) string {
 // used of it. s.account.mu must be held.
 func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal, adjust *adjustment) {
 	d, ok := dimensions[refusal.Dimension]
+	if ok && refusal.Limit < 0 {
+		s.unexplained(now, r, d, refusal)
+		return
+	}
 	w, known := windowOf(d, refusal.Period)
 	if !ok || !known || refusal.Limit <= 0 || refusal.Limit > largest {
 		return
@@ -271,6 +275,18 @@ func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal
 			if changed {
 				*adjust = append(*adjust, correction{l, backend.Correction(c)})
 			}
+		}
+	}
+}
+
+// unexplained takes in a refusal without figures, as Azure's are: if it comes long
+// before the limit is reached it is that of a slice. s.account.mu must be held.
+func (s *scope) unexplained(now time.Time, r *Reservation, d backend.Dimension, refusal wire.Refusal) {
+	for _, sent := range r.sent {
+		l := sent.limit
+		if l.dimension == d && l.period == minute && l.whole == nil && sent.Used < 0.9*float64(l.amount()) {
+			s.slice(now, l, refusal.RetryAfter)
+			s.exchange.news = true
 		}
 	}
 }

@@ -54,13 +54,14 @@ func TestSlicesAreLearned(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		length time.Duration
-	}{{"seconds", time.Second}, {"Azure's ten", 10 * time.Second}} {
+		azure  bool // whose refusals tell no figures
+	}{{"seconds", time.Second, false}, {"Azure's ten", 10 * time.Second, true}} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				limits := openaitest.Limits{RPM: 600, TPM: 1_000_000}
 				srv := openaitest.New(openaitest.WithLimits("m", limits), openaitest.WithSlices(openaitest.Slices{
 					Length: tt.length, On: []openaitest.Limit{openaitest.RPM},
-				}))
+				}), openaitest.WithAzure(tt.azure))
 				l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: limits.RPM, TPM: limits.TPM}))
 				c := l.Client(srv.Direct())
 				burst(t, []*http.Client{c}, 400)

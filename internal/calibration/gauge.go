@@ -32,8 +32,11 @@ const (
 	refusedMargin = 0.02 // after a refusal; it doubles with each, up to doubledMargin
 	doubledMargin = 0.1
 	// openingAnswers is after how many answers the allowance has fallen to a
-	// third, learnedFade after what time everything else.
+	// third, learnedFade and learnedAnswers after what time and how many answers
+	// everything else: both, for what goes wrong once in a thousand answers should
+	// not be forgotten between.
 	openingAnswers = 20
+	learnedAnswers = 10_000
 	learnedFade    = 30 * time.Minute
 	// remarkable is the deficit from which on a figure is doubted.
 	remarkable = 0.05
@@ -78,6 +81,7 @@ type Gauge struct {
 	newest  Sent       // that was answered
 	charged float64    // in all, at our last send
 	figures figures    // that the server told last
+	trust   trust
 
 	// The smallest surplus of the present window.
 	since   time.Time
@@ -89,11 +93,12 @@ type Gauge struct {
 	doubt     float64
 	doubtSent time.Time
 
-	margin    float64 // learned, in parts of the limit
-	marginAt  time.Time
-	refusedAt time.Time
-	wary      time.Time // no surplus is believed before it
-	wariness  time.Duration
+	margin      float64 // learned, in parts of the limit
+	marginAt    time.Time
+	marginHeard int
+	refusedAt   time.Time
+	wary        time.Time // no surplus is believed before it
+	wariness    time.Duration
 }
 
 // Send notes a request of this cost that has been charged; s is where the
@@ -133,6 +138,7 @@ func (g *Gauge) Forget() {
 	g.first, g.known, g.heard = time.Time{}, time.Time{}, 0
 	g.restart(time.Time{})
 	g.doubt = 0
+	g.trust.known = false
 }
 
 // Observe compares where the server stood when it admitted a request with
@@ -159,8 +165,13 @@ func (g *Gauge) Observe(now time.Time, sent Sent, server, limit float64) (c Corr
 		g.opened = Correction{g.corrected - diff, g.corrected}
 		return c, changed
 	}
-	if repeated {
+	if repeated || g.trust.lost(now) {
 		return Correction{}, false // a bucket that moves never stands the same twice
+	}
+	if !g.trust.hear(now, server-sent.Used+sent.Corrected, limit, g.corrected) {
+		g.restart(now)
+		g.doubt = 0
+		return g.correct(g.trust.sane - g.corrected)
 	}
 	// The network reorders: neighbours may have been admitted before this one
 	// although they were sent after it, or the other way round.
@@ -259,14 +270,17 @@ func (g *Gauge) learnMargin(now time.Time, part float64) {
 }
 
 func (g *Gauge) setMargin(now time.Time, part float64) {
-	g.margin, g.marginAt = min(part, mostMargin), now
+	g.margin, g.marginAt, g.marginHeard = min(part, mostMargin), now, g.heard
 }
 
 func (g *Gauge) fadedMargin(now time.Time) float64 {
-	return g.margin * faded(now.Sub(g.marginAt))
+	return g.margin * faded(now.Sub(g.marginAt), g.heard-g.marginHeard)
 }
 
-func faded(age time.Duration) float64 { return math.Exp(-age.Seconds() / learnedFade.Seconds()) }
+// faded is what is left of a margin so long and so many answers later.
+func faded(age time.Duration, answers int) float64 {
+	return math.Exp(-min(age.Seconds()/learnedFade.Seconds(), float64(max(0, answers))/learnedAnswers))
+}
 
 // Margin is how much of the limit to leave unused, in parts of it, so that what
 // is not known of the server's bucket refuses nothing; 0 before the first
@@ -285,11 +299,14 @@ func (g *Gauge) Margin(now time.Time, limit float64, period time.Duration) float
 type Findings struct {
 	Margin float64   `json:"margin"` // in parts of the limit
 	At     time.Time `json:"at"`     // when it was
-	Heard  int       `json:"heard"`  // answers
+	Since  int       `json:"since"`  // answers since then
+	Heard  int       `json:"heard"`  // answers in all
 }
 
 // Findings returns what was learned.
-func (g *Gauge) Findings() Findings { return Findings{g.margin, g.marginAt, g.heard} }
+func (g *Gauge) Findings() Findings {
+	return Findings{g.margin, g.marginAt, g.heard - g.marginHeard, g.heard}
+}
 
 // Adopt takes in what another gauge of the same bucket has learned. Where that is
 // fresh, the bucket has been compared with the server's already.
@@ -297,14 +314,17 @@ func (g *Gauge) Adopt(now time.Time, f Findings, fresh bool) {
 	if f.At.After(now) {
 		f.At = now // another machine's clock
 	}
-	if f.Margin >= 0 && f.Margin*faded(now.Sub(f.At)) > g.fadedMargin(now) {
-		g.margin, g.marginAt = min(f.Margin, mostMargin), f.At
-	}
+	larger := f.Margin >= 0 && f.Margin*faded(now.Sub(f.At), f.Since) > g.fadedMargin(now)
 	if fresh && f.Heard > 0 {
+		since := g.heard - g.marginHeard
 		g.heard = max(g.heard, f.Heard)
+		g.marginHeard = g.heard - since
 		if g.first.IsZero() {
 			g.first, g.known = now, now
 		}
+	}
+	if larger {
+		g.margin, g.marginAt, g.marginHeard = min(f.Margin, mostMargin), f.At, g.heard-f.Since
 	}
 }
 

@@ -127,6 +127,30 @@ func TestLoneDeficitIsUndone(t *testing.T) {
 	}
 }
 
+// A bucket can't have emptied again and again.
+func TestFiguresThatMakeNoSense(t *testing.T) {
+	b := bench{T: t}
+	b.hear(time.Second, b.send(0, 100), 100, 0)
+	ignored := 0
+	for i := range 60 {
+		at := time.Duration(2+i) * time.Second
+		b.used = max(0, b.used-100)
+		server := float64(1000 + 37*i)
+		if i%2 == 0 {
+			server += 6000
+		}
+		c, changed := b.g.Observe(after(at), b.send(at, 10), server, limit)
+		if changed {
+			b.used, b.corrected = b.used+c.To-c.From, c.To
+		} else if i%2 == 0 {
+			ignored++
+		}
+	}
+	if ignored < 20 || b.corrected > 2500 {
+		t.Errorf("%d of 30 ignored; corrected by %v in the end", ignored, b.corrected)
+	}
+}
+
 func TestRefusal(t *testing.T) {
 	b := bench{T: t}
 	b.hear(time.Second, b.send(0, 100), 100, 0)
@@ -144,8 +168,12 @@ func TestRefusal(t *testing.T) {
 		at := time.Duration(4+4*i) * time.Second
 		b.hear(at, b.send(at, 10), b.used-2000-float64(i), 0)
 	}
+	if m := margin(6 * time.Hour); m < 0.3 {
+		t.Errorf("the margin is %v after hours without answers", m)
+	}
+	b.g.heard += 100_000
 	if m := margin(6 * time.Hour); m > before+0.001 {
-		t.Errorf("the margin is %v after hours; want it to have faded", m)
+		t.Errorf("the margin is %v after hours of answers; want it to have faded", m)
 	}
 }
 

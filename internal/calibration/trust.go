@@ -1,0 +1,50 @@
+package calibration
+
+import "time"
+
+const (
+	// swing is by how much of the limit a server's bucket can't have emptied
+	// between two answers, but for what others are given back.
+	swing = 0.2
+	// manySwings is how many of them, of which each answer makes a twentieth be
+	// forgotten, are not to be explained.
+	manySwings = 3
+	// suspicion is for how long the figures of such a server are ignored; it
+	// doubles up to longSuspicion.
+	suspicion     = 10 * time.Minute
+	longSuspicion = 2 * time.Hour
+)
+
+// trust is whether a server's figures make sense. What is used of a bucket may
+// jump up whenever others use it; down it goes by refilling. The zero value trusts.
+type trust struct {
+	offset float64 // of the server from us, in the last answer
+	known  bool
+	swings float64
+	sane   float64 // what corrected was before the first of them
+	until  time.Time
+	span   time.Duration
+}
+
+// lost reports whether the figures are to be ignored.
+func (t *trust) lost(now time.Time) bool { return now.Before(t.until) }
+
+// hear takes in by how much the server stood beside where we would stand without
+// corrections. If that can't be true for too often it reports false, and what
+// was corrected since it began should be undone.
+func (t *trust) hear(now time.Time, offset, limit, corrected float64) bool {
+	if t.known && t.offset-offset > swing*limit {
+		t.swings++
+	}
+	t.offset, t.known = offset, true
+	t.swings *= 0.95
+	if t.swings < 0.5 {
+		t.sane = corrected
+	}
+	if t.swings < manySwings {
+		return true
+	}
+	t.span = min(max(suspicion, 2*t.span), longSuspicion)
+	t.until, t.swings, t.known = now.Add(t.span), 0, false
+	return false
+}
