@@ -11,15 +11,15 @@ type policy struct {
 	new  func(*world) fleet
 	// plays reports whether it takes part in a scenario; nil means in all.
 	plays func(*scenario) bool
-	// A policy that takes long to simulate and learns nothing is judged after
-	// settled, for brief; one with a zero brief when the scenario says, and to the
-	// end.
+	// A policy that takes long to simulate where callers always want more is judged
+	// for brief there, and after settled if it learns nothing; one with a zero brief
+	// when the scenario says, and to the end.
 	settled, brief time.Duration
 }
 
 // judged is the part of a scenario in which the policy is judged.
 func (p *policy) judged(s *scenario) (from, until time.Duration) {
-	if p.brief == 0 {
+	if p.brief == 0 || s.load.workers == 0 {
 		return s.warmUp, s.duration
 	}
 	from = s.warmUp

@@ -32,8 +32,8 @@ func realOf(name string, events ...event) scenario {
 }
 
 var realScenarios = []scenario{
-	realOf("four processes, one killed", event{30 * time.Second, killOne(3)}),
-	realOf("four processes, foreign traffic of 30 %", others(time.Second, 30, 30*time.Millisecond)...),
+	realOf("in real time: four processes, one killed", event{30 * time.Second, killOne(3)}),
+	realOf("in real time: four processes, foreign traffic of 30 %", others(time.Second, 30, 30*time.Millisecond)...),
 }
 
 // realTime is a policy's name in results.

@@ -58,9 +58,11 @@ var scenarios = []scenario{
 	saturated("bursts", prompts(1, 0.1), lasting(33*time.Minute), func(s *scenario) { s.load = load{rate: meant(0.8), burst: 100} }),
 	saturated("deadlines, load of 90 % in bursts", hurried(brief()), func(s *scenario) {
 		s.load, s.bar.inTime = load{rate: 0.9 * float64(tier.RPM) / 60, burst: 400}, 0.99
+		s.duration = 30 * time.Minute
 	}),
 	saturated("deadlines, overload of 20 %, large calls", hurried(withLarge(prompts(1, 0.1))), func(s *scenario) {
 		s.load = load{rate: meant(1.2) / withLargeMean}
+		s.duration = 3 * time.Hour
 	}),
 	saturated("deadlines, overload of 20 %", hurried(brief()), func(s *scenario) {
 		s.load, s.bar.inTime = load{rate: 1.2 * float64(tier.RPM) / 60}, 0.99

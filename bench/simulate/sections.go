@@ -96,7 +96,7 @@ func (d *document) Real() string {
 	t := &table{header: []string{"scenario", "", "share", "429s", "in the first 15 s", "p50 wait, s", "p99 wait, s", "calls"}}
 	for _, r := range d.real {
 		for _, x := range r.runs {
-			t.add(r.scenario.name, x.policy.name, percent(x.share), ofThousand(x.refusedPerThousand()), fmt.Sprint(x.early),
+			t.add(strings.TrimPrefix(r.scenario.name, "in real time: "), x.policy.name, percent(x.share), ofThousand(x.refusedPerThousand()), fmt.Sprint(x.early),
 				bare(x.small.p50), bare(x.small.p99), fmt.Sprint(x.requests))
 		}
 	}

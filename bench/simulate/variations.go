@@ -80,7 +80,7 @@ func meant(part float64) float64 { return part * float64(tier.TPM) / 60 / prompt
 // smallTier is one of which a call is a tenth.
 func smallTier(s *scenario) {
 	s.limits = openaitest.Limits{RPM: 100, TPM: 10_000}
-	s.duration, s.warmUp = 16*time.Hour, time.Hour
+	s.duration, s.warmUp = 20*time.Hour, time.Hour
 }
 
 // slow makes answers take so long that most calls are in flight.
