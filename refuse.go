@@ -35,6 +35,10 @@ type bound struct {
 	limit *limit
 }
 
+// steady is how much of the margin will be left when a call that comes now starts:
+// it shrinks with every answer.
+const steady = 0.9
+
 // earliest is when a call could start behind those of this process that wait.
 // Where calls give tokens back, only as if they stood back and every call in
 // flight gave back all. s.account.mu must be held.
@@ -52,7 +56,7 @@ func (s *scope) earliest(e estimate, now time.Time) bound {
 		level += s.account.given[d] - s.last.given[d]
 		switch {
 		case d != backend.Tokens || s.back.isNothing():
-			need += float64(s.wanted[d]) + min(now.Margin, max(0, (now.Capacity()-need)/2))
+			need += float64(s.wanted[d]) + steady*min(now.Margin, max(0, (now.Capacity()-need)/2))
 		case !s.account.limiter.local:
 			continue // nobody knows what other processes will give back
 		default:
