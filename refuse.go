@@ -35,8 +35,8 @@ type bound struct {
 	limit *limit
 }
 
-// steady is how much of the margin will be left when a call that comes now starts:
-// it shrinks with every answer.
+// steady is how much of a learned margin will be left when a call that comes now
+// starts: it shrinks with every answer.
 const steady = 0.9
 
 // earliest is when a call could start behind those of this process that wait.
@@ -56,7 +56,9 @@ func (s *scope) earliest(e estimate, now time.Time) bound {
 		level += s.account.given[d] - s.last.given[d]
 		switch {
 		case d != backend.Tokens || s.back.isNothing():
-			need += float64(s.wanted[d]) + steady*min(now.Margin, max(0, (now.Capacity()-need)/2))
+			fixed := l.held().Seconds() / l.period.Seconds() * float64(now.Limit)
+			margin := fixed + steady*max(0, now.Margin-fixed)
+			need += float64(s.wanted[d]) + min(margin, max(0, (now.Capacity()-need)/2))
 		case !s.account.limiter.local:
 			continue // nobody knows what other processes will give back
 		default:

@@ -95,13 +95,16 @@ const (
 	mostHoldBack = time.Second
 )
 
+// held is the time for which what refills is held back.
+func (l *limit) held() time.Duration { return max(holdBack, l.way) }
+
 // reached takes in how long a request took to be on its way.
 func (l *limit) reached(after time.Duration) {
 	l.way = max(l.way, min(after, mostHoldBack))
 }
 
 func (l *limit) bucket(now time.Time) backend.Bucket {
-	margin := max(max(holdBack, l.way).Seconds()/l.period.Seconds(), l.gauge.Margin(now, float64(l.amount()), l.period))
+	margin := max(l.held().Seconds()/l.period.Seconds(), l.gauge.Margin(now, float64(l.amount()), l.period))
 	if l.whole != nil {
 		margin = sliceMargin.Seconds() / l.period.Seconds()
 	}
