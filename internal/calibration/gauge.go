@@ -138,7 +138,7 @@ func (g *Gauge) Forget() {
 	g.first, g.known, g.heard = time.Time{}, time.Time{}, 0
 	g.restart(time.Time{})
 	g.doubt = 0
-	g.trust.known = false
+	g.trust.last = Sent{}
 }
 
 // Observe compares where the server stood when it admitted a request with
@@ -168,7 +168,7 @@ func (g *Gauge) Observe(now time.Time, sent Sent, server, limit float64) (c Corr
 	if repeated || g.trust.lost(now) {
 		return Correction{}, false // a bucket that moves never stands the same twice
 	}
-	if !g.trust.hear(now, server-sent.Used+sent.Corrected, limit, g.corrected) {
+	if !g.trust.hear(now, sent, server, limit, g.corrected) {
 		g.restart(now)
 		g.doubt = 0
 		return g.correct(g.trust.sane - g.corrected)

@@ -18,8 +18,8 @@ const (
 // trust is whether a server's figures make sense. What is used of a bucket may
 // jump up whenever others use it; down it goes by refilling. The zero value trusts.
 type trust struct {
-	offset float64 // of the server from us, in the last answer
-	known  bool
+	offset float64 // of the server from us, in the answer to what was sent last
+	last   Sent    // that; zero where there is none
 	swings float64
 	sane   float64 // what corrected was before the first of them
 	until  time.Time
@@ -29,14 +29,19 @@ type trust struct {
 // lost reports whether the figures are to be ignored.
 func (t *trust) lost(now time.Time) bool { return now.Before(t.until) }
 
-// hear takes in by how much the server stood beside where we would stand without
+// hear takes in where the server stood, beside where we would have stood without
 // corrections. If that can't be true for too often it reports false, and what
 // was corrected since it began should be undone.
-func (t *trust) hear(now time.Time, offset, limit, corrected float64) bool {
-	if t.known && t.offset-offset > swing*limit {
+func (t *trust) hear(now time.Time, sent Sent, server, limit, corrected float64) bool {
+	if sent.At.Before(t.last.At) {
+		return true // we may have been more and more wrong since
+	}
+	// All that was charged meanwhile may have been too much.
+	offset := server - sent.Used + sent.Corrected
+	if !t.last.At.IsZero() && t.offset-offset-(sent.Charged-t.last.Charged) > swing*limit {
 		t.swings++
 	}
-	t.offset, t.known = offset, true
+	t.offset, t.last = offset, sent
 	t.swings *= 0.95
 	if t.swings < 0.5 {
 		t.sane = corrected
@@ -45,6 +50,6 @@ func (t *trust) hear(now time.Time, offset, limit, corrected float64) bool {
 		return true
 	}
 	t.span = min(max(suspicion, 2*t.span), longSuspicion)
-	t.until, t.swings, t.known = now.Add(t.span), 0, false
+	t.until, t.swings, t.last = now.Add(t.span), 0, Sent{}
 	return false
 }
