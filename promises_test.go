@@ -27,10 +27,24 @@ type start struct {
 	at time.Duration
 }
 
-// An entry is what a bucket was charged (or given back) at a time.
+// An entry is what a bucket was charged less what it was given back at a time,
+// in whatever order, and the largest charge.
 type entry struct {
-	at     time.Time
-	amount float64
+	at           time.Time
+	amount, most float64
+}
+
+// A book has an entry for each time at which something was charged or given back.
+type book []entry
+
+func (b *book) add(amount float64) {
+	now := time.Now()
+	if n := len(*b); n == 0 || !(*b)[n-1].at.Equal(now) {
+		*b = append(*b, entry{at: now})
+	}
+	e := &(*b)[len(*b)-1]
+	e.amount += amount
+	e.most = max(e.most, amount)
 }
 
 // Random mixes of calls of two models that share an account keep the promises
@@ -67,13 +81,13 @@ func TestPromises(t *testing.T) {
 			warm(t, l, "b")
 
 			var mu sync.Mutex
-			books := map[string][]entry{}
+			books := map[string]*book{"account": {}, "a": {}, "b": {}}
 			var starts []start
-			book := func(model string, requests, tokens int64) {
+			enter := func(model string, requests, tokens int64) {
 				mu.Lock()
 				defer mu.Unlock()
-				books["account"] = append(books["account"], entry{time.Now(), float64(requests)})
-				books[model] = append(books[model], entry{time.Now(), float64(tokens)})
+				books["account"].add(float64(requests))
+				books[model].add(float64(tokens))
 			}
 			begin := time.Now()
 			var wg sync.WaitGroup
@@ -93,18 +107,18 @@ func TestPromises(t *testing.T) {
 						}
 						return
 					}
-					book(p.model, 1, p.tokens)
+					enter(p.model, 1, p.tokens)
 					mu.Lock()
 					starts = append(starts, start{p, time.Since(begin)})
 					mu.Unlock()
 					time.Sleep(p.hold)
 					if p.usage < 0 {
-						book(p.model, -1, -p.tokens)
+						enter(p.model, -1, -p.tokens)
 						r.Cancel()
 						return
 					}
 					if p.usage > 0 {
-						book(p.model, 0, p.usage-p.tokens)
+						enter(p.model, 0, p.usage-p.tokens)
 					}
 					r.Settle(ratelimiter.Usage{TotalTokens: p.usage})
 				})
@@ -113,12 +127,12 @@ func TestPromises(t *testing.T) {
 			synctest.Wait()
 
 			check := func(bucket string, limit int64, capacity float64) {
-				entries := books[bucket]
+				entries := *books[bucket]
 				for i := range entries {
 					sum, most := 0.0, 0.0
 					for j := i; j < len(entries); j++ {
 						sum += entries[j].amount
-						most = max(most, entries[j].amount)
+						most = max(most, entries[j].most)
 						refilled := float64(limit) * entries[j].at.Sub(entries[i].at).Minutes()
 						// A start on a full bucket may leave a debt.
 						if allowed := capacity + max(0, most-capacity) + refilled + 1e-3; sum > allowed {
