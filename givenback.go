@@ -1,5 +1,11 @@
 package ratelimiter
 
+import (
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
 // givenBack is how much of what the scope's calls are charged comes back in the
 // end: what they have not used, and surplus that the server's figures show. Where
 // that is next to nothing, the wait of a call is known when it comes.
@@ -24,6 +30,23 @@ func (g *givenBack) settled(charged, back int64) {
 
 // surplus takes in what came back without a call.
 func (g *givenBack) surplus(amount float64) { g.back += max(0, amount) }
+
+// kept takes in that the call has not used so much of the output that it declared,
+// and reports whether the server keeps it.
+func (r *Reservation) kept(unused int64) (kept bool) {
+	if unused <= 0 || r.estimate.undeclared {
+		return false
+	}
+	now := time.Now()
+	r.scope.account.mu.Lock()
+	defer r.scope.account.mu.Unlock()
+	for _, sent := range r.sent {
+		if l := sent.limit; l.dimension == backend.Tokens && l.whole == nil {
+			kept = l.gauge.Unused(now, float64(unused), float64(l.amount())) || kept
+		}
+	}
+	return kept
+}
 
 func (g *givenBack) isNothing() bool {
 	return g.calls >= givenBackFew && g.back <= nothingMuch*g.charged

@@ -114,7 +114,8 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, 
 		}
 		before := l.gauge.Findings()
 		c, changed := l.gauge.Observe(now, sent.Sent, used, float64(l.amount()))
-		s.exchange.news = s.exchange.news || l.gauge.Findings().Margin > before.Margin
+		after := l.gauge.Findings()
+		s.exchange.news = s.exchange.news || after.Margin > before.Margin || after.Kept != before.Kept
 		if changed {
 			*adjust = append(*adjust, correction{l, backend.Correction(c)})
 			s.account.given[l.dimension] += max(0, c.From-c.To)

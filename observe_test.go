@@ -310,3 +310,39 @@ func TestClientErrorsOnAServerThatKeepsTheirTokens(t *testing.T) {
 		}
 	})
 }
+
+// Whether the server gives back what large calls have declared and not used shows
+// in the headers of small ones. Then only what it gives back is used again.
+func TestUnusedOutput(t *testing.T) {
+	for _, refunds := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			const tpm, large = 60_000, 20_000
+			srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{TPM: tpm}), openaitest.WithRefunds(refunds),
+				openaitest.WithTiming(func(c *openaitest.Call) openaitest.Timing {
+					if c.Declared == large {
+						return openaitest.Timing{Headers: time.Second, Total: 4 * time.Second}
+					}
+					return openaitest.Timing{Headers: 300 * time.Millisecond, Total: 300 * time.Millisecond}
+				}))
+			l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: tpm}))
+			c := l.Client(srv.Direct())
+			var wg sync.WaitGroup
+			for i := range 300 {
+				size := 300
+				if i%10 == 0 {
+					size = large
+				}
+				wg.Go(func() {
+					if status, answer := post(t, c, chatURL, chatBody("m", size, true)); status != http.StatusOK {
+						t.Errorf("%d: %s", status, answer)
+					}
+				})
+				time.Sleep(time.Second)
+			}
+			wg.Wait()
+			if tokens := limitsOf(t, l, "m")["tpm"]; tokens.KeepsUnused == refunds {
+				t.Errorf("given back: %v, learned: %+v", refunds, tokens)
+			}
+		})
+	}
+}

@@ -35,8 +35,9 @@ type bound struct {
 	limit *limit
 }
 
-// steady is how much of a learned margin will be left when a call that comes now
-// starts: it shrinks with every answer.
+// steady is how much of a learned margin of requests will be left when a call that
+// comes now starts: it shrinks with every answer. Of tokens none is sure to be, for
+// what those in line will cost is an estimate.
 const steady = 0.9
 
 // earliest is when a call could start behind those of this process that wait.
@@ -56,8 +57,10 @@ func (s *scope) earliest(e estimate, now time.Time) bound {
 		level += s.account.given[d] - s.last.given[d]
 		switch {
 		case d != backend.Tokens || s.back.isNothing():
-			fixed := l.held().Seconds() / l.period.Seconds() * float64(now.Limit)
-			margin := fixed + steady*max(0, now.Margin-fixed)
+			margin := l.held().Seconds() / l.period.Seconds() * float64(now.Limit)
+			if d != backend.Tokens {
+				margin += steady * max(0, now.Margin-margin)
+			}
 			need += float64(s.wanted[d]) + min(margin, max(0, (now.Capacity()-need)/2))
 		case !s.account.limiter.local:
 			continue // nobody knows what other processes will give back

@@ -102,6 +102,9 @@ func (b *meteredBody) settle(eof bool) {
 	case b.text > 0:
 		final[backend.Tokens] = max(final[backend.Tokens], e.input+b.text)
 	}
+	if b.r.kept(e.cost[backend.Tokens] - final[backend.Tokens]) {
+		final = e.cost
+	}
 	b.r.finish(final, usage, ok)
 }
 

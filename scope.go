@@ -56,7 +56,7 @@ type limit struct {
 }
 
 func newLimit(owner string, w window) *limit {
-	return &limit{owner: owner, window: w, gauge: calibration.Gauge{Exact: w.dimension != backend.Tokens}}
+	return &limit{owner: owner, window: w, gauge: calibration.Gauge{Exact: w.dimension != backend.Tokens, Period: w.period}}
 }
 
 // amount is the limit that holds: the lower of the two.
@@ -104,7 +104,7 @@ func (l *limit) reached(after time.Duration) {
 }
 
 func (l *limit) bucket(now time.Time) backend.Bucket {
-	margin := max(l.held().Seconds()/l.period.Seconds(), l.gauge.Margin(now, float64(l.amount()), l.period))
+	margin := max(l.held().Seconds()/l.period.Seconds(), l.gauge.Margin(now, float64(l.amount())))
 	if l.whole != nil {
 		margin = sliceMargin.Seconds() / l.period.Seconds()
 	}

@@ -37,6 +37,9 @@ type LimitState struct {
 	// the limit's period: as configured, or, where Name ends in "/slice", the
 	// slices in which a refusal by the server has shown it to enforce the limit.
 	Burst time.Duration
+	// KeepsUnused says that the server has been seen to keep output that was
+	// declared and not used, rather than to give it back when a call ends.
+	KeepsUnused bool
 	// Source is where Limit comes from: "configured" or the header that told
 	// it, Age ago.
 	Source string
@@ -81,6 +84,7 @@ func (l *Limiter) scopeState(ctx context.Context, a *account, model string) (Sco
 			ls.Owner = model
 		}
 		ls.Source, ls.Age = limit.source(now)
+		ls.KeepsUnused = limit.gauge.Findings().Kept
 		state.Limits = append(state.Limits, ls)
 	}
 	a.mu.Unlock()

@@ -55,6 +55,8 @@ type Sent struct {
 	At   time.Time
 	Cost float64
 	Stand
+
+	unused float64 // by calls that had ended by then
 }
 
 // A Correction is what the server's figures ask for: to move Corrected from
@@ -69,6 +71,8 @@ type Gauge struct {
 	// Exact says that what we charge is what the server does, as with requests.
 	// A surplus then is only what was taken for a deficit before.
 	Exact bool
+	// Period is how long an empty bucket takes to refill.
+	Period time.Duration
 
 	sends     Sends
 	corrected float64 // of our bucket, as far as is known
@@ -78,7 +82,7 @@ type Gauge struct {
 	opened  Correction // that it asked for
 	known   time.Time  // when the first request was sent after that had been made
 	heard   int        // answers since the first
-	newest  Sent       // that was answered
+	newest  answered   // sent last
 	charged float64    // in all, at our last send
 	figures figures    // that the server told last
 	trust   trust
@@ -99,6 +103,8 @@ type Gauge struct {
 	refusedAt   time.Time
 	wary        time.Time // no surplus is believed before it
 	wariness    time.Duration
+
+	unused unused
 }
 
 // Send notes a request of this cost that has been charged; s is where the
@@ -110,7 +116,14 @@ func (g *Gauge) Send(at time.Time, cost float64, s Stand) Sent {
 	if g.known.IsZero() && !g.first.IsZero() && math.Abs(s.Corrected-g.opened.To) <= math.Abs(s.Corrected-g.opened.From) {
 		g.known = at
 	}
-	return Sent{At: at, Cost: cost, Stand: s}
+	return Sent{At: at, Cost: cost, Stand: s, unused: g.unused.total}
+}
+
+// Unused takes in the end of a call that has not used so much of what it was
+// charged for its output, and reports whether the server keeps it.
+func (g *Gauge) Unused(now time.Time, amount, limit float64) (kept bool) {
+	g.unused.end(now, amount, limit, g.newest)
+	return g.unused.kept
 }
 
 // saw takes in what the backend has told about the bucket, which others correct
@@ -139,6 +152,7 @@ func (g *Gauge) Forget() {
 	g.restart(time.Time{})
 	g.doubt = 0
 	g.trust.last = Sent{}
+	g.unused.ended = time.Time{}
 }
 
 // Observe compares where the server stood when it admitted a request with
@@ -153,7 +167,7 @@ func (g *Gauge) Observe(now time.Time, sent Sent, server, limit float64) (c Corr
 		g.first = now
 	}
 	if g.heard++; sent.At.After(g.newest.At) {
-		g.newest = sent
+		g.newest = answered{sent, server}
 	}
 	diff := server - (sent.Used + g.corrected - sent.Corrected)
 	if first {
@@ -172,6 +186,9 @@ func (g *Gauge) Observe(now time.Time, sent Sent, server, limit float64) (c Corr
 		g.restart(now)
 		g.doubt = 0
 		return g.correct(g.trust.sane - g.corrected)
+	}
+	if g.unused.hear(now, answered{sent, server}, limit/g.Period.Seconds()) {
+		g.setMargin(now, 0) // that was the reason for it
 	}
 	// The network reorders: neighbours may have been admitted before this one
 	// although they were sent after it, or the other way round.
@@ -286,13 +303,13 @@ func faded(age time.Duration, answers int) float64 {
 // is not known of the server's bucket refuses nothing; 0 before the first
 // answer. What does not depend on anything seen is what refills in some seconds,
 // however long the period.
-func (g *Gauge) Margin(now time.Time, limit float64, period time.Duration) float64 {
+func (g *Gauge) Margin(now time.Time, limit float64) float64 {
 	if g.first.IsZero() {
 		return g.fadedMargin(now)
 	}
 	open := max(0, g.charged-g.newest.Charged) / limit
 	given := leastMargin + min(openingMargin, open)*math.Exp(-float64(g.heard)/openingAnswers)
-	return min(mostMargin, seenMargin*g.fadedMargin(now)+given*min(1, time.Minute.Seconds()/period.Seconds()))
+	return min(mostMargin, seenMargin*g.fadedMargin(now)+given*min(1, time.Minute.Seconds()/g.Period.Seconds()))
 }
 
 // Findings are what a gauge has learned and others may know too.
@@ -301,11 +318,14 @@ type Findings struct {
 	At     time.Time `json:"at"`     // when it was
 	Since  int       `json:"since"`  // answers since then
 	Heard  int       `json:"heard"`  // answers in all
+
+	Kept  bool      `json:"kept,omitempty"` // unused output is
+	Found time.Time `json:"found,omitzero"` // when that changed
 }
 
 // Findings returns what was learned.
 func (g *Gauge) Findings() Findings {
-	return Findings{g.margin, g.marginAt, g.heard - g.marginHeard, g.heard}
+	return Findings{g.margin, g.marginAt, g.heard - g.marginHeard, g.heard, g.unused.kept, g.unused.since}
 }
 
 // Adopt takes in what another gauge of the same bucket has learned. Where that is
@@ -314,7 +334,13 @@ func (g *Gauge) Adopt(now time.Time, f Findings, fresh bool) {
 	if f.At.After(now) {
 		f.At = now // another machine's clock
 	}
-	larger := f.Margin >= 0 && f.Margin*faded(now.Sub(f.At), f.Since) > g.fadedMargin(now)
+	if f.Found.After(g.unused.since) && !f.Found.After(now) {
+		if g.unused.kept != f.Kept {
+			g.setMargin(now, 0)
+		}
+		g.unused.adopt(f.Kept, f.Found)
+	}
+	larger := !f.At.Before(g.unused.since) && f.Margin >= 0 && f.Margin*faded(now.Sub(f.At), f.Since) > g.fadedMargin(now)
 	if fresh && f.Heard > 0 {
 		since := g.heard - g.marginHeard
 		g.heard = max(g.heard, f.Heard)

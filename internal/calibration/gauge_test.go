@@ -15,6 +15,8 @@ type bench struct {
 	used, charged, corrected float64
 }
 
+func newBench(t *testing.T) *bench { return &bench{T: t, g: Gauge{Period: time.Minute}} }
+
 // send charges a cost at a time.
 func (b *bench) send(at time.Duration, cost float64) Sent {
 	b.used += cost
@@ -46,7 +48,7 @@ func (b *bench) apply(at time.Duration, by float64, f func() (Correction, bool))
 
 func TestFirstAnswerCountsWhole(t *testing.T) {
 	for _, server := range []float64{5_000, 10} {
-		b := bench{T: t}
+		b := newBench(t)
 		first, second := b.send(0, 100), b.send(time.Millisecond, 100)
 		b.hear(time.Second, first, server, server-100)
 		b.hear(time.Second, second, server+100, 0) // carries the same difference
@@ -54,13 +56,13 @@ func TestFirstAnswerCountsWhole(t *testing.T) {
 }
 
 func TestDeficitIsTakenAtOnce(t *testing.T) {
-	b := bench{T: t}
+	b := newBench(t)
 	b.hear(time.Second, b.send(0, 100), 100, 0)
 	b.hear(3*time.Second, b.send(2*time.Second, 100), 250, 50)
 }
 
 func TestNeighboursMayHaveOvertaken(t *testing.T) {
-	b := bench{T: t}
+	b := newBench(t)
 	b.hear(time.Second, b.send(0, 100), 100, 0)
 	x := b.send(5*time.Second, 100)
 	b.send(5*time.Second+100*time.Millisecond, 70)
@@ -69,7 +71,7 @@ func TestNeighboursMayHaveOvertaken(t *testing.T) {
 }
 
 func TestSurplusMustLast(t *testing.T) {
-	b := bench{T: t}
+	b := newBench(t)
 	b.hear(time.Second, b.send(0, 1000), 1000, 0)
 	for i, x := range []struct{ surplus, by float64 }{{90, 0}, {70, 0}, {80, 0}, {75, -70}} {
 		at := time.Duration(2+4*i) * time.Second
@@ -79,7 +81,7 @@ func TestSurplusMustLast(t *testing.T) {
 }
 
 func TestSurplusDoesNotLastThroughOthersCorrections(t *testing.T) {
-	b := bench{T: t}
+	b := newBench(t)
 	b.hear(time.Second, b.send(0, 1000), 1000, 0)
 	for i := range 6 {
 		at := time.Duration(2+4*i) * time.Second
@@ -91,7 +93,8 @@ func TestSurplusDoesNotLastThroughOthersCorrections(t *testing.T) {
 
 // Of requests the server can't have counted fewer than we have sent.
 func TestExactIsLowered(t *testing.T) {
-	b := bench{T: t, g: Gauge{Exact: true}}
+	b := newBench(t)
+	b.g.Exact = true
 	b.hear(time.Second, b.send(0, 100), 20, 0)
 	b.hear(3*time.Second, b.send(2*time.Second, 10), b.used+30, 30)
 	for i, by := range []float64{0, 0, 0, -30, 0, 0, 0, 0} {
@@ -101,7 +104,7 @@ func TestExactIsLowered(t *testing.T) {
 }
 
 func TestRepeatedFigureIsIgnored(t *testing.T) {
-	b := bench{T: t}
+	b := newBench(t)
 	b.hear(time.Second, b.send(0, 100), limit, limit-100)
 	for i := range 20 {
 		at := time.Duration(2+i) * time.Second
@@ -117,7 +120,7 @@ func TestLoneDeficitIsUndone(t *testing.T) {
 		by   float64
 	}{{"denied", 0, -4000}, {"confirmed", 4010, 10}} {
 		t.Run(x.name, func(t *testing.T) {
-			b := bench{T: t}
+			b := newBench(t)
 			b.hear(time.Second, b.send(0, 100), 100, 0)
 			s := b.send(3*time.Second, 100)
 			later := b.send(4*time.Second, 100)
@@ -129,7 +132,7 @@ func TestLoneDeficitIsUndone(t *testing.T) {
 
 // A bucket can't have emptied again and again.
 func TestFiguresThatMakeNoSense(t *testing.T) {
-	b := bench{T: t}
+	b := newBench(t)
 	b.hear(time.Second, b.send(0, 100), 100, 0)
 	ignored := 0
 	for i := range 60 {
@@ -152,9 +155,9 @@ func TestFiguresThatMakeNoSense(t *testing.T) {
 }
 
 func TestRefusal(t *testing.T) {
-	b := bench{T: t}
+	b := newBench(t)
 	b.hear(time.Second, b.send(0, 100), 100, 0)
-	margin := func(at time.Duration) float64 { return b.g.Margin(after(at), limit, time.Minute) }
+	margin := func(at time.Duration) float64 { return b.g.Margin(after(at), limit) }
 	before := margin(time.Second)
 	s := b.send(2*time.Second, 100) // we stood at 200, the server at 9950
 	b.apply(3*time.Second, 9850, func() (Correction, bool) {
@@ -180,7 +183,7 @@ func TestRefusal(t *testing.T) {
 // What is not known before the first answer says nothing about what may go wrong
 // later.
 func TestFirstAnswersLeaveNoMargin(t *testing.T) {
-	b := bench{T: t}
+	b := newBench(t)
 	first, second := b.send(0, 100), b.send(100*time.Millisecond, 100)
 	b.hear(time.Second, first, 9000, 8900)
 	b.hear(time.Second, second, 9100, 0)
@@ -193,21 +196,22 @@ func TestFirstAnswersLeaveNoMargin(t *testing.T) {
 }
 
 func TestMarginLearns(t *testing.T) {
-	b := bench{T: t}
-	if m := b.g.Margin(after(0), limit, time.Minute); m != 0 {
+	b := newBench(t)
+	if m := b.g.Margin(after(0), limit); m != 0 {
 		t.Errorf("%v before any answer", m)
 	}
 	b.hear(time.Second, b.send(0, 100), 100, 0)
 	open := b.send(2*time.Second, 3000)
-	if m := b.g.Margin(after(2*time.Second), limit, time.Minute); m < 0.04 {
+	if m := b.g.Margin(after(2*time.Second), limit); m < 0.04 {
 		t.Errorf("%v beside 3,000 of which nothing is known yet", m)
 	}
 	b.hear(3*time.Second, open, b.used+300, 300)
 	want := seenMargin*0.03 + leastMargin
-	if m := b.g.Margin(after(3*time.Second), limit, time.Minute); math.Abs(m-want) > 1e-6 {
+	if m := b.g.Margin(after(3*time.Second), limit); math.Abs(m-want) > 1e-6 {
 		t.Errorf("%v after a deficit of 3 %%; want %v", m, want)
 	}
-	if m := b.g.Margin(after(3*time.Second), limit, 24*time.Hour); m > seenMargin*0.03+1e-5 {
+	b.g.Period = 24 * time.Hour
+	if m := b.g.Margin(after(3*time.Second), limit); m > seenMargin*0.03+1e-5 {
 		t.Errorf("%v of a day", m)
 	}
 	var other Gauge

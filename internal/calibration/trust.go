@@ -37,7 +37,8 @@ func (t *trust) hear(now time.Time, sent Sent, server, limit, corrected float64)
 		return true // we may have been more and more wrong since
 	}
 	// All that was charged meanwhile may have been too much.
-	offset := server - sent.Used + sent.Corrected
+	a := answered{sent, server}
+	offset := a.ahead()
 	if !t.last.At.IsZero() && t.offset-offset-(sent.Charged-t.last.Charged) > swing*limit {
 		t.swings++
 	}
