@@ -96,13 +96,13 @@ func (s *standIn) Keep(ctx context.Context, account, scope string, note []byte, 
 	return err
 }
 
-func (s *standIn) Recall(ctx context.Context, account, scope string) ([]byte, error) {
+func (s *standIn) Recall(ctx context.Context, account, scope string) (note []byte, left time.Duration, err error) {
 	if !s.mayAsk() {
-		return nil, nil
+		return nil, 0, nil
 	}
-	note, err := s.primary.(backend.Keeper).Recall(ctx, account, scope)
+	note, left, err = s.primary.(backend.Keeper).Recall(ctx, account, scope)
 	s.failed(err)
-	return note, err
+	return note, left, err
 }
 
 // Clear implements backend.Backend.

@@ -37,6 +37,9 @@ func (r *Reservation) kept(unused int64) (kept bool) {
 	if unused <= 0 || r.estimate.undeclared {
 		return false
 	}
+	if r.estimate.continues() {
+		unused = 0 // who knows which part it is: what stands on the server was a guess too
+	}
 	now := time.Now()
 	r.scope.account.mu.Lock()
 	defer r.scope.account.mu.Unlock()

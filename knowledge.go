@@ -15,7 +15,7 @@ import (
 // same margins, without which their turns would not be worth the same.
 
 const (
-	knowledgeVersion = 1
+	knowledgeVersion = 2
 	// knowledgeLife is for how long what was learned is kept after it was last
 	// confirmed.
 	knowledgeLife = 7 * 24 * time.Hour
@@ -28,21 +28,35 @@ const (
 	recallEvery           = 5 * time.Second
 )
 
-// knowledge is what was learned about a scope.
+// knowledge is what was learned about a scope. Its times are by the clock of the
+// process that wrote it, which need not be right.
 type knowledge struct {
 	Version int             `json:"v"`
-	At      time.Time       `json:"at"` // of the last answer
+	At      time.Time       `json:"at"` // when it was written
 	Limits  []knownOfALimit `json:"limits"`
 }
 
 type knownOfALimit struct {
-	Owner  string               `json:"owner"`
+	Owner  string               `json:"owner"` // a digest: names are not stored
 	Name   string               `json:"name"`
 	Amount int64                `json:"amount,omitempty"`
 	Source string               `json:"source,omitempty"`
 	Told   time.Time            `json:"told"`
 	Slice  time.Duration        `json:"slice,omitempty"`
 	Gauge  calibration.Findings `json:"gauge"`
+	Ramp   calibration.Ramp     `json:"ramp,omitzero"`
+}
+
+// shift turns the times into those of our clock.
+func (k *knownOfALimit) shift(now time.Time, by time.Duration) {
+	for _, t := range []*time.Time{&k.Told, &k.Gauge.At, &k.Gauge.Found, &k.Ramp.Begun} {
+		if !t.IsZero() {
+			*t = t.Add(by)
+		}
+		if t.After(now) {
+			*t = now
+		}
+	}
 }
 
 // exchange is when a scope last gave and took.
@@ -98,14 +112,14 @@ func (a *account) meet(ctx context.Context, model string) (*scope, error) {
 // recall takes in what the others know. Where the backend does not answer,
 // nothing is known.
 func (s *scope) recall(k backend.Keeper) {
-	data, err := k.Recall(context.Background(), s.account.name, s.owner)
+	data, left, err := k.Recall(context.Background(), s.account.name, s.owner)
 	var known knowledge
 	if err != nil || data == nil || json.Unmarshal(data, &known) != nil || known.Version != knowledgeVersion {
 		return
 	}
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
-	s.learnFrom(time.Now(), known)
+	s.learnFrom(time.Now(), known, knowledgeLife-left)
 }
 
 // share exchanges what is known, if it is time to. s.account.mu must be held.
@@ -137,7 +151,8 @@ func (s *scope) knowledge(now time.Time) knowledge {
 	k := knowledge{Version: knowledgeVersion, At: now}
 	for _, l := range s.limits {
 		known := knownOfALimit{
-			Owner: l.owner, Name: l.name, Amount: l.learned, Source: l.header, Told: l.learnedAt, Gauge: l.gauge.Findings(),
+			Owner: digest(l.owner), Name: l.name, Amount: l.learned.Amount, Source: l.header, Told: l.learnedAt,
+			Gauge: l.gauge.Findings(), Ramp: l.ramp,
 		}
 		if l.whole != nil {
 			known.Name, known.Slice = l.whole.name, l.burst
@@ -147,11 +162,12 @@ func (s *scope) knowledge(now time.Time) knowledge {
 	return k
 }
 
-// learnFrom takes in what others know. What is newer counts, and the larger
-// margin. s.account.mu must be held.
-func (s *scope) learnFrom(now time.Time, k knowledge) {
-	fresh := now.Sub(k.At) < knowledgeFresh
+// learnFrom takes in what others knew so long ago. What is newer counts, and the
+// larger margin. s.account.mu must be held.
+func (s *scope) learnFrom(now time.Time, k knowledge, age time.Duration) {
+	fresh := age < knowledgeFresh
 	for _, known := range k.Limits {
+		known.shift(now, now.Add(-age).Sub(k.At))
 		l := s.named(known.Owner, known.Name)
 		if l == nil {
 			if l = s.adopt(known); l == nil {
@@ -159,13 +175,16 @@ func (s *scope) learnFrom(now time.Time, k knowledge) {
 			}
 		}
 		if known.Slice > 0 {
-			s.slice(known.Told, l, known.Slice)
+			if now.Sub(known.Told) < sliceBelief {
+				s.slice(known.Told, l, known.Slice)
+			}
 			continue
 		}
-		if known.Amount > 0 && known.Amount <= largest && known.Told.After(l.learnedAt) && l.learned != known.Amount {
-			l.told(known.Amount, known.Source, known.Told, known.Told)
+		if known.Amount > 0 && known.Amount <= largest && known.Told.After(l.learnedAt) && l.learned.Amount != known.Amount {
+			l.believe(known.Amount, known.Source, known.Told)
 		}
 		l.gauge.Adopt(now, known.Gauge, fresh)
+		l.ramp.Adopt(known.Ramp)
 	}
 	if fresh && len(k.Limits) > 0 {
 		s.opening.Known()
@@ -175,7 +194,7 @@ func (s *scope) learnFrom(now time.Time, k knowledge) {
 // adopt makes a limit of the scope that only others have heard of.
 func (s *scope) adopt(known knownOfALimit) *limit {
 	at := slices.IndexFunc(windows[:], func(w window) bool { return w.name == known.Name })
-	if at < 0 || known.Owner != s.owner || known.Amount <= 0 || known.Amount > largest {
+	if at < 0 || known.Owner != digest(s.owner) || known.Amount <= 0 || known.Amount > largest {
 		return nil
 	}
 	l := newLimit(s.owner, windows[at])
@@ -186,7 +205,7 @@ func (s *scope) adopt(known knownOfALimit) *limit {
 // named returns the limit with this owner and name.
 func (s *scope) named(owner, name string) *limit {
 	for _, l := range s.limits {
-		if l.owner == owner && l.name == name {
+		if l.name == name && digest(l.owner) == owner {
 			return l
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/calibration"
 	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
 )
 
@@ -126,7 +127,7 @@ func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 	s := a.scope(e.model)
 	e.expect(s)
 	now := time.Now()
-	if limit := s.tooLarge(e.cost); limit != nil {
+	if limit := s.tooLarge(e.cost, now); limit != nil {
 		err := s.refusal(ErrTooLarge, e, limit, now)
 		a.mu.Unlock()
 		return 0, err
@@ -177,7 +178,7 @@ func (l *Limiter) Clear(ctx context.Context, model string) error {
 				owners = append(owners, limit.owner)
 			}
 			limit.gauge.Forget()
-			limit.start = 0
+			limit.ramp, limit.start = calibration.Ramp{Begun: time.Now()}, 0
 		}
 	}
 	a.mu.Unlock()

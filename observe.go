@@ -52,6 +52,9 @@ func (r *Reservation) observe(ctx context.Context, resp *http.Response) {
 	s.dropSlices(now)
 	s.share(now)
 	r.informed = headers.Tokens.HasRemaining
+	if resp.StatusCode != http.StatusTooManyRequests {
+		s.opening.LetIn(r.started)
+	}
 	s.eased(now) // while the opening lasts, which this answer may end
 	if resp.StatusCode < 400 || informed {
 		s.opening.Answered(now, informed, s.complete())
@@ -87,16 +90,22 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, 
 		if !ok {
 			return false // too little is used to tell a minute from a day
 		}
+		if !s.heard(t, w) {
+			return false
+		}
 		l = newLimit(s.owner, w)
 		s.limits = append(s.limits, l)
+	}
+	if t.Period() != 0 {
+		s.deny(l, t.header)
 	}
 	if r.started.Before(l.toldAt) {
 		return false // a later request has been answered already
 	}
-	fresh := l.learned == 0 && l.configured == 0
-	s.exchange.news = s.exchange.news || l.learned != t.Limit
-	l.told(t.Limit, t.header, now, r.started)
-	if !t.HasRemaining && !t.HasReset {
+	was, fresh := l.learned.Amount, l.amount() == 0
+	believed := l.told(t.Limit, t.header, now, r.started)
+	s.exchange.news = s.exchange.news || l.learned.Amount != was
+	if !believed || !t.HasRemaining && !t.HasReset {
 		return false
 	}
 	// What is free counts: where our limit is the lower one, the others may
@@ -126,6 +135,54 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, 
 		return changed
 	}
 	return false
+}
+
+// A rumour is a window that answers tell beside one that is known by their header.
+type rumour struct {
+	window
+	amount int64
+	told   int
+}
+
+const (
+	// rumours is how many answers in a row make one be believed.
+	rumours = 3
+	// denials is how many that tell another period by the same header make a
+	// learned window be forgotten.
+	denials = 8
+)
+
+// heard takes in an unknown window and reports whether there is one: of a dimension
+// of which nothing is known at once, else if answers keep saying so. The figure of
+// the known window with another period is a mistake.
+func (s *scope) heard(t told, w window) bool {
+	known := false
+	for _, l := range s.limits {
+		if l.dimension == t.dimension && l.whole == nil {
+			if l.is(t.Limit) {
+				return false
+			}
+			known = known || l.owner == s.owner && l.learned.Amount > 0
+		}
+	}
+	said := &s.rumours[t.dimension]
+	if said.window != w || said.amount != t.Limit {
+		*said = rumour{window: w, amount: t.Limit}
+	}
+	said.told++
+	return !known || said.told >= rumours
+}
+
+// deny forgets other windows that the header has told before, if that is long ago.
+func (s *scope) deny(told *limit, header string) {
+	told.denied = 0
+	s.limits = slices.DeleteFunc(s.limits, func(l *limit) bool {
+		if l == told || l.dimension != told.dimension || l.header != header || l.configured > 0 || l.whole != nil {
+			return false
+		}
+		l.denied++
+		return l.denied >= denials
+	})
 }
 
 // An adjustment is what observing a response does to the buckets.
@@ -206,12 +263,25 @@ func (r *Reservation) refused(ctx context.Context, refusal wire.Refusal) {
 	l.tracePaused(ctx, info)
 }
 
+// What may grow as it likes after slow_down: a part of the limit, and as many
+// tokens a minute ("above 1M input TPM": see [calibration.Ramp]).
+const (
+	slowPart   = 0.1
+	slowTokens = 1_000_000
+)
+
 // slowDown lets the scope's traffic grow only slowly from now on.
 func (s *scope) slowDown(now time.Time) {
 	for _, l := range s.limits {
-		if l.period == minute && l.whole == nil && l.dimension != backend.Images {
-			l.ramp.Begin(now, l.gauge.Lately(now))
+		if l.period != minute || l.whole != nil || l.dimension == backend.Images {
+			continue
 		}
+		always := slowPart * float64(l.amount())
+		if l.dimension == backend.Tokens {
+			always = max(always, slowTokens)
+		}
+		l.ramp.Begin(now, l.gauge.Lately(now), always)
+		s.exchange.news = true
 	}
 }
 
@@ -281,11 +351,12 @@ func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal
 }
 
 // unexplained takes in a refusal without figures, as Azure's are: if it comes long
-// before the limit is reached it is that of a slice. s.account.mu must be held.
+// before the limit is reached, and for no longer than a slice lasts, it is that of
+// one. s.account.mu must be held.
 func (s *scope) unexplained(now time.Time, r *Reservation, d backend.Dimension, refusal wire.Refusal) {
 	for _, sent := range r.sent {
 		l := sent.limit
-		if l.dimension == d && l.period == minute && l.whole == nil && sent.Used < 0.9*float64(l.amount()) {
+		if l.dimension == d && l.period == minute && l.whole == nil && refusal.RetryAfter <= longSlice && sent.Used < 0.9*float64(l.amount()) {
 			s.slice(now, l, refusal.RetryAfter)
 			s.exchange.news = true
 		}

@@ -202,7 +202,7 @@ func (s *scope) batch(now time.Time) []*waiter {
 		if len(batch) == n || short && s.refill(total) >= turnTime {
 			break
 		}
-		if l := s.tooLarge(w.estimate.cost); l != nil {
+		if l := s.tooLarge(w.estimate.cost, now); l != nil {
 			s.queue.remove(w)
 			w.left = true
 			w.result <- result{err: s.refusal(ErrTooLarge, w.estimate, l, now)}

@@ -155,24 +155,72 @@ func TestWakingUpAfterAPause(t *testing.T) {
 	})
 }
 
+// After a pause one call goes first: if the server still refuses, no other has run
+// into it.
+func TestProbeAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pause, refusal = 20 * time.Second, 100 * time.Millisecond
+		var j journal
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 6000, TPM: 100_000_000}), j.option(),
+			openaitest.WithTiming(func(*openaitest.Call) openaitest.Timing {
+				return openaitest.Timing{Refusal: refusal, Headers: 2 * time.Second, Total: 2 * time.Second}
+			}))
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 6000}))
+		c := l.Client(srv.Direct())
+		burst(t, []*http.Client{c}, 100)
+		time.Sleep(time.Hour)
+		srv.Inject(2, openaitest.Answer{Status: http.StatusTooManyRequests, RetryAfter: pause})
+		if status := postWithin(t.Context(), c, chatBody("m", 1, false)); status != http.StatusTooManyRequests {
+			t.Fatalf("status %d", status)
+		}
+		j.records = nil
+		var wg sync.WaitGroup
+		for range 500 {
+			wg.Go(func() { postWithin(t.Context(), c, chatBody("m", 1, false)) })
+		}
+		wg.Wait()
+		probe := j.records[0]
+		if probe.Outcome != openaitest.Refused || len(j.records) != 500 {
+			t.Fatalf("%+v was the first of %d", probe, len(j.records))
+		}
+		for _, r := range j.records[1:] {
+			if d := r.Arrived.Sub(probe.Arrived); d < refusal+pause {
+				t.Errorf("a call came %v after the probe", d)
+			}
+		}
+		// They do not wait for the answer to one that is let in, which may take long.
+		if n := j.admitted(probe.Arrived, probe.Arrived.Add(refusal+pause+time.Second)); n < 50 {
+			t.Errorf("%d calls in the second after the second pause", n)
+		}
+	})
+}
+
 // A keeper is a backend in memory that also keeps notes, as Redis does.
 type keeper struct {
 	memory.Backend
 	mu    sync.Mutex
-	notes map[string][]byte
+	notes map[string]keptNote
 }
 
-func (k *keeper) Keep(_ context.Context, account, scope string, note []byte, _ time.Duration) error {
+type keptNote struct {
+	note  []byte
+	until time.Time
+}
+
+func newKeeper() *keeper { return &keeper{notes: map[string]keptNote{}} }
+
+func (k *keeper) Keep(_ context.Context, account, scope string, note []byte, ttl time.Duration) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.notes[account+scope] = note
+	k.notes[account+scope] = keptNote{note, time.Now().Add(ttl)}
 	return nil
 }
 
-func (k *keeper) Recall(_ context.Context, account, scope string) ([]byte, error) {
+func (k *keeper) Recall(_ context.Context, account, scope string) ([]byte, time.Duration, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.notes[account+scope], nil
+	n := k.notes[account+scope]
+	return n.note, time.Until(n.until), nil
 }
 
 var _ backend.Keeper = (*keeper)(nil)
@@ -182,7 +230,7 @@ func TestWhatIsLearnedReachesTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600, TPM: 1_000_000}),
 			openaitest.WithSlices(openaitest.Slices{On: []openaitest.Limit{openaitest.TPM}}))
-		store := &keeper{notes: map[string][]byte{}}
+		store := newKeeper()
 		first := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(store))
 		burst(t, []*http.Client{first.Client(srv.Direct())}, 100)
 		time.Sleep(5 * time.Second)

@@ -81,7 +81,7 @@ func (s *scope) refuse(ctx context.Context, e estimate, now time.Time, maxWait t
 	if s.account.limiter.closed.Load() {
 		return &Error{Reason: ErrShutdown, Account: s.account.name, Model: s.model, Cost: e.amounts()}
 	}
-	if limit := s.tooLarge(e.cost); limit != nil {
+	if limit := s.tooLarge(e.cost, now); limit != nil {
 		return s.refusal(ErrTooLarge, e, limit, now)
 	}
 	deadline, ok := ctx.Deadline()

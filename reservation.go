@@ -59,6 +59,7 @@ func (s *scope) reserve(now time.Time, e estimate, ask ask, answer backend.Answe
 		s.sent[d] += float64(n)
 		s.sends[d].Add(now, s.sent[d], float64(n))
 	}
+	s.opening.Sent(now)
 	s.inFlight++
 	s.account.reserved += e.cost[backend.Tokens]
 	return r

@@ -26,6 +26,7 @@ type scope struct {
 	headers  time.Duration                         // the shortest time to a response's headers
 	output   output
 	back     givenBack
+	rumours  [backend.Dimensions]rumour // of other windows
 
 	meeting  chan struct{} // closed when it has been done
 	met      bool          // what others have learned is known
@@ -36,127 +37,6 @@ type scope struct {
 type limitKey struct {
 	owner string
 	name  string
-}
-
-// A limit is one that was configured, learned from the server, or both.
-type limit struct {
-	owner string
-	window
-	burst      time.Duration
-	configured int64
-	learned    int64
-	header     string    // that told learned
-	learnedAt  time.Time // when it arrived
-	toldAt     time.Time // when the request was sent that it answers
-	start      float64   // what was used when it was learned
-	gauge      calibration.Gauge
-	ramp       calibration.Ramp
-	way        time.Duration // the longest that a request took to be sent
-	whole      *limit        // of which this is a slice
-}
-
-func newLimit(owner string, w window) *limit {
-	return &limit{owner: owner, window: w, gauge: calibration.Gauge{Exact: w.dimension != backend.Tokens, Period: w.period}}
-}
-
-// amount is the limit that holds: the lower of the two.
-func (l *limit) amount() int64 {
-	if l.whole != nil {
-		return l.whole.amount()
-	}
-	if l.configured > 0 && (l.learned == 0 || l.configured <= l.learned) {
-		return l.configured
-	}
-	return l.learned
-}
-
-// told takes in what the server has said the limit is, in answer to a request
-// sent then.
-func (l *limit) told(amount int64, by string, now, sent time.Time) {
-	if l.learned != amount {
-		l.gauge.Forget()
-	}
-	l.learned, l.header, l.learnedAt, l.toldAt = amount, by, now, sent
-}
-
-// source says where amount comes from, and how old it is.
-func (l *limit) source(now time.Time) (string, time.Duration) {
-	if l.configured > 0 && l.amount() == l.configured {
-		return "configured", 0
-	}
-	return l.header, max(time.Millisecond, now.Sub(l.learnedAt))
-}
-
-// holdBack is the longest time that a request takes to reach the server before
-// that is known: our bucket begins to refill when we charge it, the server's
-// when the first request arrives. mostHoldBack is the longest that is believed.
-const (
-	holdBack     = 100 * time.Millisecond
-	mostHoldBack = time.Second
-)
-
-// held is the time for which what refills is held back.
-func (l *limit) held() time.Duration { return max(holdBack, l.way) }
-
-// reached takes in how long a request took to be on its way.
-func (l *limit) reached(after time.Duration) {
-	l.way = max(l.way, min(after, mostHoldBack))
-}
-
-func (l *limit) bucket(now time.Time) backend.Bucket {
-	margin := max(l.held().Seconds()/l.period.Seconds(), l.gauge.Margin(now, float64(l.amount())))
-	if l.whole != nil {
-		margin = sliceMargin.Seconds() / l.period.Seconds()
-	}
-	return backend.Bucket{
-		Owner:     l.owner,
-		Name:      l.name,
-		Dimension: l.dimension,
-		Limit:     l.amount(),
-		Period:    l.period,
-		Burst:     l.burst,
-		Margin:    float64(l.amount()) * margin,
-		Start:     max(0, l.start-float64(l.amount())*float64(now.Sub(l.learnedAt))/float64(l.period)),
-	}
-}
-
-// Some limits are enforced in slices of their period: "60,000 requests/minute may
-// be enforced as 1,000 requests/second" (OpenAI's help, article 6891753); Azure's
-// are of one or ten seconds. No header tells, only refusals that come long before
-// the limit is reached.
-const (
-	shortSlice = time.Second
-	longSlice  = 10 * time.Second
-	// sliceMargin is how far requests may crowd on their way.
-	sliceMargin = 200 * time.Millisecond
-	// sliceBelief is how long a slice is believed in after the last refusal.
-	sliceBelief = time.Hour
-)
-
-// slice takes in that the server enforces a limit in slices, for it has refused
-// a call for so long although the limit was not reached.
-func (s *scope) slice(now time.Time, l *limit, refused time.Duration) {
-	length := shortSlice
-	if refused > shortSlice {
-		length = longSlice
-	}
-	for _, known := range s.limits {
-		if known.whole == l {
-			known.burst, known.learnedAt = max(known.burst, length), now
-			return
-		}
-	}
-	part := newLimit(l.owner, l.window)
-	part.burst, part.whole, part.header, part.learnedAt = length, l, "a refusal by the server", now
-	part.name += "/slice"
-	s.limits = append(s.limits, part)
-}
-
-// dropSlices forgets slices that have refused nothing for long.
-func (s *scope) dropSlices(now time.Time) {
-	s.limits = slices.DeleteFunc(s.limits, func(l *limit) bool {
-		return l.whole != nil && now.Sub(l.learnedAt) > sliceBelief
-	})
 }
 
 // The names of owners and lines. A model's and a family's names can't collide.
@@ -291,18 +171,45 @@ func (s *scope) pace(l *limit, factor float64) backend.Bucket {
 	}
 }
 
-// tooLarge returns the limit that the cost can never fit.
-func (s *scope) tooLarge(cost backend.Amounts) *limit {
-	for _, l := range s.limits {
-		if cost[l.dimension] > l.amount() {
+// tooLarge returns the limit that the cost can never fit. One that was learned and
+// that no answer has confirmed for a while is forgotten instead: if it was raised,
+// only a call that is sent finds out.
+func (s *scope) tooLarge(cost backend.Amounts, now time.Time) *limit {
+	for _, l := range slices.Clone(s.limits) {
+		switch {
+		case cost[l.dimension] <= l.amount():
+		case l.amount() == l.configured || now.Sub(l.learnedAt) < belief:
 			return l
+		default:
+			s.forget(l)
+			return s.tooLarge(cost, now)
 		}
 	}
 	return nil
 }
 
+// belief is how long a learned limit is certain enough to refuse a call for.
+const belief = time.Minute
+
+// forget drops what was learned of a limit.
+func (s *scope) forget(l *limit) {
+	if l.whole != nil {
+		l = l.whole
+	}
+	if l.configured > 0 {
+		l.learned = calibration.Figure{}
+		return
+	}
+	s.limits = slices.DeleteFunc(s.limits, func(x *limit) bool { return x == l || x.whole == l })
+}
+
 // slots is how many more calls the opening lets into flight: −1 for any number.
 func (s *scope) slots(now time.Time) int {
+	if first, wait := s.opening.Probing(now); first && wait > 0 {
+		return 0
+	} else if first {
+		return max(0, 1-s.asking)
+	}
 	if s.complete() {
 		return -1
 	}
@@ -336,6 +243,3 @@ func (s *scope) find(d backend.Dimension, period time.Duration, amount int64) *l
 	}
 	return nil
 }
-
-// is reports whether the limit has been configured or learned to be the amount.
-func (l *limit) is(amount int64) bool { return l.configured == amount || l.learned == amount }

@@ -37,6 +37,9 @@ type LimitState struct {
 	// the limit's period: as configured, or, where Name ends in "/slice", the
 	// slices in which a refusal by the server has shown it to enforce the limit.
 	Burst time.Duration
+	// Ramp is what is let through a minute while traffic may only grow slowly,
+	// after the server has answered slow_down; else 0.
+	Ramp int64
 	// KeepsUnused says that the server has been seen to keep output that was
 	// declared and not used, rather than to give it back when a call ends.
 	KeepsUnused bool
@@ -84,6 +87,7 @@ func (l *Limiter) scopeState(ctx context.Context, a *account, model string) (Sco
 			ls.Owner = model
 		}
 		ls.Source, ls.Age = limit.source(now)
+		ls.Ramp = int64(limit.ramp.Rate(now, float64(limit.amount())))
 		ls.KeepsUnused = limit.gauge.Findings().Kept
 		state.Limits = append(state.Limits, ls)
 	}

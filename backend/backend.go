@@ -194,8 +194,9 @@ type Keeper interface {
 	Backend
 	// Keep stores a note about a scope of an account for that long.
 	Keep(ctx context.Context, account, scope string, note []byte, ttl time.Duration) error
-	// Recall returns the scope's note, or nil where there is none.
-	Recall(ctx context.Context, account, scope string) ([]byte, error)
+	// Recall returns the scope's note and for how long it will still be kept, which
+	// tells its age by the backend's clock, or nil where there is none.
+	Recall(ctx context.Context, account, scope string) (note []byte, left time.Duration, err error)
 }
 
 // ErrTooLarge is returned by Take and Look for a cost above the Limit of a

@@ -14,9 +14,12 @@ func (s *suite) keep() {
 	}
 	recalls := func(account, scope, want string) {
 		s.Helper()
-		got, err := k.Recall(s.Context(), account, scope)
+		got, left, err := k.Recall(s.Context(), account, scope)
 		if err != nil || string(got) != want || (got == nil) != (want == "") {
 			s.Errorf("the note about %s is %q, %v; want %q", scope, got, err, want)
+		}
+		if want != "" && (left > time.Hour || left < time.Hour-time.Minute) {
+			s.Errorf("the note about %s will be kept for %v; want an hour", scope, left)
 		}
 	}
 	keeps := func(scope, note string) {

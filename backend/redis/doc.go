@@ -55,7 +55,7 @@
 //
 //	~ratelimiter:* resetchannels -@all +evalsha +eval +time
 //	+hget +hmget +hset +hdel +hlen +hgetall
-//	+zadd +zcard +zcount +zrange +zrank +zrem +zscore +get +set +del +exists +pexpire
+//	+zadd +zcard +zcount +zrange +zrank +zrem +zscore +get +set +del +exists +pexpire +pttl
 //
 // and on a Cluster what go-redis needs to find its nodes: +cluster|slots,
 // +cluster|shards and +command.

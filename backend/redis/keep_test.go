@@ -24,7 +24,7 @@ func TestNotesFail(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			b := New(client(t), prefix(), WithTimeout(10*time.Second))
 			x.cause(t, b)
-			if note, err := b.Recall(t.Context(), "account", "m"); !errors.Is(err, x.want) || note != nil {
+			if note, _, err := b.Recall(t.Context(), "account", "m"); !errors.Is(err, x.want) || note != nil {
 				t.Errorf("%q, %v; want %v", note, err, x.want)
 			}
 		})

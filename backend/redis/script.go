@@ -36,11 +36,15 @@ var settleSource string
 //go:embed clear.lua
 var clearSource string
 
+//go:embed recall.lua
+var recallSource string
+
 var (
 	takeScript   = newScript("take", headSource, fastSource, coreSource, lineSource, takeSource)
 	lookScript   = newScript("look", headSource, coreSource, lineSource, lookSource)
 	settleScript = newScript("settle", headSource, coreSource, settleSource)
 	clearScript  = newScript("clear", headSource, coreSource, clearSource)
+	recallScript = newScript("recall", recallSource)
 )
 
 type script struct{ name, source, sha string }

@@ -12,18 +12,24 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/ledger"
 )
 
+// A kept note, and until when.
+type kept struct {
+	note  []byte
+	until int64
+}
+
 // A store is the ledger as Redis keeps it: tickets go stale, and notes survive
 // their process.
 type store struct {
 	mu     sync.Mutex
 	ledger *ledger.Account
-	notes  map[string][]byte
+	notes  map[string]kept
 }
 
 func newStore() *store {
 	l := ledger.New()
 	l.Lease, l.Erase = time.Second, 10*time.Second // as in backend/redis
-	return &store{ledger: l, notes: map[string][]byte{}}
+	return &store{ledger: l, notes: map[string]kept{}}
 }
 
 // A connection is one process's way to what the processes share. A trip takes its
@@ -106,11 +112,14 @@ func (l *link) Clear(_ context.Context, _ string, owners []string) error {
 	return l.at(func(now int64) { l.store.ledger.Clear(now, owners) })
 }
 
-func (l *link) Keep(_ context.Context, _, scope string, note []byte, _ time.Duration) error {
-	return l.at(func(int64) { l.store.notes[scope] = note })
+func (l *link) Keep(_ context.Context, _, scope string, note []byte, ttl time.Duration) error {
+	return l.at(func(now int64) { l.store.notes[scope] = kept{note, now + ttl.Microseconds()} })
 }
 
-func (l *link) Recall(_ context.Context, _, scope string) (note []byte, err error) {
-	err = l.at(func(int64) { note = l.store.notes[scope] })
-	return note, err
+func (l *link) Recall(_ context.Context, _, scope string) (note []byte, left time.Duration, err error) {
+	err = l.at(func(now int64) {
+		n := l.store.notes[scope]
+		note, left = n.note, time.Duration(n.until-now)*time.Microsecond
+	})
+	return note, left, err
 }

@@ -16,6 +16,8 @@ const (
 	// evidence how many answers must agree.
 	patience = 10 * time.Second
 	evidence = 3
+	// surelyApplied is how long a correction takes at most to reach the backend.
+	surelyApplied = time.Second
 	// distrust is for how long no surplus is believed after a refusal that the
 	// figures had not foretold; it doubles with each one, up to longDistrust.
 	distrust     = 10 * time.Second
@@ -113,7 +115,8 @@ func (g *Gauge) Send(at time.Time, cost float64, s Stand) Sent {
 	g.sends.Add(at, s.Charged, cost)
 	g.charged = max(g.charged, s.Charged)
 	g.saw(s.Corrected)
-	if g.known.IsZero() && !g.first.IsZero() && math.Abs(s.Corrected-g.opened.To) <= math.Abs(s.Corrected-g.opened.From) {
+	applied := math.Abs(s.Corrected-g.opened.To) <= math.Abs(s.Corrected-g.opened.From) || at.Sub(g.first) > surelyApplied
+	if g.known.IsZero() && !g.first.IsZero() && applied {
 		g.known = at
 	}
 	return Sent{At: at, Cost: cost, Stand: s, unused: g.unused.total}

@@ -257,13 +257,22 @@ func TestRamp(t *testing.T) {
 	if x := r.Rate(epoch, 1000); x != 0 {
 		t.Errorf("%v without a refusal", x)
 	}
-	r.Begin(epoch, 600)
+	r.Begin(epoch, 600, 100)
 	for _, x := range []struct {
 		at   time.Duration
 		want float64
-	}{{0, 400}, {15 * time.Minute, 600}, {30 * time.Minute, 900}, {45 * time.Minute, 0}, {0, 0}} {
+	}{{0, 400}, {15 * time.Minute, 600}, {30 * time.Minute, 900}, {45 * time.Minute, 0}} {
 		if got := r.Rate(after(x.at), 1000); math.Abs(got-x.want) > 1e-6 {
 			t.Errorf("%v after %v; want %v", got, x.at, x.want)
+		}
+	}
+	if r.Begin(epoch, 30, 100); r.Rate(epoch, 1000) != 100 {
+		t.Errorf("%v where 100 may always be sent", r.Rate(epoch, 1000))
+	}
+	later := Ramp{50, after(time.Minute)}
+	for _, other := range []Ramp{later, {70, epoch}} {
+		if r.Adopt(other); r != later {
+			t.Errorf("%v; want what began last", r)
 		}
 	}
 }

@@ -12,6 +12,9 @@ const (
 	hold = 5 * time.Second
 	// open is the factor from which on it binds nothing.
 	open = 64
+	// probing is how long others wait for what becomes of the first call after a
+	// pause: a refusal comes back in less.
+	probing = 250 * time.Millisecond
 	// openingCalls is how many calls are sent where no limit is known.
 	openingCalls = 4
 )
@@ -29,6 +32,8 @@ type Opening struct {
 	calls    int // that have been answered without telling the limits
 	over     bool
 	shut     time.Time // answers before it say nothing about what comes after
+	probe    bool      // a call goes first
+	probed   time.Time // when it went
 }
 
 // Begin notes the first request.
@@ -49,7 +54,31 @@ func (o *Opening) Known() {
 // Reopen begins anew at a time to come, when a pause is over: those who wait are
 // let go as carefully as at first.
 func (o *Opening) Reopen(at time.Time) {
-	*o = Opening{base: 1, from: at.Add(quiet - doubling), shut: at}
+	*o = Opening{base: 1, from: at.Add(quiet - doubling), shut: at, probe: true}
+}
+
+// Sent notes that a call goes.
+func (o *Opening) Sent(now time.Time) {
+	const rounding = time.Millisecond // of the backend's clock
+	if o.probe && o.probed.IsZero() && !now.Add(rounding).Before(o.shut) {
+		o.probed = now
+	}
+}
+
+// Probing reports whether a call goes first, and for how long the others wait for
+// it yet; 0 where it has not gone.
+func (o *Opening) Probing(now time.Time) (first bool, wait time.Duration) {
+	if !o.probe {
+		return false, 0
+	}
+	if o.probed.IsZero() {
+		return true, 0
+	}
+	wait = probing - now.Sub(o.probed)
+	if o.probe = wait > 0; !o.probe {
+		return false, 0
+	}
+	return true, wait
 }
 
 // Factor is the multiple of the limits' refill at which calls may start; 0
@@ -69,8 +98,11 @@ func (o *Opening) Factor(now time.Time) float64 {
 	return f
 }
 
-// Next is when Factor or Calls grow by themselves.
+// Next is when Factor or Calls grow by themselves, or a probe is over.
 func (o *Opening) Next(now time.Time) time.Duration {
+	if first, wait := o.Probing(now); first && wait > 0 {
+		return wait
+	}
 	since := now.Sub(o.from)
 	if since < doubling {
 		return doubling - since
@@ -109,6 +141,13 @@ func (o *Opening) Answered(now time.Time, informed, complete bool) {
 	}
 	if !o.answered {
 		o.base, o.from, o.answered = max(1, o.Factor(now)), now, true
+	}
+}
+
+// LetIn notes that a call which was sent then has been answered and not refused.
+func (o *Opening) LetIn(sent time.Time) {
+	if !o.probed.IsZero() && !sent.Before(o.probed) {
+		o.probe = false
 	}
 }
 

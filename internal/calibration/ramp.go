@@ -15,26 +15,30 @@ const (
 
 // A Ramp lets traffic grow slowly. The zero value holds nothing back.
 type Ramp struct {
-	rate  float64 // per minute, when it began
-	begun time.Time
+	From  float64   `json:"from"` // per minute, when it began
+	Begun time.Time `json:"begun"`
 }
 
-// Begin lowers traffic to where it may have been before it grew too fast; rate is
-// what it is, per minute.
-func (r *Ramp) Begin(now time.Time, rate float64) {
-	if rate > 0 {
-		r.rate, r.begun = rate/rampGrowth, now
+// Begin lowers traffic to where it may have been before it grew too fast, but not
+// below what may always grow; both are per minute, as rate, what it is.
+func (r *Ramp) Begin(now time.Time, rate, always float64) {
+	*r = Ramp{max(rate/rampGrowth, always), now}
+}
+
+// Adopt takes in what another process knows; what began last counts.
+func (r *Ramp) Adopt(other Ramp) {
+	if other.Begun.After(r.Begun) {
+		*r = other
 	}
 }
 
 // Rate is what is let through a minute; 0 where that is not held back.
-func (r *Ramp) Rate(now time.Time, limit float64) float64 {
-	if r.rate == 0 {
+func (r Ramp) Rate(now time.Time, limit float64) float64 {
+	if r.From == 0 {
 		return 0
 	}
-	rate := r.rate * math.Pow(rampGrowth, now.Sub(r.begun).Minutes()/rampTime.Minutes())
+	rate := r.From * math.Pow(rampGrowth, max(0, now.Sub(r.Begun)).Minutes()/rampTime.Minutes())
 	if rate >= limit {
-		r.rate = 0
 		return 0
 	}
 	return rate

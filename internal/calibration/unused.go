@@ -6,6 +6,9 @@ import "time"
 // another thing is believed of unused output.
 const verdicts = 3
 
+// telling is the least part of the limit that must be unused to tell something.
+const telling = 0.01
+
 // unused is what becomes of output that was declared and not used: whether the
 // server gives it back when the call ends or keeps it. Only calls tell to which it
 // is a large part of the limit, for beside it what else happens meanwhile is
@@ -35,7 +38,7 @@ func (a *answered) ahead() float64 { return a.server - a.Used + a.Corrected }
 // end takes in that a call has ended with so much unused.
 func (u *unused) end(now time.Time, amount, limit float64, newest answered) {
 	u.total += amount
-	if amount >= remarkable*limit && u.ended.IsZero() && now.Sub(newest.At) >= overtaking {
+	if amount >= telling*limit && u.ended.IsZero() && now.Sub(newest.At) >= overtaking {
 		u.ended, u.before = now, newest
 	}
 }

@@ -90,7 +90,7 @@ const (
 )
 
 // Period infers the window's length, a minute or a day, from reset = period · used /
-// limit; 0 if the figures fit neither. Azure's renewal period is taken at its word.
+// limit; where the figures fit neither it is Azure's renewal period, or 0.
 //
 // Since remaining is floored, used lies between limit − remaining − 1 and limit −
 // remaining; since the response's own request has been charged, it is at least 1. So
@@ -98,12 +98,9 @@ const (
 // are 1,440 apart. With nothing remaining the bucket may be overdrawn by output debited
 // afterwards; its reset then fits neither.
 func (w Window) Period() time.Duration {
-	if w.Renewal > 0 {
-		return w.Renewal
-	}
 	used := w.Limit - w.Remaining
 	if !w.HasLimit || !w.HasRemaining || !w.HasReset || w.coarse || w.Reset == 0 || used <= 0 {
-		return 0
+		return w.Renewal
 	}
 	const slack = 0.02 // remaining and reset may be computed a moment apart
 	limit := float64(w.Limit)
@@ -114,7 +111,7 @@ func (w Window) Period() time.Duration {
 			return p
 		}
 	}
-	return 0
+	return w.Renewal
 }
 
 // Used returns the sharpest statement of what the server has booked: the larger of

@@ -1,0 +1,35 @@
+package calibration
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestFigure(t *testing.T) {
+	many := func(n int, amounts ...int64) []int64 { return slices.Repeat(amounts, n) }
+	for _, x := range []struct {
+		name          string
+		told          []int64
+		assumed, want int64
+	}{
+		{"the first", many(1, 500), 0, 500},
+		{"above what is assumed", many(1, 500), 400, 500},
+		{"once below it", many(1, 300), 400, 0},
+		{"twice below it", many(2, 300), 400, 300},
+		{"one that is lower", append(many(20, 500), 30), 0, 500},
+		{"halved", append(many(20, 500), 250, 250), 0, 250},
+		{"every twentieth is a lie", many(5, append(many(19, 500), 30)...), 0, 500},
+		{"lies that differ", append(many(20, 500), 1, 2, 3, 4, 5, 6, 7, 8), 0, 500},
+		{"one that is higher", append(many(20, 500), 1000), 0, 500},
+		{"doubled", append(many(20, 500), many(8, 1000)...), 0, 1000},
+		{"two buckets behind one name", many(20, 200, 1000), 0, 200},
+	} {
+		var f Figure
+		for _, amount := range x.told {
+			f.Hear(amount, x.assumed)
+		}
+		if f.Amount != x.want {
+			t.Errorf("%s: %d; want %d", x.name, f.Amount, x.want)
+		}
+	}
+}
