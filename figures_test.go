@@ -116,9 +116,9 @@ func TestTwoLimitsBehindOneName(t *testing.T) {
 			}))
 		l := newLimiter(t, ratelimiter.WithAccount("a"))
 		c := l.Client(srv.Direct())
-		for i := range 30 {
+		for i := range 60 {
 			post(t, c, chatURL, chatBody("m", 5000, false))
-			if got := limitsOf(t, l, "m")["tpm"].Limit; i >= 3 && got != long {
+			if got := limitsOf(t, l, "m")["tpm"].Limit; i >= 24 && got != long {
 				t.Fatalf("%d after %d answers", got, i+1)
 			}
 			time.Sleep(time.Second)

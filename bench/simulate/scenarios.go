@@ -53,6 +53,8 @@ var scenarios = []scenario{
 	saturated("headers always empty", prompts(1, 0.1), with(lies(1, nothing)), held(lied)),
 	saturated("every 20th header empty", prompts(1, 0.1), with(lies(20, nothing)), held(lied)),
 	saturated("headers always full", prompts(1, 0.1), with(lies(1, everything)), held(lied)),
+	saturated("every 20th limit wrong", prompts(1, 0.1), with(otherLimits(20, 10)), held(lied)),
+	saturated("every 20th period wrong", prompts(1, 0.1), with(otherPeriod(20)), held(lied)),
 	saturated("headers at random", prompts(1, 0.1), with(lies(1, anything)), held(lied)),
 	saturated("load of 60 %", prompts(1, 0.1), held(steady), lasting(40*time.Minute), func(s *scenario) { s.load = load{rate: meant(0.6)} }),
 	saturated("bursts", prompts(1, 0.1), lasting(33*time.Minute), func(s *scenario) { s.load = load{rate: meant(0.8), burst: 100} }),
@@ -62,7 +64,7 @@ var scenarios = []scenario{
 	}),
 	saturated("deadlines, overload of 20 %, large calls", hurried(withLarge(prompts(1, 0.1))), func(s *scenario) {
 		s.load = load{rate: meant(1.2) / withLargeMean}
-		s.duration = 3 * time.Hour
+		s.duration, s.bar.inTime = 3*time.Hour, 0.99
 	}),
 	saturated("deadlines, overload of 20 %", hurried(brief()), func(s *scenario) {
 		s.load, s.bar.inTime = load{rate: 1.2 * float64(tier.RPM) / 60}, 0.99

@@ -1,15 +1,21 @@
 package calibration
 
-// A Figure is a limit as a server's answers tell it. One answer alone changes little,
-// for it may be wrong, or about another bucket behind the same name: what is lower is
-// believed when it has been told twice in the last few answers, what is higher when
-// all of those say so. The zero value has heard nothing.
+// A Figure is a limit as a server's answers tell it. Some tell another one: they are
+// wrong, or about a second bucket behind the same name. What is lower is believed
+// when most of the last few answers tell it or many of the last ones do, and what is
+// higher when neither is still so of what was believed. The zero value has heard
+// nothing.
 type Figure struct {
 	Amount int64 // believed; 0 for none
 
-	last [8]int64
+	last [32]int64
 	n    int
 }
+
+const (
+	few, mostOfFew = 8, 5
+	someOfMany     = 12 // of all in last
+)
 
 // Hear takes in what an answer tells, and reports whether something else is believed
 // now. Where nothing is yet, the answer is, unless it is below what is assumed (0 for
@@ -17,23 +23,27 @@ type Figure struct {
 func (f *Figure) Hear(amount, assumed int64) (changed bool) {
 	f.last[f.n%len(f.last)] = amount
 	f.n++
-	same, higher := 0, 0
 	is := f.Amount
 	if is == 0 {
 		is = assumed
 	}
-	for _, x := range f.last[:min(f.n, len(f.last))] {
-		if x == amount {
-			same++
+	told := func(x int64, lately int) (n int) {
+		for i := range min(f.n, lately) {
+			if f.last[(f.n-1-i)%len(f.last)] == x {
+				n++
+			}
 		}
-		if x > is {
-			higher++
-		}
+		return n
 	}
+	unanimous := f.n > 1 && told(amount, f.n) == f.n
 	switch {
-	case f.Amount == 0 && amount >= assumed, amount < is && same >= 2, amount > is && higher == len(f.last):
-		changed = f.Amount != amount
-		f.Amount = amount
+	case f.Amount == 0 && amount >= assumed:
+	case amount < is && (unanimous || told(amount, few) >= mostOfFew || told(amount, len(f.last)) >= someOfMany):
+	case amount > is && told(amount, few) == few && told(is, len(f.last)) < someOfMany:
+	default:
+		return false
 	}
+	changed = f.Amount != amount
+	f.Amount = amount
 	return changed
 }

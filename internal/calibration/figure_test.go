@@ -17,12 +17,14 @@ func TestFigure(t *testing.T) {
 		{"once below it", many(1, 300), 400, 0},
 		{"twice below it", many(2, 300), 400, 300},
 		{"one that is lower", append(many(20, 500), 30), 0, 500},
-		{"halved", append(many(20, 500), 250, 250), 0, 250},
+		{"halved", append(many(20, 500), many(5, 250)...), 0, 250},
 		{"every twentieth is a lie", many(5, append(many(19, 500), 30)...), 0, 500},
 		{"lies that differ", append(many(20, 500), 1, 2, 3, 4, 5, 6, 7, 8), 0, 500},
 		{"one that is higher", append(many(20, 500), 1000), 0, 500},
-		{"doubled", append(many(20, 500), many(8, 1000)...), 0, 1000},
-		{"two buckets behind one name", many(20, 200, 1000), 0, 200},
+		{"doubled", append(many(40, 500), many(21, 1000)...), 0, 1000},
+		{"a few that are higher", append(many(40, 500), many(20, 1000)...), 0, 500},
+		{"lies close together", append(many(20, 500), 30, 500, 30, 30), 0, 500},
+		{"two buckets behind one name", many(20, 1000, 200), 0, 200},
 	} {
 		var f Figure
 		for _, amount := range x.told {
