@@ -12,41 +12,15 @@ import (
 const (
 	// overtaking is how far requests may pass each other on their way.
 	overtaking = 250 * time.Millisecond
-	// patience is how long a surplus must last before it is believed, and
-	// evidence how many answers must agree.
-	patience = 10 * time.Second
-	evidence = 3
 	// surelyApplied is how long a correction takes at most to reach the backend.
 	surelyApplied = time.Second
-	// distrust is for how long no surplus is believed after a refusal that the
-	// figures had not foretold; it doubles with each one, up to longDistrust.
-	distrust     = 10 * time.Second
-	longDistrust = 10 * time.Minute
-)
-
-// The margin, in parts of the limit: a least one, what has been seen to go wrong
-// and a bit, and an allowance that fades with every answer.
-const (
-	leastMargin   = 0.005
-	seenMargin    = 1.25
-	openingMargin = 0.05
-	mostMargin    = 0.5
-	refusedMargin = 0.02 // after a refusal; it doubles with each, up to doubledMargin
-	doubledMargin = 0.1
-	// openingAnswers is after how many answers the allowance has fallen to a
-	// third, learnedFade and learnedAnswers after what time and how many answers
-	// everything else: both, for what goes wrong once in a thousand answers should
-	// not be forgotten between.
-	openingAnswers = 20
-	learnedAnswers = 10_000
-	learnedFade    = 30 * time.Minute
-	// remarkable is the deficit from which on a figure is doubted.
+	// remarkable is the part of the limit from which on a difference is doubted.
 	remarkable = 0.05
 )
 
-// A Stand is where one of our buckets is, as the backend tells it: what is used
-// of it, all that was ever charged to it, and all else that has changed it (see
-// backend.Answer).
+// A Stand is where one of our buckets is, as the backend tells it, in units of its
+// dimension: what is used of it, all that was ever charged to it, and all else that
+// has changed it (see backend.Answer).
 type Stand struct {
 	Used, Charged, Corrected float64
 }
@@ -61,13 +35,27 @@ type Sent struct {
 	unused float64 // by calls that had ended by then
 }
 
+// answered is a request that was answered, and where the server stood then.
+type answered struct {
+	Sent
+	server float64
+}
+
+// ahead is how much more is used of the server's bucket than of ours, if nothing
+// had been corrected.
+func (a *answered) ahead() float64 { return a.server - a.Used + a.Corrected }
+
 // A Correction is what the server's figures ask for: to move Corrected from
 // From to To.
 type Correction struct {
 	From, To float64
 }
 
-// A Gauge compares one bucket of ours with the server's. The zero value has
+// A Gauge compares one bucket of ours with the server's. Say we have used 500 when
+// a request is sent, and its answer says that the server had used 530: somebody else
+// has spent 30, or it charges more than we do. By then our bucket stands elsewhere,
+// and other answers that were on their way tell of the same 30; so the difference is
+// taken to what was corrected since, and each is corrected once. The zero value has
 // seen nothing. A Gauge is not safe for concurrent use.
 type Gauge struct {
 	// Exact says that what we charge is what the server does, as with requests.
@@ -77,36 +65,30 @@ type Gauge struct {
 	Period time.Duration
 
 	sends     Sends
+	charged   float64 // in all, at our last send
 	corrected float64 // of our bucket, as far as is known
 	raised    float64 // by us, and not lowered since
 
-	first   time.Time  // when the first answer came
-	opened  Correction // that it asked for
-	known   time.Time  // when the first request was sent after that had been made
-	heard   int        // answers since the first
-	newest  answered   // sent last
-	charged float64    // in all, at our last send
-	figures figures    // that the server told last
-	trust   trust
+	first    time.Time  // when the first answer came
+	asked    Correction // that it asked for
+	known    time.Time  // when the first request was sent after that had been made
+	heard    int        // answers
+	newest   answered   // sent last
+	told     repeats
+	trust    trust
+	unused   unused
+	surplus  surplus
+	alone    deficit
+	refusals time.Time // when one was last learned from
 
-	// The smallest surplus of the present window.
-	since   time.Time
-	surplus float64
-	answers int
-	base    float64 // what corrected was
+	shortfall seen
+}
 
-	// A tightening that stands alone, until a later answer confirms it.
-	doubt     float64
-	doubtSent time.Time
-
-	margin      float64 // learned, in parts of the limit
-	marginAt    time.Time
-	marginHeard int
-	refusedAt   time.Time
-	wary        time.Time // no surplus is believed before it
-	wariness    time.Duration
-
-	unused unused
+// A deficit that stands alone is undone unless a request that was sent later
+// confirms it.
+type deficit struct {
+	amount float64
+	sent   time.Time
 }
 
 // Send notes a request of this cost that has been charged; s is where the
@@ -114,10 +96,15 @@ type Gauge struct {
 func (g *Gauge) Send(at time.Time, cost float64, s Stand) Sent {
 	g.sends.Add(at, s.Charged, cost)
 	g.charged = max(g.charged, s.Charged)
-	g.saw(s.Corrected)
-	applied := math.Abs(s.Corrected-g.opened.To) <= math.Abs(s.Corrected-g.opened.From) || at.Sub(g.first) > surelyApplied
-	if g.known.IsZero() && !g.first.IsZero() && applied {
-		g.known = at
+	if s.Corrected != g.corrected { // others correct it too
+		g.corrected = s.Corrected
+		g.surplus.restart(time.Time{}, g.corrected)
+	}
+	if g.known.IsZero() && !g.first.IsZero() {
+		made := math.Abs(s.Corrected-g.asked.To) <= math.Abs(s.Corrected-g.asked.From)
+		if made || at.Sub(g.first) > surelyApplied {
+			g.known = at
+		}
 	}
 	return Sent{At: at, Cost: cost, Stand: s, unused: g.unused.total}
 }
@@ -127,15 +114,6 @@ func (g *Gauge) Send(at time.Time, cost float64, s Stand) Sent {
 func (g *Gauge) Unused(now time.Time, amount, limit float64) (kept bool) {
 	g.unused.end(now, amount, limit, g.newest)
 	return g.unused.kept
-}
-
-// saw takes in what the backend has told about the bucket, which others correct
-// too.
-func (g *Gauge) saw(corrected float64) {
-	if corrected != g.corrected {
-		g.corrected = corrected
-		g.restart(time.Time{})
-	}
 }
 
 // Guess notes that so much of what the bucket begins with is a guess at what was
@@ -152,74 +130,81 @@ func (g *Gauge) Lately(now time.Time) float64 {
 // is still known, and so is the margin.
 func (g *Gauge) Forget() {
 	g.first, g.known, g.heard = time.Time{}, time.Time{}, 0
-	g.restart(time.Time{})
-	g.doubt = 0
+	g.surplus.restart(time.Time{}, g.corrected)
+	g.alone = deficit{}
 	g.trust.last = Sent{}
 	g.unused.ended = time.Time{}
 }
 
 // Observe compares where the server stood when it admitted a request with
 // where we stood when we sent it, and returns what to correct, if anything.
-// Many answers in flight carry the same difference; it is applied once. The
-// first answer counts whole; after it a deficit is taken at once, a surplus only
+// The first answer counts whole; after it a deficit is taken at once, a surplus only
 // when it has lasted.
 func (g *Gauge) Observe(now time.Time, sent Sent, server, limit float64) (c Correction, changed bool) {
-	repeated := g.figures.repeat(server)
-	first := g.first.IsZero()
-	if first {
-		g.first = now
-	}
-	if g.heard++; sent.At.After(g.newest.At) {
-		g.newest = answered{sent, server}
+	a := answered{sent, server}
+	repeated := g.told.before(server)
+	g.heard++
+	if sent.At.After(g.newest.At) {
+		g.newest = a
 	}
 	diff := server - (sent.Used + g.corrected - sent.Corrected)
-	if first {
-		g.restart(now)
-		if diff < 0 && g.corrected != sent.Corrected {
-			diff = 0 // somebody else has corrected it meanwhile
-		}
-		c, changed := g.correct(diff)
-		g.opened = Correction{g.corrected - diff, g.corrected}
-		return c, changed
+	if g.first.IsZero() {
+		return g.begin(now, sent, diff)
 	}
 	if repeated || g.trust.lost(now) {
-		return Correction{}, false // a bucket that moves never stands the same twice
+		return Correction{}, false // a bucket that moves seldom stands the same twice
 	}
-	if !g.trust.hear(now, sent, server, limit, g.corrected) {
-		g.restart(now)
-		g.doubt = 0
-		return g.correct(g.trust.sane - g.corrected)
+	if !g.trust.hear(now, a, limit, g.corrected) {
+		g.alone = deficit{}
+		return g.correct(now, g.trust.sane-g.corrected)
 	}
-	if g.unused.hear(now, answered{sent, server}, limit/g.Period.Seconds()) {
-		g.setMargin(now, 0) // that was the reason for it
+	if g.unused.hear(now, a, limit/g.Period.Seconds()) {
+		g.shortfall.set(now, 0, g.heard) // that was the reason for it
 	}
-	// The network reorders: neighbours may have been admitted before this one
-	// although they were sent after it, or the other way round.
-	after := max(0, g.sends.Between(sent.At, overtaking)-sent.Cost)
-	before := max(0, g.sends.Between(sent.At.Add(-overtaking), overtaking)-sent.Cost)
+	after, before := g.neighbours(sent)
 	if diff > 0 {
 		diff = max(0, diff-after)
 	} else {
 		diff = min(0, diff+before)
 	}
-	if g.doubt > 0 && sent.At.After(g.doubtSent) {
-		if diff < -g.doubt/2 {
-			diff, g.doubt = -g.doubt, 0
-			g.restart(now)
-			return g.correct(diff)
+	if undo := g.alone.amount; undo > 0 && sent.At.After(g.alone.sent) {
+		g.alone = deficit{}
+		if diff < -undo/2 {
+			return g.correct(now, -undo)
 		}
-		g.doubt = 0 // it was true
 	}
-	if diff > max(g.margin, remarkable)*limit && g.doubt == 0 {
-		g.doubt, g.doubtSent = diff, sent.At
-	} else if xi := server - sent.Used - after; g.foretold(sent) && g.doubt == 0 {
-		g.learnMargin(now, xi/limit)
+	if large := max(g.shortfall.part, remarkable) * limit; diff > large && g.alone.amount == 0 {
+		g.alone = deficit{diff, sent.At}
+	} else if g.foretold(sent) && g.alone.amount == 0 {
+		g.fellShort(now, (server-sent.Used-after)/limit)
 	}
-	if diff > 0 {
-		g.restart(now)
-		return g.correct(diff)
+	if diff <= 0 && !g.surplus.hear(now, diff, g.corrected) {
+		return Correction{}, false
 	}
-	return g.loosen(now, diff)
+	if diff <= 0 {
+		diff = g.surplus.least
+	}
+	return g.correct(now, diff)
+}
+
+// begin takes in the first answer, unless somebody else has corrected our bucket
+// meanwhile.
+func (g *Gauge) begin(now time.Time, sent Sent, diff float64) (c Correction, changed bool) {
+	g.first = now
+	if diff < 0 && g.corrected != sent.Corrected {
+		diff = 0
+	}
+	c, changed = g.correct(now, diff)
+	g.asked = Correction{g.corrected - diff, g.corrected}
+	return c, changed
+}
+
+// neighbours is what may have been admitted before a request although it was sent
+// after it, and the other way round: the network reorders.
+func (g *Gauge) neighbours(sent Sent) (after, before float64) {
+	after = g.sends.Between(sent.At, overtaking) - sent.Cost
+	before = g.sends.Between(sent.At.Add(-overtaking), overtaking) - sent.Cost
+	return max(0, after), max(0, before)
 }
 
 // foretold reports whether where the server stood could have been known when a
@@ -228,36 +213,23 @@ func (g *Gauge) foretold(sent Sent) bool {
 	return !g.known.IsZero() && !sent.At.Before(g.known)
 }
 
-// loosen takes in a surplus, and believes it when it has lasted.
-func (g *Gauge) loosen(now time.Time, diff float64) (c Correction, changed bool) {
-	if g.answers == 0 || g.base != g.corrected {
-		g.restart(now)
-		g.surplus = diff
+// fellShort takes in by what part of the limit we were wrong.
+func (g *Gauge) fellShort(now time.Time, part float64) {
+	if part > g.shortfall.left(now, g.heard) {
+		g.shortfall.set(now, part, g.heard)
 	}
-	g.surplus = max(g.surplus, diff)
-	if g.answers++; g.answers < evidence || now.Sub(g.since) < patience || now.Before(g.wary) {
-		return Correction{}, false
-	}
-	diff = g.surplus
-	g.restart(now)
-	return g.correct(diff)
 }
 
-func (g *Gauge) correct(diff float64) (c Correction, changed bool) {
+// correct asks for a correction, and waits anew for a surplus.
+func (g *Gauge) correct(now time.Time, diff float64) (c Correction, changed bool) {
 	if g.Exact {
 		diff = max(diff, -g.raised)
 	}
-	if diff == 0 {
-		return Correction{}, false
-	}
-	g.raised = max(0, g.raised+diff)
 	c = Correction{g.corrected, g.corrected + diff}
-	g.corrected, g.base = c.To, c.To
-	return c, true
-}
-
-func (g *Gauge) restart(now time.Time) {
-	g.since, g.answers, g.surplus, g.base = now, 0, 0, g.corrected
+	g.raised = max(0, g.raised+diff)
+	g.corrected = c.To
+	g.surplus.restart(now, g.corrected)
+	return c, diff != 0
 }
 
 // Refused takes in a refusal of the sent request by this limit, which had used
@@ -266,107 +238,31 @@ func (g *Gauge) Refused(now time.Time, sent Sent, used, requested, limit float64
 	if g.first.IsZero() {
 		g.first = now
 	}
-	if g.foretold(sent) && now.Sub(g.refusedAt) > time.Second {
-		g.refusedAt = now
+	if g.foretold(sent) && now.Sub(g.refusals) > time.Second {
+		g.refusals = now
 		over := (used + requested - sent.Used) / limit
-		g.setMargin(now, max(min(2*g.fadedMargin(now), doubledMargin), over, refusedMargin))
+		g.shortfall.set(now, max(min(2*g.shortfall.left(now, g.heard), doubledMargin), over, refusedMargin), g.heard)
 		if over > remarkable {
-			g.wariness = min(max(distrust, 2*g.wariness), longDistrust)
-			g.wary = now.Add(g.wariness)
+			g.surplus.refused(now)
 		}
 	}
 	diff := used + sent.Cost - (sent.Used + g.corrected - sent.Corrected)
 	if diff <= 0 {
 		return Correction{}, false
 	}
-	g.restart(now)
-	return g.correct(diff)
+	return g.correct(now, diff)
 }
 
-func (g *Gauge) learnMargin(now time.Time, part float64) {
-	if part > g.fadedMargin(now) {
-		g.setMargin(now, part)
-	}
-}
-
-func (g *Gauge) setMargin(now time.Time, part float64) {
-	g.margin, g.marginAt, g.marginHeard = min(part, mostMargin), now, g.heard
-}
-
-func (g *Gauge) fadedMargin(now time.Time) float64 {
-	return g.margin * faded(now.Sub(g.marginAt), g.heard-g.marginHeard)
-}
-
-// faded is what is left of a margin so long and so many answers later.
-func faded(age time.Duration, answers int) float64 {
-	return math.Exp(-min(age.Seconds()/learnedFade.Seconds(), float64(max(0, answers))/learnedAnswers))
-}
-
-// Margin is how much of the limit to leave unused, in parts of it, so that what
-// is not known of the server's bucket refuses nothing; 0 before the first
-// answer. What does not depend on anything seen is what refills in some seconds,
-// however long the period.
-func (g *Gauge) Margin(now time.Time, limit float64) float64 {
-	if g.first.IsZero() {
-		return g.fadedMargin(now)
-	}
-	open := max(0, g.charged-g.newest.Charged) / limit
-	given := leastMargin + min(openingMargin, open)*math.Exp(-float64(g.heard)/openingAnswers)
-	return min(mostMargin, seenMargin*g.fadedMargin(now)+given*min(1, time.Minute.Seconds()/g.Period.Seconds()))
-}
-
-// Findings are what a gauge has learned and others may know too.
-type Findings struct {
-	Margin float64   `json:"margin"` // in parts of the limit
-	At     time.Time `json:"at"`     // when it was
-	Since  int       `json:"since"`  // answers since then
-	Heard  int       `json:"heard"`  // answers in all
-
-	Kept  bool      `json:"kept,omitempty"` // unused output is
-	Found time.Time `json:"found,omitzero"` // when that changed
-}
-
-// Findings returns what was learned.
-func (g *Gauge) Findings() Findings {
-	return Findings{g.margin, g.marginAt, g.heard - g.marginHeard, g.heard, g.unused.kept, g.unused.since}
-}
-
-// Adopt takes in what another gauge of the same bucket has learned. Where that is
-// fresh, the bucket has been compared with the server's already.
-func (g *Gauge) Adopt(now time.Time, f Findings, fresh bool) {
-	if f.At.After(now) {
-		f.At = now // another machine's clock
-	}
-	if f.Found.After(g.unused.since) && !f.Found.After(now) {
-		if g.unused.kept != f.Kept {
-			g.setMargin(now, 0)
-		}
-		g.unused.adopt(f.Kept, f.Found)
-	}
-	larger := !f.At.Before(g.unused.since) && f.Margin >= 0 && f.Margin*faded(now.Sub(f.At), f.Since) > g.fadedMargin(now)
-	if fresh && f.Heard > 0 {
-		since := g.heard - g.marginHeard
-		g.heard = max(g.heard, f.Heard)
-		g.marginHeard = g.heard - since
-		if g.first.IsZero() {
-			g.first, g.known = now, now
-		}
-	}
-	if larger {
-		g.margin, g.marginAt, g.marginHeard = min(f.Margin, mostMargin), f.At, g.heard-f.Since
-	}
-}
-
-// figures are the last that a server told.
-type figures struct {
+// repeats are the figures that a server told last.
+type repeats struct {
 	last [32]float64
 	n    int
 }
 
-// repeat reports whether the figure is among them, and adds it.
-func (f *figures) repeat(x float64) bool {
-	known := slices.Contains(f.last[:min(f.n, len(f.last))], x)
-	f.last[f.n%len(f.last)] = x
-	f.n++
+// before reports whether the figure is among them, and adds it.
+func (r *repeats) before(x float64) bool {
+	known := slices.Contains(r.last[:min(r.n, len(r.last))], x)
+	r.last[r.n%len(r.last)] = x
+	r.n++
 	return known
 }

@@ -32,17 +32,16 @@ func (t *trust) lost(now time.Time) bool { return now.Before(t.until) }
 // hear takes in where the server stood, beside where we would have stood without
 // corrections. If that can't be true for too often it reports false, and what
 // was corrected since it began should be undone.
-func (t *trust) hear(now time.Time, sent Sent, server, limit, corrected float64) bool {
-	if sent.At.Before(t.last.At) {
+func (t *trust) hear(now time.Time, a answered, limit, corrected float64) bool {
+	if a.At.Before(t.last.At) {
 		return true // we may have been more and more wrong since
 	}
 	// All that was charged meanwhile may have been too much.
-	a := answered{sent, server}
 	offset := a.ahead()
-	if !t.last.At.IsZero() && t.offset-offset-(sent.Charged-t.last.Charged) > swing*limit {
+	if !t.last.At.IsZero() && t.offset-offset-(a.Charged-t.last.Charged) > swing*limit {
 		t.swings++
 	}
-	t.offset, t.last = offset, sent
+	t.offset, t.last = offset, a.Sent
 	t.swings *= 0.95
 	if t.swings < 0.5 {
 		t.sane = corrected

@@ -25,16 +25,6 @@ type unused struct {
 	before answered
 }
 
-// answered is a request that was answered, and where the server stood then.
-type answered struct {
-	Sent
-	server float64
-}
-
-// ahead is how much more is used of the server's bucket than of ours, if nothing
-// had been corrected.
-func (a *answered) ahead() float64 { return a.server - a.Used + a.Corrected }
-
 // end takes in that a call has ended with so much unused.
 func (u *unused) end(now time.Time, amount, limit float64, newest answered) {
 	u.total += amount

@@ -67,7 +67,7 @@ func TestUnused(t *testing.T) {
 
 func TestUnusedIsShared(t *testing.T) {
 	var g Gauge
-	g.learnMargin(after(0), 0.2)
+	g.fellShort(after(0), 0.2)
 	old := g.Findings()
 	found := Findings{Kept: true, Found: after(time.Second)}
 	g.Adopt(after(2*time.Second), found, true)
