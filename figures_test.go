@@ -73,6 +73,7 @@ func TestFiguresThatOthersContradict(t *testing.T) {
 		{"a day of the same", 50, true, map[string]string{"Remaining": "0", "Reset": "24h0m0s"}},
 		{"a day of its own", 50, true, map[string]string{"Limit": "10", "Remaining": "0", "Reset": "24h0m0s"}},
 		{"a day at first", 1, true, map[string]string{"Remaining": "0", "Reset": "24h0m0s"}},
+		{"a day of its own at first", 1, true, map[string]string{"Limit": "10", "Remaining": "0", "Reset": "24h0m0s"}},
 		{"a renewal period of a day", 50, true, map[string]string{"Renewalperiod": "86400"}},
 	}
 	for _, tt := range tests {

@@ -43,7 +43,7 @@ func (l *limit) amount() int64 {
 // told takes in what the server has said the limit is, in answer to a request
 // sent then. It reports whether that is what is believed.
 func (l *limit) told(amount int64, by string, now, sent time.Time) bool {
-	if l.learned.Hear(amount, l.configured) {
+	if l.learned.Hear(now, amount, l.configured) {
 		l.gauge.Forget()
 	}
 	l.toldAt = sent

@@ -162,7 +162,7 @@ func (s *scope) heard(t told, w window) bool {
 			if l.is(t.Limit) {
 				return false
 			}
-			known = known || l.owner == s.owner && l.learned.Amount > 0
+			known = known || l.owner == s.owner
 		}
 	}
 	said := &s.rumours[t.dimension]

@@ -111,6 +111,7 @@ func (r *Reservation) finish(final backend.Amounts, u Usage, known bool) {
 			a.given[d] += float64(max(0, n))
 		}
 		s.inFlight--
+		lasted := time.Since(r.started) // which sending it sets
 		a.reserved -= charged[backend.Tokens]
 		if !r.discarded {
 			s.back.settled(charged[backend.Tokens], settlement.Refund[backend.Tokens])
@@ -133,7 +134,7 @@ func (r *Reservation) finish(final backend.Amounts, u Usage, known bool) {
 		}
 		l.traceSettled(ctx, SettledInfo{
 			Account: a.name, Model: s.model, Charged: r.Cost(), Final: costOf(s.model, final),
-			Estimate: r.estimate.usage(), Usage: u, HasUsage: known, Duration: time.Since(r.started),
+			Estimate: r.estimate.usage(), Usage: u, HasUsage: known, Duration: lasted,
 		})
 	})
 }

@@ -1,5 +1,7 @@
 package calibration
 
+import "time"
+
 // A Figure is a limit as a server's answers tell it. Some tell another one: they are
 // wrong, or about a second bucket behind the same name. What is lower is believed
 // when most of the last few answers tell it or many of the last ones do, and what is
@@ -8,19 +10,23 @@ package calibration
 type Figure struct {
 	Amount int64 // believed; 0 for none
 
-	last [32]int64
-	n    int
+	last   [32]int64
+	n      int
+	toldAt time.Time // when Amount was
 }
 
 const (
 	few, mostOfFew = 8, 5
 	someOfMany     = 12 // of all in last
+	// silence is how long what is believed must not have been told, and agreed how
+	// many answers must agree, for it to be given up where answers are few.
+	silence, agreed = time.Minute, 3
 )
 
 // Hear takes in what an answer tells, and reports whether something else is believed
 // now. Where nothing is yet, the answer is, unless it is below what is assumed (0 for
 // nothing).
-func (f *Figure) Hear(amount, assumed int64) (changed bool) {
+func (f *Figure) Hear(now time.Time, amount, assumed int64) (changed bool) {
 	f.last[f.n%len(f.last)] = amount
 	f.n++
 	is := f.Amount
@@ -40,10 +46,14 @@ func (f *Figure) Hear(amount, assumed int64) (changed bool) {
 	case f.Amount == 0 && amount >= assumed:
 	case amount < is && (unanimous || told(amount, few) >= mostOfFew || told(amount, len(f.last)) >= someOfMany):
 	case amount > is && told(amount, few) == few && told(is, len(f.last)) < someOfMany:
+	case amount > is && told(amount, agreed) == agreed && now.Sub(f.toldAt) >= silence:
+	case amount == f.Amount:
+		f.toldAt = now
+		return false
 	default:
 		return false
 	}
 	changed = f.Amount != amount
-	f.Amount = amount
+	f.Amount, f.toldAt = amount, now
 	return changed
 }

@@ -3,6 +3,7 @@ package calibration
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestFigure(t *testing.T) {
@@ -28,10 +29,20 @@ func TestFigure(t *testing.T) {
 	} {
 		var f Figure
 		for _, amount := range x.told {
-			f.Hear(amount, x.assumed)
+			f.Hear(epoch, amount, x.assumed)
 		}
 		if f.Amount != x.want {
 			t.Errorf("%s: %d; want %d", x.name, f.Amount, x.want)
+		}
+	}
+}
+
+// Where there are few answers, time tells what they don't.
+func TestFigureOfFewAnswers(t *testing.T) {
+	var f Figure
+	for i, x := range []struct{ told, want int64 }{{3, 3}, {3, 3}, {500, 3}, {500, 3}, {3, 3}, {500, 3}, {500, 3}, {500, 500}, {500, 500}} {
+		if f.Hear(after(time.Duration(i)*20*time.Second), x.told, 0); f.Amount != x.want {
+			t.Errorf("%d after answer %d; want %d", f.Amount, i, x.want)
 		}
 	}
 }
