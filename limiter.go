@@ -26,6 +26,7 @@ type Limiter struct {
 	accounts map[string]*account
 	base     http.RoundTripper // where the caller brings none
 
+	scopes atomic.Int64 // that there ever were
 	closed atomic.Bool
 	done   chan struct{}
 	work   tasks

@@ -1,6 +1,7 @@
 package ratelimiter
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -66,7 +67,9 @@ func (a *account) newScope(model string) *scope {
 		s.line = accountOwner
 		s.limits = append(s.limits, a.share(accountOwner, *c.limits)...)
 	}
-	s.queue.ticket = a.limiter.id + "/" + s.owner
+	// Even if the scope was forgotten and met again: the backend may remember what
+	// it has answered to the ticket of the one before.
+	s.queue.ticket = fmt.Sprintf("%s/%d", a.limiter.id, a.limiter.scopes.Add(1))
 	return s
 }
 
