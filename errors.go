@@ -19,7 +19,10 @@ var (
 	// ErrMaxWait: the call can't start within the longest wait it was given
 	// with WithMaxWait or WithMaxWaitContext.
 	ErrMaxWait = errors.New("the call can't start within its longest wait")
-	// ErrBackend: the budget can't be asked for at present.
+	// ErrBackend: the budget can't be asked for at present. Two asks in a row have
+	// failed, so that this comes after at most two of the backend's timeouts, not
+	// counting how long the call stood in line before; a model's first call in a
+	// process, which also asks what others have learned, may take a third.
 	ErrBackend = errors.New("the budget's store does not answer")
 	// ErrNoAccount: a call without HTTP names no account, and there is not
 	// exactly one that it could mean.

@@ -252,15 +252,20 @@ func (l *Limiter) take(ask backend.Ask) (backend.Answer, error) {
 // leave takes a ticket out of the line. If that fails it goes stale.
 func (l *Limiter) leave(ask backend.Ask) {
 	ask.Costs, ask.Fresh, ask.Leave = nil, false, true
-	_, _ = l.take(ask)
+	l.later(func() { _, _ = l.take(ask) })
 }
 
-// settle sends a settlement: at once to a local backend, else off the caller's
-// path.
+// settle sends a settlement.
 func (l *Limiter) settle(s backend.Settlement) {
+	l.later(func() { _ = l.config.backend.Settle(context.Background(), s) })
+}
+
+// later does what nobody waits for: at once with a local backend, else off the
+// caller's path.
+func (l *Limiter) later(f func()) {
 	if l.local {
-		_ = l.config.backend.Settle(context.Background(), s)
+		f()
 		return
 	}
-	l.work.start(func() { _ = l.config.backend.Settle(context.Background(), s) })
+	l.work.start(f)
 }

@@ -22,6 +22,7 @@ type queue struct {
 	stored  bool            // a fast ask has left a ticket
 	running bool            // the goroutine that asks for the queue
 	kick    chan struct{}
+	away    error // why the last ask had no answer
 
 	turn int // how many calls are left of the ticket's turn, while it is in line
 	full int // how many asks in a row got all they wanted
@@ -97,6 +98,32 @@ func (s *scope) eased(now time.Time) {
 	}
 }
 
+// failed notes whether the backend has answered, and reports whether it has not.
+// s.account.mu must be held.
+func (s *scope) failed(err error) bool {
+	if errors.Is(err, backend.ErrTooLarge) {
+		err = nil
+	}
+	s.away = err
+	return err != nil
+}
+
+// refuseAll refuses all who wait, for two asks in a row have failed: they would
+// not fare better one by one, and each of them takes long. s.account.mu must be
+// held.
+func (s *scope) refuseAll(cause error) {
+	for _, w := range slices.Clone(s.queue.waiting) {
+		s.dismiss(w, s.failure(cause, w.estimate))
+	}
+}
+
+// dismiss refuses one who waits. s.account.mu must be held.
+func (s *scope) dismiss(w *waiter, err error) {
+	s.queue.remove(w)
+	w.left = true
+	w.result <- result{err: err}
+}
+
 // remove takes w out and returns where it stood, or −1.
 func (q *queue) remove(w *waiter) int {
 	at := slices.Index(q.waiting, w)
@@ -119,10 +146,10 @@ func (q *queue) wake() {
 	}
 }
 
-// start runs the queue if somebody waits and nobody else asks. s.account.mu
-// must be held.
+// start runs the queue if somebody waits. Fast asks go first, unless they may take
+// as long as one that has just failed. s.account.mu must be held.
 func (s *scope) start() {
-	if s.running || s.asking > 0 || len(s.queue.waiting) == 0 {
+	if s.running || s.asking > 0 && s.away == nil || len(s.queue.waiting) == 0 {
 		return
 	}
 	s.running = true
@@ -150,6 +177,7 @@ func (s *scope) run(kick <-chan struct{}) {
 		}
 		next := s.opening.Next(now)
 		opening := s.opening.Factor(now) > 0
+		first := s.away == nil
 		a.mu.Unlock()
 
 		var hint time.Duration
@@ -159,13 +187,13 @@ func (s *scope) run(kick <-chan struct{}) {
 				ask.Costs = append(ask.Costs, w.estimate.cost)
 			}
 			answer, err := a.limiter.take(ask.Ask)
-			if err != nil && !errors.Is(err, backend.ErrTooLarge) {
+			if first && err != nil && !errors.Is(err, backend.ErrTooLarge) {
 				// Once more, with the same number: if only the reply was lost,
 				// or this process stood still, nothing is charged twice.
 				answer, err = a.limiter.take(ask.Ask)
 			}
-			granted := s.deliver(batch, ask, answer, err)
-			if granted == len(batch) || err != nil {
+			s.deliver(batch, ask, answer, err)
+			if answer.Granted == len(batch) || err != nil {
 				continue
 			}
 			hint, changed = answer.Hint, answer.Changed
@@ -203,9 +231,7 @@ func (s *scope) batch(now time.Time) []*waiter {
 			break
 		}
 		if l := s.tooLarge(w.estimate.cost, now); l != nil {
-			s.queue.remove(w)
-			w.left = true
-			w.result <- result{err: s.refusal(ErrTooLarge, w.estimate, l, now)}
+			s.dismiss(w, s.refusal(ErrTooLarge, w.estimate, l, now))
 			continue
 		}
 		batch = append(batch, w)
@@ -224,47 +250,45 @@ func (s *scope) refill(amounts backend.Amounts) (longest time.Duration) {
 	return longest
 }
 
-// deliver hands the backend's answer to the calls that asked, and returns how
-// many of them are done.
-func (s *scope) deliver(batch []*waiter, ask ask, answer backend.Answer, err error) int {
+// deliver hands the backend's answer to the calls that asked.
+func (s *scope) deliver(batch []*waiter, ask ask, answer backend.Answer, err error) {
 	now := time.Now()
 	a := s.account
 	a.mu.Lock()
 	s.note(ask, answer, err)
+	s.stored = err != nil || answer.Granted < len(batch)
+	s.full++
 	if s.turn = len(batch) - answer.Granted; s.turn > 0 {
 		s.full = 0
-	} else {
-		s.full++
 	}
-	s.stored = err != nil || answer.Granted < len(batch)
+	switch {
+	case s.failed(err):
+		s.turn = 0
+		s.refuseAll(err)
+	case err == nil:
+	case len(batch) > 1:
+		s.turn = 1 // which of them is too large shows when they ask one by one
+	default:
+		s.turn = 0
+		if w := batch[0]; !w.left {
+			s.dismiss(w, s.failure(err, w.estimate))
+		}
+	}
 	var abandoned []*Reservation
-	done := 0
-	for i, w := range batch {
-		var r result
-		switch {
-		case err != nil:
-			r.err = s.failure(err, w.estimate)
-		case i < answer.Granted:
-			r.reservation = s.reserve(now, w.estimate, ask, answer, i)
-		default:
-			continue
-		}
-		done++
-		s.queue.remove(w)
+	for i, w := range batch[:answer.Granted] {
+		r := s.reserve(now, w.estimate, ask, answer, i)
 		if w.left {
-			if r.reservation != nil {
-				abandoned = append(abandoned, r.reservation)
-			}
+			abandoned = append(abandoned, r)
 			continue
 		}
+		s.queue.remove(w)
 		w.left = true
-		w.result <- r
+		w.result <- result{reservation: r}
 	}
 	a.mu.Unlock()
 	for _, r := range abandoned {
 		r.discard()
 	}
-	return done
 }
 
 // acquire waits for the turn of a call of the model and for the budget.
@@ -290,10 +314,15 @@ func (a *account) acquire(ctx context.Context, model string, e estimate, retry b
 	s.opening.Begin(arrived)
 	s.seq++
 	w := &waiter{seq: s.seq, arrived: arrived, retry: retry, estimate: e, result: make(chan result, 1)}
-	if len(s.waiting) > 0 || s.running || s.slots(arrived) == 0 {
+	// While the backend is away, one call's ask speaks for those that come meanwhile.
+	if len(s.waiting) > 0 || s.running || s.slots(arrived) == 0 || s.away != nil && s.asking > 0 {
 		if maxWait == 0 {
+			err := s.late(ErrMaxWait, e, bound{}, 0, 0)
+			if s.away != nil {
+				err = s.failure(s.away, e)
+			}
 			a.mu.Unlock()
-			return nil, s.late(ErrMaxWait, e, bound{}, 0, 0)
+			return nil, err
 		}
 		ahead := s.join(w)
 		a.mu.Unlock()
@@ -301,6 +330,7 @@ func (a *account) acquire(ctx context.Context, model string, e estimate, retry b
 	}
 
 	// Nobody waits: one call of the backend may do.
+	first := s.away == nil
 	s.asking++
 	s.number++
 	ask := s.ask(arrived)
@@ -313,13 +343,17 @@ func (a *account) acquire(ctx context.Context, model string, e estimate, retry b
 	s.asking--
 	s.stored = s.stored || !ask.Leave && (err != nil || answer.Granted == 0)
 	s.note(ask, answer, err)
+	failed := s.failed(err)
+	if failed && !first {
+		s.refuseAll(err)
+	}
 	now := time.Now()
 	var r *Reservation
 	ahead := 0
 	switch {
-	case err != nil && (ask.Leave || errors.Is(err, backend.ErrTooLarge)):
+	case err != nil && (!failed || !first || ask.Leave):
 		err = s.failure(err, e)
-	case err != nil:
+	case failed:
 		// The queue asks once more. If only the reply was lost, its charge stays.
 		err = nil
 		ahead = s.join(w)

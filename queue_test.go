@@ -2,9 +2,13 @@ package ratelimiter_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -53,6 +57,106 @@ func TestForgottenScopesGetNewTickets(t *testing.T) {
 			if err := l.Shutdown(t.Context()); err != nil {
 				t.Error(err)
 			}
+		})
+	}
+}
+
+// A hole is a store that can turn into a black hole: asks then fail after its
+// timeout.
+type hole struct {
+	backend.Backend
+	open atomic.Bool
+	asks atomic.Int64 // that failed
+}
+
+const holeTimeout = time.Second
+
+func (h *hole) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	if h.open.Load() {
+		time.Sleep(holeTimeout)
+		h.asks.Add(1)
+		return backend.Answer{}, errAway
+	}
+	answer, err := h.Backend.Take(ctx, ask)
+	answer.Hint, answer.Changed = min(answer.Hint, 100*time.Millisecond), nil
+	return answer, err
+}
+
+// While the store is a black hole, nobody waits for more than two of its timeouts
+// until he is refused, whoever stands in line, and once that is known for one.
+func TestNobodyHangsInABlackHole(t *testing.T) {
+	const look = 100 * time.Millisecond // those in line ask again after so long at most
+	for _, tt := range []struct {
+		name      string
+		calls     int
+		spent     bool // the bucket is empty, so that they stand in line
+		known     bool // the store has failed before
+		unwilling bool // to wait
+		apart     time.Duration
+		longest   time.Duration
+		asks      int64
+	}{
+		{name: "one call", calls: 1, longest: 2 * holeTimeout, asks: 2},
+		{name: "at once", calls: 64, longest: 2 * holeTimeout, asks: 65},
+		{name: "in line", calls: 64, spent: true, longest: 2*holeTimeout + look, asks: 2},
+		{name: "one after another", calls: 64, apart: 100 * time.Millisecond, longest: 2 * holeTimeout, asks: 25},
+		{name: "one call later", calls: 1, known: true, longest: holeTimeout, asks: 1},
+		{name: "many later", calls: 64, known: true, longest: holeTimeout, asks: 2},
+		{name: "one after another later", calls: 64, known: true, apart: 100 * time.Millisecond, longest: holeTimeout, asks: 20},
+		{name: "later, without a wait", calls: 64, known: true, unwilling: true, longest: holeTimeout, asks: 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := &hole{Backend: memory.New()}
+				l := newWarm(t, ratelimiter.WithBackend(h))
+				ctx := t.Context()
+				if tt.unwilling {
+					ctx = ratelimiter.WithMaxWaitContext(ctx, 0)
+				}
+				if tt.spent {
+					acquire(t, l, tokens(600)).Settle(ratelimiter.Usage{})
+				} else {
+					h.open.Store(true)
+				}
+				if tt.known {
+					if _, err := l.Acquire(t.Context(), tokens(1)); !errors.Is(err, errAway) {
+						t.Fatal(err)
+					}
+					time.Sleep(holeTimeout) // the ticket leaves
+				}
+				synctest.Wait()
+				before := h.asks.Load()
+				var work sync.WaitGroup
+				for range tt.calls {
+					work.Go(func() {
+						came := time.Now()
+						_, err := l.Acquire(ctx, tokens(600))
+						if !errors.Is(err, ratelimiter.ErrBackend) || !errors.Is(err, errAway) {
+							t.Errorf("%v; want ErrBackend with its cause", err)
+						}
+						if waited := time.Since(came); waited > tt.longest {
+							t.Errorf("refused after %v; want at most %v", waited, tt.longest)
+						}
+					})
+					time.Sleep(tt.apart)
+				}
+				synctest.Wait()
+				h.open.Store(true)
+				work.Wait()
+				if asks := h.asks.Load() - before; asks > tt.asks {
+					t.Errorf("%d asks for %d calls; want at most %d", asks, tt.calls, tt.asks)
+				}
+				time.Sleep(holeTimeout) // the ticket leaves
+				h.open.Store(false)
+				start := time.Now()
+				acquire(t, l, tokens(1)).Cancel()
+				if waited := time.Since(start); !tt.spent && waited > 0 {
+					t.Errorf("waited %v for a store that is back", waited)
+				}
+				if err := l.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
 		})
 	}
 }
