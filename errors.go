@@ -32,12 +32,12 @@ var (
 )
 
 // Error says why a call was refused, before it was sent and without a charge.
-// It unwraps to one of the sentinels of this package (and to the backend's
-// error behind ErrBackend).
+// It unwraps to one of the sentinels of this package, and to the backend's error
+// where there is one.
 type Error struct {
 	// Reason is one of the sentinels.
 	Reason error
-	// Cause is what lies behind ErrBackend, else nil.
+	// Cause is the backend's error, where it had one, else nil.
 	Cause error
 	// Account and Model name the scope.
 	Account, Model string
@@ -67,8 +67,8 @@ func (e *Error) Error() string {
 	if e.Model != "" {
 		fmt.Fprintf(&b, "%s: ", e.Model)
 	}
-	switch e.Reason {
-	case ErrTooLarge:
+	switch {
+	case e.Reason == ErrTooLarge && e.Unit != "":
 		fmt.Fprintf(&b, "needs %s %s, the limit is %s", thousands(e.Need), e.Unit, thousands(e.Limit))
 		if e.Source != "" {
 			fmt.Fprintf(&b, " (%s", e.Source)
@@ -83,7 +83,7 @@ func (e *Error) Error() string {
 		case "images":
 			b.WriteString(": ask for fewer images")
 		}
-	case ErrDeadline, ErrMaxWait:
+	case e.Reason == ErrDeadline || e.Reason == ErrMaxWait:
 		b.WriteString(e.Reason.Error())
 		if e.Wait > 0 {
 			fmt.Fprintf(&b, ": it would wait %s at least", seconds(e.Wait))
@@ -94,7 +94,7 @@ func (e *Error) Error() string {
 		} else {
 			fmt.Fprintf(&b, ": it has waited %s", seconds(e.Waited))
 		}
-	case ErrNoAccount:
+	case e.Reason == ErrNoAccount:
 		b.WriteString("no account is named: use WithAccount or WithAccountContext")
 	default:
 		b.WriteString(e.Reason.Error())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -159,4 +160,48 @@ func TestNobodyHangsInABlackHole(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A miser lets no call have more than 20 tokens.
+type miser struct{ backend.Backend }
+
+func (m miser) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	for _, c := range ask.Costs {
+		if c[backend.Tokens] > 20 {
+			return backend.Answer{}, backend.ErrTooLarge
+		}
+	}
+	return m.Backend.Take(ctx, ask)
+}
+
+// Where only the backend knows that a call is too large, those that ask together
+// with it are not refused.
+func TestOnlyWhatIsTooLargeIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, ratelimiter.WithBackend(miser{memory.New()}), ratelimiter.WithAccount("a"),
+			ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 60_000, Burst: time.Second}))
+		warm(t, l, "m")
+		for range 50 {
+			acquire(t, l, tokens(20)).Settle(ratelimiter.Usage{})
+		}
+		var work sync.WaitGroup
+		for _, n := range []int64{5, 21, 6, 22, 23, 7} {
+			work.Go(func() {
+				r, err := l.Acquire(t.Context(), tokens(n))
+				switch {
+				case n <= 20 && err != nil:
+					t.Errorf("%d tokens: %v", n, err)
+				case n <= 20:
+					r.Settle(ratelimiter.Usage{})
+				case !errors.Is(err, ratelimiter.ErrTooLarge) || strings.Contains(err.Error(), "needs 0"):
+					t.Errorf("%d tokens: %v; want ErrTooLarge", n, err)
+				}
+			})
+			synctest.Wait()
+		}
+		work.Wait()
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -133,7 +133,7 @@ func (s *scope) late(reason error, e estimate, least bound, waited, allowed time
 func (s *scope) failure(cause error, e estimate) *Error {
 	reason := ErrBackend
 	if errors.Is(cause, backend.ErrTooLarge) {
-		reason = ErrTooLarge // another process of the account knows a lower limit
+		reason = ErrTooLarge // it knows a limit that we don't
 	}
 	return &Error{Reason: reason, Cause: cause, Account: s.account.name, Model: s.model, Cost: e.amounts()}
 }
