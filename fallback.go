@@ -19,9 +19,10 @@ type standIn struct {
 	local   memory.Backend
 	notify  func(BackendInfo)
 
-	mu   sync.Mutex
-	down bool
-	next time.Time // when one call may try the primary again
+	mu     sync.Mutex
+	down   bool
+	next   time.Time       // when one call may try the primary again
+	inLine map[string]bool // the tickets that the local line may hold
 }
 
 // probing is how often a backend that is down is tried again.
@@ -36,6 +37,7 @@ func (s *standIn) Take(ctx context.Context, ask backend.Ask) (backend.Answer, er
 	if s.mayAsk() {
 		answer, err := s.primary.Take(ctx, ask)
 		if !s.failed(err) {
+			s.leave(ctx, ask)
 			return answer, err
 		}
 	}
@@ -44,10 +46,31 @@ func (s *standIn) Take(ctx context.Context, ask backend.Ask) (backend.Answer, er
 	}
 	s.substitute(&ask)
 	answer, err := s.local.Take(ctx, ask)
+	s.mu.Lock()
+	if answer.Granted < len(ask.Costs) && !ask.Leave {
+		s.inLine[ask.Ticket] = true
+	} else if !ask.Fresh {
+		delete(s.inLine, ask.Ticket)
+	}
+	s.mu.Unlock()
 	answer.Stamp = -answer.Stamp
 	answer.Hint = min(answer.Hint, probing) // the primary may be back by then
 	answer.Levels = nil                     // they say nothing about the real buckets
 	return answer, err
+}
+
+// leave takes a ticket out of the local line, for the primary has answered it.
+// Nothing else would: what is forgotten there would stand in everybody's way when
+// the primary is away again.
+func (s *standIn) leave(ctx context.Context, ask backend.Ask) {
+	s.mu.Lock()
+	held := s.inLine[ask.Ticket]
+	delete(s.inLine, ask.Ticket)
+	s.mu.Unlock()
+	if held {
+		ask.Number, ask.Fresh, ask.Costs, ask.Buckets = math.MaxUint64, false, nil, nil
+		_, _ = s.local.Take(ctx, ask)
+	}
 }
 
 // Look implements backend.Backend.

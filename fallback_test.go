@@ -3,6 +3,7 @@ package ratelimiter_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -101,4 +102,44 @@ func TestStandIn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What stood in line in one outage is in nobody's way in the next.
+func TestNextOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flaky{Backend: memory.New()}
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(f),
+			ratelimiter.WithShared("f", ratelimiter.Limits{RPM: 600}, "m", "n"),
+			ratelimiter.WithFallback(ratelimiter.Limits{RPM: 4}))
+		warm(t, l, "m")
+		warm(t, l, "n")
+		calls := func(model string, n int) *sync.WaitGroup {
+			var work sync.WaitGroup
+			for range n {
+				work.Go(func() {
+					acquire(t, l, ratelimiter.Cost{Model: model}).Settle(ratelimiter.Usage{})
+				})
+			}
+			return &work
+		}
+		f.down.Store(true)
+		work := calls("m", 8)
+		time.Sleep(2 * time.Second)
+		f.down.Store(false)
+		start := time.Now()
+		work.Wait()
+		if waited := time.Since(start); waited > 2*time.Second {
+			t.Errorf("served %v after the store was back", waited)
+		}
+		time.Sleep(time.Minute)
+		f.down.Store(true)
+		start = time.Now()
+		calls("n", 4).Wait()
+		if waited := time.Since(start); waited > time.Second {
+			t.Errorf("waited %v in the next outage", waited)
+		}
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }

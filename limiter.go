@@ -42,7 +42,7 @@ func New(options ...Option) (*Limiter, error) {
 	}
 	_, local := c.backend.(backend.Local)
 	if !local && (c.pass || c.fallback != nil) {
-		c.backend = &standIn{primary: c.backend, limits: c.fallback, notify: func(i BackendInfo) {
+		c.backend = &standIn{primary: c.backend, limits: c.fallback, inLine: map[string]bool{}, notify: func(i BackendInfo) {
 			if c.trace != nil && c.trace.Backend != nil {
 				c.trace.Backend(i)
 			}
