@@ -1,6 +1,7 @@
 package ratelimiter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -44,7 +45,7 @@ func (s *standIn) Take(ctx context.Context, ask backend.Ask) (backend.Answer, er
 	if s.limits == nil {
 		return backend.Answer{Granted: len(ask.Costs), Stamp: passed}, nil
 	}
-	s.substitute(&ask)
+	ask.Buckets = s.buckets(ask.Line)
 	answer, err := s.local.Take(ctx, ask)
 	s.mu.Lock()
 	if answer.Granted < len(ask.Costs) && !ask.Leave {
@@ -85,7 +86,7 @@ func (s *standIn) Look(ctx context.Context, ask backend.Ask) (backend.Answer, er
 	if s.limits == nil {
 		return backend.Answer{Levels: levels}, nil
 	}
-	s.substitute(&ask)
+	ask.Buckets = s.buckets(ask.Line)
 	answer, err := s.local.Look(ctx, ask)
 	answer.Levels = append(answer.Levels, levels...)[:len(levels)]
 	return answer, err
@@ -99,7 +100,7 @@ func (s *standIn) Settle(ctx context.Context, settlement backend.Settlement) err
 	case settlement.Stamp < 0:
 		settlement.Stamp = -settlement.Stamp
 		settlement.Corrections = nil
-		settlement.Buckets = configuredBuckets(settlement.Line, *s.limits)
+		settlement.Buckets = s.buckets(settlement.Line)
 		return s.local.Settle(ctx, settlement)
 	case !s.mayAsk():
 		return nil
@@ -133,16 +134,20 @@ func (s *standIn) Clear(ctx context.Context, account string, owners []string) er
 	return errors.Join(s.primary.Clear(ctx, account, owners), s.local.Clear(ctx, account, owners))
 }
 
-// substitute puts the stand-in's own limits into an ask. All scopes of a line
-// share them, for they share a budget.
-func (s *standIn) substitute(ask *backend.Ask) {
-	ask.Buckets = configuredBuckets(ask.Line, *s.limits)
-}
+// outsized is how many times the stand-in's limits a call may cost.
+const outsized = 1 << 15
 
-func configuredBuckets(owner string, limits Limits) []backend.Bucket {
+// buckets are the stand-in's own. All scopes of a line share them, for they share
+// a budget. They refill as the limits say and hold no more, but their limit and
+// period are many times as long: a call that is larger than this process's share
+// is none that can never start. It starts on a full bucket and leaves a debt.
+func (s *standIn) buckets(line string) []backend.Bucket {
 	var out []backend.Bucket
-	for _, l := range configured(owner, limits) {
-		out = append(out, l.bucket(time.Now()))
+	for _, l := range configured(line, *s.limits) {
+		b := l.bucket(time.Now())
+		b.Burst = cmp.Or(b.Burst, b.Period)
+		b.Limit, b.Period = outsized*b.Limit, outsized*b.Period
+		out = append(out, b)
 	}
 	return out
 }

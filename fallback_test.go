@@ -143,3 +143,37 @@ func TestNextOutage(t *testing.T) {
 		}
 	})
 }
+
+// A call above the fallback's limits starts on a full bucket, leaves its whole
+// debt, and harms nobody beside it.
+func TestCallAboveTheFallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flaky{Backend: memory.New()}
+		l := newWarm(t, ratelimiter.WithBackend(f), ratelimiter.WithFallback(ratelimiter.Limits{TPM: 60}))
+		f.down.Store(true)
+		start := time.Now()
+		acquire(t, l, tokens(60)).Settle(ratelimiter.Usage{})
+		want := map[int64]time.Duration{ // a token a second; a tenth of one is held back
+			5:   5100 * time.Millisecond,
+			500: 65 * time.Second,
+			6:   (65+500-60+6)*time.Second + 100*time.Millisecond,
+		}
+		var work sync.WaitGroup
+		for _, n := range []int64{5, 500, 6} {
+			work.Go(func() {
+				acquire(t, l, tokens(n)).Settle(ratelimiter.Usage{})
+				if waited := time.Since(start); waited < want[n] || waited > want[n]+time.Second {
+					t.Errorf("%d tokens: waited %v; want %v", n, waited, want[n])
+				}
+			})
+			synctest.Wait()
+		}
+		work.Wait()
+		if d, err := l.Delay(t.Context(), tokens(600)); err != nil || d < 54*time.Second {
+			t.Errorf("a delay of %v, %v; want until the bucket is full", d, err)
+		}
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

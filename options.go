@@ -206,8 +206,10 @@ func WithMaxPause(d time.Duration) Option {
 
 // WithFallback keeps limits of this process's own while the backend does not
 // answer, instead of refusing calls with [ErrBackend]: its share of the budget,
-// for each model or, where models share limits, for those together. The backend
-// is tried again once a second; [Trace.Backend] tells of both changes.
+// for each model or, where models share limits, for those together. A call above
+// one of them starts once that limit's budget is full, and those behind it wait
+// until all that it has used has refilled. The backend is tried again once a
+// second; [Trace.Backend] tells of both changes.
 func WithFallback(limits Limits) Option {
 	return optionFunc(func(c *config) {
 		c.fault(limits.faults("WithFallback"))
