@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,10 +21,11 @@ type standIn struct {
 	local   memory.Backend
 	notify  func(BackendInfo)
 
-	mu     sync.Mutex
-	down   bool
-	next   time.Time       // when one call may try the primary again
-	inLine map[string]bool // the tickets that the local line may hold
+	mu       sync.Mutex
+	down     bool
+	answered time.Time       // when the primary last did
+	next     time.Time       // when one call may try the primary again
+	inLine   map[string]bool // the tickets that the local line may hold
 }
 
 // probing is how often a backend that is down is tried again.
@@ -35,9 +37,9 @@ const passed = math.MinInt64
 
 // Take implements backend.Backend.
 func (s *standIn) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
-	if s.mayAsk() {
+	if begun := time.Now(); s.mayAsk(begun) {
 		answer, err := s.primary.Take(ctx, ask)
-		if !s.failed(err) {
+		if !s.failed(begun, err) {
 			s.leave(ctx, ask)
 			return answer, err
 		}
@@ -76,9 +78,9 @@ func (s *standIn) leave(ctx context.Context, ask backend.Ask) {
 
 // Look implements backend.Backend.
 func (s *standIn) Look(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
-	if s.mayAsk() {
+	if begun := time.Now(); s.mayAsk(begun) {
 		answer, err := s.primary.Look(ctx, ask)
-		if !s.failed(err) {
+		if !s.failed(begun, err) {
 			return answer, err
 		}
 	}
@@ -92,40 +94,55 @@ func (s *standIn) Look(ctx context.Context, ask backend.Ask) (backend.Answer, er
 	return answer, err
 }
 
-// Settle implements backend.Backend: a charge is corrected where it was made.
+// Settle implements backend.Backend: a charge is corrected where it was made, and
+// a pause holds in both places. The primary is asked even while it is away, for it
+// may be back, and nobody waits.
 func (s *standIn) Settle(ctx context.Context, settlement backend.Settlement) error {
-	switch {
-	case settlement.Stamp == passed:
-		return nil
-	case settlement.Stamp < 0:
-		settlement.Stamp = -settlement.Stamp
-		settlement.Corrections = nil
-		settlement.Buckets = s.buckets(settlement.Line)
-		return s.local.Settle(ctx, settlement)
-	case !s.mayAsk():
+	pause := pauseOf(settlement)
+	there, here := settlement, pause
+	if settlement.Stamp < 0 {
+		there, here = pause, settlement
+		here.Stamp, here.Corrections = -settlement.Stamp, nil
+	}
+	if s.limits != nil && (settlement.Stamp < 0 || pause.PauseOwner != "") {
+		here.Buckets = s.buckets(here.Line)
+		if strings.HasPrefix(here.PauseOwner, familyPrefix) {
+			here.PauseOwner = here.Line // within which the stand-in knows no families
+		}
+		_ = s.local.Settle(ctx, here)
+	}
+	if settlement.Stamp < 0 && pause.PauseOwner == "" {
 		return nil
 	}
-	err := s.primary.Settle(ctx, settlement)
-	s.failed(err)
+	begun := time.Now()
+	err := s.primary.Settle(ctx, there)
+	s.failed(begun, err)
 	return err
 }
 
-// Keep and Recall implement backend.Keeper, for a primary that does.
+// pauseOf is what a settlement pauses, and nothing else.
+func pauseOf(s backend.Settlement) backend.Settlement {
+	return backend.Settlement{Account: s.Account, Line: s.Line, PauseOwner: s.PauseOwner, Pause: s.Pause}
+}
+
+// Keep and Recall implement backend.Keeper, for a primary that does. They do not
+// tell that it is back: one that only takes no writes answers them too.
 func (s *standIn) Keep(ctx context.Context, account, scope string, note []byte, ttl time.Duration) error {
-	if !s.mayAsk() {
+	if s.isDown() {
 		return nil
 	}
-	err := s.primary.(backend.Keeper).Keep(ctx, account, scope, note, ttl)
-	s.failed(err)
-	return err
+	return s.primary.(backend.Keeper).Keep(ctx, account, scope, note, ttl)
 }
 
 func (s *standIn) Recall(ctx context.Context, account, scope string) (note []byte, left time.Duration, err error) {
-	if !s.mayAsk() {
+	if s.isDown() {
 		return nil, 0, nil
 	}
+	begun := time.Now()
 	note, left, err = s.primary.(backend.Keeper).Recall(ctx, account, scope)
-	s.failed(err)
+	if err != nil {
+		s.failed(begun, err)
+	}
 	return note, left, err
 }
 
@@ -152,15 +169,20 @@ func (s *standIn) buckets(line string) []backend.Bucket {
 	return out
 }
 
+func (s *standIn) isDown() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.down
+}
+
 // mayAsk reports whether the primary is to be asked: always while it answers,
 // else by one call a second.
-func (s *standIn) mayAsk() bool {
+func (s *standIn) mayAsk(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.down {
 		return true
 	}
-	now := time.Now()
 	if now.Before(s.next) {
 		return false
 	}
@@ -168,15 +190,20 @@ func (s *standIn) mayAsk() bool {
 	return true
 }
 
-// failed notes how the primary answered, and reports whether it did not.
-func (s *standIn) failed(err error) bool {
+// failed notes how the primary answered what began then, and reports whether it
+// did not. A failure says nothing if something that began later was answered.
+func (s *standIn) failed(begun time.Time, err error) bool {
 	failed := err != nil && !errors.Is(err, backend.ErrTooLarge)
+	now := time.Now()
 	s.mu.Lock()
-	changed := failed != s.down
-	s.down = failed
-	if failed {
-		s.next = time.Now().Add(probing)
+	down := s.down
+	switch {
+	case !failed:
+		s.down, s.answered = false, now
+	case !begun.Before(s.answered):
+		s.down, s.next = true, now.Add(probing)
 	}
+	changed := s.down != down
 	s.mu.Unlock()
 	if changed {
 		s.notify(BackendInfo{Available: !failed, Err: err})

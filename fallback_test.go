@@ -3,6 +3,10 @@ package ratelimiter_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -104,6 +108,37 @@ func TestStandIn(t *testing.T) {
 	}
 }
 
+// A lossy store loses asks for 300 tokens, which is noticed after a second.
+type lossy struct{ backend.Backend }
+
+func (s lossy) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	if len(ask.Costs) > 0 && ask.Costs[0][backend.Tokens] == 300 {
+		time.Sleep(time.Second)
+		return backend.Answer{}, errAway
+	}
+	return s.Backend.Take(ctx, ask)
+}
+
+// One ask that is lost is no outage if others are answered meanwhile.
+func TestLostAskIsNoOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var away atomic.Int64
+		l := newWarm(t, ratelimiter.WithBackend(lossy{memory.New()}), ratelimiter.WithFallback(ratelimiter.Limits{TPM: 60}),
+			ratelimiter.WithTrace(&ratelimiter.Trace{Backend: func(ratelimiter.BackendInfo) { away.Add(1) }}))
+		var work sync.WaitGroup
+		work.Go(func() { acquire(t, l, tokens(300)).Settle(ratelimiter.Usage{}) })
+		time.Sleep(time.Second / 2)
+		acquire(t, l, tokens(100)).Settle(ratelimiter.Usage{})
+		work.Wait()
+		if got := remaining(t, l, "m", "tpm"); got != 505 || away.Load() > 0 {
+			t.Errorf("%d tokens remain in a store that was said to be away or back %d times", got, away.Load())
+		}
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // What stood in line in one outage is in nobody's way in the next.
 func TestNextOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -176,4 +211,132 @@ func TestCallAboveTheFallback(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// The server's word that it is to be left alone is not lost with the store that
+// should have kept it: neither here nor, when that is back, for the others.
+func TestPauseWhileTheStoreIsAway(t *testing.T) {
+	const pause = 30 * time.Second
+	for name, option := range map[string]ratelimiter.Option{
+		"refuse": nil, "pass": ratelimiter.WithPass(), "fallback": ratelimiter.WithFallback(ratelimiter.Limits{RPM: 60}),
+	} {
+		for _, away := range []time.Duration{0, 500 * time.Millisecond, 5 * time.Second} {
+			t.Run(fmt.Sprintf("%s, %v", name, away), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := &flaky{Backend: memory.New()}
+					l := newWarm(t, ratelimiter.WithBackend(f), option)
+					other := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(f),
+						ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, TPM: 600}))
+					spent := acquire(t, l, tokens(400))
+					answer := make(chan bool)
+					client := l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) {
+						<-answer
+						return refusal(), nil
+					}))
+					var work sync.WaitGroup
+					call := func() {
+						work.Go(func() { post(t, client, chatURL, chatBody("m", 1, false)) })
+						synctest.Wait()
+					}
+					charged := option == nil || name == "fallback" && away == 0 // by the store, else by who stands in
+					if charged {
+						call()
+					}
+					f.down.Store(true)
+					if !charged {
+						call()
+					}
+					if _, err := l.Acquire(t.Context(), tokens(1)); (err != nil) != (option == nil) {
+						t.Fatal(err)
+					}
+					if away == 0 {
+						f.down.Store(false)
+						spent.Cancel()
+					}
+					close(answer)
+					told := time.Now()
+					work.Wait()
+					synctest.Wait()
+					if away == 0 || name == "fallback" {
+						work.Go(func() { startsAt(t, l, told.Add(pause)) })
+					}
+					time.Sleep(away)
+					f.down.Store(false)
+					if away > 0 {
+						time.Sleep(pause / 2) // the pause is told again
+					}
+					startsAt(t, other, told.Add(pause))
+					startsAt(t, l, told.Add(pause))
+					work.Wait()
+					if got := remaining(t, l, "m", "tpm"); away == 0 && got < 590 {
+						t.Errorf("%d tokens remain: what a call gave back in that second is lost", got)
+					}
+					for _, l := range []*ratelimiter.Limiter{l, other} {
+						if err := l.Shutdown(t.Context()); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// A pause of a family holds for all its models, although the fallback of an account
+// knows no families.
+func TestPauseOfAFamilyInTheFallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flaky{Backend: memory.New()}
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(f),
+			ratelimiter.WithAccountLimits(ratelimiter.Limits{RPM: 600}),
+			ratelimiter.WithShared("f", ratelimiter.Limits{TPM: 600}, "m", "n"),
+			ratelimiter.WithFallback(ratelimiter.Limits{RPM: 60}))
+		warm(t, l, "m")
+		f.down.Store(true)
+		client := l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) { return refusal(), nil }))
+		post(t, client, chatURL, chatBody("m", 1, false))
+		told := time.Now()
+		synctest.Wait()
+		acquire(t, l, ratelimiter.Cost{Model: "n"}).Settle(ratelimiter.Usage{})
+		if waited := time.Since(told); waited < 30*time.Second {
+			t.Errorf("waited %v", waited)
+		}
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Shutdown does not wait until a store that is away can be told of a pause.
+func TestShutdownWhileTheStoreIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flaky{Backend: memory.New()}
+		l := newWarm(t, ratelimiter.WithBackend(f))
+		client := l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			f.down.Store(true)
+			return refusal(), nil
+		}))
+		post(t, client, chatURL, chatBody("m", 1, false))
+		start := time.Now()
+		if err := l.Shutdown(t.Context()); err != nil || time.Since(start) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
+// refusal is one by the server that asks for a pause of half a minute.
+func refusal() *http.Response {
+	return &http.Response{
+		StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"30"}},
+		Body: io.NopCloser(strings.NewReader(`{"error":{"message":"Rate limit reached for m on tokens per min (TPM): Limit 600, Used 600, Requested 300. Please try again in 30s."}}`)),
+	}
+}
+
+// startsAt makes a call that must not start before that time, but soon after.
+func startsAt(t *testing.T, l *ratelimiter.Limiter, at time.Time) {
+	t.Helper()
+	acquire(t, l, tokens(1)).Settle(ratelimiter.Usage{})
+	if late := time.Since(at); late < 0 || late > 5*time.Second {
+		t.Errorf("started %v after the pause", late)
+	}
 }

@@ -255,10 +255,31 @@ func (l *Limiter) leave(ask backend.Ask) {
 	l.later(func() { _, _ = l.take(ask) })
 }
 
-// settle sends a settlement.
+// settle sends a settlement. A pause that does not arrive would be lost for the
+// whole fleet, and the longest counts, so that it may be told more than once;
+// nothing else may.
 func (l *Limiter) settle(s backend.Settlement) {
-	l.later(func() { _ = l.config.backend.Settle(context.Background(), s) })
+	l.later(func() {
+		begun, wait := time.Now(), 100*time.Millisecond
+		err := l.config.backend.Settle(context.Background(), s)
+		for try := 0; err != nil && s.PauseOwner != "" && try < mostTries; try++ {
+			select {
+			case <-time.After(wait):
+			case <-l.done:
+				try = mostTries // the last one
+			}
+			pause := pauseOf(s)
+			if pause.Pause -= time.Since(begun); pause.Pause <= 0 {
+				return
+			}
+			err = l.config.backend.Settle(context.Background(), pause)
+			wait = min(2*wait, probing/2) // it comes before what probes a store that was away
+		}
+	})
 }
+
+// mostTries is how often a pause is told again: for a minute at least.
+const mostTries = 120
 
 // later does what nobody waits for: at once with a local backend, else off the
 // caller's path.

@@ -210,6 +210,10 @@ func WithMaxPause(d time.Duration) Option {
 // one of them starts once that limit's budget is full, and those behind it wait
 // until all that it has used has refilled. The backend is tried again once a
 // second; [Trace.Backend] tells of both changes.
+//
+// These limits come on top of what the backend grants, and nobody counts both
+// together: their budget is full when the backend fails, and a single ask without
+// an answer is enough for a second's calls to be charged to it.
 func WithFallback(limits Limits) Option {
 	return optionFunc(func(c *config) {
 		c.fault(limits.faults("WithFallback"))
