@@ -208,8 +208,8 @@ func WithMaxPause(d time.Duration) Option {
 // answer, instead of refusing calls with [ErrBackend]: its share of the budget,
 // for each model or, where models share limits, for those together. A call above
 // one of them starts once that limit's budget is full, and those behind it wait
-// until all that it has used has refilled. The backend is tried again once a
-// second; [Trace.Backend] tells of both changes.
+// until its debt has refilled. The backend is tried again once a second;
+// [Trace.Backend] tells of both changes.
 //
 // These limits come on top of what the backend grants, and nobody counts both
 // together: their budget is full when the backend fails, and a single ask without
