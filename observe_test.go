@@ -159,6 +159,26 @@ func TestHeadersThatLie(t *testing.T) {
 	}
 }
 
+// Figures that can't be true are ignored for a while, which State tells.
+func TestSenselessFiguresAreIgnored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600}), openaitest.WithLatency(100*time.Millisecond, 100*time.Millisecond),
+			openaitest.WithHeader(func(c *openaitest.Call, _ int, h http.Header) {
+				left := 599 - c.Seq*251%600
+				h.Set("X-Ratelimit-Remaining-Requests", fmt.Sprint(left))
+				h.Set("X-Ratelimit-Reset-Requests", (time.Minute * time.Duration(600-left) / 600).String())
+			}))
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600}))
+		n := busy(t, l.Client(srv.Direct()), 20, 5*time.Minute, chatBody("m", 1, false))
+		if got := limitsOf(t, l, "m")["rpm"]; got.Ignored <= 0 || got.Limit != 600 {
+			t.Errorf("%+v", got)
+		}
+		if n < 600*5*9/10 {
+			t.Errorf("%d calls in five minutes", n)
+		}
+	})
+}
+
 // A server that tells no limits is not held back after its first answer.
 func TestServerWithoutHeaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

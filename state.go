@@ -40,6 +40,9 @@ type LimitState struct {
 	// Ramp is what is let through a minute while traffic may only grow slowly,
 	// after the server has answered slow_down; else 0.
 	Ramp int64
+	// Ignored is for how long what the server says of its bucket is not believed
+	// any more, since it could not be true.
+	Ignored time.Duration
 	// KeepsUnused says that the server has been seen to keep output that was
 	// declared and not used, rather than to give it back when a call ends.
 	KeepsUnused bool
@@ -88,6 +91,7 @@ func (l *Limiter) scopeState(ctx context.Context, a *account, model string) (Sco
 		}
 		ls.Source, ls.Age = limit.source(now)
 		ls.Ramp = int64(limit.ramp.Rate(now, float64(limit.amount())))
+		ls.Ignored = limit.gauge.Ignored(now)
 		ls.KeepsUnused = limit.gauge.Findings().Kept
 		state.Limits = append(state.Limits, ls)
 	}

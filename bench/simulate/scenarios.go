@@ -47,7 +47,7 @@ var scenarios = []scenario{
 	saturated("four processes, one killed with its calls in flight", slow(answers(2)), refunds, fleetOf(4, 60, slowStore), changes(10*time.Minute, killOne(3))),
 	saturated("four processes restarted with a spent budget", prompts(1, 0.1), fleetOf(4, 40, slowStore), changes(10*time.Minute, restart)),
 	rateOf("10 a second, eight processes", 10, 10, 2*time.Minute, 20*time.Minute),
-	rateOf("100 a second, eight processes", 100, 60, 30*time.Second, 150*time.Second),
+	rateOf("100 a second, eight processes", 100, 60, 30*time.Second, 150*time.Second, onRedis),
 	rateOf("1,000 a second, eight processes", 1000, 400, 15*time.Second, 45*time.Second),
 	rateOf("2,500 a second, eight processes", 2500, 900, 15*time.Second, 40*time.Second),
 	saturated("headers always empty", prompts(1, 0.1), with(lies(1, nothing)), held(lied)),

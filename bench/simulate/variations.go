@@ -48,13 +48,13 @@ const slowStore = 3 * time.Millisecond
 // rateOf is eight processes that share so many requests a second over a slow
 // store, with nothing in the server's bucket at the beginning, which would
 // otherwise last for a minute.
-func rateOf(name string, perSecond int64, workers int, warmUp, duration time.Duration) scenario {
+func rateOf(name string, perSecond int64, workers int, warmUp, duration time.Duration, more ...func(*scenario)) scenario {
 	m := brief()
 	m.words, m.answer = uniform(5, 15), time.Second
-	return saturated(name, m, fleetOf(8, workers, slowStore), func(s *scenario) {
+	return saturated(name, m, append(more, fleetOf(8, workers, slowStore), func(s *scenario) {
 		s.limits = openaitest.Limits{RPM: 60 * perSecond, TPM: 1e9}
 		s.spent, s.warmUp, s.duration = true, warmUp, duration
-	})
+	})...)
 }
 
 // hurried are calls with a deadline, from a second to half a minute.

@@ -126,6 +126,9 @@ func (g *Gauge) Lately(now time.Time) float64 {
 	return g.sends.Between(now.Add(-time.Minute), time.Minute)
 }
 
+// Ignored is for how long the server's figures are still ignored.
+func (g *Gauge) Ignored(now time.Time) time.Duration { return max(0, g.trust.until.Sub(now)) }
+
 // Forget starts over, as after a change of the server's limit. What was sent
 // is still known, and so is the margin.
 func (g *Gauge) Forget() {
