@@ -73,6 +73,7 @@ var cases = []struct {
 	{"looks and changes nothing", (*suite).look},
 	{"keeps accounts and lines apart", (*suite).apart},
 	{"steps over a silent ticket", (*suite).silent},
+	{"forgets who died behind one that waits", (*suite).dead},
 	{"never grants more than there is", (*suite).concurrent},
 	{"keeps a busy model from blocking another", (*suite).busyModel},
 	{"keeps notes", (*suite).keep},

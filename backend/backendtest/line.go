@@ -180,6 +180,32 @@ func (s *suite) silent() {
 	}
 }
 
+func (s *suite) dead() {
+	if !s.Shared {
+		s.Skip("only where processes can die")
+	}
+	b := []backend.Bucket{perDay("m", backend.Requests, 100)}
+	s.granted(s.ask("m", "x", b, requests(50)), 1)
+	s.granted(s.ask("m", "waits", b, requests(100)), 0)
+	for i := range 100 {
+		s.granted(s.ask("m", fmt.Sprint("dead", i), b, requests(1)), 0)
+	}
+	for range 24 {
+		s.advance(500 * time.Millisecond)
+		s.granted(s.ask("m", "waits", b, requests(100)), 0)
+	}
+	if a := s.granted(s.ask("m", "new", b, requests(1)), 0); a.Tickets != 1 {
+		s.Errorf("%d tickets ahead; want one, for the others have died", a.Tickets)
+	}
+	if n := s.lookAt("m", b).Tickets; n != 2 {
+		s.Errorf("%d tickets in line; want 2", n)
+	}
+	// They are forgotten, and come back at the end.
+	if a := s.granted(s.ask("m", "dead0", b, requests(1)), 0); a.Tickets != 2 {
+		s.Errorf("an erased ticket stands behind %d; want 2", a.Tickets)
+	}
+}
+
 func (s *suite) concurrent() {
 	b := []backend.Bucket{perDay("m", backend.Requests, 200), perDay("all", backend.Requests, 100)}
 	var granted atomic.Int64

@@ -3,7 +3,7 @@
 for j = 1, owned do
   local o = owner(j)
   o[PAUSED] = 0
-  o[SINCE] = (now > o[SINCE] and now or o[SINCE]) + 1
+  o[SINCE] = math.max(now, o[SINCE], o[LATEST]) + 1
   for i = FIRST, #o, SIZE do
     o[i + USED], o[i + CORRECTED] = 0, o[i + CORRECTED] - o[i + USED]
   end

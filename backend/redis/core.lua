@@ -6,9 +6,9 @@
 -- ARGV[-1] numbers: four that differ by script; for each bucket its margin, and
 --          what is used of it if it is unknown here; then what differs by script
 --
--- An owner is unpacked into a flat array: the first three numbers of its state,
+-- An owner is unpacked into a flat array: the first four numbers of its state,
 -- and nine for each bucket: its digest and description, used, charged, corrected.
-local STAMP, SINCE, PAUSED, FIRST, SIZE = 1, 2, 3, 4, 9
+local STAMP, SINCE, PAUSED, LATEST, FIRST, SIZE = 1, 2, 3, 4, 5, 9
 -- Beside a bucket's place:
 local NAME, DIMENSION, LIMIT, RATE, CAPACITY, USED, CHARGED, CORRECTED = 1, 2, 3, 4, 5, 6, 7, 8
 
@@ -24,9 +24,9 @@ local HEAD, WIDTH = 4, 2
 
 local function unpack_owner(state, described)
   local s, d = doubles(state), doubles(described or '')
-  local o = {s[1], s[2], s[3]}
+  local o = {s[1], s[2], s[3], s[4]}
   for i = 1, #d, 4 do
-    local x, to = 4 + 5 * (i - 1) / 4, #o
+    local x, to = FIRST + 5 * (i - 1) / 4, #o
     o[to + 1], o[to + 1 + NAME], o[to + 1 + DIMENSION] = s[x], d[i], d[i + 1]
     o[to + 1 + LIMIT], o[to + 1 + RATE], o[to + 1 + CAPACITY] = d[i + 2], s[x + 1], d[i + 3]
     o[to + 1 + USED], o[to + 1 + CHARGED], o[to + 1 + CORRECTED] = s[x + 2], s[x + 3], s[x + 4]
@@ -35,7 +35,7 @@ local function unpack_owner(state, described)
 end
 
 local function pack_owner(o)
-  local s, d = {o[1], o[2], o[3]}, {}
+  local s, d = {o[1], o[2], o[3], o[4]}, {}
   for i = FIRST, #o, SIZE do
     local x = #s
     s[x + 1], s[x + 2], s[x + 3], s[x + 4], s[x + 5] = o[i], o[i + RATE], o[i + USED], o[i + CHARGED], o[i + CORRECTED]
@@ -71,13 +71,19 @@ local function set(o, i, used)
 end
 
 -- open unpacks an owner and refills its buckets up to now. A clock that went
--- back refills nothing.
+-- back refills nothing, and a pause lasts no longer for it.
 local function open(state, described)
   if not state then
-    return {now, now, 0}
+    return {now, now, 0, 0}
   end
   local o = unpack_owner(state, described)
   local dt = now - o[STAMP]
+  if dt < 0 then
+    o[PAUSED] = o[PAUSED] + dt
+    if o[STAMP] > o[LATEST] then
+      o[LATEST] = o[STAMP]
+    end
+  end
   o[STAMP] = now
   if dt > 0 then
     for i = FIRST, #o, SIZE do

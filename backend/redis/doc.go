@@ -6,7 +6,9 @@
 //
 // An ask is one round trip of one script, whatever number of limits it draws
 // from. Settlements are another, off the caller's path. Time is Redis's own; the
-// clocks of processes don't matter.
+// clocks of processes don't matter. Where Redis's is set back, or a server takes
+// over whose clock is behind, nothing refills for it, and no pause and no dead
+// process holds anybody up for longer.
 //
 // # What is tested
 //
@@ -28,7 +30,8 @@
 // stays. Where the reply to a settlement is lost, it may not have been applied.
 //
 // A Redis that lost its data (a restart, a failover, an eviction) starts from the
-// levels that the asking process saw last, not from full buckets. A replica that
+// levels that the asking process saw last, not from full buckets. A line of which a
+// key was lost begins anew, in the order in which processes ask again. A replica that
 // takes over may lack the charges of the last moments.
 //
 // # Keys
@@ -39,7 +42,8 @@
 //
 //	ratelimiter:{D}            hash: owners and their buckets; "m": version, expiry
 //	ratelimiter:{D}L:line      sorted set: the tickets of line L
-//	ratelimiter:{D}L:silent    sorted set: those that were stepped over
+//	ratelimiter:{D}L:silent    sorted set: those that were stepped over, who are
+//	                           forgotten after ten seconds
 //	ratelimiter:{D}L:tickets   hash: what they need, and what they were told
 //	ratelimiter:{D}T:reply     string: the last answer to a ticket that has left
 //	ratelimiter:{D}S:note      string: what was learned of the limits of scope S
@@ -55,7 +59,7 @@
 //
 //	~ratelimiter:* resetchannels -@all +evalsha +eval +time
 //	+hget +hmget +hset +hdel +hlen +hgetall
-//	+zadd +zcard +zcount +zrange +zrank +zrem +zscore +get +set +del +exists +pexpire +pttl
+//	+zadd +zcard +zcount +zrange +zrangebyscore +zrank +zrem +get +set +del +exists +pexpire +pttl
 //
 // and on a Cluster what go-redis needs to find its nodes: +cluster|slots,
 // +cluster|shards and +command.

@@ -14,17 +14,15 @@ if n > 24 and not fields[2] then
       at = 0
       break
     end
-    local size = (#state - 24) / 40
-    local format = size == 2 and '<ddddddddddddd' or '<ddd' .. rep('ddddd', size)
-    local o, last = {numbers(format, state)}, 3
+    local size = (#state - 32) / 40
+    local format = size == 2 and '<dddddddddddddd' or '<dddd' .. rep('ddddd', size)
+    local o, last = {numbers(format, state)}, 4
     local dt = now - o[1]
-    if dt < 0 then
-      dt = 0
-    end
-    if o[3] > now then
+    if dt < 0 or o[2] > now or o[3] > now then -- the clock was set back, or a pause
       at = 0
+      break
     end
-    for i = 4, 5 * size, 5 do
+    for i = 5, 5 * size, 5 do
       local rate = o[i + 1]
       local used = o[i + 2] - rate * dt
       if used < 0 then

@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -347,6 +349,85 @@ func TestKeys(t *testing.T) {
 				t.Errorf("%s holds %q", k, secret)
 			}
 		}
+	}
+}
+
+// Whatever happens in a line, and whichever of its keys is evicted, all expire,
+// and what is kept grows with those who stand there, not with those who did.
+func TestKeysOfALine(t *testing.T) {
+	s := redistest.Run(t)
+	c := admin(t, s)
+	seed := uint64(time.Now().UnixNano())
+	r := rand.New(rand.NewPCG(seed, 0))
+	b := newVirtual(c)
+	buckets := perDay(1000)
+	number := uint64(0)
+	take := func(ticket int, fresh bool, costs ...int64) {
+		t.Helper()
+		number++
+		a := ask(number, buckets, costs...)
+		a.Ticket, a.Fresh, a.Leave = fmt.Sprint("ticket", ticket), fresh, len(costs) == 0
+		if _, err := b.Take(t.Context(), a); err != nil {
+			t.Fatalf("%v (seed %d)", err, seed)
+		}
+	}
+	keys := lineKeys(b.accountKey("account"), lineField("model:m"), ticketField("ticket"))
+	tickets := 0
+	var steps []string
+	check := func(step string) {
+		t.Helper()
+		steps = append(steps, step)
+		for _, k := range c.Keys(t.Context(), "*").Val() {
+			if c.PTTL(t.Context(), k).Val() == -1 {
+				t.Fatalf("%s does not expire after %q (seed %d)", k, steps[max(0, len(steps)-12):], seed)
+			}
+		}
+	}
+	take(-1, true, 999)
+	for range 3000 {
+		switch r.IntN(8) {
+		case 0: // somebody comes
+			tickets++
+			take(tickets, r.IntN(2) == 0, 10)
+			check("come")
+		case 1:
+			b.now += r.Int64N(3e6)
+			check("tick")
+		case 2: // somebody leaves
+			take(tickets-r.IntN(8), false)
+			check("leave")
+		case 3:
+			if _, err := b.Look(t.Context(), ask(0, buckets, 10)); err != nil {
+				t.Fatal(err)
+			}
+			check("look")
+		case 4:
+			if k := r.IntN(40); k < len(keys) {
+				c.Del(t.Context(), keys[k])
+				check("evict " + keys[k][len(keys[0]):])
+			}
+		case 5: // somebody gets what little there is
+			take(tickets-r.IntN(8), r.IntN(2) == 0, 1)
+			check("take one")
+		default:
+			take(tickets-r.IntN(8), false, 10)
+			check("ask")
+		}
+	}
+	// All but one die.
+	for range 30 {
+		b.now += 500_000
+		take(-2, false, 10)
+		check("ask")
+	}
+	if n := c.ZCard(t.Context(), keys[1]).Val(); n != 1 {
+		t.Errorf("%d tickets in line; want one (seed %d)", n, seed)
+	}
+	if n := c.HLen(t.Context(), keys[2]).Val(); n != 2 {
+		t.Errorf("%d fields; want a ticket and its buckets (seed %d)", n, seed)
+	}
+	if n := c.ZCard(t.Context(), keys[4]).Val(); n != 0 {
+		t.Errorf("%d have been stepped over; want none (seed %d)", n, seed)
 	}
 }
 

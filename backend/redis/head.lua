@@ -10,10 +10,11 @@
 -- ARGV[-2]  the buckets, and ARGV[-1] numbers, as core.lua wants them
 --
 -- The state of an owner is packed doubles: the time up to which its buckets have
--- refilled, the time since which charges are settled, the end of its pause; for
--- each bucket a digest of its description, its rate per microsecond, what is used
--- of it, what was charged to it in all, and corrected. The descriptions hardly ever
--- change, and stand in a field of their own that not every call has to read.
+-- refilled, the time since which charges are settled, the end of its pause, and the
+-- latest stamp of a charge if that is later than the first of them; for each bucket
+-- a digest of its description, its rate per microsecond, what is used of it, what
+-- was charged to it in all, and corrected. The descriptions hardly ever change, and
+-- stand in a field of their own that not every call has to read.
 local call, rep, pack, numbers = redis.call, string.rep, struct.pack, struct.unpack
 local ARGV, n = ARGV, #ARGV[1]
 local f = {numbers(n == 88 and '<ddddddddddd' or '<' .. rep('d', n / 8), ARGV[1])}

@@ -19,7 +19,7 @@ type history struct {
 	t       *testing.T
 	r       *rand.Rand
 	now     int64
-	latest  int64 // before the clock was set back
+	passed  int64 // as time goes, not the clock
 	script  *Backend
 	ledger  *ledger.Account
 	account string
@@ -41,7 +41,7 @@ type ticketUnderTest struct {
 	scope  int
 	number uint64
 	last   *backend.Ask // what it asked last
-	at     int64        // and when
+	at     int64        // and when: how much time had passed
 	costs  []backend.Amounts
 }
 
@@ -87,7 +87,7 @@ type virtualBackend struct {
 func newHistory(t *testing.T, script *virtualBackend, seed uint64, n int) *history {
 	h := &history{
 		t: t, r: rand.New(rand.NewPCG(seed, 1)), script: script.Backend, ledger: ledger.New(),
-		now: 1_700_000_000_000_000, latest: 1_700_000_000_000_000, seed: seed, account: fmt.Sprint("account", n), tickets: map[string]*ticketUnderTest{},
+		now: 1_700_000_000_000_000, seed: seed, account: fmt.Sprint("account", n), tickets: map[string]*ticketUnderTest{},
 		seen: map[string]float64{},
 	}
 	withClock(func() int64 { return h.now }).apply(script.Backend)
@@ -159,17 +159,19 @@ func (h *history) step() string {
 }
 
 func (h *history) tick() {
+	dt := int64(0)
 	switch h.r.IntN(12) {
-	case 0:
-		h.now -= h.r.Int64N(3e6) // a clock that is set back
+	case 0: // a clock that is set back, a little or far
+		dt = -h.r.Int64N([]int64{3e6, 3e6, 3e6, 7200e6}[h.r.IntN(4)])
 	case 1:
-		h.now += h.r.Int64N(30e6)
+		dt = h.r.Int64N(30e6)
 	case 2, 3:
-		h.now += h.r.Int64N(2e6)
+		dt = h.r.Int64N(2e6)
 	default:
-		h.now += h.r.Int64N(3e5)
+		dt = h.r.Int64N(3e5)
 	}
-	h.latest = max(h.latest, h.now)
+	h.now += dt
+	h.passed += max(0, dt)
 }
 
 func (h *history) cost(s *scopeUnderTest) backend.Amounts {
@@ -205,10 +207,10 @@ func (h *history) take() string {
 	q := h.tickets[id]
 	s := &h.scopes[q.scope]
 	kind := "ask"
-	if age := h.latest - q.at; q.last != nil && !q.last.Fresh && age >= 0 && age < 9e6 && h.r.IntN(15) == 0 {
+	if age := h.passed - q.at; q.last != nil && !q.last.Fresh && age < 9e6 && h.r.IntN(15) == 0 {
 		kind = "again"
 	} else {
-		q.at = h.now
+		q.at = h.passed
 		q.number++
 		q.last = &backend.Ask{Account: h.account, Line: s.line, Scope: s.name, Ticket: id, Number: q.number,
 			Buckets: append([]backend.Bucket(nil), s.buckets...)}

@@ -1,71 +1,140 @@
 -- line.lua looks at the tickets ahead of an ask.
 --
 -- KEYS[2]  the line: a sorted set of tickets, in the order in which they came
--- KEYS[3]  the tickets: a hash. A ticket is when it last asked and its number
---          (doubles), what it needs in each dimension (doubles), a digest of its
---          buckets, and its last answer, of which the figures of the buckets are
---          kept only if it granted something. The buckets of a digest stand in
---          the same hash: the digest of the owner whose pauses hold, then for
---          each bucket its owner's and its name's.
+-- KEYS[3]  the tickets: a hash. A ticket is when it last asked by the line's clock,
+--          its number, what it needs in each dimension, and its place (doubles), a
+--          digest of its buckets, and its last answer, of which the figures of the
+--          buckets are kept only if it granted something. The buckets of a digest
+--          stand in the same hash: the digest of the owner whose pauses hold, then
+--          for each bucket its owner's and its name's.
 -- KEYS[4]  the last answer to the ticket if it left nothing to wait for
--- KEYS[5]  those who have been stepped over, with their places in the line: so
---          nobody walks over them twice, however many processes have died
+-- KEYS[5]  those who have been stepped over, by when they last asked: so nobody
+--          walks over them twice, however many processes have died
 local LEASE, ERASE = 1000000, 10000000
+local NEED, PLACE, DIGEST, ANSWER = 17, 41, 49, 53 -- where they begin in a ticket
 
 -- The line's field in the account: the last place that was given away, when the
--- line's keys expire, and whether somebody has been stepped over.
-local last, expiry, silent = 0, 0, 0
+-- line's keys expire, the line's clock, which stands still while Redis's is set
+-- back, and Redis's then, the place up to which patrol has come, whether somebody
+-- has been stepped over, and how many digests of buckets stand among the tickets.
+local last, expiry, clock, round, silent, digests = 0, 0, 0, 0, 0, 0
 if fields[2] then
-  last, expiry, silent = numbers('<ddd', fields[2])
-end
-
--- erase forgets those at the front who have been silent for long, and those
--- whose other half was lost.
-local function erase()
-  while true do
-    local key, front = KEYS[2], call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
-    if silent == 1 then
-      local other = call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')
-      if not other[1] then
-        silent = 0
-      elseif not front[1] or tonumber(other[2]) < tonumber(front[2]) then
-        key, front = KEYS[5], other
-      end
-    end
-    if not front[1] then
-      expiry = 0
-      if fields[2] then
-        call('HDEL', KEYS[1], ARGV[2])
-        fields[2] = false
-      end
-      return
-    end
-    if not fields[2] then -- it was lost
-      last = tonumber(call('ZRANGE', KEYS[2], -1, -1, 'WITHSCORES')[2])
-      fields[2] = true
-    end
-    local t = call('HGET', KEYS[3], front[1])
-    if t and now - numbers('<d', t) <= ERASE then
-      return
-    end
-    call('ZREM', key, front[1])
-    call('HDEL', KEYS[3], front[1])
+  local before
+  last, expiry, clock, before, round, silent, digests = numbers('<ddddddd', fields[2])
+  if now > before then
+    clock = clock + (now - before)
   end
 end
 
--- step_over takes silent tickets out of everybody's way.
-local function step_over(places)
-  if #places == 0 then
+local function line_field()
+  return pack('<ddddddd', last, expiry, clock, now, round, silent, digests)
+end
+
+-- keep writes the owners back, and the line's field.
+local function keep()
+  save(fields[2] and {ARGV[2], line_field()} or {})
+end
+
+-- renew has the line's keys live on.
+local MINUTE = 60000
+local function renew()
+  expiry = now + MINUTE * 1000
+  call('PEXPIRE', KEYS[2], MINUTE)
+  call('PEXPIRE', KEYS[3], MINUTE)
+  if silent == 1 then
+    call('PEXPIRE', KEYS[5], MINUTE)
+  end
+end
+
+-- number as Redis reads it, to the last digit.
+local function exact(n)
+  return string.format('%.0f', n)
+end
+
+-- step_over takes silent tickets out of everybody's way: when they last asked, and
+-- who they are, in turns.
+local function step_over(over)
+  for x = 1, #over, 2 do
+    call('ZREM', KEYS[2], over[x + 1])
+    call('ZADD', KEYS[5], over[x], over[x + 1])
+  end
+  if #over > 0 then
+    silent = 1
+    call('PEXPIRE', KEYS[5], MINUTE)
+  end
+end
+
+-- patrol steps over the silent among the next few tickets, front first and round
+-- again, and goes on while it finds some: surveys don't come to those who died
+-- behind a ticket that waits for long. The ticket that asks is not one of them. It
+-- returns how many there were.
+local PATROLLED = 2
+local function patrol()
+  local found, all = 0, 0
+  repeat
+    found = 0
+    local ids, over = call('ZRANGEBYSCORE', KEYS[2], '(' .. exact(round), '+inf', 'LIMIT', 0, PATROLLED), {}
+    if #ids > 0 then
+      local tickets = call('HMGET', KEYS[3], unpack(ids))
+      for x = 1, #ids do
+        local asked = numbers('<d', tickets[x])
+        round = numbers('<d', tickets[x], PLACE)
+        if ids[x] ~= ARGV[3] and clock - asked > LEASE then
+          over[#over + 1], over[#over + 2] = asked, ids[x]
+          found = found + 1
+        end
+      end
+      step_over(over)
+    end
+    all = all + found
+    if #ids < PATROLLED then
+      round = 0
+      return all
+    end
+  until found == 0
+  return all
+end
+
+-- forget has the line begin anew.
+local function forget()
+  call('HDEL', KEYS[1], ARGV[2])
+  call('DEL', KEYS[2], KEYS[3], KEYS[5])
+  fields[2], last, expiry, clock, round, silent, digests = false, 0, 0, 0, 0, 0, 0
+end
+
+-- close forgets the line if nobody stands in it.
+local function close()
+  if fields[2] and call('EXISTS', KEYS[2]) == 0 and (silent == 0 or call('EXISTS', KEYS[5]) == 0) then
+    forget()
+  end
+end
+
+-- whole returns how many stand in the line, without the silent. Where one of the
+-- line's keys was lost, or its field, nobody does: some would never be forgotten,
+-- and those who are alive come anew.
+local function whole()
+  local standing = call('ZCARD', KEYS[2])
+  local stepped = silent == 1 and call('ZCARD', KEYS[5]) or 0
+  if standing + stepped + digests ~= call('HLEN', KEYS[3]) then
+    forget()
+    return 0
+  end
+  return standing
+end
+
+-- erase forgets those who were stepped over and have been silent for too long.
+local function erase()
+  if silent == 0 then
     return
   end
-  for x = 1, #places, 2 do
-    call('ZREM', KEYS[2], places[x + 1])
+  local gone = call('ZRANGEBYSCORE', KEYS[5], '-inf', '(' .. exact(clock - ERASE))
+  for x = 1, #gone do
+    call('ZREM', KEYS[5], gone[x])
+    call('HDEL', KEYS[3], gone[x])
   end
-  call('ZADD', KEYS[5], unpack(places))
-  call('PEXPIRE', KEYS[5], 60000)
-  if silent == 0 then
-    silent = 1
-    call('HSET', KEYS[1], ARGV[2], pack('<ddd', last, expiry, silent))
+  if call('EXISTS', KEYS[5]) == 0 then
+    silent = 0
+    close()
   end
 end
 
@@ -94,8 +163,9 @@ local function free(k, cost)
   return ahead + cost + margin(k, cost) <= capacity - used
 end
 
--- survey looks at the first n tickets of the line, front first. Unless it must
--- see all, it stops at the one that leaves too little for the first cost.
+-- survey looks at the first n tickets of the line, front first, and returns how
+-- many they are without the silent among them. Unless it must see all, it stops at
+-- the one that leaves too little for the first cost.
 local function survey(n, first, all)
   -- By digest: the owner whose pauses hold, and owner and place of each bucket.
   local known, numbered = {}, {}
@@ -206,22 +276,20 @@ local function survey(n, first, all)
     if upto >= n then
       upto = n - 1
     end
-    local found, ids = call('ZRANGE', KEYS[2], at, upto, 'WITHSCORES'), {}
-    for x = 1, #found, 2 do
-      ids[#ids + 1] = found[x]
-    end
+    local ids = call('ZRANGE', KEYS[2], at, upto)
     if #ids == 0 then
-      return
+      return at
     end
     local tickets, over = call('HMGET', KEYS[3], unpack(ids)), {}
     for x = 1, #ids do
       local t = tickets[x]
-      seen = seen + 1
-      if not t or now - numbers('<d', t) > LEASE then
-        over[#over + 1], over[#over + 2] = found[2 * x], ids[x]
+      local asked = numbers('<d', t)
+      if clock - asked > LEASE then
+        over[#over + 1], over[#over + 2] = asked, ids[x]
       else
-        local need = {numbers('<ddd', t, 17)}
-        local s = scope(string.sub(t, 41, 44))
+        seen = seen + 1
+        local need = {numbers('<ddd', t, NEED)}
+        local s = scope(string.sub(t, DIGEST, DIGEST + 3))
         if s.owner then
           set_aside(s, need)
           local blocked = false
@@ -237,7 +305,7 @@ local function survey(n, first, all)
           end
           if blocked and not all then
             step_over(over)
-            return
+            return n - #over / 2
           end
         end
       end
@@ -246,6 +314,7 @@ local function survey(n, first, all)
     at, n = at + #ids - #over / 2, n - #over / 2
     chunk = 64
   end
+  return n
 end
 
 -- wait is how long until the cost fits, and the part of it that is a pause; in

@@ -1,14 +1,13 @@
 -- look.lua answers as take.lua would a new ticket, and charges nothing.
 -- ARGV[-1] is laid out as there.
-local ahead = call('ZCARD', KEYS[2])
-local tickets = ahead + (silent == 1 and call('ZCARD', KEYS[5]) or 0)
+local tickets = fields[2] and whole() or 0
 local first = {0, 0, 0}
 if a[1] > 0 then
   first = costs(1, 1)
 end
 local scope = owner(1)
-if ahead > 0 then
-  survey(ahead, first, true)
+if tickets > 0 then
+  tickets = survey(tickets, first, true)
 end
 local fits = scope[PAUSED] <= now
 for k = 1, count do
@@ -20,5 +19,5 @@ local t, pause = 0, 0
 if not fits then
   t, pause = wait(first, false, 0)
 end
-save({})
+keep()
 return told(0, now, t, pause, t, tickets) .. figures()

@@ -196,8 +196,8 @@ func decode(reply any, owners []owner, buckets []backend.Bucket) (backend.Answer
 	}
 	for _, o := range owners {
 		if !full {
-			a.Stamp = max(a.Stamp, int64(next()), int64(next())) // now, and since when charges count
-			next()
+			a.Stamp = int64(next()) // now, which is no earlier than charges count
+			_, _, _ = next(), next(), next()
 		}
 		for _, k := range o.buckets {
 			for !full && at < len(s) && next() != k.digest {

@@ -12,65 +12,58 @@ if not fresh then
   end
 end
 
--- at is the ticket's place among those who are not silent, from 0, or false;
--- tickets is how many stand ahead in all.
-local at, ahead, tickets = false, 0, 0
+-- mine is the ticket, if it has a place, which is own; tickets how many stand ahead
+-- of it and are not silent.
+local mine, own, tickets = false, nil, 0
 if fields[2] or not fresh then
+  tickets = whole()
+end
+if fields[2] then
+  tickets = tickets - patrol()
   erase()
-  local place = silent == 1 and call('ZSCORE', KEYS[5], ARGV[3])
-  if place and not fresh then
-    call('ZREM', KEYS[5], ARGV[3]) -- it was only slow
-    call('ZADD', KEYS[2], place, ARGV[3])
-  end
-  at = call('ZRANK', KEYS[2], ARGV[3])
-  ahead = at or call('ZCARD', KEYS[2])
-  tickets = ahead
-  if silent == 1 then
-    place = place or at and call('ZSCORE', KEYS[2], ARGV[3])
-    tickets = ahead + call('ZCOUNT', KEYS[5], '-inf', place and '(' .. place or '+inf')
-    if place and not at then -- fresh, and its ticket is a silent one
-      at = call('ZCOUNT', KEYS[2], '-inf', place)
-      tickets = at + call('ZCOUNT', KEYS[5], '-inf', '(' .. place)
+  mine = call('HGET', KEYS[3], ARGV[3])
+  own = mine and numbers('<d', mine, PLACE)
+  if mine then
+    local rank = call('ZRANK', KEYS[2], ARGV[3])
+    tickets = rank or call('ZCOUNT', KEYS[2], '-inf', exact(own))
+    if not rank and not fresh then -- it was only slow
+      call('ZREM', KEYS[5], ARGV[3])
+      call('ZADD', KEYS[2], own, ARGV[3])
+      expiry = 0
     end
   end
-  if at and not fresh then
-    local mine = call('HGET', KEYS[3], ARGV[3])
-    if mine and number <= select(2, numbers('<dd', mine)) then
-      call('HSET', KEYS[3], ARGV[3], pack('<d', now) .. string.sub(mine, 9))
-      mine = string.sub(mine, 45)
-      return #mine > 48 and mine or mine .. figures()
-    end
+  if mine and not fresh and number <= select(2, numbers('<dd', mine)) then
+    call('HSET', KEYS[3], ARGV[3], pack('<d', clock) .. string.sub(mine, 9))
+    renew()
+    call('HSET', KEYS[1], ARGV[2], line_field())
+    mine = string.sub(mine, ANSWER)
+    return #mine > 48 and mine or mine .. figures()
   end
 end
 
-local out = {}
-
 -- remove takes the ticket out of the line.
 local function remove()
-  if at then
+  if mine then
     call('ZREM', KEYS[2], ARGV[3])
     call('HDEL', KEYS[3], ARGV[3])
   end
-  if fields[2] and call('EXISTS', KEYS[2]) == 0 and (silent == 0 or call('EXISTS', KEYS[5]) == 0) then
-    call('HDEL', KEYS[1], ARGV[2])
-    call('DEL', KEYS[3])
-  end
+  close()
 end
 
 if wanted == 0 then
   remove()
-  save(out)
+  keep()
   return told(0, now, 0, 0, 0, 0) .. figures()
 end
-if fresh and at then
-  save(out)
+if fresh and mine then
+  keep()
   return told(0, now, 0, 0, 0, tickets + 1) .. figures()
 end
 
 local base = HEAD + count * WIDTH
 local scope = owner(1)
-if ahead > 0 then
-  survey(ahead, {a[base + 1], a[base + 2], a[base + 3]}, false)
+if tickets > 0 then
+  tickets = survey(tickets, {a[base + 1], a[base + 2], a[base + 3]}, false)
 end
 
 local stamp, open_to_all = now, scope[PAUSED] <= now
@@ -84,6 +77,12 @@ for k = 1, count do
   end
   if o[PAUSED] > now then
     open_to_all = false
+  end
+end
+if stamp > now then
+  scope[LATEST] = math.max(scope[LATEST], stamp)
+  for k = 1, count do
+    holder[k][LATEST] = math.max(holder[k][LATEST], stamp)
   end
 end
 
@@ -108,13 +107,11 @@ end
 local rest = wanted - granted
 if rest == 0 then
   local answer = told(granted, stamp, 0, 0, 0, tickets) .. figures()
-  if at then
-    remove()
-  end
+  remove()
   if not fresh then
     call('SET', KEYS[4], pack('<d', number) .. answer, 'PX', ERASE / 1000)
   end
-  save(out)
+  keep()
   return answer
 end
 
@@ -129,7 +126,7 @@ local need = costs(granted + 1, wanted)
 local t, pause = wait(costs(granted + 1, granted + 1), false, 0)
 local behind = 0
 if next(waiting) then
-  behind = ahead - seen
+  behind = tickets - seen
 end
 local hint = wait(need, true, behind)
 local longest = SOON
@@ -161,23 +158,23 @@ if leave then
   if not fresh then
     call('SET', KEYS[4], pack('<d', number) .. answer, 'PX', ERASE / 1000)
   end
-  save(out)
+  keep()
   return answer
 end
 
-call('HSET', KEYS[3], ARGV[3],
-  pack('<ddddd', now, number, need[1], need[2], need[3]) .. string.sub(ARGV[4], 1, 4)
+fields[2] = true
+if not mine then
+  last = last + 1
+  own = last
+  call('ZADD', KEYS[2], own, ARGV[3])
+end
+local added = call('HSET', KEYS[3], ARGV[3],
+  pack('<dddddd', clock, number, need[1], need[2], need[3], own) .. string.sub(ARGV[4], 1, 4)
     .. (granted > 0 and answer or header),
   string.sub(ARGV[4], 1, 4), string.sub(ARGV[4], 5))
-if not at then
-  last = last + 1
-  call('ZADD', KEYS[2], last, ARGV[3])
+digests = digests + added - (mine and 0 or 1)
+if not mine or expiry < now + MINUTE * 500 then
+  renew()
 end
-if expiry < now + 30000000 then
-  expiry = now + 60000000
-  call('PEXPIRE', KEYS[2], 60000)
-  call('PEXPIRE', KEYS[3], 60000)
-end
-out[1], out[2] = ARGV[2], pack('<ddd', last, expiry, silent)
-save(out)
+keep()
 return answer

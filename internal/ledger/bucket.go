@@ -11,6 +11,7 @@ type owner struct {
 	stamp   int64 // the time up to which the buckets have refilled
 	since   int64 // charges before it are no longer settled
 	paused  int64 // nothing starts before it
+	latest  int64 // no charge has a stamp that is later than it and than stamp
 	buckets []*bucket
 }
 
@@ -36,15 +37,19 @@ type bucket struct {
 }
 
 // advance refills all buckets up to now. A clock that went back refills
-// nothing and counts on from where it is.
+// nothing and counts on from where it is, and a pause lasts no longer for it.
 func (o *owner) advance(now int64) {
-	dt := float64(now - o.stamp)
+	dt := now - o.stamp
+	if dt < 0 {
+		o.paused += dt
+		o.latest = max(o.latest, o.stamp)
+	}
 	o.stamp = now
 	if dt <= 0 {
 		return
 	}
 	for _, b := range o.buckets {
-		b.set(b.used - float64(b.rate*dt))
+		b.set(b.used - float64(b.rate*float64(dt)))
 	}
 }
 

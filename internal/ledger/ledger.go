@@ -15,7 +15,7 @@ import (
 // not ready; use [New]. An Account is not safe for concurrent use.
 type Account struct {
 	// Lease is how long after its last call a ticket still counts, and Erase
-	// when it is forgotten. 0 means for ever.
+	// when it is forgotten. 0 means for ever, of both.
 	Lease, Erase time.Duration
 
 	owners   map[string]*owner
@@ -48,14 +48,10 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 		}
 		delete(a.answered, ask.Ticket)
 	}
-	l := a.lines[ask.Line]
-	if l == nil {
-		l = new(line) // kept only if somebody comes to stand in it
-	}
-	l.erase(now, micros(a.Erase))
+	l := a.line(now, ask)
 	at := l.find(ask.Ticket)
 	if at >= 0 && ask.Number <= l.tickets[at].number && !ask.Fresh {
-		l.tickets[at].seen, l.tickets[at].silent = now, false
+		l.tickets[at].seen, l.tickets[at].silent = l.clock, false
 		return l.tickets[at].answer, nil
 	}
 
@@ -66,17 +62,28 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 		return stand(backend.Answer{Stamp: now}, buckets), nil
 	}
 	if ask.Fresh && at >= 0 {
-		return stand(backend.Answer{Stamp: now, Tickets: at + 1}, buckets), nil
+		return stand(backend.Answer{Stamp: now, Tickets: standing(l.ahead(at)) + 1}, buckets), nil
 	}
-	ahead := l.tickets
-	if at >= 0 {
-		ahead = l.tickets[:at]
-	}
-	v := a.survey(now, ahead, a.owner(now, ask.Scope), buckets, ask.Costs[0], false)
+	ahead := l.ahead(at)
+	v := a.survey(now, l.clock, ahead, a.owner(now, ask.Scope), buckets, ask.Costs[0], false)
 	answer := v.grant(ask.Costs)
-	answer.Tickets = len(ahead)
+	answer.Tickets = standing(ahead)
 	a.place(l, at, ask, v, answer)
 	return answer, nil
+}
+
+// line is the ask's, without those who have been silent for too long. It is kept
+// only if somebody comes to stand in it.
+func (a *Account) line(now int64, ask *backend.Ask) *line {
+	if l := a.lines[ask.Line]; l != nil {
+		l.tick(now)
+		l.patrol(micros(a.Lease), ask.Ticket)
+		l.erase(micros(a.Erase))
+		if a.forget(ask.Line, l); len(l.tickets) > 0 {
+			return l
+		}
+	}
+	return &line{stamp: now}
 }
 
 // place puts the ticket where the answer leaves it: out of the line, at its
@@ -92,13 +99,16 @@ func (a *Account) place(l *line, at int, ask *backend.Ask, v survey, answer back
 		return
 	}
 	t := &ticket{
-		id: ask.Ticket, number: ask.Number, answer: answer, seen: v.now,
+		id: ask.Ticket, number: ask.Number, answer: answer, seen: l.clock,
 		need: sum(rest), scope: v.scope, buckets: v.buckets,
 	}
 	if at >= 0 {
+		t.place = l.tickets[at].place
 		l.tickets[at] = t
 		return
 	}
+	l.last++
+	t.place = l.last
 	l.tickets = append(l.tickets, t)
 	a.lines[ask.Line] = l
 }
@@ -122,16 +132,17 @@ func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
 	if tooLarge(ask) {
 		return backend.Answer{}, backend.ErrTooLarge
 	}
-	var tickets []*ticket
-	if l := a.lines[ask.Line]; l != nil {
-		tickets = l.tickets
+	l := a.lines[ask.Line]
+	if l == nil {
+		l = &line{stamp: now}
 	}
+	l.tick(now)
 	var cost backend.Amounts
 	if len(ask.Costs) > 0 {
 		cost = ask.Costs[0]
 	}
-	v := a.survey(now, tickets, a.owner(now, ask.Scope), a.resolve(now, ask.Buckets), cost, true)
-	answer := stand(backend.Answer{Stamp: now, Tickets: len(tickets)}, v.buckets)
+	v := a.survey(now, l.clock, l.tickets, a.owner(now, ask.Scope), a.resolve(now, ask.Buckets), cost, true)
+	answer := stand(backend.Answer{Stamp: now, Tickets: standing(l.tickets)}, v.buckets)
 	if !v.fits(cost) {
 		answer.Wait, answer.Paused = v.wait(cost, false)
 		answer.Hint = answer.Wait
@@ -161,7 +172,7 @@ func (a *Account) Clear(now int64, owners []string) {
 	for _, name := range owners {
 		o := a.owner(now, name)
 		o.paused = 0
-		o.since = max(now, o.since) + 1 // later than every stamp so far
+		o.since = max(now, o.since, o.latest) + 1 // later than every stamp so far
 		for _, b := range o.buckets {
 			b.corrected -= b.used
 			b.used = 0

@@ -284,6 +284,87 @@ func TestClockThatGoesBack(t *testing.T) {
 	}
 }
 
+func TestDeadTicketHoldsNobodyUpAfterTheClockWentBack(t *testing.T) {
+	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}
+	for _, back := range []int64{second / 2, 3 * second, 3600 * second} {
+		a := New()
+		a.Lease, a.Erase = time.Second, 10*time.Second
+		now := 7200 * second
+		take(t, a, now, ask("m", "x", 1, buckets, cost(50, 0, 0)))
+		take(t, a, now, ask("m", "dead", 1, buckets, cost(60, 0, 0)))
+		take(t, a, now, ask("m", "p", 1, buckets, cost(60, 0, 0)))
+		now -= back
+		for n := range uint64(10) {
+			if got := take(t, a, now, ask("m", "q", n+1, buckets, cost(1, 0, 0))); got.Granted != 0 {
+				t.Errorf("%d µs back: granted after %d tenths, before the lease is over", back, n)
+			}
+			now += second / 10
+			take(t, a, now, ask("m", "p", n+2, buckets, cost(60, 0, 0)))
+		}
+		now++
+		if got := take(t, a, now, ask("m", "p", 100, buckets, cost(1, 0, 0))); got.Granted != 1 || got.Tickets != 0 {
+			t.Errorf("%d µs back: granted %d behind %d", back, got.Granted, got.Tickets)
+		}
+	}
+}
+
+func TestPauseLastsNoLongerForAClockThatGoesBack(t *testing.T) {
+	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}
+	for _, back := range []int64{second / 10, 3 * second, 3600 * second} {
+		a := New()
+		now := 7200 * second
+		take(t, a, now, ask("m", "p", 1, buckets, cost(1, 0, 0)))
+		a.Settle(now, &backend.Settlement{PauseOwner: "m", Pause: 5 * time.Second})
+		now += 2*second - back
+		got := take(t, a, now, ask("m", "p", 2, buckets, cost(1, 0, 0)))
+		// The two seconds before the clock was set back cannot be told.
+		if got.Granted != 0 || got.Paused < 3*time.Second || got.Paused > 5*time.Second {
+			t.Errorf("%d µs back: granted %d, paused for %v", back, got.Granted, got.Paused)
+		}
+		if got := take(t, a, now+5*second, ask("m", "p", 3, buckets, cost(1, 0, 0))); got.Granted != 1 {
+			t.Errorf("%d µs back: still paused for %v", back, got.Paused)
+		}
+		if got := take(t, a, now-back, ask("m", "p", 4, buckets, cost(1, 0, 0))); got.Granted != 1 {
+			t.Errorf("%d µs back: a pause that was over holds for %v", back, got.Paused)
+		}
+	}
+}
+
+func TestClearAfterTheClockWentBack(t *testing.T) {
+	a := New()
+	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60), bucketOf("account", "rpm", backend.Requests, 100)}
+	old := take(t, a, 100*second, ask("m", "p", 1, buckets, cost(20, 0, 0)))
+	now := 50 * second
+	between := take(t, a, now, ask("m", "p", 2, buckets, cost(20, 0, 0)))
+	settle := func(stamp int64) float64 {
+		t.Helper()
+		a.Settle(now, &backend.Settlement{Stamp: stamp, Buckets: buckets[:1], Refund: cost(20, 0, 0)})
+		got, err := a.Look(now, ask("m", "", 0, buckets))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Levels[0]
+	}
+	if level := settle(between.Stamp); level != 40 {
+		t.Errorf("level %v; want 40: what was charged since is given back", level)
+	}
+	a.Clear(now, []string{"m"})
+	later := take(t, a, now, ask("m", "p", 3, buckets, cost(40, 0, 0)))
+	if level := settle(old.Stamp); level != 20 {
+		t.Errorf("level %v; want 20: a charge from before the clear gives nothing back", level)
+	}
+	if level := settle(later.Stamp); level != 40 {
+		t.Errorf("level %v; want 40: one from after it does", level)
+	}
+	// The stamp that m made later is one of the account's charges, too.
+	a.Clear(now, []string{"account"})
+	take(t, a, now, ask("m", "p", 4, buckets, cost(40, 0, 0)))
+	a.Settle(now, &backend.Settlement{Stamp: later.Stamp, Buckets: buckets[1:], Refund: cost(20, 0, 0)})
+	if got, _ := a.Look(now, ask("m", "", 0, buckets)); got.Levels[1] != 60 {
+		t.Errorf("level %v of the account; want 60", got.Levels[1])
+	}
+}
+
 // A model of the promises, checked over random histories.
 type world struct {
 	a       *Account

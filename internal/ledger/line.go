@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -9,14 +10,19 @@ import (
 // A line is the order between the processes that share a bucket.
 type line struct {
 	tickets []*ticket
+	last    int64 // the last place that was given away
+	round   int64 // the place up to which patrol has come
+	stamp   int64 // when somebody last came
+	clock   int64 // the line's own time, which stands still while a clock is set back
 }
 
 // A ticket is one process's place for one scope. It has charged nothing.
 type ticket struct {
 	id      string
+	place   int64
 	number  uint64
-	answer  backend.Answer // to number
-	seen    int64
+	answer  backend.Answer  // to number
+	seen    int64           // when it last asked, by the line's clock
 	silent  bool            // it has been stepped over since
 	need    backend.Amounts // the sum of its costs
 	scope   *owner
@@ -38,11 +44,65 @@ func (l *line) remove(at int) {
 	}
 }
 
-// erase drops the tickets at the front that have been silent for too long.
-func (l *line) erase(now, after int64) {
-	for after > 0 && len(l.tickets) > 0 && now-l.tickets[0].seen > after {
-		l.tickets = l.tickets[1:]
+// tick lets the line's time pass.
+func (l *line) tick(now int64) {
+	l.clock += max(0, now-l.stamp)
+	l.stamp = now
+}
+
+// patrolled is how many tickets each ask checks.
+const patrolled = 2
+
+// patrol steps over the silent among the next few tickets, front first and round
+// again, and goes on while it finds some: surveys don't come to those who died
+// behind a ticket that waits for long. The ticket that asks is not one of them.
+func (l *line) patrol(lease int64, asks string) {
+	for found := lease > 0; found; {
+		found = false
+		checked := 0
+		for _, t := range l.tickets {
+			if t.silent || t.place <= l.round {
+				continue
+			}
+			l.round = t.place
+			if t.id != asks && l.clock-t.seen > lease {
+				t.silent, found = true, true
+			}
+			if checked++; checked == patrolled {
+				break
+			}
+		}
+		if checked < patrolled {
+			l.round = 0
+			return
+		}
 	}
+}
+
+// erase drops those who were stepped over and have been silent for too long.
+func (l *line) erase(after int64) {
+	if after > 0 {
+		l.tickets = slices.DeleteFunc(l.tickets, func(t *ticket) bool { return t.silent && l.clock-t.seen > after })
+	}
+}
+
+// ahead are the tickets before the one at that place in the line, or all if there
+// is none.
+func (l *line) ahead(at int) []*ticket {
+	if at < 0 {
+		return l.tickets
+	}
+	return l.tickets[:at]
+}
+
+// standing is how many of the tickets have not been stepped over.
+func standing(tickets []*ticket) (n int) {
+	for _, t := range tickets {
+		if !t.silent {
+			n++
+		}
+	}
+	return n
 }
 
 // A survey is what one ask finds: its buckets, and in their notes what must
@@ -56,7 +116,7 @@ type survey struct {
 
 // survey looks at the tickets ahead. Unless it must see all, it stops at the
 // one that leaves too little for the first cost.
-func (a *Account) survey(now int64, ahead []*ticket, scope *owner, buckets []*bucket, first backend.Amounts, all bool) survey {
+func (a *Account) survey(now, clock int64, ahead []*ticket, scope *owner, buckets []*bucket, first backend.Amounts, all bool) survey {
 	a.round++
 	for _, b := range buckets {
 		b.note(now, a.round)
@@ -68,8 +128,10 @@ func (a *Account) survey(now int64, ahead []*ticket, scope *owner, buckets []*bu
 	v.waiting = make([]float64, len(buckets))
 	lease := micros(a.Lease)
 	for _, t := range ahead {
-		if lease > 0 && (t.silent || now-t.seen > lease) {
+		if lease > 0 && clock-t.seen > lease {
 			t.silent = true
+		}
+		if t.silent {
 			continue
 		}
 		t.setAside(now, a.round)
@@ -100,6 +162,7 @@ func (b *bucket) note(now int64, round uint64) {
 // when the other buckets let this one start. So a ticket that is held back
 // elsewhere for longer than this bucket needs to refill sets aside nothing.
 func (t *ticket) setAside(now int64, round uint64) {
+	t.scope.advance(now)
 	paused := max(0, float64(t.scope.paused-now))
 	for _, b := range t.buckets {
 		b.note(now, round)
@@ -151,6 +214,12 @@ func (v *survey) grant(costs []backend.Amounts) backend.Answer {
 	answer := backend.Answer{Stamp: max(v.now, v.scope.since)}
 	for _, b := range v.buckets {
 		answer.Stamp = max(answer.Stamp, b.owner.since)
+	}
+	if answer.Stamp > v.now {
+		v.scope.latest = max(v.scope.latest, answer.Stamp)
+		for _, b := range v.buckets {
+			b.owner.latest = max(b.owner.latest, answer.Stamp)
+		}
 	}
 	for i, cost := range costs {
 		if !v.fits(cost) {

@@ -1,0 +1,64 @@
+package ledger_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/backend/backendtest"
+	"github.com/openai-ratelimiter/ratelimiter/internal/ledger"
+)
+
+// A store is the ledger as a fleet would use it.
+type store struct {
+	mu       sync.Mutex
+	now      int64
+	accounts map[string]*ledger.Account
+}
+
+// account returns it and has s.mu held.
+func (s *store) account(name string) *ledger.Account {
+	s.mu.Lock()
+	if s.accounts[name] == nil {
+		s.accounts[name] = ledger.New()
+		s.accounts[name].Lease, s.accounts[name].Erase = time.Second, 10*time.Second
+	}
+	return s.accounts[name]
+}
+
+func (s *store) Take(_ context.Context, ask backend.Ask) (backend.Answer, error) {
+	defer s.mu.Unlock()
+	a, err := s.account(ask.Account).Take(s.now, &ask)
+	a.Hint = min(a.Hint, 100*time.Millisecond) // nothing tells of a change
+	return a, err
+}
+
+func (s *store) Look(_ context.Context, ask backend.Ask) (backend.Answer, error) {
+	defer s.mu.Unlock()
+	return s.account(ask.Account).Look(s.now, &ask)
+}
+
+func (s *store) Settle(_ context.Context, x backend.Settlement) error {
+	defer s.mu.Unlock()
+	s.account(x.Account).Settle(s.now, &x)
+	return nil
+}
+
+func (s *store) Clear(_ context.Context, account string, owners []string) error {
+	defer s.mu.Unlock()
+	s.account(account).Clear(s.now, owners)
+	return nil
+}
+
+func TestConformance(t *testing.T) {
+	backendtest.Run(t, func(*testing.T) backendtest.Subject {
+		s := &store{now: 1, accounts: map[string]*ledger.Account{}}
+		return backendtest.Subject{Backend: s, Shared: true, Advance: func(d time.Duration) {
+			s.mu.Lock()
+			s.now += int64((d + time.Microsecond - 1) / time.Microsecond)
+			s.mu.Unlock()
+		}}
+	})
+}
