@@ -9,7 +9,7 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// Prepared is what the asks of a ticket have in common as long as its buckets
+// prepared is what the asks of a ticket have in common as long as its buckets
 // stay as they are: keys and arguments, but for the numbers.
 type prepared struct {
 	account, line, scope, ticket string
@@ -140,8 +140,14 @@ func (c *cache) get(ask *backend.Ask) *prepared {
 func (c *cache) put(p *prepared) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.byTicket == nil || len(c.byTicket) >= cached {
+	if c.byTicket == nil {
 		c.byTicket = map[string]*prepared{}
+	}
+	for ticket := range c.byTicket { // whichever come first
+		if len(c.byTicket) < cached {
+			break
+		}
+		delete(c.byTicket, ticket)
 	}
 	c.byTicket[p.ticket] = p
 }
