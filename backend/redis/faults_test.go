@@ -312,6 +312,29 @@ func TestMissingPermission(t *testing.T) {
 	}
 }
 
+func TestPrefixWithBraces(t *testing.T) {
+	c := client(t)
+	for _, prefix := range []string{"ratelimiter:{x}:", "ratelimiter:{", "ratelimiter:}"} {
+		b := New(c, WithPrefix(prefix))
+		_, take := b.Take(t.Context(), ask(1, perDay(10), 1))
+		_, look := b.Look(t.Context(), ask(1, perDay(10), 1))
+		for op, err := range map[string]error{
+			"take": take, "look": look,
+			"settle": b.Settle(t.Context(), backend.Settlement{Account: "account", Buckets: perDay(10)}),
+			"clear":  b.Clear(t.Context(), "account", []string{"model:m"}),
+			"keep":   b.Keep(t.Context(), "account", "model:m", nil, time.Minute),
+		} {
+			var e *Error
+			if !errors.As(err, &e) || e.Op != op || !strings.Contains(err.Error(), prefix) {
+				t.Errorf("%s with the prefix %q: %v", op, prefix, err)
+			}
+		}
+	}
+	if _, err := New(c, WithPrefix("{"), prefix()).Take(t.Context(), ask(1, perDay(10), 1)); err != nil {
+		t.Errorf("the last prefix counts: %v", err)
+	}
+}
+
 // Everything in Redis expires, and none of it can be read.
 func TestKeys(t *testing.T) {
 	s := redistest.Run(t)

@@ -1,6 +1,10 @@
 package redis
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // An Option changes how a [Backend] works.
 type Option interface{ apply(*Backend) }
@@ -16,9 +20,15 @@ const DefaultPrefix = "ratelimiter:"
 const DefaultTimeout = time.Second
 
 // WithPrefix sets what all keys begin with. Backends with different prefixes
-// share nothing. A prefix must not contain braces.
+// share nothing. A prefix must not contain braces, which would decide in the hash
+// tag's stead where a Cluster keeps the keys: with such a one every call fails.
 func WithPrefix(prefix string) Option {
-	return option(func(b *Backend) { b.prefix = prefix })
+	return option(func(b *Backend) {
+		b.prefix, b.fault = prefix, nil
+		if strings.ContainsAny(prefix, "{}") {
+			b.fault = fmt.Errorf("WithPrefix: %q contains a brace", prefix)
+		}
+	})
 }
 
 // WithTimeout sets how long a call may take in all. The client's own timeouts

@@ -31,6 +31,7 @@ type Backend struct {
 	client  Client
 	prompt  Client // see func prompt
 	prefix  string
+	fault   error // of the options: why every call fails, or nil
 	timeout time.Duration
 	now     func() int64 // the process's clock, in microseconds
 	virtual func() int64 // what Redis is told instead of its own, or nil

@@ -66,6 +66,9 @@ func (b *Backend) run(ctx context.Context, s *script, repeatable bool, args []an
 // repeated is sent once more if its reply was lost. Either attempt has half of the
 // timeout.
 func (b *Backend) within(ctx context.Context, op string, repeatable bool, send func(context.Context, Client) (any, error)) (any, error) {
+	if b.fault != nil {
+		return nil, wrap(op, b.fault)
+	}
 	begun := time.Now()
 	first, cancel := b.deadlines.after(ctx, begun, b.timeout/2)
 	reply, err := send(first, b.prompt)
