@@ -33,7 +33,7 @@ type Backend struct {
 	prefix  string
 	fault   error // of the options: why every call fails, or nil
 	timeout time.Duration
-	now     func() int64 // the process's clock, in microseconds
+	now     func() int64 // microseconds since New, which no step of the clock moves
 	virtual func() int64 // what Redis is told instead of its own, or nil
 	memory  memory
 	tickets cache
@@ -46,8 +46,9 @@ var _ backend.Keeper = (*Backend)(nil)
 // New returns a backend that keeps its budgets in the client's Redis. It sends
 // nothing yet. Hooks of the client must have been added before.
 func New(client Client, options ...Option) *Backend {
+	begun := time.Now()
 	b := &Backend{client: client, prefix: DefaultPrefix, timeout: DefaultTimeout,
-		now: func() int64 { return time.Now().UnixMicro() }}
+		now: func() int64 { return time.Since(begun).Microseconds() }}
 	for _, o := range options {
 		o.apply(b)
 	}
