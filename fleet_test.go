@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -19,24 +20,27 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/redistest"
 )
 
-// The limits of the fleet's tests: 100 at once and 100 a second.
-var fleetLimits = ratelimiter.Limits{RPM: 6000, TPM: 6_000_000, Burst: time.Second}
+// The limits of the fleet's tests: 100 calls at once and 100 a second. Tokens last
+// for half as many, but half of them come back when a call ends.
+var fleetLimits = ratelimiter.Limits{RPM: 6000, TPM: 60_000, Burst: time.Second}
 
 const (
-	fleetCalls  = 150 // of each process
-	fleetAtOnce = 25  // of its calls wait or are in flight
+	fleetCalls  = 150                    // of each process
+	fleetAtOnce = 25                     // of its calls wait or are in flight
+	fleetTakes  = 200 * time.Millisecond // is how long each is in flight
 )
 
 // A member is a process of a fleet: this test's binary, told by its environment
 // to make calls.
 type member struct {
-	cmd   *exec.Cmd
-	lines *bufio.Scanner
-	calls int
+	cmd      *exec.Cmd
+	lines    *bufio.Scanner
+	calls    int // have started
+	inFlight int // of them, as far as it has said
 }
 
-// runMember is what a member does: it prints a line for each call that has
-// started, and ends when all have.
+// runMember is what a member does: it prints a line for each call that starts, and
+// one for each that ends.
 func runMember(addr, prefix string) error {
 	client := goredis.NewClient(&goredis.Options{Addr: addr})
 	defer client.Close()
@@ -51,12 +55,14 @@ func runMember(addr, prefix string) error {
 	for range fleetAtOnce {
 		wg.Go(func() {
 			for i := range work {
-				r, err := l.Acquire(context.Background(), ratelimiter.Cost{Model: "m", Tokens: 10})
+				r, err := l.Acquire(context.Background(), ratelimiter.Cost{Model: "m", Tokens: 20})
 				if err != nil {
 					errs <- err
 					return
 				}
-				fmt.Println(i)
+				fmt.Println("start", i)
+				time.Sleep(fleetTakes)
+				fmt.Println("end", i)
 				r.Settle(ratelimiter.Usage{TotalTokens: 10})
 			}
 		})
@@ -99,7 +105,12 @@ func startFleet(t *testing.T, n int) []*member {
 // read counts n more of the member's starts, or all of them with n < 0.
 func (m *member) read(n int) int {
 	for n != 0 && m.lines.Scan() {
+		if strings.HasPrefix(m.lines.Text(), "end") {
+			m.inFlight--
+			continue
+		}
 		m.calls++
+		m.inFlight++
 		n--
 	}
 	return m.calls
@@ -121,8 +132,12 @@ func TestFleet(t *testing.T) {
 	}{
 		"in peace": {all: true},
 		"one is killed": {harm: func(t *testing.T, m *member) {
-			m.read(20) // it waits and has calls in flight
+			m.read(20)
 			m.signal(t, syscall.SIGKILL)
+			m.read(-1)
+			if m.inFlight == 0 || m.inFlight == fleetAtOnce {
+				t.Errorf("%d calls were in flight; want some, and that others wait", m.inFlight)
+			}
 		}},
 		"one stands still for longer than its lease": {harm: func(t *testing.T, m *member) {
 			m.read(20)
