@@ -134,7 +134,7 @@ func TestBlackHole(t *testing.T) {
 				if !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("%v; want a timeout", err)
 				}
-				if took := time.Since(start); took > time.Minute {
+				if took := time.Since(start); took > 100*time.Millisecond+time.Second {
 					t.Errorf("it took %v", took)
 				}
 			}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
+	"github.com/Shopify/toxiproxy/v2/toxics"
 	goredis "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/rs/zerolog"
@@ -47,10 +49,12 @@ type world struct {
 	server *redistest.Server
 	proxy  *toxiproxy.Proxy
 	admin  *goredis.Client
+	prefix redis.Option
+	teams  []*team
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, server: redistest.Run(t)}
+	w := &world{T: t, server: redistest.Run(t), prefix: redis.WithPrefix("ratelimiter:" + rand.Text() + ":")}
 	log := zerolog.Nop()
 	w.proxy = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), log), "redis", "127.0.0.1:0", w.server.Addr)
 	if err := w.proxy.Start(); err != nil {
@@ -76,6 +80,36 @@ func (w *world) toxic(kind, stream, attributes string) func() {
 	}
 }
 
+// slowReplies is a toxic that holds back one reply in a hundred. Toxiproxy's own
+// toxicity is a share of the connections, of which there are too few.
+type slowReplies struct{}
+
+func init() { toxics.Register("slow_replies", new(slowReplies)) }
+
+// Pipe implements [toxics.Toxic].
+func (*slowReplies) Pipe(stub *toxics.ToxicStub) {
+	for {
+		select {
+		case <-stub.Interrupt:
+			return
+		case c := <-stub.Input:
+			if c == nil {
+				stub.Close()
+				return
+			}
+			if mathrand.IntN(100) == 0 {
+				select {
+				case <-time.After(200 * time.Millisecond):
+				case <-stub.Interrupt:
+					stub.Output <- c
+					return
+				}
+			}
+			stub.Output <- c
+		}
+	}
+}
+
 func (w *world) do(args ...any) {
 	if err := w.admin.Do(context.Background(), args...).Err(); err != nil {
 		w.Error(err)
@@ -91,6 +125,7 @@ var faults = []struct {
 	{"none", false, func(*world) func() { return func() {} }},
 	{"latency", false, func(w *world) func() { return w.toxic("latency", "downstream", `{"latency":50}`) }},
 	{"jitter", false, func(w *world) func() { return w.toxic("latency", "downstream", `{"latency":20,"jitter":20}`) }},
+	{"1 % slow replies", false, func(w *world) func() { return w.toxic("slow_replies", "downstream", `{}`) }},
 	{"slow link", false, func(w *world) func() { return w.toxic("bandwidth", "downstream", `{"rate":1}`) }},
 	{"sliced replies", false, func(w *world) func() {
 		return w.toxic("slicer", "downstream", `{"average_size":8,"size_variation":4,"delay":100}`)
@@ -107,8 +142,8 @@ var faults = []struct {
 			}
 		}
 	}},
-	{"SCRIPT FLUSH", false, every(func(w *world) { w.do("script", "flush") })},
-	{"CLIENT KILL", false, every(func(w *world) { w.do("client", "kill", "type", "normal", "skipme", "yes") })},
+	{"SCRIPT FLUSH", false, every(20, func(w *world) { w.do("script", "flush") })},
+	{"CLIENT KILL", false, every(20, func(w *world) { w.do("client", "kill", "type", "normal", "skipme", "yes") })},
 	{"OOM", false, func(w *world) func() {
 		w.do("config", "set", "maxmemory", "1")
 		return func() { w.do("config", "set", "maxmemory", "0") }
@@ -117,9 +152,9 @@ var faults = []struct {
 		w.do("replicaof", "127.0.0.1", "1")
 		return func() { w.do("replicaof", "no", "one") }
 	}},
-	{"FLUSHALL", true, every(func(w *world) { w.do("flushall") })},
+	{"FLUSHALL", true, every(3, func(w *world) { w.lose(func() { w.do("flushall") }) })},
 	{"restart without data", true, func(w *world) func() {
-		w.server.Kill()
+		w.lose(w.server.Kill)
 		return func() {
 			if err := w.server.Restart(); err != nil {
 				w.Error(err)
@@ -128,16 +163,13 @@ var faults = []struct {
 	}},
 }
 
-// losses is how often a fault that does not last is repeated.
-const losses = 20
-
-// every repeats what does not last.
-func every(f func(w *world)) func(*world) func() {
+// every repeats what does not last so many times.
+func every(times int, f func(w *world)) func(*world) func() {
 	return func(w *world) func() {
 		stop := make(chan struct{})
 		var work sync.WaitGroup
 		work.Go(func() {
-			tick := time.NewTicker(span() / losses)
+			tick := time.NewTicker(span() / time.Duration(times))
 			defer tick.Stop()
 			for {
 				select {
@@ -158,90 +190,203 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// The bucket is so large and so slow that what is used of it is what was charged
-// in all.
-const limit = 10_000_000
+// A team is some processes that draw from a bucket, and what they were told, in its
+// units. The bucket is so large and so slow that nothing of it refills.
+type team struct {
+	name    string
+	waits   bool // it has a scarce bucket, too, and its processes stand in line for it
+	buckets []backend.Bucket
+	largest int64 // is the largest ask
 
-func buckets() []backend.Bucket {
-	return []backend.Bucket{{Owner: "model:m", Name: "tpd", Dimension: backend.Tokens, Limit: limit, Period: 10_000 * time.Hour}}
+	charged, refunded    atomic.Int64            // what answers have said
+	mayCharge, mayRefund atomic.Int64            // what nobody knows of: there was no answer
+	seen                 [processes]atomic.Int64 // told, when what a process has heard last was asked
+	lost                 int64                   // is the most that was lost with the data
+	answers              atomic.Int64            // after the fault
+}
+
+const (
+	limit     = 10_000_000
+	processes = 4 // of each team
+)
+
+func newTeams() []*team {
+	bucket := func(owner string) backend.Bucket {
+		return backend.Bucket{Owner: owner, Name: "tpd", Dimension: backend.Tokens, Limit: limit, Period: 1_000_000 * time.Hour}
+	}
+	scarce := backend.Bucket{Owner: "model:scarce", Name: "rpm", Limit: 60 * 1000, Period: time.Minute, Burst: 50 * time.Millisecond}
+	return []*team{
+		{name: "model:ample", buckets: []backend.Bucket{bucket("model:ample")}, largest: 50},
+		{name: "model:scarce", waits: true, buckets: []backend.Bucket{bucket("model:scarce"), scarce}, largest: 4 * 20},
+	}
+}
+
+// told is all that was charged and given back as far as the team was told.
+func (t *team) told() int64 { return t.charged.Load() + t.refunded.Load() }
+
+// lose loses the data, and notes how much may be lost with it: what has happened
+// since the process that comes first afterwards last heard of the levels, and that
+// may be any of them. Besides, each process may not have been told yet what it got,
+// and what it gives back of that afterwards is not taken.
+func (w *world) lose(data func()) {
+	since := make([]int64, len(w.teams))
+	for i, t := range w.teams {
+		since[i] = t.seen[0].Load()
+		for j := range t.seen {
+			since[i] = min(since[i], t.seen[j].Load())
+		}
+	}
+	data()
+	for i, t := range w.teams {
+		t.lost += t.told() - since[i] + processes*(t.largest+t.largest/2)
+	}
+}
+
+// work is one process of a team.
+func (t *team) work(w *world, i int, b *redis.Backend, correct bool, after, stopped *atomic.Bool) {
+	var costs []backend.Amounts
+	down := false // nobody listened when it last asked
+	for n := uint64(1); !stopped.Load(); n++ {
+		ask := backend.Ask{Account: "account", Line: t.name, Scope: t.name, Ticket: fmt.Sprint(t.name, i), Number: n, Buckets: t.buckets}
+		if t.waits {
+			for range 1 + mathrand.IntN(4) {
+				if len(costs) < 4 {
+					costs = append(costs, backend.Amounts{1, 1 + mathrand.Int64N(20), 0})
+				}
+			}
+		} else {
+			ask.Fresh, ask.Leave = n%4 > 0, true
+			costs = []backend.Amounts{{1, 1 + mathrand.Int64N(50), 0}}
+		}
+		ask.Costs = costs
+		told := t.told()
+		start := time.Now()
+		a, err := b.Take(context.Background(), ask)
+		punctual(w, "Take", start)
+		if err != nil {
+			// An ask that is not fresh was sent twice, so that the first attempt may have
+			// come through where the second found nobody.
+			if !refused(err) && !(unheard(err) && (ask.Fresh || down)) {
+				t.mayCharge.Add(tokens(costs))
+			}
+			down = unheard(err)
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		down = false
+		t.seen[i].Store(told)
+		got := tokens(costs[:a.Granted])
+		t.charged.Add(got)
+		costs = costs[a.Granted:]
+		if a.Granted > 0 {
+			if after.Load() {
+				t.answers.Add(1)
+			}
+			t.settle(w, b, a, got, correct)
+		}
+		time.Sleep(min(a.Hint, 20*time.Millisecond))
+	}
+}
+
+// settle gives half of it back, and sometimes corrects the bucket, and pauses those
+// who wait.
+func (t *team) settle(w *world, b *redis.Backend, a backend.Answer, got int64, correct bool) {
+	s := backend.Settlement{Account: "account", Line: t.name, Stamp: a.Stamp, Buckets: t.buckets, Refund: backend.Amounts{backend.Tokens: got / 2}}
+	if correct && mathrand.IntN(2) == 0 {
+		s.Corrections = make([]backend.Correction, len(t.buckets))
+		s.Corrections[0] = backend.Correction{From: a.Corrected[0], To: a.Corrected[0] + float64(mathrand.IntN(41)-20)}
+	}
+	if t.waits && mathrand.IntN(50) == 0 {
+		s.PauseOwner, s.Pause = t.name, time.Duration(1+mathrand.IntN(20))*time.Millisecond
+	}
+	start := time.Now()
+	err := b.Settle(context.Background(), s)
+	punctual(w, "Settle", start)
+	switch {
+	case err == nil:
+		t.refunded.Add(got / 2)
+	case !refused(err) && !unheard(err):
+		t.mayRefund.Add(got / 2)
+	}
+}
+
+func tokens(costs []backend.Amounts) (n int64) {
+	for _, c := range costs {
+		n += c[backend.Tokens]
+	}
+	return n
+}
+
+// punctual checks that a call took no longer than its timeout, and what a busy
+// machine may add.
+func punctual(w *world, call string, start time.Time) {
+	if took := time.Since(start); took > timeout+time.Second {
+		w.Errorf("a %s took %v", call, took)
+	}
+}
+
+// refused reports whether Redis has answered that it changes nothing.
+func refused(err error) bool {
+	return errors.Is(err, redis.ErrFull) || errors.Is(err, redis.ErrReadOnly)
+}
+
+// unheard reports whether there was nobody to whom anything could be sent.
+func unheard(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 // suffer keeps processes busy before, during and after the fault and audits what
-// they were told against what Redis has.
+// they were told against what Redis has. Corrections are left out where data is
+// lost: what of them is left then cannot be told.
 func (w *world) suffer(fault func(*world) func(), lose bool) {
-	prefix := redis.WithPrefix("ratelimiter:" + rand.Text() + ":")
-	var told, doubtful, answers atomic.Int64 // units; calls after the fault
-	var after atomic.Bool
-	ctx, stop := context.WithCancel(context.Background())
+	w.teams = newTeams()
+	var after, stopped atomic.Bool
 	var work sync.WaitGroup
-	for i := range 8 {
-		c := goredis.NewClient(&goredis.Options{Addr: w.proxy.Listen, ContextTimeoutEnabled: i%2 == 0,
-			ReadTimeout: time.Minute, WriteTimeout: time.Minute, PoolTimeout: time.Minute})
-		w.Cleanup(func() { c.Close() })
-		b := redis.New(c, prefix, redis.WithTimeout(timeout))
-		work.Go(func() {
-			for n := uint64(1); ctx.Err() == nil; n++ {
-				cost := 1 + mathrand.Int64N(50)
-				ask := backend.Ask{Account: "account", Line: "model:m", Scope: "model:m", Ticket: fmt.Sprint("process", i),
-					Number: n, Fresh: n%2 == 0, Leave: true, Buckets: buckets(), Costs: []backend.Amounts{{backend.Tokens: cost}}}
-				start := time.Now()
-				a, err := b.Take(ctx, ask)
-				if took := time.Since(start); took > timeout+5*time.Second {
-					w.Errorf("a Take took %v", took)
-				}
-				if err != nil {
-					if !errors.Is(err, redis.ErrFull) && !errors.Is(err, redis.ErrReadOnly) {
-						doubtful.Add(cost) // nobody knows whether it was charged
-					}
-					time.Sleep(time.Millisecond)
-					continue
-				}
-				if a.Granted == 0 {
-					continue
-				}
-				if after.Load() {
-					answers.Add(1)
-				}
-				told.Add(cost)
-				start = time.Now()
-				err = b.Settle(ctx, backend.Settlement{Account: "account", Line: "model:m", Stamp: a.Stamp,
-					Buckets: buckets(), Refund: backend.Amounts{backend.Tokens: cost / 2}})
-				if took := time.Since(start); took > timeout+5*time.Second {
-					w.Errorf("a Settle took %v", took)
-				}
-				switch {
-				case err == nil:
-					told.Add(-(cost / 2))
-				case !errors.Is(err, redis.ErrFull) && !errors.Is(err, redis.ErrReadOnly):
-					doubtful.Add(cost / 2) // nobody knows whether it was given back
-				}
-			}
-		})
+	for _, t := range w.teams {
+		for i := range processes {
+			c := goredis.NewClient(&goredis.Options{Addr: w.proxy.Listen, ContextTimeoutEnabled: i%2 == 0,
+				ReadTimeout: time.Minute, WriteTimeout: time.Minute, PoolTimeout: time.Minute})
+			w.Cleanup(func() { c.Close() })
+			b := redis.New(c, w.prefix, redis.WithTimeout(timeout))
+			work.Go(func() { t.work(w, i, b, !lose, &after, &stopped) })
+		}
 	}
 	time.Sleep(span() / 5)
 	end := fault(w)
 	time.Sleep(span())
 	end()
 	after.Store(true)
-	redistest.Eventually(w, "calls are answered again", func() bool { return answers.Load() > 100 })
-	stop()
+	for _, t := range w.teams {
+		redistest.Eventually(w, "calls are answered again", func() bool { return t.answers.Load() > 50 })
+	}
+	stopped.Store(true)
 	work.Wait()
+	for _, t := range w.teams {
+		t.audit(w, lose)
+	}
+}
 
-	b := redis.New(w.admin, prefix, redis.WithTimeout(10*time.Second))
-	a, err := b.Look(context.Background(), backend.Ask{Account: "account", Line: "model:m", Scope: "model:m", Buckets: buckets()})
+// audit compares what Redis has with what the team was told: all of that, and nothing
+// else but what nobody heard of.
+func (t *team) audit(w *world, lose bool) {
+	b := redis.New(w.admin, w.prefix, redis.WithTimeout(10*time.Second))
+	a, err := b.Look(context.Background(), backend.Ask{Account: "account", Line: t.name, Scope: t.name, Buckets: t.buckets})
 	if err != nil {
 		w.Fatal(err)
 	}
-	used := int64(limit - a.Levels[0] + 0.5)
-	w.Logf("told %d, doubtful %d, charged %d", told.Load(), doubtful.Load(), used)
-	// Everything that was told is charged, but for a settlement that was applied
-	// and not heard of; nothing else is, but what nobody heard of.
-	unsure := doubtful.Load()
+	check := func(what string, got float64, told, unsure int64) {
+		w.Logf("%s: %s %.0f, of which %d were told; unsure %d", t.name, what, got, told, unsure)
+		if low, high := float64(told)-0.5, float64(told+unsure)+0.5; got < low || got > high {
+			w.Errorf("%s: %s %.0f; want %d to %d", t.name, what, got, told, told+unsure)
+		}
+	}
+	used := limit - a.Levels[0]
 	if lose {
-		unsure += losses * 8 * 2 * 50 // what each process did since it saw the levels last
+		unsure := t.mayCharge.Load() + t.mayRefund.Load() + t.lost
+		check("used", used, t.charged.Load()-t.refunded.Load()-unsure, 2*unsure)
+		return
 	}
-	low, high := told.Load()-unsure, told.Load()+unsure
-	if used < low || used > high {
-		w.Errorf("%d are charged; want %d to %d", used, low, high)
-	}
+	check("charged", a.Charged[0], t.charged.Load(), t.mayCharge.Load())
+	check("given back", a.Charged[0]+a.Corrected[0]-used, t.refunded.Load(), t.mayRefund.Load())
 }
