@@ -76,6 +76,7 @@ var cases = []struct {
 	{"forgets who died behind one that waits", (*suite).dead},
 	{"never grants more than there is", (*suite).concurrent},
 	{"keeps a busy model from blocking another", (*suite).busyModel},
+	{"gives calls of all sizes their turns", (*suite).mixed},
 	{"keeps notes", (*suite).keep},
 }
 

@@ -299,3 +299,68 @@ func (s *suite) busyModel() {
 	}
 	s.Logf("A got %d with %d asks", got, asked)
 }
+
+// mixed: calls of all sizes want more than there is. The line goes round, so that
+// each gets its turn in every round, and none waits for longer than what all others
+// need in one.
+func (s *suite) mixed() {
+	const rate, round = 1000, 14*10 + 5*100 + 1900 // tokens a second, and in all sizes
+	b := []backend.Bucket{perMinute("m", backend.Tokens, 60*rate)}
+	b[0].Burst = 2 * time.Second
+	type process struct {
+		size         int64
+		turns        int
+		since, worst time.Duration // when it began to wait, and how long it did at most
+		next         time.Duration
+		changed      <-chan struct{}
+	}
+	line := make([]process, 20)
+	for i := range line {
+		line[i].size = 10
+		switch {
+		case i == 7:
+			line[i].size = 1900
+		case i%4 == 0:
+			line[i].size = 100
+		}
+	}
+	end := 60 * time.Second
+	if s.Advance == nil {
+		end = 8 * time.Second
+	}
+	for now := time.Duration(0); now < end; {
+		next := end
+		for i := range line {
+			p := &line[i]
+			select {
+			case <-p.changed:
+				p.next = now
+			default:
+			}
+			if p.next <= now {
+				a := s.take(s.ask("m", fmt.Sprint("p", i), b, tokens(p.size)))
+				if a.Granted > 0 {
+					p.worst = max(p.worst, now-p.since)
+					p.since = now
+					p.turns++
+				}
+				p.next, p.changed = now+max(a.Hint, time.Millisecond), a.Changed
+			}
+			next = min(next, p.next)
+		}
+		s.advance(max(0, next-now))
+		now = max(now, next)
+	}
+	least, most, worst := line[0].turns, line[0].turns, time.Duration(0)
+	for _, p := range line {
+		least, most, worst = min(least, p.turns), max(most, p.turns), max(worst, p.worst, end-p.since)
+	}
+	s.Logf("%d to %d turns, the longest wait was %v", least, most, worst)
+	low, high := int(end.Seconds()*rate/round)-2, int(max(end, s.elapsed()).Seconds()*rate/round)+4
+	if least < low || most > high {
+		s.Errorf("%d to %d turns; want %d to %d for each", least, most, low, high)
+	}
+	if most := round * time.Second / rate; worst > most*5/4 {
+		s.Errorf("one waited for %v; a round takes %v", worst, most)
+	}
+}

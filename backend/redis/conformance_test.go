@@ -57,6 +57,7 @@ func TestConformanceOnCluster(t *testing.T) {
 	defer c.Close()
 	conformance(t, c)
 	moveSlot(t, servers, c)
+	failOver(t, servers, c)
 }
 
 // moveSlot moves an account to another master while it is asked for: the ask
@@ -111,6 +112,37 @@ func moveSlot(t *testing.T, servers []*redistest.Server, c *goredis.ClusterClien
 	mustTake(t, b, ask(3, buckets, 100))
 	if n := used(t, b, buckets); n != 111 {
 		t.Errorf("%d used; want 111", n)
+	}
+}
+
+// failOver kills the master of an account: its replica goes on where it was.
+func failOver(t *testing.T, servers []*redistest.Server, c *goredis.ClusterClient) {
+	b := New(c, prefix(), WithTimeout(10*time.Second))
+	buckets := perDay(1000)
+	mustTake(t, b, ask(1, buckets, 900))
+	master, err := c.MasterForKey(t.Context(), b.accountKey("account"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range servers {
+		if s.Addr != master.Options().Addr {
+			continue
+		}
+		redistest.Eventually(t, "the replica has the charge", func() bool {
+			out, err := s.Cli("wait", "1", "1000")
+			return err == nil && strings.TrimSpace(out) == "1"
+		})
+		s.Kill()
+	}
+	newcomer := New(c, WithPrefix(b.prefix)) // that remembers nothing
+	number := uint64(2)
+	redistest.Eventually(t, "calls are answered again", func() bool {
+		a, err := newcomer.Take(t.Context(), ask(number, buckets, 50))
+		number++
+		return err == nil && a.Granted == 1
+	})
+	if n := used(t, newcomer, buckets); n < 950 || n > 1000 {
+		t.Errorf("%d used; want the 900 of before, and 50", n)
 	}
 }
 

@@ -17,17 +17,22 @@ import (
 // only returns its keys and arguments, and with redis_rate asked for requests
 // and for tokens.
 func (b *bench) calls() {
-	fmt.Printf("| uncontended Take | callers | µs | of the throughput of an empty EVALSHA | beside redis_rate, RPM and TPM |\n|---|--:|--:|--:|--:|\n")
+	fmt.Printf("| uncontended Take | callers | µs | of the throughput of an empty EVALSHA | beside redis_rate, RPM and TPM | bars |\n|---|--:|--:|--:|--:|---|\n")
 	for _, shape := range []struct {
 		what   string
 		owners []string
+		bar    map[int]float64 // of the throughput of an empty EVALSHA, by callers
 	}{
-		{"one scope, RPM and TPM", []string{"model:gpt-4o"}},
-		{"model, family and account, RPM and TPM each", []string{"model:gpt-4o", "family:4o", "account"}},
+		{"one scope, RPM and TPM", []string{"model:gpt-4o"}, map[int]float64{1: 0.85, 16: 0.75}},
+		{"model, family and account, RPM and TPM each", []string{"model:gpt-4o", "family:4o", "account"}, map[int]float64{1: 0.55, 16: 0.55}},
 	} {
 		for _, callers := range []int{1, 16} {
 			take, empty, rate := b.compare(shape.owners, callers)
-			fmt.Printf("| %s | %d | %.1f | %.2f | %.2f |\n", shape.what, callers, take, empty/take, rate/take)
+			bars := []bar{atLeast(shape.bar[callers], empty/take, "")}
+			if len(shape.owners) == 1 { // redis_rate is asked for one, too
+				bars = append(bars, atLeast(1.5, rate/take, ""))
+			}
+			fmt.Printf("| %s | %d | %.1f | %.2f | %.2f | %s |\n", shape.what, callers, take, empty/take, rate/take, b.bars(bars...))
 		}
 	}
 }

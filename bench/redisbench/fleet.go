@@ -154,7 +154,7 @@ func (f *fleet) work(ctx context.Context, callers, maxTokens int, s *server) *sy
 // which one reply in a hundred takes 200 ms longer. Calls take a while, so that
 // most of them end while others wait.
 func (b *bench) scarce() {
-	fmt.Println("| 8 processes, 3 ms RTT, 1 % slow | of the budget used | Takes per admission | settles per admission | 429s |\n|---|--:|--:|--:|--:|")
+	fmt.Println("| 8 processes, 3 ms RTT, 1 % slow | of the budget used | Takes per admission | settles per admission | 429s | bars |\n|---|--:|--:|--:|--:|---|")
 	for _, rate := range []int64{10, 100, 500, 1000, 2500} {
 		f := b.fleet(8, 3*time.Millisecond, ratelimiter.Limits{RPM: rate * 60, Burst: time.Second})
 		s := &server{rate: float64(rate), capacity: float64(rate), cost: 1, spread: time.Second, at: time.Now()}
@@ -174,8 +174,16 @@ func (b *bench) scarce() {
 		s.mu.Unlock()
 		cancel()
 		work.Wait()
-		fmt.Printf("| %d a second | %.1f %% | %.2f | %.2f | %d |\n", rate, 100*admitted/(float64(rate)*passed.Seconds()),
-			float64(t1-t0)/admitted, float64(s1-s0)/admitted, s.refused)
+		used, takes, settles := 100*admitted/(float64(rate)*passed.Seconds()), float64(t1-t0)/admitted, float64(s1-s0)/admitted
+		bars := []bar{atLeast(99.5, used, " %")}
+		if rate > 1000 {
+			bars[0] = atLeast(95, used, " %")
+		}
+		if rate >= 100 {
+			bars = append(bars, atMost(1.1, takes, ""))
+		}
+		bars = append(bars, atMost(1, settles, ""), atMost(0, float64(s.refused), ""))
+		fmt.Printf("| %d a second | %.1f %% | %.2f | %.2f | %d | %s |\n", rate, used, takes, settles, s.refused, b.bars(bars...))
 		f.close()
 	}
 }
@@ -189,9 +197,10 @@ func (b *bench) hot() {
 	f.acquire(ctx, 125, func(_ int, _, _ time.Time) { admitted.Add(1) })
 	cancel()
 	f.close()
-	fmt.Printf("8 × 125 callers, one scope, budget for all: %.0f admissions a second\n\n", float64(admitted.Load())/b.span.Seconds())
+	rate := float64(admitted.Load()) / b.span.Seconds()
+	fmt.Printf("8 × 125 callers, one scope, budget for all: %.0f admissions a second (%s)\n\n", rate, b.bars(atLeast(100*180, rate, "")))
 
-	fmt.Println("| 8 × 125 callers, scarce | start later than an ideal FIFO's: p50 | p99 | worst | of the budget used | smallest and largest share of a process | Redis CPU |\n|---|--:|--:|--:|--:|--:|--:|")
+	fmt.Println("| 8 × 125 callers, scarce | start later than an ideal FIFO's: p50 | p99 | worst | of the budget used | smallest and largest share of a process | Redis CPU | bar of p99 |\n|---|--:|--:|--:|--:|--:|--:|---|")
 	for _, rate := range []int64{1000, 4000} {
 		f = b.fleet(8, 0, ratelimiter.Limits{RPM: rate * 60, Burst: time.Second})
 		ctx, cancel = context.WithTimeout(background, 9*time.Second+b.span)
@@ -217,9 +226,10 @@ func (b *bench) hot() {
 		cancel()
 		f.close()
 		late := lateness(calls, float64(rate))
-		fmt.Printf("| %d a second | %v | %v | %v | %.1f %% | %.1f, %.1f %% | %.0f %% |\n", rate, late[len(late)/2], late[len(late)*99/100], late[len(late)-1],
+		fmt.Printf("| %d a second | %v | %v | %v | %.1f %% | %.1f, %.1f %% | %.0f %% | %s |\n", rate, late[len(late)/2], late[len(late)*99/100], late[len(late)-1],
 			100*float64(len(calls))/(float64(rate)*b.span.Seconds()),
-			100*float64(slices.Min(shares))/float64(len(calls)), 100*float64(slices.Max(shares))/float64(len(calls)), 100*<-cpu)
+			100*float64(slices.Min(shares))/float64(len(calls)), 100*float64(slices.Max(shares))/float64(len(calls)), 100*<-cpu,
+			b.bars(atMost(50, float64(late[len(late)*99/100].Milliseconds()), " ms")))
 	}
 }
 
@@ -271,8 +281,8 @@ func (b *bench) refunds() {
 	f := b.fleet(8, 3*time.Millisecond, limits)
 	got := b.makespan(declared, calls, f, rate)
 	f.close()
-	fmt.Printf("declared 8 × the use, given back after 1 s: %d calls took %.1f s, %.2f × what the server's own bucket allows (%.1f s)\n",
-		calls, got.Seconds(), got.Seconds()/ideal.Seconds(), ideal.Seconds())
+	fmt.Printf("declared 8 × the use, given back after 1 s: %d calls took %.1f s, %.2f × what the server's own bucket allows (%.1f s; %s)\n",
+		calls, got.Seconds(), got.Seconds()/ideal.Seconds(), ideal.Seconds(), b.bars(atMost(1.05, got.Seconds()/ideal.Seconds(), "")))
 }
 
 // makespan is how long the calls take; without a fleet, how long they take if
