@@ -161,20 +161,23 @@ func (b *bench) scarce() {
 		ctx, cancel := context.WithCancel(background)
 		work := f.work(ctx, max(16, int(rate/6)), 16, s)
 		time.Sleep(10 * time.Second) // the opening
-		t0, s0 := f.trips()
+		t0, _ := f.trips()
 		s.mu.Lock()
 		a0 := s.accepted
 		s.mu.Unlock()
 		start := time.Now()
 		time.Sleep(b.span * time.Duration(max(1, 100/rate))) // enough calls to count
-		t1, s1 := f.trips()
+		t1, _ := f.trips()
 		s.mu.Lock()
 		admitted := float64(s.accepted - a0)
 		passed := time.Since(start)
 		s.mu.Unlock()
 		cancel()
 		work.Wait()
-		used, takes, settles := 100*admitted/(float64(rate)*passed.Seconds()), float64(t1-t0)/admitted, float64(s1-s0)/admitted
+		f.close()
+		_, settled := f.trips() // of all calls, for those of the span are settled when it is over
+		used, takes := 100*admitted/(float64(rate)*passed.Seconds()), float64(t1-t0)/admitted
+		settles := float64(settled) / float64(s.accepted+s.refused)
 		bars := []bar{atLeast(99.5, used, " %")}
 		if rate > 1000 {
 			bars[0] = atLeast(95, used, " %")
@@ -184,7 +187,6 @@ func (b *bench) scarce() {
 		}
 		bars = append(bars, atMost(1, settles, ""), atMost(0, float64(s.refused), ""))
 		fmt.Printf("| %d a second | %.1f %% | %.2f | %.2f | %d | %s |\n", rate, used, takes, settles, s.refused, b.bars(bars...))
-		f.close()
 	}
 }
 
