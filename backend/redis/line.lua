@@ -46,7 +46,7 @@ local function renew()
   end
 end
 
--- number as Redis reads it, to the last digit.
+-- exact writes a number as Redis reads it, to the last digit.
 local function exact(n)
   return string.format('%.0f', n)
 end
