@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/openai/openai-go/v3"
@@ -24,31 +23,59 @@ import (
 	"github.com/openai/openai-go/v3/shared"
 	goopenai "github.com/sashabaranov/go-openai"
 
-	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
-	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
+	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
-// capture is an HTTP client that keeps the request and answers nothing.
-type capture struct {
-	request *http.Request
-	body    []byte
+// A row is a call as an SDK makes it, and what it costs.
+type row struct {
+	name   string
+	source string // of the figures
+	call   func()
+	want   ratelimiter.Cost // its model is the scope's
 }
 
-func (c *capture) RoundTrip(r *http.Request) (*http.Response, error) {
-	c.request = r
-	c.body, _ = io.ReadAll(r.Body)
-	return nil, errors.New("captured")
-}
+// undeclared is what is reserved for output before any answer was seen, where no
+// maximum is declared.
+const undeclared = 256
 
-func (c *capture) estimate() costing.Estimate {
-	endpoint, deployment := wire.Classify(c.request)
-	contentType := c.request.Header.Get("Content-Type")
-	if strings.HasPrefix(contentType, "multipart/") {
-		return costing.Multipart(endpoint, deployment, contentType, c.body, tokens.Exact{})
+// run sends the calls, which go through client, through a Limiter that has seen
+// none, and returns the endpoints that they went to.
+func run(t *testing.T, client *http.Client, rows []row) (seen map[wire.Endpoint]bool) {
+	seen = map[wire.Endpoint]bool{}
+	for _, test := range rows {
+		t.Run(test.name, func(t *testing.T) {
+			if test.source == "" {
+				t.Error("where do the figures come from?")
+			}
+			var got []ratelimiter.Cost
+			limiter, err := ratelimiter.New(ratelimiter.WithTrace(&ratelimiter.Trace{
+				Started: func(_ context.Context, i ratelimiter.StartedInfo) { got = append(got, i.Cost) },
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var path string
+			var body []byte
+			client.Transport = limiter.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+				endpoint, _ := wire.Classify(r)
+				seen[endpoint] = true
+				path = r.URL.Path
+				body, _ = io.ReadAll(r.Body)
+				return nil, errors.New("captured")
+			}))
+			test.call()
+			if len(got) != 1 || got[0] != test.want {
+				t.Errorf("%s %.1000q\n got %+v\nwant %+v\nsource: %s", path, body, got, test.want, test.source)
+			}
+		})
 	}
-	return costing.JSON(endpoint, deployment, c.body, tokens.Exact{})
+	return seen
 }
+
+type roundTripFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func pngOf(width, height int) []byte {
 	var buf bytes.Buffer
@@ -92,27 +119,24 @@ const (
 
 func TestOpenAIGo(t *testing.T) {
 	ctx := context.Background()
-	var c capture
-	client := openai.NewClient(option.WithAPIKey("key"), option.WithMaxRetries(0),
-		option.WithHTTPClient(&http.Client{Transport: &c}))
+	var transport http.Client
+	client := openai.NewClient(option.WithAPIKey("key"), option.WithMaxRetries(0), option.WithHTTPClient(&transport))
 
-	for _, test := range []struct {
-		name string // and where the figures come from
-		call func()
-		want costing.Estimate
-	}{
+	seen := run(t, &transport, []row{
 		{
-			"chat: cookbook, 3 a message, 3 for the reply",
+			"chat",
+			"OpenAI cookbook, how to count tokens: 3 a message, 1 for its role, 3 for the reply",
 			func() {
 				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
 					Model:    "gpt-4o",
 					Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(say)},
 				})
 			},
-			costing.Estimate{Model: "gpt-4o", Input: 3 + 1 + sayTokens + 3},
+			ratelimiter.Cost{Model: "gpt-4o", Requests: 1, Tokens: 3 + 1 + sayTokens + 3 + undeclared},
 		},
 		{
-			"chat: the largest cap counts, times n",
+			"chat: two caps, three choices",
+			"OPENAI.md 1.3, maximum × n; the larger of two maxima, lest it pass as the smaller",
 			func() {
 				client.Chat.Completions.NewStreaming(ctx, openai.ChatCompletionNewParams{
 					Model: "gpt-5-mini",
@@ -123,13 +147,11 @@ func TestOpenAIGo(t *testing.T) {
 					StreamOptions: openai.ChatCompletionStreamOptionsParam{IncludeUsage: openai.Bool(true)},
 				})
 			},
-			costing.Estimate{
-				Model: "gpt-5-mini", Input: 2*(3+1+sayTokens) + 3, Output: 15_000, Choices: 3, Declared: true,
-				Stream: true, IncludeUsage: true,
-			},
+			ratelimiter.Cost{Model: "gpt-5-mini", Requests: 1, Tokens: 2*(3+1+sayTokens) + 3 + 15_000},
 		},
 		{
-			"chat: cookbook, 101 for gpt-4o with its example tool",
+			"chat: a tool",
+			"OpenAI cookbook: 101 for gpt-4o with this tool",
 			func() {
 				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
 					Model: "gpt-4o",
@@ -144,10 +166,11 @@ func TestOpenAIGo(t *testing.T) {
 					})},
 				})
 			},
-			costing.Estimate{Model: "gpt-4o", Input: 101},
+			ratelimiter.Cost{Model: "gpt-4o", Requests: 1, Tokens: 101 + undeclared},
 		},
 		{
-			"chat: guide, an image of 1024 × 1024 costs gpt-4o 765 in high detail and 85 in low",
+			"chat: images",
+			"OpenAI guide, images and vision: 1024 × 1024 costs gpt-4o 765 in high detail, 85 in low",
 			func() {
 				url := dataURL("image/png", pngOf(1024, 1024))
 				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
@@ -159,10 +182,11 @@ func TestOpenAIGo(t *testing.T) {
 					})},
 				})
 			},
-			costing.Estimate{Model: "gpt-4o", Input: 3 + 1 + sayTokens + 765 + 85 + 3},
+			ratelimiter.Cost{Model: "gpt-4o", Requests: 1, Tokens: 3 + 1 + sayTokens + 765 + 85 + 3 + undeclared},
 		},
 		{
-			"chat: stated rules, 10 tokens a second of audio, 16 bytes a token of PDF, 4096 for a file by name",
+			"chat: audio and files",
+			"stated rules (README): 10 tokens a second of audio, 16 bytes a token of PDF, 4096 for a file by name",
 			func() {
 				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
 					Model: "gpt-audio",
@@ -177,10 +201,11 @@ func TestOpenAIGo(t *testing.T) {
 					})},
 				})
 			},
-			costing.Estimate{Model: "gpt-audio", Input: 3 + 1 + 21 + 1000 + 4096 + 3},
+			ratelimiter.Cost{Model: "gpt-audio", Requests: 1, Tokens: 3 + 1 + 21 + 1000 + 4096 + 3 + undeclared},
 		},
 		{
-			"chat: stated rule, predicted output is input; the tier changes nothing",
+			"chat: a prediction, a tier",
+			"stated rules (README): predicted output is input, the tier changes nothing",
 			func() {
 				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
 					Model:    "gpt-4o",
@@ -191,10 +216,11 @@ func TestOpenAIGo(t *testing.T) {
 					ServiceTier: openai.ChatCompletionNewParamsServiceTierFlex,
 				})
 			},
-			costing.Estimate{Model: "gpt-4o", Input: 3 + 1 + sayTokens + 3 + sayTokens},
+			ratelimiter.Cost{Model: "gpt-4o", Requests: 1, Tokens: 3 + 1 + sayTokens + 3 + sayTokens + undeclared},
 		},
 		{
-			"chat: 3 for a tool call; its id is not shown to the model",
+			"chat: a tool call and its result",
+			"hmarr/openai-chat-tokens: 3 for a call; its id is not shown to the model",
 			func() {
 				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
 					Model: "gpt-4o",
@@ -213,10 +239,11 @@ func TestOpenAIGo(t *testing.T) {
 					},
 				})
 			},
-			costing.Estimate{Model: "gpt-4o", Input: (3 + 1 + 3 + 1 + sayTokens) + (3 + 1 + sayTokens) + 3},
+			ratelimiter.Cost{Model: "gpt-4o", Requests: 1, Tokens: (3 + 1 + 3 + 1 + sayTokens) + (3 + 1 + sayTokens) + 3 + undeclared},
 		},
 		{
-			"completions: openapi.yaml, max_tokens is 16",
+			"completions",
+			"openapi.yaml: max_tokens is 16 by default",
 			func() {
 				client.Completions.New(ctx, openai.CompletionNewParams{
 					Model:  "gpt-3.5-turbo-instruct",
@@ -224,10 +251,11 @@ func TestOpenAIGo(t *testing.T) {
 					Suffix: openai.String(say), Echo: openai.Bool(true),
 				})
 			},
-			costing.Estimate{Model: "gpt-3.5-turbo-instruct", Input: 2 * sayTokens, Output: 16, Declared: true},
+			ratelimiter.Cost{Model: "gpt-3.5-turbo-instruct", Requests: 1, Tokens: 2*sayTokens + 16},
 		},
 		{
-			"completions: the larger of n and best_of, for each prompt",
+			"completions: several prompts, best of several",
+			"openapi.yaml: best_of candidates, which is at least n, for each prompt",
 			func() {
 				client.Completions.New(ctx, openai.CompletionNewParams{
 					Model:  "davinci-002",
@@ -235,60 +263,66 @@ func TestOpenAIGo(t *testing.T) {
 					N:      openai.Int(2), BestOf: openai.Int(4), MaxTokens: openai.Int(100),
 				})
 			},
-			costing.Estimate{Model: "davinci-002", Input: 3 * sayTokens, Output: 1200, Choices: 12, Declared: true},
+			ratelimiter.Cost{Model: "davinci-002", Requests: 1, Tokens: 3*sayTokens + 1200},
 		},
 		{
 			"completions: token ids",
+			"openapi.yaml: each array is a prompt, each id a token",
 			func() {
 				client.Completions.New(ctx, openai.CompletionNewParams{
 					Model:  "davinci-002",
 					Prompt: openai.CompletionNewParamsPromptUnion{OfArrayOfTokenArrays: [][]int64{{1, 2, 3}, {4, 5}}},
 				})
 			},
-			costing.Estimate{Model: "davinci-002", Input: 5, Output: 32, Choices: 2, Declared: true},
+			ratelimiter.Cost{Model: "davinci-002", Requests: 1, Tokens: 5 + 32},
 		},
 		{
 			"embeddings",
+			"OpenAI's API reference: 5 prompt_tokens",
 			func() {
 				client.Embeddings.New(ctx, openai.EmbeddingNewParams{
 					Model: "text-embedding-3-small",
 					Input: openai.EmbeddingNewParamsInputUnion{OfString: openai.String(say)},
 				})
 			},
-			costing.Estimate{Model: "text-embedding-3-small", Input: sayTokens},
+			ratelimiter.Cost{Model: "text-embedding-3-small", Requests: 1, Tokens: sayTokens},
 		},
 		{
 			"embeddings: strings",
+			"openapi.yaml: each string is an input",
 			func() {
 				client.Embeddings.New(ctx, openai.EmbeddingNewParams{
 					Model: "text-embedding-3-small",
 					Input: openai.EmbeddingNewParamsInputUnion{OfArrayOfStrings: []string{say, say}},
 				})
 			},
-			costing.Estimate{Model: "text-embedding-3-small", Input: 2 * sayTokens},
+			ratelimiter.Cost{Model: "text-embedding-3-small", Requests: 1, Tokens: 2 * sayTokens},
 		},
 		{
 			"embeddings: token ids",
+			"openapi.yaml: each id is a token",
 			func() {
 				client.Embeddings.New(ctx, openai.EmbeddingNewParams{
 					Model: "text-embedding-3-small",
 					Input: openai.EmbeddingNewParamsInputUnion{OfArrayOfTokens: []int64{1, 22, 333}},
 				})
 			},
-			costing.Estimate{Model: "text-embedding-3-small", Input: 3},
+			ratelimiter.Cost{Model: "text-embedding-3-small", Requests: 1, Tokens: 3},
 		},
 		{
 			"embeddings: arrays of token ids",
+			"openapi.yaml: each id is a token",
 			func() {
 				client.Embeddings.New(ctx, openai.EmbeddingNewParams{
 					Model: "text-embedding-3-small",
 					Input: openai.EmbeddingNewParamsInputUnion{OfArrayOfTokenArrays: [][]int64{{1, 22}, {333}}},
 				})
 			},
-			costing.Estimate{Model: "text-embedding-3-small", Input: 3},
+			ratelimiter.Cost{Model: "text-embedding-3-small", Requests: 1, Tokens: 3},
 		},
 		{
-			"responses: as a chat of instructions and a user's message",
+			"responses: instructions",
+			"stated rule (README): as chat, instructions are a message",
 			func() {
 				client.Responses.New(ctx, responses.ResponseNewParams{
 					Model:        "gpt-5",
@@ -298,25 +332,22 @@ func TestOpenAIGo(t *testing.T) {
 					MaxOutputTokens: openai.Int(300), Background: openai.Bool(true),
 				})
 			},
-			costing.Estimate{
-				Model: "gpt-5", Input: 2*(3+1+sayTokens) + 3, Output: 300, Declared: true, Background: true,
-				Passing: 3 + 1 + sayTokens,
-			},
+			ratelimiter.Cost{Model: "gpt-5", Requests: 1, Tokens: 2*(3+1+sayTokens) + 3 + 300},
 		},
 		{
-			"responses: openapi.yaml, items carry over, instructions do not; 3 a message",
+			"responses: of a response before",
+			"stated rule (README): what is not known of it costs nothing",
 			func() {
 				client.Responses.New(ctx, responses.ResponseNewParams{
 					Model: "gpt-5.4", Instructions: openai.String(say), PreviousResponseID: openai.String("resp_1"),
 					Input: responses.ResponseNewParamsInputUnion{OfString: openai.String(say)},
 				})
 			},
-			costing.Estimate{
-				Model: "gpt-5.4", Input: 2*(3+1+sayTokens) + 3, Previous: "resp_1", Passing: 3 + 1 + sayTokens,
-			},
+			ratelimiter.Cost{Model: "gpt-5.4", Requests: 1, Tokens: 2*(3+1+sayTokens) + 3 + undeclared},
 		},
 		{
 			"responses: of a conversation",
+			"stated rule (README): what is not known of it costs nothing",
 			func() {
 				client.Responses.New(ctx, responses.ResponseNewParams{
 					Model: "gpt-5.4",
@@ -326,10 +357,11 @@ func TestOpenAIGo(t *testing.T) {
 					Input: responses.ResponseNewParamsInputUnion{OfString: openai.String(say)},
 				})
 			},
-			costing.Estimate{Model: "gpt-5.4", Input: 3 + 1 + sayTokens + 3, Conversation: "conv_1"},
+			ratelimiter.Cost{Model: "gpt-5.4", Requests: 1, Tokens: 3 + 1 + sayTokens + 3 + undeclared},
 		},
 		{
-			"responses: items; cookbook's figures for tools and messages",
+			"responses: items and a tool",
+			"OpenAI cookbook: 101 for gpt-4o with this tool",
 			func() {
 				client.Responses.New(ctx, responses.ResponseNewParams{
 					Model: "gpt-4o",
@@ -346,10 +378,11 @@ func TestOpenAIGo(t *testing.T) {
 					}}},
 				})
 			},
-			costing.Estimate{Model: "gpt-4o", Input: 101, Passing: 101 - (3 + 1 + 14) - (3 + 1 + 8) - 3},
+			ratelimiter.Cost{Model: "gpt-4o", Requests: 1, Tokens: 101 + undeclared},
 		},
 		{
-			"responses: a call, its output, an image by name (worst case: 8 tiles), stated rules",
+			"responses: a call, its output, an image by name",
+			"OpenAI guide, images and vision: no image costs more than 8 tiles; messages as in chat",
 			func() {
 				client.Responses.New(ctx, responses.ResponseNewParams{
 					Model: "gpt-4.1",
@@ -365,79 +398,80 @@ func TestOpenAIGo(t *testing.T) {
 					}},
 				})
 			},
-			costing.Estimate{
-				Model: "gpt-4.1",
-				Input: (3 + 3 + 1 + sayTokens) + (3 + sayTokens) + (3 + 1 + 85 + 8*170) + 3,
-			},
+			ratelimiter.Cost{Model: "gpt-4.1", Requests: 1, Tokens: (3 + 3 + 1 + sayTokens) + (3 + sayTokens) + (3 + 1 + 85 + 8*170) + 3 + undeclared},
 		},
 		{
-			"images/generations: guide, 1584 for 1024 × 1536 in medium quality",
+			"images/generations: GPT Image",
+			"OpenAI guide, image generation: 1584 for 1024 × 1536 in medium quality",
 			func() {
 				client.Images.Generate(ctx, openai.ImageGenerateParams{
 					Model: "gpt-image-1.5", Prompt: say, N: openai.Int(2), Size: "1024x1536", Quality: "medium",
 				})
 			},
-			costing.Estimate{
-				Model: "gpt-image-1.5", Input: 2 * sayTokens, Output: 2 * 1584, Choices: 2, Declared: true, Images: 2,
-			},
+			ratelimiter.Cost{Model: "gpt-image-1.5", Requests: 1, Tokens: 2*sayTokens + 2*1584, Images: 2},
 		},
 		{
-			"images/generations: DALL·E counts images only",
+			"images/generations: DALL·E",
+			"OPENAI.md 2: DALL·E has no usage, its limit is of images",
 			func() {
 				client.Images.Generate(ctx, openai.ImageGenerateParams{Model: "dall-e-3", Prompt: say})
 			},
-			costing.Estimate{Model: "dall-e-3", Declared: true, Images: 1},
+			ratelimiter.Cost{Model: "dall-e-3", Requests: 1, Images: 1},
 		},
 		{
-			"images/edits: usage of 194 image tokens for 1024 × 1024 (community.openai.com/t/1281361)",
+			"images/edits",
+			"community.openai.com/t/1281361: usage of 194 for an image of 1024 × 1024; OpenAI guide: 272 in low quality",
 			func() {
 				client.Images.Edit(ctx, openai.ImageEditParams{
 					Image:  openai.ImageEditParamsImageUnion{OfFileArray: []io.Reader{bytes.NewReader(pngOf(1024, 1024)), bytes.NewReader(pngOf(1024, 1024))}},
 					Prompt: say, Model: "gpt-image-1.5", N: openai.Int(1), Size: "1024x1024", Quality: "low",
 				})
 			},
-			costing.Estimate{
-				Model: "gpt-image-1.5", Input: 2*194 + sayTokens, Output: 272, Declared: true, Images: 1,
-			},
+			ratelimiter.Cost{Model: "gpt-image-1.5", Requests: 1, Tokens: 2*194 + sayTokens + 272, Images: 1},
 		},
 		{
 			"images/variations",
+			"OPENAI.md 2: DALL·E 2 alone makes them, its limit is of images",
 			func() {
 				client.Images.NewVariation(ctx, openai.ImageNewVariationParams{
 					Image: bytes.NewReader(pngOf(1024, 1024)), Model: "dall-e-2", N: openai.Int(4),
 				})
 			},
-			costing.Estimate{Model: "dall-e-2", Choices: 4, Declared: true, Images: 4},
+			ratelimiter.Cost{Model: "dall-e-2", Requests: 1, Images: 4},
 		},
 		{
 			"audio/speech",
+			"openapi.yaml: input and instructions are text",
 			func() {
 				client.Audio.Speech.New(ctx, openai.AudioSpeechNewParams{
 					Model: "gpt-4o-mini-tts", Input: say, Instructions: openai.String(say),
 				})
 			},
-			costing.Estimate{Model: "gpt-4o-mini-tts", Input: 2 * sayTokens},
+			ratelimiter.Cost{Model: "gpt-4o-mini-tts", Requests: 1, Tokens: 2 * sayTokens},
 		},
 		{
-			"audio/transcriptions: stated rule, 10 tokens a second",
+			"audio/transcriptions",
+			"stated rule (README): 10 tokens a second",
 			func() {
 				client.Audio.Transcriptions.New(ctx, openai.AudioTranscriptionNewParams{
 					File: bytes.NewReader(wavOf(16_000, 60)), Model: "gpt-4o-transcribe", Prompt: openai.String(say),
 				})
 			},
-			costing.Estimate{Model: "gpt-4o-transcribe", Input: 601 + sayTokens},
+			ratelimiter.Cost{Model: "gpt-4o-transcribe", Requests: 1, Tokens: 601 + sayTokens},
 		},
 		{
-			"audio/translations: whisper has no tokens",
+			"audio/translations",
+			"OPENAI.md 2: whisper-1 reports no tokens",
 			func() {
 				client.Audio.Translations.New(ctx, openai.AudioTranslationNewParams{
 					File: bytes.NewReader(wavOf(16_000, 60)), Model: "whisper-1", Prompt: openai.String(say),
 				})
 			},
-			costing.Estimate{Model: "whisper-1"},
+			ratelimiter.Cost{Model: "whisper-1", Requests: 1},
 		},
 		{
 			"moderations",
+			"OpenAI guide, images and vision: one tile costs 85 + 170; the rule of models that have none of their own",
 			func() {
 				client.Moderations.New(ctx, openai.ModerationNewParams{
 					Model: "omni-moderation-latest",
@@ -449,26 +483,13 @@ func TestOpenAIGo(t *testing.T) {
 					}},
 				})
 			},
-			costing.Estimate{Model: "omni-moderation-latest", Input: sayTokens + 85 + 170},
+			ratelimiter.Cost{Model: "omni-moderation-latest", Requests: 1, Tokens: sayTokens + 85 + 170},
 		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			c = capture{}
-			test.call()
-			check(t, &c, test.want)
-		})
-	}
-}
-
-func check(t *testing.T, c *capture, want costing.Estimate) {
-	t.Helper()
-	if c.request == nil {
-		t.Fatal("nothing was sent")
-	}
-	want.Understood = true
-	want.Choices = max(want.Choices, 1)
-	if got := c.estimate(); got != want {
-		t.Errorf("%s %.600q\n got %+v\nwant %+v", c.request.URL.Path, c.body, got, want)
+	})
+	for e := wire.None + 1; e.String() != wire.None.String(); e++ {
+		if !seen[e] {
+			t.Errorf("no call to %v", e)
+		}
 	}
 }
 
@@ -491,58 +512,54 @@ func pngFile(t *testing.T, side int) *os.File {
 
 func TestGoOpenAI(t *testing.T) {
 	ctx := context.Background()
-	var c capture
+	var transport http.Client
 	config := goopenai.DefaultConfig("key")
-	config.HTTPClient = &http.Client{Transport: &c}
+	config.HTTPClient = &transport
 	client := goopenai.NewClientWithConfig(config)
 	azureConfig := goopenai.DefaultAzureConfig("key", "https://example.openai.azure.com")
 	azureConfig.HTTPClient = config.HTTPClient
 	azure := goopenai.NewClientWithConfig(azureConfig)
 
 	user := []goopenai.ChatCompletionMessage{{Role: "user", Content: say}}
-	for _, test := range []struct {
-		name string
-		call func()
-		want costing.Estimate
-	}{
+	run(t, &transport, []row{
 		{
-			"chat: cookbook",
+			"chat",
+			"OpenAI cookbook, how to count tokens; the declared maximum",
 			func() {
 				client.CreateChatCompletionStream(ctx, goopenai.ChatCompletionRequest{
 					Model: "gpt-4", Messages: user, MaxTokens: 512,
 					StreamOptions: &goopenai.StreamOptions{IncludeUsage: true},
 				})
 			},
-			costing.Estimate{
-				Model: "gpt-4", Input: 3 + 1 + sayTokens + 3, Output: 512, Declared: true, Stream: true, IncludeUsage: true,
-			},
+			ratelimiter.Cost{Model: "gpt-4", Requests: 1, Tokens: 3 + 1 + sayTokens + 3 + 512},
 		},
 		{
 			// Captured: charged 519 for this question and max_tokens 512, whose
 			// usage was 12 (OPENAI.md 1.3).
 			"chat: Kong's demo",
+			"OPENAI.md 1.3: usage of 12; the capture charges the maximum and 7",
 			func() {
 				client.CreateChatCompletion(ctx, goopenai.ChatCompletionRequest{
 					Model: "gpt-4", MaxTokens: 512,
 					Messages: []goopenai.ChatCompletionMessage{{Role: "user", Content: "Who is Joseph Conrad?"}},
 				})
 			},
-			costing.Estimate{Model: "gpt-4", Input: 12, Output: 512, Declared: true},
+			ratelimiter.Cost{Model: "gpt-4", Requests: 1, Tokens: 12 + 512},
 		},
 		{
-			"chat on Azure: cookbook, a name costs 1 more",
+			"chat on Azure",
+			"OpenAI cookbook: a name costs 1 more; the deployment is go-openai's name of the model",
 			func() {
 				azure.CreateChatCompletion(ctx, goopenai.ChatCompletionRequest{
 					Model: "gpt-35-turbo", N: 2, MaxCompletionTokens: 100,
 					Messages: []goopenai.ChatCompletionMessage{{Role: "user", Name: "test", Content: say}},
 				})
 			},
-			costing.Estimate{
-				Model: "gpt-35-turbo", Input: 3 + 1 + 1 + 1 + sayTokens + 3, Output: 200, Choices: 2, Declared: true,
-			},
+			ratelimiter.Cost{Model: "gpt-35-turbo", Requests: 1, Tokens: 3 + 1 + 1 + 1 + sayTokens + 3 + 200},
 		},
 		{
-			"chat: cookbook, 105 for gpt-4 with its example tool",
+			"chat: functions",
+			"OpenAI cookbook: 105 for gpt-4 with this tool",
 			func() {
 				client.CreateChatCompletion(ctx, goopenai.ChatCompletionRequest{
 					Model: "gpt-4",
@@ -555,10 +572,11 @@ func TestGoOpenAI(t *testing.T) {
 					}},
 				})
 			},
-			costing.Estimate{Model: "gpt-4", Input: 105},
+			ratelimiter.Cost{Model: "gpt-4", Requests: 1, Tokens: 105 + undeclared},
 		},
 		{
-			"chat: a capture says 821 for a call with one image of 765 (OPENAI.md 1.3)",
+			"chat: an image",
+			"OPENAI.md 1.3: 765 for an image of a call that was charged 821",
 			func() {
 				client.CreateChatCompletion(ctx, goopenai.ChatCompletionRequest{
 					Model: "gpt-4o",
@@ -570,97 +588,94 @@ func TestGoOpenAI(t *testing.T) {
 					}}},
 				})
 			},
-			costing.Estimate{Model: "gpt-4o", Input: 3 + 1 + sayTokens + 765 + 3},
+			ratelimiter.Cost{Model: "gpt-4o", Requests: 1, Tokens: 3 + 1 + sayTokens + 765 + 3 + undeclared},
 		},
 		{
 			"completions",
+			"openapi.yaml: best_of candidates for each prompt",
 			func() {
 				client.CreateCompletion(ctx, goopenai.CompletionRequest{
 					Model: "gpt-3.5-turbo-instruct", Prompt: []string{say, say}, MaxTokens: 7, N: 2, BestOf: 3,
 				})
 			},
-			costing.Estimate{
-				Model: "gpt-3.5-turbo-instruct", Input: 2 * sayTokens, Output: 7 * 3 * 2, Choices: 6, Declared: true,
-			},
+			ratelimiter.Cost{Model: "gpt-3.5-turbo-instruct", Requests: 1, Tokens: 2*sayTokens + 7*3*2},
 		},
 		{
-			"embeddings",
+			"embeddings: strings",
+			"openapi.yaml: each string is an input",
 			func() {
 				client.CreateEmbeddings(ctx, goopenai.EmbeddingRequestStrings{
 					Model: "text-embedding-3-large", Input: []string{say, say, say},
 				})
 			},
-			costing.Estimate{Model: "text-embedding-3-large", Input: 3 * sayTokens},
+			ratelimiter.Cost{Model: "text-embedding-3-large", Requests: 1, Tokens: 3 * sayTokens},
 		},
 		{
 			"embeddings: arrays of token ids",
+			"openapi.yaml: each id is a token",
 			func() {
 				client.CreateEmbeddings(ctx, goopenai.EmbeddingRequestTokens{
 					Model: "text-embedding-3-large", Input: [][]int{{1, 2, 3}, {4}},
 				})
 			},
-			costing.Estimate{Model: "text-embedding-3-large", Input: 4},
+			ratelimiter.Cost{Model: "text-embedding-3-large", Requests: 1, Tokens: 4},
 		},
 		{
 			"images/generations",
+			"OpenAI guide, image generation: 6208 for 1536 × 1024 in high quality",
 			func() {
 				client.CreateImage(ctx, goopenai.ImageRequest{
 					Model: "gpt-image-1", Prompt: say, N: 3, Size: "1536x1024", Quality: "high",
 				})
 			},
-			costing.Estimate{
-				Model: "gpt-image-1", Input: 3 * sayTokens, Output: 3 * 6208, Choices: 3, Declared: true, Images: 3,
-			},
+			ratelimiter.Cost{Model: "gpt-image-1", Requests: 1, Tokens: 3*sayTokens + 3*6208, Images: 3},
 		},
 		{
-			"images/edits: the fields after the file",
+			"images/edits: no model, fields after the file",
+			"openai-go v3.32 image.go: gpt-image-1.5 by default; guide: 4160 in high quality, 194 for the image",
 			func() {
 				client.CreateEditImage(ctx, goopenai.ImageEditRequest{
 					Image: pngFile(t, 1024), Mask: pngFile(t, 1024),
 					Prompt: say, N: 2, Size: "1024x1024",
 				})
 			},
-			costing.Estimate{
-				Input: 2 * (194 + sayTokens), Output: 2 * 4160, Choices: 2, Declared: true, Images: 2,
-			},
+			ratelimiter.Cost{Model: "", Requests: 1, Tokens: 2*(194+sayTokens) + 2*4160, Images: 2},
 		},
 		{
-			"images/variations: go-openai sends no model",
+			"images/variations: no model is sent",
+			"openai-go v3.32 image.go: dall-e-2 alone makes them",
 			func() {
 				client.CreateVariImage(ctx, goopenai.ImageVariRequest{
 					Image: pngFile(t, 256), Model: "dall-e-2", N: 10, Size: "256x256",
 				})
 			},
-			costing.Estimate{Choices: 10, Declared: true, Images: 10},
+			ratelimiter.Cost{Model: "", Requests: 1, Images: 10},
 		},
 		{
 			"audio/speech",
+			"openapi.yaml: input is text",
 			func() {
 				client.CreateSpeech(ctx, goopenai.CreateSpeechRequest{Model: "tts-1", Input: say, Voice: "alloy"})
 			},
-			costing.Estimate{Model: "tts-1", Input: sayTokens},
+			ratelimiter.Cost{Model: "tts-1", Requests: 1, Tokens: sayTokens},
 		},
 		{
 			"audio/transcriptions",
+			"stated rules (README): 10 tokens a second, 4000 bytes a second",
 			func() {
 				client.CreateTranscription(ctx, goopenai.AudioRequest{
 					Model: "gpt-4o-transcribe", FilePath: "a.mp3", Reader: bytes.NewReader(make([]byte, 40_000)),
 				})
 			},
-			costing.Estimate{Model: "gpt-4o-transcribe", Input: 100},
+			ratelimiter.Cost{Model: "gpt-4o-transcribe", Requests: 1, Tokens: 100},
 		},
 		{
 			"moderations",
+			"OpenAI's API reference: 5 tokens",
 			func() {
 				client.Moderations(ctx, goopenai.ModerationRequest{Model: "omni-moderation-latest", Input: say})
 			},
-			costing.Estimate{Model: "omni-moderation-latest", Input: sayTokens},
+			ratelimiter.Cost{Model: "omni-moderation-latest", Requests: 1, Tokens: sayTokens},
 		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			c = capture{}
-			test.call()
-			check(t, &c, test.want)
-		})
-	}
+	})
 }
