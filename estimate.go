@@ -17,6 +17,7 @@ type estimate struct {
 	encoding   tokens.Encoding
 	cost       backend.Amounts
 	input      int64 // the part of its tokens that is not output
+	guessed    int64 // the part of them that may turn out to be much less
 	choices    int64
 	undeclared bool // the output has no maximum
 
@@ -39,6 +40,7 @@ func newEstimate(e wire.Endpoint, deployment string, c costing.Estimate) estimat
 			Images:   c.Images,
 		}.amounts(),
 		input:        c.Input,
+		guessed:      c.Guessed,
 		choices:      max(1, c.Choices),
 		undeclared:   !c.Declared && generates(e),
 		continuable:  e == wire.Responses,
@@ -62,7 +64,7 @@ func generates(e wire.Endpoint) bool {
 // output that nobody declared, as the scope's answers have needed it.
 // s.account.mu must be held.
 func (e *estimate) expect(s *scope) {
-	certain := e.cost[backend.Tokens]
+	certain := max(0, e.cost[backend.Tokens]-e.guessed)
 	context, most, bounded := costing.Bounds(e.counted)
 	if e.continues() {
 		hidden := max(s.account.history.get(e.previous), s.account.history.get(e.conversation))
@@ -70,7 +72,7 @@ func (e *estimate) expect(s *scope) {
 			hidden = min(hidden, context)
 		}
 		e.input = min(largest, e.input+hidden)
-		e.cost[backend.Tokens] = min(largest, certain+hidden)
+		e.cost[backend.Tokens] = min(largest, e.cost[backend.Tokens]+hidden)
 	}
 	if e.undeclared {
 		output := s.output.expect()
@@ -86,7 +88,11 @@ func (e *estimate) expect(s *scope) {
 			e.cost[backend.Tokens] = min(e.cost[backend.Tokens], max(certain, l.amount()))
 		}
 	}
+	e.input = min(e.input, e.cost[backend.Tokens])
 }
+
+// exact reports whether the tokens of the input can be told from the body.
+func (e *estimate) exact() bool { return !e.continues() && e.guessed == 0 }
 
 // continues reports whether part of the input stands on the server.
 func (e *estimate) continues() bool { return e.previous != "" || e.conversation != "" }

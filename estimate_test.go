@@ -2,6 +2,7 @@ package ratelimiter_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -270,15 +271,59 @@ func TestUndeclaredOutputHoldsReasoning(t *testing.T) {
 // A guess alone makes no call too large for its limit: it would be refused for
 // ever, and the guess never be corrected.
 func TestGuessesFitTheLimits(t *testing.T) {
-	l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 1000}))
-	call := ratelimiter.JSON("responses", []byte(`{"model":"m","conversation":"conv_1","input":"Say this is a test"}`))
-	acquire(t, l, call).Settle(ratelimiter.Usage{InputTokens: 4000, OutputTokens: 3000})
-	if err := l.Clear(t.Context(), "m"); err != nil {
-		t.Fatal(err)
+	user := func(model, parts string) string {
+		return `{"model":"` + model + `","messages":[{"role":"user","content":[` + parts + `]}],"max_completion_tokens":10}`
 	}
-	r := acquire(t, l, call)
-	if got := r.Cost().Tokens; got != 1000 {
-		t.Errorf("%d tokens are charged, want the limit", got)
+	icon := `{"type":"image_url","image_url":{"url":"https://example.com/icon.png"}}`
+	// A header that claims 2³¹ × 2³¹ pixels.
+	absurd := `{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgoAAAANSUhEUoAAAACAAAAA"}}`
+	pdf := `{"type":"file","file":{"file_data":"data:application/pdf;base64,` + strings.Repeat("A", 8<<20*4/3) + `"}}`
+	for _, test := range []struct {
+		name, path, model, body string
+		tpm                     int64
+	}{
+		{"remote images", "chat/completions", "gpt-4o-mini", user("gpt-4o-mini", strings.Repeat(icon+",", 4)+icon), 200_000},
+		{"images by name", "responses", "gpt-4o-mini", `{"model":"gpt-4o-mini","input":[{"role":"user","content":[` +
+			strings.Repeat(`{"type":"input_image","file_id":"f"},`, 4) + `{"type":"input_image","file_id":"f"}]}]}`, 200_000},
+		{"a document", "chat/completions", "gpt-4.1", user("gpt-4.1", pdf), 450_000},
+		{"files by name", "responses", "gpt-5.4", `{"model":"gpt-5.4","input":[{"role":"user","content":[` +
+			strings.Repeat(`{"type":"input_file","file_id":"f"},`, 9) + `{"type":"input_file","file_id":"f"}]}]}`, 30_000},
+		{"a header's claim", "chat/completions", "gpt-5.6", user("gpt-5.6", absurd), 450_000},
+		{"a deployment's images", "openai/deployments/mine/chat/completions", "mine", user("", strings.Repeat(absurd+",", 9)+absurd), 5000},
+		{"audio", "chat/completions", "gpt-audio", user("gpt-audio", `{"type":"input_audio","input_audio":{"format":"mp3","data":"`+strings.Repeat("A", 1<<20)+`"}}`), 1000},
+		{"a prediction", "chat/completions", "gpt-4o", `{"model":"gpt-4o","messages":[],"prediction":{"content":"` + strings.Repeat("a ", 5000) + `"}}`, 1000},
+		{"what was thought", "responses", "gpt-5.4", `{"model":"gpt-5.4","input":[{"type":"reasoning","encrypted_content":"` + strings.Repeat("A", 1<<20) + `"}]}`, 30_000},
+		{"the model's choice of quality", "images/generations", "gpt-image-1", `{"model":"gpt-image-1","prompt":"a","n":10}`, 20_000},
+		{"an edit of a remote image", "images/edits", "gpt-image-1", `{"model":"gpt-image-1","prompt":"a","size":"1024x1024","quality":"low","input_fidelity":"high","images":[{"image_url":"https://example.com"}]}`, 5000},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits(test.model, ratelimiter.Limits{TPM: test.tpm}))
+			r := acquire(t, l, ratelimiter.JSON(test.path, []byte(test.body)))
+			if got := r.Cost().Tokens; got != test.tpm {
+				t.Errorf("%d tokens are charged, want the limit", got)
+			}
+			r.Cancel()
+		})
 	}
-	r.Cancel()
+
+	t.Run("a conversation", func(t *testing.T) {
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 1000}))
+		call := ratelimiter.JSON("responses", []byte(`{"model":"m","conversation":"conv_1","input":"Say this is a test"}`))
+		acquire(t, l, call).Settle(ratelimiter.Usage{InputTokens: 4000, OutputTokens: 3000})
+		if err := l.Clear(t.Context(), "m"); err != nil {
+			t.Fatal(err)
+		}
+		r := acquire(t, l, call)
+		if got := r.Cost().Tokens; got != 1000 {
+			t.Errorf("%d tokens are charged, want the limit", got)
+		}
+		r.Cancel()
+	})
+
+	// What is certain makes a call too large, with guesses or without.
+	certain := user("gpt-4o", icon+`,{"type":"text","text":"`+strings.Repeat("a ", 2000)+`"}`)
+	l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{TPM: 1000}))
+	if _, err := l.Acquire(t.Context(), ratelimiter.JSON("chat/completions", []byte(certain))); !errors.Is(err, ratelimiter.ErrTooLarge) {
+		t.Errorf("error %v, want ErrTooLarge", err)
+	}
 }

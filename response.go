@@ -84,9 +84,9 @@ func (b *meteredBody) settle(eof bool) {
 		b.r.remember(b.meter.ID(), usage)
 	}
 	switch {
-	case ok && b.r.informed && !e.continues():
+	case ok && b.r.informed && e.exact():
 		// The server charged its own estimate of the input, for good. Of input
-		// that only it could see, the usage is the best there is.
+		// that only it could see or weigh, the usage is the best there is.
 		output := usage.OutputTokens
 		if output == 0 {
 			output = usage.total() - usage.InputTokens // some servers tell the total alone

@@ -48,6 +48,9 @@ var bounds = []struct {
 	{"babbage-002", 16_384, 16_384},
 }
 
+// mostContext is the largest of them, for models that are not listed.
+const mostContext = 1_050_000
+
 // Bounds returns the most tokens that a model's context holds, and that one of its
 // answers may have: what the name says, as for [tokens.ForModel]. ok is false where
 // they are not known.

@@ -36,7 +36,7 @@ func (r *reader) prediction() (total int64) {
 	}
 	for key, ok := r.key(); ok; key, ok = r.key() {
 		if string(key) == "content" {
-			total += r.content()
+			total += r.guess(r.content())
 		} else {
 			r.skip()
 		}
@@ -92,10 +92,10 @@ func (r *reader) message() int64 {
 			total += r.tools(0)
 		case "result": // of an image generation
 			if image := r.str(); len(image) > 0 {
-				total += r.vision.tokens(sizeOf(source{raw: image, base64: true}), nil)
+				total += r.image(sizeOf(source{raw: image, base64: true}), nil)
 			}
 		case "encrypted_content":
-			total += ciphertextTokens(r.str())
+			total += r.guess(ciphertextTokens(r.str()))
 		default:
 			r.skip()
 		}
@@ -207,13 +207,13 @@ func (r *reader) part() (total int64) {
 	case "input_image", "computer_screenshot":
 		picture = true
 	case "input_file":
-		return total + documentTokens(doc)
+		return total + r.guess(documentTokens(doc))
 	}
 	switch {
 	case picture:
-		total += r.vision.tokens(sizeOfURL(url), detail)
+		total += r.image(sizeOfURL(url), detail)
 	case remote:
-		total += documentTokens(nil)
+		total += r.guess(documentTokens(nil))
 	}
 	return total
 }

@@ -27,6 +27,9 @@ type Estimate struct {
 	Model string
 	// Input is the tokens of everything that is sent to the model.
 	Input int64
+	// Guessed is the part of Input and Output that may turn out to be much less:
+	// what is not seen, or charged by its size, or the dearest of several choices.
+	Guessed int64
 	// Output is the tokens that the answers may have together: the cap that the
 	// body declares, or the size of the images it asks for, times Choices.
 	Output int64
@@ -302,6 +305,7 @@ func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimat
 	est.Input = clamp(est.Input, 0, maxCost)
 	est.Passing = clamp(est.Passing, 0, est.Input)
 	est.Output = clamp(clamp(output, 0, maxCost)*est.Choices, 0, maxCost)
+	est.Guessed = clamp(r.guessed, 0, est.Input+est.Output)
 	return est
 }
 

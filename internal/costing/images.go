@@ -16,9 +16,17 @@ func (r *reader) imagery(f *fields) (input, output int64) {
 	if r.at(f.images) {
 		r.images(&f.pictures)
 	}
-	input = r.prompt(f) + f.pictures.tokens(string(f.fidelity) == "high")
-	output = r.generated(f.size, f.quality) + partialImage*clamp(f.partialImages, 0, maxPartialImages)
-	return input * clamp(f.n, 1, maxChoices), output
+	n := clamp(f.n, 1, maxChoices)
+	shown := f.pictures.tokens(string(f.fidelity) == "high")
+	if f.pictures.unseen {
+		r.guess(shown * n)
+	}
+	output, certain := r.generated(f.size, f.quality)
+	if !certain {
+		r.guess(output * n)
+	}
+	output += partialImage * clamp(f.partialImages, 0, maxPartialImages)
+	return (r.prompt(f) + shown) * n, output
 }
 
 // Each partial image of a stream costs 100 tokens, and there are at most three
@@ -31,11 +39,14 @@ const (
 // pictures is what the images that a request brings along cost GPT Image models:
 // tiles as with [vision], but of the image with its short side scaled to 512. A high
 // fidelity adds to it (developers.openai.com, guide Images and vision).
-type pictures struct{ low, extra int64 }
+type pictures struct {
+	low, extra int64
+	unseen     bool
+}
 
 func (p *pictures) add(of picture) {
 	if of.width <= 0 || of.height <= 0 {
-		of = picture{2048, 512}
+		of, p.unseen = picture{2048, 512}, true
 	}
 	of.width, of.height = min(of.width, maxPixels), min(of.height, maxPixels)
 	p.low += 65 + 129*int64(of.fit(2048).shorten(512).cover(tileSide))
@@ -96,28 +107,33 @@ func (r *reader) imageObject() (url []byte) {
 // gives no formula; its calculator says 7024 for 1024 × 1024 in high quality, less for
 // somewhat larger ones, and 12329 for 3584 × 2048 (community.openai.com/t/1379464).
 //
-// Where the model chooses, the dearest choice counts.
-func (r *reader) generated(size, quality []byte) int64 {
-	p, ok := parseSize(size)
-	if !ok {
+// Where the model chooses, the dearest choice counts. Certain is what follows from
+// the table.
+func (r *reader) generated(size, quality []byte) (tokens int64, certain bool) {
+	p, sized := parseSize(size)
+	if !sized {
 		p = picture{1024, 1536}
 	}
 	side := 16
+	certain = sized
 	switch string(quality) {
 	case "low":
 		side = 64
 	case "medium":
 		side = 32
+	case "high":
+	default:
+		certain = false
 	}
 	if !strings.HasPrefix(r.model, "gpt-image-1") && r.model != "" {
 		high := int64(7024)
 		if int64(p.width)*int64(p.height) > 1792*1024 {
 			high = 12329
 		}
-		return high * 16 * 16 / int64(side*side)
+		return high * 16 * 16 / int64(side*side), false
 	}
 	columns, rows := p.width/side, p.height/side
-	return int64(columns*rows + rows)
+	return int64(columns*rows + rows), certain
 }
 
 // parseSize reads a size such as 1024x1536.

@@ -6,7 +6,8 @@ import (
 )
 
 // Audio, documents and encrypted reasoning are charged by their size: what they
-// hold is not decoded, and OpenAI has published no figure that follows from it.
+// hold is not decoded, and OpenAI has published no figure that follows from it. So
+// all of it is guessed.
 const (
 	// OpenAI's guide to the cost of realtime sessions: a token for every 100 ms
 	// of a user's audio.
@@ -41,7 +42,7 @@ func (r *reader) inputAudio() int64 {
 			r.skip()
 		}
 	}
-	return audioTokens(decodedLen(data), source{raw: data, base64: true})
+	return r.guess(audioTokens(decodedLen(data), source{raw: data, base64: true}))
 }
 
 // audioTokens returns what audio of so many bytes costs. The format is told by its
@@ -73,7 +74,7 @@ func (r *reader) file() int64 {
 			r.skip()
 		}
 	}
-	return documentTokens(data)
+	return r.guess(documentTokens(data))
 }
 
 // documentTokens returns what a document costs, given its data: URL or base64.

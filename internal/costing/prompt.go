@@ -75,7 +75,7 @@ func (r *reader) transcription(f *fields) int64 {
 	if strings.HasPrefix(r.model, "whisper") {
 		return 0
 	}
-	return f.audio + r.prompt(f)
+	return r.guess(f.audio) + r.prompt(f)
 }
 
 // prompt returns the tokens of a prompt that is one string, of JSON or of a form.

@@ -22,6 +22,8 @@ type reader struct {
 	named    string // the model, as the request has it
 	model    string // what that stands for
 	vision   vision
+	context  int64
+	guessed  int64
 
 	scratch [scratchSize]byte
 	n       int   // bytes in scratch
@@ -34,8 +36,14 @@ func newReader(body []byte, counter tokens.Counter) *reader {
 	r := readers.Get().(*reader)
 	r.cursor = cursor{buf: body}
 	r.counter = counter
-	r.n, r.spilled = 0, 0
+	r.n, r.spilled, r.guessed = 0, 0, 0
 	return r
+}
+
+// guess notes that so many tokens may turn out to be fewer, and returns them.
+func (r *reader) guess(tokens int64) int64 {
+	r.guessed = min(r.guessed+tokens, maxCost)
+	return tokens
 }
 
 func (r *reader) release() {
@@ -47,6 +55,10 @@ func (r *reader) release() {
 func (r *reader) setModel(model string) {
 	base := strings.ToLower(tokens.Base(model))
 	r.named, r.model, r.encoding, r.vision = model, base, tokens.ForModel(model), visionOf(base)
+	r.context = mostContext
+	if context, _, ok := Bounds(base); ok {
+		r.context = context
+	}
 }
 
 // at moves back, or on, to a value that was marked; 0 is none.

@@ -32,6 +32,8 @@ type vision struct {
 	originalBudget int
 	originalSide   int
 	autoOriginal   bool
+
+	unknown bool // another model's rule, for want of its own
 }
 
 const (
@@ -42,6 +44,7 @@ const (
 
 var (
 	tiles85    = vision{base: 85, tile: 170}
+	unknown    = vision{base: 85, tile: 170, unknown: true}
 	patches100 = vision{hundredths: 100, budget: 1536, side: 2048}
 	patches162 = vision{hundredths: 162, budget: 1536, side: 2048}
 	patches172 = vision{hundredths: 172, budget: 1536, side: 2048}
@@ -92,7 +95,19 @@ func visionOf(model string) vision {
 			return m.vision
 		}
 	}
-	return tiles85
+	return unknown
+}
+
+// image returns the tokens of an image that is shown, at most what the context
+// holds. Certain is what follows from a size and a model that are known; a header
+// that claims more than any budget pays for has only itself to say so.
+func (r *reader) image(p picture, detail []byte) int64 {
+	n := min(r.vision.tokens(p, detail), r.context)
+	if p == (picture{}) || r.vision.unknown {
+		return r.guess(n)
+	}
+	r.guess(max(0, n-int64(original.originalBudget)))
+	return n
 }
 
 // tokens returns what an image costs. Where the model chooses the detail (auto, or

@@ -111,7 +111,7 @@ func TestGenerated(t *testing.T) {
 		{"gpt-image-1", "1x1", "high", 0},
 	} {
 		r := reader{model: test.model}
-		if got := r.generated([]byte(test.size), []byte(test.quality)); got != test.want {
+		if got, _ := r.generated([]byte(test.size), []byte(test.quality)); got != test.want {
 			t.Errorf("%s %s %s: %d tokens, want %d", test.model, test.size, test.quality, got, test.want)
 		}
 	}
