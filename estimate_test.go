@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 
 	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
@@ -265,6 +266,61 @@ func TestUndeclaredOutputHoldsReasoning(t *testing.T) {
 	}
 	if got := calls[1].Estimate.OutputTokens; got != 900 {
 		t.Errorf("%d tokens are reserved for output, want 900", got)
+	}
+}
+
+// A stream without usage is charged by its text, and teaches it, where that is all
+// there was: not of models that reason, and not of a stream that was broken off.
+func TestStreamsWithoutUsage(t *testing.T) {
+	const input, undeclared = 12, 256                                                  // of chatBody and of Acquire's Chat
+	const text = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello world\"}}]}\n\n" // 2 tokens
+	const done = "data: [DONE]\n\n"
+	for _, test := range []struct {
+		name, model, stream string
+		closed              bool // by the caller after the first event
+		err                 error
+		output, next        int64
+	}{
+		{"ended", "gpt-4o", text + done, false, nil, 2, 2},
+		{"ended without a mark", "gpt-4o", text, false, nil, 2, 2},
+		{"with usage", "gpt-5.4", text + `data: {"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":900,"total_tokens":912}}` + "\n\n" + done, false, nil, 900, 900},
+		{"a model that reasons", "gpt-5.4", text + done, false, nil, undeclared, undeclared},
+		{"a model that reasons, at length", "o3", strings.Repeat(text, 200) + done, false, nil, 400, undeclared},
+		{"abandoned", "gpt-4o", text + text + done, true, nil, undeclared, undeclared},
+		{"abandoned late", "gpt-4o", strings.Repeat(text, 200) + done, true, nil, 400, undeclared},
+		{"cut off", "gpt-4o", text, false, io.ErrUnexpectedEOF, undeclared, undeclared},
+		{"nothing", "gpt-4o", done, false, nil, undeclared, undeclared},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var calls []ratelimiter.SettledInfo
+			l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(settled(&calls)))
+			base := roundTripFunc(func(*http.Request) (*http.Response, error) {
+				body := io.Reader(strings.NewReader(test.stream))
+				if test.err != nil {
+					body = io.MultiReader(body, iotest.ErrReader(test.err))
+				}
+				return response(200, "text/event-stream", io.NopCloser(body)), nil
+			})
+			body := `{"model":"` + test.model + `","stream":true,"messages":[{"role":"user","content":"Who is Joseph Conrad?"}]}`
+			resp, err := l.Client(base).Post(chatURL, "application/json", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.closed {
+				io.CopyN(io.Discard, resp.Body, int64(len(test.stream)-len(done)))
+			} else {
+				io.Copy(io.Discard, resp.Body)
+			}
+			resp.Body.Close()
+			if got := calls[0].Final.Tokens - input; got != test.output {
+				t.Errorf("charged %d for output, want %d", got, test.output)
+			}
+			r := acquire(t, l, ratelimiter.Chat{Model: test.model, Messages: []ratelimiter.Message{{Role: "user", Content: "Who is Joseph Conrad?"}}})
+			if got := r.Cost().Tokens - input; got != test.next {
+				t.Errorf("%d tokens are reserved for the next output, want %d", got, test.next)
+			}
+			r.Cancel()
+		})
 	}
 }
 

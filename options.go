@@ -246,7 +246,8 @@ func WithCounter(c Counter) Option {
 
 // WithStreamUsage adds "stream_options": {"include_usage": true} to chat and
 // text streams that have no stream_options. Their charge is then settled to
-// the exact usage instead of to the deltas seen. It is off by default since it
+// the exact usage instead of to the deltas seen, which of a model that reasons show
+// only a part: without it such a stream keeps what was reserved. It is off by default since it
 // changes what the caller sees: the stream gets a last chunk without choices.
 func WithStreamUsage() Option {
 	return optionFunc(func(c *config) { c.usage = true })

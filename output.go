@@ -1,7 +1,8 @@
 package ratelimiter
 
 // output remembers how much output the scope's answers have needed, reasoning
-// included, for calls that declare no maximum.
+// included, for calls that declare no maximum. Answers that were broken off, or hide
+// reasoning and have no usage, teach nothing.
 //
 // What is reserved for such a call is their mean, not a high quantile. The ledger is
 // settled to each answer, so that over many calls it holds what they use: a quantile

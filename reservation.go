@@ -20,6 +20,7 @@ type Reservation struct {
 	started   time.Time
 	sent      []sentTo
 	informed  bool // the response told where the server's tokens stand
+	shown     bool // the text that was seen is all of the output, though no usage says so
 	discarded bool
 	claimed   atomic.Bool // by a Transport
 	ended     atomic.Bool
@@ -116,7 +117,7 @@ func (r *Reservation) finish(final backend.Amounts, u Usage, known bool) {
 		if !r.discarded {
 			s.back.settled(charged[backend.Tokens], settlement.Refund[backend.Tokens])
 		}
-		if r.estimate.undeclared {
+		if r.estimate.undeclared && (known || r.shown) {
 			s.output.add(u.OutputTokens / r.estimate.choices)
 		}
 		settlement.Buckets = r.charged(time.Now())

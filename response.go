@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
@@ -76,6 +77,9 @@ func (b *meteredBody) settle(eof bool) {
 	e := &b.r.estimate
 	final := e.cost
 	said, ok := b.meter.Usage()
+	// Without usage the text is all of the output if it came to its end, and no
+	// reasoning is behind it.
+	b.r.shown = !ok && b.text > 0 && (b.meter.Ended() || eof) && !costing.Reasons(e.counted)
 	usage := Usage{InputTokens: said.Input, OutputTokens: said.Output, TotalTokens: said.Total}
 	if !ok {
 		usage.OutputTokens = b.text
@@ -97,7 +101,7 @@ func (b *meteredBody) settle(eof bool) {
 		final[backend.Tokens] = e.input + output
 	case ok:
 		final[backend.Tokens] = usage.TotalTokens
-	case b.text > 0 && (b.meter.Ended() || eof):
+	case b.r.shown:
 		final[backend.Tokens] = e.input + b.text
 	case b.text > 0:
 		final[backend.Tokens] = max(final[backend.Tokens], e.input+b.text)

@@ -63,3 +63,18 @@ func Bounds(model string) (context, output int64, ok bool) {
 	}
 	return 0, 0, false
 }
+
+// Reasons reports whether a model puts out reasoning, which its answers count and
+// do not show: the o series, gpt-oss, Codex, gpt-5 and what came after it.
+func Reasons(model string) bool {
+	model = strings.ToLower(tokens.Base(model))
+	for _, prefix := range [...]string{"gpt-oss", "codex"} {
+		if strings.HasPrefix(model, prefix) {
+			return true
+		}
+	}
+	if rest, ok := strings.CutPrefix(model, "gpt-"); ok {
+		return rest != "" && '5' <= rest[0] && rest[0] <= '9'
+	}
+	return len(model) > 1 && model[0] == 'o' && '1' <= model[1] && model[1] <= '9'
+}

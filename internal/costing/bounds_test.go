@@ -38,3 +38,16 @@ func TestBounds(t *testing.T) {
 		}
 	}
 }
+
+func TestReasons(t *testing.T) {
+	for model, want := range map[string]bool{
+		"o1": true, "o3-mini-2025-01-31": true, "O4-mini": true, "openai/gpt-oss-120b": true, "codex-mini-latest": true,
+		"gpt-5": true, "gpt-5.4-mini": true, "ft:gpt-5-nano:acme::id": true, "gpt-6-sol": true,
+		"gpt-4o": false, "gpt-4.1-nano": false, "gpt-35-turbo": false, "gpt-3.5-turbo": false, "chatgpt-4o-latest": false,
+		"omni-moderation-latest": false, "my-deployment": false, "o": false, "gpt-": false, "": false,
+	} {
+		if got := Reasons(model); got != want {
+			t.Errorf("%q: %t", model, got)
+		}
+	}
+}
