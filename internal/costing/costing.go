@@ -23,7 +23,8 @@ import (
 // Estimate is what a request says about its cost before it is sent. No figure is
 // negative or above 1<<40, whatever the body holds.
 type Estimate struct {
-	// Model is the body's, cut to 256 bytes; empty where the body names none.
+	// Model is the body's, cut to 256 bytes. Where neither the body nor a deployment
+	// names one it is the endpoint's default, or empty.
 	Model string
 	// Input is the tokens of everything that is sent to the model.
 	Input int64
@@ -136,7 +137,11 @@ type fields struct {
 
 	stream, includeUsage, background bool
 
+	gptImage bool // parameters are there that only GPT Image models take
+	legacy   bool // or that only DALL·E takes
+
 	// Of a form.
+	form       bool
 	promptText []byte
 	pictures   pictures
 	audio      int64 // tokens
@@ -172,7 +177,12 @@ func (r *reader) skim(f *fields) {
 		case "stream_options":
 			f.includeUsage = r.includesUsage()
 		case "background":
-			f.background = r.isTrue()
+			f.background = r.peek() == 't'
+			f.gptImage = r.given() || f.gptImage
+		case "moderation", "output_format", "output_compression":
+			f.gptImage = r.given() || f.gptImage
+		case "style":
+			f.legacy = r.given() || f.legacy
 		case "messages":
 			f.messages = r.mark()
 		case "prompt":
@@ -188,6 +198,7 @@ func (r *reader) skim(f *fields) {
 		case "functions":
 			f.functions = r.mark()
 		case "response_format":
+			f.legacy = r.peek() == '"' || f.legacy
 			f.format = r.mark()
 		case "text":
 			f.text = r.mark()
@@ -261,12 +272,15 @@ func (r *reader) id() (id []byte) {
 // estimate applies the endpoint's rules to what the top level says.
 func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimate {
 	est := Estimate{
-		Model:        nameOf(f.model),
+		Model:        f.name(),
 		Choices:      clamp(f.n, 1, maxChoices),
 		Declared:     f.declared,
 		Stream:       f.stream,
 		IncludeUsage: f.includeUsage,
 		Background:   f.background && e == wire.Responses, // of an image it is a colour
+	}
+	if deployment == "" {
+		est.Model = cmp.Or(est.Model, defaultModel(e, f))
 	}
 	r.setModel(cmp.Or(est.Model, deployment))
 
@@ -307,6 +321,33 @@ func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimat
 	est.Output = clamp(clamp(output, 0, maxCost)*est.Choices, 0, maxCost)
 	est.Guessed = clamp(r.guessed, 0, est.Input+est.Output)
 	return est
+}
+
+// defaultModel returns what a request is for that names no model: openai-go v3.32,
+// image.go. Later versions ask to name one.
+func defaultModel(e wire.Endpoint, f *fields) string {
+	switch e {
+	case wire.ImageEdits:
+		return "gpt-image-1.5"
+	case wire.ImageVariations:
+		return "dall-e-2"
+	case wire.ImageGenerations: // dall-e-2, unless a parameter is specific to GPT Image
+		if f.gptImage || f.stream || f.partialImages > 0 {
+			return "gpt-image-1.5"
+		}
+		return "dall-e-2"
+	case wire.Moderations:
+		return "omni-moderation-latest"
+	}
+	return ""
+}
+
+// name returns the model's.
+func (f *fields) name() string {
+	if f.form { // where a backslash is itself
+		return string(f.model[:min(len(f.model), maxNamed)])
+	}
+	return nameOf(f.model)
 }
 
 // nameOf returns a string as it stands in the body, cut to maxNamed bytes.

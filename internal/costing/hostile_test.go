@@ -83,7 +83,15 @@ func TestCaps(t *testing.T) {
 		{wire.ImageGenerations, `"model":"dall-e-2","n":10`, 0, 10, 10, true},
 		{wire.ImageGenerations, `"model":"dall-e-2"`, 0, 1, 1, true},
 		{wire.ImageGenerations, `"model":"dall-e-2","n":1000000000`, 0, 1, 1, true},
-		{wire.ImageGenerations, `"model":"gpt-image-1","size":"1024x1024","quality":"low","partial_images":2,"n":2`, 2 * (272 + 200), 2, 2, true},
+		{wire.ImageGenerations, `"model":"gpt-image-1","size":"1024x1024","quality":"low","partial_images":2,"n":2`, 2 * 272, 2, 2, true},
+		{wire.ImageGenerations, `"model":"gpt-image-1","size":"1024x1024","quality":"low","partial_images":2,"n":2,"stream":true`, 2 * (272 + 200), 2, 2, true},
+		{wire.ImageGenerations, `"model":"Dalle3"`, 0, 1, 1, true},
+		{wire.ImageGenerations, `"model":"my-dall-e-3","quality":"high"`, 0, 1, 1, true},
+		{wire.ImageGenerations, `"model":"mine","quality":"hd"`, 0, 1, 1, true},
+		{wire.ImageGenerations, `"model":"mine","style":"vivid"`, 0, 1, 1, true},
+		{wire.ImageGenerations, `"model":"mine","response_format":"url"`, 0, 1, 1, true},
+		{wire.ImageGenerations, `"model":"mine","style":null,"response_format":null,"size":"1024x1024","quality":"low"`, 272, 1, 1, true},
+		{wire.ImageGenerations, `"model":"gpt-image-2","response_format":"url","size":"1024x1024","quality":"high"`, 7024, 1, 1, true},
 	} {
 		body := []byte("{" + test.members + "}")
 		got := costing.JSON(test.endpoint, "", body, bytesCounter{})
@@ -240,6 +248,36 @@ func TestContinued(t *testing.T) {
 		}
 		if got := costing.JSON(wire.Chat, "", body, bytesCounter{}); got.Previous != "" || got.Conversation != "" {
 			t.Errorf("%.100s: of a chat: %+v", body, got)
+		}
+	}
+}
+
+// Where neither the body nor a deployment names a model the API has one in mind.
+func TestDefaultModel(t *testing.T) {
+	for _, test := range []struct {
+		endpoint         wire.Endpoint
+		deployment, body string
+		want             string
+	}{
+		{wire.ImageGenerations, "", `{"prompt":"a"}`, "dall-e-2"},
+		{wire.ImageGenerations, "", `{"model":null,"background":null,"moderation":null}`, "dall-e-2"},
+		{wire.ImageGenerations, "", `{"model":"","background":"auto"}`, "gpt-image-1.5"},
+		{wire.ImageGenerations, "", `{"moderation":"low"}`, "gpt-image-1.5"},
+		{wire.ImageGenerations, "", `{"output_format":"png","background":null}`, "gpt-image-1.5"},
+		{wire.ImageGenerations, "", `{"output_compression":50}`, "gpt-image-1.5"},
+		{wire.ImageGenerations, "", `{"stream":true}`, "gpt-image-1.5"},
+		{wire.ImageGenerations, "", `{"partial_images":1}`, "gpt-image-1.5"},
+		{wire.ImageGenerations, "", `{"model":"dall-e-3","background":"auto"}`, "dall-e-3"},
+		{wire.ImageGenerations, "mine", `{}`, ""},
+		{wire.ImageEdits, "", `{}`, "gpt-image-1.5"},
+		{wire.ImageVariations, "", `{}`, "dall-e-2"},
+		{wire.Moderations, "", `{}`, "omni-moderation-latest"},
+		{wire.Chat, "", `{}`, ""},
+		{wire.Embeddings, "", `{}`, ""},
+		{wire.Transcriptions, "", `{}`, ""},
+	} {
+		if got := costing.JSON(test.endpoint, test.deployment, []byte(test.body), bytesCounter{}); got.Model != test.want {
+			t.Errorf("%v %s: model %q, want %q", test.endpoint, test.body, got.Model, test.want)
 		}
 	}
 }
@@ -421,6 +459,10 @@ func TestMultipart(t *testing.T) {
 	high := image + fields + part(`name="input_fidelity"`, "high")
 	if got := costing.Multipart(wire.ImageEdits, "", contentType, []byte(high), bytesCounter{}); got.Input != 2*(194+4160+3) {
 		t.Errorf("high fidelity: %+v", got)
+	}
+	raw := part(`name="model"`, `gpt\u002dimage`)
+	if got := costing.Multipart(wire.ImageEdits, "", contentType, []byte(raw), bytesCounter{}); got.Model != `gpt\u002dimage` {
+		t.Errorf("a backslash in a form is itself, not part of %q", got.Model)
 	}
 	for _, contentType := range []string{"", "multipart/form-data", "text/plain; boundary=b", "multipart/form-data; boundary=other", ";;"} {
 		got := costing.Multipart(wire.ImageEdits, "", contentType, []byte(image+fields), bytesCounter{})

@@ -10,7 +10,7 @@ import (
 // none. An image costs the same whether asked for alone or with others, its prompt
 // included (community.openai.com/t/1381388).
 func (r *reader) imagery(f *fields) (input, output int64) {
-	if strings.HasPrefix(r.model, "dall-e") {
+	if r.isDallE(f) {
 		return 0, 0
 	}
 	if r.at(f.images) {
@@ -25,8 +25,23 @@ func (r *reader) imagery(f *fields) (input, output int64) {
 	if !certain {
 		r.guess(output * n)
 	}
-	output += partialImage * clamp(f.partialImages, 0, maxPartialImages)
+	if f.stream {
+		output += partialImage * clamp(f.partialImages, 0, maxPartialImages)
+	}
 	return (r.prompt(f) + shown) * n, output
+}
+
+// isDallE reports whether the request is for DALL·E: by the model's name, as Azure's
+// deployments spell it too (Dalle3), or where that tells nothing by parameters that
+// only DALL·E takes.
+func (r *reader) isDallE(f *fields) bool {
+	switch {
+	case strings.Contains(r.model, "dall-e"), strings.Contains(r.model, "dalle"):
+		return true
+	case strings.Contains(r.model, "gpt-image"):
+		return false
+	}
+	return f.legacy || string(f.quality) == "standard" || string(f.quality) == "hd"
 }
 
 // Each partial image of a stream costs 100 tokens, and there are at most three
@@ -106,6 +121,7 @@ func (r *reader) imageObject() (url []byte) {
 // the formula below, so sizes that are not in it do too. For later models OpenAI
 // gives no formula; its calculator says 7024 for 1024 × 1024 in high quality, less for
 // somewhat larger ones, and 12329 for 3584 × 2048 (community.openai.com/t/1379464).
+// Other names, such as those of Azure's deployments, follow the table.
 //
 // Where the model chooses, the dearest choice counts. Certain is what follows from
 // the table.
@@ -115,7 +131,7 @@ func (r *reader) generated(size, quality []byte) (tokens int64, certain bool) {
 		p = picture{1024, 1536}
 	}
 	side := 16
-	certain = sized
+	certain = sized && strings.HasPrefix(r.model, "gpt-image-1")
 	switch string(quality) {
 	case "low":
 		side = 64
@@ -125,7 +141,7 @@ func (r *reader) generated(size, quality []byte) (tokens int64, certain bool) {
 	default:
 		certain = false
 	}
-	if !strings.HasPrefix(r.model, "gpt-image-1") && r.model != "" {
+	if strings.HasPrefix(r.model, "gpt-image-") && !strings.HasPrefix(r.model, "gpt-image-1") {
 		high := int64(7024)
 		if int64(p.width)*int64(p.height) > 1792*1024 {
 			high = 12329

@@ -16,6 +16,7 @@ func (r *reader) form(contentType string, f *fields) (understood bool) {
 	if err != nil || !strings.HasPrefix(kind, "multipart/") || params["boundary"] == "" {
 		return false
 	}
+	f.form = true
 	delimiter := []byte("\r\n--" + params["boundary"])
 	first := delimiter[len("\r\n"):]
 

@@ -155,6 +155,11 @@ func (c *cursor) number() (n int64, ok bool) {
 	return parseNumber(c.raw())
 }
 
+// given skips a value and reports whether it is one, and not null.
+func (c *cursor) given() bool {
+	return string(c.raw()) != "null"
+}
+
 func (c *cursor) isTrue() bool {
 	return string(c.raw()) == "true"
 }

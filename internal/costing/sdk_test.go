@@ -639,7 +639,7 @@ func TestGoOpenAI(t *testing.T) {
 					Prompt: say, N: 2, Size: "1024x1024",
 				})
 			},
-			ratelimiter.Cost{Model: "", Requests: 1, Tokens: 2*(194+sayTokens) + 2*4160, Images: 2},
+			ratelimiter.Cost{Model: "gpt-image-1.5", Requests: 1, Tokens: 2*(194+sayTokens) + 2*4160, Images: 2},
 		},
 		{
 			"images/variations: no model is sent",
@@ -649,7 +649,7 @@ func TestGoOpenAI(t *testing.T) {
 					Image: pngFile(t, 256), Model: "dall-e-2", N: 10, Size: "256x256",
 				})
 			},
-			ratelimiter.Cost{Model: "", Requests: 1, Images: 10},
+			ratelimiter.Cost{Model: "dall-e-2", Requests: 1, Images: 10},
 		},
 		{
 			"audio/speech",

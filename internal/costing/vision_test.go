@@ -102,6 +102,8 @@ func TestGenerated(t *testing.T) {
 		{"gpt-image-1", "1536x1024", "high", 6208},
 		{"gpt-image-1", "auto", "auto", 6240},
 		{"", "", "", 6240},
+		{"my-deployment", "1024x1024", "low", 272},
+		{"chatgpt-image-latest", "1024x1024", "high", 4160},
 		{"gpt-image-2", "1024x1024", "high", 7024},
 		{"gpt-image-2", "1024x1024", "medium", 1756},
 		{"gpt-image-2", "3584x2048", "high", 12329},
