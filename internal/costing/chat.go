@@ -172,7 +172,7 @@ func (r *reader) part() (total int64) {
 		return 0
 	}
 	var (
-		picture, remote        bool
+		picture                bool
 		kind, url, detail, doc []byte
 	)
 	for key, ok := r.key(); ok; key, ok = r.key() {
@@ -182,11 +182,15 @@ func (r *reader) part() (total int64) {
 		case "text", "refusal", "logs", "stdout", "stderr":
 			total += r.text()
 		case "image_url":
-			picture = true
-			if r.peek() == '{' {
+			switch r.peek() {
+			case '{':
+				picture = true
 				url, detail = r.imageURL()
-			} else {
+			case '"':
+				picture = true
 				url = r.str()
+			default:
+				r.skip()
 			}
 		case "detail":
 			detail = r.str()
@@ -196,24 +200,20 @@ func (r *reader) part() (total int64) {
 			total += r.file()
 		case "file_data":
 			doc = r.str()
-		case "file_id", "file_url":
-			remote = true
-			r.skip()
 		default:
 			r.skip()
 		}
 	}
 	switch string(kind) {
+	case "text", "input_text", "output_text", "refusal":
+		return total
 	case "input_image", "computer_screenshot":
 		picture = true
 	case "input_file":
 		return total + r.guess(documentTokens(doc))
 	}
-	switch {
-	case picture:
+	if picture {
 		total += r.image(sizeOfURL(url), detail)
-	case remote:
-		total += r.guess(documentTokens(nil))
 	}
 	return total
 }

@@ -1,6 +1,8 @@
 package costing_test
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -158,6 +160,15 @@ func TestInput(t *testing.T) {
 		{wire.Responses, `{"model":"gpt-4o","input":[{"content":[{"type":"input_file","file_url":"https://example.com"},{"type":"input_file","file_data":"data:text/plain;base64,` + strings.Repeat("A", 160) + `"}]}]}`, message + 4096 + 31 + reply},
 		{wire.Responses, `{"model":"gpt-4o","input":[{"type":"computer_call_output","output":{"type":"computer_screenshot","file_id":"x"}}]}`, message + 1445 + reply},
 		{wire.Responses, `{"model":"gpt-4o","input":[{"type":"image_generation_call","result":"` + strings.Repeat("A", 99) + `"}]}`, message + 1445 + reply},
+		// What is null is not there, and text brings nothing else.
+		{wire.Responses, `{"input":[{"content":[{"type":"input_text","text":"abc","image_url":null,"file_id":null,"input_audio":null,"file":null}]}]}`, message + 3 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"text":"abc","image_url":null,"file_id":null,"file":null,"input_audio":null}]}]}`, message + 3 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"type":"text","text":"abc","image_url":"https://example.com","file_id":"x"}]}]}`, message + 3 + reply},
+		{wire.Responses, `{"input":[{"type":"file_search_call","queries":["x"],"results":[{"file_id":"x","filename":"y","text":"abc"},{"file_id":"x","text":"de"}]}]}`, message + 5 + reply},
+		// Audio: 10 tokens a second.
+		{wire.Chat, `{"messages":[{"content":[{"input_audio":{"format":"pcm16","data":"` + strings.Repeat("A", 64_000) + `"}}]}]}`, message + 10 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"input_audio":{"format":"mp3","data":"` + strings.Repeat("A", 64_000) + `"}}]}]}`, message + 120 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"input_audio":{"format":"wav","data":"` + base64.StdEncoding.EncodeToString(claiming(wavOf(48_000, 4), 1<<32-1)) + `"}}]}]}`, message + 11 + reply},
 		// Text.
 		{wire.Completions, `{"prompt":"abc","suffix":"de"}`, 5},
 		{wire.Completions, `{"prompt":[1, 2, 3]}`, 3},
@@ -185,6 +196,12 @@ func TestInput(t *testing.T) {
 			t.Errorf("%.200s is not JSON", test.body)
 		}
 	}
+}
+
+// claiming changes how many bytes a second a WAV file says it has.
+func claiming(wav []byte, rate uint32) []byte {
+	binary.LittleEndian.PutUint32(wav[28:], rate)
+	return wav
 }
 
 // Tools a thousand deep are read as far as a model could be meant to, and what

@@ -15,7 +15,10 @@ const (
 	// Compressed speech, at 32 kbit/s; what is compressed less costs more than it
 	// will. Of a WAV file the header says it.
 	audioBytesPerSecond = 32_000 / 8
-	wavBytesPerSecond   = 24_000 * 2
+	// PCM has no header in the formats called so: 24 kHz, 16 bits, mono.
+	pcmBytesPerSecond = 24_000 * 2
+	// A header that claims more than stereo at 48 kHz with 32 bits is not believed.
+	mostBytesPerSecond = 48_000 * 2 * 4
 
 	// A PDF costs the text of each page and an image of it: between 9 bytes a
 	// token (pages of text) and 33 (drawings).
@@ -29,20 +32,27 @@ const (
 	ciphertextBytesPerToken = 4
 )
 
-// inputAudio reads {"data": base64, "format": "wav"}.
+// inputAudio reads {"data": base64, "format": "wav"}, or "pcm16".
 func (r *reader) inputAudio() int64 {
 	if !r.enter('{') {
 		return 0
 	}
-	var data []byte
+	var data, format []byte
 	for key, ok := r.key(); ok; key, ok = r.key() {
-		if string(key) == "data" {
+		switch string(key) {
+		case "data":
 			data = r.str()
-		} else {
+		case "format":
+			format = r.str()
+		default:
 			r.skip()
 		}
 	}
-	return r.guess(audioTokens(decodedLen(data), source{raw: data, base64: true}))
+	size := decodedLen(data)
+	if bytes.HasPrefix(format, []byte("pcm")) {
+		return r.guess(tokensOfAudio(size, pcmBytesPerSecond))
+	}
+	return r.guess(audioTokens(size, source{raw: data, base64: true}))
 }
 
 // audioTokens returns what audio of so many bytes costs. The format is told by its
@@ -51,19 +61,24 @@ func audioTokens(size int64, data source) int64 {
 	var head [32]byte
 	perSecond := int64(audioBytesPerSecond)
 	if n := data.fill(head[:]); n >= 12 && bytes.HasPrefix(head[:], []byte("RIFF")) && string(head[8:12]) == "WAVE" {
-		perSecond = wavBytesPerSecond
+		perSecond = pcmBytesPerSecond
 		if string(head[12:16]) == "fmt " {
 			if rate := binary.LittleEndian.Uint32(head[28:]); rate > audioBytesPerSecond {
-				perSecond = int64(rate)
+				perSecond = min(int64(rate), mostBytesPerSecond)
 			}
 		}
 	}
+	return tokensOfAudio(size, perSecond)
+}
+
+// tokensOfAudio returns the tokens of audio that has so many bytes a second.
+func tokensOfAudio(size, perSecond int64) int64 {
 	return (size*audioTokensPerSecond + perSecond - 1) / perSecond
 }
 
 // file reads {"file_data": data URL} or {"file_id": name}.
 func (r *reader) file() int64 {
-	if !r.enter('{') {
+	if !r.enter('{') { // null, in a part of another kind
 		return 0
 	}
 	var data []byte
