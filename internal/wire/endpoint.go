@@ -81,10 +81,13 @@ func ClassifyPath(path string) (e Endpoint, deployment string) {
 // unknown, as they should: none of those routes generates anything.
 func classify(path string) (e Endpoint, deployment string) {
 	path = strings.TrimRight(path, "/")
-	if _, after, ok := strings.Cut(path, "/deployments/"); ok {
+	// The last counts: a gateway's base path may have deployments of its own.
+	_, after, found := strings.Cut(path, "/deployments/")
+	for found {
 		if name, route, ok := strings.Cut(after, "/"); ok {
 			path, deployment = route, name
 		}
+		_, after, found = strings.Cut(after, "/deployments/")
 	}
 	parent, last := cutLast(path)
 	_, parent = cutLast(parent)

@@ -33,6 +33,7 @@ func TestClassify(t *testing.T) {
 		{"https://x.openai.azure.com/openai/deployments/a%20b%2Fc%25/embeddings", Embeddings, "a b/c%"},
 		{"https://x.openai.azure.com/openai/deployments/50%25/completions", Completions, "50%"},
 		{"https://gw.example.com/azure/openai/deployments/deployments/images/generations", ImageGenerations, "deployments"},
+		{"https://gw.example.com/deployments/eu/openai/deployments/gpt-4o/chat/completions", Chat, "gpt-4o"},
 		{"https://x.openai.azure.com/openai/deployments/d/extensions/chat/completions", Chat, "d"},
 		{"https://x.openai.azure.com/openai/deployments/chat/completions", Completions, "chat"},
 		{"https://x.openai.azure.com/openai/deployments/chat/chat/completions", Chat, "chat"},
