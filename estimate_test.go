@@ -71,6 +71,24 @@ func TestCostOfCalls(t *testing.T) {
 	}
 }
 
+// A form is one whatever the case of its type.
+func TestContentTypeHasNoCase(t *testing.T) {
+	const form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\ngpt-4o-transcribe\r\n--b--\r\n"
+	for _, typ := range []string{"multipart/form-data; boundary=b", "Multipart/Form-Data; boundary=b"} {
+		var calls []ratelimiter.SettledInfo
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(settled(&calls)))
+		resp, err := l.Client(answering("{}")).Post("http://api.openai.test/v1/audio/transcriptions", typ, strings.NewReader(form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if got := calls[0].Model; got != "gpt-4o-transcribe" {
+			t.Errorf("%s: model %q", typ, got)
+		}
+	}
+}
+
 const responsesURL = "http://api.openai.test/v1/responses"
 
 // answering is an upstream that answers each request with the next body.

@@ -87,7 +87,7 @@ func (l *Limiter) estimateRequest(req *http.Request, e wire.Endpoint, deployment
 	switch {
 	case req.Header.Get("Content-Encoding") != "":
 		// Compressed: one request.
-	case strings.HasPrefix(typ, "multipart/"):
+	case isMultipart(typ):
 		c = costing.Multipart(e, deployment, typ, b.prefix, l.counter)
 	default:
 		c = costing.JSON(e, deployment, b.prefix, l.counter)
@@ -96,6 +96,12 @@ func (l *Limiter) estimateRequest(req *http.Request, e wire.Endpoint, deployment
 		}
 	}
 	return newEstimate(e, deployment, c)
+}
+
+// isMultipart reports whether a body is a form. A type's case does not matter.
+func isMultipart(contentType string) bool {
+	const prefix = "multipart/"
+	return len(contentType) > len(prefix) && strings.EqualFold(contentType[:len(prefix)], prefix)
 }
 
 // askForUsage adds stream_options to a body that has none.
