@@ -75,10 +75,12 @@ func (r *reader) message() int64 {
 			total += r.text()
 		case "arguments", "input", "code", "action", "operation":
 			called = true
-			if r.peek() == '"' {
-				total += r.text()
+			total += r.value()
+		case "error": // of an MCP server's tool
+			if r.peek() != 'n' {
+				total += r.value()
 			} else {
-				total += r.measure(r.raw())
+				r.skip()
 			}
 		case "function_call":
 			total += r.call()
@@ -107,6 +109,14 @@ func (r *reader) message() int64 {
 		total += perName
 	}
 	return total
+}
+
+// value reads a text, or any other value as it is written.
+func (r *reader) value() int64 {
+	if r.peek() == '"' {
+		return r.text()
+	}
+	return r.measure(r.raw())
 }
 
 // call reads a call of a function or a custom tool, in a chat message.

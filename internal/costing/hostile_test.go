@@ -147,6 +147,14 @@ func TestInput(t *testing.T) {
 		{wire.Chat, `{"functions":[{"parameters":{"properties":{"ab":{"type":"array","items":{"type":"cd"}}}}}]}`, 7 + 3 + 3 + 8 + 2 + 12},
 		{wire.Chat, `{"functions":[{"parameters":{"properties":{"ab":{"properties":{"cd":{}}}}}}]}`, 7 + 3 + 3 + 2 + 3 + 3 + 2 + 12},
 		{wire.Chat, `{"functions":[{"parameters":{"properties":{"ab":{"anyOf":[{"type":"cd"},{"$ref":"#"}]}}}}]}`, 7 + 3 + 3 + 2 + 2 + 12},
+		{wire.Chat, `{"functions":[{"parameters":{"patternProperties":{"ab":{"type":"cd"}}}}]}`, 7 + 3 + 3 + 5 + 12},
+		{wire.Chat, `{"functions":[{"parameters":{"properties":{"ab":{"items":[{"type":"cd"},{"type":"efg"}]}}}}]}`, 7 + 3 + 3 + 2 + 5 + 12},
+		{wire.Chat, `{"functions":[{"parameters":{"not":{"type":"a"},"if":{"type":"bc"},"then":{"type":"def"},"else":{"type":"ghij"}}}]}`, 7 + 1 + 2 + 3 + 4 + 12},
+		// Members in any order, also where one is null.
+		{wire.Chat, `{"tools":[{"type":"function","function":null}]}`, 7 + 12},
+		{wire.Chat, `{"tools":[{"function":{"name":"ab"},"description":"cde","function":null}]}`, 7 + 2 + 3 + 12},
+		{wire.Responses, `{"tools":[{"name":"ab","format":{"syntax":"c","definition":"de"},"custom":null}]}`, 7 + 2 + 3 + 12},
+		{wire.Responses, `{"tools":[{"type":"x","tools":[{"name":"ab"}],"function":{"name":"cd"}}]}`, 7 + 7 + 2 + 2 + 12},
 		// Responses.
 		{wire.Responses, `{"input":"abc"}`, message + 1 + 3 + reply},
 		{wire.Responses, `{"input":[{"role":"u","content":"abc"}]}`, message + 1 + 3 + reply},
@@ -155,6 +163,8 @@ func TestInput(t *testing.T) {
 		{wire.Responses, `{"input":[{"type":"function_call","call_id":"x","name":"ab","arguments":"{}"},{"type":"function_call_output","call_id":"x","output":[{"type":"input_text","text":"abc"}]}]}`, message + 3 + 4 + message + 3 + reply},
 		{wire.Responses, `{"input":[{"type":"tool_search_call","arguments":{"a":1}}]}`, message + 3 + 7 + reply},
 		{wire.Responses, `{"input":[{"type":"mcp_list_tools","tools":[{"name":"ab","input_schema":{"properties":{"c":{}}}}]}]}`, message + 7 + 2 + 3 + 3 + 1 + reply},
+		{wire.Responses, `{"input":[{"type":"mcp_call","name":"ab","arguments":"{}","output":null,"error":"cde"}]}`, message + 3 + 2 + 2 + 3 + reply},
+		{wire.Responses, `{"input":[{"type":"mcp_call","arguments":"{}","error":{"code":1}},{"type":"mcp_call","arguments":"{}","error":null}]}`, 2*(message+3+2) + 10 + reply},
 		{wire.Responses, `{"input":[{"type":"shell_call_output","output":[{"stdout":"ab","stderr":"c"}]}]}`, message + 3 + reply},
 		{wire.Responses, `{"prompt":{"id":"x","variables":{"a":"bcd","e":{"type":"input_text","text":"fg"}}}}`, 5},
 		{wire.Responses, `{"model":"gpt-4o","input":[{"content":[{"type":"input_file","file_url":"https://example.com"},{"type":"input_file","file_data":"data:text/plain;base64,` + strings.Repeat("A", 160) + `"}]}]}`, message + 4096 + 31 + reply},

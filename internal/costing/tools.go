@@ -50,18 +50,25 @@ func (r *reader) tools(depth int) (total int64) {
 // OpenAI runs itself (web search, file search, MCP servers) only what the body says
 // about them is known; they count as a function with that description.
 func (r *reader) tool(depth int) int64 {
-	if !r.enterBelow(depth, '{') {
+	if depth > maxDepth || r.peek() != '{' {
+		r.skip()
 		return 0
 	}
-	total := int64(funcInit)
 	if r.encoding == tokens.CL100kBase {
-		total = funcInitCl100k
+		return funcInitCl100k + r.function(depth)
+	}
+	return funcInit + r.function(depth)
+}
+
+func (r *reader) function(depth int) (total int64) {
+	if !r.enterBelow(depth, '{') {
+		return 0
 	}
 	var name, description []byte
 	for key, ok := r.key(); ok; key, ok = r.key() {
 		switch string(key) {
 		case "function", "custom":
-			total = r.tool(depth + 1)
+			total += r.function(depth + 1)
 		case "name", "server_label":
 			name = r.str()
 		case "description", "server_description":
@@ -111,16 +118,10 @@ func (r *reader) schema(depth int) (total int64, kind, description []byte) {
 			description = r.str()
 		case "enum":
 			total += r.enum()
-		case "properties", "$defs", "definitions":
+		case "properties", "patternProperties", "$defs", "definitions":
 			total += r.properties(depth + 1)
-		case "items", "additionalProperties":
-			total += r.subschema(depth + 1)
-		case "anyOf", "oneOf", "allOf", "prefixItems":
-			if r.enter('[') {
-				for r.more() {
-					total += r.subschema(depth + 1)
-				}
-			}
+		case "items", "additionalProperties", "not", "if", "then", "else", "anyOf", "oneOf", "allOf", "prefixItems":
+			total += r.subschemas(depth + 1)
 		default:
 			r.skip()
 		}
@@ -132,6 +133,18 @@ func (r *reader) schema(depth int) (total int64, kind, description []byte) {
 func (r *reader) subschema(depth int) int64 {
 	total, kind, description := r.schema(depth)
 	return total + r.line(nil, kind, description)
+}
+
+// subschemas reads one, or an array of them.
+func (r *reader) subschemas(depth int) (total int64) {
+	if r.peek() != '[' {
+		return r.subschema(depth)
+	}
+	r.enter('[')
+	for r.more() {
+		total += r.subschema(depth)
+	}
+	return total
 }
 
 // schemaType reads a schema's type; of several (nullable ones) the first.
@@ -155,11 +168,7 @@ func (r *reader) enum() int64 {
 	total := int64(enumInit)
 	for r.more() {
 		total += enumItem
-		if r.peek() == '"' {
-			total += r.text()
-		} else {
-			total += r.measure(r.raw())
-		}
+		total += r.value()
 	}
 	return max(total, 0)
 }
