@@ -80,9 +80,9 @@ func (c Cost) estimate(*Limiter) (estimate, error) {
 }
 
 // JSON is a call with this body to an endpoint, named by the path below its
-// base such as "chat/completions". A body that is not understood counts as one
-// request, as the Transport would charge it; a path that is not limited is an
-// error.
+// base such as "chat/completions". Of a body that is malformed, what could be read
+// counts, and one request, as the Transport would charge it; a path that is not
+// limited is an error.
 func JSON(path string, body []byte) Call { return jsonCall{path, body} }
 
 type jsonCall struct {

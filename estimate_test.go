@@ -248,7 +248,7 @@ func TestUndeclaredOutput(t *testing.T) {
 		{"an answer without output teaches nothing", "gpt-4o", []int64{40, 0}, 1, 40},
 		{"the model's maximum", "gpt-4o", []int64{1_000_000}, 1, 16_384},
 		{"no maximum is known", "my-model", []int64{1_000_000}, 1, 1_000_000},
-		{"absurd", "my-model", []int64{1 << 62, 1 << 62}, 4096, 1<<40 - input},
+		{"absurd", "my-model", []int64{1 << 62, 1 << 62}, 128, 1<<40 - input},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLimiter(t, ratelimiter.WithAccount("a"))

@@ -53,12 +53,6 @@ type Estimate struct {
 
 	Stream       bool // the answer is to be streamed
 	IncludeUsage bool // and its usage is to come with it
-	Background   bool // the answer is to be fetched later
-
-	// Understood says that the body was read to its end. Otherwise it is none
-	// that this endpoint takes, or malformed, or cut off, and the other fields
-	// hold what was found until then.
-	Understood bool
 }
 
 const (
@@ -69,12 +63,13 @@ const (
 	maxChoices = 1 << 20
 	// maxN is the most that n or best_of can mean. The API takes none above 128
 	// and refuses the rest; that is for it to say, so they count as 1.
-	maxN = 4096
+	maxN = 128
 	// maxNamed is the length of the longest name that is kept.
 	maxNamed = 256
 )
 
-// JSON estimates a request with a JSON body. Where the body names no model, as on
+// JSON estimates a request with a JSON body. Of one that is malformed or cut off, what
+// could be read of it counts. Where the body names no model, as on
 // Azure it need not, the rules are those of a model with the deployment's name. The
 // counter must not be nil, nor return less than 0 or more than a few for each byte.
 func JSON(e wire.Endpoint, deployment string, body []byte, counter tokens.Counter) Estimate {
@@ -86,14 +81,11 @@ func JSON(e wire.Endpoint, deployment string, body []byte, counter tokens.Counte
 
 	var f fields
 	r.skim(&f)
-	understood := !r.fault
-	est := r.estimate(e, deployment, &f)
-	est.Understood = understood
-	return est
+	return r.estimate(e, deployment, &f)
 }
 
-// Multipart is [JSON] for a multipart/form-data body, as images and audio are sent. The body may be cut off anywhere; what follows then counts as
-// absent. Files are passed over, but for the headers of images.
+// Multipart is [JSON] for a multipart/form-data body, as images and audio are sent.
+// Files are passed over, but for the headers of images and audio.
 func Multipart(e wire.Endpoint, deployment, contentType string, body []byte, counter tokens.Counter) Estimate {
 	switch e {
 	case wire.ImageGenerations, wire.ImageEdits, wire.ImageVariations, wire.Transcriptions, wire.Translations:
@@ -104,10 +96,8 @@ func Multipart(e wire.Endpoint, deployment, contentType string, body []byte, cou
 	defer r.release()
 
 	var f fields
-	understood := r.form(contentType, &f)
-	est := r.estimate(e, deployment, &f)
-	est.Understood = understood
-	return est
+	r.form(contentType, &f)
+	return r.estimate(e, deployment, &f)
 }
 
 // fields is what a body's top level says. A mark is where a value stands, 0 where
@@ -135,7 +125,7 @@ type fields struct {
 	previous      []byte
 	conversation  []byte
 
-	stream, includeUsage, background bool
+	stream, includeUsage bool
 
 	gptImage bool // parameters are there that only GPT Image models take
 	legacy   bool // or that only DALL·E takes
@@ -176,10 +166,7 @@ func (r *reader) skim(f *fields) {
 			f.stream = r.isTrue()
 		case "stream_options":
 			f.includeUsage = r.includesUsage()
-		case "background":
-			f.background = r.peek() == 't'
-			f.gptImage = r.given() || f.gptImage
-		case "moderation", "output_format", "output_compression":
+		case "background", "moderation", "output_format", "output_compression":
 			f.gptImage = r.given() || f.gptImage
 		case "style":
 			f.legacy = r.given() || f.legacy
@@ -277,7 +264,6 @@ func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimat
 		Declared:     f.declared,
 		Stream:       f.stream,
 		IncludeUsage: f.includeUsage,
-		Background:   f.background && e == wire.Responses, // of an image it is a colour
 	}
 	if deployment == "" {
 		est.Model = cmp.Or(est.Model, defaultModel(e, f))

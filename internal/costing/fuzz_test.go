@@ -41,9 +41,6 @@ func FuzzJSON(f *testing.F) {
 		if json.Unmarshal(body, &object) != nil || object == nil || endpoint == 0 || got == (costing.Estimate{}) {
 			return
 		}
-		if !got.Understood {
-			t.Errorf("not understood: %q", body)
-		}
 		if stream, ok := object["stream"].(bool); ok && stream != got.Stream {
 			t.Errorf("stream is %v: %q", got.Stream, body)
 		}

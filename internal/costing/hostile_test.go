@@ -69,7 +69,9 @@ func TestCaps(t *testing.T) {
 		{wire.Chat, `"n":3`, 0, 3, 0, false},
 		{wire.Chat, `"n":3,"n":2,"max_tokens":10`, 20, 2, 0, true},
 		{wire.Chat, `"n":1000000000,"max_tokens":10`, 10, 1, 0, true},
-		{wire.Chat, `"n":4096,"max_tokens":1000000000`, 1 << 40, 4096, 0, true},
+		{wire.Chat, `"n":128,"max_tokens":10`, 1280, 128, 0, true},
+		{wire.Chat, `"n":129,"max_tokens":10`, 10, 1, 0, true}, // more than the API takes
+		{wire.Chat, `"n":128,"max_tokens":100000000000`, 1 << 40, 128, 0, true},
 		{wire.Chat, `"n":-3,"max_tokens":10`, 10, 1, 0, true},
 		{wire.Chat, `"n":0,"max_tokens":10`, 10, 1, 0, true},
 		{wire.Responses, `"max_output_tokens":70`, 70, 1, 0, true},
@@ -199,7 +201,7 @@ func TestInput(t *testing.T) {
 		{wire.ImageEdits, `{"model":"gpt-image-1","prompt":"abc","input_fidelity":"high","image":"https://example.com"}`, 3 + 65 + 4*129 + 6240},
 	} {
 		got := costing.JSON(test.endpoint, "", []byte(test.body), bytesCounter{})
-		if got.Input != test.want || !got.Understood {
+		if got.Input != test.want {
 			t.Errorf("%v %.200s: %d, want %d (%+v)", test.endpoint, test.body, got.Input, test.want, got)
 		}
 		if !json.Valid([]byte(test.body)) && !strings.Contains(test.body, "ZZ") {
@@ -220,7 +222,7 @@ func TestDeepTools(t *testing.T) {
 	tools := strings.Repeat(`[{"name":"a","tools":`, 1000) + "[]" + strings.Repeat("}]", 1000)
 	got := costing.JSON(wire.Responses, "", []byte(`{"tools":`+tools+`,"input":"abc","max_output_tokens":9,"model":"m"}`), bytesCounter{})
 	want := costing.Estimate{
-		Model: "m", Input: 65*(7+1) + 12 + 3 + 1 + 3 + 3, Output: 9, Choices: 1, Declared: true, Passing: 65*(7+1) + 12, Understood: true,
+		Model: "m", Input: 65*(7+1) + 12 + 3 + 1 + 3 + 3, Output: 9, Choices: 1, Declared: true, Passing: 65*(7+1) + 12,
 	}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -250,7 +252,7 @@ func TestDeployment(t *testing.T) {
 	// A model's other rules likewise: DALL·E counts images only.
 	body := []byte("--b\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\nabc\r\n--b--\r\n")
 	got := costing.Multipart(wire.ImageEdits, "dall-e-3", "multipart/form-data; boundary=b", body, tokens.Exact{})
-	if want := (costing.Estimate{Choices: 1, Declared: true, Images: 1, Understood: true}); got != want {
+	if want := (costing.Estimate{Choices: 1, Declared: true, Images: 1}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
@@ -328,33 +330,30 @@ func TestModel(t *testing.T) {
 	}
 }
 
-func TestUnderstood(t *testing.T) {
-	for body, want := range map[string]bool{
-		`{}`:                          true,
-		" \n{ } ":                     true,
-		`{"a":[{"b":[]}],"c":"}"}`:    true,
-		``:                            false,
-		`[]`:                          false,
-		`"model"`:                     false,
-		`null`:                        false,
-		`7`:                           false,
-		`{`:                           false,
-		`{"model"`:                    false,
-		`{"model":`:                   false,
-		`{"model":"gpt`:               false,
-		`{"model":"gpt-4o"`:           false,
-		`{"model":"gpt-4o",`:          false,
-		`{"messages":[{"role":"us`:    false,
-		`{"a":}`:                      false,
-		`{"a" 1}`:                     false,
-		`{a:1}`:                       false,
-		`<html>502 Bad Gateway`:       false,
-		"\x1f\x8b\x08\x00 compressed": false,
+// Of what is no object, or a malformed one, what could be read counts.
+func TestMalformed(t *testing.T) {
+	for body, want := range map[string]int64{
+		` { "input" : "abc" } `:        3,
+		`{"input":"abc","a":[{"b":1`:   3,
+		`{"input":"abc","a":}`:         3,
+		`{"input":"abc","a" 1}`:        3,
+		`{"input":"abc",a:1}`:          3,
+		`{"input":"ab`:                 2,
+		`{"a":[{"b":[]}],"input":"c}"`: 2,
+		`{"input":`:                    0,
+		`["input"]`:                    0,
+		`"input"`:                      0,
+		`null`:                         0,
+		`7`:                            0,
+		``:                             0,
+		`{`:                            0,
+		`<html>502 Bad Gateway`:        0,
+		"\x1f\x8b\x08\x00 compressed":  0,
 	} {
 		for _, e := range endpoints[1:] {
 			got := costing.JSON(e, "", []byte(body), bytesCounter{})
-			if got.Understood != want {
-				t.Errorf("%v %q: %+v", e, body, got)
+			if e == wire.Embeddings && got.Input != want {
+				t.Errorf("%q: %d, want %d", body, got.Input, want)
 			}
 			bounded(t, e, []byte(body), got)
 		}
@@ -375,11 +374,7 @@ func TestCutOff(t *testing.T) {
 		body = "{" + body + "}"
 		for i := range body {
 			for _, e := range endpoints {
-				got := costing.JSON(e, "", []byte(body[:i]), bytesCounter{})
-				bounded(t, e, []byte(body[:i]), got)
-				if got.Understood {
-					t.Errorf("%v: understood %q", e, body[:i])
-				}
+				bounded(t, e, []byte(body[:i]), costing.JSON(e, "", []byte(body[:i]), bytesCounter{}))
 			}
 		}
 	}
@@ -465,7 +460,7 @@ func TestMultipart(t *testing.T) {
 		part(`name="size"`, "1024x1024") + part(`name="quality"`, "low") + part(`name="stream"`, "true")
 	want := costing.Estimate{
 		Model: "gpt-image-1", Input: 2 * (194 + 3), Output: 2 * 272, Choices: 2, Declared: true, Images: 2,
-		Stream: true, Understood: true,
+		Stream: true,
 	}
 	for name, body := range map[string]string{
 		"fields first": fields + image + "--b--\r\n",
@@ -493,7 +488,7 @@ func TestMultipart(t *testing.T) {
 	}
 	for _, contentType := range []string{"", "multipart/form-data", "text/plain; boundary=b", "multipart/form-data; boundary=other", ";;"} {
 		got := costing.Multipart(wire.ImageEdits, "", contentType, []byte(image+fields), bytesCounter{})
-		if got.Understood {
+		if got.Model != "gpt-image-1.5" { // the default
 			t.Errorf("%q: %+v", contentType, got)
 		}
 		bounded(t, wire.ImageEdits, nil, got)

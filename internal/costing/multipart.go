@@ -11,10 +11,10 @@ import (
 const maxParts = 256
 
 // form reads a multipart/form-data body.
-func (r *reader) form(contentType string, f *fields) (understood bool) {
+func (r *reader) form(contentType string, f *fields) {
 	kind, params, err := mime.ParseMediaType(contentType)
 	if err != nil || !strings.HasPrefix(kind, "multipart/") || params["boundary"] == "" {
-		return false
+		return
 	}
 	f.form = true
 	delimiter := []byte("\r\n--" + params["boundary"])
@@ -24,7 +24,7 @@ func (r *reader) form(contentType string, f *fields) (understood bool) {
 	if !bytes.HasPrefix(rest, first) {
 		_, after, ok := bytes.Cut(rest, delimiter) // after a preamble
 		if !ok {
-			return false
+			return
 		}
 		rest = after
 	} else {
@@ -48,7 +48,6 @@ func (r *reader) form(contentType string, f *fields) (understood bool) {
 		}
 		rest = next
 	}
-	return true
 }
 
 // trimPrefixOf cuts off the beginning of a delimiter that value ends with.

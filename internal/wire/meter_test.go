@@ -107,7 +107,7 @@ func TestMeter(t *testing.T) {
 		{"embeddings", `{"data":[{"embedding":[0.1,-2e-3],"index":0}],"usage":{"prompt_tokens":8,"total_tokens":8}}`, usage(8, 0, 8), done, 0, ""},
 		{"image", `{"created":1,"data":[{"b64_json":"` + strings.Repeat("QUJD", 99) + `"}],"usage":{"total_tokens":100,"input_tokens":50,"output_tokens":50,"input_tokens_details":{"text_tokens":10,"image_tokens":40}}}`, usage(50, 50, 100), done, 0, ""},
 		{"dall-e", `{"created":1,"data":[{"url":"https://x"}]}`, nil, done, 0, ""},
-		{"transcription in seconds", `{"text":"a","duration":8.4,"usage":{"type":"duration","seconds":9}}`, &Usage{Seconds: 9}, done, 0, ""},
+		{"transcription in seconds", `{"text":"a","duration":8.4,"usage":{"type":"duration","seconds":9}}`, &Usage{}, done, 0, ""},
 		{"transcription in tokens", `{"text":"a","usage":{"type":"tokens","input_tokens":14,"output_tokens":45,"total_tokens":59}}`, usage(14, 45, 59), done, 0, ""},
 		{"subtitles", "1\n00:00:00,000 --> 00:00:02,000\ndata: {not json\n", nil, open, 0, ""},
 		{"moderation", `{"id":"m","results":[]}`, nil, done, 0, ""},

@@ -8,8 +8,6 @@ type Usage struct {
 	// tokens are included: they count toward the limits ("caching does not
 	// affect rate limits", OpenAI's prompt-caching guide).
 	Total int64
-	// Seconds is the length of transcribed audio, where usage is a duration.
-	Seconds float64
 }
 
 // counts holds the members of a usage object as they are read; 0 is absent. Both
@@ -20,16 +18,16 @@ type counts struct {
 }
 
 // usage normalises what was read. An object that adds up to nothing is no
-// information: no call is free, and servers that do not count send zeros.
+// information: no call is free, and servers that do not count send zeros. Audio that
+// is billed by its length is: it costs no tokens.
 func (c *counts) usage() (Usage, bool) {
 	u := Usage{
-		Input:   max(c.prompt, c.input),
-		Output:  max(c.completion, c.output),
-		Total:   c.total,
-		Seconds: c.seconds,
+		Input:  max(c.prompt, c.input),
+		Output: max(c.completion, c.output),
+		Total:  c.total,
 	}
 	if u.Total == 0 {
 		u.Total = u.Input + u.Output
 	}
-	return u, u.Total > 0 || u.Seconds > 0
+	return u, u.Total > 0 || c.seconds > 0
 }
