@@ -71,6 +71,56 @@ func TestCostOfCalls(t *testing.T) {
 	}
 }
 
+// SDKs write the model behind what is large. An upload may have 25 MB, and JSON 50 MB
+// in base64.
+func TestModelBehindLargeContents(t *testing.T) {
+	for _, test := range []struct {
+		path, typ, before string
+		size              int64
+		after             string
+		want              ratelimiter.Cost
+	}{
+		{
+			"audio/transcriptions", "multipart/form-data; boundary=b",
+			"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\n", 25_000_000,
+			"\r\n--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\ngpt-4o-transcribe\r\n--b--\r\n",
+			ratelimiter.Cost{Model: "gpt-4o-transcribe", Requests: 1, Tokens: 25_000_000 / 4000 * 10},
+		},
+		{
+			"responses", "application/json",
+			`{"input":[{"content":[{"type":"input_file","file_data":"`, 64_000_000, `"}]}],"max_output_tokens":7,"model":"m"}`,
+			ratelimiter.Cost{Model: "m", Requests: 1, Tokens: 3 + 48_000_000/16 + 1 + 3 + 7},
+		},
+	} {
+		var calls []ratelimiter.SettledInfo
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(settled(&calls)))
+		req := newRequest(t, t.Context(), "http://api.openai.test/v1/"+test.path, io.MultiReader(
+			strings.NewReader(test.before), io.LimitReader(letters{}, test.size), strings.NewReader(test.after)))
+		req.Header.Set("Content-Type", test.typ)
+		req.ContentLength = int64(len(test.before)) + test.size + int64(len(test.after))
+		resp, err := l.Transport(answering("{}")).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if got := calls[0].Charged; got != test.want {
+			t.Errorf("%s: %+v, want %+v", test.path, got, test.want)
+		}
+	}
+}
+
+// letters is a reader of nothing but A.
+type letters struct{}
+
+func (letters) Read(p []byte) (int, error) {
+	p[0] = 'A'
+	for n := 1; n < len(p); n *= 2 {
+		copy(p[n:], p[:n])
+	}
+	return len(p), nil
+}
+
 // A form is one whatever the case of its type.
 func TestContentTypeHasNoCase(t *testing.T) {
 	const form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\ngpt-4o-transcribe\r\n--b--\r\n"

@@ -11,9 +11,11 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
-// bodyCap is the most of a request's body that is kept in memory. What is
-// beyond it is sent unread.
-const bodyCap = 16 << 20
+// bodyCap is the most of a request's body that is kept in memory, from before its
+// wait until it is sent: more than the 50 MB, in base64, that the API takes in JSON, and
+// than its 25 MB of audio. SDKs write the model after the messages and after the
+// file, so what is cut off may lack it. What is beyond the cap is sent unread.
+const bodyCap = 64 << 20
 
 // A requestBody is a request's body, read ahead as far as the cap.
 type requestBody struct {
@@ -23,21 +25,21 @@ type requestBody struct {
 	none   bool // the request has no body
 }
 
-// readBody takes the body out of the request. It reads Body itself and never
+// readBody takes the body out of the request, and reads so much of it. It reads Body itself and never
 // calls GetBody, which openai-go may have set to a function that rewinds the
 // very reader that is Body (v3.96 with WithRequestBody over a bytes.Reader).
-func readBody(req *http.Request) (*requestBody, error) {
+func readBody(req *http.Request, most int64) (*requestBody, error) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return &requestBody{none: true}, nil
 	}
 	b := &requestBody{length: req.ContentLength}
 	var buf bytes.Buffer
 	if n := req.ContentLength; n > 0 {
-		buf.Grow(int(min(n, bodyCap)) + bytes.MinRead)
+		buf.Grow(int(min(n, most)) + bytes.MinRead)
 	}
 	ctx := req.Context()
 	stop := context.AfterFunc(ctx, func() { req.Body.Close() }) // ends a Read that hangs
-	n, err := buf.ReadFrom(io.LimitReader(req.Body, bodyCap))
+	n, err := buf.ReadFrom(io.LimitReader(req.Body, most))
 	b.prefix = buf.Bytes()
 	switch {
 	case !stop():
@@ -45,7 +47,7 @@ func readBody(req *http.Request) (*requestBody, error) {
 	case err != nil:
 		req.Body.Close()
 		return nil, err
-	case n == bodyCap:
+	case n == most:
 		b.rest = req.Body
 	default:
 		req.Body.Close() // all of it has been read; what Close says is of no use

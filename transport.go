@@ -41,7 +41,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if endpoint == wire.None {
 		return t.pass(req)
 	}
-	body, err := readBody(req)
+	body, err := readBody(req, bodyCap)
 	if err != nil {
 		return nil, err
 	}
