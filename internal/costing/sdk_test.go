@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/openai/openai-go/v3"
@@ -24,6 +25,7 @@ import (
 	goopenai "github.com/sashabaranov/go-openai"
 
 	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
@@ -116,6 +118,19 @@ const (
 	say       = "Say this is a test"
 	sayTokens = 5
 )
+
+// onAzure makes a call as openai-go's package azure does, which would bring the root
+// module requirements that nobody else has.
+var onAzure = option.WithMiddleware(func(r *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+	r.URL.Host = "example.openai.azure.com"
+	r.URL.Path = "/openai/deployments/Prod-4o" + strings.TrimPrefix(r.URL.Path, "/v1")
+	return next(r)
+})
+
+// count returns the tokens of what OpenAI gives no figure for.
+func count(text string) int64 {
+	return int64(tokens.Exact{}.Count("", tokens.O200kBase, []byte(text)))
+}
 
 func TestOpenAIGo(t *testing.T) {
 	ctx := context.Background()
@@ -240,6 +255,104 @@ func TestOpenAIGo(t *testing.T) {
 				})
 			},
 			ratelimiter.Cost{Model: "gpt-4o", Requests: 1, Tokens: (3 + 1 + 3 + 1 + sayTokens) + (3 + 1 + sayTokens) + 3 + undeclared},
+		},
+		{
+			"chat on Azure: the deployment pays",
+			"openai-go v3.32 azure.go: the path is that of the deployment, which is the model's name; OpenAI cookbook",
+			func() {
+				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
+					Model:    "Prod-4o",
+					Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(say)},
+				}, onAzure)
+			},
+			ratelimiter.Cost{Model: "prod-4o", Requests: 1, Tokens: 3 + 1 + sayTokens + 3 + undeclared},
+		},
+		{
+			"chat: a format",
+			"OpenAI cookbook, harmony response format: the schema as it is written, under a heading of 7 tokens and the name",
+			func() {
+				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
+					Model:    "gpt-4o",
+					Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(say)},
+					ResponseFormat: openai.ChatCompletionNewParamsResponseFormatUnion{
+						OfJSONSchema: &shared.ResponseFormatJSONSchemaParam{JSONSchema: shared.ResponseFormatJSONSchemaJSONSchemaParam{
+							Name: "answer", Schema: map[string]any{"type": "object"}, Strict: openai.Bool(true),
+						}},
+					},
+				})
+			},
+			ratelimiter.Cost{
+				Model: "gpt-4o", Requests: 1,
+				Tokens: 3 + 1 + sayTokens + 3 + 7 + 1 + count(`{"type":"object"}`) + undeclared,
+			},
+		},
+		{
+			"chat: a refusal",
+			"OpenAI's API reference: an assistant's message has it in place of content; cookbook",
+			func() {
+				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
+					Model: "gpt-4o",
+					Messages: []openai.ChatCompletionMessageParamUnion{
+						{OfAssistant: &openai.ChatCompletionAssistantMessageParam{Refusal: openai.String(say)}},
+						openai.UserMessage(say),
+					},
+				})
+			},
+			ratelimiter.Cost{Model: "gpt-4o", Requests: 1, Tokens: 2*(3+1+sayTokens) + 3 + undeclared},
+		},
+		{
+			"chat: a custom tool",
+			"stated rule (README): as a function of the cookbook, with its grammar as text",
+			func() {
+				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
+					Model:    "gpt-4o",
+					Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(say)},
+					Tools: []openai.ChatCompletionToolUnionParam{{OfCustom: &openai.ChatCompletionCustomToolParam{
+						Custom: openai.ChatCompletionCustomToolCustomParam{
+							Name: "say", Description: openai.String(say),
+							Format: openai.ChatCompletionCustomToolCustomFormatUnionParam{
+								OfGrammar: &openai.ChatCompletionCustomToolCustomFormatGrammarParam{
+									Grammar: openai.ChatCompletionCustomToolCustomFormatGrammarGrammarParam{Syntax: "regex", Definition: say},
+								},
+							},
+						},
+					}}},
+				})
+			},
+			ratelimiter.Cost{
+				Model: "gpt-4o", Requests: 1,
+				Tokens: 3 + 1 + sayTokens + 3 + 7 + count("say:"+say) + count("regex") + sayTokens + 12 + undeclared,
+			},
+		},
+		{
+			"chat: an image for a model with patches",
+			"OpenAI guide, images and vision: 1024 patches × 1.62 for 1024 × 1024",
+			func() {
+				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
+					Model: "gpt-4.1-mini",
+					Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage([]openai.ChatCompletionContentPartUnionParam{
+						openai.ImageContentPart(openai.ChatCompletionContentPartImageImageURLParam{
+							URL: dataURL("image/png", pngOf(1024, 1024)), Detail: "high",
+						}),
+					})},
+					MaxCompletionTokens: openai.Int(100),
+				})
+			},
+			ratelimiter.Cost{Model: "gpt-4.1-mini", Requests: 1, Tokens: 3 + 1 + 1659 + 3 + 100},
+		},
+		{
+			"chat: a remote image",
+			"OpenAI guide, images and vision: 2833, and 5667 for each of at most 8 tiles, for gpt-4o-mini",
+			func() {
+				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
+					Model: "gpt-4o-mini",
+					Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage([]openai.ChatCompletionContentPartUnionParam{
+						openai.ImageContentPart(openai.ChatCompletionContentPartImageImageURLParam{URL: "https://example.com/icon.png"}),
+					})},
+					MaxCompletionTokens: openai.Int(100),
+				})
+			},
+			ratelimiter.Cost{Model: "gpt-4o-mini", Requests: 1, Tokens: 3 + 1 + 2833 + 8*5667 + 3 + 100},
 		},
 		{
 			"completions",
@@ -399,6 +512,82 @@ func TestOpenAIGo(t *testing.T) {
 				})
 			},
 			ratelimiter.Cost{Model: "gpt-4.1", Requests: 1, Tokens: (3 + 3 + 1 + sayTokens) + (3 + sayTokens) + (3 + 1 + 85 + 8*170) + 3 + undeclared},
+		},
+		{
+			"responses: a format, a custom tool, a refusal",
+			"as in chat",
+			func() {
+				client.Responses.New(ctx, responses.ResponseNewParams{
+					Model: "gpt-4o",
+					Input: responses.ResponseNewParamsInputUnion{OfInputItemList: responses.ResponseInputParam{
+						responses.ResponseInputItemParamOfOutputMessage([]responses.ResponseOutputMessageContentUnionParam{
+							{OfRefusal: &responses.ResponseOutputRefusalParam{Refusal: say}},
+						}, "msg_1", "completed"),
+					}},
+					Tools: []responses.ToolUnionParam{{OfCustom: &responses.CustomToolParam{Name: "say", Description: openai.String(say)}}},
+					Text: responses.ResponseTextConfigParam{Format: responses.ResponseFormatTextConfigUnionParam{
+						OfJSONSchema: &responses.ResponseFormatTextJSONSchemaConfigParam{Name: "answer", Schema: map[string]any{"type": "object"}},
+					}},
+					MaxOutputTokens: openai.Int(100),
+				})
+			},
+			ratelimiter.Cost{
+				Model: "gpt-4o", Requests: 1,
+				Tokens: 3 + 1 + sayTokens + 3 + 7 + count("say:"+say) + 12 + 7 + 1 + count(`{"type":"object"}`) + 100,
+			},
+		},
+		{
+			"responses: a stored prompt",
+			"stated rule (README): what is not seen of it costs nothing, what is filled in is text",
+			func() {
+				client.Responses.New(ctx, responses.ResponseNewParams{
+					Model: "gpt-4o",
+					Prompt: responses.ResponsePromptParam{ID: "pmpt_1", Variables: map[string]responses.ResponsePromptVariableUnionParam{
+						"name": {OfString: openai.String(say)},
+					}},
+					MaxOutputTokens: openai.Int(100),
+				})
+			},
+			ratelimiter.Cost{Model: "gpt-4o", Requests: 1, Tokens: sayTokens + 100},
+		},
+		{
+			"images/generations: a model without a table",
+			"community.openai.com/t/1379464: 7024 for 1024 × 1024 in high quality by OpenAI's calculator",
+			func() {
+				client.Images.Generate(ctx, openai.ImageGenerateParams{
+					Model: "gpt-image-2", Prompt: say, Size: "1024x1024", Quality: "high",
+				})
+			},
+			ratelimiter.Cost{Model: "gpt-image-2", Requests: 1, Tokens: sayTokens + 7024, Images: 1},
+		},
+		{
+			"images/generations: no model",
+			"openai-go v3.32 image.go: dall-e-2, unless a parameter is specific to GPT Image",
+			func() {
+				client.Images.Generate(ctx, openai.ImageGenerateParams{Prompt: say, N: openai.Int(3)})
+			},
+			ratelimiter.Cost{Model: "dall-e-2", Requests: 1, Images: 3},
+		},
+		{
+			"images/edits: high fidelity",
+			"OpenAI guide, images and vision: 4160 more for a square image; 194 as above",
+			func() {
+				client.Images.Edit(ctx, openai.ImageEditParams{
+					Image:  openai.ImageEditParamsImageUnion{OfFile: bytes.NewReader(pngOf(1024, 1024))},
+					Prompt: say, Model: "gpt-image-1.5", InputFidelity: "high", Size: "1024x1024", Quality: "low",
+				})
+			},
+			ratelimiter.Cost{Model: "gpt-image-1.5", Requests: 1, Tokens: 194 + 4160 + sayTokens + 272, Images: 1},
+		},
+		{
+			"moderations: no model",
+			"openapi.yaml: omni-moderation-latest by default",
+			func() {
+				client.Moderations.New(ctx, openai.ModerationNewParams{
+					Input: openai.ModerationNewParamsInputUnion{OfString: openai.String(say)},
+				})
+			},
+			ratelimiter.Cost{Model: "omni-moderation-latest", Requests: 1, Tokens: sayTokens},
 		},
 		{
 			"images/generations: GPT Image",
