@@ -63,7 +63,7 @@ demo-fleet: ## four processes on one budget in Redis, one of them killed half-wa
 	@sh tools/need.sh redis-server "the fleet's budget" redis-server
 	@cd examples && go run ./fleet
 
-bench-tokens: ## counting tokens beside pkoukk/tiktoken-go and tiktoken-go/tokenizer, as ratios
+bench-tokens: ## counting tokens beside pkoukk/tiktoken-go and tiktoken-go/tokenizer, and scanning bodies beside gjson, as ratios
 	@cd bench && go run ./tokens
 
 bench-redis: ## the Redis backend beside a script that does nothing, and redis_rate, as ratios

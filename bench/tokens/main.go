@@ -1,6 +1,6 @@
 // Tokens measures counting tokens beside github.com/pkoukk/tiktoken-go and
-// github.com/tiktoken-go/tokenizer, and prints tables and the bars that were
-// missed.
+// github.com/tiktoken-go/tokenizer, and scanning bodies beside gjson and
+// encoding/json, and prints tables and the bars that were missed.
 //
 // All are measured in many short turns, over and over through all texts, by the time
 // that the processor spends on them where the system tells it. Each figure is that of
@@ -97,6 +97,7 @@ func (r *report) run() error {
 	for _, row := range bad {
 		r.hostile(row)
 	}
+	r.scanning()
 	return nil
 }
 

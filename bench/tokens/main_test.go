@@ -1,6 +1,11 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
 
 func TestCounters(t *testing.T) {
 	all, err := trios()
@@ -20,6 +25,18 @@ func TestCounters(t *testing.T) {
 			if n := trio.countTokenizer(text.content); n <= 0 {
 				t.Errorf("%s, %s: tokenizer fails", trio.name, text.name)
 			}
+		}
+	}
+}
+
+// What is compared must do the same work.
+func TestScanners(t *testing.T) {
+	for name, body := range map[string][]byte{"conversation": conversation(10_000), "image": withImage(10_000)} {
+		if scanGJSON(body) == 0 || scanJSON(body) == 0 {
+			t.Errorf("%s: nothing was found", name)
+		}
+		if e := costing.JSON(wire.Chat, "", body, free{}); e.Model != "gpt-4o" || e.Output == 0 {
+			t.Errorf("%s: %+v", name, e)
 		}
 	}
 }
