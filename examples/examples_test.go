@@ -18,7 +18,7 @@ func TestExamples(t *testing.T) {
 		{"slog", "INFO settled model=gpt-5.4-mini"},
 		{"interactive", "the batch is done"},
 		{"azure", "yes and now"},
-		{"estimate", "embeddings"},
+		{"estimate", "response that continues one         │              61 │         61 │"},
 	}
 	bin := t.TempDir()
 	build := []string{"build", "-o", bin}

@@ -18,6 +18,9 @@ type Answer struct {
 	// Text is the output of each choice. Empty means OutputTokens words of four
 	// characters, space included.
 	Text string
+	// PromptTokens is what usage says about the prompt. Zero means what the call
+	// has in its own PromptTokens.
+	PromptTokens int64
 	// ReasoningTokens and CachedTokens are stated in usage, as parts of the
 	// output and of the prompt. They change nothing else.
 	ReasoningTokens, CachedTokens int64
@@ -99,6 +102,9 @@ func (a *Answer) errorObject() Error {
 
 // settle fills in what the answer leaves to defaults, for a call.
 func (a *Answer) settle(c *Call) {
+	if a.PromptTokens > 0 {
+		c.PromptTokens = a.PromptTokens
+	}
 	if a.OutputTokens <= 0 {
 		a.OutputTokens = int64(len(a.Text)+3) / 4
 	}

@@ -265,3 +265,13 @@ func TestNoUsage(t *testing.T) {
 		}
 	}
 }
+
+// An answer may say what its prompt counted.
+func TestPromptTokens(t *testing.T) {
+	for want, answer := range map[string]Answer{`"prompt_tokens":12,`: {}, `"prompt_tokens":777,`: {PromptTokens: 777}} {
+		srv := New(WithAnswer(func(*Call) Answer { return answer }))
+		if _, body := post(t, srv.Direct(), chatPath, chat("m", "Who is Joseph Conrad?", 10)); !strings.Contains(body, want) {
+			t.Errorf("want %s in %s", want, body)
+		}
+	}
+}

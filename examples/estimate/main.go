@@ -1,7 +1,8 @@
 // Estimate prints, for calls to several endpoints, what the limiter expected of
 // their usage beside what the answer said it was: against the API where
-// OPENAI_API_KEY is set (for less than a cent), else against a stand-in, whose own
-// rule for usage is a token for four characters.
+// OPENAI_API_KEY is set (for less than a cent), else against a stand-in. That counts
+// the input as the library does, so that only the API's figures tell how good an
+// estimate of it is.
 package main
 
 import (
@@ -21,7 +22,6 @@ import (
 
 	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/adapters/openaigo"
-	"github.com/openai-ratelimiter/ratelimiter/examples/internal/standin"
 )
 
 const model = openai.ChatModelGPT5_4Mini
@@ -31,7 +31,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	base := standin.Base("OPENAI_API_KEY")
+	base, err := standIn()
+	if err != nil {
+		log.Fatal(err)
+	}
 	asker := asker{client: openai.NewClient(openaigo.WithLimiter(limiter, base))}
 	calls := []call{
 		{"chat", asker.chat},
@@ -39,11 +42,8 @@ func main() {
 		{"chat with an image", asker.image},
 		{"chat, streamed, no maximum declared", asker.stream},
 		{"response", asker.response},
+		{"response that continues one", asker.response},
 		{"embeddings", asker.embeddings},
-	}
-	if base == nil {
-		// The stand-in keeps no conversations.
-		calls = append(calls, call{"response that continues one", asker.response})
 	}
 
 	t := table.NewWriter()
