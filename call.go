@@ -20,9 +20,9 @@ type Call interface {
 type Chat struct {
 	Model    string    `json:"model"`
 	Messages []Message `json:"messages"`
-	// MaxTokens is the declared maximum of the output. 0 declares none: what the
-	// model's recent answers have needed on average is reserved, 256 tokens
-	// before the first of them.
+	// MaxTokens is the declared maximum of the output. 0 declares none: the mean
+	// of what the model's last 32 answers in this process have needed is
+	// reserved, 256 tokens before the first of them.
 	MaxTokens int64 `json:"max_completion_tokens,omitempty"`
 	// N is the number of answers; 0 means 1.
 	N int64 `json:"n,omitempty"`

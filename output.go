@@ -8,7 +8,10 @@ package ratelimiter
 // settled to each answer, so that over many calls it holds what they use: a quantile
 // would only keep budget from others for as long as answers take, several times as
 // much as they need where a few are long. What it would guard against, more output
-// than was reserved, the server learns no earlier than we do.
+// than was reserved, the server learns no earlier than we do. In the simulation's
+// scenarios without a maximum, over five seeds, the mean used 99.91 % of what the
+// oracle used, quantiles of 50, 75 and 90 % used 99.92, 99.89 and 99.98 %: no more than
+// the seeds differ.
 //
 // Each process learns for itself: what an answer needs depends on what is asked, and
 // processes that share a budget need not ask the same. A few answers teach it, and no
