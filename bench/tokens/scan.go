@@ -4,8 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
-	"testing"
 	"unsafe"
 
 	"github.com/tidwall/gjson"
@@ -45,7 +45,7 @@ func (r *report) scanning() {
 	r.measure(rows)
 	for _, row := range rows {
 		ours, gjson, encoding := row.ns[0], row.ns[1], row.ns[2]
-		var bytes [3]int64
+		var bytes [3]uint64
 		for i, op := range row.ops {
 			bytes[i] = allocated(op)
 		}
@@ -60,13 +60,16 @@ func (r *report) scanning() {
 	}
 }
 
-func allocated(op func()) int64 {
-	return testing.Benchmark(func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			op()
-		}
-	}).AllocedBytesPerOp()
+// allocated returns how many bytes op allocates, on average.
+func allocated(op func()) uint64 {
+	const times = 10
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range times {
+		op()
+	}
+	runtime.ReadMemStats(&after)
+	return (after.TotalAlloc - before.TotalAlloc) / times
 }
 
 // free counts nothing, so that what is left is the scanning.

@@ -22,7 +22,7 @@ type reader struct {
 	named    string // the model, as the request has it
 	model    string // what that stands for
 	vision   vision
-	context  int64
+	context  int64 // 0 until an image asks for it
 	guessed  int64
 
 	scratch [scratchSize]byte
@@ -55,10 +55,7 @@ func (r *reader) release() {
 func (r *reader) setModel(model string) {
 	base := strings.ToLower(tokens.Base(model))
 	r.named, r.model, r.encoding, r.vision = model, base, tokens.ForModel(model), visionOf(base)
-	r.context = mostContext
-	if context, _, ok := Bounds(base); ok {
-		r.context = context
-	}
+	r.context = 0
 }
 
 // at moves back, or on, to a value that was marked; 0 is none.

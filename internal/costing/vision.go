@@ -102,6 +102,12 @@ func visionOf(model string) vision {
 // holds. Certain is what follows from a size and a model that are known; a header
 // that claims more than any budget pays for has only itself to say so.
 func (r *reader) image(p picture, detail []byte) int64 {
+	if r.context == 0 {
+		r.context = mostContext
+		if context, _, ok := Bounds(r.model); ok {
+			r.context = context
+		}
+	}
 	n := min(r.vision.tokens(p, detail), r.context)
 	if p == (picture{}) || r.vision.unknown {
 		return r.guess(n)
