@@ -41,6 +41,9 @@ func readBody(req *http.Request, most int64) (*requestBody, error) {
 	stop := context.AfterFunc(ctx, func() { req.Body.Close() }) // ends a Read that hangs
 	n, err := buf.ReadFrom(io.LimitReader(req.Body, most))
 	b.prefix = buf.Bytes()
+	if len(b.prefix) < buf.Cap()*3/4 { // of unknown length: the buffer has doubled
+		b.prefix = bytes.Clone(b.prefix)
+	}
 	switch {
 	case !stop():
 		return nil, ctx.Err()
