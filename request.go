@@ -25,9 +25,10 @@ type requestBody struct {
 	none   bool // the request has no body
 }
 
-// readBody takes the body out of the request, and reads so much of it. It reads Body itself and never
-// calls GetBody, which openai-go may have set to a function that rewinds the
-// very reader that is Body (v3.96 with WithRequestBody over a bytes.Reader).
+// readBody takes the body out of the request and reads so much of it. It reads Body
+// itself and never calls GetBody, which openai-go may have set to a function that
+// rewinds the very reader that is Body (v3.96 with WithRequestBody over a
+// bytes.Reader).
 func readBody(req *http.Request, most int64) (*requestBody, error) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return &requestBody{none: true}, nil
