@@ -18,6 +18,7 @@ type estimate struct {
 	cost       backend.Amounts
 	input      int64 // the part of its tokens that is not output
 	guessed    int64 // the part of them that may turn out to be much less
+	certain    int64 // the part of its tokens that may not
 	choices    int64
 	undeclared bool // the output has no maximum
 
@@ -64,7 +65,7 @@ func generates(e wire.Endpoint) bool {
 // output that nobody declared, as the scope's answers have needed it.
 // s.account.mu must be held.
 func (e *estimate) expect(s *scope) {
-	certain := max(0, e.cost[backend.Tokens]-e.guessed)
+	e.certain = max(0, e.cost[backend.Tokens]-e.guessed)
 	context, most, bounded := costing.Bounds(e.counted)
 	if e.continues() {
 		hidden := max(s.account.history.get(e.previous), s.account.history.get(e.conversation))
@@ -81,14 +82,27 @@ func (e *estimate) expect(s *scope) {
 		}
 		e.cost[backend.Tokens] = min(largest, e.input+output*e.choices)
 	}
-	// A call is too large for a limit only by what is certain. By a guess that was
-	// too high it would be refused for ever, and the guess never corrected.
-	for _, l := range s.limits {
+	e.fit(s.limits)
+}
+
+// fit cuts what is guessed to what the limits allow: a call is too large for them only
+// by what is certain. By a guess that was too high it would be refused for ever, and
+// the guess never corrected.
+func (e *estimate) fit(limits []*limit) {
+	for _, l := range limits {
 		if l.dimension == backend.Tokens {
-			e.cost[backend.Tokens] = min(e.cost[backend.Tokens], max(certain, l.amount()))
+			e.cost[backend.Tokens] = min(e.cost[backend.Tokens], max(e.certain, l.amount()))
 		}
 	}
 	e.input = min(e.input, e.cost[backend.Tokens])
+}
+
+// least is what the call draws from a dimension for certain.
+func (e *estimate) least(d backend.Dimension) int64 {
+	if d == backend.Tokens {
+		return e.certain
+	}
+	return e.cost[d]
 }
 
 // exact reports whether the tokens of the input can be told from the body.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
@@ -450,4 +452,25 @@ func TestGuessesFitTheLimits(t *testing.T) {
 	if _, err := l.Acquire(t.Context(), ratelimiter.JSON("chat/completions", []byte(certain))); !errors.Is(err, ratelimiter.ErrTooLarge) {
 		t.Errorf("error %v, want ErrTooLarge", err)
 	}
+}
+
+// A limit that is learned while calls wait cuts their guesses as it does those of
+// calls that come later.
+func TestGuessesOfCallsInLineFitTheLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithLimits("gpt-4o-mini", openaitest.Limits{RPM: 600, TPM: 200_000}),
+			openaitest.WithLatency(time.Second, time.Second))
+		c := newLimiter(t, ratelimiter.WithAccount("a")).Client(srv.Direct())
+		image := `{"type":"image_url","image_url":{"url":"https://example.com/icon.png"}}`
+		body := `{"model":"gpt-4o-mini","messages":[{"role":"user","content":[` + strings.Repeat(image+",", 5) + image + `]}],"max_tokens":10}`
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				if status, answer := post(t, c, chatURL, body); status != http.StatusOK {
+					t.Errorf("%d: %s", status, answer)
+				}
+			})
+		}
+		wg.Wait()
+	})
 }

@@ -80,7 +80,7 @@ func observation(w wire.Window) Observation {
 // with what it has not charged of this call. It notes what to correct in our
 // bucket, and reports whether that is anything. s.account.mu must be held.
 func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, adjust *adjustment) bool {
-	if !t.HasLimit || t.Limit > largest || uncharged == 0 && t.Limit < r.estimate.cost[t.dimension] {
+	if !t.HasLimit || t.Limit > largest || uncharged == 0 && t.Limit < r.estimate.least(t.dimension) {
 		return false // absurd, or below what has just been let through
 	}
 	l := s.match(t)

@@ -230,6 +230,7 @@ func (s *scope) batch(now time.Time) []*waiter {
 		if len(batch) == n || short && s.refill(total) >= turnTime {
 			break
 		}
+		s.fit(w)
 		if l := s.tooLarge(w.estimate.cost, now); l != nil {
 			s.dismiss(w, s.refusal(ErrTooLarge, w.estimate, l, now))
 			continue
@@ -240,6 +241,13 @@ func (s *scope) batch(now time.Time) []*waiter {
 		}
 	}
 	return batch
+}
+
+// fit cuts the guesses of one who waits to limits that were learned meanwhile.
+func (s *scope) fit(w *waiter) {
+	was := w.estimate.cost[backend.Tokens]
+	w.estimate.fit(s.limits)
+	s.wanted[backend.Tokens] -= was - w.estimate.cost[backend.Tokens]
 }
 
 // refill is how long the scope's limits take to refill the amounts.
