@@ -6,7 +6,6 @@ import "time"
 type Findings struct {
 	Margin float64   `json:"margin"` // in parts of the limit
 	At     time.Time `json:"at"`     // when it was
-	Since  int       `json:"since"`  // answers since then
 	Heard  int       `json:"heard"`  // answers in all
 
 	Kept  bool      `json:"kept,omitempty"` // unused output is
@@ -15,8 +14,7 @@ type Findings struct {
 
 // Findings returns what was learned.
 func (g *Gauge) Findings() Findings {
-	s := g.shortfall
-	return Findings{s.part, s.at, g.heard - s.heard, g.heard, g.unused.kept, g.unused.since}
+	return Findings{g.shortfall.part, g.shortfall.at, g.heard, g.unused.kept, g.unused.since}
 }
 
 // Adopt takes in what another gauge of the same bucket has learned. Where that is
@@ -27,20 +25,18 @@ func (g *Gauge) Adopt(now time.Time, f Findings, fresh bool) {
 	}
 	if f.Found.After(g.unused.since) && !f.Found.After(now) {
 		if g.unused.kept != f.Kept {
-			g.shortfall.set(now, 0, g.heard)
+			g.shortfall.set(now, 0)
 		}
 		g.unused.adopt(f.Kept, f.Found)
 	}
-	larger := !f.At.Before(g.unused.since) && f.Margin >= 0 && f.Margin*faded(now.Sub(f.At), f.Since) > g.shortfall.left(now, g.heard)
 	if fresh && f.Heard > 0 {
-		since := g.heard - g.shortfall.heard
 		g.heard = max(g.heard, f.Heard)
-		g.shortfall.heard = g.heard - since
 		if g.first.IsZero() {
 			g.first, g.known = now, now
 		}
 	}
-	if larger {
-		g.shortfall.set(f.At, f.Margin, g.heard-f.Since)
+	other := seen{part: min(f.Margin, mostMargin), at: f.At}
+	if !f.At.Before(g.unused.since) && other.left(now) > g.shortfall.left(now) {
+		g.shortfall = other
 	}
 }

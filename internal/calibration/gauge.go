@@ -69,17 +69,16 @@ type Gauge struct {
 	corrected float64 // of our bucket, as far as is known
 	raised    float64 // by us, and not lowered since
 
-	first    time.Time  // when the first answer came
-	asked    Correction // that it asked for
-	known    time.Time  // when the first request was sent after that had been made
-	heard    int        // answers
-	newest   answered   // sent last
-	told     repeats
-	trust    trust
-	unused   unused
-	surplus  surplus
-	alone    deficit
-	refusals time.Time // when one was last learned from
+	first   time.Time  // when the first answer came
+	asked   Correction // that it asked for
+	known   time.Time  // when the first request was sent after that had been made
+	heard   int        // answers
+	newest  answered   // sent last
+	told    repeats
+	trust   trust
+	unused  unused
+	surplus surplus
+	alone   deficit
 
 	shortfall seen
 }
@@ -162,7 +161,7 @@ func (g *Gauge) Observe(now time.Time, sent Sent, server, limit float64) (c Corr
 		return g.correct(now, g.trust.sane-g.corrected)
 	}
 	if g.unused.hear(now, a, limit/g.Period.Seconds()) {
-		g.shortfall.set(now, 0, g.heard) // that was the reason for it
+		g.shortfall.set(now, 0) // that was the reason for it
 	}
 	after, before := g.neighbours(sent)
 	if diff > 0 {
@@ -218,8 +217,8 @@ func (g *Gauge) foretold(sent Sent) bool {
 
 // fellShort takes in by what part of the limit we were wrong.
 func (g *Gauge) fellShort(now time.Time, part float64) {
-	if part > g.shortfall.left(now, g.heard) {
-		g.shortfall.set(now, part, g.heard)
+	if part > g.shortfall.left(now) {
+		g.shortfall.set(now, part)
 	}
 }
 
@@ -241,13 +240,8 @@ func (g *Gauge) Refused(now time.Time, sent Sent, used, requested, limit float64
 	if g.first.IsZero() {
 		g.first = now
 	}
-	if g.foretold(sent) && now.Sub(g.refusals) > time.Second {
-		g.refusals = now
-		over := (used + requested - sent.Used) / limit
-		g.shortfall.set(now, max(min(2*g.shortfall.left(now, g.heard), doubledMargin), over, refusedMargin), g.heard)
-		if over > remarkable {
-			g.surplus.refused(now)
-		}
+	if g.foretold(sent) {
+		g.fellShort(now, (used+requested-sent.Used)/limit)
 	}
 	diff := used + sent.Cost - (sent.Used + g.corrected - sent.Corrected)
 	if diff <= 0 {

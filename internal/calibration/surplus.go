@@ -7,10 +7,6 @@ const (
 	// evidence how many answers must agree.
 	patience = 10 * time.Second
 	evidence = 3
-	// distrust is for how long no surplus is believed after a refusal that the
-	// figures had not foretold; it doubles with each one, up to longDistrust.
-	distrust     = 10 * time.Second
-	longDistrust = 10 * time.Minute
 )
 
 // A surplus is how much less the server has used than we, as far as that lasts.
@@ -19,9 +15,6 @@ type surplus struct {
 	least   float64 // the difference, negative; the smallest one since then
 	answers int
 	base    float64 // what had been corrected; another correction starts it anew
-
-	wary     time.Time // none is believed before it
-	wariness time.Duration
 }
 
 // restart begins to wait for one.
@@ -37,11 +30,5 @@ func (s *surplus) hear(now time.Time, diff, corrected float64) bool {
 	}
 	s.least = max(s.least, diff)
 	s.answers++
-	return s.answers >= evidence && now.Sub(s.since) >= patience && !now.Before(s.wary)
-}
-
-// refused makes it wait, after a refusal that was not foretold.
-func (s *surplus) refused(now time.Time) {
-	s.wariness = min(max(distrust, 2*s.wariness), longDistrust)
-	s.wary = now.Add(s.wariness)
+	return s.answers >= evidence && now.Sub(s.since) >= patience
 }
