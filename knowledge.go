@@ -105,8 +105,7 @@ func (a *account) meet(ctx context.Context, model string) (*scope, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	a.mu.Lock()
-	return s, nil
+	return a.meet(ctx, model) // it may have been forgotten meanwhile
 }
 
 // recall takes in what the others know. Where the backend does not answer,
