@@ -13,6 +13,11 @@ import (
 //go:embed document.md.tmpl
 var documentText string
 
+// rulesText is what the program without, beside this package, has written.
+//
+//go:embed rules.md
+var rulesText string
+
 // A document is what docs/SIMULATION.md is made of.
 type document struct {
 	results []*result
@@ -55,6 +60,9 @@ const plottedScenario = "limit halved"
 func (d *document) Machine() string {
 	return fmt.Sprintf("%s %s/%s, %d CPUs, %d minutes", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), int(d.took.Minutes()+0.5))
 }
+
+// Rules are those of the calibration, and what they are for.
+func (*document) Rules() string { return rulesText }
 
 // Scenarios are the names of those that were played in virtual time.
 func (d *document) Scenarios() (names []string) {
