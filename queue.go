@@ -334,7 +334,7 @@ func (a *account) acquire(ctx context.Context, model string, e estimate, retry b
 		}
 		ahead := s.join(w)
 		a.mu.Unlock()
-		return s.await(ctx, w, arrived, maxWait, ahead, 0)
+		return s.await(ctx, w, e, arrived, maxWait, ahead, 0)
 	}
 
 	// Nobody waits: one call of the backend may do.
@@ -382,7 +382,7 @@ func (a *account) acquire(ctx context.Context, model string, e estimate, retry b
 	case err != nil:
 		return nil, err
 	case r == nil:
-		return s.await(ctx, w, arrived, maxWait, ahead, answer.Wait)
+		return s.await(ctx, w, e, arrived, maxWait, ahead, answer.Wait)
 	case ctx.Err() != nil:
 		r.discard()
 		return nil, ctx.Err()
@@ -416,11 +416,12 @@ func (s *scope) started(ctx context.Context, e estimate, arrived time.Time) {
 	})
 }
 
-// await waits in the queue until the call may start, or must not wait longer.
-func (s *scope) await(ctx context.Context, w *waiter, arrived time.Time, maxWait time.Duration, ahead int, atLeast time.Duration) (*Reservation, error) {
+// await waits in the queue until the call may start, or must not wait longer. What it
+// was estimated to cost when it came may be cut in the queue meanwhile.
+func (s *scope) await(ctx context.Context, w *waiter, e estimate, arrived time.Time, maxWait time.Duration, ahead int, atLeast time.Duration) (*Reservation, error) {
 	a, l := s.account, s.account.limiter
 	l.traceWaiting(ctx, func() WaitingInfo {
-		return WaitingInfo{Account: a.name, Model: s.model, Cost: w.estimate.amounts(), Ahead: ahead, Wait: atLeast}
+		return WaitingInfo{Account: a.name, Model: s.model, Cost: e.amounts(), Ahead: ahead, Wait: atLeast}
 	})
 
 	reason, until := error(nil), time.Time{}
@@ -443,15 +444,15 @@ func (s *scope) await(ctx context.Context, w *waiter, arrived time.Time, maxWait
 	select {
 	case r := <-w.result:
 		if r.err == nil {
-			s.started(ctx, w.estimate, arrived)
+			s.started(ctx, r.reservation.estimate, arrived)
 		}
 		return r.reservation, r.err
 	case <-ctx.Done():
 		return s.giveUp(w, ctx.Err())
 	case <-expired:
-		return s.giveUp(w, s.late(reason, w.estimate, bound{}, time.Since(arrived), until.Sub(arrived)))
+		return s.giveUp(w, s.late(reason, e, bound{}, time.Since(arrived), until.Sub(arrived)))
 	case <-l.done:
-		return s.giveUp(w, &Error{Reason: ErrShutdown, Account: a.name, Model: s.model, Cost: w.estimate.amounts()})
+		return s.giveUp(w, &Error{Reason: ErrShutdown, Account: a.name, Model: s.model, Cost: e.amounts()})
 	}
 }
 
