@@ -79,7 +79,8 @@ func (b *meteredBody) settle(eof bool) {
 	said, ok := b.meter.Usage()
 	// Without usage the text is all of the output if it came to its end, and no
 	// reasoning is behind it.
-	b.r.shown = !ok && b.text > 0 && (b.meter.Ended() || eof) && !costing.Reasons(e.counted)
+	whole := !ok && b.text > 0 && (b.meter.Ended() || eof)
+	b.r.shown = whole && !costing.Reasons(e.counted)
 	usage := Usage{InputTokens: said.Input, OutputTokens: said.Output, TotalTokens: said.Total}
 	if !ok {
 		usage.OutputTokens = b.text
@@ -101,7 +102,7 @@ func (b *meteredBody) settle(eof bool) {
 		final[backend.Tokens] = e.input + output
 	case ok:
 		final[backend.Tokens] = usage.TotalTokens
-	case b.r.shown:
+	case b.r.shown || whole && b.r.informed: // headers tell what reasoning costs
 		final[backend.Tokens] = e.input + b.text
 	case b.text > 0:
 		final[backend.Tokens] = max(final[backend.Tokens], e.input+b.text)
