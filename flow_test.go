@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,6 +85,58 @@ func TestBurstTakesWhatItsBudgetDemands(t *testing.T) {
 				}
 				if took > ideal+late {
 					t.Errorf("the last call was admitted after %v; the budget demands %v", took, ideal)
+				}
+			})
+		})
+	}
+}
+
+// The server's clock begins with the first request that reaches it, and of images no
+// header tells where it stands.
+func TestImagesOfABurstThatStartsSlowly(t *testing.T) {
+	const written = 160 * time.Millisecond
+	for _, tt := range []struct {
+		name    string
+		onWire  time.Duration
+		refused int64
+		late    time.Duration
+	}{
+		{"a bit", 80 * time.Millisecond, 0, 500 * time.Millisecond},
+		{"more than can be known", 300 * time.Millisecond, 1, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := openaitest.New(openaitest.WithLimits("gpt-image-2", openaitest.Limits{RPM: 120, IPM: 20}),
+					openaitest.WithLatency(100*time.Millisecond, 100*time.Millisecond))
+				var begun atomic.Bool
+				base := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+					first := !begun.Swap(true)
+					if first {
+						time.Sleep(written)
+					}
+					httptrace.ContextClientTrace(r.Context()).WroteHeaders()
+					if first {
+						time.Sleep(tt.onWire)
+					}
+					return srv.Direct().RoundTrip(r)
+				})
+				client := newLimiter(t, ratelimiter.WithLimits("gpt-image-2", ratelimiter.Limits{RPM: 120, IPM: 20})).Client(base)
+				start := time.Now()
+				var wg sync.WaitGroup
+				for range 29 {
+					wg.Go(func() {
+						status := 0
+						for status != http.StatusOK && t.Context().Err() == nil {
+							status, _ = post(t, client, "http://api.openai.test/v1/images/generations", `{"model":"gpt-image-2","prompt":"a cat"}`)
+						}
+					})
+				}
+				wg.Wait()
+				a := srv.Account("gpt-image-2")
+				took := a.LastAdmission.Sub(start)
+				t.Logf("%d refused; it took %v, and the limit demands %v", a.Refused, took, a.IdealMakespan())
+				if a.Refused > tt.refused || took > a.IdealMakespan()+tt.late {
+					t.Error("too many, or too late")
 				}
 			})
 		})

@@ -21,7 +21,7 @@ type limit struct {
 	start      float64   // what was used when it was learned
 	gauge      calibration.Gauge
 	ramp       calibration.Ramp
-	way        time.Duration // the longest that a request took to be sent
+	way        time.Duration // the longest that a request took to be written
 	whole      *limit        // of which this is a slice
 }
 
@@ -71,18 +71,19 @@ func (l *limit) source(now time.Time) (string, time.Duration) {
 	return l.header, max(time.Millisecond, now.Sub(l.learnedAt))
 }
 
-// holdBack is the longest time that a request takes to reach the server before
-// that is known: our bucket begins to refill when we charge it, the server's
-// when the first request arrives. mostHoldBack is the longest that is believed.
+// holdBack is how long a request is on its way once it has been written, at most and
+// before more is known: our bucket begins to refill when we charge it, the server's
+// when the first request arrives. mostHoldBack is the longest that writing one is
+// believed to take.
 const (
 	holdBack     = 100 * time.Millisecond
 	mostHoldBack = time.Second
 )
 
 // held is the time for which what refills is held back.
-func (l *limit) held() time.Duration { return max(holdBack, l.way) }
+func (l *limit) held() time.Duration { return l.way + holdBack }
 
-// reached takes in how long a request took to be on its way.
+// reached takes in how long a request took to be written.
 func (l *limit) reached(after time.Duration) {
 	l.way = max(l.way, min(after, mostHoldBack))
 }

@@ -126,7 +126,7 @@ func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal
 	for _, sent := range r.sent {
 		if sent.limit == l {
 			s.exchange.news = true
-			c, changed := l.gauge.Refused(now, sent.Sent, float64(refusal.Used), float64(refusal.Requested), float64(l.amount()))
+			c, changed := l.gauge.Refused(now, sent.Sent, refusal.Stood(l.period), float64(refusal.Requested), float64(l.amount()))
 			if changed {
 				*adjust = append(*adjust, correction{l, backend.Correction(c)})
 			}

@@ -33,14 +33,17 @@ func (s *seen) left(now time.Time) float64 {
 }
 
 // Margin is how much of the limit to leave unused, in parts of it, so that what
-// is not known of the server's bucket refuses nothing; 0 before the first
-// answer. What does not depend on anything seen is what refills in some seconds,
-// however long the period.
+// is not known of the server's bucket refuses nothing; before the first answer what
+// others have seen. What does not depend on anything seen is what refills in some
+// seconds, however long the period.
 func (g *Gauge) Margin(now time.Time, limit float64) float64 {
 	if g.first.IsZero() {
 		return g.shortfall.left(now)
 	}
-	unheard := max(0, g.charged-g.newest.Charged) / limit
-	given := leastMargin + min(openingMargin, unheard)*math.Exp(-float64(g.heard)/openingAnswers)
+	given := leastMargin
+	if g.heard > 0 { // else only refusals tell of it
+		unheard := max(0, g.charged-g.newest.Charged) / limit
+		given += min(openingMargin, unheard) * math.Exp(-float64(g.heard)/openingAnswers)
+	}
 	return min(mostMargin, seenMargin*g.shortfall.left(now)+given*min(1, time.Minute.Seconds()/g.Period.Seconds()))
 }

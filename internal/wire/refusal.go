@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -83,6 +84,19 @@ func newRefusal(status int, h http.Header, f fault) Refusal {
 	r.RetryAfter = r.wait(h)
 	r.Kind = r.kind(status)
 	return r
+}
+
+// Stood returns what was used of a limit of this period when it refused, which Used
+// rounds to whole units: the wait tells it exactly where the two agree ("Limit 10000,
+// Used 8554, Requested 3082. Please try again in 9.816s"). Limit, Used and Requested
+// must have been said.
+func (r *Refusal) Stood(period time.Duration) float64 {
+	used, limit := float64(r.Used), float64(r.Limit)
+	exact := limit - float64(r.Requested) + r.RetryAfter.Seconds()*limit/period.Seconds()
+	if r.RetryAfter > 0 && math.Abs(exact-used) <= 1 {
+		return exact
+	}
+	return used
 }
 
 // kind trusts the code, then the type, then the message: proxies that rewrite a

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -106,4 +107,26 @@ func FuzzRefusal(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestStood(t *testing.T) {
+	for _, tt := range []struct {
+		name                   string
+		limit, used, requested int64
+		wait, period           time.Duration
+		want                   float64
+	}{
+		{"captured", 10_000, 8_554, 3_082, 9816 * time.Millisecond, minute, 8_554},
+		{"rounded up", 20, 20, 1, 20 * time.Millisecond, minute, 19 + 0.02/3},
+		{"rounded down", 20, 19, 1, 20 * time.Millisecond, minute, 19 + 0.02/3},
+		{"a day's", 200, 200, 1, 432 * time.Second, day, 200},
+		{"no wait", 20, 20, 1, 0, minute, 20},
+		{"whole seconds", 30_000, 29_446, 821, time.Second, minute, 29_446},
+		{"another limit's wait", 20, 20, 1, time.Hour, minute, 20},
+	} {
+		r := Refusal{Limit: tt.limit, Used: tt.used, Requested: tt.requested, RetryAfter: tt.wait}
+		if got := r.Stood(tt.period); math.Abs(got-tt.want) > 1e-6 {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
 }
