@@ -71,8 +71,8 @@ func (l *limit) source(now time.Time) (string, time.Duration) {
 	return l.header, max(time.Millisecond, now.Sub(l.learnedAt))
 }
 
-// holdBack is how long a request is on its way once it has been written, at most and
-// before more is known: our bucket begins to refill when we charge it, the server's
+// holdBack is how long a request is on its way, beside what is measured of it, before
+// an answer tells more: our bucket begins to refill when we charge it, the server's
 // when the first request arrives. mostHoldBack is the longest that writing one is
 // believed to take.
 const (
@@ -80,8 +80,14 @@ const (
 	mostHoldBack = time.Second
 )
 
-// held is the time for which what refills is held back.
-func (l *limit) held() time.Duration { return l.way + holdBack }
+// held is the time for which what refills is held back. Of a request's way we see
+// the part until it has been written; the rest may take as long.
+func (l *limit) held() time.Duration {
+	if l.gauge.Heard() {
+		return 0 // where the server stands is known better
+	}
+	return holdBack + 2*l.way
+}
 
 // reached takes in how long a request took to be written.
 func (l *limit) reached(after time.Duration) {

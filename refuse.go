@@ -57,7 +57,7 @@ func (s *scope) earliest(e estimate, now time.Time) bound {
 		level += s.account.given[d] - s.last.given[d]
 		switch {
 		case d != backend.Tokens || s.back.isNothing():
-			margin := l.held().Seconds() / l.period.Seconds() * float64(now.Limit)
+			margin := holdBack.Seconds() / l.period.Seconds() * float64(now.Limit)
 			if d != backend.Tokens {
 				margin += steady * max(0, now.Margin-margin)
 			}

@@ -125,6 +125,9 @@ func (g *Gauge) Lately(now time.Time) float64 {
 	return g.sends.Between(now.Add(-time.Minute), time.Minute)
 }
 
+// Heard reports whether an answer has told where the server's bucket stands.
+func (g *Gauge) Heard() bool { return g.heard > 0 }
+
 // Ignored is for how long the server's figures are still ignored.
 func (g *Gauge) Ignored(now time.Time) time.Duration { return max(0, g.trust.until.Sub(now)) }
 

@@ -41,7 +41,7 @@ func (g *Gauge) Margin(now time.Time, limit float64) float64 {
 		return g.shortfall.left(now)
 	}
 	given := leastMargin
-	if g.heard > 0 { // else only refusals tell of it
+	if g.Heard() { // else only refusals tell of it
 		unheard := max(0, g.charged-g.newest.Charged) / limit
 		given += min(openingMargin, unheard) * math.Exp(-float64(g.heard)/openingAnswers)
 	}
