@@ -239,14 +239,12 @@ func (s *suite) concurrent() {
 }
 
 // busyModel: an account has 600 requests a minute. Model A stands at its own
-// limit of 500 with 200 processes, 16 calls each; B makes one call a second, and
-// never waits longer than a trip.
+// limit of 500 with 200 processes, 16 calls each, and C at one of 36 with 20. B makes
+// one call a second, and never waits longer than a trip.
 func (s *suite) busyModel() {
+	// Nothing saved up hides a wait.
 	account := perMinute("account", backend.Requests, 600)
-	account.Burst = time.Second // nothing saved up hides a wait
-	limited := perMinute("A", backend.Requests, 500)
-	limited.Burst = time.Second
-	forA := []backend.Bucket{limited, account}
+	account.Burst = time.Second
 	forB := []backend.Bucket{perMinute("B", backend.Requests, 600), account}
 
 	costs := make([]backend.Amounts, backend.MaxCosts)
@@ -254,12 +252,25 @@ func (s *suite) busyModel() {
 		costs[i] = requests(1)
 	}
 	type process struct {
+		model   string
+		buckets []backend.Bucket
 		left    int
 		next    time.Duration
 		changed <-chan struct{}
 	}
-	line := make([]process, 200)
-	got, asked := 0, 0
+	limits := map[string]int64{"A": 500, "C": 36}
+	bursts := map[string]time.Duration{"A": time.Second, "C": 2 * time.Second}
+	line := make([]process, 220)
+	for i := range line {
+		p := &line[i]
+		if p.model = "A"; i%11 == 0 {
+			p.model = "C"
+		}
+		limited := perMinute(p.model, backend.Requests, limits[p.model])
+		limited.Burst = bursts[p.model]
+		p.buckets = []backend.Bucket{limited, account}
+	}
+	got, asked := map[string]int{}, 0
 	end := 20 * time.Second
 	if s.Advance == nil {
 		end = 5 * time.Second
@@ -274,9 +285,9 @@ func (s *suite) busyModel() {
 			default:
 			}
 			if p.next <= now {
-				a := s.take(s.ask("A", fmt.Sprint("a", i), forA, costs[p.left:]...))
+				a := s.take(s.ask(p.model, fmt.Sprint(p.model, i), p.buckets, costs[p.left:]...))
 				asked++
-				got += a.Granted
+				got[p.model] += a.Granted
 				if p.left += a.Granted; p.left >= len(costs) {
 					p.left = 0 // and there are 16 more
 				}
@@ -294,10 +305,12 @@ func (s *suite) busyModel() {
 		s.advance(max(0, next-now))
 		now = max(now, next)
 	}
-	if want := int(500 * end / time.Minute); got < want*98/100 {
-		s.Errorf("A got %d; want %d", got, want)
+	for model, limit := range limits {
+		if want := int(limit) * int(end/time.Second) / 60; got[model] < want*98/100 {
+			s.Errorf("%s got %d; want %d", model, got[model], want)
+		}
 	}
-	s.Logf("A got %d with %d asks", got, asked)
+	s.Logf("%v with %d asks", got, asked)
 }
 
 // mixed: calls of all sizes want more than there is. The line goes round, so that

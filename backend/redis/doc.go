@@ -20,13 +20,10 @@
 //
 // # Long lines
 //
-// An ask looks at the tickets ahead of it until one leaves too little for it, which
-// mostly is the first. But in a line that models share for the account's limit, those
-// who wait for a limit of their own model leave enough, and the asks of other models
-// look at all of them: Redis needs 4 to 8 µs for each (one for each process and
-// model), and does nothing else meanwhile. With 1,000 processes that wait for one
-// model, while others are asked for, that is some milliseconds an ask; with 10,000
-// some tens.
+// What an ask costs depends on how many models wait in its line, not on how many
+// processes do: of each model it looks at the first four tickets before it, and
+// counts those behind them as so many of their mean. A line is a model's own unless
+// models share a family's or the account's limit.
 //
 // # Losses
 //
@@ -51,7 +48,7 @@
 // SHA-256.
 //
 //	ratelimiter:{D}            hash: owners and their buckets; "m": version, expiry
-//	ratelimiter:{D}L:line      sorted set: the tickets of line L
+//	ratelimiter:{D}L:line      sorted set: the tickets of line L, model by model
 //	ratelimiter:{D}L:silent    sorted set: those that were stepped over, who are
 //	                           forgotten after ten seconds
 //	ratelimiter:{D}L:tickets   hash: what they need, and what they were told
@@ -70,7 +67,7 @@
 //
 //	~ratelimiter:* resetchannels -@all +evalsha +eval +time
 //	+hget +hmget +hset +hdel +hlen +hgetall
-//	+zadd +zcard +zcount +zrange +zrangebyscore +zrank +zrem +get +set +del +exists +pexpire +pttl
+//	+zadd +zcard +zlexcount +zrangebylex +zrangebyscore +zrem +get +set +del +exists +pexpire +pttl
 //
 // and on a Cluster what go-redis needs to find its nodes: +cluster|slots,
 // +cluster|shards and +command.

@@ -1,10 +1,13 @@
--- line.lua looks at the tickets ahead of an ask.
+-- line.lua looks at the tickets ahead of an ask. It is internal/ledger's line.go and
+-- survey.go, operation for operation.
 --
--- KEYS[2]  the line: a sorted set of tickets, in the order in which they came
+-- KEYS[2]  the line: a sorted set of tickets, of score 0, each after the digest of
+--          its class and its place, so that a class stands together, in the order in
+--          which its tickets came
 -- KEYS[3]  the tickets: a hash. A ticket is when it last asked by the line's clock,
---          its number, what it needs in each dimension, and its place (doubles), a
---          digest of its buckets, and its last answer, of which the figures of the
---          buckets are kept only if it granted something. The buckets of a digest
+--          its number, what it needs in each dimension, and its place (doubles), the
+--          digest of its class, and its last answer, of which the figures of the
+--          buckets are kept only if it granted something. The buckets of a class
 --          stand in the same hash: the digest of the owner whose pauses hold, then
 --          for each bucket its owner's and its name's.
 -- KEYS[4]  the last answer to the ticket if it left nothing to wait for
@@ -12,22 +15,34 @@
 --          walks over them twice, however many processes have died
 local LEASE, ERASE = 1000000, 10000000
 local NEED, PLACE, DIGEST, ANSWER = 17, 41, 49, 53 -- where they begin in a ticket
+local sub = string.sub
 
 -- The line's field in the account: the last place that was given away, when the
 -- line's keys expire, the line's clock, which stands still while Redis's is set
--- back, and Redis's then, the place up to which patrol has come, whether somebody
--- has been stepped over, and how many digests of buckets stand among the tickets.
-local last, expiry, clock, round, silent, digests = 0, 0, 0, 0, 0, 0
+-- back, and Redis's then, whether somebody has been stepped over, and the place and
+-- the class up to which patrol has come; then for each class its digest, how many
+-- tickets it has, and what they need.
+local last, expiry, clock, silent, round, patrolled = 0, 0, 0, 0, 0, ''
+local classes = {}
 if fields[2] then
-  local before
-  last, expiry, clock, before, round, silent, digests = numbers('<ddddddd', fields[2])
+  local state, before = fields[2], nil
+  last, expiry, clock, before, silent, round = numbers('<dddddd', state)
+  patrolled = sub(state, 49, 52)
   if now > before then
     clock = clock + (now - before)
+  end
+  for at = 53, #state, 36 do
+    classes[#classes + 1] = {digest = sub(state, at, at + 3), numbers('<dddd', state, at + 4)}
   end
 end
 
 local function line_field()
-  return pack('<ddddddd', last, expiry, clock, now, round, silent, digests)
+  local state = {pack('<dddddd', last, expiry, clock, now, silent, round), #patrolled == 4 and patrolled or rep('\0', 4)}
+  for x = 1, #classes do
+    local c = classes[x]
+    state[x + 2] = c.digest .. pack('<dddd', c[1], c[2], c[3], c[4])
+  end
+  return table.concat(state)
 end
 
 -- keep writes the owners back, and the line's field.
@@ -51,12 +66,57 @@ local function exact(n)
   return string.format('%.0f', n)
 end
 
--- step_over takes silent tickets out of everybody's way: when they last asked, and
--- who they are, in turns.
+local function find(digest)
+  for x = 1, #classes do
+    if classes[x].digest == digest then
+      return classes[x], x
+    end
+  end
+end
+
+-- from is what stands in the line right before a class's tickets from a place on; all
+-- of the class are before its digest with AFTER.
+local AFTER = '\255'
+local function from(digest, place)
+  return digest .. pack('>d', place)
+end
+
+-- count_in counts a ticket among its class, and out again where n is -1.
+local function count_in(digest, n, need)
+  local c, x = find(digest)
+  if not c then
+    c, x = {digest = digest, 0, 0, 0, 0}, #classes + 1
+    classes[x] = c
+    call('HSET', KEYS[3], digest, sub(ARGV[4], 5))
+  end
+  c[1] = c[1] + n
+  for d = 1, 3 do
+    c[d + 1] = c[d + 1] + n * need[d]
+  end
+  if c[1] == 0 then
+    table.remove(classes, x)
+    call('HDEL', KEYS[3], digest)
+  end
+end
+
+-- enter puts a ticket into a class, where its place is, and exit takes it out.
+local function enter(digest, place, id, need)
+  count_in(digest, 1, need)
+  call('ZADD', KEYS[2], 0, from(digest, place) .. id)
+end
+
+local function exit(digest, place, id, need)
+  count_in(digest, -1, need)
+  call('ZREM', KEYS[2], from(digest, place) .. id)
+end
+
+-- step_over takes silent tickets out of everybody's way: for each its id and itself,
+-- in turns.
 local function step_over(over)
   for x = 1, #over, 2 do
-    call('ZREM', KEYS[2], over[x + 1])
-    call('ZADD', KEYS[5], over[x], over[x + 1])
+    local t = over[x + 1]
+    exit(sub(t, DIGEST, DIGEST + 3), numbers('<d', t, PLACE), over[x], {numbers('<ddd', t, NEED)})
+    call('ZADD', KEYS[5], numbers('<d', t), over[x])
   end
   if #over > 0 then
     silent = 1
@@ -64,62 +124,80 @@ local function step_over(over)
   end
 end
 
--- patrol steps over the silent among the next few tickets, front first and round
--- again, and goes on while it finds some: surveys don't come to those who died
--- behind a ticket that waits for long. The ticket that asks is not one of them. It
--- returns how many there were.
-local PATROLLED = 2
+-- fetch returns the ids of members of the line, and their tickets.
+local function fetch(members)
+  local ids = {}
+  for x = 1, #members do
+    ids[x] = sub(members[x], 13)
+  end
+  return ids, call('HMGET', KEYS[3], unpack(ids))
+end
+
+-- ahead is how many tickets of the class stand before the place, or in all.
+local function ahead(c, place)
+  return place and call('ZLEXCOUNT', KEYS[2], '[' .. c.digest, '(' .. from(c.digest, place)) or c[1]
+end
+
+-- patrol steps over the silent among the next few tickets, class by class and round
+-- again, and goes on while it finds some: surveys don't come to those who died far
+-- behind. The ticket that asks is not one of them.
+local ROUNDS = 2
 local function patrol()
-  local found, all = 0, 0
+  local over
   repeat
-    found = 0
-    local ids, over = call('ZRANGEBYSCORE', KEYS[2], '(' .. exact(round), '+inf', 'LIMIT', 0, PATROLLED), {}
-    if #ids > 0 then
-      local tickets = call('HMGET', KEYS[3], unpack(ids))
-      for x = 1, #ids do
-        local asked = numbers('<d', tickets[x])
-        round = numbers('<d', tickets[x], PLACE)
-        if ids[x] ~= ARGV[3] and clock - asked > LEASE then
-          over[#over + 1], over[#over + 2] = asked, ids[x]
-          found = found + 1
+    local _, x = find(patrolled)
+    local checked = 0
+    over = {}
+    if not x then
+      x, round = 1, 0
+    end
+    while checked < ROUNDS and classes[x] do
+      local digest = classes[x].digest
+      local members = call('ZRANGEBYLEX', KEYS[2], '[' .. from(digest, round + 1), '(' .. digest .. AFTER, 'LIMIT', 0, ROUNDS - checked)
+      if #members == 0 then
+        x, round = x + 1, 0
+      else
+        patrolled, round, checked = digest, numbers('>d', members[#members], 5), checked + #members
+        local ids, tickets = fetch(members)
+        for y = 1, #ids do
+          if ids[y] ~= ARGV[3] and clock - numbers('<d', tickets[y]) > LEASE then
+            over[#over + 1], over[#over + 2] = ids[y], tickets[y]
+          end
         end
       end
-      step_over(over)
     end
-    all = all + found
-    if #ids < PATROLLED then
-      round = 0
-      return all
+    step_over(over)
+    if checked < ROUNDS then
+      patrolled, round = '', 0
+      return
     end
-  until found == 0
-  return all
+  until #over == 0
 end
 
 -- forget has the line begin anew.
 local function forget()
   call('HDEL', KEYS[1], ARGV[2])
   call('DEL', KEYS[2], KEYS[3], KEYS[5])
-  fields[2], last, expiry, clock, round, silent, digests = false, 0, 0, 0, 0, 0, 0
+  fields[2], last, expiry, clock, silent, round, patrolled, classes = false, 0, 0, 0, 0, 0, '', {}
 end
 
 -- close forgets the line if nobody stands in it.
 local function close()
-  if fields[2] and call('EXISTS', KEYS[2]) == 0 and (silent == 0 or call('EXISTS', KEYS[5]) == 0) then
+  if fields[2] and #classes == 0 and (silent == 0 or call('EXISTS', KEYS[5]) == 0) then
     forget()
   end
 end
 
--- whole returns how many stand in the line, without the silent. Where one of the
--- line's keys was lost, or its field, nobody does: some would never be forgotten,
--- and those who are alive come anew.
+-- whole forgets the line where one of its keys was lost, or its field: some would
+-- never be forgotten, and those who are alive come anew.
 local function whole()
-  local standing = call('ZCARD', KEYS[2])
-  local stepped = silent == 1 and call('ZCARD', KEYS[5]) or 0
-  if standing + stepped + digests ~= call('HLEN', KEYS[3]) then
-    forget()
-    return 0
+  local standing, stepped = 0, silent == 1 and call('ZCARD', KEYS[5]) or 0
+  for x = 1, #classes do
+    standing = standing + classes[x][1]
   end
-  return standing
+  if standing ~= call('ZCARD', KEYS[2]) or standing + stepped + #classes ~= call('HLEN', KEYS[3]) then
+    forget()
+  end
 end
 
 -- erase forgets those who were stepped over and have been silent for too long.
@@ -138,9 +216,9 @@ local function erase()
   end
 end
 
--- What the tickets ahead of this ask set aside and need in each of its buckets,
--- what of that stands in the way, and how many were looked at to find out.
-local aside, waiting, seen = {}, {}, 0
+-- What must stay in each of the ask's buckets for the tickets ahead, and what those
+-- of the same scope need.
+local aside, of_scope = {}, {}
 
 -- margin is what a start of this cost leaves in the bucket.
 local function margin(k, cost)
@@ -156,171 +234,196 @@ local function free(k, cost)
     return true
   end
   local o, i = holder[k], place[k]
-  local capacity, used, ahead = o[i + CAPACITY], o[i + USED], aside[k] or 0
+  local capacity, used, stays = o[i + CAPACITY], o[i + USED], aside[k] or 0
   if cost > capacity then
-    return used == 0 and ahead <= 0
+    return used == 0 and stays <= 0
   end
-  return ahead + cost + margin(k, cost) <= capacity - used
+  return stays + cost + margin(k, cost) <= capacity - used
 end
 
--- survey looks at the first n tickets of the line, front first, and returns how
--- many they are without the silent among them. Unless it must see all, it stops at
--- the one that leaves too little for the first cost.
-local function survey(n, first, all)
-  -- By digest: the owner whose pauses hold, and owner and place of each bucket.
-  local known, numbered = {}, {}
-  for j = 1, owned do
-    numbered[ARGV[4 + j]] = j
-  end
-  local others = owned
+-- Other scopes' owners are opened and saved like our own.
+local numbered, others = {}, owned
+for j = 1, owned do
+  numbered[ARGV[4 + j]] = j
+end
 
-  local function open_other(digest)
-    local j = numbered[digest]
-    if not j then
-      -- Another scope's owner: it is opened and saved like our own.
-      others = others + 1
-      j = others
-      numbered[digest] = j
-      local found = call('HMGET', KEYS[1], digest, description(digest))
-      owners[j], field[j] = open(found[1], found[2]), digest
-    end
-    return owner(j)
+local function open_other(digest)
+  local j = numbered[digest]
+  if not j then
+    others = others + 1
+    j = others
+    numbered[digest] = j
+    local found = call('HMGET', KEYS[1], digest, description(digest))
+    owners[j], field[j] = open(found[1], found[2]), digest
   end
+  return owner(j)
+end
 
-  local function scope(digest)
-    local s = known[digest]
-    if s then
-      return s
+-- front adds up what the first tickets of a class before the place need, from one to
+-- the next, and adds what those behind them do, each as much as the mean of their
+-- class. It returns the sums and how many there are.
+local HEADS = 4
+local function front(c, place)
+  local tickets, over
+  local upto = '(' .. (place and from(c.digest, place) or c.digest .. AFTER)
+  repeat
+    local members, ids = call('ZRANGEBYLEX', KEYS[2], '[' .. c.digest, upto, 'LIMIT', 0, HEADS), nil
+    if #members == 0 then
+      return {}, 0
     end
-    s = {buckets = {}}
-    known[digest] = s
-    local packed = digest == string.sub(ARGV[4], 1, 4) and string.sub(ARGV[4], 5)
-      or call('HGET', KEYS[3], digest) or ''
-    if #packed < 12 then
-      return s -- lost: it holds nobody up
-    end
-    s.owner = open_other(string.sub(packed, 1, 12))
-    for at = 13, #packed, 20 do
-      local o = open_other(string.sub(packed, at, at + 11))
-      local name = numbers('<d', packed, at + 12)
-      for i = FIRST, #o, SIZE do
-        if o[i + NAME] == name then
-          o.cum, o.drawn, o.aside = o.cum or {}, o.drawn or {}, o.aside or {}
-          o.cum[i], o.drawn[i], o.aside[i] = o.cum[i] or 0, o.drawn[i] or 0, o.aside[i] or 0
-          s.buckets[#s.buckets + 1] = {o, i}
-        end
-      end
-    end
-    return s
-  end
-
-  -- In each of its buckets must stay what the tickets so far could draw now, and
-  -- what they will lack when the other buckets let this one start.
-  local function set_aside(s, need)
-    local paused = s.owner[PAUSED] - now
-    if paused < 0 then
-      paused = 0
-    end
-    for _, b in ipairs(s.buckets) do
-      local p = b[1][PAUSED] - now
-      if p > paused then
-        paused = p
-      end
-    end
-    for x, b in ipairs(s.buckets) do
-      local o, i = b[1], b[2]
-      local want = need[o[i + DIMENSION] + 1]
-      if want ~= 0 then
-        local share, later = 1, paused
-        if paused > 0 then
-          share = 0
-        end
-        for y, c in ipairs(s.buckets) do
-          local p, q = c[1], c[2]
-          local other = need[p[q + DIMENSION] + 1]
-          if x ~= y and other ~= 0 then
-            local left = p[q + CAPACITY] - p[q + USED] - p.cum[q]
-            local part = left / other
-            if part < 0 then
-              part = 0
-            end
-            if part < share then
-              share = part
-            end
-            local t = (other - left) / p[q + RATE]
-            if t > later then
-              later = t
-            end
-          end
-        end
-        o.drawn[i] = o.drawn[i] + share * want
-        local lack = o.cum[i] + want - o[i + RATE] * later
-        if o.drawn[i] > o.aside[i] then
-          o.aside[i] = o.drawn[i]
-        end
-        if lack > o.aside[i] then
-          o.aside[i] = lack
-        end
-      end
-    end
-    for _, b in ipairs(s.buckets) do
-      local o, i = b[1], b[2]
-      o.cum[i] = o.cum[i] + need[o[i + DIMENSION] + 1]
-    end
-  end
-
-  local chunk = 4 -- most surveys end at the first ticket
-  local at = 0
-  while at < n do
-    local upto = at + chunk - 1
-    if upto >= n then
-      upto = n - 1
-    end
-    local ids = call('ZRANGE', KEYS[2], at, upto)
-    if #ids == 0 then
-      return at
-    end
-    local tickets, over = call('HMGET', KEYS[3], unpack(ids)), {}
+    ids, tickets = fetch(members)
+    over = {}
     for x = 1, #ids do
-      local t = tickets[x]
-      local asked = numbers('<d', t)
-      if clock - asked > LEASE then
-        over[#over + 1], over[#over + 2] = asked, ids[x]
-      else
-        seen = seen + 1
-        local need = {numbers('<ddd', t, NEED)}
-        local s = scope(string.sub(t, DIGEST, DIGEST + 3))
-        if s.owner then
-          set_aside(s, need)
-          local blocked = false
-          for k = 1, count do
-            local o, i = holder[k], place[k]
-            if o.aside then
-              aside[k] = o.aside[i]
-            end
-            if (aside[k] or 0) > 0 and not free(k, first[dimension[k]]) then
-              waiting[k] = o.cum[i]
-              blocked = true
-            end
-          end
-          if blocked and not all then
-            step_over(over)
-            return n - #over / 2
-          end
-        end
+      if clock - numbers('<d', tickets[x]) > LEASE then
+        over[#over + 1], over[#over + 2] = ids[x], tickets[x]
       end
     end
     step_over(over)
-    at, n = at + #ids - #over / 2, n - #over / 2
-    chunk = 64
+  until #over == 0
+  local sums, n = {{0, 0, 0}}, ahead(c, place)
+  for x = 1, #tickets do
+    local s, requests, tokens, images = sums[x], numbers('<ddd', tickets[x], NEED)
+    sums[x + 1] = {s[1] + requests, s[2] + tokens, s[3] + images}
   end
-  return n
+  if n > #tickets then
+    local s, rest = sums[#sums], {}
+    for d = 1, 3 do
+      rest[d] = s[d] + (c[d + 1] - s[d]) * (n - #tickets) / (c[1] - #tickets)
+    end
+    sums[#sums + 1] = rest
+  end
+  return sums, n
+end
+
+-- demand is what the tickets of a class before the place need, from which buckets,
+-- and for how long they are paused yet.
+local function demand(c, place)
+  local sums, n = front(c, place)
+  if n == 0 then
+    return nil, 0
+  end
+  local packed = c.digest == sub(ARGV[4], 1, 4) and sub(ARGV[4], 5) or call('HGET', KEYS[3], c.digest) or ''
+  if #packed < 12 then
+    return nil, n -- lost: it holds nobody up
+  end
+  local scope = open_other(sub(packed, 1, 12))
+  local d = {scope = scope, sums = sums, all = sums[#sums], paused = math.max(0, scope[PAUSED] - now)}
+  for at = 13, #packed, 20 do
+    local o = open_other(sub(packed, at, at + 11))
+    local name = numbers('<d', packed, at + 12)
+    for i = FIRST, #o, SIZE do
+      if o[i + NAME] == name then
+        d[#d + 1] = {o, i}
+        d.paused = math.max(d.paused, o[PAUSED] - now)
+      end
+    end
+  end
+  return d, n
+end
+
+-- start is when the buckets but this one let so many units start. It is negative
+-- where they hold more.
+local NEVER = -math.huge
+local function start(d, o, i, sum)
+  local at = d.paused > 0 and d.paused or NEVER
+  for x = 1, #d do
+    local p, q = d[x][1], d[x][2]
+    local dimension = p[q + DIMENSION] + 1
+    if (p ~= o or q ~= i) and d.all[dimension] ~= 0 then
+      local t = (sum[dimension] - (p[q + CAPACITY] - p[q + USED])) / p[q + RATE]
+      if t > at then
+        at = t
+      end
+    end
+  end
+  return at == NEVER and 0 or at
+end
+
+-- draw adds how what is drawn from a bucket changes as time goes by, and how fast:
+-- when, by how many units, and the change of the rate.
+local function draw(d, o, i, draws)
+  local dimension, sums = o[i + DIMENSION] + 1, d.sums
+  local before = start(d, o, i, sums[1])
+  local function add(at, units, rate)
+    draws[#draws + 1] = {at, units, rate, #draws}
+  end
+  for x = 2, #sums do
+    local units = sums[x][dimension] - sums[x - 1][dimension]
+    local begins, ends = before, start(d, o, i, sums[x])
+    before = ends
+    if units == 0 then
+    elseif ends <= 0 then
+      add(0, units, 0)
+    elseif ends <= begins then
+      add(ends, units, 0)
+    else
+      local rate = units / (ends - begins)
+      if begins < 0 then
+        add(0, rate * -begins, 0)
+        begins = 0
+      end
+      add(begins, 0, rate)
+      add(ends, 0, -rate)
+    end
+  end
+end
+
+-- most is by how much the draws are ahead of the refill at most.
+local function most(draws, refill)
+  table.sort(draws, function(x, y)
+    if x[1] == y[1] then
+      return x[4] < y[4]
+    end
+    return x[1] < y[1]
+  end)
+  local at, drawn, rate, ahead = 0, 0, 0, 0
+  for x = 1, #draws do
+    local d = draws[x]
+    drawn = drawn + rate * (d[1] - at)
+    at = d[1]
+    drawn = drawn + d[2]
+    rate = rate + d[3]
+    ahead = math.max(ahead, drawn - refill * at)
+  end
+  return ahead
+end
+
+-- survey finds out what must stay for the tickets before the place, or for all, and
+-- returns how many they are. What those ahead could draw must not be missing when they
+-- can start, and nothing else is withheld: a ticket that is held back elsewhere draws
+-- when its other buckets let it start, and until then this one refills.
+local function survey(before)
+  local demands, tickets, list = {}, 0, {unpack(classes)}
+  for x = 1, #list do
+    local d, n = demand(list[x], before)
+    demands[#demands + 1] = d
+    tickets = tickets + n
+  end
+  if #demands == 0 then
+    return tickets
+  end
+  for k = 1, count do
+    local o, i, draws = holder[k], place[k], {}
+    of_scope[k] = 0
+    for x = 1, #demands do
+      local d = demands[x]
+      for y = 1, #d do
+        if d[y][1] == o and d[y][2] == i then
+          draw(d, o, i, draws)
+          if d.scope == owner(1) then
+            of_scope[k] = of_scope[k] + d.all[dimension[k]]
+          end
+        end
+      end
+    end
+    aside[k] = most(draws, o[i + RATE])
+  end
+  return tickets
 end
 
 -- wait is how long until the cost fits, and the part of it that is a pause; in
--- parts if it is the sum of several. behind is how many tickets that were not
--- looked at are expected to need as much as those that were.
-local function wait(cost, parts, behind)
+-- parts if it is the sum of several.
+local function wait(cost, parts)
   local longest, pause = 1, owner(1)[PAUSED] - now
   if pause < 0 then
     pause = 0
@@ -332,18 +435,12 @@ local function wait(cost, parts, behind)
     end
     local c = cost[dimension[k]]
     if c ~= 0 then
-      local ahead = aside[k] or 0
-      if waiting[k] and waiting[k] > ahead then
-        ahead = waiting[k]
-      end
-      if behind > 0 and waiting[k] then
-        ahead = ahead + waiting[k] / seen * behind
-      end
+      local stays = math.max(aside[k] or 0, of_scope[k] or 0)
       local lack
       if c > o[i + CAPACITY] and not parts then
-        lack = ahead + o[i + USED]
+        lack = stays + o[i + USED]
       else
-        lack = ahead + c + margin(k, c) - (o[i + CAPACITY] - o[i + USED])
+        lack = stays + c + margin(k, c) - (o[i + CAPACITY] - o[i + USED])
       end
       if lack / o[i + RATE] > longest then
         longest = lack / o[i + RATE]

@@ -1,14 +1,14 @@
 -- look.lua answers as take.lua would a new ticket, and charges nothing.
 -- ARGV[-1] is laid out as there.
-local tickets = fields[2] and whole() or 0
+if fields[2] then
+  whole()
+end
 local first = {0, 0, 0}
 if a[1] > 0 then
   first = costs(1, 1)
 end
 local scope = owner(1)
-if tickets > 0 then
-  tickets = survey(tickets, first, true)
-end
+local tickets = #classes > 0 and survey() or 0
 local fits = scope[PAUSED] <= now
 for k = 1, count do
   if holder[k][PAUSED] > now or not free(k, first[dimension[k]]) then
@@ -17,7 +17,7 @@ for k = 1, count do
 end
 local t, pause = 0, 0
 if not fits then
-  t, pause = wait(first, false, 0)
+  t, pause = wait(first, false)
 end
 keep()
 return told(0, now, t, pause, t, tickets) .. figures()

@@ -20,7 +20,7 @@ var shared *redistest.Server
 // says that a user needs.
 const rules = "~ratelimiter:* resetchannels -@all +evalsha +eval +time" +
 	" +hget +hmget +hset +hdel +hlen +hgetall" +
-	" +zadd +zcard +zcount +zrange +zrangebyscore +zrank +zrem +get +set +del +exists +pexpire +pttl"
+	" +zadd +zcard +zlexcount +zrangebylex +zrangebyscore +zrem +get +set +del +exists +pexpire +pttl"
 
 func TestMain(m *testing.M) {
 	if runHelper() {

@@ -15,7 +15,7 @@ import (
 )
 
 // version is that of keys, values and arguments.
-const version = 2
+const version = 3
 
 // Client is what a [Backend] needs of go-redis. Every client of go-redis v9 has
 // it: [goredis.Client] (also over Sentinel), [goredis.ClusterClient],

@@ -8,35 +8,37 @@ local wanted, fresh, leave, number = a[1], a[2] == 1, a[3] == 1, a[4]
 if not fresh then
   local mine = call('GET', KEYS[4])
   if mine and number <= numbers('<d', mine) then
-    return string.sub(mine, 9)
+    return sub(mine, 9)
   end
 end
 
--- mine is the ticket, if it has a place, which is own; tickets how many stand ahead
--- of it and are not silent.
-local mine, own, tickets = false, nil, 0
+local scope = owner(1)
+
+-- mine is the ticket, if there is one, which stands at own.
+local mine, own = false, nil
 if fields[2] or not fresh then
-  tickets = whole()
+  whole()
 end
 if fields[2] then
-  tickets = tickets - patrol()
+  patrol()
   erase()
   mine = call('HGET', KEYS[3], ARGV[3])
-  own = mine and numbers('<d', mine, PLACE)
-  if mine then
-    local rank = call('ZRANK', KEYS[2], ARGV[3])
-    tickets = rank or call('ZCOUNT', KEYS[2], '-inf', exact(own))
-    if not rank and not fresh then -- it was only slow
-      call('ZREM', KEYS[5], ARGV[3])
-      call('ZADD', KEYS[2], own, ARGV[3])
-      expiry = 0
-    end
+end
+local old, digest = {}, sub(ARGV[4], 1, 4) -- what it needs; our class
+if mine then
+  own = numbers('<d', mine, PLACE)
+  old = {numbers('<ddd', mine, NEED)}
+  if silent == 1 and not fresh and call('ZREM', KEYS[5], ARGV[3]) == 1 then -- it was only slow
+    enter(digest, own, ARGV[3], old)
+    mine = sub(mine, 1, DIGEST - 1) .. digest .. sub(mine, ANSWER)
+    call('HSET', KEYS[3], ARGV[3], mine)
+    expiry = 0
   end
-  if mine and not fresh and number <= select(2, numbers('<dd', mine)) then
-    call('HSET', KEYS[3], ARGV[3], pack('<d', clock) .. string.sub(mine, 9))
+  if not fresh and number <= select(2, numbers('<dd', mine)) then
+    call('HSET', KEYS[3], ARGV[3], pack('<d', clock) .. sub(mine, 9))
     renew()
-    call('HSET', KEYS[1], ARGV[2], line_field())
-    mine = string.sub(mine, ANSWER)
+    keep()
+    mine = sub(mine, ANSWER)
     return #mine > 48 and mine or mine .. figures()
   end
 end
@@ -44,7 +46,7 @@ end
 -- remove takes the ticket out of the line.
 local function remove()
   if mine then
-    call('ZREM', KEYS[2], ARGV[3])
+    exit(sub(mine, DIGEST, DIGEST + 3), own, ARGV[3], old)
     call('HDEL', KEYS[3], ARGV[3])
   end
   close()
@@ -56,15 +58,16 @@ if wanted == 0 then
   return told(0, now, 0, 0, 0, 0) .. figures()
 end
 if fresh and mine then
+  local tickets = 1
+  for x = 1, #classes do
+    tickets = tickets + ahead(classes[x], own)
+  end
   keep()
-  return told(0, now, 0, 0, 0, tickets + 1) .. figures()
+  return told(0, now, 0, 0, 0, tickets) .. figures()
 end
 
 local base = HEAD + count * WIDTH
-local scope = owner(1)
-if tickets > 0 then
-  tickets = survey(tickets, {a[base + 1], a[base + 2], a[base + 3]}, false)
-end
+local tickets = #classes > 0 and survey(own) or 0
 
 local stamp, open_to_all = now, scope[PAUSED] <= now
 if scope[SINCE] > stamp then
@@ -123,15 +126,15 @@ end
 -- would always find more than the others.
 local SOON, LATE = 100000, 800000
 local need = costs(granted + 1, wanted)
-local t, pause = wait(costs(granted + 1, granted + 1), false, 0)
-local behind = 0
-if next(waiting) then
-  behind = tickets - seen
+local next_cost = costs(granted + 1, granted + 1)
+local t, pause = wait(next_cost, false)
+local hint, held = wait(need, true), false
+for k = 1, count do
+  held = held or (aside[k] or 0) > 0 and not free(k, next_cost[dimension[k]])
 end
-local hint = wait(need, true, behind)
 local longest = SOON
-if behind > 4 then
-  longest = SOON * behind / 4
+if held and tickets > 5 then
+  longest = SOON * (tickets - 1) / 4
 end
 if pause > longest then
   longest = pause
@@ -142,8 +145,8 @@ end
 longest = longest * (1 - 0.1 * (now % 1000) / 1000)
 if hint > longest then
   -- Who comes in the middle of its turn gets a part of it, and must come again.
-  if next(waiting) then
-    local begins = wait(costs(granted + 1, granted + 1), true, behind)
+  if held then
+    local begins = wait(next_cost, true)
     if begins < longest and hint - begins <= longest / 2 then
       longest = begins * 3 / 4
     end
@@ -166,13 +169,16 @@ fields[2] = true
 if not mine then
   last = last + 1
   own = last
-  call('ZADD', KEYS[2], own, ARGV[3])
+  enter(digest, own, ARGV[3], need)
+elseif sub(mine, DIGEST, DIGEST + 3) == digest then
+  count_in(digest, 1, need)
+  count_in(digest, -1, old)
+else
+  enter(digest, own, ARGV[3], need)
+  exit(sub(mine, DIGEST, DIGEST + 3), own, ARGV[3], old)
 end
-local added = call('HSET', KEYS[3], ARGV[3],
-  pack('<dddddd', clock, number, need[1], need[2], need[3], own) .. string.sub(ARGV[4], 1, 4)
-    .. (granted > 0 and answer or header),
-  string.sub(ARGV[4], 1, 4), string.sub(ARGV[4], 5))
-digests = digests + added - (mine and 0 or 1)
+call('HSET', KEYS[3], ARGV[3],
+  pack('<dddddd', clock, number, need[1], need[2], need[3], own) .. digest .. (granted > 0 and answer or header))
 if not mine or expiry < now + MINUTE * 500 then
   renew()
 end

@@ -28,12 +28,6 @@ type bucket struct {
 	used      float64 // > capacity while there is a debt
 	charged   float64 // in all
 	corrected float64 // used = charged − refunds − refill + corrected
-
-	// A survey's notes; they mean nothing outside of round.
-	round uint64
-	cum   float64 // what the tickets ahead need in all
-	drawn float64 // what they could draw now
-	aside float64 // what must stay for them
 }
 
 // advance refills all buckets up to now. A clock that went back refills

@@ -21,7 +21,6 @@ type Account struct {
 	owners   map[string]*owner
 	lines    map[string]*line
 	answered map[string]reply // to tickets that got all they asked for
-	round    uint64           // of surveys
 	changed  bool             // a limit has been described anew
 }
 
@@ -49,26 +48,30 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 		delete(a.answered, ask.Ticket)
 	}
 	l := a.line(now, ask)
-	at := l.find(ask.Ticket)
-	if at >= 0 && ask.Number <= l.tickets[at].number && !ask.Fresh {
-		l.tickets[at].seen, l.tickets[at].silent = l.clock, false
-		return l.tickets[at].answer, nil
+	scope, buckets := a.owner(now, ask.Scope), a.resolve(now, ask.Buckets)
+	t := l.tickets[ask.Ticket]
+	place := int64(math.MaxInt64)
+	if t != nil {
+		place = t.place
+		if t.silent && !ask.Fresh {
+			l.comeBack(t, scope, buckets)
+		}
+		if ask.Number <= t.number && !ask.Fresh {
+			t.seen = l.clock
+			return t.answer, nil
+		}
 	}
-
-	buckets := a.resolve(now, ask.Buckets)
 	if len(ask.Costs) == 0 {
-		l.remove(at)
+		l.remove(t)
 		a.forget(ask.Line, l)
 		return stand(backend.Answer{Stamp: now}, buckets), nil
 	}
-	if ask.Fresh && at >= 0 {
-		return stand(backend.Answer{Stamp: now, Tickets: standing(l.ahead(at)) + 1}, buckets), nil
+	if ask.Fresh && t != nil {
+		return stand(backend.Answer{Stamp: now, Tickets: l.ahead(place) + 1}, buckets), nil
 	}
-	ahead := l.ahead(at)
-	v := a.survey(now, l.clock, ahead, a.owner(now, ask.Scope), buckets, ask.Costs[0], false)
+	v := a.survey(now, l, place, scope, buckets)
 	answer := v.grant(ask.Costs)
-	answer.Tickets = standing(ahead)
-	a.place(l, at, ask, v, answer)
+	a.place(l, t, ask, v, answer)
 	return answer, nil
 }
 
@@ -88,28 +91,26 @@ func (a *Account) line(now int64, ask *backend.Ask) *line {
 
 // place puts the ticket where the answer leaves it: out of the line, at its
 // end if it is new, or where it was, with what was not granted.
-func (a *Account) place(l *line, at int, ask *backend.Ask, v survey, answer backend.Answer) {
+func (a *Account) place(l *line, old *ticket, ask *backend.Ask, v survey, answer backend.Answer) {
 	rest := ask.Costs[answer.Granted:]
 	if len(rest) == 0 || ask.Leave {
-		l.remove(at)
+		l.remove(old)
 		a.forget(ask.Line, l)
 		if !ask.Fresh {
 			a.remember(v.now, ask, answer)
 		}
 		return
 	}
-	t := &ticket{
-		id: ask.Ticket, number: ask.Number, answer: answer, seen: l.clock,
-		need: sum(rest), scope: v.scope, buckets: v.buckets,
+	t := &ticket{id: ask.Ticket, number: ask.Number, answer: answer, seen: l.clock, need: sum(rest)}
+	if old == nil {
+		l.last++
+		t.place = l.last
+		l.enter(t, v.scope, v.buckets)
+	} else {
+		t.place = old.place
+		l.enter(t, v.scope, v.buckets)
+		l.leave(old)
 	}
-	if at >= 0 {
-		t.place = l.tickets[at].place
-		l.tickets[at] = t
-		return
-	}
-	l.last++
-	t.place = l.last
-	l.tickets = append(l.tickets, t)
 	a.lines[ask.Line] = l
 }
 
@@ -141,8 +142,8 @@ func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
 	if len(ask.Costs) > 0 {
 		cost = ask.Costs[0]
 	}
-	v := a.survey(now, l.clock, l.tickets, a.owner(now, ask.Scope), a.resolve(now, ask.Buckets), cost, true)
-	answer := stand(backend.Answer{Stamp: now, Tickets: standing(l.tickets)}, v.buckets)
+	v := a.survey(now, l, math.MaxInt64, a.owner(now, ask.Scope), a.resolve(now, ask.Buckets))
+	answer := stand(backend.Answer{Stamp: now, Tickets: v.ahead}, v.buckets)
 	if !v.fits(cost) {
 		answer.Wait, answer.Paused = v.wait(cost, false)
 		answer.Hint = answer.Wait

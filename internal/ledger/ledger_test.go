@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -95,6 +96,55 @@ func TestTicketHeldBackElsewhereSetsNothingAside(t *testing.T) {
 	}
 	if got := take(t, a, 0, ask("B", "b", 1, forB, cost(1, 0, 0))); got.Granted != 1 {
 		t.Errorf("B waits %v beside an account with %v", got.Wait, got.Levels)
+	}
+}
+
+// What models are held back by themselves does not add up to something that holds a
+// third one back, unless together they could use all that refills.
+func TestAsideForSeveralModels(t *testing.T) {
+	const account, left = 600, 20 // requests a minute, and what is left of them now
+	type model struct {
+		limit   int64
+		tickets int
+	}
+	for _, tt := range []struct {
+		name    string
+		models  []model
+		granted int // to the third model, of 20
+	}{
+		{"one behind many of another", []model{{500, 200}, {10, 1}}, 20},
+		{"both slow", []model{{500, 200}, {60, 200}}, 20},
+		{"few of each", []model{{500, 2}, {500, 2}}, 18}, // 4 start in 120 ms, when 1.2 have refilled
+		{"more than refills", []model{{500, 200}, {500, 200}}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := New()
+			all := bucketOf("account", "rpm", backend.Requests, account)
+			one := cost(1, 0, 0)
+			used := int64(0)
+			var own [][]backend.Bucket
+			for i, m := range tt.models {
+				b := bucketOf(fmt.Sprint("M", i), "rpm", backend.Requests, m.limit)
+				const burst = 6
+				b.Burst = burst * time.Minute / time.Duration(m.limit)
+				own = append(own, []backend.Bucket{b, all})
+				take(t, a, 0, ask(b.Owner, "x", 1, own[i], cost(burst, 0, 0)))
+				used += burst
+			}
+			take(t, a, 0, ask("X", "x", 1, []backend.Bucket{all}, cost(account-left-used, 0, 0)))
+			for n := range 200 {
+				for i, m := range tt.models {
+					if n < m.tickets {
+						take(t, a, 0, ask(own[i][0].Owner, fmt.Sprint(i, "/", n), 1, own[i], one))
+					}
+				}
+			}
+			third := []backend.Bucket{bucketOf("third", "rpm", backend.Requests, 600), all}
+			costs := slices.Repeat([]backend.Amounts{one}, left)
+			if got := take(t, a, 0, ask("third", "t", 1, third, costs...)); got.Granted != tt.granted {
+				t.Errorf("%d of %d granted; want %d", got.Granted, left, tt.granted)
+			}
+		})
 	}
 }
 
@@ -512,10 +562,11 @@ func (w *world) check(t *rapid.T, q *backend.Ask, scope, ticket string) {
 	before, _ := w.a.Look(w.now, &backend.Ask{Line: "empty", Scope: scope, Buckets: q.Buckets})
 	ahead := 0
 	if l := w.a.lines["line"]; l != nil {
-		ahead = len(l.tickets)
-		if at := l.find(ticket); at >= 0 {
-			ahead = at
+		place := int64(math.MaxInt64)
+		if mine := l.tickets[ticket]; mine != nil {
+			place = mine.place
 		}
+		ahead = l.ahead(place)
 	}
 	answer, err := w.a.Take(w.now, q)
 	if err != nil {
