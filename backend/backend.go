@@ -106,9 +106,9 @@ type Answer struct {
 	// Stamp is the backend's time of the charge in microseconds; a settlement
 	// returns it.
 	Stamp int64
-	// Wait is how long it takes at least until the first cost that was not
-	// granted fits, as the buckets and those ahead stand now. 0 if all were
-	// granted.
+	// Wait is how long it takes until the first cost that was not granted fits, if
+	// nothing is given back and those ahead start as soon as they can. 0 if all
+	// were granted.
 	Wait time.Duration
 	// Paused is the part of Wait that no refund can shorten: the longest pause
 	// of the owners.
@@ -172,8 +172,8 @@ type Backend interface {
 	Take(ctx context.Context, ask Ask) (Answer, error)
 	// Settle applies a settlement once.
 	Settle(ctx context.Context, settlement Settlement) error
-	// Look answers like Take would a new ticket at the end of the line, looks
-	// at the whole line, and changes nothing.
+	// Look answers like Take would a new ticket at the end of the line, and
+	// changes nothing.
 	Look(ctx context.Context, ask Ask) (Answer, error)
 	// Clear fills the buckets of the owners and lifts their pauses. The lines
 	// stay as they are.

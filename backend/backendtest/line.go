@@ -238,9 +238,9 @@ func (s *suite) concurrent() {
 	}
 }
 
-// busyModel: an account has 600 requests a minute. Model A stands at its own
-// limit of 500 with 200 processes, 16 calls each, and C at one of 36 with 20. B makes
-// one call a second, and never waits longer than a trip.
+// busyModel: an account has 600 requests a minute. Models A and a stand at the limit
+// of 500 that they share, with 200 processes, 16 calls each, and C at its own of 36
+// with 20. B makes one call a second, and never waits longer than a trip.
 func (s *suite) busyModel() {
 	// Nothing saved up hides a wait.
 	account := perMinute("account", backend.Requests, 600)
@@ -253,21 +253,27 @@ func (s *suite) busyModel() {
 	}
 	type process struct {
 		model   string
+		owner   string // of its limit
 		buckets []backend.Bucket
 		left    int
 		next    time.Duration
 		changed <-chan struct{}
 	}
-	limits := map[string]int64{"A": 500, "C": 36}
-	bursts := map[string]time.Duration{"A": time.Second, "C": 2 * time.Second}
+	limits := map[string]int64{"family": 500, "C": 36}
+	bursts := map[string]time.Duration{"family": time.Second, "C": 2 * time.Second}
 	line := make([]process, 220)
 	for i := range line {
 		p := &line[i]
-		if p.model = "A"; i%11 == 0 {
-			p.model = "C"
+		switch {
+		case i%11 == 0:
+			p.model, p.owner = "C", "C"
+		case i%2 == 0:
+			p.model, p.owner = "A", "family"
+		default:
+			p.model, p.owner = "a", "family"
 		}
-		limited := perMinute(p.model, backend.Requests, limits[p.model])
-		limited.Burst = bursts[p.model]
+		limited := perMinute(p.owner, backend.Requests, limits[p.owner])
+		limited.Burst = bursts[p.owner]
 		p.buckets = []backend.Bucket{limited, account}
 	}
 	got, asked := map[string]int{}, 0
@@ -287,7 +293,7 @@ func (s *suite) busyModel() {
 			if p.next <= now {
 				a := s.take(s.ask(p.model, fmt.Sprint(p.model, i), p.buckets, costs[p.left:]...))
 				asked++
-				got[p.model] += a.Granted
+				got[p.owner] += a.Granted
 				if p.left += a.Granted; p.left >= len(costs) {
 					p.left = 0 // and there are 16 more
 				}
@@ -305,9 +311,9 @@ func (s *suite) busyModel() {
 		s.advance(max(0, next-now))
 		now = max(now, next)
 	}
-	for model, limit := range limits {
-		if want := int(limit) * int(end/time.Second) / 60; got[model] < want*98/100 {
-			s.Errorf("%s got %d; want %d", model, got[model], want)
+	for owner, limit := range limits {
+		if want := int(limit) * int(end/time.Second) / 60; got[owner] < want*98/100 {
+			s.Errorf("%s got %d; want %d", owner, got[owner], want)
 		}
 	}
 	s.Logf("%v with %d asks", got, asked)

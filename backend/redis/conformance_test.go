@@ -1,7 +1,9 @@
 package redis
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -56,8 +58,31 @@ func TestConformanceOnCluster(t *testing.T) {
 	c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: addrs})
 	defer c.Close()
 	conformance(t, c)
+	loseRepliesOfCluster(t, addrs)
 	moveSlot(t, servers, c)
 	failOver(t, servers, c)
+}
+
+// loseRepliesOfCluster has the master that keeps the account run scripts and not be
+// heard.
+func loseRepliesOfCluster(t *testing.T, addrs []string) {
+	proxies := map[string]*redistest.Proxy{}
+	for _, a := range addrs {
+		proxies[a] = redistest.NewProxy(t, a)
+	}
+	c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: addrs, MaxRedirects: 5,
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, proxies[addr].Addr)
+		}})
+	defer c.Close()
+	b := New(c, prefix(), WithTimeout(10*time.Second))
+	loseReplies(t, b, func() {
+		master, err := c.MasterForKey(t.Context(), b.accountKey("account"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxies[master.Options().Addr].LoseReply()
+	})
 }
 
 // moveSlot moves an account to another master while it is asked for: the ask

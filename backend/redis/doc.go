@@ -22,8 +22,10 @@
 //
 // What an ask costs depends on how many models wait in its line, not on how many
 // processes do: of each model it looks at the first four tickets before it, and
-// counts those behind them as so many of their mean. A line is a model's own unless
-// models share a family's or the account's limit.
+// counts those behind them as so many of their mean. So a large call is sure of what
+// it needs when it is among the first four of its model. A line is a model's own
+// unless models share a family's or the account's limit. After many processes died at
+// once, the next ask takes some microseconds for each of them.
 //
 // # Losses
 //
@@ -56,7 +58,8 @@
 //	ratelimiter:{D}S:note      string: what was learned of the limits of scope S
 //
 // Names, API keys, prompts and answers are not stored. The hash expires ten
-// minutes after its last bucket is full, the keys of a line after a minute
+// minutes to some hours after its last bucket is full (an eighth of the time that
+// takes), the keys of a line after a minute
 // without asks, replies after ten seconds, notes when the limiter says. The version
 // is that of the format; a library with another one gets [ErrVersion] and changes
 // nothing.

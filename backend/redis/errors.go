@@ -14,7 +14,7 @@ import (
 var (
 	// ErrVersion: another version of the library, whose format this one does
 	// not know, keeps the account's budget. Nothing was changed. The account is
-	// free again ten minutes after the last bucket of the others is full.
+	// free again when the hash of the others has expired.
 	ErrVersion = errors.New("another version of the library keeps this budget")
 	// ErrOccupied: a key that belongs to the library holds something else.
 	// Delete it, or use another prefix.

@@ -76,38 +76,42 @@ func TestLostReply(t *testing.T) {
 			proxy := redistest.NewProxy(t, shared.Addr)
 			c := kind(&goredis.Options{Addr: proxy.Addr, Username: "limiter", Password: "secret", MaxRetries: 5})
 			defer closeClient(c)
-			b := New(c, prefix(), WithTimeout(10*time.Second))
-			buckets := perDay(1000)
-			mustTake(t, b, ask(1, buckets, 1))
-			if err := b.Settle(t.Context(), backend.Settlement{Account: "account", Buckets: buckets}); err != nil {
-				t.Fatal(err) // Redis knows the scripts now
-			}
-
-			fresh := ask(2, buckets, 10)
-			fresh.Fresh = true
-			proxy.LoseReply()
-			if _, err := b.Take(t.Context(), fresh); err == nil {
-				t.Error("a fresh ask whose reply was lost did not fail")
-			}
-			if n := used(t, b, buckets); n != 11 {
-				t.Errorf("%d used; want 11: the fresh ask was charged once", n)
-			}
-
-			proxy.LoseReply()
-			stamp := mustTake(t, b, ask(3, buckets, 100)).Stamp
-			if n := used(t, b, buckets); n != 111 {
-				t.Errorf("%d used; want 111: the ask was repeated and charged once", n)
-			}
-
-			proxy.LoseReply()
-			if err := b.Settle(t.Context(), backend.Settlement{Account: "account", Line: "model:m", Stamp: stamp,
-				Buckets: buckets, Refund: backend.Amounts{50}}); err == nil {
-				t.Error("a settlement whose reply was lost did not fail")
-			}
-			if n := used(t, b, buckets); n != 61 {
-				t.Errorf("%d used; want 61: the settlement was applied once", n)
-			}
+			loseReplies(t, New(c, prefix(), WithTimeout(10*time.Second)), proxy.LoseReply)
 		})
+	}
+}
+
+// loseReplies has the replies to an ask of either kind and to a settlement lost.
+func loseReplies(t *testing.T, b *Backend, lose func()) {
+	buckets := perDay(1000)
+	mustTake(t, b, ask(1, buckets, 1))
+	if err := b.Settle(t.Context(), backend.Settlement{Account: "account", Buckets: buckets}); err != nil {
+		t.Fatal(err) // Redis knows the scripts now
+	}
+
+	fresh := ask(2, buckets, 10)
+	fresh.Fresh = true
+	lose()
+	if _, err := b.Take(t.Context(), fresh); err == nil {
+		t.Error("a fresh ask whose reply was lost did not fail")
+	}
+	if n := used(t, b, buckets); n != 11 {
+		t.Errorf("%d used; want 11: the fresh ask was charged once", n)
+	}
+
+	lose()
+	stamp := mustTake(t, b, ask(3, buckets, 100)).Stamp
+	if n := used(t, b, buckets); n != 111 {
+		t.Errorf("%d used; want 111: the ask was repeated and charged once", n)
+	}
+
+	lose()
+	if err := b.Settle(t.Context(), backend.Settlement{Account: "account", Line: "model:m", Stamp: stamp,
+		Buckets: buckets, Refund: backend.Amounts{50}}); err == nil {
+		t.Error("a settlement whose reply was lost did not fail")
+	}
+	if n := used(t, b, buckets); n != 61 {
+		t.Errorf("%d used; want 61: the settlement was applied once", n)
 	}
 }
 

@@ -132,12 +132,15 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64, n int) *histo
 			s.line = name
 		}
 		h.scopes = append(h.scopes, s)
-		for j := range 1 + h.r.IntN(4) {
+		for j := range 1 + h.r.IntN(mostTickets) {
 			h.tickets[fmt.Sprint(name, "/", j)] = &ticketUnderTest{scope: i}
 		}
 	}
 	return h
 }
+
+// mostTickets is more than are looked at one by one.
+const mostTickets = 12
 
 func (h *history) step() string {
 	switch h.r.IntN(20) {
@@ -197,7 +200,7 @@ func (h *history) cost(s *scopeUnderTest) backend.Amounts {
 func (h *history) take() string {
 	ids := make([]string, 0, len(h.tickets))
 	for i, s := range h.scopes {
-		for j := range 4 {
+		for j := range mostTickets {
 			if id := fmt.Sprint(s.name, "/", j); h.tickets[id] != nil && h.tickets[id].scope == i {
 				ids = append(ids, id)
 			}

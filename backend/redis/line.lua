@@ -13,7 +13,7 @@
 -- KEYS[4]  the last answer to the ticket if it left nothing to wait for
 -- KEYS[5]  those who have been stepped over, by when they last asked: so nobody
 --          walks over them twice, however many processes have died
-local LEASE, ERASE = 1000000, 10000000
+local LEASE, ERASE, SOON = 1000000, 10000000, 100000
 local NEED, PLACE, DIGEST, ANSWER = 17, 41, 49, 53 -- where they begin in a ticket
 local sub = string.sub
 
@@ -115,8 +115,8 @@ end
 local function step_over(over)
   for x = 1, #over, 2 do
     local t = over[x + 1]
-    exit(sub(t, DIGEST, DIGEST + 3), numbers('<d', t, PLACE), over[x], {numbers('<ddd', t, NEED)})
     call('ZADD', KEYS[5], numbers('<d', t), over[x])
+    exit(sub(t, DIGEST, DIGEST + 3), numbers('<d', t, PLACE), over[x], {numbers('<ddd', t, NEED)})
   end
   if #over > 0 then
     silent = 1
@@ -133,8 +133,8 @@ local function fetch(members)
   return ids, call('HMGET', KEYS[3], unpack(ids))
 end
 
--- ahead is how many tickets of the class stand before the place, or in all.
-local function ahead(c, place)
+-- before is how many tickets of the class stand before the place, or in all.
+local function before(c, place)
   return place and call('ZLEXCOUNT', KEYS[2], '[' .. c.digest, '(' .. from(c.digest, place)) or c[1]
 end
 
@@ -206,9 +206,10 @@ local function erase()
     return
   end
   local gone = call('ZRANGEBYSCORE', KEYS[5], '-inf', '(' .. exact(clock - ERASE))
-  for x = 1, #gone do
-    call('ZREM', KEYS[5], gone[x])
-    call('HDEL', KEYS[3], gone[x])
+  for x = 1, #gone, 1000 do
+    local some = {unpack(gone, x, math.min(x + 999, #gone))}
+    call('ZREM', KEYS[5], unpack(some))
+    call('HDEL', KEYS[3], unpack(some))
   end
   if call('EXISTS', KEYS[5]) == 0 then
     silent = 0
@@ -216,9 +217,8 @@ local function erase()
   end
 end
 
--- What must stay in each of the ask's buckets for the tickets ahead, and what those
--- of the same scope need.
-local aside, of_scope = {}, {}
+-- What those ahead may draw from each of the ask's buckets, if there are any.
+local ahead = {}
 
 -- margin is what a start of this cost leaves in the bucket.
 local function margin(k, cost)
@@ -234,11 +234,11 @@ local function free(k, cost)
     return true
   end
   local o, i = holder[k], place[k]
-  local capacity, used, stays = o[i + CAPACITY], o[i + USED], aside[k] or 0
+  local capacity, used, a = o[i + CAPACITY], o[i + USED], ahead[k]
   if cost > capacity then
-    return used == 0 and stays <= 0
+    return used == 0 and not (a and a.ready)
   end
-  return stays + cost + margin(k, cost) <= capacity - used
+  return (a and a.most or 0) + cost + margin(k, cost) <= capacity - used
 end
 
 -- Other scopes' owners are opened and saved like our own.
@@ -280,7 +280,7 @@ local function front(c, place)
     end
     step_over(over)
   until #over == 0
-  local sums, n = {{0, 0, 0}}, ahead(c, place)
+  local sums, n = {{0, 0, 0}}, before(c, place)
   for x = 1, #tickets do
     local s, requests, tokens, images = sums[x], numbers('<ddd', tickets[x], NEED)
     sums[x + 1] = {s[1] + requests, s[2] + tokens, s[3] + images}
@@ -296,18 +296,15 @@ local function front(c, place)
 end
 
 -- demand is what the tickets of a class before the place need, from which buckets,
--- and for how long they are paused yet.
+-- and for how long they are paused yet. It returns it, if there are any, and how many.
 local function demand(c, place)
   local sums, n = front(c, place)
   if n == 0 then
     return nil, 0
   end
-  local packed = c.digest == sub(ARGV[4], 1, 4) and sub(ARGV[4], 5) or call('HGET', KEYS[3], c.digest) or ''
-  if #packed < 12 then
-    return nil, n -- lost: it holds nobody up
-  end
+  local packed = c.digest == sub(ARGV[4], 1, 4) and sub(ARGV[4], 5) or call('HGET', KEYS[3], c.digest)
   local scope = open_other(sub(packed, 1, 12))
-  local d = {scope = scope, sums = sums, all = sums[#sums], paused = math.max(0, scope[PAUSED] - now)}
+  local d = {scope = scope, sums = sums, all = sums[#sums], tickets = n, starts = {}, paused = math.max(0, scope[PAUSED] - now)}
   for at = 13, #packed, 20 do
     local o = open_other(sub(packed, at, at + 11))
     local name = numbers('<d', packed, at + 12)
@@ -321,104 +318,180 @@ local function demand(c, place)
   return d, n
 end
 
--- start is when the buckets but this one let so many units start. It is negative
--- where they hold more.
-local NEVER = -math.huge
-local function start(d, o, i, sum)
-  local at = d.paused > 0 and d.paused or NEVER
+-- draws reports whether a demand needs something of a bucket.
+local function draws(d, o, i)
   for x = 1, #d do
-    local p, q = d[x][1], d[x][2]
-    local dimension = p[q + DIMENSION] + 1
-    if (p ~= o or q ~= i) and d.all[dimension] ~= 0 then
-      local t = (sum[dimension] - (p[q + CAPACITY] - p[q + USED])) / p[q + RATE]
-      if t > at then
-        at = t
+    if d[x][1] == o and d[x][2] == i then
+      return d.all[o[i + DIMENSION] + 1] ~= 0
+    end
+  end
+end
+
+-- schedule works out when the buckets but this one let the sums start: negative where
+-- they hold more.
+local NEVER = -math.huge
+local function schedule(d, o, i)
+  for x = 1, #d.sums do
+    local at, sum = d.paused > 0 and d.paused or NEVER, d.sums[x]
+    for y = 1, #d do
+      local p, q = d[y][1], d[y][2]
+      local dimension = p[q + DIMENSION] + 1
+      if (p ~= o or q ~= i) and d.all[dimension] ~= 0 then
+        at = math.max(at, (sum[dimension] - (p[q + CAPACITY] - p[q + USED])) / p[q + RATE])
       end
     end
-  end
-  return at == NEVER and 0 or at
-end
-
--- draw adds how what is drawn from a bucket changes as time goes by, and how fast:
--- when, by how many units, and the change of the rate.
-local function draw(d, o, i, draws)
-  local dimension, sums = o[i + DIMENSION] + 1, d.sums
-  local before = start(d, o, i, sums[1])
-  local function add(at, units, rate)
-    draws[#draws + 1] = {at, units, rate, #draws}
-  end
-  for x = 2, #sums do
-    local units = sums[x][dimension] - sums[x - 1][dimension]
-    local begins, ends = before, start(d, o, i, sums[x])
-    before = ends
-    if units == 0 then
-    elseif ends <= 0 then
-      add(0, units, 0)
-    elseif ends <= begins then
-      add(ends, units, 0)
-    else
-      local rate = units / (ends - begins)
-      if begins < 0 then
-        add(0, rate * -begins, 0)
-        begins = 0
-      end
-      add(begins, 0, rate)
-      add(ends, 0, -rate)
-    end
+    d.starts[x] = at == NEVER and 0 or at
   end
 end
 
--- most is by how much the draws are ahead of the refill at most.
-local function most(draws, refill)
-  table.sort(draws, function(x, y)
-    if x[1] == y[1] then
-      return x[4] < y[4]
-    end
-    return x[1] < y[1]
-  end)
-  local at, drawn, rate, ahead = 0, 0, 0, 0
-  for x = 1, #draws do
-    local d = draws[x]
-    drawn = drawn + rate * (d[1] - at)
-    at = d[1]
-    drawn = drawn + d[2]
-    rate = rate + d[3]
-    ahead = math.max(ahead, drawn - refill * at)
+-- by is how much of a dimension the demand has drawn by then.
+local function by(d, at, dimension)
+  local starts, sums = d.starts, d.sums
+  local x = #starts
+  while x > 0 and starts[x] > at do
+    x = x - 1
   end
-  return ahead
+  if x == 0 then
+    return 0
+  elseif x == #starts then
+    return sums[x][dimension]
+  end
+  local part = (at - starts[x]) / (starts[x + 1] - starts[x])
+  return sums[x][dimension] + part * (sums[x + 1][dimension] - sums[x][dimension])
 end
 
--- survey finds out what must stay for the tickets before the place, or for all, and
--- returns how many they are. What those ahead could draw must not be missing when they
--- can start, and nothing else is withheld: a ticket that is held back elsewhere draws
--- when its other buckets let it start, and until then this one refills.
-local function survey(before)
-  local demands, tickets, list = {}, 0, {unpack(classes)}
-  for x = 1, #list do
-    local d, n = demand(list[x], before)
-    demands[#demands + 1] = d
-    tickets = tickets + n
+-- ready reports whether a call of the demand could start now.
+local function ready(d)
+  if d.starts[1] > 0 then
+    return false
+  elseif d.starts[2] <= 0 then
+    return true
   end
-  if #demands == 0 then
-    return tickets
-  end
-  for k = 1, count do
-    local o, i, draws = holder[k], place[k], {}
-    of_scope[k] = 0
-    for x = 1, #demands do
-      local d = demands[x]
-      for y = 1, #d do
-        if d[y][1] == o and d[y][2] == i then
-          draw(d, o, i, draws)
-          if d.scope == owner(1) then
-            of_scope[k] = of_scope[k] + d.all[dimension[k]]
+  return d.sums[2][1] == 0 or by(d, 0, 1) >= 1
+end
+
+-- groups_of finds the buckets but this one that several demands draw from: the bucket,
+-- the demands, how much here is a unit there, and when it has let all of them start.
+local function groups_of(o, i, demands)
+  local groups, known = {}, {}
+  for x = 1, #demands > 1 and #demands or 0 do
+    for y = 1, #demands[x] do
+      local p, q = demands[x][y][1], demands[x][y][2]
+      local seen = known[p] or {}
+      known[p] = seen
+      if (p ~= o or q ~= i) and not seen[q] and draws(demands[x], p, q) then
+        seen[q] = true
+        local g, here, there = {}, 0, 0
+        for z = x, #demands do
+          local d = demands[z]
+          if draws(d, p, q) then
+            g[#g + 1] = d
+            here, there = here + d.all[o[i + DIMENSION] + 1], there + d.all[p[q + DIMENSION] + 1]
           end
+        end
+        if #g > 1 then
+          g.owner, g.place, g.part = p, q, here / there
+          g.ends = (there - (p[q + CAPACITY] - p[q + USED])) / p[q + RATE]
+          groups[#groups + 1] = g
         end
       end
     end
-    aside[k] = most(draws, o[i + RATE])
+  end
+  return groups
+end
+
+-- bound cuts what a group has drawn by then to what its bucket lets it.
+local function bound(g, at)
+  local sum, p, q = 0, g.owner, g.place
+  for x = 1, #g do
+    sum = sum + g[x].drawn
+  end
+  local most = math.max(0, (p[q + CAPACITY] - p[q + USED] + p[q + RATE] * at) * g.part)
+  if sum > most then
+    for x = 1, #g do
+      g[x].drawn = g[x].drawn * (most / sum)
+    end
+  end
+end
+
+-- ahead_in works out what the demands may draw from a bucket: at each of some times,
+-- by how much it exceeds the refill until then.
+local function ahead_in(o, i, all)
+  local a, demands, dimension = {at = {}, most = 0, tickets = 0}, {}, o[i + DIMENSION] + 1
+  local function add(t)
+    if t > 0 then
+      a.at[#a.at + 1] = t
+    end
+  end
+  for x = 1, #all do
+    local d = all[x]
+    if draws(d, o, i) then
+      demands[#demands + 1] = d
+      schedule(d, o, i)
+      a.ready = a.ready or ready(d)
+      for y = 1, #d.starts do
+        add(d.starts[y])
+      end
+      if d.scope == owner(1) or d.starts[2] <= SOON then
+        a.tickets = a.tickets + d.tickets
+      end
+    end
+  end
+  local groups = groups_of(o, i, demands)
+  for x = 1, #groups do
+    add(groups[x].ends)
+  end
+  a.at[#a.at + 1] = 0
+  table.sort(a.at)
+  for x = 1, #a.at do
+    local at, sum = a.at[x], 0
+    for y = 1, #demands do
+      demands[y].drawn = by(demands[y], at, dimension)
+    end
+    for y = 1, #groups do
+      bound(groups[y], at)
+    end
+    for y = 1, #demands do
+      sum = sum + demands[y].drawn
+    end
+    a[x] = sum - o[i + RATE] * at
+    a.most = math.max(a.most, a[x])
+  end
+  return a
+end
+
+-- survey finds out what those before the place may draw from each of the ask's
+-- buckets, or all, and returns how many they are. What those ahead could draw must not
+-- be missing when they can start, and nothing else is withheld: a ticket that is held
+-- back elsewhere draws when its other buckets let it start, and until then this one
+-- refills.
+local function survey(place_of_ask)
+  local demands, tickets, list = {}, 0, {unpack(classes)}
+  for x = 1, #list do
+    local d, n = demand(list[x], place_of_ask)
+    demands[#demands + 1] = d
+    tickets = tickets + n
+  end
+  for k = 1, #demands > 0 and count or 0 do
+    ahead[k] = ahead_in(holder[k], place[k], demands)
   end
   return tickets
+end
+
+-- until_left is when those ahead leave so much for good.
+local function until_left(a, left, rate)
+  local x = #a.at
+  if a[x] > left then
+    return a.at[x] + (a[x] - left) / rate
+  end
+  while x > 1 and a[x - 1] <= left do
+    x = x - 1
+  end
+  if x == 1 then
+    return 0
+  end
+  local fall = (a[x - 1] - left) / (a[x - 1] - a[x])
+  return a.at[x - 1] + fall * (a.at[x] - a.at[x - 1])
 end
 
 -- wait is how long until the cost fits, and the part of it that is a pause; in
@@ -435,15 +508,13 @@ local function wait(cost, parts)
     end
     local c = cost[dimension[k]]
     if c ~= 0 then
-      local stays = math.max(aside[k] or 0, of_scope[k] or 0)
-      local lack
+      local left = o[i + CAPACITY] - o[i + USED] - c - margin(k, c)
       if c > o[i + CAPACITY] and not parts then
-        lack = stays + o[i + USED]
-      else
-        lack = stays + c + margin(k, c) - (o[i + CAPACITY] - o[i + USED])
+        left = -o[i + USED]
       end
-      if lack / o[i + RATE] > longest then
-        longest = lack / o[i + RATE]
+      local t = ahead[k] and until_left(ahead[k], left, o[i + RATE]) or -left / o[i + RATE]
+      if t > longest then
+        longest = t
       end
     end
   end

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -112,6 +113,43 @@ func TestClockSetBack(t *testing.T) {
 				t.Errorf("still paused for %v", a.Paused)
 			}
 		})
+	}
+}
+
+// Where something else is in the key of those who were stepped over, nobody is lost.
+func TestSomethingElseInTheKeyOfTheSilent(t *testing.T) {
+	c := admin(t, redistest.Run(t))
+	b := newVirtual(c)
+	buckets := perDay(100)
+	number := uint64(0)
+	take := func(ticket string, costs ...int64) (backend.Answer, error) {
+		number++
+		a := ask(number, buckets, costs...)
+		a.Ticket = ticket
+		return b.Take(t.Context(), a)
+	}
+	for _, ticket := range []string{"x", "dead", "alive"} {
+		if _, err := take(ticket, 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key := lineKeys(b.accountKey("account"), lineField("model:m"), ticketField("x"))[4]
+	if err := c.RPush(t.Context(), key, "x").Err(); err != nil {
+		t.Fatal(err)
+	}
+	b.now += 1_000_001
+	if _, err := take("alive", 100); !errors.Is(err, ErrOccupied) {
+		t.Errorf("%v; want ErrOccupied", err)
+	}
+	if n := c.LLen(t.Context(), key).Val(); n != 1 {
+		t.Error("what was there is gone")
+	}
+	c.Del(t.Context(), key)
+	if a, err := take("alive", 100); err != nil || a.Tickets != 0 {
+		t.Errorf("%d ahead, %v", a.Tickets, err)
+	}
+	if a, err := take("dead", 100); err != nil || a.Tickets != 0 {
+		t.Errorf("the one that was only slow stands behind %d, %v", a.Tickets, err)
 	}
 }
 

@@ -106,7 +106,7 @@ func ticketOf(owners []owner) string {
 			t.add(b.name)
 		}
 	}
-	h := fnv.New32a() // there are as many as there are scopes in a line
+	h := fnv.New32a() // a line has few
 	h.Write(t)
 	return string(h.Sum(nil)) + string(t)
 }

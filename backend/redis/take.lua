@@ -45,8 +45,10 @@ end
 
 -- remove takes the ticket out of the line.
 local function remove()
-  if mine then
+  if mine and (silent == 0 or call('ZREM', KEYS[5], ARGV[3]) == 0) then
     exit(sub(mine, DIGEST, DIGEST + 3), own, ARGV[3], old)
+  end
+  if mine then
     call('HDEL', KEYS[3], ARGV[3])
   end
   close()
@@ -60,7 +62,7 @@ end
 if fresh and mine then
   local tickets = 1
   for x = 1, #classes do
-    tickets = tickets + ahead(classes[x], own)
+    tickets = tickets + before(classes[x], own)
   end
   keep()
   return told(0, now, 0, 0, 0, tickets) .. figures()
@@ -124,17 +126,20 @@ end
 -- everybody during a pause; they must come back within the lease. The last digits
 -- of the time vary it: in a fixed rhythm those who always ask after a long gap
 -- would always find more than the others.
-local SOON, LATE = 100000, 800000
+local LATE = 800000
 local need = costs(granted + 1, wanted)
 local next_cost = costs(granted + 1, granted + 1)
 local t, pause = wait(next_cost, false)
-local hint, held = wait(need, true), false
+local hint, held, behind = wait(need, true), false, 0
 for k = 1, count do
-  held = held or (aside[k] or 0) > 0 and not free(k, next_cost[dimension[k]])
+  if ahead[k] and ahead[k].most > 0 and not free(k, next_cost[dimension[k]]) then
+    held = true
+    behind = math.max(behind, ahead[k].tickets)
+  end
 end
 local longest = SOON
-if held and tickets > 5 then
-  longest = SOON * (tickets - 1) / 4
+if behind > 5 then
+  longest = SOON * (behind - 1) / 4
 end
 if pause > longest then
   longest = pause

@@ -143,7 +143,7 @@ func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
 		cost = ask.Costs[0]
 	}
 	v := a.survey(now, l, math.MaxInt64, a.owner(now, ask.Scope), a.resolve(now, ask.Buckets))
-	answer := stand(backend.Answer{Stamp: now, Tickets: v.ahead}, v.buckets)
+	answer := stand(backend.Answer{Stamp: now, Tickets: v.tickets}, v.buckets)
 	if !v.fits(cost) {
 		answer.Wait, answer.Paused = v.wait(cost, false)
 		answer.Hint = answer.Wait

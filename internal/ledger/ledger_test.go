@@ -106,36 +106,47 @@ func TestAsideForSeveralModels(t *testing.T) {
 	type model struct {
 		limit   int64
 		tickets int
+		family  bool // the limit is shared
 	}
 	for _, tt := range []struct {
 		name    string
 		models  []model
 		granted int // to the third model, of 20
 	}{
-		{"one behind many of another", []model{{500, 200}, {10, 1}}, 20},
-		{"both slow", []model{{500, 200}, {60, 200}}, 20},
-		{"few of each", []model{{500, 2}, {500, 2}}, 18}, // 4 start in 120 ms, when 1.2 have refilled
-		{"more than refills", []model{{500, 200}, {500, 200}}, 0},
+		{"one behind many of another", []model{{500, 200, false}, {10, 1, false}}, 20},
+		{"both slow", []model{{500, 200, false}, {60, 200, false}}, 20},
+		{"few of each", []model{{500, 2, false}, {500, 2, false}}, 18}, // 4 start in 240 ms, when 2.4 have refilled
+		{"more than refills", []model{{500, 200, false}, {500, 200, false}}, 0},
+		{"a family", []model{{500, 200, true}, {500, 200, true}}, 20},
+		{"a family and another", []model{{500, 200, true}, {500, 200, true}, {60, 200, false}}, 20},
+		{"a family and more than refills", []model{{500, 200, true}, {500, 200, true}, {500, 200, false}}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := New()
 			all := bucketOf("account", "rpm", backend.Requests, account)
 			one := cost(1, 0, 0)
-			used := int64(0)
+			used, family := int64(0), false
 			var own [][]backend.Bucket
 			for i, m := range tt.models {
-				b := bucketOf(fmt.Sprint("M", i), "rpm", backend.Requests, m.limit)
+				owner := fmt.Sprint("M", i)
+				if m.family {
+					owner = "family"
+				}
+				b := bucketOf(owner, "rpm", backend.Requests, m.limit)
 				const burst = 6
 				b.Burst = burst * time.Minute / time.Duration(m.limit)
 				own = append(own, []backend.Bucket{b, all})
-				take(t, a, 0, ask(b.Owner, "x", 1, own[i], cost(burst, 0, 0)))
-				used += burst
+				if !m.family || !family {
+					take(t, a, 0, ask(fmt.Sprint("M", i), "x", 1, own[i], cost(burst, 0, 0)))
+					used += burst
+				}
+				family = family || m.family
 			}
 			take(t, a, 0, ask("X", "x", 1, []backend.Bucket{all}, cost(account-left-used, 0, 0)))
 			for n := range 200 {
 				for i, m := range tt.models {
 					if n < m.tickets {
-						take(t, a, 0, ask(own[i][0].Owner, fmt.Sprint(i, "/", n), 1, own[i], one))
+						take(t, a, 0, ask(fmt.Sprint("M", i), fmt.Sprint(i, "/", n), 1, own[i], one))
 					}
 				}
 			}
@@ -145,6 +156,46 @@ func TestAsideForSeveralModels(t *testing.T) {
 				t.Errorf("%d of %d granted; want %d", got.Granted, left, tt.granted)
 			}
 		})
+	}
+}
+
+// A call above the capacity starts on a full bucket though others are ahead who are
+// held back elsewhere: none of them could start now.
+func TestAboveTheCapacityBehindThoseHeldBackElsewhere(t *testing.T) {
+	a := New()
+	own := bucketOf("A", "rpm", backend.Requests, 60)
+	all := bucketOf("account", "tpm", backend.Tokens, 60_000)
+	all.Burst = time.Second
+	forA := []backend.Bucket{own, all}
+	take(t, a, 0, ask("A", "x", 1, forA[:1], cost(60, 0, 0)))
+	now := int64(300_000) // three tenths of a request have refilled
+	for n := range 200 {
+		take(t, a, now, ask("A", fmt.Sprint("a", n), 1, forA, cost(1, 100, 0)))
+	}
+	large := ask("B", "b", 1, []backend.Bucket{all}, cost(0, 5000, 0))
+	if got := take(t, a, now, large); got.Granted != 1 {
+		t.Errorf("waits %v beside a full bucket", got.Wait)
+	}
+	now = 1_200_000
+	large.Number, large.Ticket = 2, "c"
+	if got := take(t, a, now, large); got.Granted != 0 {
+		t.Error("started although one of those ahead could")
+	}
+}
+
+// What is free for those behind does not grow while it is set aside: they need not
+// ask before.
+func TestWaitForWhatIsSetAside(t *testing.T) {
+	a := New()
+	own := bucketOf("A", "rpm", backend.Requests, 60)
+	all := bucketOf("account", "tpm", backend.Tokens, 600_000)
+	forA, forB := []backend.Bucket{own, all}, []backend.Bucket{all}
+	take(t, a, 0, ask("A", "x", 1, forA[:1], cost(60, 0, 0)))
+	take(t, a, 0, ask("X", "x", 1, forB, cost(0, 580_000, 0)))
+	take(t, a, 0, ask("A", "a", 1, forA, cost(5, 70_000, 0))) // in 5 s, when 70,000 are there
+	got := take(t, a, 0, ask("B", "b", 1, forB, cost(0, 10, 0)))
+	if want := 5*time.Second + time.Millisecond; got.Granted != 0 || got.Wait < want || got.Wait > want+time.Millisecond {
+		t.Errorf("granted %d, wait %v; want %v", got.Granted, got.Wait, want)
 	}
 }
 

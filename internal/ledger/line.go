@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -43,7 +44,7 @@ type class struct {
 
 // before is how many of its tickets have a place before that one.
 func (c *class) before(place int64) int {
-	n, _ := slices.BinarySearchFunc(c.tickets, place, func(t *ticket, p int64) int { return int(t.place - p) })
+	n, _ := slices.BinarySearchFunc(c.tickets, place, func(t *ticket, p int64) int { return cmp.Compare(t.place, p) })
 	return n
 }
 

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -9,15 +8,14 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// A survey is what one ask finds: its buckets, and what must stay in them for the
-// tickets ahead.
+// A survey is what one ask finds: its buckets, and what those ahead may draw from
+// them.
 type survey struct {
 	now     int64
 	scope   *owner
 	buckets []*bucket
-	ahead   int       // tickets
-	aside   []float64 // by bucket; nil if nobody is ahead, as own
-	own     []float64 // what those of the same scope need
+	tickets int     // ahead
+	ahead   []ahead // by bucket; nil if nobody is
 }
 
 // survey looks at the tickets before the place.
@@ -32,32 +30,20 @@ func (a *Account) survey(now int64, l *line, place int64, scope *owner, buckets 
 	if len(l.classes) == 0 {
 		return v
 	}
-	var demands []demand
+	var demands []*demand
 	for _, c := range slices.Clone(l.classes) {
 		front, more := l.front(c, place, micros(a.Lease))
 		if len(front) > 0 {
-			v.ahead += len(front) + more
+			v.tickets += len(front) + more
 			demands = append(demands, c.demand(now, front, more))
 		}
 	}
 	if len(demands) == 0 {
 		return v
 	}
-	v.aside, v.own = make([]float64, len(buckets)), make([]float64, len(buckets))
-	var draws []draw
+	v.ahead = make([]ahead, len(buckets))
 	for k, b := range buckets {
-		draws = draws[:0]
-		for i := range demands {
-			d := &demands[i]
-			if !slices.Contains(d.buckets, b) {
-				continue
-			}
-			draws = d.from(b, draws)
-			if d.scope == scope {
-				v.own[k] += d.all()[b.dimension]
-			}
-		}
-		v.aside[k] = most(draws, b.rate)
+		v.ahead[k] = aheadIn(b, demands)
 	}
 	return v
 }
@@ -69,14 +55,16 @@ type demand struct {
 	*class
 	paused float64 // for how long yet
 	sums   []units // the first is zero
+	starts []float64
+	drawn  float64
 }
 
 // units are amounts in each dimension.
 type units [backend.Dimensions]float64
 
-func (c *class) demand(now int64, front []*ticket, more int) demand {
+func (c *class) demand(now int64, front []*ticket, more int) *demand {
 	c.scope.advance(now)
-	d := demand{class: c, paused: max(0, float64(c.scope.paused-now)), sums: make([]units, 1, heads+2)}
+	d := &demand{class: c, paused: max(0, float64(c.scope.paused-now)), sums: make([]units, 1, heads+2)}
 	for _, b := range c.buckets {
 		b.owner.advance(now)
 		d.paused = max(d.paused, float64(b.owner.paused-now))
@@ -96,94 +84,179 @@ func (c *class) demand(now int64, front []*ticket, more int) demand {
 		}
 		d.sums = append(d.sums, sum)
 	}
+	d.starts = make([]float64, len(d.sums))
 	return d
 }
 
 // all is what they need together.
 func (d *demand) all() *units { return &d.sums[len(d.sums)-1] }
 
-// start is when the buckets but this one let so many units start. It is negative
-// where they hold more.
-func (d *demand) start(b *bucket, sum *units) float64 {
-	at := math.Inf(-1)
-	if d.paused > 0 {
-		at = d.paused
-	}
-	for _, o := range d.buckets {
-		if o != b && d.all()[o.dimension] != 0 {
-			at = max(at, (sum[o.dimension]-o.level())/o.rate)
+// schedule works out when the buckets but this one let the sums start: negative where
+// they hold more.
+func (d *demand) schedule(b *bucket) {
+	for i := range d.sums {
+		at := math.Inf(-1)
+		if d.paused > 0 {
+			at = d.paused
 		}
-	}
-	if math.IsInf(at, -1) {
-		return 0
-	}
-	return at
-}
-
-// A draw is a change of what is drawn from a bucket, or of how fast.
-type draw struct {
-	at, units, rate float64
-}
-
-// from adds what the demand may draw from b, as time goes by.
-func (d *demand) from(b *bucket, draws []draw) []draw {
-	before := d.start(b, &d.sums[0])
-	for i := 1; i < len(d.sums); i++ {
-		units := d.sums[i][b.dimension] - d.sums[i-1][b.dimension]
-		begin, end := before, d.start(b, &d.sums[i])
-		before = end
-		switch {
-		case units == 0:
-		case end <= 0:
-			draws = append(draws, draw{units: units})
-		case end <= begin:
-			draws = append(draws, draw{at: end, units: units})
-		default:
-			rate := units / (end - begin)
-			if begin < 0 {
-				draws = append(draws, draw{units: rate * -begin})
-				begin = 0
+		for _, o := range d.buckets {
+			if o == b || d.all()[o.dimension] == 0 {
+				continue
 			}
-			draws = append(draws, draw{at: begin, rate: rate}, draw{at: end, rate: -rate})
+			at = max(at, (d.sums[i][o.dimension]-o.level())/o.rate)
 		}
+		if math.IsInf(at, -1) {
+			at = 0
+		}
+		d.starts[i] = at
 	}
-	return draws
 }
 
-// most is by how much the draws are ahead of the refill at most.
-func most(draws []draw, refill float64) (most float64) {
-	slices.SortStableFunc(draws, func(x, y draw) int { return cmp.Compare(x.at, y.at) })
-	var at, drawn, rate float64
-	for _, d := range draws {
-		drawn += float64(rate * (d.at - at))
-		at = d.at
-		drawn += d.units
-		rate += d.rate
-		most = max(most, drawn-float64(refill*at))
+// by is how much of this dimension they have drawn by then.
+func (d *demand) by(at float64, dimension backend.Dimension) float64 {
+	n := len(d.starts)
+	i := n - 1
+	for i >= 0 && d.starts[i] > at {
+		i--
 	}
-	return most
+	switch {
+	case i < 0:
+		return 0
+	case i == n-1:
+		return d.sums[i][dimension]
+	}
+	part := (at - d.starts[i]) / (d.starts[i+1] - d.starts[i])
+	return d.sums[i][dimension] + float64(part*(d.sums[i+1][dimension]-d.sums[i][dimension]))
+}
+
+// ready reports whether a call of theirs could start now.
+func (d *demand) ready() bool {
+	switch {
+	case d.starts[0] > 0:
+		return false
+	case d.starts[1] <= 0:
+		return true
+	}
+	requests := d.sums[1][backend.Requests]
+	return requests == 0 || d.by(0, backend.Requests) >= 1
+}
+
+// A group is the demands that draw from another bucket too, which bounds what they
+// draw together.
+type group struct {
+	bucket  *bucket
+	demands []*demand
+	part    float64 // of a unit here for one there
+	end     float64 // when it has let all of them start
+}
+
+// Ahead is what those ahead may draw from a bucket: at each of some times, by how much
+// it exceeds the refill until then.
+type ahead struct {
+	at, excess []float64
+	most       float64
+	ready      bool // one of them could start now
+}
+
+func aheadIn(b *bucket, all []*demand) (a ahead) {
+	var demands []*demand
+	for _, d := range all {
+		if slices.Contains(d.buckets, b) && d.all()[b.dimension] != 0 {
+			demands = append(demands, d)
+			d.schedule(b)
+			a.ready = a.ready || d.ready()
+			a.at = append(a.at, d.starts...)
+		}
+	}
+	groups := groupsOf(b, demands)
+	for i := range groups {
+		a.at = append(a.at, groups[i].end)
+	}
+	a.at = slices.DeleteFunc(a.at, func(t float64) bool { return t <= 0 })
+	a.at = append(a.at, 0)
+	slices.Sort(a.at)
+	for _, at := range a.at {
+		for _, d := range demands {
+			d.drawn = d.by(at, b.dimension)
+		}
+		for i := range groups {
+			groups[i].bound(at)
+		}
+		sum := 0.0
+		for _, d := range demands {
+			sum += d.drawn
+		}
+		excess := sum - float64(b.rate*at)
+		a.excess = append(a.excess, excess)
+		a.most = max(a.most, excess)
+	}
+	return a
+}
+
+// groupsOf finds the buckets but b that several of the demands draw from.
+func groupsOf(b *bucket, demands []*demand) (groups []group) {
+	if len(demands) < 2 {
+		return nil
+	}
+	for i, d := range demands {
+		for _, o := range d.buckets {
+			drawsFrom := func(d *demand) bool { return slices.Contains(d.buckets, o) && d.all()[o.dimension] != 0 }
+			if o == b || !drawsFrom(d) || slices.ContainsFunc(demands[:i], drawsFrom) {
+				continue // or it is known
+			}
+			g := group{bucket: o}
+			here, there := 0.0, 0.0
+			for _, d := range demands[i:] {
+				if drawsFrom(d) {
+					g.demands = append(g.demands, d)
+					here += d.all()[b.dimension]
+					there += d.all()[o.dimension]
+				}
+			}
+			if len(g.demands) > 1 {
+				g.part, g.end = here/there, (there-o.level())/o.rate
+				groups = append(groups, g)
+			}
+		}
+	}
+	return groups
+}
+
+// bound cuts what the group has drawn by then to what its bucket lets it.
+func (g *group) bound(at float64) {
+	sum := 0.0
+	for _, d := range g.demands {
+		sum += d.drawn
+	}
+	most := max(0, (g.bucket.level()+float64(g.bucket.rate*at))*g.part)
+	if sum > most {
+		for _, d := range g.demands {
+			d.drawn *= most / sum
+		}
+	}
 }
 
 // free reports whether the k-th bucket holds the cost beside what is set aside. A
 // cost above the capacity starts on a full bucket and leaves a debt.
 func (v *survey) free(k int, cost float64) bool {
-	b, aside := v.buckets[k], 0.0
-	if v.aside != nil {
-		aside = v.aside[k]
+	b := v.buckets[k]
+	var ahead ahead
+	if v.ahead != nil {
+		ahead = v.ahead[k]
 	}
 	switch {
 	case cost == 0:
 		return true
 	case cost > b.capacity:
-		return b.used == 0 && aside <= 0
+		return b.used == 0 && !ahead.ready
 	default:
-		return aside+cost+b.marginFor(cost) <= b.level()
+		return ahead.most+cost+b.marginFor(cost) <= b.level()
 	}
 }
 
 // grant charges the longest prefix of costs that fits.
 func (v *survey) grant(costs []backend.Amounts) backend.Answer {
-	answer := backend.Answer{Stamp: max(v.now, v.scope.since), Tickets: v.ahead}
+	answer := backend.Answer{Stamp: max(v.now, v.scope.since), Tickets: v.tickets}
 	for _, b := range v.buckets {
 		answer.Stamp = max(answer.Stamp, b.owner.since)
 	}
@@ -241,15 +314,31 @@ func (v *survey) wait(cost backend.Amounts, parts bool) (wait, paused time.Durat
 		if c == 0 {
 			continue
 		}
-		ahead := 0.0
-		if v.aside != nil {
-			ahead = max(v.aside[k], v.own[k])
-		}
-		lack := ahead + c + b.marginFor(c) - b.level()
+		left := b.level() - c - b.marginFor(c)
 		if c > b.capacity && !parts {
-			lack = ahead + b.used
+			left = -b.used
 		}
-		longest = max(longest, lack/b.rate)
+		if v.ahead == nil {
+			longest = max(longest, -left/b.rate)
+		} else {
+			longest = max(longest, v.ahead[k].until(left, b.rate))
+		}
 	}
 	return duration(max(longest, pause)), duration(pause)
+}
+
+// until is when those ahead leave so much for good.
+func (a *ahead) until(left, rate float64) float64 {
+	i := len(a.at) - 1
+	if a.excess[i] > left {
+		return a.at[i] + (a.excess[i]-left)/rate
+	}
+	for i > 0 && a.excess[i-1] <= left {
+		i--
+	}
+	if i == 0 {
+		return 0
+	}
+	fall := (a.excess[i-1] - left) / (a.excess[i-1] - a.excess[i])
+	return a.at[i-1] + float64(fall*(a.at[i]-a.at[i-1]))
 }
