@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +124,27 @@ func TestTwoLimitsBehindOneName(t *testing.T) {
 				t.Fatalf("%d after %d answers", got, i+1)
 			}
 			time.Sleep(time.Second)
+		}
+	})
+}
+
+// What one answer says of a limit refuses no call for good.
+func TestOneAnswerRefusesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var answers atomic.Int64
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600, TPM: 100_000}),
+			openaitest.WithHeader(func(_ *openaitest.Call, _ int, h http.Header) {
+				if answers.Add(1) == 1 {
+					h.Set("X-Ratelimit-Limit-Tokens", "500")
+					h.Set("X-Ratelimit-Remaining-Tokens", "400")
+					h.Set("X-Ratelimit-Reset-Tokens", "12s")
+				}
+			}))
+		c := newLimiter(t, ratelimiter.WithAccount("a")).Client(srv.Direct())
+		for _, n := range []int{10, 5000, 5000, 5000} {
+			if status, answer := post(t, c, chatURL, chatBody("m", n, false)); status != http.StatusOK {
+				t.Errorf("%d tokens: %d %s", n, status, answer)
+			}
 		}
 	})
 }

@@ -114,7 +114,7 @@ func TestImagesOfABurstThatStartsSlowly(t *testing.T) {
 					if first {
 						time.Sleep(written)
 					}
-					httptrace.ContextClientTrace(r.Context()).WroteHeaders()
+					httptrace.ContextClientTrace(r.Context()).WroteRequest(httptrace.WroteRequestInfo{})
 					if first {
 						time.Sleep(tt.onWire)
 					}

@@ -31,13 +31,29 @@ func (g *givenBack) settled(charged, back int64) {
 // surplus takes in what came back without a call.
 func (g *givenBack) surplus(amount float64) { g.back += max(0, amount) }
 
-// kept takes in that the call has not used so much of the output that it declared,
-// and reports whether the server keeps it.
-func (r *Reservation) kept(unused int64) (kept bool) {
+// little is the part of a limit by which it does not matter to be wrong until the next
+// answer's headers tell.
+const little = 0.01
+
+// isLittle reports whether so many tokens are, of every limit of the call.
+func (r *Reservation) isLittle(tokens int64) bool {
+	r.scope.account.mu.Lock()
+	defer r.scope.account.mu.Unlock()
+	for _, sent := range r.sent {
+		if l := sent.limit; l.dimension == backend.Tokens && float64(tokens) > little*float64(l.amount()) {
+			return false
+		}
+	}
+	return true
+}
+
+// kept takes in that the call has not used so much of the output that it declared, as
+// far as that is sure, and reports whether the server keeps it.
+func (r *Reservation) kept(unused int64, sure bool) (kept bool) {
 	if unused <= 0 || r.estimate.undeclared {
 		return false
 	}
-	if r.estimate.continues() {
+	if r.estimate.continues() || !sure {
 		unused = 0 // who knows which part it is: what stands on the server was a guess too
 	}
 	now := time.Now()

@@ -45,6 +45,7 @@ type knownOfALimit struct {
 	Slice  time.Duration        `json:"slice,omitempty"`
 	Gauge  calibration.Findings `json:"gauge"`
 	Ramp   calibration.Ramp     `json:"ramp,omitzero"`
+	Way    time.Duration        `json:"way,omitempty"`
 }
 
 // shift turns the times into those of our clock.
@@ -151,7 +152,7 @@ func (s *scope) knowledge(now time.Time) knowledge {
 	for _, l := range s.limits {
 		known := knownOfALimit{
 			Owner: digest(l.owner), Name: l.name, Amount: l.learned.Amount, Source: l.header, Told: l.learnedAt,
-			Gauge: l.gauge.Findings(), Ramp: l.ramp,
+			Gauge: l.gauge.Findings(), Ramp: l.ramp, Way: l.way,
 		}
 		if l.whole != nil {
 			known.Name, known.Slice = l.whole.name, l.burst
@@ -184,6 +185,7 @@ func (s *scope) learnFrom(now time.Time, k knowledge, age time.Duration) {
 		}
 		l.gauge.Adopt(now, known.Gauge, fresh)
 		l.ramp.Adopt(known.Ramp)
+		l.reached(known.Way)
 	}
 	if fresh && len(k.Limits) > 0 {
 		s.opening.Known()

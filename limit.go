@@ -17,6 +17,7 @@ type limit struct {
 	header     string    // that told what is learned
 	learnedAt  time.Time // when it last did
 	toldAt     time.Time // when the request was sent whose answer came last
+	sure       bool      // what is learned was told more than once
 	denied     int       // answers since then that tell another period
 	start      float64   // what was used when it was learned
 	gauge      calibration.Gauge
@@ -43,13 +44,15 @@ func (l *limit) amount() int64 {
 // told takes in what the server has said the limit is, in answer to a request
 // sent then. It reports whether that is what is believed.
 func (l *limit) told(amount int64, by string, now, sent time.Time) bool {
-	if l.learned.Hear(now, amount, l.configured) {
+	changed := l.learned.Hear(now, amount, l.configured)
+	if changed {
 		l.gauge.Forget()
 	}
 	l.toldAt = sent
 	if amount != l.learned.Amount {
 		return false
 	}
+	l.sure = !changed
 	l.header, l.learnedAt = by, now
 	return true
 }
@@ -60,7 +63,7 @@ func (l *limit) believe(amount int64, by string, at time.Time) {
 		l.gauge.Forget()
 	}
 	l.learned = calibration.Figure{Amount: amount}
-	l.header, l.learnedAt = by, at
+	l.header, l.learnedAt, l.sure = by, at, true
 }
 
 // source says where amount comes from, and how old it is.
@@ -89,9 +92,12 @@ func (l *limit) held() time.Duration {
 	return holdBack + 2*l.way
 }
 
-// reached takes in how long a request took to be written.
-func (l *limit) reached(after time.Duration) {
+// reached takes in how long a request took to be written, and reports whether more is
+// held back for it from now on.
+func (l *limit) reached(after time.Duration) (more bool) {
+	was := l.held()
 	l.way = max(l.way, min(after, mostHoldBack))
+	return l.held() > was
 }
 
 func (l *limit) bucket(now time.Time) backend.Bucket {

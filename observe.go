@@ -102,12 +102,11 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, 
 		l.start = max(0, used) + guess
 		return false
 	}
-	for _, sent := range r.sent {
-		if sent.limit != l {
-			continue
-		}
+	if sent, ok := r.stood(l); ok {
+		// Below a limit that the server does not know, our own charges count.
+		l.gauge.Exact = l.dimension != backend.Tokens || t.Limit > l.amount()
 		before := l.gauge.Findings()
-		c, changed := l.gauge.Observe(now, sent.Sent, used, float64(l.amount()))
+		c, changed := l.gauge.Observe(now, sent, used, float64(l.amount()))
 		after := l.gauge.Findings()
 		s.exchange.news = s.exchange.news || after.Margin > before.Margin || after.Kept != before.Kept
 		if changed {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -332,19 +333,34 @@ func TestClientErrorsOnAServerThatKeepsTheirTokens(t *testing.T) {
 }
 
 // Whether the server gives back what large calls have declared and not used shows
-// in the headers of small ones. Then only what it gives back is used again.
+// in the headers of small ones. Then only what it gives back is used again. What a
+// stream does not show of its reasoning is not unused.
 func TestUnusedOutput(t *testing.T) {
-	for _, refunds := range []bool{true, false} {
+	for _, tt := range []struct {
+		model   string
+		refunds bool
+		large   openaitest.Answer
+	}{
+		{"gpt-4o", true, openaitest.Answer{}},
+		{"gpt-4o", false, openaitest.Answer{}},
+		{"gpt-5", true, openaitest.Answer{Text: "That is all.", OutputTokens: 16_000}},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			const tpm, large = 60_000, 20_000
-			srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{TPM: tpm}), openaitest.WithRefunds(refunds),
+			srv := openaitest.New(openaitest.WithLimits(tt.model, openaitest.Limits{TPM: tpm}), openaitest.WithRefunds(tt.refunds),
+				openaitest.WithAnswer(func(c *openaitest.Call) openaitest.Answer {
+					if c.Declared == large {
+						return tt.large
+					}
+					return openaitest.Answer{}
+				}),
 				openaitest.WithTiming(func(c *openaitest.Call) openaitest.Timing {
 					if c.Declared == large {
 						return openaitest.Timing{Headers: time.Second, Total: 4 * time.Second}
 					}
 					return openaitest.Timing{Headers: 300 * time.Millisecond, Total: 300 * time.Millisecond}
 				}))
-			l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: tpm}))
+			l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits(tt.model, ratelimiter.Limits{TPM: tpm}))
 			c := l.Client(srv.Direct())
 			var wg sync.WaitGroup
 			for i := range 300 {
@@ -353,16 +369,43 @@ func TestUnusedOutput(t *testing.T) {
 					size = large
 				}
 				wg.Go(func() {
-					if status, answer := post(t, c, chatURL, chatBody("m", size, true)); status != http.StatusOK {
+					if status, answer := post(t, c, chatURL, chatBody(tt.model, size, true)); status != http.StatusOK {
 						t.Errorf("%d: %s", status, answer)
 					}
 				})
 				time.Sleep(time.Second)
 			}
 			wg.Wait()
-			if tokens := limitsOf(t, l, "m")["tpm"]; tokens.KeepsUnused == refunds {
-				t.Errorf("given back: %v, learned: %+v", refunds, tokens)
+			if tokens := limitsOf(t, l, tt.model)["tpm"]; tokens.KeepsUnused == tt.refunds {
+				t.Errorf("%s, given back: %v, learned: %+v", tt.model, tt.refunds, tokens)
 			}
 		})
 	}
+}
+
+// Where a reservation was made long before its request is sent, the answer says
+// nothing about where the bucket stood then.
+func TestReservationSentLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600}))
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600}))
+		c := l.Client(srv.Direct())
+		post(t, c, chatURL, chatBody("m", 1, false))
+		time.Sleep(time.Minute)
+		r, err := l.Acquire(t.Context(), ratelimiter.JSON("chat/completions", []byte(chatBody("m", 1, false))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(30 * time.Second)
+		burst(t, []*http.Client{c}, 500)
+		req := newRequest(t, ratelimiter.WithReservation(t.Context(), r), chatURL, strings.NewReader(chatBody("m", 1, false)))
+		resp, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got := remaining(t, l, "m", "rpm"); got < 90 {
+			t.Errorf("%d calls remain; want the 100 that were not made, nearly", got)
+		}
+	})
 }

@@ -109,12 +109,16 @@ func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal
 		l = newLimit(s.owner, w)
 		guess := s.sentAfter(r, d)
 		l.gauge.Guess(guess)
-		l.start = max(0, float64(refusal.Used)) + guess
+		l.start = guess
+		if refusal.Used >= 0 {
+			l.start += refusal.Stood(w.period)
+		}
 		s.limits = append(s.limits, l)
 	}
 	if !r.started.Before(l.toldAt) {
 		l.told(refusal.Limit, "a refusal by the server", now, r.started)
 	}
+	l.sure = l.sure || refusal.Kind == wire.TooLarge && l.amount() == refusal.Limit
 	if refusal.Kind == wire.TooLarge || refusal.Used < 0 || refusal.Requested < 0 || l.amount() != refusal.Limit {
 		return
 	}
@@ -123,13 +127,11 @@ func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal
 		s.exchange.news = true
 		return
 	}
-	for _, sent := range r.sent {
-		if sent.limit == l {
-			s.exchange.news = true
-			c, changed := l.gauge.Refused(now, sent.Sent, refusal.Stood(l.period), float64(refusal.Requested), float64(l.amount()))
-			if changed {
-				*adjust = append(*adjust, correction{l, backend.Correction(c)})
-			}
+	if sent, ok := r.stood(l); ok {
+		s.exchange.news = true
+		c, changed := l.gauge.Refused(now, sent, refusal.Stood(l.period), float64(refusal.Requested), float64(l.amount()))
+		if changed {
+			*adjust = append(*adjust, correction{l, backend.Correction(c)})
 		}
 	}
 }

@@ -3,6 +3,7 @@ package ratelimiter_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -158,41 +159,51 @@ func TestWakingUpAfterAPause(t *testing.T) {
 // After a pause one call goes first: if the server still refuses, no other has run
 // into it.
 func TestProbeAfterAPause(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const pause, refusal = 20 * time.Second, 100 * time.Millisecond
-		var j journal
-		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 6000, TPM: 100_000_000}), j.option(),
-			openaitest.WithTiming(func(*openaitest.Call) openaitest.Timing {
-				return openaitest.Timing{Refusal: refusal, Headers: 2 * time.Second, Total: 2 * time.Second}
-			}))
-		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 6000}))
-		c := l.Client(srv.Direct())
-		burst(t, []*http.Client{c}, 100)
-		time.Sleep(time.Hour)
-		srv.Inject(2, openaitest.Answer{Status: http.StatusTooManyRequests, RetryAfter: pause})
-		if status := postWithin(t.Context(), c, chatBody("m", 1, false)); status != http.StatusTooManyRequests {
-			t.Fatalf("status %d", status)
+	for _, processes := range []int{1, 5} {
+		t.Run(fmt.Sprint(processes), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { probeAfterAPause(t, processes) })
+		})
+	}
+}
+
+func probeAfterAPause(t *testing.T, processes int) {
+	const pause, refusal = 20 * time.Second, 100 * time.Millisecond
+	var j journal
+	srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 6000, TPM: 100_000_000}), j.option(),
+		openaitest.WithTiming(func(*openaitest.Call) openaitest.Timing {
+			return openaitest.Timing{Refusal: refusal, Headers: 2 * time.Second, Total: 2 * time.Second}
+		}))
+	store := memory.New()
+	fleet := make([]*http.Client, processes)
+	for i := range fleet {
+		l := newLimiter(t, ratelimiter.WithBackend(store), ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 6000}))
+		fleet[i] = l.Client(srv.Direct())
+	}
+	burst(t, fleet, 100)
+	time.Sleep(time.Hour)
+	srv.Inject(2, openaitest.Answer{Status: http.StatusTooManyRequests, RetryAfter: pause})
+	if status := postWithin(t.Context(), fleet[0], chatBody("m", 1, false)); status != http.StatusTooManyRequests {
+		t.Fatalf("status %d", status)
+	}
+	j.records = nil
+	var wg sync.WaitGroup
+	for i := range 500 {
+		wg.Go(func() { postWithin(t.Context(), fleet[i%processes], chatBody("m", 1, false)) })
+	}
+	wg.Wait()
+	probe := j.records[0]
+	if probe.Outcome != openaitest.Refused || len(j.records) != 500 {
+		t.Fatalf("%+v was the first of %d", probe, len(j.records))
+	}
+	for _, r := range j.records[1:] {
+		if d := r.Arrived.Sub(probe.Arrived); d < refusal+pause {
+			t.Errorf("a call came %v after the probe", d)
 		}
-		j.records = nil
-		var wg sync.WaitGroup
-		for range 500 {
-			wg.Go(func() { postWithin(t.Context(), c, chatBody("m", 1, false)) })
-		}
-		wg.Wait()
-		probe := j.records[0]
-		if probe.Outcome != openaitest.Refused || len(j.records) != 500 {
-			t.Fatalf("%+v was the first of %d", probe, len(j.records))
-		}
-		for _, r := range j.records[1:] {
-			if d := r.Arrived.Sub(probe.Arrived); d < refusal+pause {
-				t.Errorf("a call came %v after the probe", d)
-			}
-		}
-		// They do not wait for the answer to one that is let in, which may take long.
-		if n := j.admitted(probe.Arrived, probe.Arrived.Add(refusal+pause+time.Second)); n < 50 {
-			t.Errorf("%d calls in the second after the second pause", n)
-		}
-	})
+	}
+	// They do not wait for the answer to one that is let in, which may take long.
+	if n := j.admitted(probe.Arrived, probe.Arrived.Add(refusal+pause+time.Second)); n < 50 {
+		t.Errorf("%d calls in the second after the second pause", n)
+	}
 }
 
 // A keeper is a backend in memory that also keeps notes, as Redis does.

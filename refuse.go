@@ -48,26 +48,26 @@ func (s *scope) earliest(e estimate, now time.Time) bound {
 	least := bound{wait: max(0, s.last.paused-since)}
 	for i := range min(len(s.last.limits), len(s.last.levels)) {
 		b, l := &s.last.buckets[i], s.last.limits[i]
-		d, now := b.Dimension, l.bucket(now)
+		d, is := b.Dimension, l.bucket(now)
 		if e.cost[d] == 0 {
 			continue
 		}
-		need := min(float64(e.cost[d]), now.Capacity())
-		level := now.Capacity() - (b.Capacity() - s.last.levels[i]) // what is used stays used
+		need := min(float64(e.cost[d]), is.Capacity())
+		level := is.Capacity() - (b.Capacity() - s.last.levels[i]) // what is used stays used
 		level += s.account.given[d] - s.last.given[d]
 		switch {
 		case d != backend.Tokens || s.back.isNothing():
-			margin := holdBack.Seconds() / l.period.Seconds() * float64(now.Limit)
-			if d != backend.Tokens {
-				margin += steady * max(0, now.Margin-margin)
+			margin := holdBack.Seconds() / l.period.Seconds() * float64(is.Limit)
+			if d != backend.Tokens { // what is held back for the way may soon not be
+				margin += steady * max(0, l.gauge.Margin(now, float64(is.Limit))*float64(is.Limit)-margin)
 			}
-			need += float64(s.wanted[d]) + min(margin, max(0, (now.Capacity()-need)/2))
+			need += float64(s.wanted[d]) + min(margin, max(0, (is.Capacity()-need)/2))
 		case !s.account.limiter.local:
 			continue // nobody knows what other processes will give back
 		default:
 			level += float64(s.account.reserved)
 		}
-		perUnit := float64(now.Period) / float64(now.Limit)
+		perUnit := float64(is.Period) / float64(is.Limit)
 		if wait := time.Duration((need-level)*perUnit) - since; wait > least.wait {
 			least = bound{wait, l}
 		}

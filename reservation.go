@@ -66,6 +66,18 @@ func (s *scope) reserve(now time.Time, e estimate, ask ask, answer backend.Answe
 	return r
 }
 
+// stood returns where the limit's bucket stood when the request was sent. Where its
+// caller took time between the two, it stands elsewhere.
+func (r *Reservation) stood(l *limit) (calibration.Sent, bool) {
+	const soon = time.Second
+	for _, sent := range r.sent {
+		if sent.limit == l {
+			return sent.Sent, r.started.Sub(sent.At) < soon
+		}
+	}
+	return calibration.Sent{}, false
+}
+
 // Cost is what the reservation has charged.
 func (r *Reservation) Cost() Cost { return r.estimate.amounts() }
 

@@ -102,12 +102,12 @@ func (b *meteredBody) settle(eof bool) {
 		final[backend.Tokens] = e.input + output
 	case ok:
 		final[backend.Tokens] = usage.TotalTokens
-	case b.r.shown || whole && b.r.informed: // headers tell what reasoning costs
+	case b.r.shown || whole && b.r.informed && b.r.isLittle(e.cost[backend.Tokens]-e.input-b.text):
 		final[backend.Tokens] = e.input + b.text
 	case b.text > 0:
 		final[backend.Tokens] = max(final[backend.Tokens], e.input+b.text)
 	}
-	if b.r.kept(e.cost[backend.Tokens] - final[backend.Tokens]) {
+	if b.r.kept(e.cost[backend.Tokens]-final[backend.Tokens], ok || b.r.shown) {
 		final = e.cost
 	}
 	b.r.finish(final, usage, ok)

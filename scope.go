@@ -133,6 +133,9 @@ func (s *scope) buckets(now time.Time, limits []*limit, paced bool) []backend.Bu
 	if !paced {
 		return out
 	}
+	if s.opening.Scouting(now) {
+		out = append(out, s.scout())
+	}
 	factor := s.opening.Factor(now)
 	for _, l := range limits {
 		if l.period != minute || l.whole != nil {
@@ -174,14 +177,27 @@ func (s *scope) pace(l *limit, factor float64) backend.Bucket {
 	}
 }
 
-// tooLarge returns the limit that the cost can never fit. One that was learned and
-// that no answer has confirmed for a while is forgotten instead: if it was raised,
-// only a call that is sent finds out.
+// scout is the bucket that lets one call of the whole fleet go first.
+func (s *scope) scout() backend.Bucket {
+	const many = 1 << 24 // lest a cost seem impossible
+	return backend.Bucket{
+		Owner:     s.owner,
+		Name:      "scout",
+		Dimension: backend.Requests,
+		Limit:     many,
+		Period:    many * calibration.Probing,
+		Burst:     calibration.Probing,
+	}
+}
+
+// tooLarge returns the limit that the cost can never fit. One that only one answer has
+// told, or that none has confirmed for a while, is forgotten instead: if that was wrong,
+// or it was raised, only a call that is sent finds out.
 func (s *scope) tooLarge(cost backend.Amounts, now time.Time) *limit {
 	for _, l := range slices.Clone(s.limits) {
 		switch {
 		case cost[l.dimension] <= l.amount():
-		case l.amount() == l.configured || now.Sub(l.learnedAt) < belief:
+		case l.amount() == l.configured || l.sure && now.Sub(l.learnedAt) < belief:
 			return l
 		default:
 			s.forget(l)

@@ -31,7 +31,7 @@ type LimitState struct {
 	Reset     time.Duration // until the bucket is full again
 	// Margin is what is left unused, so that what is not known of the server's
 	// bucket refuses nothing: a least one, and what its answers have shown to go
-	// wrong.
+	// wrong, or, before any answer has told of it, what requests take to get there.
 	Margin int64
 	// Burst is the time in which refills what the bucket holds, where that is not
 	// the limit's period: as configured, or, where Name ends in "/slice", the

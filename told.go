@@ -75,11 +75,12 @@ func (s *scope) heard(t told, w window) bool {
 // deny forgets other windows that the header has told before, if that is long ago.
 func (s *scope) deny(told *limit, header string) {
 	told.denied = 0
-	s.limits = slices.DeleteFunc(s.limits, func(l *limit) bool {
+	for _, l := range slices.Clone(s.limits) {
 		if l == told || l.dimension != told.dimension || l.header != header || l.configured > 0 || l.whole != nil {
-			return false
+			continue
 		}
-		l.denied++
-		return l.denied >= denials
-	})
+		if l.denied++; l.denied >= denials {
+			s.forget(l)
+		}
+	}
 }

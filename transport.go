@@ -137,10 +137,11 @@ func (r *Reservation) answered(ctx context.Context, resp *http.Response) {
 }
 
 // mayRefuse reports whether a response of this status may be about limits or
-// money: slow_down was a 503, and a quota's refusal is a 402 or 403 with some.
+// money: slow_down was a 503, a quota's refusal is a 402 or 403 with some, and that of
+// a hard limit on the bill a 400.
 func mayRefuse(status int) bool {
 	switch status {
-	case http.StatusTooManyRequests, http.StatusPaymentRequired, http.StatusForbidden, http.StatusServiceUnavailable:
+	case http.StatusBadRequest, http.StatusTooManyRequests, http.StatusPaymentRequired, http.StatusForbidden, http.StatusServiceUnavailable:
 		return true
 	}
 	return false
@@ -165,18 +166,16 @@ func (r *Reservation) endWithoutUsage(status int) {
 // writeWatch tells whether a request has been written.
 type writeWatch struct {
 	connected, wrote atomic.Bool
-	at               atomic.Int64 // when it was, in nanoseconds since 1970
+	at               atomic.Int64 // when all of it was, in nanoseconds since 1970
 }
 
 // watchWrite returns the request to send: the caller's, with hooks of our own.
 func watchWrite(req *http.Request) (*http.Request, *writeWatch) {
 	w := new(writeWatch)
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { w.connected.Store(true) },
-		WroteHeaders: func() {
-			w.at.Store(time.Now().UnixNano())
-			w.wrote.Store(true)
-		},
+		GetConn:      func(string) { w.connected.Store(true) },
+		WroteHeaders: func() { w.wrote.Store(true) },
+		WroteRequest: func(httptrace.WroteRequestInfo) { w.at.Store(time.Now().UnixNano()) },
 	})
 	return req.WithContext(ctx), w
 }
@@ -184,14 +183,16 @@ func watchWrite(req *http.Request) (*http.Request, *writeWatch) {
 // onItsWay notes how long the request took from its start until it was written:
 // connections must be made, and the machine may be busy.
 func (r *Reservation) onItsWay(w *writeWatch) {
-	if !w.wrote.Load() {
-		return // a base that runs no hooks
+	at := w.at.Load()
+	if at == 0 {
+		return // a base that runs no hooks, or an answer that came first
 	}
 	r.scope.account.mu.Lock()
 	defer r.scope.account.mu.Unlock()
-	after := time.Duration(w.at.Load() - r.started.UnixNano())
+	after := time.Duration(at - r.started.UnixNano())
 	for _, sent := range r.sent {
-		sent.limit.reached(after)
+		// All must hold back the same, or those who hold back more get less.
+		r.scope.exchange.news = sent.limit.reached(after) || r.scope.exchange.news
 	}
 }
 

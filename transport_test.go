@@ -277,13 +277,15 @@ func TestBodyThatHangs(t *testing.T) {
 
 // Money is no matter of buckets, whatever the status it is refused with.
 func TestQuotaUnderOtherStatuses(t *testing.T) {
-	for _, status := range []int{402, 403, 503} {
+	for status, code := range map[int]string{
+		402: "insufficient_quota", 403: "insufficient_quota", 503: "insufficient_quota", 400: "billing_hard_limit_reached",
+	} {
 		kind := ""
 		ctx := ratelimiter.WithTraceContext(t.Context(), &ratelimiter.Trace{
 			Paused: func(_ context.Context, i ratelimiter.PausedInfo) { kind = i.Kind },
 		})
 		resp, err := newLimiter(t).Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
-			return response(status, "application/json", io.NopCloser(strings.NewReader(`{"error":{"code":"insufficient_quota","message":"x"}}`))), nil
+			return response(status, "application/json", io.NopCloser(strings.NewReader(`{"error":{"code":"`+code+`","message":"x"}}`))), nil
 		})).RoundTrip(newRequest(t, ctx, chatURL, strings.NewReader(chatBody("m", 1, false))))
 		if err != nil {
 			t.Fatal(err)

@@ -240,17 +240,17 @@ func (g *Gauge) correct(now time.Time, diff float64) (c Correction, changed bool
 // Refused takes in a refusal of the sent request by this limit, which had used
 // and wanted requested.
 func (g *Gauge) Refused(now time.Time, sent Sent, used, requested, limit float64) (c Correction, changed bool) {
-	if g.first.IsZero() {
-		g.first = now
-	}
 	if g.foretold(sent) {
 		g.fellShort(now, (used+requested-sent.Used)/limit)
 	}
-	diff := used + sent.Cost - (sent.Used + g.corrected - sent.Corrected)
-	if diff <= 0 {
-		return Correction{}, false
+	diff := max(0, used+sent.Cost-(sent.Used+g.corrected-sent.Corrected))
+	if diff > 0 {
+		c, changed = g.correct(now, diff)
 	}
-	return g.correct(now, diff)
+	if g.first.IsZero() {
+		g.first, g.asked = now, Correction{g.corrected - diff, g.corrected}
+	}
+	return c, changed
 }
 
 // repeats are the figures that a server told last.

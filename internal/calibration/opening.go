@@ -12,12 +12,13 @@ const (
 	hold = 5 * time.Second
 	// open is the factor from which on it binds nothing.
 	open = 64
-	// probing is how long others wait for what becomes of the first call after a
-	// pause: a refusal comes back in less.
-	probing = 250 * time.Millisecond
 	// openingCalls is how many calls are sent where no limit is known.
 	openingCalls = 4
 )
+
+// Probing is how long others wait for what becomes of the first call after a pause: a
+// refusal comes back in less.
+const Probing = 250 * time.Millisecond
 
 // PaceBurst is how much of the pace may be sent at once.
 const PaceBurst = 250 * time.Millisecond
@@ -65,7 +66,7 @@ func (o *Opening) Sent(now time.Time) {
 	}
 }
 
-// Probing reports whether a call goes first, and for how long the others wait for
+// Probing reports whether a call of this process goes first, and for how long the others wait for
 // it yet; 0 where it has not gone.
 func (o *Opening) Probing(now time.Time) (first bool, wait time.Duration) {
 	if !o.probe {
@@ -74,11 +75,17 @@ func (o *Opening) Probing(now time.Time) (first bool, wait time.Duration) {
 	if o.probed.IsZero() {
 		return true, 0
 	}
-	wait = probing - now.Sub(o.probed)
+	wait = Probing - now.Sub(o.probed)
 	if o.probe = wait > 0; !o.probe {
 		return false, 0
 	}
 	return true, wait
+}
+
+// Scouting reports whether of a whole fleet one call goes first: those of the other
+// processes follow when it could have been refused.
+func (o *Opening) Scouting(now time.Time) bool {
+	return o.probe && now.Before(o.shut.Add(Probing))
 }
 
 // Factor is the multiple of the limits' refill at which calls may start; 0
