@@ -13,7 +13,7 @@ import (
 // 429, at most once a second. It begins at half of the share.
 var aimd = policy{name: "AIMD on 429s", new: func(w *world) fleet {
 	return alone(func(int) http.RoundTripper {
-		share := rate.Limit(max(1, float64(w.scenario.configured().RPM)/60/float64(w.scenario.processes)))
+		share := rate.Limit(max(1, float64(w.scenario.limits.RPM)/60/float64(w.scenario.processes)))
 		return &aimdTransport{base: w.base(), step: share / 100, pace: rate.NewLimiter(share/2, 1)}
 	})
 }}

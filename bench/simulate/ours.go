@@ -35,7 +35,7 @@ type limiters struct {
 func (f *limiters) start(process int) http.RoundTripper {
 	s := f.world.scenario
 	options := []ratelimiter.Option{ratelimiter.WithAccount("simulated")}
-	if c := s.configured(); !s.learns && (c.RPM > 0 || c.TPM > 0) {
+	if c := s.limits; !s.learns && (c.RPM > 0 || c.TPM > 0) {
 		options = append(options, ratelimiter.WithLimits(model, ratelimiter.Limits{RPM: c.RPM, TPM: c.TPM, RPD: c.RPD, TPD: c.TPD}))
 	}
 	f.mu.Lock()

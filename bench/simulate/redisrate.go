@@ -25,7 +25,7 @@ type redisRateFleet struct {
 }
 
 func (f *redisRateFleet) start(process int) http.RoundTripper {
-	w, c := f.world, f.world.scenario.configured()
+	w, c := f.world, f.world.scenario.limits
 	limiter := redis_rate.NewLimiter(f.redis)
 	l := newConnection(process, redisTrip(w.scenario))
 	return roundTripFunc(func(req *http.Request) (*http.Response, error) {

@@ -17,10 +17,7 @@ type scenario struct {
 	server []openaitest.Option // what else it does
 	spent  bool                // its budget is used up when the run begins
 
-	// What the policies are configured with: the server's limits if told is nil,
-	// and ours with none at all if it learns.
-	told   *openaitest.Limits
-	learns bool
+	learns bool // ours is configured with nothing; else all with the server's limits
 
 	// The calls.
 	mix       mix
@@ -101,14 +98,6 @@ func (s *scenario) options() []openaitest.Option {
 		o = append(o, openaitest.WithUndeclared(openaitest.Flat16ThenDebit))
 	}
 	return append(o, s.server...)
-}
-
-// configured is what policies are told.
-func (s *scenario) configured() openaitest.Limits {
-	if s.told != nil {
-		return *s.told
-	}
-	return s.limits
 }
 
 // job is the scenario's next call, or nil if there are no more.

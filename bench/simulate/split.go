@@ -10,7 +10,7 @@ import (
 // limiter of requests and one of tokens, that may be used up at once.
 var split = policy{name: "x/time/rate, split", new: func(w *world) fleet {
 	n := int64(w.scenario.processes)
-	c := w.scenario.configured()
+	c := w.scenario.limits
 	return alone(func(process int) http.RoundTripper {
 		requests, tokens := perMinute(c.RPM/n), perMinute(c.TPM/n)
 		return roundTripFunc(func(req *http.Request) (*http.Response, error) {

@@ -29,7 +29,7 @@ type window struct {
 }
 
 func (f *windowFleet) start(process int) http.RoundTripper {
-	w, c := f.world, f.world.scenario.configured()
+	w, c := f.world, f.world.scenario.limits
 	l := newConnection(process, redisTrip(w.scenario))
 	return roundTripFunc(func(req *http.Request) (*http.Response, error) {
 		j := w.jobAt(indexOf(req))
