@@ -38,7 +38,7 @@ var rules = []rule{
 		"return !g.known.IsZero() && !sent.At.Before(g.known)", "return sent.At.After(g.first)"},
 	{"requests may overtake each other", "steady|noise|^100? ", gauge, "return max(0, after), max(0, before)", "return 0, 0"},
 	{"the first answer counts whole", "restart|cold", gauge, "		return g.begin(now, sent, diff)", "		g.first = now"},
-	{"a surplus must last 10 s", "noise|given back|random|foreign", surplus, "return s.answers >= evidence && now.Sub(s.since) >= patience && !now", "return !now"},
+	{"a surplus must last 10 s", "noise|given back|random|foreign", surplus, "return s.answers >= evidence && now.Sub(s.since) >= patience", "return true"},
 	{"of requests only what was put on is taken off", "always full|random|deadlines", gauge, "	if g.Exact {", "	if false {"},
 	{"a figure that is repeated to the unit is ignored", "empty", gauge, "if repeated || g.trust.lost(now) {", "if repeated && false || g.trust.lost(now) {"},
 	{"a large deficit that stands alone is undone by a later answer", "20th|random", gauge, "diff > large && g.alone.amount == 0", "diff > large && false"},
