@@ -15,6 +15,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/cputime"
 )
 
 // The bars.
@@ -140,7 +142,7 @@ func (row *row) times(best []float64, ops []func(), turn time.Duration) []float6
 		if turn > 0 {
 			op()
 		}
-		start := now()
+		start := cputime.Process()
 		n, took := 0, time.Duration(0)
 		// The clock takes longer than the shortest of ops: it is asked ever less often.
 		for more := 1; n == 0 || took < turn; more *= 2 {
@@ -148,7 +150,7 @@ func (row *row) times(best []float64, ops []func(), turn time.Duration) []float6
 				op()
 			}
 			n += more
-			took = now() - start
+			took = cputime.Process() - start
 		}
 		ns[i] = float64(took) / float64(n) / float64(len(row.bytes))
 		if best != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/cputime"
 )
 
 const (
@@ -35,7 +37,7 @@ func Check(size int, prepare func(size int) func()) error {
 }
 
 func timed(work func()) time.Duration {
-	start := now()
+	start := cputime.Thread()
 	work()
-	return now() - start
+	return cputime.Thread() - start
 }
