@@ -59,7 +59,7 @@ func (s *scope) earliest(e estimate, now time.Time) bound {
 		case d != backend.Tokens || s.back.isNothing():
 			margin := holdBack.Seconds() / l.period.Seconds() * float64(is.Limit)
 			if d != backend.Tokens { // what is held back for the way may soon not be
-				margin += steady * max(0, l.gauge.Margin(now, float64(is.Limit))*float64(is.Limit)-margin)
+				margin += steady * max(0, l.gauge.Margin(now)*float64(is.Limit)-margin)
 			}
 			need += float64(s.wanted[d]) + min(margin, max(0, (is.Capacity()-need)/2))
 		case !s.account.limiter.local:

@@ -65,7 +65,6 @@ type Gauge struct {
 	Period time.Duration
 
 	sends     Sends
-	charged   float64 // in all, at our last send
 	corrected float64 // of our bucket, as far as is known
 	raised    float64 // by us, and not lowered since
 
@@ -94,7 +93,6 @@ type deficit struct {
 // bucket stands with it.
 func (g *Gauge) Send(at time.Time, cost float64, s Stand) Sent {
 	g.sends.Add(at, s.Charged, cost)
-	g.charged = max(g.charged, s.Charged)
 	if s.Corrected != g.corrected { // others correct it too
 		g.corrected = s.Corrected
 		g.surplus.restart(time.Time{}, g.corrected)

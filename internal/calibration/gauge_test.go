@@ -157,7 +157,7 @@ func TestFiguresThatMakeNoSense(t *testing.T) {
 func TestRefusal(t *testing.T) {
 	b := newBench(t)
 	b.hear(time.Second, b.send(0, 100), 100, 0)
-	margin := func(at time.Duration) float64 { return b.g.Margin(after(at), limit) }
+	margin := func(at time.Duration) float64 { return b.g.Margin(after(at)) }
 	before := margin(time.Second)
 	s := b.send(2*time.Second, 100) // we stood at 200, the server at 9950
 	b.apply(3*time.Second, 9850, func() (Correction, bool) {
@@ -188,21 +188,21 @@ func TestFirstAnswersLeaveNoMargin(t *testing.T) {
 
 func TestMarginLearns(t *testing.T) {
 	b := newBench(t)
-	if m := b.g.Margin(after(0), limit); m != 0 {
+	if m := b.g.Margin(after(0)); m != 0 {
 		t.Errorf("%v before any answer", m)
 	}
 	b.hear(time.Second, b.send(0, 100), 100, 0)
 	open := b.send(2*time.Second, 3000)
-	if m := b.g.Margin(after(2*time.Second), limit); m < 0.04 {
-		t.Errorf("%v beside 3,000 of which nothing is known yet", m)
+	if m := b.g.Margin(after(2 * time.Second)); m != leastMargin {
+		t.Errorf("%v before anything went wrong", m)
 	}
 	b.hear(3*time.Second, open, b.used+300, 300)
 	want := seenMargin*0.03 + leastMargin
-	if m := b.g.Margin(after(3*time.Second), limit); math.Abs(m-want) > 1e-6 {
+	if m := b.g.Margin(after(3 * time.Second)); math.Abs(m-want) > 1e-6 {
 		t.Errorf("%v after a deficit of 3 %%; want %v", m, want)
 	}
 	b.g.Period = 24 * time.Hour
-	if m := b.g.Margin(after(3*time.Second), limit); m > seenMargin*0.03+1e-5 {
+	if m := b.g.Margin(after(3 * time.Second)); m > seenMargin*0.03+1e-5 {
 		t.Errorf("%v of a day", m)
 	}
 	var other Gauge

@@ -5,17 +5,14 @@ import (
 	"time"
 )
 
-// A margin is what is left unused of a limit, in parts of it: a least one, what has
-// been seen to go wrong and a bit, and an allowance that fades with every answer.
+// A margin is what is left unused of a limit, in parts of it: a least one, and what has
+// been seen to go wrong and a bit.
 const (
-	leastMargin   = 0.005
-	seenMargin    = 1.25
-	openingMargin = 0.05
-	mostMargin    = 0.5
-	// openingAnswers is after how many answers the allowance has fallen to a
-	// third, learnedFade after what time what was seen.
-	openingAnswers = 20
-	learnedFade    = 30 * time.Minute
+	leastMargin = 0.005
+	seenMargin  = 1.25
+	mostMargin  = 0.5
+	// learnedFade is after what time what was seen has fallen to a third.
+	learnedFade = 30 * time.Minute
 )
 
 // seen is the largest shortfall that was seen, in parts of the limit.
@@ -32,18 +29,14 @@ func (s *seen) left(now time.Time) float64 {
 	return s.part * math.Exp(-now.Sub(s.at).Seconds()/learnedFade.Seconds())
 }
 
-// Margin is how much of the limit to leave unused, in parts of it, so that what
-// is not known of the server's bucket refuses nothing; before the first answer what
-// others have seen. What does not depend on anything seen is what refills in some
-// seconds, however long the period.
-func (g *Gauge) Margin(now time.Time, limit float64) float64 {
+// Margin is how much of a limit to leave unused, in parts of it, so that what is not
+// known of the server's bucket refuses nothing; before the first answer what others
+// have seen. The least one is what refills in some tenths of a second, however long the
+// period.
+func (g *Gauge) Margin(now time.Time) float64 {
+	seen := g.shortfall.left(now)
 	if g.first.IsZero() {
-		return g.shortfall.left(now)
+		return seen
 	}
-	given := leastMargin
-	if g.Heard() { // else only refusals tell of it
-		unheard := max(0, g.charged-g.newest.Charged) / limit
-		given += min(openingMargin, unheard) * math.Exp(-float64(g.heard)/openingAnswers)
-	}
-	return min(mostMargin, seenMargin*g.shortfall.left(now)+given*min(1, time.Minute.Seconds()/g.Period.Seconds()))
+	return min(mostMargin, seenMargin*seen+leastMargin*min(1, time.Minute.Seconds()/g.Period.Seconds()))
 }
