@@ -328,19 +328,34 @@ local function draws(d, o, i)
 end
 
 -- schedule works out when the buckets but this one let the sums start: negative where
--- they hold more.
+-- they hold more. A single call starts on a full bucket at the latest.
 local NEVER = -math.huge
 local function schedule(d, o, i)
-  for x = 1, #d.sums do
-    local at, sum = d.paused > 0 and d.paused or NEVER, d.sums[x]
-    for y = 1, #d do
-      local p, q = d[y][1], d[y][2]
-      local dimension = p[q + DIMENSION] + 1
-      if (p ~= o or q ~= i) and d.all[dimension] ~= 0 then
-        at = math.max(at, (sum[dimension] - (p[q + CAPACITY] - p[q + USED])) / p[q + RATE])
+  local sums, starts = d.sums, d.starts
+  for x = 1, #sums do
+    starts[x] = d.paused > 0 and d.paused or NEVER
+  end
+  for y = 1, #d do
+    local p, q = d[y][1], d[y][2]
+    local dimension = p[q + DIMENSION] + 1
+    if (p ~= o or q ~= i) and d.all[dimension] ~= 0 then
+      local need, level = 0, p[q + CAPACITY] - p[q + USED]
+      for x = 1, #sums do
+        if x > 1 then
+          local more = sums[x][dimension] - sums[x - 1][dimension]
+          if sums[x][1] - sums[x - 1][1] <= 1 then
+            more = math.min(more, p[q + CAPACITY])
+          end
+          need = need + more
+        end
+        starts[x] = math.max(starts[x], (need - level) / p[q + RATE])
       end
     end
-    d.starts[x] = at == NEVER and 0 or at
+  end
+  for x = 1, #starts do
+    if starts[x] == NEVER then
+      starts[x] = 0
+    end
   end
 end
 
@@ -360,18 +375,31 @@ local function by(d, at, dimension)
   return sums[x][dimension] + part * (sums[x + 1][dimension] - sums[x][dimension])
 end
 
--- ready reports whether a call of the demand could start now.
+-- ready reports whether a call of the demand could start soon.
 local function ready(d)
-  if d.starts[1] > 0 then
+  if d.starts[1] > SOON then
     return false
-  elseif d.starts[2] <= 0 then
+  elseif d.starts[2] <= SOON then
     return true
   end
-  return d.sums[2][1] == 0 or by(d, 0, 1) >= 1
+  return d.sums[2][1] == 0 or by(d, SOON, 1) >= 1
+end
+
+-- ratio is the most of one dimension that a ticket needs for a unit of another.
+local function ratio(d, here, there)
+  local most = 0
+  for x = 2, #d.sums do
+    local h, t = d.sums[x][here] - d.sums[x - 1][here], d.sums[x][there] - d.sums[x - 1][there]
+    if h > 0 then
+      most = math.max(most, t > 0 and h / t or math.huge)
+    end
+  end
+  return most
 end
 
 -- groups_of finds the buckets but this one that several demands draw from: the bucket,
--- the demands, how much here is a unit there, and when it has let all of them start.
+-- the demands, how much is drawn here for a unit there at most, and when it has let
+-- all of them start.
 local function groups_of(o, i, demands)
   local groups, known = {}, {}
   for x = 1, #demands > 1 and #demands or 0 do
@@ -381,16 +409,16 @@ local function groups_of(o, i, demands)
       known[p] = seen
       if (p ~= o or q ~= i) and not seen[q] and draws(demands[x], p, q) then
         seen[q] = true
-        local g, here, there = {}, 0, 0
+        local g, there = {owner = p, place = q, part = 0}, 0
         for z = x, #demands do
           local d = demands[z]
           if draws(d, p, q) then
             g[#g + 1] = d
-            here, there = here + d.all[o[i + DIMENSION] + 1], there + d.all[p[q + DIMENSION] + 1]
+            g.part = math.max(g.part, ratio(d, o[i + DIMENSION] + 1, p[q + DIMENSION] + 1))
+            there = there + d.all[p[q + DIMENSION] + 1]
           end
         end
-        if #g > 1 then
-          g.owner, g.place, g.part = p, q, here / there
+        if #g > 1 and g.part < math.huge then
           g.ends = (there - (p[q + CAPACITY] - p[q + USED])) / p[q + RATE]
           groups[#groups + 1] = g
         end
@@ -400,7 +428,7 @@ local function groups_of(o, i, demands)
   return groups
 end
 
--- bound cuts what a group has drawn by then to what its bucket lets it.
+-- bound cuts what a group has drawn by then to what its bucket lets it at most.
 local function bound(g, at)
   local sum, p, q = 0, g.owner, g.place
   for x = 1, #g do
@@ -414,13 +442,32 @@ local function bound(g, at)
   end
 end
 
+-- drawn is what demands have drawn by a time, or, with before, right before pauses end
+-- at it.
+local function drawn(demands, groups, at, dimension, before)
+  local sum = 0
+  for x = 1, #demands do
+    local d = demands[x]
+    d.drawn = before and d.paused == at and 0 or by(d, at, dimension)
+  end
+  for x = 1, #groups do
+    bound(groups[x], at)
+  end
+  for x = 1, #demands do
+    sum = sum + demands[x].drawn
+  end
+  return sum
+end
+
 -- ahead_in works out what the demands may draw from a bucket: at each of some times,
--- by how much it exceeds the refill until then.
+-- by how much it exceeds the refill until then, as far as that depends on what is free
+-- now.
 local function ahead_in(o, i, all)
   local a, demands, dimension = {at = {}, most = 0, tickets = 0}, {}, o[i + DIMENSION] + 1
+  local times, jumps = {0}, {}
   local function add(t)
     if t > 0 then
-      a.at[#a.at + 1] = t
+      times[#times + 1] = t
     end
   end
   for x = 1, #all do
@@ -432,6 +479,9 @@ local function ahead_in(o, i, all)
       for y = 1, #d.starts do
         add(d.starts[y])
       end
+      if d.paused > 0 then
+        jumps[d.paused] = true
+      end
       if d.scope == owner(1) or d.starts[2] <= SOON then
         a.tickets = a.tickets + d.tickets
       end
@@ -441,21 +491,22 @@ local function ahead_in(o, i, all)
   for x = 1, #groups do
     add(groups[x].ends)
   end
-  a.at[#a.at + 1] = 0
-  table.sort(a.at)
-  for x = 1, #a.at do
-    local at, sum = a.at[x], 0
-    for y = 1, #demands do
-      demands[y].drawn = by(demands[y], at, dimension)
+  table.sort(times)
+  local low = 0 -- the lowest excess so far
+  local function point(at, before)
+    local excess = drawn(demands, groups, at, dimension, before) - o[i + RATE] * at
+    -- What refills while the bucket is full is lost to all: what is drawn after that
+    -- does not depend on what is free now.
+    local is = math.min(excess, low + o[i + CAPACITY])
+    a.at[#a.at + 1], a[#a + 1] = at, is
+    a.most = math.max(a.most, is)
+    low = math.min(low, excess)
+  end
+  for x = 1, #times do
+    if jumps[times[x]] then
+      point(times[x], true) -- what is drawn jumps here
     end
-    for y = 1, #groups do
-      bound(groups[y], at)
-    end
-    for y = 1, #demands do
-      sum = sum + demands[y].drawn
-    end
-    a[x] = sum - o[i + RATE] * at
-    a.most = math.max(a.most, a[x])
+    point(times[x], false)
   end
   return a
 end

@@ -139,7 +139,7 @@ for k = 1, count do
 end
 local longest = SOON
 if behind > 5 then
-  longest = SOON * (behind - 1) / 4
+  longest = math.max(SOON, math.min(SOON * (behind - 1) / 4, t))
 end
 if pause > longest then
   longest = pause

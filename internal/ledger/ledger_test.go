@@ -199,6 +199,60 @@ func TestWaitForWhatIsSetAside(t *testing.T) {
 	}
 }
 
+// What a front ticket needs is sure to it, and nothing that it can't use is kept.
+func TestAsideForTheFront(t *testing.T) {
+	burst := func(b backend.Bucket, d time.Duration) backend.Bucket {
+		b.Burst = d
+		return b
+	}
+	account := bucketOf("account", "tpm", backend.Tokens, 60_000)
+	small := burst(account, time.Second)
+	family := bucketOf("family", "rpm", backend.Requests, 60)
+	for _, tt := range []struct {
+		name    string
+		account backend.Bucket
+		used    int64
+		own     backend.Bucket // of those ahead
+		ahead   []backend.Amounts
+		pause   time.Duration
+		cost    int64
+		granted int
+		wait    time.Duration
+	}{
+		{"above the capacity of a full bucket of its own", account, 58_000, burst(bucketOf("A", "tpm", backend.Tokens, 60_000), time.Second),
+			[]backend.Amounts{cost(1, 5000, 0)}, 0, 500, 0, 3500 * time.Millisecond},
+		{"large before many that are small, and a full family", account, 45_000, family,
+			append([]backend.Amounts{cost(1, 30_000, 0)}, slices.Repeat([]backend.Amounts{cost(1, 100, 0)}, 200)...), 0, 500, 0, 0},
+		{"a pause that refills more than there is room for", small, 0, bucketOf("A", "rpm", backend.Requests, 600),
+			slices.Repeat([]backend.Amounts{cost(1, 900, 0)}, 30), 20 * time.Second, 100, 1, 0},
+		{"a pause after which is enough for both", account, 60_000, bucketOf("A", "rpm", backend.Requests, 600),
+			[]backend.Amounts{cost(1, 19_000, 0)}, 20 * time.Second, 100, 0, 100 * time.Millisecond},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := New()
+			if tt.used > 0 {
+				take(t, a, 0, ask("X", "x", 1, []backend.Bucket{account}, cost(0, tt.used, 0)))
+			}
+			if tt.pause > 0 {
+				a.Settle(0, &backend.Settlement{PauseOwner: "A", Pause: tt.pause})
+			}
+			for i, c := range tt.ahead {
+				scope := "A"
+				if i > 0 && tt.own.Owner != "A" {
+					scope = "C"
+				}
+				if got := take(t, a, 0, ask(scope, fmt.Sprint(scope, i), 1, []backend.Bucket{tt.own, tt.account}, c)); got.Granted != 0 {
+					t.Fatalf("%v was granted", c)
+				}
+			}
+			got := take(t, a, 0, ask("B", "b", 1, []backend.Bucket{tt.account}, cost(0, tt.cost, 0)))
+			if got.Granted != tt.granted || tt.wait > 0 && got.Wait.Round(time.Millisecond) != tt.wait {
+				t.Errorf("granted %d, wait %v; want %d and %v", got.Granted, got.Wait, tt.granted, tt.wait)
+			}
+		})
+	}
+}
+
 func TestAsideForThoseAhead(t *testing.T) {
 	a := New()
 	buckets := []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, 600)}

@@ -8,7 +8,8 @@ import (
 )
 
 // A line is the order between the processes that share a bucket. What an ask finds
-// in it costs the same however many stand there: they are kept by class.
+// in it costs the same however many stand there: they are kept by class, and it looks
+// at few of each.
 type line struct {
 	tickets map[string]*ticket
 	classes []*class

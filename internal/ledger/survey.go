@@ -92,23 +92,34 @@ func (c *class) demand(now int64, front []*ticket, more int) *demand {
 func (d *demand) all() *units { return &d.sums[len(d.sums)-1] }
 
 // schedule works out when the buckets but this one let the sums start: negative where
-// they hold more.
+// they hold more. A single call starts on a full bucket at the latest.
 func (d *demand) schedule(b *bucket) {
-	for i := range d.sums {
-		at := math.Inf(-1)
+	for i := range d.starts {
+		d.starts[i] = math.Inf(-1)
 		if d.paused > 0 {
-			at = d.paused
+			d.starts[i] = d.paused
 		}
-		for _, o := range d.buckets {
-			if o == b || d.all()[o.dimension] == 0 {
-				continue
+	}
+	for _, o := range d.buckets {
+		if o == b || d.all()[o.dimension] == 0 {
+			continue
+		}
+		need := 0.0
+		for i := range d.sums {
+			if i > 0 {
+				more := d.sums[i][o.dimension] - d.sums[i-1][o.dimension]
+				if d.sums[i][backend.Requests]-d.sums[i-1][backend.Requests] <= 1 {
+					more = min(more, o.capacity)
+				}
+				need += more
 			}
-			at = max(at, (d.sums[i][o.dimension]-o.level())/o.rate)
+			d.starts[i] = max(d.starts[i], (need-o.level())/o.rate)
 		}
-		if math.IsInf(at, -1) {
-			at = 0
+	}
+	for i := range d.starts {
+		if math.IsInf(d.starts[i], -1) {
+			d.starts[i] = 0
 		}
-		d.starts[i] = at
 	}
 }
 
@@ -129,16 +140,19 @@ func (d *demand) by(at float64, dimension backend.Dimension) float64 {
 	return d.sums[i][dimension] + float64(part*(d.sums[i+1][dimension]-d.sums[i][dimension]))
 }
 
-// ready reports whether a call of theirs could start now.
+// soon is how long a call may be kept waiting by one that starts before its turn.
+const soon = 100_000
+
+// ready reports whether a call of theirs could start soon.
 func (d *demand) ready() bool {
 	switch {
-	case d.starts[0] > 0:
+	case d.starts[0] > soon:
 		return false
-	case d.starts[1] <= 0:
+	case d.starts[1] <= soon:
 		return true
 	}
 	requests := d.sums[1][backend.Requests]
-	return requests == 0 || d.by(0, backend.Requests) >= 1
+	return requests == 0 || d.by(soon, backend.Requests) >= 1
 }
 
 // A group is the demands that draw from another bucket too, which bounds what they
@@ -146,51 +160,71 @@ func (d *demand) ready() bool {
 type group struct {
 	bucket  *bucket
 	demands []*demand
-	part    float64 // of a unit here for one there
+	part    float64 // the most that is drawn here for a unit there
 	end     float64 // when it has let all of them start
 }
 
 // Ahead is what those ahead may draw from a bucket: at each of some times, by how much
-// it exceeds the refill until then.
+// it exceeds the refill until then, as far as that depends on what is free now.
 type ahead struct {
 	at, excess []float64
 	most       float64
-	ready      bool // one of them could start now
+	ready      bool // one of them could start soon
 }
 
 func aheadIn(b *bucket, all []*demand) (a ahead) {
 	var demands []*demand
+	var times []float64
 	for _, d := range all {
 		if slices.Contains(d.buckets, b) && d.all()[b.dimension] != 0 {
 			demands = append(demands, d)
 			d.schedule(b)
 			a.ready = a.ready || d.ready()
-			a.at = append(a.at, d.starts...)
+			times = append(times, d.starts...)
 		}
 	}
 	groups := groupsOf(b, demands)
 	for i := range groups {
-		a.at = append(a.at, groups[i].end)
+		times = append(times, groups[i].end)
 	}
-	a.at = slices.DeleteFunc(a.at, func(t float64) bool { return t <= 0 })
-	a.at = append(a.at, 0)
-	slices.Sort(a.at)
-	for _, at := range a.at {
-		for _, d := range demands {
-			d.drawn = d.by(at, b.dimension)
-		}
-		for i := range groups {
-			groups[i].bound(at)
-		}
-		sum := 0.0
-		for _, d := range demands {
-			sum += d.drawn
-		}
+	times = slices.DeleteFunc(times, func(t float64) bool { return t <= 0 })
+	times = append(times, 0)
+	slices.Sort(times)
+	low := 0.0 // the lowest excess so far
+	add := func(at float64, before bool) {
+		sum := drawn(demands, groups, at, b.dimension, before)
 		excess := sum - float64(b.rate*at)
-		a.excess = append(a.excess, excess)
-		a.most = max(a.most, excess)
+		// What refills while the bucket is full is lost to all: what is drawn after
+		// that does not depend on what is free now.
+		is := min(excess, low+b.capacity)
+		a.at, a.excess = append(a.at, at), append(a.excess, is)
+		a.most = max(a.most, is)
+		low = min(low, excess)
+	}
+	for _, at := range times {
+		if at > 0 && slices.ContainsFunc(demands, func(d *demand) bool { return d.paused == at }) {
+			add(at, true) // what is drawn jumps here
+		}
+		add(at, false)
 	}
 	return a
+}
+
+// drawn is what the demands have drawn by a time, or, with before, right before pauses
+// end at it.
+func drawn(demands []*demand, groups []group, at float64, dimension backend.Dimension, before bool) (sum float64) {
+	for _, d := range demands {
+		if d.drawn = 0; !before || d.paused != at {
+			d.drawn = d.by(at, dimension)
+		}
+	}
+	for i := range groups {
+		groups[i].bound(at)
+	}
+	for _, d := range demands {
+		sum += d.drawn
+	}
+	return sum
 }
 
 // groupsOf finds the buckets but b that several of the demands draw from.
@@ -205,16 +239,16 @@ func groupsOf(b *bucket, demands []*demand) (groups []group) {
 				continue // or it is known
 			}
 			g := group{bucket: o}
-			here, there := 0.0, 0.0
+			there := 0.0
 			for _, d := range demands[i:] {
 				if drawsFrom(d) {
 					g.demands = append(g.demands, d)
-					here += d.all()[b.dimension]
+					g.part = max(g.part, d.ratio(b.dimension, o.dimension))
 					there += d.all()[o.dimension]
 				}
 			}
-			if len(g.demands) > 1 {
-				g.part, g.end = here/there, (there-o.level())/o.rate
+			if len(g.demands) > 1 && !math.IsInf(g.part, 1) {
+				g.end = (there - o.level()) / o.rate
 				groups = append(groups, g)
 			}
 		}
@@ -222,7 +256,22 @@ func groupsOf(b *bucket, demands []*demand) (groups []group) {
 	return groups
 }
 
-// bound cuts what the group has drawn by then to what its bucket lets it.
+// ratio is the most of one dimension that a ticket needs for a unit of another.
+func (d *demand) ratio(here, there backend.Dimension) (most float64) {
+	for i := 1; i < len(d.sums); i++ {
+		h, t := d.sums[i][here]-d.sums[i-1][here], d.sums[i][there]-d.sums[i-1][there]
+		switch {
+		case h <= 0:
+		case t <= 0:
+			return math.Inf(1)
+		default:
+			most = max(most, h/t)
+		}
+	}
+	return most
+}
+
+// bound cuts what the group has drawn by then to what its bucket lets it at most.
 func (g *group) bound(at float64) {
 	sum := 0.0
 	for _, d := range g.demands {
