@@ -50,7 +50,7 @@ func run(ctx context.Context, only *regexp.Regexp, all bool, out string) error {
 		}
 	}
 	var table strings.Builder
-	table.WriteString("| rule | bars that are missed without it |\n|---|---|\n")
+	table.WriteString("| rule | what is missed without it |\n|---|---|\n")
 	for _, r := range rules {
 		if !only.MatchString(r.name) {
 			continue
@@ -67,11 +67,14 @@ func run(ctx context.Context, only *regexp.Regexp, all bool, out string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
-		if err := restore(); err != nil {
-			return err
+		if test, ok := tests[r.name]; ok && fails(ctx, root, test[0], test[1]) {
+			bars = append(bars, "the test "+test[1])
 		}
 		line := fmt.Sprintf("| %s | %s |\n", r.name, shown(bars))
 		fmt.Print(line)
+		if err := restore(); err != nil {
+			return err
+		}
 		table.WriteString(line)
 	}
 	return os.WriteFile(out, []byte(table.String()), 0o644)
@@ -123,6 +126,13 @@ func missed(ctx context.Context, root, scenarios string) ([]string, error) {
 		return nil, errors.Join(err, errors.New(output.String()))
 	}
 	return bars, nil
+}
+
+// fails reports whether a test does.
+func fails(ctx context.Context, root, pkg, test string) bool {
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-run", "^"+test+"$", pkg)
+	cmd.Dir = root
+	return cmd.Run() != nil
 }
 
 // shown is a cell of the table. What the bar was is said elsewhere.
