@@ -16,6 +16,7 @@ type limit struct {
 	learned    calibration.Figure
 	header     string    // that told what is learned
 	learnedAt  time.Time // when it last did
+	toldAt     time.Time // when the request was sent whose answer came last
 	sure       bool      // what is learned was told more than once
 	denied     int       // answers since then that tell another period
 	start      float64   // what was used when it was learned
@@ -40,13 +41,14 @@ func (l *limit) amount() int64 {
 	return l.learned.Amount
 }
 
-// told takes in what the server has said the limit is, and reports whether that is what
-// is believed.
-func (l *limit) told(amount int64, by string, now time.Time) bool {
+// told takes in what the server has said the limit is, in answer to a request
+// sent then. It reports whether that is what is believed.
+func (l *limit) told(amount int64, by string, now, sent time.Time) bool {
 	changed := l.learned.Hear(now, amount, l.configured)
 	if changed {
 		l.gauge.Forget()
 	}
+	l.toldAt = sent
 	if amount != l.learned.Amount {
 		return false
 	}

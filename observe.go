@@ -84,8 +84,11 @@ func (s *scope) learn(now time.Time, r *Reservation, t told, uncharged float64, 
 	if t.Period() != 0 {
 		s.deny(l, t.header)
 	}
+	if r.started.Before(l.toldAt) {
+		return false // a later request has been answered already
+	}
 	was, fresh := l.learned.Amount, l.amount() == 0
-	believed := l.told(t.Limit, t.header, now)
+	believed := l.told(t.Limit, t.header, now, r.started)
 	s.exchange.news = s.exchange.news || l.learned.Amount != was
 	if !believed || !t.HasRemaining && !t.HasReset {
 		return false

@@ -115,7 +115,9 @@ func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal
 		}
 		s.limits = append(s.limits, l)
 	}
-	l.told(refusal.Limit, "a refusal by the server", now)
+	if !r.started.Before(l.toldAt) {
+		l.told(refusal.Limit, "a refusal by the server", now, r.started)
+	}
 	l.sure = l.sure || refusal.Kind == wire.TooLarge && l.amount() == refusal.Limit
 	if refusal.Kind == wire.TooLarge || refusal.Used < 0 || refusal.Requested < 0 || l.amount() != refusal.Limit {
 		return

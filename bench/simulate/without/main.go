@@ -129,9 +129,9 @@ func missed(ctx context.Context, root, scenarios string) ([]string, error) {
 }
 
 // fails reports whether a test does.
-func fails(ctx context.Context, root, pkg, test string) bool {
-	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-run", "^"+test+"$", pkg)
-	cmd.Dir = root
+func fails(ctx context.Context, root, dir, test string) bool {
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=5", "-run", "^"+test+"$", ".")
+	cmd.Dir = filepath.Join(root, dir)
 	return cmd.Run() != nil
 }
 

@@ -24,6 +24,7 @@ const (
 	trusts   = "internal/calibration/trust.go"
 	unused   = "internal/calibration/unused.go"
 	figures  = "internal/calibration/figure.go"
+	observe  = "observe.go"
 	refusal  = "refusal.go"
 	told     = "told.go"
 	anything = "^[^0-9]" // but what is about the store
@@ -33,7 +34,7 @@ var rules = []rule{
 	{"a margin for what was seen to go wrong", "noise|too low|large calls|bursts$|heavy", margins, "seenMargin  = 1.25", "seenMargin  = 0.0"},
 	{"a least margin of 0.5 %", "small tier|deadlines, load of 90", margins, "leastMargin = 0.005", "leastMargin = 0.0"},
 	{"margins are learned only where the bucket could have been known", "restart|cold|nothing configured", gauge,
-		"return !g.known.IsZero() && !sent.At.Before(g.known)", "return sent.At.After(g.first)"},
+		"return !g.known.IsZero() && !sent.At.Before(g.known)", "return true"},
 	{"requests may overtake each other", "deadlines", gauge, "return max(0, after), max(0, before)", "return 0, 0"},
 	{"the first answer counts whole", "restart|cold", gauge, "		return g.begin(now, sent, diff)", "		g.first = now"},
 	{"a surplus must last 10 s", "deadlines", surplus, "return s.answers >= evidence && now.Sub(s.since) >= patience", "return true"},
@@ -48,13 +49,15 @@ var rules = []rule{
 	{"whether unused output is kept is learned", "kept|large calls", unused, "case -0.25 < back && back < 0.25:", "case false:"},
 	{"slices are learned from early 429s", "slices of 1 s$", refusal, "float64(reached) < 0.99*float64(refusal.Limit)", "reached < 0"},
 	{"slices are learned from Azure's 429s", "Azure", refusal, "sent.Used < 0.9*float64(l.amount())", "sent.Used < 0"},
+	{"limits follow the answer to the latest request", "limit", observe, "	if r.started.Before(l.toldAt) {\n		return false", "	if false {\n		return false"},
 }
 
-// tests are for rules that keep a promise which no scenario's bar is about: the package
-// and the name, by that of the rule.
+// tests are for rules that no scenario's bar is about: where they stand, and their
+// names, by those of the rules.
 var tests = map[string][2]string{
-	"margins are learned only where the bucket could have been known": {"./internal/calibration", "TestFirstAnswersLeaveNoMargin"},
-	"the first answer counts whole":                                   {"./internal/calibration", "TestFirstAnswerCountsWhole"},
+	"margins are learned only where the bucket could have been known": {"internal/calibration", "TestFirstAnswersLeaveNoMargin"},
+	"the first answer counts whole":                                   {"internal/calibration", "TestFirstAnswerCountsWhole"},
+	"limits follow the answer to the latest request":                  {"bench/simulate", "TestShort"},
 	"of requests only what was put on is taken off":                   {".", "TestConfiguredTokensBelowTheServers"},
 }
 
