@@ -58,7 +58,8 @@ type Correction struct {
 // taken to what was corrected since, and each is corrected once. The zero value has
 // seen nothing. A Gauge is not safe for concurrent use.
 type Gauge struct {
-	// Exact says that what we charge is what the server does, as with requests.
+	// Exact says that our charges hold: they are the server's, as with requests, or
+	// the limit is one that it does not know.
 	// A surplus then is only what was taken for a deficit before.
 	Exact bool
 	// Period is how long an empty bucket takes to refill.

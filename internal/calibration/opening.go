@@ -66,8 +66,8 @@ func (o *Opening) Sent(now time.Time) {
 	}
 }
 
-// Probing reports whether a call of this process goes first, and for how long the others wait for
-// it yet; 0 where it has not gone.
+// Probing reports whether a call of this process goes first, and for how long the
+// others wait for it yet; 0 where it has not gone.
 func (o *Opening) Probing(now time.Time) (first bool, wait time.Duration) {
 	if !o.probe {
 		return false, 0

@@ -88,12 +88,12 @@ func newRefusal(status int, h http.Header, f fault) Refusal {
 
 // Stood returns what was used of a limit of this period when it refused, which Used
 // rounds to whole units: the wait tells it exactly where the two agree ("Limit 10000,
-// Used 8554, Requested 3082. Please try again in 9.816s"). Limit, Used and Requested
-// must have been said.
+// Used 8554, Requested 3082. Please try again in 9.816s"). Limit and Used must
+// have been said.
 func (r *Refusal) Stood(period time.Duration) float64 {
 	used, limit := float64(r.Used), float64(r.Limit)
 	exact := limit - float64(r.Requested) + r.RetryAfter.Seconds()*limit/period.Seconds()
-	if r.RetryAfter > 0 && math.Abs(exact-used) <= 1 {
+	if r.Requested >= 0 && r.RetryAfter > 0 && math.Abs(exact-used) <= 1 {
 		return exact
 	}
 	return used

@@ -122,6 +122,7 @@ func TestStood(t *testing.T) {
 		{"a day's", 200, 200, 1, 432 * time.Second, day, 200},
 		{"no wait", 20, 20, 1, 0, minute, 20},
 		{"whole seconds", 30_000, 29_446, 821, time.Second, minute, 29_446},
+		{"nothing said of the request", 20, 20, -1, 3 * time.Second, minute, 20},
 		{"another limit's wait", 20, 20, 1, time.Hour, minute, 20},
 	} {
 		r := Refusal{Limit: tt.limit, Used: tt.used, Requested: tt.requested, RetryAfter: tt.wait}
