@@ -2,7 +2,9 @@ package ratelimiter
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
@@ -10,10 +12,13 @@ import (
 
 // A Call is one request before it is sent: what it will cost, and which model's
 // budget pays for it. It is one of [Chat], [Text], [Image], [Embedding] and
-// [Cost], or what [JSON] returns for any other body; the adapters turn the
-// parameters of SDKs into one.
+// [Cost], what [JSON] returns for any other body, or a type of the caller's own;
+// the adapters turn the parameters of SDKs into one.
 type Call interface {
-	estimate(*Limiter) (estimate, error)
+	// Request returns the endpoint, named by its path below the API's base such
+	// as "chat/completions", and the JSON body that would be sent to it. Acquire,
+	// Do and Delay fail with its error.
+	Request() (path string, body []byte, err error)
 }
 
 // Chat is a chat completion.
@@ -35,7 +40,8 @@ type Message struct {
 	Name    string `json:"name,omitempty"`
 }
 
-func (c Chat) estimate(l *Limiter) (estimate, error) { return marshal(l, wire.Chat, c) }
+// Request implements [Call].
+func (c Chat) Request() (string, []byte, error) { return marshal("chat/completions", c) }
 
 // Text is a completion of the older kind.
 type Text struct {
@@ -49,7 +55,8 @@ type Text struct {
 	BestOf int64 `json:"best_of,omitempty"`
 }
 
-func (t Text) estimate(l *Limiter) (estimate, error) { return marshal(l, wire.Completions, t) }
+// Request implements [Call].
+func (t Text) Request() (string, []byte, error) { return marshal("completions", t) }
 
 // Image is a generation of images.
 type Image struct {
@@ -61,7 +68,8 @@ type Image struct {
 	Quality string `json:"quality,omitempty"`
 }
 
-func (i Image) estimate(l *Limiter) (estimate, error) { return marshal(l, wire.ImageGenerations, i) }
+// Request implements [Call].
+func (i Image) Request() (string, []byte, error) { return marshal("images/generations", i) }
 
 // Embedding is a request for embeddings.
 type Embedding struct {
@@ -69,14 +77,13 @@ type Embedding struct {
 	Input []string `json:"input"`
 }
 
-func (e Embedding) estimate(l *Limiter) (estimate, error) { return marshal(l, wire.Embeddings, e) }
+// Request implements [Call].
+func (e Embedding) Request() (string, []byte, error) { return marshal("embeddings", e) }
 
-func (c Cost) estimate(*Limiter) (estimate, error) {
-	e := estimate{model: NormalizeModel(c.Model), cost: c.amounts(), input: c.Tokens, choices: 1}
-	if c.Requests == 0 {
-		e.cost[0] = 1
-	}
-	return e, nil
+// Request implements [Call]. A Cost has figures instead of a body, which the
+// limiter reads: Request always fails.
+func (c Cost) Request() (string, []byte, error) {
+	return "", nil, errors.New("ratelimiter: a Cost has no body")
 }
 
 // JSON is a call with this body to an endpoint, named by the path below its
@@ -90,30 +97,47 @@ type jsonCall struct {
 	body []byte
 }
 
-func (c jsonCall) estimate(l *Limiter) (estimate, error) {
-	e, deployment := wire.ClassifyPath(c.path)
-	if e == wire.None {
-		return estimate{}, fmt.Errorf("ratelimiter: calls to %q are not limited", c.path)
-	}
-	return newEstimate(e, deployment, costing.JSON(e, deployment, c.body, l.counter)), nil
-}
-
-// Invalid is a call that can't be worked out: Acquire, Do and Delay fail with
-// err. It is for adapters, which turn parameters into a Call.
-func Invalid(err error) Call { return invalidCall{err} }
-
-type invalidCall struct{ err error }
-
-func (c invalidCall) estimate(*Limiter) (estimate, error) {
-	return estimate{}, fmt.Errorf("ratelimiter: %w", c.err)
-}
+func (c jsonCall) Request() (string, []byte, error) { return c.path, c.body, nil }
 
 // marshal costs a call by the body that it would have, so that there is one
 // set of rules.
-func marshal(l *Limiter, e wire.Endpoint, call any) (estimate, error) {
+func marshal(path string, call any) (string, []byte, error) {
 	body, err := json.Marshal(call)
+	return path, body, err
+}
+
+// estimate works out what a call will cost.
+func (l *Limiter) estimate(call Call) (estimate, error) {
+	switch c := call.(type) {
+	case nil:
+		return estimate{}, errNoCall
+	case Cost:
+		return c.estimate(), nil
+	case *Cost:
+		if c != nil {
+			return c.estimate(), nil
+		}
+	}
+	if v := reflect.ValueOf(call); v.Kind() == reflect.Pointer && v.IsNil() {
+		return estimate{}, errNoCall
+	}
+	path, body, err := call.Request()
 	if err != nil {
 		return estimate{}, fmt.Errorf("ratelimiter: %w", err)
 	}
-	return newEstimate(e, "", costing.JSON(e, "", body, l.counter)), nil
+	e, deployment := wire.ClassifyPath(path)
+	if e == wire.None {
+		return estimate{}, fmt.Errorf("ratelimiter: calls to %q are not limited", path)
+	}
+	return newEstimate(e, deployment, costing.JSON(e, deployment, body, l.counter)), nil
+}
+
+var errNoCall = errors.New("ratelimiter: the Call is nil")
+
+func (c Cost) estimate() estimate {
+	e := estimate{model: NormalizeModel(c.Model), cost: c.amounts(), input: c.Tokens, choices: 1}
+	if c.Requests == 0 {
+		e.cost[0] = 1
+	}
+	return e
 }

@@ -14,29 +14,29 @@ const (
 	traceKey
 )
 
-// WithReservation returns a context whose first request through a Transport of
+// ContextWithReservation returns a context whose first request through a Transport of
 // the same limiter uses r instead of acquiring a reservation of its own, so
 // that nothing is charged twice. The Transport then settles r.
-func WithReservation(ctx context.Context, r *Reservation) context.Context {
+func ContextWithReservation(ctx context.Context, r *Reservation) context.Context {
 	return context.WithValue(ctx, reservationKey, r)
 }
 
-// WithMaxWaitContext bounds the wait of calls made with the context, over
+// ContextWithMaxWait bounds the wait of calls made with the context, over
 // [WithMaxWait]: 0 never waits, a negative d waits without a bound. So
 // interactive and batch calls can share a client.
-func WithMaxWaitContext(ctx context.Context, d time.Duration) context.Context {
+func ContextWithMaxWait(ctx context.Context, d time.Duration) context.Context {
 	return context.WithValue(ctx, maxWaitKey, d)
 }
 
-// WithAccountContext names the account that pays for calls made with the
+// ContextWithAccount names the account that pays for calls made with the
 // context, over [WithAccount].
-func WithAccountContext(ctx context.Context, name string) context.Context {
+func ContextWithAccount(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, accountKey, name)
 }
 
-// WithTraceContext adds hooks for calls made with the context, which run
+// ContextWithTrace adds hooks for calls made with the context, which run
 // before those of [WithTrace].
-func WithTraceContext(ctx context.Context, t *Trace) context.Context {
+func ContextWithTrace(ctx context.Context, t *Trace) context.Context {
 	return context.WithValue(ctx, traceKey, t)
 }
 

@@ -17,7 +17,7 @@ var (
 	// matches context.DeadlineExceeded.
 	ErrDeadline = errors.New("the call can't start before its deadline")
 	// ErrMaxWait: the call can't start within the longest wait it was given
-	// with WithMaxWait or WithMaxWaitContext.
+	// with WithMaxWait or ContextWithMaxWait.
 	ErrMaxWait = errors.New("the call can't start within its longest wait")
 	// ErrBackend: the budget can't be asked for at present. Two asks in a row have
 	// failed, so that this comes after at most two of the backend's timeouts, not
@@ -95,7 +95,7 @@ func (e *Error) Error() string {
 			fmt.Fprintf(&b, ": it has waited %s", seconds(e.Waited))
 		}
 	case e.Reason == ErrNoAccount:
-		b.WriteString("no account is named: use WithAccount or WithAccountContext")
+		b.WriteString("no account is named: use WithAccount or ContextWithAccount")
 	default:
 		b.WriteString(e.Reason.Error())
 	}

@@ -64,14 +64,22 @@ func TestCostOfCalls(t *testing.T) {
 		})
 	}
 	for name, call := range map[string]ratelimiter.Call{
-		"files":   ratelimiter.JSON("files", nil),
-		"invalid": ratelimiter.Invalid(io.ErrUnexpectedEOF),
+		"files":                  ratelimiter.JSON("files", nil),
+		"none":                   nil,
+		"a nil pointer":          (*ratelimiter.Chat)(nil),
+		"a nil pointer to Cost":  (*ratelimiter.Cost)(nil),
+		"one that can't be made": brokenCall{},
 	} {
 		if _, err := newLimiter(t, ratelimiter.WithAccount("a")).Acquire(t.Context(), call); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 }
+
+// brokenCall is a call of a user's own whose body can't be made.
+type brokenCall struct{}
+
+func (brokenCall) Request() (string, []byte, error) { return "", nil, io.ErrUnexpectedEOF }
 
 // SDKs write the model behind what is large. An upload may have 25 MB, and JSON 50 MB
 // in base64.
@@ -236,7 +244,7 @@ func TestHiddenInputIsTheAccounts(t *testing.T) {
 	client := l.Client(answering(answer("resp_1", 1000, 234)))
 	post(t, client, responsesURL, `{"model":"m","input":"x","max_output_tokens":1}`)
 	for account, want := range map[string]int64{"api.openai.test": 1234, "another": 0} {
-		ctx := ratelimiter.WithAccountContext(t.Context(), account)
+		ctx := ratelimiter.ContextWithAccount(t.Context(), account)
 		r, err := l.Acquire(ctx, ratelimiter.JSON("responses", []byte(`{"model":"m","previous_response_id":"resp_1","max_output_tokens":1}`)))
 		if err != nil {
 			t.Fatal(err)

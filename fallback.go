@@ -19,7 +19,7 @@ type standIn struct {
 	primary backend.Backend
 	limits  *Limits // nil: everything passes
 	local   memory.Backend
-	notify  func(BackendInfo)
+	notify  func(error)
 
 	mu       sync.Mutex
 	down     bool
@@ -206,7 +206,7 @@ func (s *standIn) failed(begun time.Time, err error) bool {
 	changed := s.down != down
 	s.mu.Unlock()
 	if changed {
-		s.notify(BackendInfo{Available: !failed, Err: err})
+		s.notify(err)
 	}
 	return failed
 }

@@ -66,15 +66,15 @@ func TestStandIn(t *testing.T) {
 		option ratelimiter.Option
 		wait   time.Duration // of the second call of 60 tokens while the store is away
 	}{
-		{"pass", ratelimiter.WithPass(), 0},
+		{"pass", ratelimiter.WithFailOpen(), 0},
 		{"fallback", ratelimiter.WithFallback(ratelimiter.Limits{TPM: 60}), time.Minute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := &flaky{Backend: memory.New()}
-				var changes []ratelimiter.BackendInfo
+				var changes []error
 				l := newWarm(t, ratelimiter.WithBackend(f), tt.option, ratelimiter.WithTrace(&ratelimiter.Trace{
-					Backend: func(i ratelimiter.BackendInfo) { changes = append(changes, i) },
+					Backend: func(err error) { changes = append(changes, err) },
 				}))
 				time.Sleep(time.Minute) // whatever the warm-up has left to settle
 				f.down.Store(true)
@@ -100,7 +100,7 @@ func TestStandIn(t *testing.T) {
 				if got := remaining(t, l, "m", "tpm"); got != 100 {
 					t.Errorf("%d tokens remain; want 100", got)
 				}
-				if len(changes) != 2 || changes[0].Available || changes[0].Err != errAway || !changes[1].Available {
+				if len(changes) != 2 || changes[0] != errAway || changes[1] != nil {
 					t.Errorf("changes %+v; want away and back", changes)
 				}
 			})
@@ -124,7 +124,7 @@ func TestLostAskIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var away atomic.Int64
 		l := newWarm(t, ratelimiter.WithBackend(lossy{memory.New()}), ratelimiter.WithFallback(ratelimiter.Limits{TPM: 60}),
-			ratelimiter.WithTrace(&ratelimiter.Trace{Backend: func(ratelimiter.BackendInfo) { away.Add(1) }}))
+			ratelimiter.WithTrace(&ratelimiter.Trace{Backend: func(error) { away.Add(1) }}))
 		var work sync.WaitGroup
 		work.Go(func() { acquire(t, l, tokens(300)).Settle(ratelimiter.Usage{}) })
 		time.Sleep(time.Second / 2)
@@ -218,7 +218,7 @@ func TestCallAboveTheFallback(t *testing.T) {
 func TestPauseWhileTheStoreIsAway(t *testing.T) {
 	const pause = 30 * time.Second
 	for name, option := range map[string]ratelimiter.Option{
-		"refuse": nil, "pass": ratelimiter.WithPass(), "fallback": ratelimiter.WithFallback(ratelimiter.Limits{RPM: 60}),
+		"refuse": nil, "pass": ratelimiter.WithFailOpen(), "fallback": ratelimiter.WithFallback(ratelimiter.Limits{RPM: 60}),
 	} {
 		for _, away := range []time.Duration{0, 500 * time.Millisecond, 5 * time.Second} {
 			t.Run(fmt.Sprintf("%s, %v", name, away), func(t *testing.T) {

@@ -42,9 +42,9 @@ func New(options ...Option) (*Limiter, error) {
 	}
 	_, local := c.backend.(backend.Local)
 	if !local && (c.pass || c.fallback != nil) {
-		c.backend = &standIn{primary: c.backend, limits: c.fallback, inLine: map[string]bool{}, notify: func(i BackendInfo) {
+		c.backend = &standIn{primary: c.backend, limits: c.fallback, inLine: map[string]bool{}, notify: func(err error) {
 			if c.trace != nil && c.trace.Backend != nil {
-				c.trace.Backend(i)
+				c.trace.Backend(err)
 			}
 		}}
 	}
@@ -73,7 +73,7 @@ func New(options ...Option) (*Limiter, error) {
 //	... make the call ...
 //	r.Settle(usage)
 func (l *Limiter) Acquire(ctx context.Context, call Call) (*Reservation, error) {
-	e, err := call.estimate(l)
+	e, err := l.estimate(call)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (l *Limiter) Do(ctx context.Context, call Call, f func(context.Context) (Us
 			r.Settle(Usage{})
 		}
 	}()
-	u, err := f(WithReservation(ctx, r))
+	u, err := f(ContextWithReservation(ctx, r))
 	settled = true
 	r.Settle(u)
 	return err
@@ -115,7 +115,7 @@ func (l *Limiter) Do(ctx context.Context, call Call, f func(context.Context) (Us
 // count the pace of a scope's first seconds. A call that can never start gives
 // [ErrTooLarge].
 func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
-	e, err := call.estimate(l)
+	e, err := l.estimate(call)
 	if err != nil {
 		return 0, err
 	}

@@ -211,10 +211,10 @@ func TestRefusals(t *testing.T) {
 		{"longest wait", []ratelimiter.Option{ratelimiter.WithMaxWait(3 * time.Second)}, nil, 100,
 			ratelimiter.ErrMaxWait, 0, "and has 3s"},
 		{"longest wait in the context", nil, func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return ratelimiter.WithMaxWaitContext(ctx, 0), func() {}
+			return ratelimiter.ContextWithMaxWait(ctx, 0), func() {}
 		}, 1, ratelimiter.ErrMaxWait, 0, ""},
 		{"context over option", []ratelimiter.Option{ratelimiter.WithMaxWait(0)}, func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return ratelimiter.WithMaxWaitContext(ctx, -1), func() {}
+			return ratelimiter.ContextWithMaxWait(ctx, -1), func() {}
 		}, 100, nil, 10100 * time.Millisecond, ""},
 	}
 	for _, tt := range tests {
@@ -464,7 +464,7 @@ func TestAccounts(t *testing.T) {
 	send("http://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=1", "Api-Key", "one")
 	send("http://r.openai.azure.com/openai/deployments/d/chat/completions?api-version=1", "Authorization", "Bearer rotating")
 	for _, name := range []string{"api.openai.test//proj_1", "r.openai.azure.com"} {
-		state, err := l.State(ratelimiter.WithAccountContext(t.Context(), name))
+		state, err := l.State(ratelimiter.ContextWithAccount(t.Context(), name))
 		if err != nil || len(state.Scopes) != 1 {
 			t.Errorf("account %q: %+v, %v; want one scope", name, state, err)
 		}
@@ -552,7 +552,7 @@ func TestRefundsCountBeforeARefusal(t *testing.T) {
 		acquire(t, l, tokens(600)).Settle(ratelimiter.Usage{TotalTokens: 10})
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		r, err := l.Acquire(ratelimiter.WithMaxWaitContext(ctx, time.Second), tokens(500))
+		r, err := l.Acquire(ratelimiter.ContextWithMaxWait(ctx, time.Second), tokens(500))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -610,7 +610,7 @@ func TestReservationThatHasEndedPaysForNothing(t *testing.T) {
 		r := acquire(t, l, tokens(100))
 		r.Cancel()
 		srv := openaitest.New(openaitest.WithHeaders(false))
-		resp, err := l.Client(srv.Direct()).Do(newRequest(t, ratelimiter.WithReservation(t.Context(), r), chatURL, strings.NewReader(chatBody("m", 10, false))))
+		resp, err := l.Client(srv.Direct()).Do(newRequest(t, ratelimiter.ContextWithReservation(t.Context(), r), chatURL, strings.NewReader(chatBody("m", 10, false))))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -633,7 +633,7 @@ func TestModelNamedTwiceIsChargedOnce(t *testing.T) {
 func TestQuestionsMakeNoAccount(t *testing.T) {
 	l := newLimiter(t)
 	post(t, l.Client(openaitest.New().Direct()), chatURL, chatBody("m", 1, false))
-	typo := ratelimiter.WithAccountContext(t.Context(), "typo")
+	typo := ratelimiter.ContextWithAccount(t.Context(), "typo")
 	if state, err := l.State(typo); err != nil || len(state.Scopes) != 0 {
 		t.Errorf("%+v, %v; want nothing known", state, err)
 	}

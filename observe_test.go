@@ -398,7 +398,7 @@ func TestReservationSentLater(t *testing.T) {
 		}
 		time.Sleep(30 * time.Second)
 		burst(t, []*http.Client{c}, 500)
-		req := newRequest(t, ratelimiter.WithReservation(t.Context(), r), chatURL, strings.NewReader(chatBody("m", 1, false)))
+		req := newRequest(t, ratelimiter.ContextWithReservation(t.Context(), r), chatURL, strings.NewReader(chatBody("m", 1, false)))
 		resp, err := c.Do(req)
 		if err != nil {
 			t.Fatal(err)

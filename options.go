@@ -61,12 +61,12 @@ func newConfig(options []Option) (*config, error) {
 	}
 	if c.backend == nil {
 		if c.pass || c.fallback != nil {
-			c.fault(errors.New("WithFallback and WithPass need WithBackend: memory is always there"))
+			c.fault(errors.New("WithFallback and WithFailOpen need WithBackend: memory is always there"))
 		}
 		c.backend = memory.New()
 	}
 	if c.pass && c.fallback != nil {
-		c.fault(errors.New("WithFallback and WithPass contradict each other"))
+		c.fault(errors.New("WithFallback and WithFailOpen contradict each other"))
 	}
 	c.checkFamilies()
 	if len(c.errs) > 0 {
@@ -221,10 +221,10 @@ func WithFallback(limits Limits) Option {
 	})
 }
 
-// WithPass lets all calls pass while the backend does not answer, instead of
+// WithFailOpen lets all calls pass while the backend does not answer, instead of
 // refusing them with [ErrBackend]. The backend is tried again once a second;
 // [Trace.Backend] tells of both changes.
-func WithPass() Option {
+func WithFailOpen() Option {
 	return optionFunc(func(c *config) { c.pass = true })
 }
 

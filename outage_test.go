@@ -28,7 +28,7 @@ func TestFallbackBesideRedis(t *testing.T) {
 	}
 	available := make(chan bool, 100)
 	l := process(ratelimiter.WithFallback(ratelimiter.Limits{RPM: 60}), ratelimiter.WithTrace(&ratelimiter.Trace{
-		Backend: func(i ratelimiter.BackendInfo) { available <- i.Available },
+		Backend: func(err error) { available <- err == nil },
 	}))
 	other := process()
 	turns := func(want bool) {

@@ -43,7 +43,7 @@ func TestForgottenScopesGetNewTickets(t *testing.T) {
 			l := newLimiter(t, ratelimiter.WithBackend(r))
 			for i := range 2 * many {
 				account, model := call(i % many)
-				ctx := ratelimiter.WithAccountContext(t.Context(), account)
+				ctx := ratelimiter.ContextWithAccount(t.Context(), account)
 				reservation, err := l.Acquire(ctx, ratelimiter.Cost{Model: model})
 				if err != nil {
 					t.Fatal(err)
@@ -112,7 +112,7 @@ func TestNobodyHangsInABlackHole(t *testing.T) {
 				l := newWarm(t, ratelimiter.WithBackend(h))
 				ctx := t.Context()
 				if tt.unwilling {
-					ctx = ratelimiter.WithMaxWaitContext(ctx, 0)
+					ctx = ratelimiter.ContextWithMaxWait(ctx, 0)
 				}
 				if tt.spent {
 					acquire(t, l, tokens(600)).Settle(ratelimiter.Usage{})

@@ -22,10 +22,10 @@ type Trace struct {
 	// Settled is called once for each call that had started, when its charge
 	// is final.
 	Settled func(context.Context, SettledInfo)
-	// Backend is called when the backend has stopped answering, and when it
-	// answers again, where WithFallback or WithPass is set. It belongs to no
-	// call, so hooks of a context don't get it.
-	Backend func(BackendInfo)
+	// Backend is called with an error when the backend has stopped answering, and
+	// with nil when it answers again, where WithFallback or WithFailOpen is set. It
+	// belongs to no call, so hooks of a context don't get it.
+	Backend func(error)
 }
 
 // WaitingInfo is given to [Trace.Waiting].
@@ -83,12 +83,6 @@ type SettledInfo struct {
 	Usage    Usage
 	HasUsage bool
 	Duration time.Duration // from the start
-}
-
-// BackendInfo is given to [Trace.Backend].
-type BackendInfo struct {
-	Available bool
-	Err       error // why it is not
 }
 
 // traces returns the hooks that hold for a call.

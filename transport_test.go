@@ -236,7 +236,7 @@ func TestBodyIsClosedWhenNothingIsSent(t *testing.T) {
 			return ctx, cancel
 		}, context.Canceled},
 		"refused above the cap": {large + chatBody("m", 601, false), func() (context.Context, context.CancelFunc) {
-			return context.WithCancel(ratelimiter.WithMaxWaitContext(context.Background(), 0))
+			return context.WithCancel(ratelimiter.ContextWithMaxWait(context.Background(), 0))
 		}, ratelimiter.ErrMaxWait},
 	}
 	for name, tt := range tests {
@@ -281,7 +281,7 @@ func TestQuotaUnderOtherStatuses(t *testing.T) {
 		402: "insufficient_quota", 403: "insufficient_quota", 503: "insufficient_quota", 400: "billing_hard_limit_reached",
 	} {
 		kind := ""
-		ctx := ratelimiter.WithTraceContext(t.Context(), &ratelimiter.Trace{
+		ctx := ratelimiter.ContextWithTrace(t.Context(), &ratelimiter.Trace{
 			Paused: func(_ context.Context, i ratelimiter.PausedInfo) { kind = i.Kind },
 		})
 		resp, err := newLimiter(t).Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
@@ -499,7 +499,7 @@ func TestOutcomes(t *testing.T) {
 				l := newWarm(t)
 				var reserved, final ratelimiter.Cost
 				settled := 0
-				ctx := ratelimiter.WithTraceContext(t.Context(), &ratelimiter.Trace{
+				ctx := ratelimiter.ContextWithTrace(t.Context(), &ratelimiter.Trace{
 					Settled: func(_ context.Context, i ratelimiter.SettledInfo) {
 						settled++
 						reserved, final = i.Charged, i.Final
@@ -572,7 +572,7 @@ func TestRefusalPausesItsScope(t *testing.T) {
 		}
 		srv.Inject(1, openaitest.InsufficientQuota())
 		var kind string
-		ctx := ratelimiter.WithTraceContext(t.Context(), &ratelimiter.Trace{
+		ctx := ratelimiter.ContextWithTrace(t.Context(), &ratelimiter.Trace{
 			Paused: func(_ context.Context, i ratelimiter.PausedInfo) { kind = fmt.Sprint(i.Kind, " ", i.For) },
 		})
 		resp, err := c.Do(newRequest(t, ctx, chatURL, strings.NewReader(chatBody("m", 1, false))))
@@ -650,7 +650,7 @@ func TestBadBodies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newLimiter(t, ratelimiter.WithAccount("a"))
 			var cost ratelimiter.Cost
-			ctx := ratelimiter.WithTraceContext(t.Context(), &ratelimiter.Trace{
+			ctx := ratelimiter.ContextWithTrace(t.Context(), &ratelimiter.Trace{
 				Started: func(_ context.Context, i ratelimiter.StartedInfo) { cost = i.Cost },
 			})
 			var sent int64

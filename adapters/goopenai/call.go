@@ -46,12 +46,21 @@ func Speech(request openai.CreateSpeechRequest) ratelimiter.Call {
 	return call("audio/speech", request)
 }
 
-func call(path string, request any) ratelimiter.Call {
-	body, err := json.Marshal(request)
+func call(path string, request any) ratelimiter.Call { return marshaled{path, request} }
+
+// marshaled is a call whose body is what the SDK would send.
+type marshaled struct {
+	path    string
+	request any
+}
+
+// Request implements [ratelimiter.Call].
+func (m marshaled) Request() (string, []byte, error) {
+	body, err := json.Marshal(m.request)
 	if err != nil {
-		return ratelimiter.Invalid(fmt.Errorf("%s: %w", path, err))
+		return "", nil, fmt.Errorf("%s: %w", m.path, err)
 	}
-	return ratelimiter.JSON(path, body)
+	return m.path, body, nil
 }
 
 // Usage is what a chat completion, a text completion or embeddings say they

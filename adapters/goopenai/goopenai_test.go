@@ -40,7 +40,7 @@ func TestRefusals(t *testing.T) {
 	}, {
 		name: "max wait of the context", max: 29_000,
 		context: func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return ratelimiter.WithMaxWaitContext(ctx, 0), func() {}
+			return ratelimiter.ContextWithMaxWait(ctx, 0), func() {}
 		},
 		reason: ratelimiter.ErrMaxWait,
 	}, {

@@ -50,12 +50,21 @@ func Speech(params openai.AudioSpeechNewParams) ratelimiter.Call {
 	return call("audio/speech", params)
 }
 
-func call(path string, params json.Marshaler) ratelimiter.Call {
-	body, err := params.MarshalJSON()
+func call(path string, params json.Marshaler) ratelimiter.Call { return marshaled{path, params} }
+
+// marshaled is a call whose body is what the SDK would send.
+type marshaled struct {
+	path   string
+	params json.Marshaler
+}
+
+// Request implements [ratelimiter.Call].
+func (m marshaled) Request() (string, []byte, error) {
+	body, err := m.params.MarshalJSON()
 	if err != nil {
-		return ratelimiter.Invalid(fmt.Errorf("%s: %w", path, err))
+		return "", nil, fmt.Errorf("%s: %w", m.path, err)
 	}
-	return ratelimiter.JSON(path, body)
+	return m.path, body, nil
 }
 
 // Usage is what a chat completion or a text completion says it has used.

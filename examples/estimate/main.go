@@ -52,7 +52,7 @@ func main() {
 	t.AppendHeader(table.Row{"call", "input estimated", "input used", "output reserved", "output used"})
 	for _, c := range calls {
 		var info ratelimiter.SettledInfo
-		ctx := ratelimiter.WithTraceContext(context.Background(), &ratelimiter.Trace{
+		ctx := ratelimiter.ContextWithTrace(context.Background(), &ratelimiter.Trace{
 			Settled: func(_ context.Context, i ratelimiter.SettledInfo) { info = i },
 		})
 		if err := c.do(ctx); err != nil {

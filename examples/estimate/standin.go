@@ -54,7 +54,7 @@ func (k *counter) count(endpoint string, body map[string]any) (input int64) {
 	if err != nil {
 		return 0
 	}
-	ctx := ratelimiter.WithTraceContext(context.Background(), &ratelimiter.Trace{
+	ctx := ratelimiter.ContextWithTrace(context.Background(), &ratelimiter.Trace{
 		Settled: func(_ context.Context, i ratelimiter.SettledInfo) { input = i.Estimate.InputTokens },
 	})
 	r, err := k.limiter.Acquire(ctx, ratelimiter.JSON(endpoint, encoded))

@@ -44,7 +44,7 @@ func main() {
 	}
 	time.Sleep(100 * time.Millisecond) // the batch is in line
 
-	interactive := ratelimiter.WithMaxWaitContext(batch, 200*time.Millisecond)
+	interactive := ratelimiter.ContextWithMaxWait(batch, 200*time.Millisecond)
 	if err := ask(interactive); errors.Is(err, ratelimiter.ErrMaxWait) {
 		fmt.Println("busy, try again later:", err)
 	} else if err != nil {

@@ -33,15 +33,16 @@ func (f *Figure) Hear(now time.Time, amount, assumed int64) (changed bool) {
 	if is == 0 {
 		is = assumed
 	}
+	heard := min(f.n, len(f.last))
 	told := func(x int64, lately int) (n int) {
-		for i := range min(f.n, lately) {
+		for i := range min(heard, lately) {
 			if f.last[(f.n-1-i)%len(f.last)] == x {
 				n++
 			}
 		}
 		return n
 	}
-	unanimous := f.n > 1 && told(amount, f.n) == f.n
+	unanimous := heard > 1 && told(amount, heard) == heard
 	switch {
 	case f.Amount == 0 && amount >= assumed:
 	case amount < is && (unanimous || told(amount, few) >= mostOfFew || told(amount, len(f.last)) >= someOfMany):
