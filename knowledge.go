@@ -188,7 +188,7 @@ func (s *scope) learnFrom(now time.Time, k knowledge, age time.Duration) {
 		l.reached(known.Way)
 	}
 	if fresh && len(k.Limits) > 0 {
-		s.opening.Known()
+		s.opening.Skip()
 	}
 }
 

@@ -13,21 +13,21 @@ type limit struct {
 	window
 	burst      time.Duration
 	configured int64
-	learned    calibration.Figure
+	learned    calibration.LimitEstimate
 	header     string    // that told what is learned
 	learnedAt  time.Time // when it last did
 	toldAt     time.Time // when the request was sent whose answer came last
 	sure       bool      // what is learned was told more than once
 	denied     int       // answers since then that tell another period
 	start      float64   // what was used when it was learned
-	gauge      calibration.Gauge
+	gauge      calibration.Tracker
 	ramp       calibration.Ramp
 	way        time.Duration // the longest that a request took to be written
 	whole      *limit        // of which this is a slice
 }
 
 func newLimit(owner string, w window) *limit {
-	return &limit{owner: owner, window: w, gauge: calibration.Gauge{Exact: w.dimension != backend.Tokens, Period: w.period}}
+	return &limit{owner: owner, window: w, gauge: calibration.Tracker{Exact: w.dimension != backend.Tokens, Period: w.period}}
 }
 
 // amount is the limit that holds: the lower of the two.
@@ -44,7 +44,7 @@ func (l *limit) amount() int64 {
 // told takes in what the server has said the limit is, in answer to a request
 // sent then. It reports whether that is what is believed.
 func (l *limit) told(amount int64, by string, now, sent time.Time) bool {
-	changed := l.learned.Hear(now, amount, l.configured)
+	changed := l.learned.Report(now, amount, l.configured)
 	if changed {
 		l.gauge.Forget()
 	}
@@ -62,7 +62,7 @@ func (l *limit) believe(amount int64, by string, at time.Time) {
 	if l.learned.Amount != amount {
 		l.gauge.Forget()
 	}
-	l.learned = calibration.Figure{Amount: amount}
+	l.learned = calibration.LimitEstimate{Amount: amount}
 	l.header, l.learnedAt, l.sure = by, at, true
 }
 
@@ -86,7 +86,7 @@ const (
 // held is the time for which what refills is held back. Of a request's way we see
 // the part until it has been written; the rest may take as long.
 func (l *limit) held() time.Duration {
-	if l.gauge.Heard() {
+	if l.gauge.Reported() {
 		return 0 // where the server stands is known better
 	}
 	return holdBack + 2*l.way

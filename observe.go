@@ -38,7 +38,7 @@ func (r *Reservation) observe(ctx context.Context, resp *http.Response) {
 	s.share(now)
 	r.informed = headers.Tokens.HasRemaining
 	if resp.StatusCode != http.StatusTooManyRequests {
-		s.opening.LetIn(r.started)
+		s.opening.Succeeded(r.started)
 	}
 	s.eased(now) // while the opening lasts, which this answer may end
 	if resp.StatusCode < 400 || informed {

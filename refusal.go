@@ -22,12 +22,12 @@ func (r *Reservation) refused(ctx context.Context, refusal wire.Refusal) {
 		info.For = min(pause, l.config.maxPause)
 		now := time.Now()
 		a.mu.Lock()
-		s.opening.Refused(now)
+		s.opening.Throttled(now)
 		if refusal.Kind == wire.SlowDown {
 			s.slowDown(now)
 		}
 		if info.For >= longPause {
-			s.opening.Reopen(now.Add(info.For))
+			s.opening.Restart(now.Add(info.For))
 		}
 		var adjust adjustment
 		s.learnRefusal(now, r, refusal, &adjust)
@@ -129,7 +129,7 @@ func (s *scope) learnRefusal(now time.Time, r *Reservation, refusal wire.Refusal
 	}
 	if sent, ok := r.stood(l); ok {
 		s.exchange.news = true
-		c, changed := l.gauge.Refused(now, sent, refusal.Stood(l.period), float64(refusal.Requested), float64(l.amount()))
+		c, changed := l.gauge.Throttled(now, sent, refusal.Stood(l.period), float64(refusal.Requested), float64(l.amount()))
 		if changed {
 			*adjust = append(*adjust, correction{l, backend.Correction(c)})
 		}

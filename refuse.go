@@ -22,7 +22,7 @@ type snapshot struct {
 func (s *scope) note(ask ask, answer backend.Answer, err error) {
 	if err == nil {
 		if now := time.Now(); answer.Paused >= longPause && s.opening.Factor(now) == 0 {
-			s.opening.Reopen(now.Add(answer.Paused)) // another process was refused
+			s.opening.Restart(now.Add(answer.Paused)) // another process was refused
 		}
 		s.last = snapshot{time.Now(), answer.Paused, ask.limits, ask.Buckets, answer.Levels, s.account.given}
 	}

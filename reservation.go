@@ -49,7 +49,7 @@ func (s *scope) reserve(now time.Time, e estimate, ask ask, answer backend.Answe
 	for k := range r.sent {
 		l, b := ask.limits[k], &ask.Buckets[k]
 		used := b.Capacity() - answer.Levels[k] - float64(later[b.Dimension])
-		r.sent[k] = sentTo{l, l.gauge.Send(now, float64(e.cost[b.Dimension]), calibration.Stand{
+		r.sent[k] = sentTo{l, l.gauge.Send(now, float64(e.cost[b.Dimension]), calibration.Level{
 			Used:      used,
 			Charged:   answer.Charged[k] - float64(later[b.Dimension]),
 			Corrected: answer.Corrected[k],

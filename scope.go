@@ -19,7 +19,7 @@ type scope struct {
 	limits  []*limit
 
 	queue
-	opening  calibration.Opening
+	opening  calibration.SlowStart
 	inFlight int
 	last     snapshot
 	sends    [backend.Dimensions]calibration.Sends // of this scope in this process
@@ -133,7 +133,7 @@ func (s *scope) buckets(now time.Time, limits []*limit, paced bool) []backend.Bu
 	if !paced {
 		return out
 	}
-	if s.opening.Scouting(now) {
+	if s.opening.FleetHalfOpen(now) {
 		out = append(out, s.scout())
 	}
 	factor := s.opening.Factor(now)
@@ -185,8 +185,8 @@ func (s *scope) scout() backend.Bucket {
 		Name:      "scout",
 		Dimension: backend.Requests,
 		Limit:     many,
-		Period:    many * calibration.Probing,
-		Burst:     calibration.Probing,
+		Period:    many * calibration.ProbeTime,
+		Burst:     calibration.ProbeTime,
 	}
 }
 
@@ -216,7 +216,7 @@ func (s *scope) forget(l *limit) {
 		l = l.whole
 	}
 	if l.configured > 0 {
-		l.learned = calibration.Figure{}
+		l.learned = calibration.LimitEstimate{}
 		return
 	}
 	s.limits = slices.DeleteFunc(s.limits, func(x *limit) bool { return x == l || x.whole == l })
@@ -224,7 +224,7 @@ func (s *scope) forget(l *limit) {
 
 // slots is how many more calls the opening lets into flight: −1 for any number.
 func (s *scope) slots(now time.Time) int {
-	if first, wait := s.opening.Probing(now); first && wait > 0 {
+	if first, wait := s.opening.HalfOpen(now); first && wait > 0 {
 		return 0
 	} else if first {
 		return max(0, 1-s.asking)

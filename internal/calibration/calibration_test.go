@@ -10,7 +10,7 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 func after(d time.Duration) time.Time { return epoch.Add(d) }
 
 func TestOpeningDoubles(t *testing.T) {
-	var o Opening
+	var o SlowStart
 	if f := o.Factor(epoch); f != 1 {
 		t.Errorf("before it has begun: %v", f)
 	}
@@ -23,7 +23,7 @@ func TestOpeningDoubles(t *testing.T) {
 			t.Errorf("without an answer at %v: %v; want %v", tt.at, f, tt.want)
 		}
 	}
-	o.Refused(after(6 * time.Second))
+	o.Throttled(after(6 * time.Second))
 	if f := o.Factor(after(10 * time.Second)); f != 16 {
 		t.Errorf("after a refusal: %v; want half, held", f)
 	}
@@ -33,7 +33,7 @@ func TestOpeningDoubles(t *testing.T) {
 }
 
 func TestOpeningIsAnswered(t *testing.T) {
-	var o Opening
+	var o SlowStart
 	o.Begin(epoch)
 	if n := o.Calls(epoch); n != openingCalls {
 		t.Errorf("%d calls; want %d", n, openingCalls)

@@ -13,13 +13,13 @@ type Findings struct {
 }
 
 // Findings returns what was learned.
-func (g *Gauge) Findings() Findings {
+func (g *Tracker) Findings() Findings {
 	return Findings{g.shortfall.part, g.shortfall.at, g.heard, g.unused.kept, g.unused.since}
 }
 
 // Adopt takes in what another gauge of the same bucket has learned. Where that is
 // fresh, the bucket has been compared with the server's already.
-func (g *Gauge) Adopt(now time.Time, f Findings, fresh bool) {
+func (g *Tracker) Adopt(now time.Time, f Findings, fresh bool) {
 	if f.At.After(now) {
 		f.At = now // another machine's clock
 	}

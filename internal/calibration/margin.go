@@ -33,7 +33,7 @@ func (s *seen) left(now time.Time) float64 {
 // known of the server's bucket refuses nothing; before the first answer what others
 // have seen. The least one is what refills in some tenths of a second, however long the
 // period.
-func (g *Gauge) Margin(now time.Time) float64 {
+func (g *Tracker) Margin(now time.Time) float64 {
 	seen := g.shortfall.left(now)
 	if g.first.IsZero() {
 		return seen

@@ -66,8 +66,8 @@ func TestUnused(t *testing.T) {
 }
 
 func TestUnusedIsShared(t *testing.T) {
-	var g Gauge
-	g.fellShort(after(0), 0.2)
+	var g Tracker
+	g.shortBy(after(0), 0.2)
 	old := g.Findings()
 	found := Findings{Kept: true, Found: after(time.Second)}
 	g.Adopt(after(2*time.Second), found, true)

@@ -20,7 +20,7 @@ const (
 	gauge    = "internal/calibration/gauge.go"
 	margins  = "internal/calibration/margin.go"
 	surplus  = "internal/calibration/surplus.go"
-	opening  = "internal/calibration/opening.go"
+	opening  = "internal/calibration/slowstart.go"
 	trusts   = "internal/calibration/trust.go"
 	unused   = "internal/calibration/unused.go"
 	figures  = "internal/calibration/figure.go"
@@ -43,7 +43,7 @@ var rules = []rule{
 	{"a large deficit that stands alone is undone by a later answer", "20th|random", gauge, "diff > large && g.alone.amount == 0", "diff > large && false"},
 	{"figures that make no sense are ignored", "random", trusts, "	if t.swings < manySwings {", "	if true {"},
 	{"an opening is paced", "restart|cold", opening, "	if o.over {\n		return 0\n	}\n	f := max", "	if true {\n		return 0\n	}\n	f := max"},
-	{"an opening begins anew after a long pause", "limit halved|restart|slices", opening, "	*o = Opening{base: 1, from: at.Add(quiet - doubling), shut: at, probe: true}", "	_ = at"},
+	{"an opening begins anew after a long pause", "limit halved|restart|slices", opening, "	*o = SlowStart{base: 1, from: at.Add(quiet - doubling), shut: at, probe: true}", "	_ = at"},
 	{"an answer's limit counts when others tell it too", "limit wrong", figures, "case amount < is && (unanimous", "case amount < is && (true || unanimous"},
 	{"a known figure with another period is a mistake", "period wrong", told, "if l.is(t.Limit) {", "if false {"},
 	{"whether unused output is kept is learned", "kept|large calls", unused, "case -0.25 < back && back < 0.25:", "case false:"},

@@ -27,9 +27,9 @@ func TestFigure(t *testing.T) {
 		{"lies close together", append(many(20, 500), 30, 500, 30, 30), 0, 500},
 		{"two buckets behind one name", many(20, 1000, 200), 0, 200},
 	} {
-		var f Figure
+		var f LimitEstimate
 		for _, amount := range x.told {
-			f.Hear(epoch, amount, x.assumed)
+			f.Report(epoch, amount, x.assumed)
 		}
 		if f.Amount != x.want {
 			t.Errorf("%s: %d; want %d", x.name, f.Amount, x.want)
@@ -39,9 +39,9 @@ func TestFigure(t *testing.T) {
 
 // Where there are few answers, time tells what they don't.
 func TestFigureOfFewAnswers(t *testing.T) {
-	var f Figure
+	var f LimitEstimate
 	for i, x := range []struct{ told, want int64 }{{3, 3}, {3, 3}, {500, 3}, {500, 3}, {3, 3}, {500, 3}, {500, 3}, {500, 500}, {500, 500}} {
-		if f.Hear(after(time.Duration(i)*20*time.Second), x.told, 0); f.Amount != x.want {
+		if f.Report(after(time.Duration(i)*20*time.Second), x.told, 0); f.Amount != x.want {
 			t.Errorf("%d after answer %d; want %d", f.Amount, i, x.want)
 		}
 	}

@@ -2,12 +2,12 @@ package calibration
 
 import "time"
 
-// A Figure is a limit as a server's answers tell it. Some tell another one: they are
+// A LimitEstimate is a limit as a server's answers tell it. Some tell another one: they are
 // wrong, or about a second bucket behind the same name. What is lower is believed
 // when most of the last few answers tell it or many of the last ones do, and what is
 // higher when neither is still so of what was believed. The zero value has heard
 // nothing.
-type Figure struct {
+type LimitEstimate struct {
 	Amount int64 // believed; 0 for none
 
 	last   [32]int64
@@ -23,10 +23,10 @@ const (
 	silence, agreed = time.Minute, 3
 )
 
-// Hear takes in what an answer tells, and reports whether something else is believed
+// Report takes in what an answer tells, and reports whether something else is believed
 // now. Where nothing is yet, the answer is, unless it is below what is assumed (0 for
 // nothing).
-func (f *Figure) Hear(now time.Time, amount, assumed int64) (changed bool) {
+func (f *LimitEstimate) Report(now time.Time, amount, assumed int64) (changed bool) {
 	f.last[f.n%len(f.last)] = amount
 	f.n++
 	is := f.Amount

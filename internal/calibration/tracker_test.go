@@ -11,17 +11,17 @@ const limit = 10_000
 // A bench moves a bucket of ours and asks a gauge about it.
 type bench struct {
 	*testing.T
-	g                        Gauge
+	g                        Tracker
 	used, charged, corrected float64
 }
 
-func newBench(t *testing.T) *bench { return &bench{T: t, g: Gauge{Period: time.Minute}} }
+func newBench(t *testing.T) *bench { return &bench{T: t, g: Tracker{Period: time.Minute}} }
 
 // send charges a cost at a time.
 func (b *bench) send(at time.Duration, cost float64) Sent {
 	b.used += cost
 	b.charged += cost
-	return b.g.Send(after(at), cost, Stand{b.used, b.charged, b.corrected})
+	return b.g.Send(after(at), cost, Level{b.used, b.charged, b.corrected})
 }
 
 // hear takes in that the server stood at a figure when it admitted what was
@@ -161,7 +161,7 @@ func TestRefusal(t *testing.T) {
 	before := margin(time.Second)
 	s := b.send(2*time.Second, 100) // we stood at 200, the server at 9950
 	b.apply(3*time.Second, 9850, func() (Correction, bool) {
-		return b.g.Refused(after(3*time.Second), s, 9950, 100, limit)
+		return b.g.Throttled(after(3*time.Second), s, 9950, 100, limit)
 	})
 	if m := margin(3 * time.Second); m < 0.3 || m <= before {
 		t.Errorf("the margin is %v after %v; want much more", m, before)
@@ -179,7 +179,7 @@ func TestFirstAnswersLeaveNoMargin(t *testing.T) {
 	b.hear(time.Second, first, 9000, 8900)
 	b.hear(time.Second, second, 9100, 0)
 	b.apply(time.Second, 0, func() (Correction, bool) {
-		return b.g.Refused(after(time.Second), second, 8990, 100, limit)
+		return b.g.Throttled(after(time.Second), second, 8990, 100, limit)
 	})
 	if m := b.g.Findings().Margin; m != 0 {
 		t.Errorf("a margin of %v", m)
@@ -205,7 +205,7 @@ func TestMarginLearns(t *testing.T) {
 	if m := b.g.Margin(after(3 * time.Second)); m > seenMargin*0.03+1e-5 {
 		t.Errorf("%v of a day", m)
 	}
-	var other Gauge
+	var other Tracker
 	other.Adopt(after(4*time.Second), b.g.Findings(), true)
 	if x, y := other.Findings(), b.g.Findings(); x != y {
 		t.Errorf("another process has adopted %+v of %+v", x, y)

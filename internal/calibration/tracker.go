@@ -18,10 +18,10 @@ const (
 	remarkable = 0.05
 )
 
-// A Stand is where one of our buckets is, as the backend tells it, in units of its
+// A Level is where one of our buckets is, as the backend tells it, in units of its
 // dimension: what is used of it, all that was ever charged to it, and all else that
 // has changed it (see backend.Answer).
-type Stand struct {
+type Level struct {
 	Used, Charged, Corrected float64
 }
 
@@ -30,7 +30,7 @@ type Stand struct {
 type Sent struct {
 	At   time.Time
 	Cost float64
-	Stand
+	Level
 
 	unused float64 // by calls that had ended by then
 }
@@ -51,13 +51,13 @@ type Correction struct {
 	From, To float64
 }
 
-// A Gauge compares one bucket of ours with the server's. Say we have used 500 when
+// A Tracker compares one bucket of ours with the server's. Say we have used 500 when
 // a request is sent, and its answer says that the server had used 530: somebody else
 // has spent 30, or it charges more than we do. By then our bucket stands elsewhere,
 // and other answers that were on their way tell of the same 30; so the difference is
 // taken to what was corrected since, and each is corrected once. The zero value has
-// seen nothing. A Gauge is not safe for concurrent use.
-type Gauge struct {
+// seen nothing. A Tracker is not safe for concurrent use.
+type Tracker struct {
 	// Exact says that our charges hold: they are the server's, as with requests, or
 	// the limit is one that it does not know.
 	// A surplus then is only what was taken for a deficit before.
@@ -92,7 +92,7 @@ type deficit struct {
 
 // Send notes a request of this cost that has been charged; s is where the
 // bucket stands with it.
-func (g *Gauge) Send(at time.Time, cost float64, s Stand) Sent {
+func (g *Tracker) Send(at time.Time, cost float64, s Level) Sent {
 	g.sends.Add(at, s.Charged, cost)
 	if s.Corrected != g.corrected { // others correct it too
 		g.corrected = s.Corrected
@@ -104,35 +104,35 @@ func (g *Gauge) Send(at time.Time, cost float64, s Stand) Sent {
 			g.known = at
 		}
 	}
-	return Sent{At: at, Cost: cost, Stand: s, unused: g.unused.total}
+	return Sent{At: at, Cost: cost, Level: s, unused: g.unused.total}
 }
 
 // Unused takes in the end of a call that has not used so much of what it was
 // charged for its output, and reports whether the server keeps it.
-func (g *Gauge) Unused(now time.Time, amount, limit float64) (kept bool) {
+func (g *Tracker) Unused(now time.Time, amount, limit float64) (kept bool) {
 	g.unused.end(now, amount, limit, g.newest)
 	return g.unused.kept
 }
 
 // Guess notes that so much of what the bucket begins with is a guess at what was
 // on its way, and may be taken off again.
-func (g *Gauge) Guess(amount float64) { g.raised += amount }
+func (g *Tracker) Guess(amount float64) { g.raised += amount }
 
 // Lately is what anybody has charged in the last minute, as far as our own sends
 // tell.
-func (g *Gauge) Lately(now time.Time) float64 {
+func (g *Tracker) Lately(now time.Time) float64 {
 	return g.sends.Between(now.Add(-time.Minute), time.Minute)
 }
 
-// Heard reports whether an answer has told where the server's bucket stands.
-func (g *Gauge) Heard() bool { return g.heard > 0 }
+// Reported reports whether an answer has told where the server's bucket stands.
+func (g *Tracker) Reported() bool { return g.heard > 0 }
 
 // Ignored is for how long the server's figures are still ignored.
-func (g *Gauge) Ignored(now time.Time) time.Duration { return max(0, g.trust.until.Sub(now)) }
+func (g *Tracker) Ignored(now time.Time) time.Duration { return max(0, g.trust.until.Sub(now)) }
 
 // Forget starts over, as after a change of the server's limit. What was sent
 // is still known, and so is the margin.
-func (g *Gauge) Forget() {
+func (g *Tracker) Forget() {
 	g.first, g.known, g.heard = time.Time{}, time.Time{}, 0
 	g.surplus.restart(time.Time{}, g.corrected)
 	g.alone = deficit{}
@@ -144,7 +144,7 @@ func (g *Gauge) Forget() {
 // where we stood when we sent it, and returns what to correct, if anything.
 // The first answer counts whole; after it a deficit is taken at once, a surplus only
 // when it has lasted.
-func (g *Gauge) Observe(now time.Time, sent Sent, server, limit float64) (c Correction, changed bool) {
+func (g *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Correction, changed bool) {
 	a := answered{sent, server}
 	repeated := g.told.before(server)
 	g.heard++
@@ -179,8 +179,8 @@ func (g *Gauge) Observe(now time.Time, sent Sent, server, limit float64) (c Corr
 	}
 	if large := max(g.shortfall.part, remarkable) * limit; diff > large && g.alone.amount == 0 {
 		g.alone = deficit{diff, sent.At}
-	} else if g.foretold(sent) && g.alone.amount == 0 {
-		g.fellShort(now, (server-sent.Used-after)/limit)
+	} else if g.synced(sent) && g.alone.amount == 0 {
+		g.shortBy(now, (server-sent.Used-after)/limit)
 	}
 	if diff <= 0 && !g.surplus.hear(now, diff, g.corrected) {
 		return Correction{}, false
@@ -193,7 +193,7 @@ func (g *Gauge) Observe(now time.Time, sent Sent, server, limit float64) (c Corr
 
 // begin takes in the first answer, unless somebody else has corrected our bucket
 // meanwhile.
-func (g *Gauge) begin(now time.Time, sent Sent, diff float64) (c Correction, changed bool) {
+func (g *Tracker) begin(now time.Time, sent Sent, diff float64) (c Correction, changed bool) {
 	g.first = now
 	if diff < 0 && g.corrected != sent.Corrected {
 		diff = 0
@@ -205,27 +205,27 @@ func (g *Gauge) begin(now time.Time, sent Sent, diff float64) (c Correction, cha
 
 // neighbours is what may have been admitted before a request although it was sent
 // after it, and the other way round: the network reorders.
-func (g *Gauge) neighbours(sent Sent) (after, before float64) {
+func (g *Tracker) neighbours(sent Sent) (after, before float64) {
 	after = g.sends.Between(sent.At, overtaking) - sent.Cost
 	before = g.sends.Between(sent.At.Add(-overtaking), overtaking) - sent.Cost
 	return max(0, after), max(0, before)
 }
 
-// foretold reports whether where the server stood could have been known when a
+// synced reports whether where the server stood could have been known when a
 // request was sent.
-func (g *Gauge) foretold(sent Sent) bool {
+func (g *Tracker) synced(sent Sent) bool {
 	return !g.known.IsZero() && !sent.At.Before(g.known)
 }
 
-// fellShort takes in by what part of the limit we were wrong.
-func (g *Gauge) fellShort(now time.Time, part float64) {
+// shortBy takes in by what part of the limit we were wrong.
+func (g *Tracker) shortBy(now time.Time, part float64) {
 	if part > g.shortfall.left(now) {
 		g.shortfall.set(now, part)
 	}
 }
 
 // correct asks for a correction, and waits anew for a surplus.
-func (g *Gauge) correct(now time.Time, diff float64) (c Correction, changed bool) {
+func (g *Tracker) correct(now time.Time, diff float64) (c Correction, changed bool) {
 	if g.Exact {
 		diff = max(diff, -g.raised)
 	}
@@ -236,11 +236,11 @@ func (g *Gauge) correct(now time.Time, diff float64) (c Correction, changed bool
 	return c, diff != 0
 }
 
-// Refused takes in a refusal of the sent request by this limit, which had used
+// Throttled takes in a refusal of the sent request by this limit, which had used
 // and wanted requested.
-func (g *Gauge) Refused(now time.Time, sent Sent, used, requested, limit float64) (c Correction, changed bool) {
-	if g.foretold(sent) {
-		g.fellShort(now, (used+requested-sent.Used)/limit)
+func (g *Tracker) Throttled(now time.Time, sent Sent, used, requested, limit float64) (c Correction, changed bool) {
+	if g.synced(sent) {
+		g.shortBy(now, (used+requested-sent.Used)/limit)
 	}
 	diff := max(0, used+sent.Cost-(sent.Used+g.corrected-sent.Corrected))
 	if diff > 0 {
