@@ -129,15 +129,8 @@ func (l *Limiter) estimate(call Call) (estimate, error) {
 	if e == wire.None {
 		return estimate{}, fmt.Errorf("ratelimiter: calls to %q are not limited", path)
 	}
-	return newEstimate(e, deployment, costing.JSON(e, deployment, body, l.counter)), nil
+	c := costing.JSON(e, deployment, body, l.counter)
+	return newEstimate(e, deployment, &c), nil
 }
 
 var errNoCall = errors.New("ratelimiter: the Call is nil")
-
-func (c Cost) estimate() estimate {
-	e := estimate{model: NormalizeModel(c.Model), cost: c.amounts(), input: c.Tokens, choices: 1}
-	if c.Requests == 0 {
-		e.cost[0] = 1
-	}
-	return e
-}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
 )
 
 // What a caller branches on. All of them are found with errors.Is in what the
@@ -29,9 +32,11 @@ var (
 	ErrNoAccount = errors.New("no account is named")
 	// ErrShutdown: the limiter has been shut down.
 	ErrShutdown = errors.New("the limiter has been shut down")
+	// ErrNoLimiter: the limiter is nil, or was not made by New.
+	ErrNoLimiter = errors.New("the limiter is nil or was not made by New")
 )
 
-// Error says why a call was refused, before it was sent and without a charge.
+// Error says why a call was rejected, before it was sent and without a charge.
 // It unwraps to one of the sentinels of this package, and to the backend's error
 // where there is one.
 type Error struct {
@@ -105,6 +110,29 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+var reasons = map[engine.Reason]error{
+	engine.TooLarge: ErrTooLarge, engine.Deadline: ErrDeadline, engine.MaxWait: ErrMaxWait,
+	engine.BackendFailed: ErrBackend, engine.Shutdown: ErrShutdown,
+}
+
+// rejected turns the engine's rejection of a call into an Error; other errors stay as
+// they are.
+func rejected(err error, account, model string) error {
+	r, ok := err.(*engine.Rejection)
+	if !ok {
+		return err
+	}
+	e := &Error{
+		Reason: reasons[r.Reason], Cause: r.Cause, Account: account, Model: model, Cost: costOf(model, r.Cost),
+		Wait: r.Wait, Waited: r.Waited, Allowed: r.Allowed,
+	}
+	if r.Kind.Name != "" {
+		e.Unit, e.Period, e.Need = r.Kind.Unit, r.Kind.Period, r.Cost[r.Kind.Dimension]
+		e.Limit, e.Source, e.Age = r.Amount, r.Source, r.Age
+	}
+	return e
+}
+
 // Unwrap returns the reason and the cause.
 func (e *Error) Unwrap() []error {
 	if e.Cause == nil {
@@ -120,10 +148,36 @@ func (e *Error) Is(target error) bool {
 
 func periodName(d time.Duration) string {
 	switch d {
-	case minute:
+	case time.Minute:
 		return "minute"
-	case day:
+	case 24 * time.Hour:
 		return "day"
 	}
 	return d.String()
+}
+
+// seconds formats a duration for a message.
+func seconds(d time.Duration) string {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(time.Second).String()
+	case d >= time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return d.Round(time.Millisecond).String()
+	}
+}
+
+// thousands writes 31538 as 31,538.
+func thousands(n int64) string {
+	if n == math.MinInt64 {
+		return fmt.Sprint(n)
+	}
+	if n < 0 {
+		return "-" + thousands(-n)
+	}
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
 }

@@ -2,56 +2,78 @@ package ratelimiter
 
 import (
 	"cmp"
+	"net/http"
+	"strings"
 
-	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
+	"github.com/openai-ratelimiter/ratelimiter/internal/predict"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
-// An estimate is what a call is charged when it starts, and what is needed to
-// settle it.
+// An estimate is what a call's body says that it will cost.
 type estimate struct {
-	model      string // that names the scope
-	counted    string // the model by whose rules tokens are counted
-	encoding   tokens.Encoding
-	cost       backend.Amounts
-	input      int64 // the part of its tokens that is not output
-	guessed    int64 // the part of them that may turn out to be much less
-	certain    int64 // the part of its tokens that may not
-	choices    int64
-	undeclared bool // the output has no maximum
-
-	continuable            bool   // a later call may refer to the answer by its id
-	previous, conversation string // what the call itself refers to so
-	passing                int64  // the part of input that does not carry over
+	model            string // that names the scope
+	counted          string // the model by whose rules tokens are counted
+	encoding         tokens.Encoding
+	requests, images int64
+	body             predict.Body
 }
 
-// newEstimate turns what the body says into a cost. deployment is Azure's, and
+// estimateRequest works out what a request will cost, and asks a stream for
+// its usage where the user wants that.
+func (l *Limiter) estimateRequest(req *http.Request, e wire.Endpoint, deployment string, b *requestBody) estimate {
+	typ := req.Header.Get("Content-Type")
+	var c costing.Estimate
+	switch {
+	case req.Header.Get("Content-Encoding") != "":
+		// Compressed: one request.
+	case isMultipart(typ):
+		c = costing.Multipart(e, deployment, typ, b.prefix, l.counter)
+	default:
+		c = costing.JSON(e, deployment, b.prefix, l.counter)
+		if l.config.usage && c.Stream && !c.IncludeUsage && b.rest == nil {
+			b.askForUsage(e)
+		}
+	}
+	return newEstimate(e, deployment, &c)
+}
+
+// isMultipart reports whether a body is a form. A type's case does not matter.
+func isMultipart(contentType string) bool {
+	const prefix = "multipart/"
+	return len(contentType) > len(prefix) && strings.EqualFold(contentType[:len(prefix)], prefix)
+}
+
+// newEstimate turns what the body says into an estimate. deployment is Azure's, and
 // names the scope before the body does.
-func newEstimate(e wire.Endpoint, deployment string, c costing.Estimate) estimate {
+func newEstimate(e wire.Endpoint, deployment string, c *costing.Estimate) estimate {
 	counted := cmp.Or(c.Model, deployment)
+	context, output, _ := costing.Bounds(counted)
 	return estimate{
-		model:    NormalizeModel(cmp.Or(deployment, c.Model)),
+		model:    normalizeModel(cmp.Or(deployment, c.Model)),
 		counted:  counted,
 		encoding: tokens.ForModel(counted),
-		cost: Cost{
-			Requests: 1,
-			Tokens:   min(largest, c.Input+c.Output),
-			Images:   c.Images,
-		}.amounts(),
-		input:        c.Input,
-		guessed:      c.Guessed,
-		choices:      max(1, c.Choices),
-		undeclared:   !c.Declared && generates(e),
-		continuable:  e == wire.Responses,
-		previous:     c.Previous,
-		conversation: c.Conversation,
-		passing:      c.Passing,
+		requests: 1,
+		images:   c.Images,
+		body: predict.Body{
+			Tokens:       min(quota.Largest, c.Input+c.Output),
+			Input:        c.Input,
+			Guessed:      c.Guessed,
+			Choices:      max(1, c.Choices),
+			Undeclared:   !c.Declared && generates(e),
+			Continuable:  e == wire.Responses,
+			Previous:     c.Previous,
+			Conversation: c.Conversation,
+			Passing:      c.Passing,
+			MostContext:  context,
+			MostOutput:   output,
+		},
 	}
 }
 
-// generates reports whether an endpoint's answer costs output tokens that the
+// generates reports whether an endpoint's response costs output tokens that the
 // request may leave open.
 func generates(e wire.Endpoint) bool {
 	switch e {
@@ -61,59 +83,13 @@ func generates(e wire.Endpoint) bool {
 	return false
 }
 
-// expect adds what the body does not say: the input that stands on the server, and
-// output that nobody declared, as the scope's answers have needed it.
-// s.account.mu must be held.
-func (e *estimate) expect(s *scope) {
-	e.certain = max(0, e.cost[backend.Tokens]-e.guessed)
-	context, most, bounded := costing.Bounds(e.counted)
-	if e.continues() {
-		hidden := max(s.account.history.get(e.previous), s.account.history.get(e.conversation))
-		if bounded {
-			hidden = min(hidden, context)
-		}
-		e.input = min(largest, e.input+hidden)
-		e.cost[backend.Tokens] = min(largest, e.cost[backend.Tokens]+hidden)
+// estimate is the cost as a call.
+func (c Cost) estimate() estimate {
+	a := c.amounts()
+	return estimate{
+		model:    normalizeModel(c.Model),
+		requests: max(1, a[0]),
+		images:   a[2],
+		body:     predict.Body{Tokens: a[1], Input: a[1], Choices: 1},
 	}
-	if e.undeclared {
-		output := s.output.expect()
-		if bounded {
-			output = min(output, most)
-		}
-		e.cost[backend.Tokens] = min(largest, e.input+output*e.choices)
-	}
-	e.fit(s.limits)
 }
-
-// fit cuts what is guessed to what the limits allow: a call is too large for them only
-// by what is certain. By a guess that was too high it would be refused for ever, and
-// the guess never corrected.
-func (e *estimate) fit(limits []*limit) {
-	for _, l := range limits {
-		if l.dimension == backend.Tokens {
-			e.cost[backend.Tokens] = min(e.cost[backend.Tokens], max(e.certain, l.amount()))
-		}
-	}
-	e.input = min(e.input, e.cost[backend.Tokens])
-}
-
-// least is what the call draws from a dimension for certain.
-func (e *estimate) least(d backend.Dimension) int64 {
-	if d == backend.Tokens {
-		return e.certain
-	}
-	return e.cost[d]
-}
-
-// exact reports whether the tokens of the input can be told from the body.
-func (e *estimate) exact() bool { return !e.continues() && e.guessed == 0 }
-
-// continues reports whether part of the input stands on the server.
-func (e *estimate) continues() bool { return e.previous != "" || e.conversation != "" }
-
-// usage is what is expected of the answer's usage.
-func (e *estimate) usage() Usage {
-	return Usage{InputTokens: e.input, OutputTokens: max(0, e.cost[backend.Tokens]-e.input)}
-}
-
-func (e *estimate) amounts() Cost { return costOf(e.model, e.cost) }

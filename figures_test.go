@@ -285,7 +285,7 @@ func TestSlicesOfAFleetAreForgotten(t *testing.T) {
 		sliced := openaitest.New(openaitest.WithLimits("m", limits), openaitest.WithSlices(openaitest.Slices{On: []openaitest.Limit{openaitest.RPM}}))
 		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(newKeeper()))
 		burst(t, []*http.Client{l.Client(sliced.Direct())}, 200)
-		if _, ok := limitsOf(t, l, "m")["rpm/slice"]; !ok {
+		if _, ok := limitsOf(t, l, "m")["rpm/subwindow"]; !ok {
 			t.Fatal("no slice was learned")
 		}
 		whole := l.Client(openaitest.New(openaitest.WithLimits("m", limits)).Direct())
@@ -294,7 +294,7 @@ func TestSlicesOfAFleetAreForgotten(t *testing.T) {
 			post(t, whole, chatURL, chatBody("m", 1, false))
 			synctest.Wait()
 		}
-		if slice, ok := limitsOf(t, l, "m")["rpm/slice"]; ok {
+		if slice, ok := limitsOf(t, l, "m")["rpm/subwindow"]; ok {
 			t.Errorf("after 70 minutes: %+v", slice)
 		}
 	})

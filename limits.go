@@ -3,10 +3,10 @@ package ratelimiter
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
 // Limits are what a model, a family of models or an account may use. A zero
@@ -50,11 +50,8 @@ type Cost struct {
 	Images   int64
 }
 
-// largest bounds every cost, so that no sum of costs overflows.
-const largest = 1 << 40
-
 func (c Cost) amounts() backend.Amounts {
-	bound := func(n int64) int64 { return min(max(0, n), largest) }
+	bound := func(n int64) int64 { return min(max(0, n), quota.Largest) }
 	return backend.Amounts{
 		backend.Requests: bound(c.Requests),
 		backend.Tokens:   bound(c.Tokens),
@@ -66,38 +63,13 @@ func costOf(model string, a backend.Amounts) Cost {
 	return Cost{Model: model, Requests: a[backend.Requests], Tokens: a[backend.Tokens], Images: a[backend.Images]}
 }
 
-const (
-	minute = time.Minute
-	day    = 24 * time.Hour
-)
-
-// A window is one kind of limit.
-type window struct {
-	name      string // the bucket's
-	unit      string // for people
-	dimension backend.Dimension
-	period    time.Duration
+// rule is what the limits configure.
+func (l Limits) rule() quota.Rule {
+	return quota.Rule{Amounts: l.each(), Burst: l.Burst}
 }
 
-var windows = [...]window{
-	{"rpm", "requests", backend.Requests, minute},
-	{"rpd", "requests", backend.Requests, day},
-	{"tpm", "tokens", backend.Tokens, minute},
-	{"tpd", "tokens", backend.Tokens, day},
-	{"ipm", "images", backend.Images, minute},
-}
-
-func windowOf(d backend.Dimension, period time.Duration) (window, bool) {
-	for _, w := range windows {
-		if w.dimension == d && w.period == period {
-			return w, true
-		}
-	}
-	return window{}, false
-}
-
-// each returns the limits in the order of windows.
-func (l Limits) each() [len(windows)]int64 {
+// each returns the limits in the order of quota.Kinds.
+func (l Limits) each() [len(quota.Kinds)]int64 {
 	return [...]int64{l.RPM, l.RPD, l.TPM, l.TPD, l.IPM}
 }
 
@@ -114,14 +86,14 @@ func (l Limits) faults(what string) error {
 		switch {
 		case n < 0:
 			fault("%s is %d: a limit must be positive, or 0 for none", names[i], n)
-		case n > largest:
-			fault("%s is %d: the most is %d", names[i], n, int64(largest))
+		case n > quota.Largest:
+			fault("%s is %d: the most is %d", names[i], n, int64(quota.Largest))
 		}
 	}
 	switch {
 	case l.Burst < 0:
 		fault("Burst is %v: it must be positive, or 0 for a whole minute", l.Burst)
-	case l.Burst > minute:
+	case l.Burst > time.Minute:
 		fault("Burst is %v: it is above the minute that the limits are for", l.Burst)
 	case l.Burst > 0 && l.RPM == 0 && l.TPM == 0 && l.IPM == 0:
 		fault("Burst is set without a limit per minute")
@@ -136,30 +108,4 @@ func (l Limits) faults(what string) error {
 		fault("TPM %d is above TPD %d, which could never be used", l.TPM, l.TPD)
 	}
 	return errors.Join(errs...)
-}
-
-// seconds formats a duration for a message.
-func seconds(d time.Duration) string {
-	switch {
-	case d >= 10*time.Second:
-		return d.Round(time.Second).String()
-	case d >= time.Second:
-		return d.Round(100 * time.Millisecond).String()
-	default:
-		return d.Round(time.Millisecond).String()
-	}
-}
-
-// thousands writes 31538 as 31,538.
-func thousands(n int64) string {
-	if n == math.MinInt64 {
-		return fmt.Sprint(n)
-	}
-	if n < 0 {
-		return "-" + thousands(-n)
-	}
-	if n < 1000 {
-		return fmt.Sprint(n)
-	}
-	return fmt.Sprintf("%s,%03d", thousands(n/1000), n%1000)
 }

@@ -32,7 +32,7 @@ type config struct {
 	trace    *Trace
 	counter  tokens.Counter
 	usage    bool // ask streams for usage
-	pass     bool // calls, while the backend is away
+	failOpen bool // while the backend is away
 	fallback *Limits
 	errs     []error
 }
@@ -60,12 +60,12 @@ func newConfig(options []Option) (*config, error) {
 		}
 	}
 	if c.backend == nil {
-		if c.pass || c.fallback != nil {
+		if c.failOpen || c.fallback != nil {
 			c.fault(errors.New("WithFallback and WithFailOpen need WithBackend: memory is always there"))
 		}
 		c.backend = memory.New()
 	}
-	if c.pass && c.fallback != nil {
+	if c.failOpen && c.fallback != nil {
 		c.fault(errors.New("WithFallback and WithFailOpen contradict each other"))
 	}
 	c.checkFamilies()
@@ -99,12 +99,12 @@ func (c *config) checkFamilies() {
 }
 
 // WithLimits sets the limits of a model. The name must be the one that
-// requests give, or the deployment's on Azure; it is compared after
-// [NormalizeModel]. A dated name such as gpt-4o-2024-08-06 is a model of its
+// requests give, or the deployment's on Azure. Names are compared without surrounding
+// space and in lower case. A dated name such as gpt-4o-2024-08-06 is a model of its
 // own: use [WithShared] where it shares its alias's limits.
 func WithLimits(model string, limits Limits) Option {
 	return optionFunc(func(c *config) {
-		name := NormalizeModel(model)
+		name := normalizeModel(model)
 		if name == "" {
 			c.fault(errors.New("WithLimits: the model's name is empty; WithAccountLimits sets limits for all models together"))
 		}
@@ -134,7 +134,7 @@ func WithShared(name string, limits Limits, models ...string) Option {
 		f := c.families[name]
 		f.limits = limits
 		for _, m := range models {
-			if m = NormalizeModel(m); m == "" {
+			if m = normalizeModel(m); m == "" {
 				c.fault(fmt.Errorf("%s: a model's name is empty", what))
 			}
 			if !slices.Contains(f.models, m) {
@@ -225,7 +225,7 @@ func WithFallback(limits Limits) Option {
 // refusing them with [ErrBackend]. The backend is tried again once a second;
 // [Trace.Backend] tells of both changes.
 func WithFailOpen() Option {
-	return optionFunc(func(c *config) { c.pass = true })
+	return optionFunc(func(c *config) { c.failOpen = true })
 }
 
 // WithTrace sets hooks for all calls of the limiter.

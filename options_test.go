@@ -56,18 +56,3 @@ func TestFaultsAreReportedTogether(t *testing.T) {
 		t.Errorf("%d lines in\n%v", n, err)
 	}
 }
-
-func TestNormalizeModel(t *testing.T) {
-	long := strings.Repeat("x", 200)
-	for in, want := range map[string]string{
-		"gpt-4o": "gpt-4o", " GPT-4o\n": "gpt-4o", "": "",
-		"gpt-4o-2024-08-06": "gpt-4o-2024-08-06", "ft:gpt-4o:org::id": "ft:gpt-4o:org::id",
-	} {
-		if got := ratelimiter.NormalizeModel(in); got != want {
-			t.Errorf("NormalizeModel(%q) = %q; want %q", in, got, want)
-		}
-	}
-	if got := ratelimiter.NormalizeModel(long); len(got) > 64 || got != ratelimiter.NormalizeModel(long) || got == ratelimiter.NormalizeModel(long+"y") {
-		t.Errorf("a long name becomes %q", got)
-	}
-}

@@ -67,7 +67,7 @@ func TestSlicesAreLearned(t *testing.T) {
 				c := l.Client(srv.Direct())
 				burst(t, []*http.Client{c}, 400)
 				known := srv.Account("m").Refused
-				slice, ok := limitsOf(t, l, "m")["rpm/slice"]
+				slice, ok := limitsOf(t, l, "m")["rpm/subwindow"]
 				if known > 40 || !ok || slice.Limit != 600 || slice.Burst == 0 || slice.Source == "configured" {
 					t.Errorf("%d refusals; learned %+v", known, slice)
 				}
@@ -77,7 +77,7 @@ func TestSlicesAreLearned(t *testing.T) {
 				}
 				time.Sleep(2 * time.Hour)
 				post(t, c, chatURL, chatBody("m", 1, false))
-				if slice, ok := limitsOf(t, l, "m")["rpm/slice"]; ok {
+				if slice, ok := limitsOf(t, l, "m")["rpm/subwindow"]; ok {
 					t.Errorf("hours later it still believes in %+v", slice)
 				}
 			})

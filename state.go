@@ -1,9 +1,11 @@
 package ratelimiter
 
 import (
+	"cmp"
 	"context"
-	"slices"
 	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
 )
 
 // State is what an account's budget looks like to this process.
@@ -24,7 +26,7 @@ type ScopeState struct {
 
 // LimitState is one limit that a scope draws from, and its bucket.
 type LimitState struct {
-	Name      string // "rpm", "rpd", "tpm", "tpd" or "ipm", or "rpm/slice" and so on
+	Name      string // "rpm", "rpd", "tpm", "tpd" or "ipm", or "rpm/subwindow" and so on
 	Owner     string // the model, "family:" and a family's name, or "account"
 	Limit     int64
 	Remaining int64         // negative while a debt is refilled
@@ -34,8 +36,8 @@ type LimitState struct {
 	// wrong, or, before any answer has told of it, what requests take to get there.
 	Margin int64
 	// Burst is the time in which refills what the bucket holds, where that is not
-	// the limit's period: as configured, or, where Name ends in "/slice", the
-	// slices in which a refusal by the server has shown it to enforce the limit.
+	// the limit's period: as configured, or, where Name ends in "/subwindow",
+	// the subwindows in which a throttle by the server has shown it to enforce the limit.
 	Burst time.Duration
 	// Ramp is what is let through a minute while traffic may only grow slowly,
 	// after the server has answered slow_down; else 0.
@@ -53,66 +55,35 @@ type LimitState struct {
 }
 
 // State reports the account that ctx or WithAccount names, or else the only
-// one the limiter has met.
+// one the limiter has met. It changes nothing.
 func (l *Limiter) State(ctx context.Context) (State, error) {
+	if err := l.check(); err != nil {
+		return State{}, err
+	}
 	name, err := l.accountFor(ctx)
 	if err != nil {
 		return State{}, err
 	}
-	a := l.known(name)
-	state := State{Account: name}
-	a.mu.Lock()
-	models := a.models()
-	a.mu.Unlock()
-	for _, m := range models {
-		scope, err := l.scopeState(ctx, a, m)
-		if err != nil {
-			return State{}, err
-		}
-		state.Scopes = append(state.Scopes, scope)
-	}
-	return state, nil
-}
-
-func (l *Limiter) scopeState(ctx context.Context, a *account, model string) (ScopeState, error) {
-	now := time.Now()
-	a.mu.Lock()
-	s := a.scope(model)
-	state := ScopeState{Model: model, Waiting: len(s.waiting), InFlight: s.inFlight}
-	if len(s.waiting) > 0 {
-		state.Oldest = now.Sub(s.waiting[0].arrived)
-	}
-	ask := s.ask(now)
-	ask.Buckets = ask.Buckets[:len(s.limits)]
-	for _, limit := range s.limits {
-		ls := LimitState{Name: limit.name, Owner: limit.owner, Limit: limit.amount()}
-		if limit.owner == s.owner {
-			ls.Owner = model
-		}
-		ls.Source, ls.Age = limit.source(now)
-		ls.Ramp = int64(limit.ramp.Rate(now, float64(limit.amount())))
-		ls.Ignored = limit.gauge.Ignored(now)
-		ls.KeepsUnused = limit.gauge.Findings().Kept
-		state.Limits = append(state.Limits, ls)
-	}
-	a.mu.Unlock()
-
-	answer, err := l.config.backend.Look(ctx, ask.Ask)
+	scopes, err := l.engine.State(ctx, name)
 	if err != nil {
-		return state, &Error{Reason: ErrBackend, Cause: err, Account: a.name, Model: model}
+		return State{}, rejected(err, name, "")
 	}
-	state.Paused = answer.Paused
-	for i := range state.Limits {
-		b := &ask.Buckets[i]
-		state.Limits[i].Margin, state.Limits[i].Burst = int64(b.Margin), b.Burst
-		state.Limits[i].Remaining = int64(answer.Levels[i])
-		state.Limits[i].Reset = time.Duration((b.Capacity() - answer.Levels[i]) * float64(b.Period) / float64(b.Limit))
+	state := State{Account: name}
+	for i := range scopes {
+		state.Scopes = append(state.Scopes, newScopeState(&scopes[i]))
 	}
 	return state, nil
 }
 
-// unique sorts names and drops those that stand twice.
-func unique(names []string) []string {
-	slices.Sort(names)
-	return slices.Compact(names)
+func newScopeState(s *engine.ScopeState) ScopeState {
+	state := ScopeState{Model: s.Model, Waiting: s.Waiting, InFlight: s.InFlight, Oldest: s.Oldest, Paused: s.Paused}
+	for i := range s.Limits {
+		l := &s.Limits[i]
+		state.Limits = append(state.Limits, LimitState{
+			Name: l.Name, Owner: cmp.Or(l.Owner, s.Model), Limit: l.Limit, Remaining: l.Remaining, Reset: l.Reset,
+			Margin: l.Margin, Burst: l.Burst, Ramp: l.Ramp, Ignored: l.Ignored, KeepsUnused: l.KeepsUnused,
+			Source: l.Source, Age: l.Age,
+		})
+	}
+	return state
 }

@@ -85,16 +85,22 @@ type SettledInfo struct {
 	Duration time.Duration // from the start
 }
 
-// traces returns the hooks that hold for a call.
-func (l *Limiter) traces(ctx context.Context) [2]*Trace {
+// hooks are those that hold for a call: of its context, and of the limiter.
+type hooks [2]*Trace
+
+func (l *Limiter) traces(ctx context.Context) hooks {
 	t, _ := value[*Trace](ctx, traceKey)
-	return [2]*Trace{t, l.trace}
+	return hooks{t, l.trace}
 }
 
-func (l *Limiter) traceWaiting(ctx context.Context, info func() WaitingInfo) {
-	for _, t := range l.traces(ctx) {
+func (h hooks) waiting() bool {
+	return h[0] != nil && h[0].Waiting != nil || h[1] != nil && h[1].Waiting != nil
+}
+
+func (h hooks) callWaiting(ctx context.Context, info WaitingInfo) {
+	for _, t := range h {
 		if t != nil && t.Waiting != nil {
-			t.Waiting(ctx, info())
+			t.Waiting(ctx, info)
 		}
 	}
 }
@@ -128,5 +134,12 @@ func (l *Limiter) traceSettled(ctx context.Context, info SettledInfo) {
 		if t != nil && t.Settled != nil {
 			t.Settled(ctx, info)
 		}
+	}
+}
+
+// backend calls the hook about the backend.
+func (t *Trace) backend(err error) {
+	if t != nil && t.Backend != nil {
+		t.Backend(err)
 	}
 }

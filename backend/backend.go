@@ -154,6 +154,11 @@ type Settlement struct {
 	Pause      time.Duration
 }
 
+// OnlyPause is what the settlement pauses, and nothing else.
+func (s *Settlement) OnlyPause() Settlement {
+	return Settlement{Account: s.Account, Line: s.Line, PauseOwner: s.PauseOwner, Pause: s.Pause}
+}
+
 // A Correction moves a bucket's Corrected, and with it what is used, from From
 // to To, so that what many processes have seen is applied once: upwards as far
 // as Corrected lies below To, downwards only if it still is From. A bucket never

@@ -4,9 +4,9 @@ import "time"
 
 // Findings are what a gauge has learned and others may know too.
 type Findings struct {
-	Margin float64   `json:"margin"` // in parts of the limit
-	At     time.Time `json:"at"`     // when it was
-	Heard  int       `json:"heard"`  // answers in all
+	Margin  float64   `json:"margin"`  // in parts of the limit
+	At      time.Time `json:"at"`      // when it was
+	Reports int       `json:"reports"` // answers in all
 
 	Kept  bool      `json:"kept,omitempty"` // unused output is
 	Found time.Time `json:"found,omitzero"` // when that changed
@@ -29,8 +29,8 @@ func (g *Tracker) Adopt(now time.Time, f Findings, fresh bool) {
 		}
 		g.unused.adopt(f.Kept, f.Found)
 	}
-	if fresh && f.Heard > 0 {
-		g.heard = max(g.heard, f.Heard)
+	if fresh && f.Reports > 0 {
+		g.heard = max(g.heard, f.Reports)
 		if g.first.IsZero() {
 			g.first, g.known = now, now
 		}

@@ -17,16 +17,15 @@ type rule struct {
 }
 
 const (
-	gauge    = "internal/calibration/gauge.go"
+	gauge    = "internal/calibration/tracker.go"
 	margins  = "internal/calibration/margin.go"
 	surplus  = "internal/calibration/surplus.go"
 	opening  = "internal/calibration/slowstart.go"
 	trusts   = "internal/calibration/trust.go"
 	unused   = "internal/calibration/unused.go"
-	figures  = "internal/calibration/figure.go"
-	observe  = "observe.go"
-	refusal  = "refusal.go"
-	told     = "told.go"
+	figures  = "internal/calibration/estimate.go"
+	headers  = "internal/quota/headers.go"
+	throttle = "internal/quota/throttle.go"
 	anything = "^[^0-9]" // but what is about the store
 )
 
@@ -45,11 +44,11 @@ var rules = []rule{
 	{"an opening is paced", "restart|cold", opening, "	if o.over {\n		return 0\n	}\n	f := max", "	if true {\n		return 0\n	}\n	f := max"},
 	{"an opening begins anew after a long pause", "limit halved|restart|slices", opening, "	*o = SlowStart{base: 1, from: at.Add(quiet - doubling), shut: at, probe: true}", "	_ = at"},
 	{"an answer's limit counts when others tell it too", "limit wrong", figures, "case amount < is && (unanimous", "case amount < is && (true || unanimous"},
-	{"a known figure with another period is a mistake", "period wrong", told, "if l.is(t.Limit) {", "if false {"},
+	{"a known figure with another period is a mistake", "period wrong", headers, "if l.is(rep.Limit) {", "if false {"},
 	{"whether unused output is kept is learned", "kept|large calls", unused, "case -0.25 < back && back < 0.25:", "case false:"},
-	{"slices are learned from early 429s", "slices of 1 s$", refusal, "float64(reached) < 0.99*float64(refusal.Limit)", "reached < 0"},
-	{"slices are learned from Azure's 429s", "Azure", refusal, "sent.Used < 0.9*float64(l.amount())", "sent.Used < 0"},
-	{"limits follow the answer to the latest request", "limit", observe, "	if r.started.Before(l.toldAt) {\n		return false", "	if false {\n		return false"},
+	{"slices are learned from early 429s", "slices of 1 s$", throttle, "float64(reached) < 0.99*float64(t.Limit)", "reached < 0"},
+	{"slices are learned from Azure's 429s", "Azure", throttle, "sent.Used < 0.9*float64(l.Amount())", "sent.Used < 0"},
+	{"limits follow the answer to the latest request", "limit", headers, "	if r.SentAt.Before(l.reportSentAt) {\n		return c, false", "	if false {\n		return c, false"},
 }
 
 // tests are for rules that no scenario's bar is about: where they stand, and their

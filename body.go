@@ -3,11 +3,14 @@ package ratelimiter
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
-	"strings"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
 
-	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
@@ -85,31 +88,6 @@ func (b *requestBody) Close() {
 	}
 }
 
-// estimateRequest works out what a request will cost, and asks a stream for
-// its usage where the user wants that.
-func (l *Limiter) estimateRequest(req *http.Request, e wire.Endpoint, deployment string, b *requestBody) estimate {
-	typ := req.Header.Get("Content-Type")
-	var c costing.Estimate
-	switch {
-	case req.Header.Get("Content-Encoding") != "":
-		// Compressed: one request.
-	case isMultipart(typ):
-		c = costing.Multipart(e, deployment, typ, b.prefix, l.counter)
-	default:
-		c = costing.JSON(e, deployment, b.prefix, l.counter)
-		if l.config.usage && c.Stream && !c.IncludeUsage && b.rest == nil {
-			b.askForUsage(e)
-		}
-	}
-	return newEstimate(e, deployment, c)
-}
-
-// isMultipart reports whether a body is a form. A type's case does not matter.
-func isMultipart(contentType string) bool {
-	const prefix = "multipart/"
-	return len(contentType) > len(prefix) && strings.EqualFold(contentType[:len(prefix)], prefix)
-}
-
 // askForUsage adds stream_options to a body that has none.
 func (b *requestBody) askForUsage(e wire.Endpoint) {
 	const options = `"stream_options":{"include_usage":true},`
@@ -124,4 +102,42 @@ func (b *requestBody) askForUsage(e wire.Endpoint) {
 	if b.length > 0 {
 		b.length = int64(len(b.prefix))
 	}
+}
+
+// A writeWatch tells whether a request has been written, and when.
+type writeWatch struct {
+	connected, wrote atomic.Bool
+	begun            time.Time
+	after            atomic.Int64 // how long after begun all of it was, in nanoseconds; 0 for never
+}
+
+// watchWrite returns the request to send: the caller's, with hooks of our own.
+func watchWrite(req *http.Request) (*http.Request, *writeWatch) {
+	w := &writeWatch{begun: time.Now()}
+	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn:      func(string) { w.connected.Store(true) },
+		WroteHeaders: func() { w.wrote.Store(true) },
+		WroteRequest: func(httptrace.WroteRequestInfo) { w.after.Store(max(1, int64(time.Since(w.begun)))) },
+	})
+	return req.WithContext(ctx), w
+}
+
+// time is when the request had been written. It is zero for a base that runs no hooks, or
+// where the response came first.
+func (w *writeWatch) time() time.Time {
+	after := w.after.Load()
+	if after == 0 {
+		return time.Time{}
+	}
+	return w.begun.Add(time.Duration(after))
+}
+
+// never reports whether the request that failed with err never left. A base
+// that runs no hooks is only believed where it failed to dial.
+func (w *writeWatch) never(err error) bool {
+	if w.connected.Load() {
+		return !w.wrote.Load()
+	}
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
+	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
@@ -37,87 +37,81 @@ func newMeteredBody(r *Reservation, resp *http.Response) *meteredBody {
 
 // count is handed the text of a stream's deltas.
 func (b *meteredBody) count(delta []byte) {
-	e := &b.r.estimate
-	b.text += int64(b.r.scope.account.limiter.counter.Count(e.counted, e.encoding, delta))
+	b.text += int64(b.r.limiter.counter.Count(b.r.counted, b.r.encoding, delta))
 }
 
 func (b *meteredBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if n > 0 || err != nil {
-		b.watch(p[:n], err)
+		b.settle(b.watch(p[:n], err))
 	}
 	return n, err
 }
 
-func (b *meteredBody) watch(p []byte, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock() // also if a counter of the user's panics
-	done := !b.over && len(p) > 0 && b.meter.Write(p)
-	if done || err != nil {
-		b.settle(err == io.EOF)
-	}
-}
-
 func (b *meteredBody) Close() error {
-	b.mu.Lock()
-	b.settle(false)
-	b.mu.Unlock()
+	b.settle(b.finish(false))
 	return b.ReadCloser.Close()
 }
 
-// settle ends the reservation by what the body has told. b.mu must be held.
-func (b *meteredBody) settle(eof bool) {
-	if b.over {
-		return
-	}
-	b.over = true
-	if refusal := b.meter.Refusal(b.header); refusal != nil {
-		b.r.refused(b.r.ctx, *refusal)
-	}
-	e := &b.r.estimate
-	final := e.cost
-	said, ok := b.meter.Usage()
-	// Without usage the text is all of the output if it came to its end, and no
-	// reasoning is behind it.
-	whole := !ok && b.text > 0 && (b.meter.Ended() || eof)
-	b.r.shown = whole && !costing.Reasons(e.counted)
-	usage := Usage{InputTokens: said.Input, OutputTokens: said.Output, TotalTokens: said.Total}
-	if !ok {
-		usage.OutputTokens = b.text
-	}
-	if ok {
-		b.r.remember(b.meter.ID(), usage)
-	}
-	switch {
-	case ok && b.r.informed && e.exact():
-		// The server charged its own estimate of the input, for good. Of input
-		// that only it could see or weigh, the usage is the best there is.
-		output := usage.OutputTokens
-		if output == 0 {
-			output = usage.total() - usage.InputTokens // some servers tell the total alone
-		}
-		if usage.InputTokens == 0 && usage.OutputTokens == 0 {
-			output = max(0, usage.total()-e.input)
-		}
-		final[backend.Tokens] = e.input + output
-	case ok:
-		final[backend.Tokens] = usage.TotalTokens
-	case b.r.shown || whole && b.r.informed && b.r.isLittle(e.cost[backend.Tokens]-e.input-b.text):
-		final[backend.Tokens] = e.input + b.text
-	case b.text > 0:
-		final[backend.Tokens] = max(final[backend.Tokens], e.input+b.text)
-	}
-	if b.r.kept(e.cost[backend.Tokens]-final[backend.Tokens], ok || b.r.shown) {
-		final = e.cost
-	}
-	b.r.finish(final, usage, ok)
+// An ending is what a body has reported when it ends, or when enough of it was seen.
+type ending struct {
+	outcome  engine.Outcome
+	throttle *wire.Refusal // an error about limits inside the body, or nil
 }
 
-// peekSize is how much of a refusal is read before its caller sees it: all of
+// watch lets the meter see what has been read, and returns the body's ending if that was
+// it, else nil.
+func (b *meteredBody) watch(p []byte, err error) *ending {
+	b.mu.Lock()
+	defer b.mu.Unlock() // also if a counter of the user's panics
+	if b.over {
+		return nil
+	}
+	if len(p) > 0 && b.meter.Write(p) || err != nil {
+		return b.finishLocked(err == io.EOF)
+	}
+	return nil
+}
+
+func (b *meteredBody) finish(eof bool) *ending {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return nil
+	}
+	return b.finishLocked(eof)
+}
+
+func (b *meteredBody) finishLocked(eof bool) *ending {
+	b.over = true
+	said, ok := b.meter.Usage()
+	return &ending{
+		throttle: b.meter.Refusal(b.header),
+		outcome: engine.Outcome{
+			Usage: said, HasUsage: ok, ID: b.meter.ID(), Metered: true,
+			// Without usage the text is all of the output if it came to its end, and no
+			// reasoning is behind it.
+			Text: b.text, Whole: b.meter.Ended() || eof, Reasons: costing.Reasons(b.r.counted),
+		},
+	}
+}
+
+// settle ends the reservation, without the lock: hooks run.
+func (b *meteredBody) settle(e *ending) {
+	if e == nil {
+		return
+	}
+	if e.throttle != nil {
+		b.r.throttled(b.r.hookContext(), e.throttle)
+	}
+	b.r.end(&e.outcome)
+}
+
+// peekSize is how much of an error response is read before its caller sees it: all of
 // it, as OpenAI writes them.
 const peekSize = 16 << 10
 
-// patience is how long a refusal's body may take to come.
+// patience is how long an error response's body may take to come.
 const patience = 250 * time.Millisecond
 
 // A peekedBody has the beginning of a body read ahead, by a goroutine that

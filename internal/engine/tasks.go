@@ -1,12 +1,12 @@
-package ratelimiter
+package engine
 
 import (
 	"context"
 	"sync"
 )
 
-// tasks owns goroutines. Unlike a sync.WaitGroup, it may be waited for while
-// more are started, and with a context. The zero value is ready.
+// tasks owns goroutines. Unlike a sync.WaitGroup, it may be waited for while more are
+// started, and with a context. The zero value is ready.
 type tasks struct {
 	mu   sync.Mutex
 	n    int

@@ -1,0 +1,216 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/predict"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
+)
+
+// An account is what this process knows about one payer. Its lock guards everything
+// below it: scopes, queues, and what was learned.
+type account struct {
+	engine *Engine
+	name   string
+
+	mu        sync.Mutex
+	forgotten bool                        // the engine holds it no more
+	reserved  int64                       // tokens of the calls in flight
+	refunded  [backend.Dimensions]float64 // to buckets, in all
+	scopes    map[string]*scope
+	shared    map[sharedKey]*quota.Limit // by families and by the account as a whole
+	contexts  predict.Contexts
+}
+
+// sharedKey identifies a limit within an account.
+type sharedKey struct{ owner, name string }
+
+const (
+	// manyEntries is how many accounts, and how many scopes of one, are kept before
+	// idle ones are forgotten.
+	manyEntries = 1024
+	// examined is how many entries each new one then looks at, wherever the map's
+	// iteration begins, so that a new one costs the same however many there are.
+	examined = 8
+)
+
+func newAccount(e *Engine, name string) *account {
+	return &account{engine: e, name: name, scopes: map[string]*scope{}, shared: map[sharedKey]*quota.Limit{}}
+}
+
+// account returns the account of that name.
+func (e *Engine) account(name string) *account {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := e.accounts[name]
+	if a == nil {
+		if len(e.accounts) >= manyEntries {
+			e.forgetSomeLocked()
+		}
+		a = newAccount(e, name)
+		e.accounts[name] = a
+	}
+	return a
+}
+
+// peek returns the account of that name for a question about it, which must not make it
+// one that calls could mean.
+func (e *Engine) peek(name string) *account {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if a := e.accounts[name]; a != nil {
+		return a
+	}
+	return newAccount(e, name)
+}
+
+// forgetSomeLocked looks at a few accounts and drops those in which nothing happens.
+func (e *Engine) forgetSomeLocked() {
+	n := 0
+	for name, a := range e.accounts {
+		if a.forget() {
+			delete(e.accounts, name)
+		}
+		if n++; n == examined {
+			return
+		}
+	}
+}
+
+// forget marks the account as forgotten if nothing happens in it, and reports whether it
+// has.
+func (a *account) forget() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range a.scopes {
+		if !s.idleLocked() {
+			return false
+		}
+	}
+	a.forgotten = true
+	return true
+}
+
+// scopeLocked returns the model's scope.
+func (a *account) scopeLocked(model string) *scope {
+	s := a.scopes[model]
+	if s == nil {
+		if len(a.scopes) >= manyEntries {
+			a.forgetScopesLocked()
+		}
+		s = a.newScopeLocked(model, true)
+		a.scopes[model] = s
+	}
+	return s
+}
+
+// peekScopeLocked returns the model's scope for a question about it: where there is none,
+// one that nobody will find.
+func (a *account) peekScopeLocked(model string) *scope {
+	if s := a.scopes[model]; s != nil {
+		return s
+	}
+	return a.newScopeLocked(model, false)
+}
+
+// forgetScopesLocked looks at a few scopes and drops those in which nothing happens. What
+// is charged stays in the backend.
+func (a *account) forgetScopesLocked() {
+	n := 0
+	for model, s := range a.scopes {
+		if s.idleLocked() {
+			delete(a.scopes, model)
+		}
+		if n++; n == examined {
+			return
+		}
+	}
+}
+
+// newScopeLocked sets a scope up from the configuration. keep says that the limits it
+// shares with other scopes are theirs from now on.
+func (a *account) newScopeLocked(model string, keep bool) *scope {
+	c := &a.engine.config
+	owner := quota.ModelOwner(model)
+	s := &scope{account: a, model: model, line: owner}
+	var limits []*quota.Limit
+	if rule, ok := c.Models[model]; ok {
+		limits = append(limits, rule.Limits(owner)...)
+	}
+	for i := range c.Families {
+		if f := &c.Families[i]; slices.Contains(f.Models, model) {
+			s.line = quota.FamilyOwner(f.Name)
+			limits = append(limits, a.shareLocked(s.line, &f.Rule, keep)...)
+		}
+	}
+	if c.Account != nil {
+		s.line = quota.AccountOwner
+		limits = append(limits, a.shareLocked(quota.AccountOwner, c.Account, keep)...)
+	}
+	s.quota = quota.NewSet(owner, limits)
+	if keep {
+		// Another one if the scope is met again after it was forgotten: the backend may
+		// remember what it has answered to the ticket of the one before.
+		s.ticket = fmt.Sprintf("%s/%d", a.engine.id, a.engine.tickets.Add(1))
+	}
+	return s
+}
+
+// shareLocked returns the limits of an owner that several scopes draw from: all of them
+// get the same ones.
+func (a *account) shareLocked(owner string, rule *quota.Rule, keep bool) []*quota.Limit {
+	limits := rule.Limits(owner)
+	for i, l := range limits {
+		key := sharedKey{owner, l.Name}
+		if known := a.shared[key]; known != nil {
+			limits[i] = known
+		} else if keep {
+			a.shared[key] = l
+		}
+	}
+	return limits
+}
+
+// modelsLocked returns the names of the scopes, sorted.
+func (a *account) modelsLocked() []string {
+	names := make([]string, 0, len(a.scopes))
+	for m := range a.scopes {
+		names = append(names, m)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// clear forgets what is known of the levels of a model's buckets, or of all, and returns
+// the models and the owners of the buckets.
+func (a *account) clear(now time.Time, model string) (models, owners []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	models = []string{model}
+	if model == "" {
+		models = a.modelsLocked()
+	}
+	for _, m := range models {
+		s := a.peekScopeLocked(m)
+		s.quota.Clear(now)
+		owners = append(owners, s.quota.Owners()...)
+	}
+	slices.Sort(owners)
+	return models, slices.Compact(owners)
+}
+
+// cleared lets the models' queues look again.
+func (a *account) cleared(models []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, m := range models {
+		if s := a.scopes[m]; s != nil {
+			s.last = snapshot{}
+			s.wakeLocked()
+		}
+	}
+}

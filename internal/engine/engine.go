@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
+)
+
+// A Config says where budgets live and what was configured of them.
+type Config struct {
+	Backend  backend.Backend
+	Models   map[string]quota.Rule // by model
+	Families []Family
+	Account  *quota.Rule // for all models of an account together; nil for none
+	// MaxPause is the longest that a throttle by the server pauses a scope.
+	MaxPause time.Duration
+}
+
+// A Family is several models that share limits.
+type Family struct {
+	Name   string
+	Rule   quota.Rule
+	Models []string
+}
+
+// An Engine admits calls. Its methods are safe for concurrent use. It runs no goroutine
+// while nobody waits and nothing is settled.
+type Engine struct {
+	config Config
+	id     string
+	local  bool           // the backend needs no I/O
+	keeper backend.Keeper // the backend, if it keeps notes
+
+	mu       sync.Mutex
+	accounts map[string]*account
+
+	tickets atomic.Int64 // given to scopes
+	closed  atomic.Bool
+	done    chan struct{} // closed by Shutdown
+	tasks   tasks
+}
+
+// New returns an engine.
+func New(c Config) *Engine {
+	_, local := c.Backend.(backend.Local)
+	keeper, _ := c.Backend.(backend.Keeper)
+	return &Engine{
+		config:   c,
+		id:       rand.Text(),
+		local:    local,
+		keeper:   keeper,
+		accounts: map[string]*account{},
+		done:     make(chan struct{}),
+	}
+}
+
+// Accounts returns the names of the accounts that calls have come for, sorted.
+func (e *Engine) Accounts() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	names := make([]string, 0, len(e.accounts))
+	for name := range e.accounts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// OnlyAccount returns the name of the one account that calls have come for. ok is false
+// where there is none or more than one.
+func (e *Engine) OnlyAccount() (name string, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name = range e.accounts {
+	}
+	return name, len(e.accounts) == 1
+}
+
+// Clear fills the buckets of the account's model, those it shares included, and lifts
+// their pauses; an empty model means every one that the account has used.
+func (e *Engine) Clear(ctx context.Context, name, model string) error {
+	a := e.peek(name)
+	models, owners := a.clear(time.Now(), model)
+	err := e.config.Backend.Clear(ctx, name, owners)
+	a.cleared(models)
+	if err != nil {
+		return &Rejection{Reason: BackendFailed, Cause: err}
+	}
+	return nil
+}
+
+// Shutdown rejects new calls and those that wait, and returns when everything has been
+// settled that calls have finished with, or with the context's error. What calls in flight
+// settle afterwards is still sent, but not waited for.
+func (e *Engine) Shutdown(ctx context.Context) error {
+	if e.closed.CompareAndSwap(false, true) {
+		close(e.done)
+	}
+	return e.tasks.wait(ctx)
+}
+
+// take and leave run without the caller's context: a charge whose answer nobody waits for
+// would be lost. The backend bounds their time.
+func (e *Engine) take(ask *backend.Ask) (backend.Answer, error) {
+	return e.config.Backend.Take(context.Background(), *ask)
+}
+
+// leave takes a ticket out of the line. If that fails it goes stale.
+func (e *Engine) leave(ask *backend.Ask) {
+	ask.Costs, ask.Fresh, ask.Leave = nil, false, true
+	e.background(func() { _, _ = e.take(ask) })
+}
+
+const (
+	// firstRetry and lastRetry are the waits between the tries to tell a pause: the
+	// last comes before what probes a store that was away, once a second.
+	firstRetry, lastRetry = 100 * time.Millisecond, 500 * time.Millisecond
+	// mostRetries is how often a pause is told again: for a minute at least.
+	mostRetries = 120
+)
+
+// settle sends a settlement. A pause that does not arrive would be lost for the whole
+// fleet, and the longest counts, so that it may be sent more than once; nothing else may.
+func (e *Engine) settle(s *backend.Settlement) {
+	e.background(func() {
+		begun, wait := time.Now(), firstRetry
+		err := e.config.Backend.Settle(context.Background(), *s)
+		for try := 0; err != nil && s.PauseOwner != "" && try < mostRetries; try++ {
+			select {
+			case <-time.After(wait):
+			case <-e.done:
+				try = mostRetries // the last one
+			}
+			pause := s.OnlyPause()
+			if pause.Pause -= time.Since(begun); pause.Pause <= 0 {
+				return
+			}
+			err = e.config.Backend.Settle(context.Background(), pause)
+			wait = min(2*wait, lastRetry)
+		}
+	})
+}
+
+// background runs f without blocking the caller; a local backend runs it inline, since
+// nothing blocks.
+func (e *Engine) background(f func()) {
+	if e.local {
+		f()
+		return
+	}
+	e.tasks.start(f)
+}

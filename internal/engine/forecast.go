@@ -1,0 +1,127 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/predict"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
+)
+
+// Forecast is how long the call would wait if it came now, behind all who are in line,
+// without what holds a scope back in its first seconds; 0 means that it would start at
+// once. It changes nothing.
+func (e *Engine) Forecast(ctx context.Context, c *Call) (time.Duration, error) {
+	look, behind, err := e.peek(c.Account).forecast(c, time.Now())
+	if err != nil {
+		return 0, err
+	}
+	answer, lookErr := e.config.Backend.Look(ctx, look.Ask)
+	if lookErr != nil {
+		return 0, backendFailed(&charge{cost: look.Costs[0]}, lookErr)
+	}
+	wait := answer.Wait
+	for _, b := range look.Buckets {
+		wait = max(wait, answer.Wait+time.Duration(float64(behind[b.Dimension])*float64(b.Period)/float64(b.Limit)))
+	}
+	return wait, nil
+}
+
+// forecast returns what to ask the backend about a call, and what is wanted by those who
+// wait here behind the ticket's turn: the backend does not know them.
+func (a *account) forecast(c *Call, now time.Time) (look ask, behind backend.Amounts, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.peekScopeLocked(c.Model)
+	ch := s.predictLocked(c)
+	if l := s.quota.Exceeded(&ch.cost, now); l != nil {
+		return look, behind, tooLarge(&ch, l, now)
+	}
+	limits := s.quota.Admissible(&ch.cost, now)
+	look = s.look(limits, quota.Unpaced(now, limits))
+	look.Costs = []backend.Amounts{ch.cost}
+	behind = s.queue.wanted
+	n := s.driver.turn
+	for w := range s.queue.all() {
+		if n--; n < 0 {
+			break
+		}
+		for d, c := range w.charge.cost {
+			behind[d] -= c
+		}
+	}
+	return look, behind, nil
+}
+
+// predictLocked works out what a call is charged when it starts: what its body states,
+// and what that does not say.
+func (s *scope) predictLocked(c *Call) charge {
+	p := predict.Of(&c.Body, &s.outputs, &s.account.contexts)
+	ch := charge{
+		cost:    backend.Amounts{backend.Requests: c.Requests, backend.Tokens: p.Tokens, backend.Images: c.Images},
+		input:   p.Input,
+		certain: p.Certain,
+	}
+	ch.cut(s.quota.Fit(p.Tokens, p.Certain))
+	return ch
+}
+
+// A bound is how long a call must wait at least, and for which limit; for none where a
+// pause is the reason.
+type bound struct {
+	wait  time.Duration
+	limit *quota.Limit
+}
+
+// steady is how much of a learned margin of requests will be left when a call that comes
+// now starts: it shrinks with every response. Of tokens none is sure to be, for what
+// those in line will cost is an estimate.
+const steady = 0.9
+
+// earliestLocked is when a call could start behind those of this process that wait. Where
+// calls are refunded tokens, only as if they stood back and every call in flight were
+// refunded all.
+func (s *scope) earliestLocked(c *charge, now time.Time) bound {
+	a := s.account
+	since := now.Sub(s.last.at)
+	least := bound{wait: max(0, s.last.paused-since)}
+	for i := range min(len(s.last.limits), len(s.last.levels)) {
+		then, l := &s.last.buckets[i], s.last.limits[i]
+		d, is := then.Dimension, l.Bucket(now)
+		if c.cost[d] == 0 {
+			continue
+		}
+		capacity, limit := is.Capacity(), float64(is.Limit)
+		need := min(float64(c.cost[d]), capacity)
+		level := capacity - (then.Capacity() - s.last.levels[i]) // what is used stays used
+		level += a.refunded[d] - s.last.refunded[d]
+		switch {
+		case d != backend.Tokens || s.quota.RefundsNothing():
+			margin := quota.Transit.Seconds() / l.Period.Seconds() * limit
+			if d != backend.Tokens { // what is held back for the way may soon not be
+				margin += steady * max(0, l.LearnedMargin(now)*limit-margin)
+			}
+			need += float64(s.queue.wanted[d]) + min(margin, max(0, (capacity-need)/2))
+		case !a.engine.local:
+			continue // nobody knows what other processes will be refunded
+		default:
+			level += float64(a.reserved)
+		}
+		if wait := time.Duration((need-level)*float64(is.Period)/limit) - since; wait > least.wait {
+			least = bound{wait, l}
+		}
+	}
+	return least
+}
+
+// latestLocked is when a call must start for its response to come before its deadline, as
+// far as the responses so far tell. One slow response proves little, so half of the time
+// there is may always be used.
+func (s *scope) latestLocked(now, deadline time.Time) time.Time {
+	left := deadline.Sub(now)
+	// The moment before the deadline is for our error to come before the context's, which
+	// openai-go would return instead.
+	spare := max(min(10*time.Millisecond, left/100), s.latency)
+	return deadline.Add(-min(spare, left/2))
+}

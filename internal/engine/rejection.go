@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
+)
+
+// A Reason is why the engine rejects a call.
+type Reason uint8
+
+const (
+	TooLarge      Reason = iota + 1 // the cost can never fit a limit
+	Deadline                        // the call can't start before its context's deadline
+	MaxWait                         // the call can't start within its longest wait
+	BackendFailed                   // the budget can't be asked for
+	Shutdown                        // the engine has been shut down
+)
+
+// A Rejection says why a call was rejected, before it was sent and without a charge.
+type Rejection struct {
+	Reason Reason
+	Cause  error // the backend's, else nil
+	Cost   backend.Amounts
+	// Limit is what stands in the way; its Kind is zero where no limit does.
+	Kind   quota.Kind
+	Amount int64
+	Source string // where Amount comes from, Age ago
+	Age    time.Duration
+	// Wait is how long the call would have had to wait at least, as far as was known; it
+	// has already waited for Waited, and might have for Allowed.
+	Wait, Waited, Allowed time.Duration
+}
+
+// Error implements error; callers make a better message of the figures.
+func (r *Rejection) Error() string { return "engine: the call is rejected" }
+
+func (r *Rejection) stands(l *quota.Limit, now time.Time) {
+	r.Kind, r.Amount = l.Kind, l.Amount()
+	r.Source, r.Age = l.Source(now)
+}
+
+func tooLarge(c *charge, l *quota.Limit, now time.Time) *Rejection {
+	r := &Rejection{Reason: TooLarge, Cost: c.cost}
+	r.stands(l, now)
+	return r
+}
+
+// tooLate rejects a call over time.
+func tooLate(reason Reason, c *charge, least bound, waited, allowed time.Duration) *Rejection {
+	r := &Rejection{Reason: reason, Cost: c.cost, Wait: least.wait, Waited: waited, Allowed: allowed}
+	if least.limit != nil {
+		r.stands(least.limit, time.Now())
+	}
+	return r
+}
+
+func backendFailed(c *charge, cause error) *Rejection {
+	r := &Rejection{Reason: BackendFailed, Cost: c.cost, Cause: cause}
+	if errors.Is(cause, backend.ErrTooLarge) {
+		r.Reason = TooLarge // the backend knows a limit that we don't
+	}
+	return r
+}

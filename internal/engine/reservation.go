@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/predict"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
+
+// A charge is what a call is charged when it starts.
+type charge struct {
+	cost    backend.Amounts
+	input   int64 // the part of its tokens that is not output
+	certain int64 // the part of its tokens that is no guess
+}
+
+// cut lowers the tokens.
+func (c *charge) cut(tokens int64) {
+	c.cost[backend.Tokens] = tokens
+	c.input = min(c.input, tokens)
+}
+
+// A Reservation is a cost that has been charged, so that its call may start. It ends once,
+// in Settle or Cancel; what comes later does nothing. Its methods are safe for concurrent
+// use, but Observe comes before the end.
+type Reservation struct {
+	scope     *scope
+	body      predict.Body
+	charge    charge
+	stamp     int64
+	started   time.Time
+	sent      []quota.Sent
+	informed  bool // the response reported the level of the server's tokens
+	discarded bool // nobody was given it
+	ended     atomic.Bool
+}
+
+// grantLocked makes r the reservation for the i-th cost that an answer has granted.
+func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, answer *backend.Answer, i int) {
+	g := quota.Grant{Cost: c.cost, Limits: ask.limits, Buckets: ask.Buckets, Answer: answer}
+	for _, cost := range ask.Costs[i+1 : answer.Granted] {
+		for d, n := range cost {
+			g.Later[d] += n
+		}
+	}
+	r.charge, r.stamp, r.started = *c, answer.Stamp, now
+	r.sent = s.quota.Charged(now, &g)
+	s.inFlight++
+	s.account.reserved += c.cost[backend.Tokens]
+}
+
+// Account is who pays.
+func (r *Reservation) Account() string { return r.scope.account.name }
+
+// Model names the scope.
+func (r *Reservation) Model() string { return r.scope.model }
+
+// Engine is the one that has admitted the call, or nil.
+func (r *Reservation) Engine() *Engine {
+	if r.scope == nil {
+		return nil
+	}
+	return r.scope.account.engine
+}
+
+// Cost is what the reservation has charged.
+func (r *Reservation) Cost() backend.Amounts { return r.charge.cost }
+
+// Estimate is what is expected of the response's usage.
+func (r *Reservation) Estimate() wire.Usage {
+	tokens := r.charge.cost[backend.Tokens]
+	return wire.Usage{Input: r.charge.input, Output: max(0, tokens-r.charge.input)}
+}
+
+// Ended reports whether the reservation has.
+func (r *Reservation) Ended() bool { return r.ended.Load() }
+
+// Sent says that the call starts only now: its caller may have taken its time.
+func (r *Reservation) Sent(now time.Time) {
+	r.scope.account.mu.Lock()
+	defer r.scope.account.mu.Unlock()
+	r.started = now
+}
+
+// requestLocked is the reservation's call as quota knows it.
+func (r *Reservation) requestLocked() quota.Request {
+	return quota.Request{SentAt: r.started, Cost: r.charge.cost, Certain: r.charge.certain, Sent: r.sent}
+}
+
+// A Response is what the head of a response says.
+type Response struct {
+	Status  int
+	Headers wire.Headers
+	// Written is when the request had been written; zero where that is not known.
+	Written time.Time
+}
+
+// Observe takes in the head of a response, as soon as it has come, and returns how long
+// that took.
+func (r *Reservation) Observe(resp *Response) time.Duration {
+	latency, settlement := r.observe(time.Now(), resp)
+	if settlement != nil {
+		r.scope.account.engine.settle(settlement)
+	}
+	return latency
+}
+
+func (r *Reservation) observe(now time.Time, resp *Response) (latency time.Duration, settlement *backend.Settlement) {
+	s := r.scope
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	latency = now.Sub(r.started)
+	if s.latency == 0 || latency < s.latency {
+		s.latency = latency
+	}
+	req := r.requestLocked()
+	if !resp.Written.IsZero() {
+		s.quota.Written(&req, resp.Written.Sub(r.started))
+	}
+	const tooManyRequests = 429
+	corrections := s.quota.Headers(now, &req, &resp.Headers, resp.Status == tooManyRequests, resp.Status >= 400)
+	r.informed = resp.Headers.Tokens.HasRemaining
+	s.syncLocked(now)
+	s.budgetFreedLocked(now) // while a slow start lasts, which this response may end
+	if len(corrections) == 0 {
+		return latency, nil
+	}
+	for i := range corrections {
+		a.refunded[corrections[i].Limit.Dimension] += corrections[i].Lowered()
+	}
+	return latency, r.settlementLocked(now, corrections)
+}
+
+// settlementLocked corrects the scope's buckets.
+func (r *Reservation) settlementLocked(now time.Time, corrections []quota.Correction) *backend.Settlement {
+	s := r.scope
+	limits := s.quota.Limits()
+	settlement := &backend.Settlement{
+		Account: s.account.name, Line: s.line, Stamp: r.stamp,
+		Buckets:     quota.Unpaced(now, limits),
+		Corrections: make([]backend.Correction, len(limits)),
+	}
+	for _, c := range corrections {
+		for i, l := range limits {
+			if l == c.Limit {
+				settlement.Corrections[i] = c.Correction
+			}
+		}
+	}
+	return settlement
+}
+
+// unspecified is the pause after a throttle that says nothing about time.
+const unspecified = time.Second
+
+// Throttled takes in that the server has throttled the call, pauses whom that is about,
+// and returns for how long.
+func (r *Reservation) Throttled(t *wire.Refusal) time.Duration {
+	pause := t.RetryAfter
+	if pause <= 0 {
+		pause = unspecified
+	}
+	engine := r.scope.account.engine
+	pause = min(pause, engine.config.MaxPause)
+	engine.settle(r.throttled(time.Now(), t, pause))
+	return pause
+}
+
+func (r *Reservation) throttled(now time.Time, t *wire.Refusal, pause time.Duration) *backend.Settlement {
+	s := r.scope
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	req := r.requestLocked()
+	corrections, owner := s.quota.Throttled(now, &req, t, pause)
+	s.syncLocked(now)
+	settlement := r.settlementLocked(now, corrections)
+	settlement.PauseOwner, settlement.Pause = owner, pause
+	return settlement
+}
+
+// TooLarge takes in that the server has rejected the call since it alone exceeds a limit.
+func (r *Reservation) TooLarge(t *wire.Refusal) {
+	s := r.scope
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	req := r.requestLocked()
+	s.quota.TooLarge(time.Now(), &req, t)
+}

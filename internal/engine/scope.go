@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/predict"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
+)
+
+// A scope is an account's model: what it may draw from, and the queue of this process
+// for it. Its account's lock guards all of it but for what never changes.
+type scope struct {
+	account *account
+	model   string
+	line    string // where its ticket stands in the backend
+	ticket  string
+
+	quota    quota.Set
+	outputs  predict.Outputs
+	inFlight int
+	latency  time.Duration // the shortest time to a response's headers
+	last     snapshot      // of the buckets
+
+	queue  queue
+	driver driver
+	asking int   // fast asks under way
+	stored bool  // a fast ask has left a ticket in the line
+	away   error // why the last ask had no answer
+	asks   uint64
+
+	loading chan struct{} // closed when what others know has been loaded
+	loaded  bool
+	sync    syncing
+}
+
+// A snapshot is how the scope's buckets stood when the backend last said so.
+type snapshot struct {
+	at       time.Time
+	paused   time.Duration
+	limits   []*quota.Limit
+	buckets  []backend.Bucket // of the limits first
+	levels   []float64
+	refunded [backend.Dimensions]float64 // the account's, at that time
+}
+
+// An ask is what the backend is asked, and the limits whose buckets it begins with.
+type ask struct {
+	backend.Ask
+	limits []*quota.Limit
+}
+
+// askLocked describes what the scope draws from at present, under the ticket's next
+// number.
+func (s *scope) askLocked(now time.Time) ask {
+	limits := s.quota.Limits()
+	a := s.look(limits, s.quota.Buckets(now, limits))
+	s.asks++
+	a.Ticket, a.Number = s.ticket, s.asks
+	return a
+}
+
+// look describes what a call that is charged to these buckets draws from. It is no
+// ticket's.
+func (s *scope) look(limits []*quota.Limit, buckets []backend.Bucket) ask {
+	return ask{backend.Ask{
+		Account: s.account.name,
+		Line:    s.line,
+		Scope:   s.quota.Owner(),
+		Buckets: buckets,
+	}, limits}
+}
+
+// idleLocked reports whether nothing happens in the scope.
+func (s *scope) idleLocked() bool {
+	return s.inFlight == 0 && s.asking == 0 && s.queue.len() == 0 && !s.driver.running && (s.loaded || s.loading == nil)
+}
+
+// slotsLocked is how many more calls may be asked for at present: −1 for any number.
+func (s *scope) slotsLocked(now time.Time) int { return s.quota.Slots(now, s.inFlight, s.asking) }
+
+// wakeLocked lets the driver look again.
+func (s *scope) wakeLocked() {
+	if s.driver.running {
+		select {
+		case s.driver.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// budgetFreedLocked is called when a response has come or a call has ended. Where asking
+// costs something, what was refunded is found at the next look, which is soon enough; but
+// a slow start holds calls back in this process.
+func (s *scope) budgetFreedLocked(now time.Time) {
+	if s.account.engine.local || s.quota.Paced(now) {
+		s.wakeLocked()
+	}
+}
+
+// answeredLocked keeps the levels of an answer.
+func (s *scope) answeredLocked(ask *ask, answer *backend.Answer) {
+	now := time.Now()
+	s.quota.PausedByOthers(now, answer.Paused)
+	s.last = snapshot{now, answer.Paused, ask.limits, ask.Buckets, answer.Levels, s.account.refunded}
+}
+
+// releaseTicketLocked returns how to take a ticket out of the line that a fast ask has
+// left and nobody stands for any more. Otherwise those behind would wait for it until it
+// is stale. ok is false where there is none.
+func (s *scope) releaseTicketLocked(now time.Time) (a ask, ok bool) {
+	if !s.stored || s.driver.running || s.asking > 0 || s.queue.len() > 0 {
+		return a, false
+	}
+	s.stored = false
+	return s.askLocked(now), true
+}

@@ -1,0 +1,174 @@
+package engine
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/predict"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
+
+// An Outcome is how a call has ended. The zero value leaves the charge as it is.
+type Outcome struct {
+	// Cancelled says that the call was never made: all of its charge comes back.
+	Cancelled bool
+	// Failed is the status of an error response, or 0.
+	Failed int
+
+	// Usage is what the response reported, or the caller of the limiter. ID is the
+	// response's.
+	Usage    wire.Usage
+	HasUsage bool
+	ID       string
+	// Metered says that the response's body was read, so that its headers may have
+	// reported what the server charges.
+	Metered bool
+	// Text is the tokens of the text that a response without usage has shown, and Whole
+	// whether that came to its end. Reasons says that it may hide more.
+	Text           int64
+	Whole, Reasons bool
+}
+
+// Settled is what became of a charge.
+type Settled struct {
+	Charged, Final backend.Amounts
+	Usage          wire.Usage
+	HasUsage       bool
+	Duration       time.Duration // from the start
+}
+
+// Settle ends the reservation. ok is false where it had ended before.
+func (r *Reservation) Settle(o *Outcome) (settled Settled, ok bool) {
+	if r.scope == nil || !r.ended.CompareAndSwap(false, true) {
+		return settled, false
+	}
+	settled, settlement := r.settle(time.Now(), o)
+	if settlement != nil {
+		r.scope.account.engine.settle(settlement)
+	}
+	return settled, true
+}
+
+// discard cancels a reservation that nobody has been given.
+func (r *Reservation) discard() {
+	r.discarded = true
+	r.Settle(&Outcome{Cancelled: true})
+}
+
+func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settlement) {
+	s := r.scope
+	a := s.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	charged := r.charge.cost
+	final := r.finalLocked(now, o)
+	settled := Settled{
+		Charged: charged, Final: final, Usage: o.Usage, HasUsage: o.HasUsage, Duration: now.Sub(r.started),
+	}
+	if !o.HasUsage && o.Text > 0 {
+		settled.Usage.Output = o.Text
+	}
+	s.inFlight--
+	a.reserved -= charged[backend.Tokens]
+	if o.HasUsage {
+		predict.Responded(&r.body, &a.contexts, o.ID, o.Usage.Total)
+	}
+	if r.body.Undeclared && (o.HasUsage || o.shown()) {
+		s.outputs.Add(settled.Usage.Output / max(1, r.body.Choices))
+	}
+	var refund backend.Amounts
+	for d := range refund {
+		refund[d] = charged[d] - final[d]
+		a.refunded[d] += float64(max(0, refund[d]))
+	}
+	if !r.discarded {
+		s.quota.Settled(charged[backend.Tokens], refund[backend.Tokens])
+	}
+	s.budgetFreedLocked(now)
+	if refund == (backend.Amounts{}) {
+		return settled, nil
+	}
+	return settled, &backend.Settlement{
+		Account: a.name, Line: s.line, Stamp: r.stamp, Refund: refund,
+		Buckets: s.quota.Buckets(now, quota.LimitsOf(r.sent)),
+	}
+}
+
+// shown reports whether the text that was seen is all of the output.
+func (o *Outcome) shown() bool {
+	return !o.HasUsage && o.Metered && o.Whole && o.Text > 0 && !o.Reasons
+}
+
+// finalLocked is what stays charged of the reservation.
+func (r *Reservation) finalLocked(now time.Time, o *Outcome) backend.Amounts {
+	final := r.charge.cost
+	switch {
+	case o.Cancelled:
+		return backend.Amounts{}
+	case o.Failed != 0:
+		if !chargesTokens(o.Failed, r.informed) {
+			final[backend.Tokens], final[backend.Images] = 0, 0
+		}
+		return final
+	case !o.Metered:
+		if o.HasUsage {
+			final[backend.Tokens] = bounded(o.Usage.Total)
+		}
+		return final
+	}
+	req := r.requestLocked()
+	tokens := final[backend.Tokens]
+	is := bounded(r.usedTokens(&req, o))
+	if unused := tokens - is; unused > 0 && !r.body.Undeclared {
+		if r.body.Continues() || !o.HasUsage && !o.shown() {
+			unused = 0 // which part is not sure: what stands on the server was a guess too
+		}
+		if req.Unused(now, unused) {
+			is = tokens
+		}
+	}
+	final[backend.Tokens] = is
+	return final
+}
+
+// usedTokens is what a response's body says that the call has used.
+func (r *Reservation) usedTokens(req *quota.Request, o *Outcome) int64 {
+	input, tokens := r.charge.input, r.charge.cost[backend.Tokens]
+	u := o.Usage
+	switch {
+	case o.HasUsage && r.informed && r.body.Exact():
+		// The server has charged its own estimate of the input, for good. Of input that
+		// only it could see or weigh, the usage is the best there is.
+		output := u.Output
+		if output == 0 {
+			output = u.Total - u.Input // some servers report the total alone
+		}
+		if u.Input == 0 && u.Output == 0 {
+			output = max(0, u.Total-input)
+		}
+		return input + output
+	case o.HasUsage:
+		return u.Total
+	case o.Text == 0:
+		return tokens
+	case o.shown(), o.Whole && r.informed && req.IsLittle(tokens-input-o.Text):
+		return input + o.Text
+	}
+	return max(tokens, input+o.Text)
+}
+
+// chargesTokens reports whether the server charges the tokens of a request that it has
+// answered with this error. informed says that the headers tell what it keeps.
+func chargesTokens(status int, informed bool) bool {
+	switch status {
+	case http.StatusTooManyRequests:
+		return false
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+		return informed
+	}
+	return true
+}
+
+func bounded(tokens int64) int64 { return min(max(0, tokens), quota.Largest) }

@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
+)
+
+// syncing is when a scope last gave what it has learned to the other processes, and took
+// what they have, through a backend that keeps notes.
+type syncing struct {
+	loaded, saved time.Time
+	busy          bool
+}
+
+// Others are told of something new at once, and else now and then; what they have learned
+// is loaded while there are responses.
+const (
+	saveEvery, saveAtMost = time.Minute, time.Second
+	loadEvery             = 5 * time.Second
+)
+
+// load takes in what others know of a scope that this process has just met, and lets those
+// who wait for that go on.
+func (s *scope) load(done chan struct{}) {
+	s.loadNote()
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	s.loaded = true
+	close(done)
+}
+
+// loadNote takes in what others know. Where the backend does not answer, nothing is known.
+func (s *scope) loadNote() {
+	data, left, err := s.account.engine.keeper.Recall(context.Background(), s.account.name, s.quota.Owner())
+	if err != nil || data == nil {
+		return
+	}
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	// A note that is not valid says nothing, and will be overwritten.
+	_ = s.quota.TakeNote(time.Now(), data, quota.NoteLife-left)
+}
+
+// syncLocked exchanges what is known with the others, if it is time to.
+func (s *scope) syncLocked(now time.Time) {
+	e := s.account.engine
+	save := s.quota.Dirty() && now.Sub(s.sync.saved) > saveAtMost || now.Sub(s.sync.saved) > saveEvery
+	if e.keeper == nil || s.sync.busy || !save && now.Sub(s.sync.loaded) < loadEvery {
+		return
+	}
+	s.sync.busy, s.sync.loaded = true, now
+	if save {
+		s.sync.saved = now
+		s.quota.Clean()
+	}
+	e.tasks.start(func() {
+		s.loadNote() // others may have learned something that must not be overwritten
+		note, err := s.note(now)
+		if save && err == nil {
+			_ = e.keeper.Keep(context.Background(), s.account.name, s.quota.Owner(), note, quota.NoteLife)
+		}
+	})
+}
+
+// note is what there is to share, once for each time that syncLocked has set busy.
+func (s *scope) note(now time.Time) ([]byte, error) {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	s.sync.busy = false
+	return s.quota.Note(now)
+}

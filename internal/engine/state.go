@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
+)
+
+// ScopeState is one model of an account, as this process sees it.
+type ScopeState struct {
+	Model             string
+	Waiting, InFlight int
+	Oldest, Paused    time.Duration
+	Limits            []LimitState
+}
+
+// LimitState is one limit that a scope draws from, and its bucket.
+type LimitState struct {
+	Name, Owner      string // Owner is empty for the model's own
+	Limit, Remaining int64
+	Reset            time.Duration // until the bucket is full again
+	Margin, Ramp     int64
+	Burst, Ignored   time.Duration
+	KeepsUnused      bool
+	Source           string
+	Age              time.Duration
+}
+
+// State describes the scopes of an account, sorted by model. It changes nothing.
+func (e *Engine) State(ctx context.Context, name string) ([]ScopeState, error) {
+	a := e.peek(name)
+	var scopes []ScopeState
+	for _, model := range a.models() {
+		state, look := a.state(model, time.Now())
+		answer, err := e.config.Backend.Look(ctx, look)
+		if err != nil {
+			return nil, &Rejection{Reason: BackendFailed, Cause: err}
+		}
+		state.Paused = answer.Paused
+		for i := range state.Limits {
+			b, l := &look.Buckets[i], &state.Limits[i]
+			l.Margin, l.Burst = int64(b.Margin), b.Burst
+			l.Remaining = int64(answer.Levels[i])
+			l.Reset = time.Duration((b.Capacity() - answer.Levels[i]) * float64(b.Period) / float64(b.Limit))
+		}
+		scopes = append(scopes, state)
+	}
+	return scopes, nil
+}
+
+func (a *account) models() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.modelsLocked()
+}
+
+// state describes a scope but for its levels, and what to ask the backend about those.
+func (a *account) state(model string, now time.Time) (ScopeState, backend.Ask) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := a.peekScopeLocked(model)
+	state := ScopeState{Model: model, Waiting: s.queue.len(), InFlight: s.inFlight}
+	if w := s.queue.head(); w != nil {
+		state.Oldest = now.Sub(w.arrived)
+	}
+	limits := s.quota.Limits()
+	for _, l := range limits {
+		ls := LimitState{
+			Name: l.Name, Limit: l.Amount(), Ramp: int64(l.Ramp(now)), Ignored: l.Ignored(now), KeepsUnused: l.KeepsUnused(),
+		}
+		if l.Owner != s.quota.Owner() {
+			ls.Owner = l.Owner
+		}
+		ls.Source, ls.Age = l.Source(now)
+		state.Limits = append(state.Limits, ls)
+	}
+	return state, s.look(limits, quota.Unpaced(now, limits)).Ask
+}

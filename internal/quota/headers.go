@@ -1,0 +1,170 @@
+package quota
+
+import (
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
+
+// A report is what a response's headers say of one limit.
+type report struct {
+	wire.Window
+	dimension backend.Dimension
+	source    string
+}
+
+func reports(h *wire.Headers) [3]report {
+	return [...]report{
+		{h.Requests, backend.Requests, "x-ratelimit-limit-requests"},
+		{h.Tokens, backend.Tokens, "x-ratelimit-limit-tokens"},
+		{h.Images, backend.Images, "x-ratelimit-limit-images"},
+	}
+}
+
+// Headers takes in a response's headers as soon as they have come, and returns what to
+// correct in our buckets. throttled says that the server has rejected the request, so
+// that it has not charged its tokens or images, as we have. failed says that the
+// response is an error, whatever it is about.
+func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, failed bool) []Correction {
+	var corrections []Correction
+	informed := false
+	for _, rep := range reports(h) {
+		informed = informed || rep.HasLimit && rep.HasRemaining
+		uncharged := 0.0
+		if throttled && rep.dimension != backend.Requests {
+			uncharged = float64(r.Cost[rep.dimension])
+		}
+		if c, changed := s.report(now, r, &rep, uncharged); changed {
+			corrections = append(corrections, c)
+		}
+	}
+	s.dropSubwindows(now)
+	if !throttled {
+		s.start.Succeeded(r.SentAt)
+	}
+	if !failed || informed {
+		s.start.Answered(now, informed, s.complete())
+	}
+	return corrections
+}
+
+// report takes in one report: the limit, and where the server's bucket would stand with
+// what it has not charged of this call.
+func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) (c Correction, changed bool) {
+	if !rep.HasLimit || rep.Limit > Largest || uncharged == 0 && rep.Limit < r.least(rep.dimension) {
+		return c, false // absurd, or below what has just been let through
+	}
+	l := s.match(rep)
+	if l == nil {
+		kind, ok := kindOf(rep.dimension, rep.Period())
+		if !ok {
+			return c, false // too little is used to tell a minute from a day
+		}
+		if !s.nominate(rep, kind) {
+			return c, false
+		}
+		l = newLimit(s.owner, kind)
+		s.add(l)
+	}
+	if rep.Period() != 0 {
+		s.contradict(l, rep.source)
+	}
+	if r.SentAt.Before(l.reportSentAt) {
+		return c, false // the response to a later request has come already
+	}
+	was, fresh := l.learned.Amount, l.Amount() == 0
+	believed := l.report(rep.Limit, rep.source, now, r.SentAt)
+	s.dirty = s.dirty || l.learned.Amount != was
+	if !believed || !rep.HasRemaining && !rep.HasReset {
+		return c, false
+	}
+	// What is free counts: where our limit is the lower one, others may use the
+	// difference.
+	used := rep.Used(l.Period) + uncharged - float64(rep.Limit-l.Amount())
+	if fresh {
+		guess := s.sentAfter(r, rep.dimension)
+		l.tracker.Guess(guess)
+		l.used = max(0, used) + guess
+		return c, false
+	}
+	level, ok := r.level(l)
+	if !ok {
+		return c, false
+	}
+	// Below a limit that the server does not know, our own charges count.
+	l.tracker.Exact = l.Dimension != backend.Tokens || rep.Limit > l.Amount()
+	before := l.tracker.Findings()
+	correction, changed := l.tracker.Observe(now, level, used, float64(l.Amount()))
+	after := l.tracker.Findings()
+	s.dirty = s.dirty || after.Margin > before.Margin || after.Kept != before.Kept
+	c = Correction{l, backend.Correction(correction)}
+	if changed && l.Dimension == backend.Tokens {
+		s.refunds.surplus(c.Lowered())
+	}
+	return c, changed
+}
+
+// match finds the limit that a report is about: of the same period where that can be
+// inferred, else of the same amount.
+func (s *Set) match(rep *report) *Limit {
+	if period := rep.Period(); period != 0 {
+		return s.find(rep.dimension, period, rep.Limit)
+	}
+	for _, l := range s.limits {
+		if l.Dimension == rep.dimension && l.is(rep.Limit) {
+			return l
+		}
+	}
+	return nil
+}
+
+// A candidate is a limit that responses report beside one that is known by their header.
+type candidate struct {
+	Kind
+	amount  int64
+	reports int
+}
+
+const (
+	// nominations is how many reports in a row make a candidate a limit.
+	nominations = 3
+	// contradictions is how many reports of another period under the same header make
+	// a learned limit be forgotten.
+	contradictions = 8
+)
+
+// nominate takes in the report of an unknown limit, and reports whether there is one: of
+// a dimension of which nothing is known at once, else when responses keep saying so. The
+// amount of a known limit with another period is a mistake.
+func (s *Set) nominate(rep *report, k Kind) bool {
+	known := false
+	for _, l := range s.limits {
+		if l.Dimension == rep.dimension && l.whole == nil {
+			if l.is(rep.Limit) {
+				return false
+			}
+			known = known || l.Owner == s.owner
+		}
+	}
+	c := &s.candidates[rep.dimension]
+	if c.Kind != k || c.amount != rep.Limit {
+		*c = candidate{Kind: k, amount: rep.Limit}
+	}
+	c.reports++
+	return !known || c.reports >= nominations
+}
+
+// contradict counts a report of one limit against the others that the same header has
+// reported before, and forgets those that it has not reported for long.
+func (s *Set) contradict(reported *Limit, source string) {
+	reported.contradicted = 0
+	for _, l := range s.limits {
+		if l == reported || l.Dimension != reported.Dimension || l.source != source || l.configured > 0 || l.whole != nil {
+			continue
+		}
+		if l.contradicted++; l.contradicted >= contradictions {
+			s.forget(l)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package quota
+
+import (
+	"strings"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// Largest bounds every cost and every limit, so that no sum of them overflows.
+const Largest = 1 << 40
+
+const (
+	minute = time.Minute
+	day    = 24 * time.Hour
+)
+
+// A Kind is one kind of limit.
+type Kind struct {
+	Name      string // of its buckets
+	Unit      string // for people
+	Dimension backend.Dimension
+	Period    time.Duration
+}
+
+// Kinds are all there are.
+var Kinds = [...]Kind{
+	{"rpm", "requests", backend.Requests, minute},
+	{"rpd", "requests", backend.Requests, day},
+	{"tpm", "tokens", backend.Tokens, minute},
+	{"tpd", "tokens", backend.Tokens, day},
+	{"ipm", "images", backend.Images, minute},
+}
+
+// kindOf returns the kind of limit that counts d per period.
+func kindOf(d backend.Dimension, period time.Duration) (Kind, bool) {
+	for _, k := range Kinds {
+		if k.Dimension == d && k.Period == period {
+			return k, true
+		}
+	}
+	return Kind{}, false
+}
+
+// kindNamed returns the kind of that name.
+func kindNamed(name string) (Kind, bool) {
+	for _, k := range Kinds {
+		if k.Name == name {
+			return k, true
+		}
+	}
+	return Kind{}, false
+}
+
+// A Rule is what was configured: an amount for each of Kinds, 0 for none.
+type Rule struct {
+	Amounts [len(Kinds)]int64
+	// Burst is the time in which refills what the limits per minute may spend at
+	// once; 0 for the whole minute.
+	Burst time.Duration
+}
+
+// Limits returns a limit of the owner for each amount that is set.
+func (r *Rule) Limits(owner string) []*Limit {
+	var limits []*Limit
+	for i, n := range r.Amounts {
+		if n <= 0 {
+			continue
+		}
+		l := newLimit(owner, Kinds[i])
+		l.configured = n
+		if l.Period == minute {
+			l.burst = r.Burst
+		}
+		limits = append(limits, l)
+	}
+	return limits
+}
+
+// AccountOwner owns the limits of an account as a whole.
+const AccountOwner = "account"
+
+const (
+	modelPrefix  = "model:"
+	familyPrefix = "family:"
+)
+
+// ModelOwner names the owner of a model's own limits.
+func ModelOwner(model string) string { return modelPrefix + model }
+
+// FamilyOwner names the owner of limits that several models share. It never is a
+// model's.
+func FamilyOwner(family string) string { return familyPrefix + family }
+
+// IsShared reports whether an owner's limits are those of more than one model.
+func IsShared(owner string) bool {
+	return owner == AccountOwner || strings.HasPrefix(owner, familyPrefix)
+}

@@ -1,0 +1,148 @@
+package quota
+
+import (
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/calibration"
+)
+
+// A Limit is one that was configured, reported by the server, or both. Several sets
+// may share it.
+type Limit struct {
+	Kind
+	Owner string
+
+	burst        time.Duration
+	configured   int64
+	learned      calibration.LimitEstimate
+	source       string    // the header of the latest report that agreed with learned
+	reportAt     time.Time // when that came
+	reportSentAt time.Time // send time of the request behind the latest report
+	confirmed    bool      // more than one report agreed with learned
+	contradicted int       // reports since then of another period under the same header
+	used         float64   // what was used when the limit was learned
+	tracker      calibration.Tracker
+	ramp         calibration.Ramp
+	transit      time.Duration // the longest that a request took to be written
+	whole        *Limit        // the limit of which this is a subwindow, else nil
+}
+
+func newLimit(owner string, k Kind) *Limit {
+	return &Limit{
+		Owner: owner, Kind: k,
+		tracker: calibration.Tracker{Exact: k.Dimension != backend.Tokens, Period: k.Period},
+	}
+}
+
+// Amount is the limit that holds: the lower of what is configured and what is learned.
+func (l *Limit) Amount() int64 {
+	switch {
+	case l.whole != nil:
+		return l.whole.Amount()
+	case l.configured > 0 && (l.learned.Amount == 0 || l.configured <= l.learned.Amount):
+		return l.configured
+	}
+	return l.learned.Amount
+}
+
+// is reports whether the limit has been configured or learned to be the amount.
+func (l *Limit) is(amount int64) bool { return l.configured == amount || l.learned.Amount == amount }
+
+// report takes in what the server says the limit is, in its response to a request
+// sent then. It reports whether that is what is believed.
+func (l *Limit) report(amount int64, source string, now, sent time.Time) bool {
+	changed := l.learned.Report(now, amount, l.configured)
+	if changed {
+		l.tracker.Forget()
+	}
+	l.reportSentAt = sent
+	if amount != l.learned.Amount {
+		return false
+	}
+	l.confirmed = !changed
+	l.source, l.reportAt = source, now
+	return true
+}
+
+// adopt takes in what another process has learned.
+func (l *Limit) adopt(amount int64, source string, at time.Time) {
+	if l.learned.Amount != amount {
+		l.tracker.Forget()
+	}
+	l.learned = calibration.LimitEstimate{Amount: amount}
+	l.source, l.reportAt, l.confirmed = source, at, true
+}
+
+// Source says where Amount comes from: "configured", or what reported it and how long
+// ago.
+func (l *Limit) Source(now time.Time) (string, time.Duration) {
+	if l.configured > 0 && l.Amount() == l.configured {
+		return "configured", 0
+	}
+	return l.source, max(time.Millisecond, now.Sub(l.reportAt))
+}
+
+// Ramp is what is let through a minute while traffic may only grow slowly, else 0.
+func (l *Limit) Ramp(now time.Time) float64 { return l.ramp.Rate(now, float64(l.Amount())) }
+
+// Ignored is for how long the server's figures are still not believed.
+func (l *Limit) Ignored(now time.Time) time.Duration { return l.tracker.Ignored(now) }
+
+// KeepsUnused reports whether the server has been seen to keep declared output that was
+// not used.
+func (l *Limit) KeepsUnused() bool { return l.tracker.Findings().Kept }
+
+const (
+	// Transit is how long a request is taken to travel, beside what is measured of
+	// it, before a response reports more: our bucket begins to refill when we charge
+	// it, the server's when the first request arrives.
+	Transit = 100 * time.Millisecond
+	// mostTransit is the longest that writing a request is believed to take.
+	mostTransit = time.Second
+)
+
+// transitMargin is the time for which what refills is held back. Of a request's way we
+// see the part until it has been written; the rest may take as long.
+func (l *Limit) transitMargin() time.Duration {
+	if l.tracker.Reported() {
+		return 0 // the level at the server is known better
+	}
+	return Transit + 2*l.transit
+}
+
+// written takes in how long a request took to be written, and reports whether more is
+// held back for it from now on.
+func (l *Limit) written(after time.Duration) (more bool) {
+	was := l.transitMargin()
+	l.transit = max(l.transit, min(after, mostTransit))
+	return l.transitMargin() > was
+}
+
+// LearnedMargin is the part of the limit that responses have shown must stay unused.
+func (l *Limit) LearnedMargin(now time.Time) float64 { return l.tracker.Margin(now) }
+
+// Bucket describes the limit to a backend.
+func (l *Limit) Bucket(now time.Time) backend.Bucket {
+	amount, period := float64(l.Amount()), l.Period.Seconds()
+	margin := max(l.transitMargin().Seconds()/period, l.tracker.Margin(now))
+	if l.whole != nil {
+		margin = subwindowMargin.Seconds() / period
+	}
+	return backend.Bucket{
+		Owner:     l.Owner,
+		Name:      l.Name,
+		Dimension: l.Dimension,
+		Limit:     l.Amount(),
+		Period:    l.Period,
+		Burst:     l.burst,
+		Margin:    amount * margin,
+		Start:     max(0, l.used-amount*now.Sub(l.reportAt).Seconds()/period),
+	}
+}
+
+// clear forgets what is known of the bucket's level: the backend has filled it.
+func (l *Limit) clear(now time.Time) {
+	l.tracker.Forget()
+	l.ramp, l.used = calibration.Ramp{Begun: now}, 0
+}

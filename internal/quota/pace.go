@@ -1,0 +1,120 @@
+package quota
+
+import (
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/calibration"
+)
+
+// Buckets describes limits of the set and, after them, what else holds calls back at
+// present: the pace of a slow start, and ramps.
+func (s *Set) Buckets(now time.Time, limits []*Limit) []backend.Bucket {
+	buckets := make([]backend.Bucket, len(limits), 2*len(limits))
+	for i, l := range limits {
+		buckets[i] = l.Bucket(now)
+	}
+	if s.start.FleetHalfOpen(now) {
+		buckets = append(buckets, s.probe())
+	}
+	factor := s.start.Factor(now)
+	for _, l := range limits {
+		if l.Period != minute || l.whole != nil {
+			continue
+		}
+		if factor > 0 {
+			buckets = append(buckets, s.pace(l, factor))
+		}
+		if rate := l.Ramp(now); rate > 0 {
+			buckets = append(buckets, slope(l, rate))
+		}
+	}
+	return buckets
+}
+
+// Unpaced describes limits and nothing else.
+func Unpaced(now time.Time, limits []*Limit) []backend.Bucket {
+	buckets := make([]backend.Bucket, len(limits))
+	for i, l := range limits {
+		buckets[i] = l.Bucket(now)
+	}
+	return buckets
+}
+
+// slope is the bucket that holds back traffic which may only grow slowly. Its limit is
+// that of l, lest a large cost seem impossible.
+func slope(l *Limit, rate float64) backend.Bucket {
+	return backend.Bucket{
+		Owner:     l.Owner,
+		Name:      "ramp/" + l.Name,
+		Dimension: l.Dimension,
+		Limit:     l.Amount(),
+		Period:    time.Duration(float64(l.Period) * float64(l.Amount()) / rate),
+		Burst:     time.Second,
+	}
+}
+
+// pace is the bucket that holds back a slow start: a multiple of the limit, of which a
+// moment's worth may be used at once.
+func (s *Set) pace(l *Limit, factor float64) backend.Bucket {
+	return backend.Bucket{
+		Owner:     s.owner,
+		Name:      "pace/" + l.Owner + "/" + l.Name,
+		Dimension: l.Dimension,
+		Limit:     int64(min(Largest, float64(l.Amount())*factor)),
+		Period:    l.Period,
+		Burst:     calibration.PaceBurst,
+	}
+}
+
+// probe is the bucket that lets one call of the whole fleet go first.
+func (s *Set) probe() backend.Bucket {
+	const many = 1 << 24 // lest a cost seem impossible
+	return backend.Bucket{
+		Owner:     s.owner,
+		Name:      "probe",
+		Dimension: backend.Requests,
+		Limit:     many,
+		Period:    many * calibration.ProbeTime,
+		Burst:     calibration.ProbeTime,
+	}
+}
+
+// Begin starts the slow start with the scope's first call.
+func (s *Set) Begin(now time.Time) { s.start.Begin(now) }
+
+// Paced reports whether a slow start holds calls back.
+func (s *Set) Paced(now time.Time) bool { return s.start.Factor(now) > 0 }
+
+// NextPace is how long until the slow start by itself lets more through.
+func (s *Set) NextPace(now time.Time) time.Duration { return s.start.Next(now) }
+
+// Slots is how many more calls the slow start lets into flight beside those in flight
+// and those that are being asked for: −1 for any number.
+func (s *Set) Slots(now time.Time, inFlight, asking int) int {
+	if probing, wait := s.start.HalfOpen(now); probing && wait > 0 {
+		return 0
+	} else if probing {
+		return max(0, 1-asking)
+	}
+	if s.complete() {
+		return -1
+	}
+	calls := s.start.Calls(now)
+	if calls == 0 {
+		return -1
+	}
+	return max(0, calls-inFlight-asking)
+}
+
+// longPause is one after which those who have waited are let go little by little, lest
+// all run into the same throttle again.
+const longPause = time.Second
+
+// PausedByOthers takes in that a backend says how long the scope is paused: another
+// process may have been throttled.
+func (s *Set) PausedByOthers(now time.Time, d time.Duration) {
+	if d >= longPause && !s.Paced(now) {
+		s.start.Restart(now.Add(d))
+	}
+}

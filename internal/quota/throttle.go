@@ -1,0 +1,124 @@
+package quota
+
+import (
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
+
+var dimensions = map[wire.Dimension]backend.Dimension{
+	wire.Requests: backend.Requests, wire.Tokens: backend.Tokens, wire.Images: backend.Images,
+}
+
+// throttleSource is the source of what a 429's message reports.
+const throttleSource = "a throttle by the server"
+
+// Throttled takes in that the server has throttled a request, and for how long the scope
+// will pause for it. It returns what to correct, and whose limit it is about: a family's
+// or the account's where the figure says so, else the model's.
+func (s *Set) Throttled(now time.Time, r *Request, t *wire.Refusal, pause time.Duration) (corrections []Correction, owner string) {
+	s.start.Throttled(now)
+	if t.Kind == wire.SlowDown {
+		s.slowDown(now)
+	}
+	if pause >= longPause {
+		s.start.Restart(now.Add(pause))
+	}
+	c, changed := s.throttled(now, r, t)
+	if changed {
+		corrections = []Correction{c}
+	}
+	return corrections, s.throttledOwner(t)
+}
+
+func (s *Set) throttledOwner(t *wire.Refusal) string {
+	for _, l := range s.limits {
+		if l.Owner != s.owner && t.Limit > 0 && l.Amount() == t.Limit {
+			return l.Owner
+		}
+	}
+	return s.owner
+}
+
+// TooLarge takes in that the server has rejected a request that alone exceeds a limit.
+func (s *Set) TooLarge(now time.Time, r *Request, t *wire.Refusal) { s.throttled(now, r, t) }
+
+// throttled takes out of a throttle what it says of the limit, and of what was used of it.
+func (s *Set) throttled(now time.Time, r *Request, t *wire.Refusal) (c Correction, changed bool) {
+	d, ok := dimensions[t.Dimension]
+	if ok && t.Limit < 0 {
+		s.unexplained(now, r, d, t)
+		return c, false
+	}
+	kind, known := kindOf(d, t.Period)
+	if !ok || !known || t.Limit <= 0 || t.Limit > Largest {
+		return c, false
+	}
+	l := s.find(d, t.Period, t.Limit)
+	if l == nil {
+		l = newLimit(s.owner, kind)
+		guess := s.sentAfter(r, d)
+		l.tracker.Guess(guess)
+		l.used = guess
+		if t.Used >= 0 {
+			l.used += t.Stood(kind.Period)
+		}
+		s.add(l)
+	}
+	if !r.SentAt.Before(l.reportSentAt) {
+		l.report(t.Limit, throttleSource, now, r.SentAt)
+	}
+	l.confirmed = l.confirmed || t.Kind == wire.TooLarge && l.Amount() == t.Limit
+	if t.Kind == wire.TooLarge || t.Used < 0 || t.Requested < 0 || l.Amount() != t.Limit {
+		return c, false
+	}
+	if reached := t.Used + t.Requested; l.Period == minute && float64(reached) < 0.99*float64(t.Limit) {
+		s.subwindow(now, l, t.RetryAfter)
+		s.dirty = true
+		return c, false
+	}
+	level, ok := r.level(l)
+	if !ok {
+		return c, false
+	}
+	s.dirty = true
+	correction, changed := l.tracker.Throttled(now, level, t.Stood(l.Period), float64(t.Requested), float64(l.Amount()))
+	return Correction{l, backend.Correction(correction)}, changed
+}
+
+// unexplained takes in a throttle without figures, as Azure's are: if it comes long
+// before the limit is reached, and for no longer than a subwindow lasts, it is that of
+// one.
+func (s *Set) unexplained(now time.Time, r *Request, d backend.Dimension, t *wire.Refusal) {
+	for i := range r.Sent {
+		sent := &r.Sent[i]
+		l := sent.limit
+		if l.Dimension == d && l.Period == minute && l.whole == nil && t.RetryAfter <= longSubwindow && sent.Used < 0.9*float64(l.Amount()) {
+			s.subwindow(now, l, t.RetryAfter)
+			s.dirty = true
+		}
+	}
+}
+
+// What may grow as it likes after slow_down: a part of the limit, and as many tokens a
+// minute ("above 1M input TPM": see [calibration.Ramp]).
+const (
+	slowPart   = 0.1
+	slowTokens = 1_000_000
+)
+
+// slowDown lets the scope's traffic grow only slowly from now on.
+func (s *Set) slowDown(now time.Time) {
+	for _, l := range s.limits {
+		if l.Period != minute || l.whole != nil || l.Dimension == backend.Images {
+			continue
+		}
+		always := slowPart * float64(l.Amount())
+		if l.Dimension == backend.Tokens {
+			always = max(always, slowTokens)
+		}
+		l.ramp.Begin(now, l.tracker.Lately(now), always)
+		s.dirty = true
+	}
+}
