@@ -53,7 +53,7 @@ fuzz: ## every fuzz target for FUZZTIME (20s) each; plain tests run their seeds
 fuzz-tokens: ## the token counter against tiktoken-go for FUZZTIME (20s)
 	@go test -run '^$$' -fuzz '^FuzzCount$$' -fuzztime $(FUZZTIME) ./internal/bpe
 
-bench: ## the limiter's overhead beside the bare upstream, as ratios
+bench: ## the limiter's overhead beside the bare upstream, after many responses, and in long lines
 	@cd bench && go run . -count $(COUNT)
 
 demo: ## the same burst without and with the limiter, against a stand-in on this machine
