@@ -12,15 +12,15 @@ LIMITS ?= rpm=600,tpm=200000
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck unit fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate test-redis-long
+.PHONY: help test format tidy mod vet staticcheck deadcode unit fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate test-redis-long
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile
 
-test: ## what a change must pass: formatting, tidiness, vet, staticcheck, all tests with -race
-	@$(MAKE) --no-print-directory format tidy vet staticcheck unit
+test: ## what a change must pass: formatting, tidiness, vet, staticcheck, no dead code, all tests with -race
+	@$(MAKE) --no-print-directory format tidy vet staticcheck deadcode unit
 
 format: ## gofmt, in every module
 	@echo "gofmt"; out=$$(gofmt -l .); [ -z "$$out" ] || { echo "run gofmt -w on:"; echo "$$out"; exit 1; }
@@ -38,6 +38,9 @@ staticcheck: ## staticcheck, at the version that tools/go.mod pins
 	@echo "staticcheck: built from the module cache, honnef.co/go/tools is downloaded the first time"
 	$(call each,$(CODE),staticcheck,go tool -modfile="$(ROOT)/tools/go.mod" staticcheck ./...)
 
+deadcode: ## no function that neither a program nor a test of a public package reaches
+	@echo "deadcode"; sh tools/deadcode.sh
+
 unit: ## all tests, with the race detector
 	@sh tools/need.sh "$$(go env CC | cut -d' ' -f1)" "the race detector" gcc libc6-dev
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
@@ -53,7 +56,7 @@ fuzz: ## every fuzz target for FUZZTIME (20s) each; plain tests run their seeds
 fuzz-tokens: ## the token counter against tiktoken-go for FUZZTIME (20s)
 	@go test -run '^$$' -fuzz '^FuzzCount$$' -fuzztime $(FUZZTIME) ./internal/bpe
 
-bench: ## the limiter's overhead beside the bare upstream, as ratios
+bench: ## the limiter's overhead beside the bare upstream, after many responses, and in long lines
 	@cd bench && go run . -count $(COUNT)
 
 demo: ## the same burst without and with the limiter, against a stand-in on this machine

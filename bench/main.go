@@ -1,5 +1,6 @@
 // Bench measures what the limiter adds to a request, beside the same request
-// without it, and prints the ratios as a table.
+// without it, and prints the ratios as a table; then what does not show beside one
+// request: whether a call costs more after many responses, and what a long line costs.
 //
 // Pairs are measured in turns, so that both halves see the same machine, and
 // each figure is the median of its turns.
@@ -18,28 +19,63 @@ func main() {
 	testing.Init()
 	count := flag.Int("count", 6, "how often each pair is measured")
 	turn := flag.String("time", "300ms", "how long each measurement takes")
+	only := flag.String("only", "", "pairs, growth or lines; all if empty")
 	flag.Parse()
 	if err := flag.Set("test.benchtime", *turn); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
 
-	fmt.Printf("%s %s/%s, %d CPUs, medians of %d\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *count)
+	fmt.Printf("%s %s/%s, %d CPUs, medians of %d\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *count)
+	for _, part := range []struct {
+		name  string
+		print func(count int) error
+	}{
+		{"pairs", printPairs},
+		{"growth", printRows("the processor's time", fullGrowth.rows)},
+		{"lines", printRows("the processor's time, or memory", fullLines.rows)},
+	} {
+		if *only != "" && *only != part.name {
+			continue
+		}
+		fmt.Println()
+		if err := part.print(*count); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+	}
+}
+
+func printPairs(count int) error {
 	fmt.Println("| what | beside | ns | ns beside | ratio | B | B beside | allocs | allocs beside |")
 	fmt.Println("|---|---|--:|--:|--:|--:|--:|--:|--:|")
 	for _, p := range pairs() {
 		if err := p.with(); err != nil { // the first loads the vocabulary
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
+			return err
 		}
 		var with, without []testing.BenchmarkResult
-		for range *count {
+		for range count {
 			without = append(without, testing.Benchmark(loop(p.without)))
 			with = append(with, testing.Benchmark(loop(p.with)))
 		}
 		a, b := median(with), median(without)
 		fmt.Printf("| %s | %s | %.0f | %.0f | %s | %.0f | %.0f | %.0f | %.0f |\n",
 			p.what, p.beside, a.ns, b.ns, ratio(a.ns/b.ns), a.bytes, b.bytes, a.allocs, b.allocs)
+	}
+	return nil
+}
+
+func printRows(unit string, rows func(count int) ([]row, error)) func(int) error {
+	return func(count int) error {
+		all, err := rows(count)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("| what | %s | beside the first | bar |\n|---|--:|--:|---|\n", unit)
+		for _, r := range all {
+			fmt.Println(r)
+		}
+		return nil
 	}
 }
 
@@ -57,19 +93,24 @@ func loop(op func() error) func(*testing.B) {
 type figures struct{ ns, bytes, allocs float64 }
 
 func median(results []testing.BenchmarkResult) figures {
-	middle := func(f func(testing.BenchmarkResult) float64) float64 {
+	of := func(f func(testing.BenchmarkResult) float64) float64 {
 		values := make([]float64, len(results))
 		for i, r := range results {
 			values[i] = f(r)
 		}
-		slices.Sort(values)
-		return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+		return middle(values)
 	}
 	return figures{
-		ns:     middle(func(r testing.BenchmarkResult) float64 { return float64(r.T) / float64(r.N) }),
-		bytes:  middle(func(r testing.BenchmarkResult) float64 { return float64(r.AllocedBytesPerOp()) }),
-		allocs: middle(func(r testing.BenchmarkResult) float64 { return float64(r.AllocsPerOp()) }),
+		ns:     of(func(r testing.BenchmarkResult) float64 { return float64(r.T) / float64(r.N) }),
+		bytes:  of(func(r testing.BenchmarkResult) float64 { return float64(r.AllocedBytesPerOp()) }),
+		allocs: of(func(r testing.BenchmarkResult) float64 { return float64(r.AllocsPerOp()) }),
 	}
+}
+
+// middle is the median.
+func middle(values []float64) float64 {
+	slices.Sort(values)
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
 }
 
 func ratio(r float64) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -23,57 +24,75 @@ const (
 )
 
 func pairs() []pair {
-	limiter, err := ratelimiter.New(
-		ratelimiter.WithAccount("bench"),
-		ratelimiter.WithLimits(model, ratelimiter.Limits{RPM: plenty, TPM: plenty}))
-	if err != nil {
-		panic(err) // the options above are constant
-	}
+	limits := ratelimiter.Limits{RPM: plenty, TPM: plenty}
 	var out []pair
 	for _, size := range []int{100, 1_000, 10_000, 100_000} {
 		for _, stream := range []bool{false, true} {
 			what := fmt.Sprintf("chat, prompt of %d characters", size)
-			upstream := jsonUpstream
 			if stream {
-				what += ", stream of 100 events"
-				upstream = streamUpstream
+				what += fmt.Sprintf(", stream of %d events", output)
 			}
 			body := chatBody(size, stream)
 			out = append(out, pair{
 				what: what, beside: "bare upstream",
-				with:    post(limiter.Transport(upstream), "chat/completions", body),
-				without: post(upstream, "chat/completions", body),
+				with:    post(newLimiter(limits).Transport(newUpstream(limits, body)), "chat/completions", body),
+				without: post(newUpstream(limits, body), "chat/completions", body),
 			})
 		}
 	}
 	body := chatBody(1_000, false)
 	out = append(out, pair{
 		what: "a path that is not limited", beside: "bare upstream",
-		with:    post(limiter.Transport(jsonUpstream), "files", body),
-		without: post(jsonUpstream, "files", body),
+		with:    post(newLimiter(limits).Transport(newUpstream(limits, body)), "files", body),
+		without: post(newUpstream(limits, body), "files", body),
 	})
 
 	ctx := context.Background()
-	cost := ratelimiter.Cost{Model: model, Tokens: 100}
-	peer := rate.NewLimiter(rate.Limit(plenty), plenty)
+	limiter := newLimiter(limits)
+	acquire := func() error {
+		r, err := limiter.Acquire(ctx, ratelimiter.Cost{Model: model, Tokens: 100})
+		if err != nil {
+			return err
+		}
+		r.Settle(ratelimiter.Usage{TotalTokens: 80})
+		return nil
+	}
+	requests, tokens := rate.NewLimiter(plenty, plenty), rate.NewLimiter(plenty, plenty)
 	return append(out, pair{
-		what: "Acquire and Settle", beside: "golang.org/x/time/rate WaitN, one local bucket",
-		with: func() error {
-			r, err := limiter.Acquire(ctx, cost)
-			if err != nil {
-				return err
+		what: "Acquire and Settle", beside: "golang.org/x/time/rate, WaitN of one bucket",
+		with:    acquire,
+		without: func() error { return tokens.WaitN(ctx, 100) },
+	}, pair{
+		what: "Acquire and Settle", beside: "golang.org/x/time/rate, ReserveN of two buckets",
+		with: acquire,
+		without: func() error {
+			now := time.Now()
+			delay := max(requests.ReserveN(now, 1).DelayFrom(now), tokens.ReserveN(now, 100).DelayFrom(now))
+			if delay > 0 {
+				return fmt.Errorf("a wait of %v", delay)
 			}
-			r.Settle(ratelimiter.Usage{TotalTokens: 80})
 			return nil
 		},
-		without: func() error { return peer.WaitN(ctx, 100) },
 	})
+}
+
+// newLimiter returns a limiter with limits for the model.
+func newLimiter(limits ratelimiter.Limits) *ratelimiter.Limiter {
+	l, err := ratelimiter.New(ratelimiter.WithAccount("bench"), ratelimiter.WithLimits(model, limits))
+	if err != nil {
+		panic(err) // the options above are constant
+	}
+	return l
 }
 
 // chatBody is a chat's body whose prompt is English of so many characters.
 func chatBody(size int, stream bool) string {
 	const sentence = "The limiter lets each request wait until its budget is free, and no longer. "
 	prompt := strings.Repeat(sentence, size/len(sentence)+1)[:size]
-	return fmt.Sprintf(`{"model":%q,"stream":%t,"max_completion_tokens":100,"messages":[{"role":"user","content":%q}]}`,
-		model, stream, prompt)
+	options := ""
+	if stream {
+		options = `"stream":true,"stream_options":{"include_usage":true},`
+	}
+	return fmt.Sprintf(`{"model":%q,%s"max_completion_tokens":%d,"messages":[{"role":"user","content":%q}]}`,
+		model, options, output, prompt)
 }

@@ -1,6 +1,7 @@
 package calibration
 
 import (
+	"slices"
 	"sort"
 	"time"
 )
@@ -55,7 +56,8 @@ func (s *Sends) After(at time.Time, cost float64) float64 {
 	return max(0, s.Between(at, remember)-cost)
 }
 
-// trim makes room by forgetting what is too old.
+// trim makes room by forgetting what is too old. Where that is little it makes much, so
+// that not each send moves all that is remembered.
 func (s *Sends) trim(now int64) {
 	old := now - int64(remember/slotWidth)
 	n := 0
@@ -66,6 +68,9 @@ func (s *Sends) trim(now int64) {
 		s.start = s.slots[n-1].after
 	}
 	s.slots = s.slots[:copy(s.slots, s.slots[n:])]
+	if len(s.slots) > cap(s.slots)/4*3 {
+		s.slots = slices.Grow(s.slots, len(s.slots)/2)
+	}
 }
 
 // Between is what was charged in the time d from then on, as far as our own

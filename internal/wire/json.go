@@ -10,9 +10,9 @@ import (
 // on malformed input it finds less, or nothing. It keeps one small buffer for
 // the value it is in the middle of; everything else is skipped in place.
 type scanner struct {
-	// text receives the decoded text of deltas; nil only counts them.
+	// text receives the decoded text of deltas; it may be nil.
 	text func([]byte)
-	// stream: the object is an event of a stream, so deltas count.
+	// stream: the object is an event of a stream, so deltas have text.
 	stream bool
 
 	state   state
@@ -36,7 +36,6 @@ type scanner struct {
 	// Found so far.
 	usage    Usage
 	hasUsage bool
-	deltas   int64
 	id       [maxID]byte
 	idLength int
 }
@@ -550,7 +549,6 @@ func (s *scanner) str() {
 	switch s.value {
 	case deltaTextNode:
 		if s.n > 0 {
-			s.deltas++
 			s.emit(s.n)
 		}
 	case eventNode:

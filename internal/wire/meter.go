@@ -285,10 +285,6 @@ func (m *Meter) ID() string { return string(m.scanner.id[:m.scanner.idLength]) }
 // of it is all there was.
 func (m *Meter) Ended() bool { return m.ended }
 
-// Deltas returns how many pieces of output a stream has sent. Each is about a
-// token, where nothing better is known.
-func (m *Meter) Deltas() int64 { return m.scanner.deltas }
-
 // Refusal returns the error in the body: of a response that failed as a whole
 // (any status from 400 on; h are its headers, as in [ParseRefusal]), or of one that
 // began with 200 and carries an error object or event. It is nil where there was

@@ -18,7 +18,6 @@ type seen struct {
 	HasUsage bool
 	Done     bool
 	Ended    bool
-	Deltas   int64
 	Text     []string
 	Refusal  Refusal
 	Refused  bool
@@ -37,7 +36,7 @@ func watch(status int, body []byte, cuts ...int) (s seen, doneIn int) {
 		from = to
 	}
 	s.Usage, s.HasUsage = m.Usage()
-	s.Ended, s.Deltas, s.ID = m.Ended(), m.Deltas(), m.ID()
+	s.Ended, s.ID = m.Ended(), m.ID()
 	if r := m.Refusal(nil); r != nil {
 		s.Refusal, s.Refused = *r, true
 	}
@@ -95,63 +94,62 @@ func TestMeter(t *testing.T) {
 		name, body string
 		usage      *Usage
 		done       bool
-		deltas     int64
 		text       string
 	}{
-		{"chat", chatBody, usage(19, 10, 29), done, 0, ""},
-		{"chat, white space around", "\ufeff\r\n  " + chatBody + "\n", usage(19, 10, 29), done, 0, ""},
-		{"chat, cut", chatBody[:len(chatBody)-20], usage(19, 10, 29), open, 0, ""},
-		{"chat, cut in usage", chatBody[:strings.Index(chatBody, `,"completion_tokens_details"`)], nil, open, 0, ""},
-		{"responses", responseBody, usage(36, 87, 123), done, 0, ""},
-		{"background response", `{"id":"r","background":true,"status":"queued","usage":null}`, nil, done, 0, ""},
-		{"embeddings", `{"data":[{"embedding":[0.1,-2e-3],"index":0}],"usage":{"prompt_tokens":8,"total_tokens":8}}`, usage(8, 0, 8), done, 0, ""},
-		{"image", `{"created":1,"data":[{"b64_json":"` + strings.Repeat("QUJD", 99) + `"}],"usage":{"total_tokens":100,"input_tokens":50,"output_tokens":50,"input_tokens_details":{"text_tokens":10,"image_tokens":40}}}`, usage(50, 50, 100), done, 0, ""},
-		{"dall-e", `{"created":1,"data":[{"url":"https://x"}]}`, nil, done, 0, ""},
-		{"transcription in seconds", `{"text":"a","duration":8.4,"usage":{"type":"duration","seconds":9}}`, &Usage{}, done, 0, ""},
-		{"transcription in tokens", `{"text":"a","usage":{"type":"tokens","input_tokens":14,"output_tokens":45,"total_tokens":59}}`, usage(14, 45, 59), done, 0, ""},
-		{"subtitles", "1\n00:00:00,000 --> 00:00:02,000\ndata: {not json\n", nil, open, 0, ""},
-		{"moderation", `{"id":"m","results":[]}`, nil, done, 0, ""},
+		{"chat", chatBody, usage(19, 10, 29), done, ""},
+		{"chat, white space around", "\ufeff\r\n  " + chatBody + "\n", usage(19, 10, 29), done, ""},
+		{"chat, cut", chatBody[:len(chatBody)-20], usage(19, 10, 29), open, ""},
+		{"chat, cut in usage", chatBody[:strings.Index(chatBody, `,"completion_tokens_details"`)], nil, open, ""},
+		{"responses", responseBody, usage(36, 87, 123), done, ""},
+		{"background response", `{"id":"r","background":true,"status":"queued","usage":null}`, nil, done, ""},
+		{"embeddings", `{"data":[{"embedding":[0.1,-2e-3],"index":0}],"usage":{"prompt_tokens":8,"total_tokens":8}}`, usage(8, 0, 8), done, ""},
+		{"image", `{"created":1,"data":[{"b64_json":"` + strings.Repeat("QUJD", 99) + `"}],"usage":{"total_tokens":100,"input_tokens":50,"output_tokens":50,"input_tokens_details":{"text_tokens":10,"image_tokens":40}}}`, usage(50, 50, 100), done, ""},
+		{"dall-e", `{"created":1,"data":[{"url":"https://x"}]}`, nil, done, ""},
+		{"transcription in seconds", `{"text":"a","duration":8.4,"usage":{"type":"duration","seconds":9}}`, &Usage{}, done, ""},
+		{"transcription in tokens", `{"text":"a","usage":{"type":"tokens","input_tokens":14,"output_tokens":45,"total_tokens":59}}`, usage(14, 45, 59), done, ""},
+		{"subtitles", "1\n00:00:00,000 --> 00:00:02,000\ndata: {not json\n", nil, open, ""},
+		{"moderation", `{"id":"m","results":[]}`, nil, done, ""},
 
-		{"no total", `{"usage":{"prompt_tokens":1,"completion_tokens":2}}`, usage(1, 2, 3), done, 0, ""},
-		{"zeros", `{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}`, nil, done, 0, ""},
-		{"both names, one filled", `{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"input_tokens":0,"output_tokens":0}}`, usage(3, 4, 7), done, 0, ""},
-		{"floats", `{"usage":{"prompt_tokens":3.0,"completion_tokens":4e0}}`, usage(3, 4, 7), done, 0, ""},
-		{"strings", `{"usage":{"prompt_tokens":"3","total_tokens":"7"}}`, nil, done, 0, ""},
-		{"negative, huge", `{"usage":{"prompt_tokens":-3,"completion_tokens":1e300,"total_tokens":99999999999999999999999999999999999999}}`, nil, done, 0, ""},
-		{"twice", `{"usage":{"total_tokens":1,"total_tokens":2},"usage":{"total_tokens":3},"usage":null}`, usage(0, 0, 3), done, 0, ""},
-		{"escaped key", `{"us\u0061ge":{"total\u005ftokens":3}}`, usage(0, 0, 3), done, 0, ""},
-		{"elsewhere", `{"data":{"usage":{"total_tokens":1}},"choices":[{"usage":{"total_tokens":1}}],"usage":[{"total_tokens":1}]}`, nil, done, 0, ""},
-		{"large usage", `{"usage":{"pad":"` + strings.Repeat("x", 1<<20) + `","total_tokens":4}}`, usage(0, 0, 4), done, 0, ""},
-		{"deep", `{"a":` + strings.Repeat("[", 1e5) + strings.Repeat("]", 1e5) + `,"usage":{"total_tokens":4}}`, usage(0, 0, 4), done, 0, ""},
+		{"no total", `{"usage":{"prompt_tokens":1,"completion_tokens":2}}`, usage(1, 2, 3), done, ""},
+		{"zeros", `{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}`, nil, done, ""},
+		{"both names, one filled", `{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"input_tokens":0,"output_tokens":0}}`, usage(3, 4, 7), done, ""},
+		{"floats", `{"usage":{"prompt_tokens":3.0,"completion_tokens":4e0}}`, usage(3, 4, 7), done, ""},
+		{"strings", `{"usage":{"prompt_tokens":"3","total_tokens":"7"}}`, nil, done, ""},
+		{"negative, huge", `{"usage":{"prompt_tokens":-3,"completion_tokens":1e300,"total_tokens":99999999999999999999999999999999999999}}`, nil, done, ""},
+		{"twice", `{"usage":{"total_tokens":1,"total_tokens":2},"usage":{"total_tokens":3},"usage":null}`, usage(0, 0, 3), done, ""},
+		{"escaped key", `{"us\u0061ge":{"total\u005ftokens":3}}`, usage(0, 0, 3), done, ""},
+		{"elsewhere", `{"data":{"usage":{"total_tokens":1}},"choices":[{"usage":{"total_tokens":1}}],"usage":[{"total_tokens":1}]}`, nil, done, ""},
+		{"large usage", `{"usage":{"pad":"` + strings.Repeat("x", 1<<20) + `","total_tokens":4}}`, usage(0, 0, 4), done, ""},
+		{"deep", `{"a":` + strings.Repeat("[", 1e5) + strings.Repeat("]", 1e5) + `,"usage":{"total_tokens":4}}`, usage(0, 0, 4), done, ""},
 
-		{"chat stream", chatStream, usage(5, 7, 12), done, 2, "Hello wörld 😀\n"},
-		{"CRLF", strings.ReplaceAll(chatStream, "\n", "\r\n"), usage(5, 7, 12), done, 2, "Hello wörld 😀\n"},
-		{"no space", strings.ReplaceAll(chatStream, "data: ", "data:"), usage(5, 7, 12), done, 2, "Hello wörld 😀\n"},
-		{"mark, BOM, comments", "\ufeff: ping\n\nid: 7\nretry: 10\n" + chatStream, usage(5, 7, 12), done, 2, "Hello wörld 😀\n"},
-		{"one newline", strings.ReplaceAll(chatStream, "\n\n", "\n"), usage(5, 7, 12), done, 2, "Hello wörld 😀\n"},
-		{"no end of line after the mark", strings.TrimSpace(chatStream), usage(5, 7, 12), done, 2, "Hello wörld 😀\n"},
-		{"interrupted", chatStream[:strings.Index(chatStream, `{"id":"1","choices":[]`)], nil, open, 2, "Hello wörld 😀\n"},
-		{"cumulative usage", sse(`{"usage":{"total_tokens":3}}`, `{"usage":{"total_tokens":5}}`), usage(0, 0, 5), open, 0, ""},
-		{"several data lines", "data: {\"usage\":\ndata: {\"total_tokens\":\ndata: 5}}\n\n", usage(0, 0, 5), open, 0, ""},
-		{"unfinished event", "data: {\"usage\":\n\ndata: {\"total_tokens\":5}}\n\n" + sse(`{"usage":{"total_tokens":6}}`), usage(0, 0, 6), open, 0, ""},
-		{"not quite the mark", sse(`[DONG]`, `[`, `DONE`), nil, open, 0, ""},
-		{"tools", toolStream, nil, open, 6, `hmf{"a"nog1`},
-		{"completions", sse(`{"choices":[{"text":"a"},{"text":"b"}]}`), nil, open, 2, "ab"},
-		{"responses stream", responsesStream, usage(36, 87, 123), done, 2, "Hi{}"},
-		{"response.incomplete", sse(`{"response":{"usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}},"type":"response.incomplete"}`), usage(1, 2, 3), done, 0, ""},
-		{"terminal by name only", "event: response.completed\n" + sse(`{"response":{}}`), nil, done, 0, ""},
+		{"chat stream", chatStream, usage(5, 7, 12), done, "Hello wörld 😀\n"},
+		{"CRLF", strings.ReplaceAll(chatStream, "\n", "\r\n"), usage(5, 7, 12), done, "Hello wörld 😀\n"},
+		{"no space", strings.ReplaceAll(chatStream, "data: ", "data:"), usage(5, 7, 12), done, "Hello wörld 😀\n"},
+		{"mark, BOM, comments", "\ufeff: ping\n\nid: 7\nretry: 10\n" + chatStream, usage(5, 7, 12), done, "Hello wörld 😀\n"},
+		{"one newline", strings.ReplaceAll(chatStream, "\n\n", "\n"), usage(5, 7, 12), done, "Hello wörld 😀\n"},
+		{"no end of line after the mark", strings.TrimSpace(chatStream), usage(5, 7, 12), done, "Hello wörld 😀\n"},
+		{"interrupted", chatStream[:strings.Index(chatStream, `{"id":"1","choices":[]`)], nil, open, "Hello wörld 😀\n"},
+		{"cumulative usage", sse(`{"usage":{"total_tokens":3}}`, `{"usage":{"total_tokens":5}}`), usage(0, 0, 5), open, ""},
+		{"several data lines", "data: {\"usage\":\ndata: {\"total_tokens\":\ndata: 5}}\n\n", usage(0, 0, 5), open, ""},
+		{"unfinished event", "data: {\"usage\":\n\ndata: {\"total_tokens\":5}}\n\n" + sse(`{"usage":{"total_tokens":6}}`), usage(0, 0, 6), open, ""},
+		{"not quite the mark", sse(`[DONG]`, `[`, `DONE`), nil, open, ""},
+		{"tools", toolStream, nil, open, `hmf{"a"nog1`},
+		{"completions", sse(`{"choices":[{"text":"a"},{"text":"b"}]}`), nil, open, "ab"},
+		{"responses stream", responsesStream, usage(36, 87, 123), done, "Hi{}"},
+		{"response.incomplete", sse(`{"response":{"usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}},"type":"response.incomplete"}`), usage(1, 2, 3), done, ""},
+		{"terminal by name only", "event: response.completed\n" + sse(`{"response":{}}`), nil, done, ""},
 		{"image stream", sse(`{"type":"image_generation.partial_image","b64_json":"QQ=="}`,
-			`{"type":"image_generation.completed","b64_json":"QQ==","usage":{"total_tokens":9,"input_tokens":4,"output_tokens":5}}`), usage(4, 5, 9), open, 0, ""},
+			`{"type":"image_generation.completed","b64_json":"QQ==","usage":{"total_tokens":9,"input_tokens":4,"output_tokens":5}}`), usage(4, 5, 9), open, ""},
 		{"transcript stream", sse(`{"type":"transcript.text.delta","delta":"a"}`,
-			`{"type":"transcript.text.done","text":"a","usage":{"type":"tokens","input_tokens":14,"output_tokens":45,"total_tokens":59}}`), usage(14, 45, 59), done, 1, "a"},
+			`{"type":"transcript.text.done","text":"a","usage":{"type":"tokens","input_tokens":14,"output_tokens":45,"total_tokens":59}}`), usage(14, 45, 59), done, "a"},
 		{"speech stream", sse(`{"type":"speech.audio.delta","audio":"QQ=="}`,
-			`{"type":"speech.audio.done","usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}`), usage(1, 2, 3), done, 0, ""},
-		{"audio deltas", sse(`{"type":"response.audio.delta","delta":"QQ=="}`), nil, open, 0, ""},
-		{"surrogates", sse(`{"delta":"\ud83d\ude00\ud83dx\ude00\ud83d\ud83d\ude00"}`), nil, open, 1, "😀\ufffdx\ufffd\ufffd😀"},
-		{"escapes", sse(`{"delta":"\b\f\r\t\/\"\\\u00E9\u00eA\u0ozz"}`), nil, open, 1, "\b\f\r\t/\"\\éê\ufffdozz"},
-		{"malformed", `{"choices":]{"usage":,"usage":{"total_tokens":4}}]`, usage(0, 0, 4), done, 0, ""},
-		{"long delta", sse(`{"delta":"` + strings.Repeat("ö", 2000) + `"}`), nil, open, 1, strings.Repeat("ö", 2000)},
-		{"nothing", "", nil, open, 0, ""},
+			`{"type":"speech.audio.done","usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}}`), usage(1, 2, 3), done, ""},
+		{"audio deltas", sse(`{"type":"response.audio.delta","delta":"QQ=="}`), nil, open, ""},
+		{"surrogates", sse(`{"delta":"\ud83d\ude00\ud83dx\ude00\ud83d\ud83d\ude00"}`), nil, open, "😀\ufffdx\ufffd\ufffd😀"},
+		{"escapes", sse(`{"delta":"\b\f\r\t\/\"\\\u00E9\u00eA\u0ozz"}`), nil, open, "\b\f\r\t/\"\\éê\ufffdozz"},
+		{"malformed", `{"choices":]{"usage":,"usage":{"total_tokens":4}}]`, usage(0, 0, 4), done, ""},
+		{"long delta", sse(`{"delta":"` + strings.Repeat("ö", 2000) + `"}`), nil, open, strings.Repeat("ö", 2000)},
+		{"nothing", "", nil, open, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, _ := watch(200, []byte(c.body))
@@ -168,8 +166,8 @@ func TestMeter(t *testing.T) {
 			if ended := c.done || c.name == "image stream"; s.Ended != ended {
 				t.Errorf("ended %v", s.Ended)
 			}
-			if text := strings.Join(s.Text, ""); text != c.text || s.Deltas != c.deltas {
-				t.Errorf("%d deltas %q; want %d, %q", s.Deltas, text, c.deltas, c.text)
+			if text := strings.Join(s.Text, ""); text != c.text {
+				t.Errorf("text %q; want %q", text, c.text)
 			}
 			if s.Refused {
 				t.Errorf("refusal %+v", s.Refusal)
@@ -345,8 +343,8 @@ func FuzzMeterJSON(f *testing.F) {
 		if s.Usage != want.usage || s.HasUsage != want.hasUsage {
 			t.Errorf("event %q: %+v, want %+v", body, s, want)
 		}
-		if text := plainText(strings.Join(s.Text, "")); text != want.text || s.Deltas != want.deltas {
-			t.Errorf("event %q: %d deltas %q, want %d, %q", body, s.Deltas, text, want.deltas, want.text)
+		if text := plainText(strings.Join(s.Text, "")); text != want.text {
+			t.Errorf("event %q: text %q, want %q", body, text, want.text)
 		}
 	})
 }
@@ -399,7 +397,6 @@ type reference struct {
 	usage    Usage
 	hasUsage bool
 	fault    fault
-	deltas   int64
 	text     string
 	id       string
 }
@@ -477,8 +474,7 @@ func (r *reference) function(v any) {
 }
 
 func (r *reference) delta(v any) {
-	if s, ok := v.(string); ok && s != "" {
-		r.deltas++
+	if s, ok := v.(string); ok {
 		r.text += s
 	}
 }
