@@ -3,11 +3,6 @@ package ratelimiter
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"reflect"
-
-	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
-	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
 // A Call is one request before it is sent: what it will cost, and which model's
@@ -99,38 +94,8 @@ type jsonCall struct {
 
 func (c jsonCall) Request() (string, []byte, error) { return c.path, c.body, nil }
 
-// marshal costs a call by the body that it would have, so that there is one
-// set of rules.
+// marshal makes the body that a call would have: one set of rules costs all of them.
 func marshal(path string, call any) (string, []byte, error) {
 	body, err := json.Marshal(call)
 	return path, body, err
 }
-
-// estimate works out what a call will cost.
-func (l *Limiter) estimate(call Call) (estimate, error) {
-	switch c := call.(type) {
-	case nil:
-		return estimate{}, errNoCall
-	case Cost:
-		return c.estimate(), nil
-	case *Cost:
-		if c != nil {
-			return c.estimate(), nil
-		}
-	}
-	if v := reflect.ValueOf(call); v.Kind() == reflect.Pointer && v.IsNil() {
-		return estimate{}, errNoCall
-	}
-	path, body, err := call.Request()
-	if err != nil {
-		return estimate{}, fmt.Errorf("ratelimiter: %w", err)
-	}
-	e, deployment := wire.ClassifyPath(path)
-	if e == wire.None {
-		return estimate{}, fmt.Errorf("ratelimiter: calls to %q are not limited", path)
-	}
-	c := costing.JSON(e, deployment, body, l.counter)
-	return newEstimate(e, deployment, &c), nil
-}
-
-var errNoCall = errors.New("ratelimiter: the Call is nil")

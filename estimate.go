@@ -2,9 +2,13 @@ package ratelimiter
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 
+	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
 	"github.com/openai-ratelimiter/ratelimiter/internal/predict"
 	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
@@ -12,18 +16,10 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
-// An estimate is what a call's body says that it will cost.
-type estimate struct {
-	model            string // that names the scope
-	counted          string // the model by whose rules tokens are counted
-	encoding         tokens.Encoding
-	requests, images int64
-	body             predict.Body
-}
-
 // estimateRequest works out what a request will cost, and asks a stream for
 // its usage where the user wants that.
-func (l *Limiter) estimateRequest(req *http.Request, e wire.Endpoint, deployment string, b *requestBody) estimate {
+func (r *Reservation) estimateRequest(req *http.Request, e wire.Endpoint, deployment string, b *requestBody) {
+	l := r.limiter
 	typ := req.Header.Get("Content-Type")
 	var c costing.Estimate
 	switch {
@@ -37,7 +33,7 @@ func (l *Limiter) estimateRequest(req *http.Request, e wire.Endpoint, deployment
 			b.askForUsage(e)
 		}
 	}
-	return newEstimate(e, deployment, &c)
+	r.estimate(e, deployment, &c)
 }
 
 // isMultipart reports whether a body is a form. A type's case does not matter.
@@ -46,30 +42,59 @@ func isMultipart(contentType string) bool {
 	return len(contentType) > len(prefix) && strings.EqualFold(contentType[:len(prefix)], prefix)
 }
 
-// newEstimate turns what the body says into an estimate. deployment is Azure's, and
-// names the scope before the body does.
-func newEstimate(e wire.Endpoint, deployment string, c *costing.Estimate) estimate {
-	counted := cmp.Or(c.Model, deployment)
-	context, output, _ := costing.Bounds(counted)
-	return estimate{
-		model:    normalizeModel(cmp.Or(deployment, c.Model)),
-		counted:  counted,
-		encoding: tokens.ForModel(counted),
-		requests: 1,
-		images:   c.Images,
-		body: predict.Body{
-			Tokens:       min(quota.Largest, c.Input+c.Output),
-			Input:        c.Input,
-			Guessed:      c.Guessed,
-			Choices:      max(1, c.Choices),
-			Undeclared:   !c.Declared && generates(e),
-			Continuable:  e == wire.Responses,
-			Previous:     c.Previous,
-			Conversation: c.Conversation,
-			Passing:      c.Passing,
-			MostContext:  context,
-			MostOutput:   output,
-		},
+// estimateCall works out what a call without HTTP will cost.
+func (r *Reservation) estimateCall(call Call) error {
+	switch c := call.(type) {
+	case nil:
+		return errNoCall
+	case Cost:
+		r.state(&c)
+		return nil
+	case *Cost:
+		if c != nil {
+			r.state(c)
+			return nil
+		}
+	}
+	if v := reflect.ValueOf(call); v.Kind() == reflect.Pointer && v.IsNil() {
+		return errNoCall
+	}
+	path, body, err := call.Request()
+	if err != nil {
+		return fmt.Errorf("ratelimiter: %w", err)
+	}
+	e, deployment := wire.ClassifyPath(path)
+	if e == wire.None {
+		return fmt.Errorf("ratelimiter: calls to %q are not limited", path)
+	}
+	c := costing.JSON(e, deployment, body, r.limiter.counter)
+	r.estimate(e, deployment, &c)
+	return nil
+}
+
+var errNoCall = errors.New("ratelimiter: the Call is nil")
+
+// estimate takes in what the body says. deployment is Azure's, and names the scope before
+// the body does.
+func (r *Reservation) estimate(e wire.Endpoint, deployment string, c *costing.Estimate) {
+	r.counted = cmp.Or(c.Model, deployment)
+	r.encoding = tokens.ForModel(r.counted)
+	call := &r.engine.Call
+	call.Model = normalizeModel(cmp.Or(deployment, c.Model))
+	call.Requests, call.Images = 1, c.Images
+	context, output, _ := costing.Bounds(r.counted)
+	call.Body = predict.Body{
+		Tokens:       min(quota.Largest, c.Input+c.Output),
+		Input:        c.Input,
+		Guessed:      c.Guessed,
+		Choices:      max(1, c.Choices),
+		Undeclared:   !c.Declared && generates(e),
+		Continuable:  e == wire.Responses,
+		Previous:     c.Previous,
+		Conversation: c.Conversation,
+		Passing:      c.Passing,
+		MostContext:  context,
+		MostOutput:   output,
 	}
 }
 
@@ -83,13 +108,11 @@ func generates(e wire.Endpoint) bool {
 	return false
 }
 
-// estimate is the cost as a call.
-func (c Cost) estimate() estimate {
+// state takes in a cost that its caller states.
+func (r *Reservation) state(c *Cost) {
 	a := c.amounts()
-	return estimate{
-		model:    normalizeModel(c.Model),
-		requests: max(1, a[0]),
-		images:   a[2],
-		body:     predict.Body{Tokens: a[1], Input: a[1], Choices: 1},
-	}
+	call := &r.engine.Call
+	call.Model = normalizeModel(c.Model)
+	call.Requests, call.Images = max(1, a[backend.Requests]), a[backend.Images]
+	call.Body = predict.Body{Tokens: a[backend.Tokens], Input: a[backend.Tokens], Choices: 1}
 }

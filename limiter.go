@@ -89,54 +89,53 @@ func (l *Limiter) check() error {
 //	... make the call ...
 //	r.Settle(usage)
 func (l *Limiter) Acquire(ctx context.Context, call Call) (*Reservation, error) {
-	e, account, err := l.resolve(ctx, call)
+	r, err := l.resolve(ctx, call)
 	if err != nil {
 		return nil, err
 	}
-	return l.admit(ctx, account, &e, false)
+	if err := r.admit(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // resolve works out what a call without HTTP costs, and who pays.
-func (l *Limiter) resolve(ctx context.Context, call Call) (e estimate, account string, err error) {
+func (l *Limiter) resolve(ctx context.Context, call Call) (*Reservation, error) {
 	if err := l.check(); err != nil {
-		return e, "", err
+		return nil, err
 	}
-	if e, err = l.estimate(call); err != nil {
-		return e, "", err
+	account, err := l.accountFor(ctx)
+	if err != nil {
+		return nil, err
 	}
-	account, err = l.accountFor(ctx)
-	return e, account, err
+	r := &Reservation{limiter: l}
+	r.engine.Call.Account = account
+	return r, r.estimateCall(call)
 }
 
-// call is the estimate as the engine takes it.
-func (e *estimate) call(account string) engine.Call {
-	return engine.Call{Account: account, Model: e.model, Requests: e.requests, Images: e.images, Body: e.body, MaxWait: -1}
-}
-
-// admit waits until the call may start.
-func (l *Limiter) admit(ctx context.Context, account string, e *estimate, retry bool) (*Reservation, error) {
-	r := &Reservation{limiter: l, counted: e.counted, encoding: e.encoding}
+// admit waits until the reservation's call may start.
+func (r *Reservation) admit(ctx context.Context) error {
+	l, c := r.limiter, &r.engine.Call
 	arrived := time.Now()
-	c := e.call(account)
-	c.Retry, c.MaxWait = retry, l.config.maxWait
+	c.MaxWait = l.config.maxWait
 	if d, ok := value[time.Duration](ctx, maxWaitKey); ok {
 		c.MaxWait = d
 	}
 	if traces := l.traces(ctx); traces.waiting() {
 		c.Waiting = func(w engine.Waiting) {
 			traces.callWaiting(ctx, WaitingInfo{
-				Account: account, Model: e.model, Cost: costOf(e.model, w.Cost), Ahead: w.Ahead, Wait: w.Wait,
+				Account: c.Account, Model: c.Model, Cost: costOf(c.Model, w.Cost), Ahead: w.Ahead, Wait: w.Wait,
 			})
 		}
 	}
-	if err := l.engine.Admit(ctx, &c, &r.engine); err != nil {
-		return nil, rejected(err, account, e.model)
+	if err := l.engine.Admit(ctx, &r.engine); err != nil {
+		return rejected(err, c.Account, c.Model)
 	}
 	r.ctx = context.WithoutCancel(ctx)
 	l.traceStarted(ctx, StartedInfo{
-		Account: account, Model: e.model, Cost: costOf(e.model, r.engine.Cost()), Waited: time.Since(arrived),
+		Account: c.Account, Model: c.Model, Cost: r.Cost(), Waited: time.Since(arrived),
 	})
-	return r, nil
+	return nil
 }
 
 // Do makes a call: it acquires, runs f and settles to the usage that f
@@ -165,13 +164,13 @@ func (l *Limiter) Do(ctx context.Context, call Call, f func(context.Context) (Us
 // not count the pace of a scope's first seconds. A call that can never start gives
 // [ErrTooLarge].
 func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
-	e, account, err := l.resolve(ctx, call)
+	r, err := l.resolve(ctx, call)
 	if err != nil {
 		return 0, err
 	}
-	c := e.call(account)
-	wait, err := l.engine.Forecast(ctx, &c)
-	return wait, rejected(err, account, e.model)
+	c := &r.engine.Call
+	wait, err := l.engine.Forecast(ctx, c)
+	return wait, rejected(err, c.Account, c.Model)
 }
 
 // Clear fills the buckets of a model, those it shares included, and lifts

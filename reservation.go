@@ -36,7 +36,7 @@ func (r *Reservation) Cost() Cost {
 	if r == nil || r.limiter == nil {
 		return Cost{}
 	}
-	return costOf(r.engine.Model(), r.engine.Cost())
+	return costOf(r.engine.Call.Model, r.engine.Cost())
 }
 
 // Settle ends the reservation of a call that was made: the tokens that it did
@@ -62,9 +62,9 @@ func (r *Reservation) end(o *engine.Outcome) {
 	if !ok {
 		return
 	}
-	model := r.engine.Model()
+	model := r.engine.Call.Model
 	r.limiter.traceSettled(r.hookContext(), SettledInfo{
-		Account: r.engine.Account(), Model: model,
+		Account: r.engine.Call.Account, Model: model,
 		Charged: costOf(model, settled.Charged), Final: costOf(model, settled.Final),
 		Estimate: usageOf(r.engine.Estimate()), Usage: usageOf(settled.Usage), HasUsage: settled.HasUsage,
 		Duration: settled.Duration,

@@ -47,8 +47,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := t.limiter.estimateRequest(req, endpoint, deployment, body)
-	r, err := t.admit(req, &e)
+	r, err := t.reserve(req, endpoint, deployment, body)
 	if err != nil {
 		body.Close()
 		return nil, err
@@ -98,15 +97,20 @@ func (t *Transport) pass(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// admit takes the reservation that the context brings, or acquires one.
-func (t *Transport) admit(req *http.Request, e *estimate) (*Reservation, error) {
+// reserve takes the reservation that the context brings, or makes one and waits until the
+// request may start.
+func (t *Transport) reserve(req *http.Request, e wire.Endpoint, deployment string, b *requestBody) (*Reservation, error) {
 	ctx := req.Context()
-	if r, ok := value[*Reservation](ctx, reservationKey); ok && r.claim(t.limiter) {
-		return r, nil
+	r := &Reservation{limiter: t.limiter}
+	r.estimateRequest(req, e, deployment, b)
+	if brought, ok := value[*Reservation](ctx, reservationKey); ok && brought.claim(t.limiter) {
+		return brought, nil
 	}
+	call := &r.engine.Call
+	call.Account = t.limiter.accountOf(req)
 	retry := req.Header.Get("X-Stainless-Retry-Count")
-	r, err := t.limiter.admit(ctx, t.limiter.accountOf(req), e, retry != "" && retry != "0")
-	if err != nil {
+	call.Retry = retry != "" && retry != "0"
+	if err := r.admit(ctx); err != nil {
 		return nil, err
 	}
 	r.claimed.Store(true)
@@ -127,7 +131,7 @@ func (r *Reservation) observe(ctx context.Context, resp *http.Response, written 
 	head := engine.Response{Status: resp.StatusCode, Headers: wire.ParseHeaders(resp.Header), Written: written.time()}
 	latency := r.engine.Observe(&head)
 	r.limiter.traceObserved(ctx, ObservedInfo{
-		Account: r.engine.Account(), Model: r.engine.Model(), Status: resp.StatusCode, Latency: latency,
+		Account: r.engine.Call.Account, Model: r.engine.Call.Model, Status: resp.StatusCode, Latency: latency,
 		Requests: observation(head.Headers.Requests), Tokens: observation(head.Headers.Tokens),
 	})
 }
@@ -184,7 +188,7 @@ var kinds = map[wire.Kind]string{
 
 // throttled takes in an error response that is about limits or money.
 func (r *Reservation) throttled(ctx context.Context, t *wire.Refusal) {
-	info := PausedInfo{Account: r.engine.Account(), Model: r.engine.Model(), Kind: kinds[t.Kind], Message: t.Message}
+	info := PausedInfo{Account: r.engine.Call.Account, Model: r.engine.Call.Model, Kind: kinds[t.Kind], Message: t.Message}
 	switch t.Kind {
 	case wire.RateLimit, wire.SlowDown:
 		info.For = r.engine.Throttled(t)

@@ -29,51 +29,28 @@ type Waiting struct {
 	Wait  time.Duration // how long at least, as far as is known
 }
 
-// Admit blocks until the call may start, and charges it: r is its reservation then. It
-// fails with a [*Rejection], or with the context's error where that ends first; nothing is
-// charged then, and r must not be used.
-func (e *Engine) Admit(ctx context.Context, c *Call, r *Reservation) error {
+// Admit blocks until the reservation's Call may start, and charges it. It fails with a
+// [*Rejection], or with the context's error where that ends first; nothing is charged then,
+// and r must not be used again.
+func (e *Engine) Admit(ctx context.Context, r *Reservation) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	arrived := time.Now()
-	for {
-		entry, err := e.account(c.Account).enter(ctx, c, r, arrived)
-		switch {
-		case err != nil:
-			return err
-		case entry.again:
-		case entry.load != nil:
-			entry.scope.load(entry.load)
-		case entry.loading != nil:
-			select {
-			case <-entry.loading:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		case entry.place.waiter != nil:
-			return entry.scope.await(ctx, c, &entry.place)
-		default:
-			return entry.scope.askAlone(ctx, c, r, &entry)
-		}
+	// What waits keeps its stack for long: what asking needs is left before that.
+	p, err := e.enter(ctx, r)
+	if err == nil && p.waiter != nil {
+		return r.await(ctx, &p)
 	}
+	return err
 }
 
-// An entry is how a call goes on from the door: again, after what others know has been
-// loaded, in the queue, or by asking at once.
+// An entry is what a call needs at the door.
 type entry struct {
-	scope   *scope
-	again   bool          // the account was forgotten meanwhile
-	load    chan struct{} // to be closed when this call has loaded what others know
-	loading chan struct{} // closed when another call has
-
-	place place // in the queue, or none
-
-	charge  charge
 	arrived time.Time
 	seq     uint64
 	ask     ask
-	first   bool // the last ask had an answer
+	first   bool  // the last ask had an answer
+	place   place // in the queue, or none
 }
 
 // A place is a call's place in the queue.
@@ -86,56 +63,92 @@ type place struct {
 	reason Reason
 }
 
+// A step is how a call goes on from the door.
+type step uint8
+
+const (
+	rejected step = iota
+	again         // the account was forgotten meanwhile
+	load          // what others know of the scope, for all who come
+	loading       // another call does
+	join          // the queue
+	askAlone      // the backend, for nobody waits
+)
+
+// enter takes the call through the door: it starts, is rejected, or has a place in the
+// queue.
+func (e *Engine) enter(ctx context.Context, r *Reservation) (place, error) {
+	en := entry{arrived: time.Now()}
+	for {
+		switch step, err := e.account(r.Call.Account).enter(ctx, r, &en); step {
+		case rejected:
+			return place{}, err
+		case load:
+			r.scope.load()
+		case loading:
+			select {
+			case <-r.scope.loading:
+			case <-ctx.Done():
+				return place{}, ctx.Err()
+			}
+		case join:
+			return en.place, nil
+		case askAlone:
+			err := r.askAlone(ctx, &en)
+			return en.place, err
+		}
+	}
+}
+
 // enter decides how a call goes on.
-func (a *account) enter(ctx context.Context, c *Call, r *Reservation, arrived time.Time) (entry, error) {
+func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.forgotten {
-		return entry{again: true}, nil
+		return again, nil
 	}
+	c := &r.Call
 	s := a.scopeLocked(c.Model)
-	e := entry{scope: s, arrived: arrived}
+	r.scope = s
 	if a.engine.keeper != nil && !s.loaded {
-		if s.loading == nil {
-			s.loading = make(chan struct{})
-			e.load = s.loading
-		} else {
-			e.loading = s.loading
+		if s.loading != nil {
+			return loading, nil
 		}
-		return e, nil
+		s.loading = make(chan struct{})
+		return load, nil
 	}
-	e.charge = s.predictLocked(c)
-	if err := s.judgeLocked(ctx, c, &e.charge, arrived); err != nil {
-		return e, err
+	s.predictLocked(c, &r.charge)
+	if err := s.judgeLocked(ctx, r, en.arrived); err != nil {
+		return rejected, err
 	}
-	s.quota.DropDoubtful(&e.charge.cost, arrived)
-	s.quota.Begin(arrived)
+	s.quota.DropDoubtful(&r.charge.cost, en.arrived)
+	s.quota.Begin(en.arrived)
 	if c.Body.Continues() {
 		a.contexts.Touch(c.Body.Previous)
 		a.contexts.Touch(c.Body.Conversation)
 	}
-	r.scope, r.body = s, c.Body
-	e.seq = s.queue.arrivals()
+	en.seq = s.queue.arrivals()
 	// While the backend is away, one call's ask speaks for those that come meanwhile.
-	if s.queue.len() > 0 || s.driver.running || s.slotsLocked(arrived) == 0 || s.away != nil && s.asking > 0 {
-		if c.MaxWait == 0 {
-			if s.away != nil {
-				return e, backendFailed(&e.charge, s.away)
-			}
-			return e, tooLate(MaxWait, &e.charge, bound{}, 0, 0)
+	if s.queue.len() > 0 || s.driver.running || s.slotsLocked(en.arrived) == 0 || s.away != nil && s.asking > 0 {
+		if c.MaxWait != 0 {
+			s.joinLocked(ctx, r, en)
+			return join, nil
 		}
-		e.place = s.joinLocked(ctx, c, r, &e)
-		return e, nil
+		if s.away != nil {
+			return rejected, backendFailed(&r.charge, s.away)
+		}
+		return rejected, tooLate(MaxWait, &r.charge, bound{}, 0, 0)
 	}
 	// Nobody waits: one call of the backend may do.
-	e.first = s.away == nil
+	en.first = s.away == nil
 	s.asking++
-	e.ask = s.askLocked(arrived)
-	return e, nil
+	en.ask = s.askLocked(en.arrived)
+	return askAlone, nil
 }
 
 // judgeLocked rejects a call that provably can't start, or not in time.
-func (s *scope) judgeLocked(ctx context.Context, c *Call, ch *charge, now time.Time) error {
+func (s *scope) judgeLocked(ctx context.Context, r *Reservation, now time.Time) error {
+	ch, maxWait := &r.charge, r.Call.MaxWait
 	if s.account.engine.closed.Load() {
 		return &Rejection{Reason: Shutdown, Cost: ch.cost}
 	}
@@ -143,7 +156,7 @@ func (s *scope) judgeLocked(ctx context.Context, c *Call, ch *charge, now time.T
 		return tooLarge(ch, l, now)
 	}
 	deadline, ok := ctx.Deadline()
-	if !ok && c.MaxWait <= 0 {
+	if !ok && maxWait <= 0 {
 		return nil
 	}
 	least := s.earliestLocked(ch, now)
@@ -152,24 +165,25 @@ func (s *scope) judgeLocked(ctx context.Context, c *Call, ch *charge, now time.T
 			return tooLate(Deadline, ch, least, 0, max(0, allowed))
 		}
 	}
-	if c.MaxWait > 0 && least.wait > c.MaxWait {
-		return tooLate(MaxWait, ch, least, 0, c.MaxWait)
+	if maxWait > 0 && least.wait > maxWait {
+		return tooLate(MaxWait, ch, least, 0, maxWait)
 	}
 	return nil
 }
 
 // joinLocked puts the call into the queue and sees to it that somebody asks for it.
-func (s *scope) joinLocked(ctx context.Context, c *Call, r *Reservation, e *entry) place {
+func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) {
 	w := &waiter{
-		seq: e.seq, arrived: e.arrived, retry: c.Retry, charge: e.charge, reservation: r,
+		seq: en.seq, arrived: en.arrived, retry: r.Call.Retry, charge: r.charge, reservation: r,
 		result: make(chan error, 1),
 	}
-	p := place{waiter: w, ahead: s.queue.join(w)}
+	p := &en.place
+	p.waiter, p.ahead = w, s.queue.join(w)
 	if deadline, ok := ctx.Deadline(); ok {
-		p.reason, p.until = Deadline, s.latestLocked(e.arrived, deadline)
+		p.reason, p.until = Deadline, s.latestLocked(en.arrived, deadline)
 	}
-	if c.MaxWait > 0 {
-		if t := e.arrived.Add(c.MaxWait); p.reason == 0 || t.Before(p.until) {
+	if d := r.Call.MaxWait; d > 0 {
+		if t := en.arrived.Add(d); p.reason == 0 || t.Before(p.until) {
 			p.reason, p.until = MaxWait, t
 		}
 	}
@@ -177,62 +191,56 @@ func (s *scope) joinLocked(ctx context.Context, c *Call, r *Reservation, e *entr
 		s.wakeLocked() // elsewhere only a new head can start earlier
 	}
 	s.driveLocked()
-	return p
 }
 
 // askAlone asks the backend for a call that nobody waits before.
-func (s *scope) askAlone(ctx context.Context, c *Call, r *Reservation, e *entry) error {
-	engine := s.account.engine
-	e.ask.Costs, e.ask.Fresh, e.ask.Leave = []backend.Amounts{e.charge.cost}, true, c.MaxWait == 0
-	answer, err := engine.take(&e.ask.Ask)
-
-	release, err := s.answered(ctx, c, r, e, &answer, err)
+func (r *Reservation) askAlone(ctx context.Context, en *entry) error {
+	e := r.scope.account.engine
+	en.ask.Costs, en.ask.Fresh, en.ask.Leave = []backend.Amounts{r.charge.cost}, true, r.Call.MaxWait == 0
+	answer, err := e.take(&en.ask.Ask)
+	release, err := r.answered(ctx, en, &answer, err)
 	if release != nil {
-		engine.leave(release)
+		e.leave(release)
 	}
-	switch {
-	case err != nil:
-		return err
-	case e.place.waiter != nil:
-		return s.await(ctx, c, &e.place)
-	case ctx.Err() != nil:
+	if err == nil && en.place.waiter == nil && ctx.Err() != nil {
 		r.discard()
 		return ctx.Err()
 	}
-	return nil
+	return err
 }
 
 // answered takes in the answer to a call's own ask: the call starts, is rejected, or joins
 // the queue. release is what takes the ask's ticket out of the line, if nobody stands for
 // it any more.
-func (s *scope) answered(ctx context.Context, c *Call, r *Reservation, e *entry, answer *backend.Answer, err error) (release *backend.Ask, _ error) {
+func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.Answer, err error) (release *backend.Ask, _ error) {
+	s := r.scope
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
 	now := time.Now()
 	s.asking--
-	s.stored = s.stored || !e.ask.Leave && (err != nil || answer.Granted == 0)
+	s.stored = s.stored || !en.ask.Leave && (err != nil || answer.Granted == 0)
 	if err == nil {
-		s.answeredLocked(&e.ask, answer)
+		s.answeredLocked(&en.ask, answer)
 	}
 	failed := s.failedLocked(err)
-	if failed && !e.first {
+	if failed && !en.first {
 		s.rejectAllLocked(err)
 	}
 	switch {
-	case err != nil && (!failed || !e.first || e.ask.Leave):
-		err = backendFailed(&e.charge, err)
+	case err != nil && (!failed || !en.first || en.ask.Leave):
+		err = backendFailed(&r.charge, err)
 	case failed:
 		// The queue asks once more. If only the reply was lost, its charge stays.
 		err = nil
-		e.place = s.joinLocked(ctx, c, r, e)
+		s.joinLocked(ctx, r, en)
 	case answer.Granted > 0:
-		s.grantLocked(now, r, &e.charge, &e.ask, answer, 0)
-	case c.MaxWait == 0:
-		err = tooLate(MaxWait, &e.charge, s.earliestLocked(&e.charge, now), 0, 0)
+		s.grantLocked(now, r, &r.charge, &en.ask, answer, 0)
+	case r.Call.MaxWait == 0:
+		err = tooLate(MaxWait, &r.charge, s.earliestLocked(&r.charge, now), 0, 0)
 	default:
-		if err = s.judgeLocked(ctx, c, &e.charge, now); err == nil {
-			e.place = s.joinLocked(ctx, c, r, e)
-			e.place.wait = answer.Wait
+		if err = s.judgeLocked(ctx, r, now); err == nil {
+			s.joinLocked(ctx, r, en)
+			en.place.wait = answer.Wait
 		}
 	}
 	s.driveLocked()
@@ -243,12 +251,11 @@ func (s *scope) answered(ctx context.Context, c *Call, r *Reservation, e *entry,
 }
 
 // await waits in the queue until the call may start, or must not wait longer.
-func (s *scope) await(ctx context.Context, c *Call, p *place) error {
+func (r *Reservation) await(ctx context.Context, p *place) error {
 	w := p.waiter
-	// What it was estimated to cost when it came may be cut in the queue meanwhile.
-	cost := w.charge.cost
-	if c.Waiting != nil {
-		c.Waiting(Waiting{Cost: cost, Ahead: p.ahead, Wait: p.wait})
+	charge := r.charge // which a grant writes, once the driver knows the waiter
+	if r.Call.Waiting != nil {
+		r.Call.Waiting(Waiting{Cost: charge.cost, Ahead: p.ahead, Wait: p.wait})
 	}
 	var expired <-chan time.Time
 	if p.reason != 0 {
@@ -260,21 +267,21 @@ func (s *scope) await(ctx context.Context, c *Call, p *place) error {
 	case err := <-w.result:
 		return err
 	case <-ctx.Done():
-		return s.giveUp(w, ctx.Err())
+		return r.giveUp(w, ctx.Err())
 	case <-expired:
-		return s.giveUp(w, tooLate(p.reason, &charge{cost: cost}, bound{}, time.Since(w.arrived), p.until.Sub(w.arrived)))
-	case <-s.account.engine.done:
-		return s.giveUp(w, &Rejection{Reason: Shutdown, Cost: cost})
+		return r.giveUp(w, tooLate(p.reason, &charge, bound{}, time.Since(w.arrived), p.until.Sub(w.arrived)))
+	case <-r.scope.account.engine.done:
+		return r.giveUp(w, &Rejection{Reason: Shutdown, Cost: charge.cost})
 	}
 }
 
-// giveUp leaves the queue, and cancels the reservation if it has just come.
-func (s *scope) giveUp(w *waiter, err error) error {
-	if s.leave(w) {
+// giveUp leaves the queue, and cancels the reservation if it has just been granted.
+func (r *Reservation) giveUp(w *waiter, err error) error {
+	if r.scope.leave(w) {
 		return err
 	}
 	if <-w.result == nil {
-		w.reservation.discard()
+		r.discard()
 	}
 	return err
 }

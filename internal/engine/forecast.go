@@ -34,7 +34,8 @@ func (a *account) forecast(c *Call, now time.Time) (look ask, behind backend.Amo
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.peekScopeLocked(c.Model)
-	ch := s.predictLocked(c)
+	var ch charge
+	s.predictLocked(c, &ch)
 	if l := s.quota.Exceeded(&ch.cost, now); l != nil {
 		return look, behind, tooLarge(&ch, l, now)
 	}
@@ -56,15 +57,14 @@ func (a *account) forecast(c *Call, now time.Time) (look ask, behind backend.Amo
 
 // predictLocked works out what a call is charged when it starts: what its body states,
 // and what that does not say.
-func (s *scope) predictLocked(c *Call) charge {
+func (s *scope) predictLocked(c *Call, ch *charge) {
 	p := predict.Of(&c.Body, &s.outputs, &s.account.contexts)
-	ch := charge{
+	*ch = charge{
 		cost:    backend.Amounts{backend.Requests: c.Requests, backend.Tokens: p.Tokens, backend.Images: c.Images},
 		input:   p.Input,
 		certain: p.Certain,
 	}
 	ch.cut(s.quota.Fit(p.Tokens, p.Certain))
-	return ch
 }
 
 // A bound is how long a call must wait at least, and for which limit; for none where a

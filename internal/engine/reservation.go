@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
-	"github.com/openai-ratelimiter/ratelimiter/internal/predict"
 	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
@@ -24,11 +23,13 @@ func (c *charge) cut(tokens int64) {
 }
 
 // A Reservation is a cost that has been charged, so that its call may start. It ends once,
-// in Settle or Cancel; what comes later does nothing. Its methods are safe for concurrent
+// in Settle; what comes later does nothing. Its methods are safe for concurrent
 // use, but Observe comes before the end.
 type Reservation struct {
+	// Call is what Admit is asked for; nobody changes it afterwards.
+	Call Call
+
 	scope     *scope
-	body      predict.Body
 	charge    charge
 	stamp     int64
 	started   time.Time
@@ -51,12 +52,6 @@ func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, 
 	s.inFlight++
 	s.account.reserved += c.cost[backend.Tokens]
 }
-
-// Account is who pays.
-func (r *Reservation) Account() string { return r.scope.account.name }
-
-// Model names the scope.
-func (r *Reservation) Model() string { return r.scope.model }
 
 // Engine is the one that has admitted the call, or nil.
 func (r *Reservation) Engine() *Engine {

@@ -73,10 +73,10 @@ func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settl
 	s.inFlight--
 	a.reserved -= charged[backend.Tokens]
 	if o.HasUsage {
-		predict.Responded(&r.body, &a.contexts, o.ID, o.Usage.Total)
+		predict.Responded(&r.Call.Body, &a.contexts, o.ID, o.Usage.Total)
 	}
-	if r.body.Undeclared && (o.HasUsage || o.shown()) {
-		s.outputs.Add(settled.Usage.Output / max(1, r.body.Choices))
+	if r.Call.Body.Undeclared && (o.HasUsage || o.shown()) {
+		s.outputs.Add(settled.Usage.Output / max(1, r.Call.Body.Choices))
 	}
 	var refund backend.Amounts
 	for d := range refund {
@@ -121,8 +121,8 @@ func (r *Reservation) finalLocked(now time.Time, o *Outcome) backend.Amounts {
 	req := r.requestLocked()
 	tokens := final[backend.Tokens]
 	is := bounded(r.usedTokens(&req, o))
-	if unused := tokens - is; unused > 0 && !r.body.Undeclared {
-		if r.body.Continues() || !o.HasUsage && !o.shown() {
+	if unused := tokens - is; unused > 0 && !r.Call.Body.Undeclared {
+		if r.Call.Body.Continues() || !o.HasUsage && !o.shown() {
 			unused = 0 // which part is not sure: what stands on the server was a guess too
 		}
 		if req.Unused(now, unused) {
@@ -138,7 +138,7 @@ func (r *Reservation) usedTokens(req *quota.Request, o *Outcome) int64 {
 	input, tokens := r.charge.input, r.charge.cost[backend.Tokens]
 	u := o.Usage
 	switch {
-	case o.HasUsage && r.informed && r.body.Exact():
+	case o.HasUsage && r.informed && r.Call.Body.Exact():
 		// The server has charged its own estimate of the input, for good. Of input that
 		// only it could see or weigh, the usage is the best there is.
 		output := u.Output

@@ -23,12 +23,12 @@ const (
 
 // load takes in what others know of a scope that this process has just met, and lets those
 // who wait for that go on.
-func (s *scope) load(done chan struct{}) {
+func (s *scope) load() {
 	s.loadNote()
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
 	s.loaded = true
-	close(done)
+	close(s.loading)
 }
 
 // loadNote takes in what others know. Where the backend does not answer, nothing is known.
