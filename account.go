@@ -4,8 +4,10 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/digest"
+	"github.com/openai-ratelimiter/ratelimiter/internal/identity"
 )
 
 // normalizeModel is how names of models are compared: without surrounding
@@ -20,8 +22,7 @@ func normalizeModel(name string) string {
 	return name
 }
 
-// accountOf tells who pays for a request. Azure's quota belongs to a resource,
-// whichever key or token speaks for it.
+// accountOf tells who pays for a request.
 func (l *Limiter) accountOf(r *http.Request) string {
 	if name, ok := value[string](r.Context(), accountKey); ok && name != "" {
 		return name
@@ -29,29 +30,11 @@ func (l *Limiter) accountOf(r *http.Request) string {
 	if l.config.account != "" {
 		return l.config.account
 	}
-	host := strings.ToLower(r.URL.Host)
-	if isAzure(host, r.URL.Path) {
-		return host
+	id := identity.Of(r, l.config.digestKey)
+	if l.watch.See(time.Now(), &id) {
+		l.traceCredentials(r.Context(), CredentialsInfo{Host: id.Host, Credentials: identity.Many})
 	}
-	org, project := r.Header.Get("OpenAI-Organization"), r.Header.Get("OpenAI-Project")
-	if org != "" || project != "" {
-		return host + "/" + normalizeModel(org) + "/" + normalizeModel(project)
-	}
-	key := r.Header.Get("Authorization")
-	if key == "" {
-		key = r.Header.Get("Api-Key")
-	}
-	if key == "" {
-		return host
-	}
-	return host + "/" + digest.Of(key)
-}
-
-func isAzure(host, path string) bool {
-	if i := strings.LastIndexByte(host, ':'); i >= 0 {
-		host = host[:i]
-	}
-	return strings.HasSuffix(host, ".azure.com") || strings.Contains(path, "/openai/deployments/")
+	return id.Account
 }
 
 // accountFor names the account of a call without HTTP.

@@ -9,6 +9,7 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
 	"github.com/openai-ratelimiter/ratelimiter/internal/failover"
+	"github.com/openai-ratelimiter/ratelimiter/internal/identity"
 	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
 )
@@ -21,6 +22,7 @@ type Limiter struct {
 	engine  *engine.Engine
 	trace   *Trace
 	counter tokens.Counter
+	watch   identity.Watch // of credentials
 
 	mu   sync.Mutex
 	base http.RoundTripper // where the caller brings none

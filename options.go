@@ -1,6 +1,7 @@
 package ratelimiter
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -22,19 +23,20 @@ func (f optionFunc) apply(c *config) { f(c) }
 
 // config collects the options; New checks it as a whole.
 type config struct {
-	models   map[string]Limits
-	families map[string]family
-	limits   *Limits // of the account
-	backend  backend.Backend
-	account  string
-	maxWait  time.Duration // negative: none
-	maxPause time.Duration
-	trace    *Trace
-	counter  tokens.Counter
-	usage    bool // ask streams for usage
-	failOpen bool // while the backend is away
-	fallback *Limits
-	errs     []error
+	models    map[string]Limits
+	families  map[string]family
+	limits    *Limits // of the account
+	backend   backend.Backend
+	account   string
+	digestKey []byte
+	maxWait   time.Duration // negative: none
+	maxPause  time.Duration
+	trace     *Trace
+	counter   tokens.Counter
+	usage     bool // ask streams for usage
+	failOpen  bool // while the backend is away
+	fallback  *Limits
+	errs      []error
 }
 
 type family struct {
@@ -168,16 +170,31 @@ func WithBackend(b backend.Backend) Option {
 }
 
 // WithAccount names the account that pays for every call of the limiter.
-// Without it, the account is told apart by the request: its host, its
-// OpenAI-Organization and OpenAI-Project headers or else a digest of its API
-// key, and on Azure the host alone. All keys of an account should share its
-// budget, so name the account where several keys are in use.
+// Without it the account is told apart by the request, by what stays the same when
+// credentials rotate: its host, and its OpenAI-Organization and OpenAI-Project headers,
+// or the issuer and subject of a JWT, or else a digest of its API key. On Azure and
+// Amazon Bedrock it is the host alone, on Google Cloud the host and the project in the
+// path. All keys of an account should share its budget, so name the account where
+// several keys are in use; [Trace.Credentials] reports a host on which that is likely.
 func WithAccount(name string) Option {
 	return optionFunc(func(c *config) {
 		if name == "" {
 			c.fault(errors.New("WithAccount: the name is empty"))
 		}
 		c.account = name
+	})
+}
+
+// WithDigestKey makes the digests that stand for API keys in the names of accounts HMACs
+// under the key, which must have 16 bytes at least and be the same for all processes that
+// share a budget. Without it they are plain: who sees them can match those of two
+// deployments, and test a list of guessed keys.
+func WithDigestKey(key []byte) Option {
+	return optionFunc(func(c *config) {
+		if len(key) < 16 {
+			c.fault(fmt.Errorf("WithDigestKey: the key has %d bytes; it must have 16 at least", len(key)))
+		}
+		c.digestKey = bytes.Clone(key)
 	})
 }
 

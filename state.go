@@ -12,6 +12,9 @@ import (
 type State struct {
 	Account string
 	Scopes  []ScopeState // sorted by model
+	// ManyCredentials are hosts that have been called with many credentials within an
+	// hour, each taken for an account: see [Trace.Credentials].
+	ManyCredentials []string
 }
 
 // ScopeState is one model of an account.
@@ -68,7 +71,7 @@ func (l *Limiter) State(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, rejected(err, name, "")
 	}
-	state := State{Account: name}
+	state := State{Account: name, ManyCredentials: l.watch.Hosts()}
 	for i := range scopes {
 		state.Scopes = append(state.Scopes, newScopeState(&scopes[i]))
 	}

@@ -22,6 +22,10 @@ type Trace struct {
 	// Settled is called once for each call that had started, when its charge
 	// is final.
 	Settled func(context.Context, SettledInfo)
+	// Credentials is called once for a host that has been called with many credentials
+	// within an hour, each of which is taken for an account with a budget of its own. If
+	// they are one account's, name it with WithAccount.
+	Credentials func(context.Context, CredentialsInfo)
 	// Backend is called with an error when the backend has stopped answering, and
 	// with nil when it answers again, where WithFallback or WithFailOpen is set. It
 	// belongs to no call, so hooks of a context don't get it.
@@ -85,6 +89,12 @@ type SettledInfo struct {
 	Duration time.Duration // from the start
 }
 
+// CredentialsInfo is given to [Trace.Credentials].
+type CredentialsInfo struct {
+	Host        string
+	Credentials int // at least
+}
+
 // hooks are those that hold for a call: of its context, and of the limiter.
 type hooks [2]*Trace
 
@@ -133,6 +143,14 @@ func (l *Limiter) traceSettled(ctx context.Context, info SettledInfo) {
 	for _, t := range l.traces(ctx) {
 		if t != nil && t.Settled != nil {
 			t.Settled(ctx, info)
+		}
+	}
+}
+
+func (l *Limiter) traceCredentials(ctx context.Context, info CredentialsInfo) {
+	for _, t := range l.traces(ctx) {
+		if t != nil && t.Credentials != nil {
+			t.Credentials(ctx, info)
 		}
 	}
 }

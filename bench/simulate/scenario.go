@@ -64,7 +64,7 @@ var (
 	steady = bar{share: 0.995}
 	// lied is for servers whose headers are wrong.
 	lied = bar{share: 0.9, refused: 5}
-	// reported is for what DESIGN names as exceptions.
+	// reported is for what docs/ARCHITECTURE.md names as exceptions.
 	reported = bar{none: true}
 )
 

@@ -1,0 +1,121 @@
+package identity
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func token(iss, sub, signature string) string {
+	part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	return part(`{"alg":"RS256","typ":"JWT"}`) + "." + part(fmt.Sprintf(`{"iss":%q,"sub":%q,"exp":%q}`, iss, sub, signature)) + "." + part(signature)
+}
+
+func request(url string, headers ...string) *http.Request {
+	r, err := http.NewRequest(http.MethodPost, url, nil)
+	if err != nil {
+		panic(err) // the test's own
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	return r
+}
+
+// What rotates changes nothing, and what tells payers apart does.
+func TestIdentity(t *testing.T) {
+	const (
+		openai  = "https://api.openai.com/v1/chat/completions"
+		azure   = "https://res.openai.azure.com/openai/deployments/d/chat/completions"
+		bedrock = "https://bedrock-mantle.us-west-2.api.aws/openai/v1/responses"
+		vertex  = "https://us-central1-aiplatform.googleapis.com/v1/projects/p1/locations/us-central1/endpoints/openapi/chat/completions"
+		gateway = "https://gateway.ai.example/v1/acc/gw/azure-openai/res1/dep/chat/completions"
+		sigv4   = "AWS4-HMAC-SHA256 Credential=AKIA1/20261128/us-west-2/bedrock/aws4_request, Signature="
+	)
+	for _, x := range []struct {
+		name string
+		a, b *http.Request
+		same bool
+	}{
+		{"two keys", request(openai, "Authorization", "Bearer sk-1"), request(openai, "Authorization", "Bearer sk-2"), false},
+		{"a key, whichever header brings it", request(openai, "Authorization", "Bearer sk-1"), request(openai, "Api-Key", "sk-1"), true},
+		{"a scheme's case", request(openai, "Authorization", "Bearer sk-1"), request(openai, "Authorization", "bearer  sk-1"), true},
+		{"two hosts", request(openai, "Authorization", "Bearer sk-1"), request("https://api.groq.com/openai/v1/chat/completions", "Authorization", "Bearer sk-1"), false},
+		{"two keys of an organization", request(openai, "Authorization", "Bearer sk-1", "OpenAI-Organization", "org"), request(openai, "Authorization", "Bearer sk-2", "OpenAI-Organization", " ORG"), true},
+		{"two projects", request(openai, "OpenAI-Project", "a"), request(openai, "OpenAI-Project", "b"), false},
+		{"Azure's keys", request(azure, "Api-Key", "1"), request(azure, "Api-Key", "2"), true},
+		{"Azure's key and token", request(azure, "Api-Key", "1"), request(azure, "Authorization", "Bearer "+token("i", "s", "x")), true},
+		{"Azure's clouds", request("https://r.openai.azure.us/openai/v1/responses", "Api-Key", "1"), request("https://r.openai.azure.us/openai/v1/responses", "Api-Key", "2"), true},
+		{"Azure's resources", request(azure), request(strings.Replace(azure, "res", "other", 1)), false},
+		{"a deployment in any case", request("https://ai.corp/OpenAI/Deployments/d/chat/completions", "Api-Key", "1"), request("https://ai.corp/openai/deployments/d/chat/completions", "Api-Key", "2"), true},
+		{"Azure behind a gateway", request(gateway, "Api-Key", "1"), request(gateway, "Api-Key", "2"), true},
+		{"two resources behind a gateway", request(gateway), request(strings.Replace(gateway, "res1", "res2", 1)), false},
+		{"signatures", request("https://llm.corp/v1/responses", "Authorization", sigv4+"1"), request("https://llm.corp/v1/responses", "Authorization", sigv4+"2"), true},
+		{"Bedrock's tokens", request(bedrock, "Authorization", "Bearer 1"), request(bedrock, "Authorization", "Bearer 2"), true},
+		{"Bedrock's regions", request(bedrock), request(strings.Replace(bedrock, "west-2", "east-1", 1)), false},
+		{"Google's tokens", request(vertex, "Authorization", "Bearer ya29.1"), request(vertex, "Authorization", "Bearer ya29.2"), true},
+		{"Google's projects", request(vertex), request(strings.Replace(vertex, "p1", "p2", 1)), false},
+		{"a JWT that was renewed", request(openai, "Authorization", "Bearer "+token("i", "s", "1")), request(openai, "Authorization", "Bearer "+token("i", "s", "2")), true},
+		{"two subjects", request(openai, "Authorization", "Bearer "+token("i", "s", "1")), request(openai, "Authorization", "Bearer "+token("i", "t", "1")), false},
+		{"two issuers", request(openai, "Authorization", "Bearer "+token("i", "s", "1")), request(openai, "Authorization", "Bearer "+token("j", "s", "1")), false},
+		{"a JWT without a subject", request(openai, "Authorization", "Bearer "+token("i", "", "1")), request(openai, "Authorization", "Bearer "+token("i", "", "2")), false},
+		{"what only looks like a JWT", request(openai, "Authorization", "Bearer eyJ.!.x"), request(openai, "Authorization", "Bearer eyJ.!.y"), false},
+		{"a host's case and port", request("https://API.openai.com:443/v1/responses"), request("https://api.openai.com:443/v1/responses"), true},
+	} {
+		a, b := Of(x.a, nil), Of(x.b, nil)
+		if (a.Account == b.Account) != x.same {
+			t.Errorf("%s: %q and %q", x.name, a.Account, b.Account)
+		}
+		for _, r := range []*http.Request{x.a, x.b} {
+			for _, values := range r.Header {
+				if secret := strings.TrimPrefix(values[0], "Bearer "); len(secret) > 3 && strings.Contains(a.Account+b.Account, secret) {
+					t.Errorf("%s: a credential is in %q or %q", x.name, a.Account, b.Account)
+				}
+			}
+		}
+	}
+}
+
+func TestDigestKey(t *testing.T) {
+	r := request("https://api.openai.com/v1/responses", "Authorization", "Bearer sk-1")
+	plain, one, two := Of(r, nil).Account, Of(r, []byte("one")).Account, Of(r, []byte("two")).Account
+	if plain == one || one == two || one != Of(r, []byte("one")).Account {
+		t.Errorf("%q without a key, %q and %q with two", plain, one, two)
+	}
+}
+
+func TestWatch(t *testing.T) {
+	var w Watch
+	now := time.Unix(1_700_000_000, 0)
+	see := func(host string, account int) bool {
+		return w.See(now, &Identity{Account: fmt.Sprint(host, "/", account), Host: host, Credential: true})
+	}
+	for i := range 3 * Many {
+		if got := see("rotates", i); got != (i == Many-1) {
+			t.Errorf("credential %d: %v", i, got)
+		}
+		see("few", i%(Many-1))
+		now = now.Add(hour / 2 / Many)
+	}
+	for i := range 3 * Many { // never so many within an hour
+		if see("slow", i) {
+			t.Errorf("credential %d of a slow host", i)
+		}
+		now = now.Add(hour / (Many - 2))
+	}
+	if w.See(now, &Identity{Account: "a", Host: "h"}) {
+		t.Error("an identity that is no credential's counts")
+	}
+	if hosts := w.Hosts(); len(hosts) != 1 || hosts[0] != "rotates" {
+		t.Errorf("hosts %v", hosts)
+	}
+	for i := range 2 * mostHosts {
+		see(fmt.Sprint("h", i), 0)
+	}
+	if n := len(w.hosts); n > mostHosts {
+		t.Errorf("%d hosts are watched", n)
+	}
+}
