@@ -21,6 +21,7 @@ var rulesText string
 // A document is what docs/SIMULATION.md is made of.
 type document struct {
 	results []*result
+	batches []*batchResult
 	real    []*result
 	took    time.Duration
 }
