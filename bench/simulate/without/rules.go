@@ -17,13 +17,13 @@ type rule struct {
 }
 
 const (
-	gauge    = "internal/calibration/gauge.go"
+	gauge    = "internal/calibration/tracker.go"
 	margins  = "internal/calibration/margin.go"
 	surplus  = "internal/calibration/surplus.go"
 	opening  = "internal/calibration/slowstart.go"
 	trusts   = "internal/calibration/trust.go"
 	unused   = "internal/calibration/unused.go"
-	figures  = "internal/calibration/figure.go"
+	figures  = "internal/calibration/estimate.go"
 	observe  = "observe.go"
 	refusal  = "refusal.go"
 	told     = "told.go"
