@@ -492,3 +492,12 @@ func TestNewest(t *testing.T) {
 		t.Errorf("%v; want %v", at, newer.At)
 	}
 }
+
+func TestForgetForgetsASurplus(t *testing.T) {
+	b := begun(t)
+	b.hear(5*time.Second, b.send(4*time.Second, 1000), b.used-50, 0)
+	b.hear(9*time.Second, b.send(8*time.Second, 10), b.used-51, 0)
+	b.g.Forget()
+	b.hear(11*time.Second, b.send(10*time.Second, 10), b.used, 0)
+	b.hear(17*time.Second, b.send(16*time.Second, 10), b.used-52, 0)
+}
