@@ -54,7 +54,6 @@ func (f *LimitEstimate) Report(now time.Time, amount, assumed int64) (changed bo
 	default:
 		return false
 	}
-	changed = f.Amount != amount
 	f.Amount, f.toldAt = amount, now
-	return changed
+	return true
 }

@@ -39,7 +39,7 @@ type SlowStart struct {
 
 // Begin notes the first request.
 func (o *SlowStart) Begin(now time.Time) {
-	if o.from.IsZero() && !o.over {
+	if o.from.IsZero() {
 		o.base, o.from = 1, now.Add(quiet-doubling)
 	}
 }
@@ -125,7 +125,7 @@ func (o *SlowStart) Calls(now time.Time) int {
 	if o.answered {
 		f = 1
 	}
-	return openingCalls * int(f) << min(o.calls, 8)
+	return openingCalls * int(f) << o.calls
 }
 
 // Answered notes an answer. Where it told no limits at all the gate opens;
@@ -145,7 +145,7 @@ func (o *SlowStart) Answered(now time.Time, informed, complete bool) {
 		}
 	}
 	if !o.answered {
-		o.base, o.from, o.answered = max(1, o.Factor(now)), now, true
+		o.base, o.from, o.answered = o.Factor(now), now, true
 	}
 }
 
@@ -159,6 +159,6 @@ func (o *SlowStart) Succeeded(sent time.Time) {
 // Throttled notes a refusal: the pace halves and stays so for a while.
 func (o *SlowStart) Throttled(now time.Time) {
 	if f := o.Factor(now); f > 0 {
-		o.base, o.from = max(1, f/2), now.Add(hold-doubling)
+		o.base, o.from = f/2, now.Add(hold-doubling)
 	}
 }

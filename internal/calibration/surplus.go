@@ -17,16 +17,10 @@ type surplus struct {
 	base    float64 // what had been corrected; another correction starts it anew
 }
 
-// restart begins to wait for one.
-func (s *surplus) restart(now time.Time, corrected float64) {
-	s.since, s.answers, s.least, s.base = now, 0, 0, corrected
-}
-
 // hear takes in an answer's difference, and reports whether the surplus has lasted.
 func (s *surplus) hear(now time.Time, diff, corrected float64) bool {
 	if s.answers == 0 || s.base != corrected {
-		s.restart(now, corrected)
-		s.least = diff
+		*s = surplus{since: now, least: diff, base: corrected}
 	}
 	s.least = max(s.least, diff)
 	s.answers++

@@ -94,10 +94,7 @@ type deficit struct {
 // bucket stands with it.
 func (g *Tracker) Send(at time.Time, cost float64, s Level) Sent {
 	g.sends.Add(at, s.Charged, cost)
-	if s.Corrected != g.corrected { // others correct it too
-		g.corrected = s.Corrected
-		g.surplus.restart(time.Time{}, g.corrected)
-	}
+	g.corrected = s.Corrected // others correct it too
 	if g.known.IsZero() && !g.first.IsZero() {
 		made := math.Abs(s.Corrected-g.asked.To) <= math.Abs(s.Corrected-g.asked.From)
 		if made || at.Sub(g.first) > surelyApplied {
@@ -134,7 +131,7 @@ func (g *Tracker) Ignored(now time.Time) time.Duration { return max(0, g.trust.u
 // is still known, and so is the margin.
 func (g *Tracker) Forget() {
 	g.first, g.known, g.heard = time.Time{}, time.Time{}, 0
-	g.surplus.restart(time.Time{}, g.corrected)
+	g.surplus = surplus{}
 	g.alone = deficit{}
 	g.trust.last = Sent{}
 	g.unused.ended = time.Time{}
@@ -224,7 +221,7 @@ func (g *Tracker) shortBy(now time.Time, part float64) {
 	}
 }
 
-// correct asks for a correction, and waits anew for a surplus.
+// correct asks for a correction.
 func (g *Tracker) correct(now time.Time, diff float64) (c Correction, changed bool) {
 	if g.Exact {
 		diff = max(diff, -g.raised)
@@ -232,7 +229,6 @@ func (g *Tracker) correct(now time.Time, diff float64) (c Correction, changed bo
 	c = Correction{g.corrected, g.corrected + diff}
 	g.raised = max(0, g.raised+diff)
 	g.corrected = c.To
-	g.surplus.restart(now, g.corrected)
 	return c, diff != 0
 }
 

@@ -71,7 +71,13 @@ func TestNeighboursMayHaveOvertaken(t *testing.T) {
 	x := b.send(5*time.Second, 100)
 	b.send(5*time.Second+100*time.Millisecond, 70)
 	b.hear(6*time.Second, x, 260, 0)
+	if m := b.g.Findings().Margin; m != 0 {
+		t.Errorf("a margin of %v for what may have overtaken", m)
+	}
 	b.hear(6*time.Second, x, 281, 11) // more than both
+	if m := b.g.Findings().Margin; math.Abs(m-11./limit) > 1e-9 {
+		t.Errorf("a margin of %v; want what was more than both", m)
+	}
 }
 
 func TestSurplusMustLast(t *testing.T) {
@@ -81,6 +87,25 @@ func TestSurplusMustLast(t *testing.T) {
 		at := time.Duration(2+4*i) * time.Second
 		s := b.send(at, 10)
 		b.hear(at+time.Second, s, b.used-x.surplus, x.by)
+	}
+}
+
+// What was sent just before may not have been counted yet.
+func TestSurplusOfNeighbours(t *testing.T) {
+	b := begun(t)
+	for i := range 6 {
+		at := time.Duration(4+4*i) * time.Second
+		b.send(at-100*time.Millisecond, 70)
+		b.hear(at+time.Second, b.send(at, 10), b.used-70+float64(i)/10, 0)
+	}
+}
+
+func TestSurplusNeedsThreeAnswers(t *testing.T) {
+	b := newBench(t)
+	b.hear(time.Second, b.send(0, 1000), 1000, 0)
+	for i, by := range []float64{0, 0, -50} {
+		at := time.Duration(2+12*i) * time.Second
+		b.hear(at+time.Second, b.send(at, 10), b.used-50-float64(i), by)
 	}
 }
 
@@ -122,7 +147,7 @@ func TestLoneDeficitIsUndone(t *testing.T) {
 		name string
 		next float64 // beside what we believe
 		by   float64
-	}{{"denied", 0, -4000}, {"confirmed", 4010, 10}} {
+	}{{"denied", 0, -4000}, {"denied by a third", 2700, 0}, {"confirmed", 4010, 10}} {
 		t.Run(x.name, func(t *testing.T) {
 			b := newBench(t)
 			b.hear(time.Second, b.send(0, 100), 100, 0)
@@ -197,47 +222,26 @@ func TestMarginLearns(t *testing.T) {
 	}
 	b.hear(time.Second, b.send(0, 100), 100, 0)
 	open := b.send(2*time.Second, 3000)
-	if m := b.g.Margin(after(2 * time.Second)); m != leastMargin {
+	if m := b.g.Margin(after(2 * time.Second)); m != 0.005 {
 		t.Errorf("%v before anything went wrong", m)
 	}
 	b.hear(3*time.Second, open, b.used+300, 300)
-	want := seenMargin*0.03 + leastMargin
+	const want = 1.25*0.03 + 0.005
 	if m := b.g.Margin(after(3 * time.Second)); math.Abs(m-want) > 1e-6 {
 		t.Errorf("%v after a deficit of 3 %%; want %v", m, want)
 	}
 	b.g.Period = 24 * time.Hour
-	if m := b.g.Margin(after(3 * time.Second)); m > seenMargin*0.03+1e-5 {
+	if m := b.g.Margin(after(3 * time.Second)); m > 1.25*0.03+1e-5 {
 		t.Errorf("%v of a day", m)
+	}
+	b.g.Period = 10 * time.Second
+	if m := b.g.Margin(after(3 * time.Second)); math.Abs(m-want) > 1e-6 {
+		t.Errorf("%v of ten seconds; want %v", m, want)
 	}
 	var other Tracker
 	other.Adopt(after(4*time.Second), b.g.Findings(), true)
 	if x, y := other.Findings(), b.g.Findings(); x != y {
 		t.Errorf("another process has adopted %+v of %+v", x, y)
-	}
-}
-
-func TestSends(t *testing.T) {
-	var s Sends
-	s.Add(after(10*time.Second), 1100, 100) // others had charged 1,000 before
-	s.Add(after(10*time.Second), 1050, 50)  // an answer out of order
-	s.Add(after(12*time.Second), 1500, 100) // others have charged 300 between
-	for _, x := range []struct {
-		from, d time.Duration
-		want    float64
-	}{
-		{10 * time.Second, 0, 100},
-		{10 * time.Second, time.Second, 250},
-		{10 * time.Second, 2 * time.Second, 500},
-		{12 * time.Second, time.Second, 100},
-		{9 * time.Second, 500 * time.Millisecond, 0},
-	} {
-		if got := s.Between(after(x.from), x.d); math.Abs(got-x.want) > 2 {
-			t.Errorf("from %v for %v: %v; want %v", x.from, x.d, got, x.want)
-		}
-	}
-	s.Add(after(13*time.Second), 30, 30) // the bucket was lost
-	if got := s.Between(after(9*time.Second), 5*time.Second); got != 30 {
-		t.Errorf("%v since the bucket was lost; want 30", got)
 	}
 }
 
@@ -258,10 +262,242 @@ func TestRamp(t *testing.T) {
 	if r.Begin(epoch, 30, 100); r.Rate(epoch, 1000) != 100 {
 		t.Errorf("%v where 100 may always be sent", r.Rate(epoch, 1000))
 	}
+	if rate, none := r.Rate(after(-time.Hour), 1000), r.Rate(epoch, 100); rate != 100 || none != 0 {
+		t.Errorf("%v before it began, %v of no more; want 100, 0", rate, none)
+	}
 	later := Ramp{50, after(time.Minute)}
-	for _, other := range []Ramp{later, {70, epoch}} {
+	for _, other := range []Ramp{later, {70, epoch}, {70, later.Begun}} {
 		if r.Adopt(other); r != later {
 			t.Errorf("%v; want what began last", r)
 		}
 	}
+}
+
+// begun is a bench whose first answer has agreed.
+func begun(t *testing.T) *bench {
+	b := newBench(t)
+	b.hear(time.Second, b.send(0, 100), 100, 0)
+	return b
+}
+
+// others correct our bucket.
+func (b *bench) others(by float64) {
+	b.used += by
+	b.corrected += by
+}
+
+// The first answer after somebody else's correction may carry the same difference.
+func TestFirstAnswerAfterOthersCorrection(t *testing.T) {
+	for _, x := range []struct {
+		name       string
+		others     float64
+		server, by float64
+	}{
+		{"a surplus, after others took one", -60, 20, 0},
+		{"a surplus of ours alone", 0, 40, -60},
+		{"a deficit beyond what others took", 60, 190, 30},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			b := newBench(t)
+			first := b.send(0, 100)
+			b.others(x.others)
+			b.send(100*time.Millisecond, 0)
+			b.hear(time.Second, first, x.server, x.by)
+		})
+	}
+}
+
+func TestOthersCorrectionIsCounted(t *testing.T) {
+	b := begun(t)
+	b.others(50)
+	s := b.send(2*time.Second, 100)
+	b.hear(3*time.Second, s, b.used+30, 30)
+}
+
+// A difference counts towards the margin once it could have been known.
+func TestMarginOfWhatWasKnown(t *testing.T) {
+	for _, x := range []struct {
+		name   string
+		sent   time.Duration
+		made   bool // the first correction, by then
+		margin float64
+	}{
+		{"before it is made", 1500 * time.Millisecond, false, 0},
+		{"as soon as it is made", 1500 * time.Millisecond, true, 0.03},
+		{"when it must have been made", 2100 * time.Millisecond, false, 0.03},
+	} {
+		g := Tracker{Period: time.Minute}
+		g.Observe(after(time.Second), g.Send(after(0), 100, Level{100, 100, 0}), 9000, limit)
+		level := Level{200, 200, 0}
+		if x.made {
+			level = Level{9100, 200, 8900}
+		}
+		s := g.Send(after(x.sent), 100, level)
+		g.Observe(after(3*time.Second), s, level.Used+300, limit)
+		if m := g.Findings().Margin; math.Abs(m-x.margin) > 1e-9 {
+			t.Errorf("sent %s: %v; want %v", x.name, m, x.margin)
+		}
+	}
+}
+
+func TestGuessMayBeTakenOff(t *testing.T) {
+	b := newBench(t)
+	b.g.Exact = true
+	b.g.Guess(50)
+	b.hear(time.Second, b.send(0, 100), 20, -50)
+}
+
+// What was lowered while charges were estimates is no debt once they are exact.
+func TestExactLater(t *testing.T) {
+	b := newBench(t)
+	b.hear(time.Second, b.send(0, 1000), 500, -500)
+	b.g.Exact = true
+	b.hear(3*time.Second, b.send(2*time.Second, 10), b.used+30, 30)
+	for i, by := range []float64{0, 0, 0, -30} {
+		at := time.Duration(4+4*i) * time.Second
+		b.hear(at+time.Second, b.send(at, 1), b.used-80-2*float64(i), by)
+	}
+}
+
+func TestForget(t *testing.T) {
+	b := begun(t)
+	b.hear(5*time.Second, b.send(3*time.Second, 100), 4200, 4000) // alone
+	b.g.Unused(after(6*time.Second), 1000, limit)
+	b.g.shortBy(after(6*time.Second), 0.1)
+	if b.g.Forget(); b.g.Reported() {
+		t.Error("an answer is remembered")
+	}
+	if m := b.g.Findings().Margin; m < 0.09 {
+		t.Errorf("the margin is forgotten: %v", m)
+	}
+	if !b.g.unused.ended.IsZero() {
+		t.Error("the end of a call still waits for an answer")
+	}
+	b.hear(8*time.Second, b.send(7*time.Second, 100), b.used-501, -501) // whole, as the first
+	b.hear(10*time.Second, b.send(9*time.Second, 100), b.used-3002, 0)  // denies nothing
+}
+
+// A change of the limit is no swing.
+func TestForgetForgetsWhereTheServerStood(t *testing.T) {
+	b := newBench(t)
+	for i := range 20 {
+		at := time.Duration(10*i) * time.Second
+		server := float64(100 + i + 6000*(i%2))
+		for j := range 2 {
+			at += time.Duration(j) * time.Second
+			s := b.send(at, 1)
+			c, _ := b.g.Observe(after(at), s, server+float64(j)/2, limit)
+			b.others(c.To - c.From)
+		}
+		b.g.Forget()
+	}
+	if d := b.g.Ignored(after(200 * time.Second)); d != 0 {
+		t.Errorf("ignored for %v", d)
+	}
+}
+
+// Which deficit stands alone, and who may undo it.
+func TestLoneDeficits(t *testing.T) {
+	const s = time.Second
+	t.Run("an earlier request", func(t *testing.T) {
+		b := begun(t)
+		earlier, lone := b.send(2*s, 100), b.send(3*s, 100)
+		b.hear(4*s, lone, 4300, 4000)
+		b.hear(5*s, earlier, 150, 0) // was sent before it
+		if m := b.g.Findings().Margin; m != 0 {
+			t.Errorf("a margin of %v before it is confirmed", m)
+		}
+		b.hear(7*s, b.send(6*s, 100), 351, -4000)
+	})
+	t.Run("an earlier deficit", func(t *testing.T) {
+		b := begun(t)
+		earlier, lone := b.send(2*s, 100), b.send(3*s, 100)
+		b.hear(4*s, lone, 4300, 4000)
+		b.hear(5*s, earlier, 5201, 1001)
+		if m := b.g.Findings().Margin; m != 0 {
+			t.Errorf("a margin of %v before it is confirmed", m)
+		}
+		b.hear(7*s, b.send(6*s, 100), b.used-4500, -4000)
+	})
+	t.Run("as large as those before", func(t *testing.T) {
+		b := begun(t)
+		b.g.shortBy(after(s), 0.45)
+		b.hear(4*s, b.send(3*s, 100), 4200, 4000)
+		b.hear(6*s, b.send(5*s, 100), b.used-4001, 0)
+	})
+}
+
+func TestDistrustUndoesDeficits(t *testing.T) {
+	b := begun(t)
+	server := 100.0
+	for i := 0; b.g.Ignored(after(time.Duration(i)*time.Second)) == 0; i++ {
+		if i == 100 {
+			t.Fatal("trusted for ever")
+		}
+		at := time.Duration(2+i) * time.Second
+		server = float64(100 + i + 6000*(i%2))
+		c, _ := b.g.Observe(after(at), b.send(at, 1), server, limit)
+		b.others(c.To - c.From)
+	}
+	if b.g.alone != (deficit{}) {
+		t.Errorf("%+v may be undone once more", b.g.alone)
+	}
+	if math.Abs(b.corrected) > 100 {
+		t.Errorf("corrected by %v", b.corrected)
+	}
+}
+
+func TestThrottledFirst(t *testing.T) {
+	b := newBench(t)
+	s := b.send(0, 100)
+	b.apply(time.Second, 500, func() (Correction, bool) {
+		return b.g.Throttled(after(time.Second), s, 500, 100, limit)
+	})
+	if m := b.g.Margin(after(time.Second)); m != 0.005 {
+		t.Errorf("a margin of %v; want that of a bucket which is known", m)
+	}
+	b.hear(3*time.Second, b.send(2*time.Second, 100), b.used-401, 0) // is not the first
+}
+
+// By what part of the limit a refused request would have had to wait.
+func TestMarginOfARefusal(t *testing.T) {
+	b := begun(t)
+	s := b.send(2*time.Second, 100)
+	b.g.Throttled(after(3*time.Second), s, 500, 100, limit)
+	if m := b.g.Findings().Margin; math.Abs(m-0.04) > 1e-9 {
+		t.Errorf("%v; want 0.04", m)
+	}
+}
+
+func TestNothingReported(t *testing.T) {
+	b := newBench(t)
+	if b.g.Reported() || b.g.Ignored(epoch) != 0 {
+		t.Error("something was reported")
+	}
+	b.hear(time.Second, b.send(0, 100), 100, 0)
+	if !b.g.Reported() {
+		t.Error("nothing was reported")
+	}
+	b.hear(5*time.Second, b.send(3*time.Second, 100), 4200, 4000)
+	b.hear(7*time.Second, b.send(6*time.Second, 100), 0, -4000) // an empty bucket is news
+}
+
+// The newest request counts, not the newest answer.
+func TestNewest(t *testing.T) {
+	b := begun(t)
+	older, newer := b.send(2*time.Second, 100), b.send(3*time.Second, 100)
+	b.hear(4*time.Second, newer, b.used, 0)
+	b.hear(5*time.Second, older, b.used-101, 0)
+	if at := b.g.newest.At; at != newer.At {
+		t.Errorf("%v; want %v", at, newer.At)
+	}
+}
+
+func TestForgetForgetsASurplus(t *testing.T) {
+	b := begun(t)
+	b.hear(5*time.Second, b.send(4*time.Second, 1000), b.used-50, 0)
+	b.hear(9*time.Second, b.send(8*time.Second, 10), b.used-51, 0)
+	b.g.Forget()
+	b.hear(11*time.Second, b.send(10*time.Second, 10), b.used, 0)
+	b.hear(17*time.Second, b.send(16*time.Second, 10), b.used-52, 0)
 }

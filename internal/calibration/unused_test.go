@@ -27,6 +27,7 @@ func TestUnused(t *testing.T) {
 		if x.was {
 			b.g.Adopt(after(0), Findings{Kept: true, Found: after(-time.Second)}, false)
 		}
+		b.g.shortBy(after(0), 0.2)
 		server, last := x.first-large, 0*time.Second
 		play := func(at time.Duration, cost float64) {
 			refilled := limit / 60 * (at - last).Seconds()
@@ -59,8 +60,12 @@ func TestUnused(t *testing.T) {
 			b.used += come
 			play(end+8500*time.Millisecond, large)
 		}
-		if f := b.g.Findings(); f.Kept != x.learned || f.Kept && f.Margin > 0.01 {
+		f := b.g.Findings()
+		if f.Kept != x.learned {
 			t.Errorf("%s: %+v", x.name, f)
+		}
+		if changed := x.learned != x.was; changed != (f.Margin < 0.01) {
+			t.Errorf("%s: a margin of %v; what explains it is known: %v", x.name, f.Margin, changed)
 		}
 	}
 }
@@ -80,5 +85,59 @@ func TestUnusedIsShared(t *testing.T) {
 	g.Adopt(after(4*time.Second), Findings{Found: after(3 * time.Second)}, true)
 	if g.Adopt(after(5*time.Second), found, true); g.Findings().Kept {
 		t.Error("what was found first is believed again")
+	}
+}
+
+// Which ends of calls can tell something.
+func TestUnusedThatTells(t *testing.T) {
+	for _, x := range []struct {
+		name   string
+		amount float64
+		after  time.Duration // the newest answer's request was sent
+		tells  bool
+	}{
+		{"large", 1000, time.Second, true},
+		{"just large enough", 100, overtaking, true},
+		{"small", 99, time.Second, false},
+		{"too soon", 1000, overtaking - 1, false},
+	} {
+		var u unused
+		u.end(after(x.after), x.amount, limit, answered{Sent: Sent{At: epoch}})
+		if tells := !u.ended.IsZero(); tells != x.tells {
+			t.Errorf("%s: %v", x.name, tells)
+		}
+		u.end(after(10*time.Second), 1000, limit, answered{Sent: Sent{At: after(9 * time.Second)}})
+		if first := u.ended.Equal(after(x.after)); first != x.tells {
+			t.Errorf("%s: the next end replaces it", x.name)
+		}
+	}
+}
+
+// However often one thing was seen, the other is believed after so many calls.
+func TestUnusedForgetsOldVotes(t *testing.T) {
+	var u unused
+	votes := func(n int, back float64) {
+		for range n {
+			now := u.since.Add(time.Second)
+			before := answered{Sent: Sent{At: now, unused: u.total}, server: 9000}
+			u.end(now.Add(time.Second), 1000, limit, before)
+			u.since = now.Add(2 * time.Second)
+			offset := 0.0 // of the server from us, who give back what is not kept
+			if !u.kept {
+				offset += 1000
+			}
+			a := answered{Sent: Sent{At: u.since, unused: u.total}, server: 9000 + offset - back}
+			u.hear(u.since, a, 0)
+		}
+	}
+	u.since = epoch
+	if votes(20, 1000); u.kept {
+		t.Error("kept, though all was given back")
+	}
+	if votes(5, 0); u.kept {
+		t.Error("kept, after five calls")
+	}
+	if votes(1, 0); !u.kept {
+		t.Error("given back, after six calls")
 	}
 }

@@ -1,0 +1,78 @@
+package calibration
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+func TestSends(t *testing.T) {
+	type send struct {
+		at            time.Duration
+		charged, cost float64
+	}
+	type span struct {
+		from, d time.Duration
+		want    float64
+	}
+	const s, ms = time.Second, time.Millisecond
+	few := []send{
+		{10 * s, 1100, 100}, // others had charged 1,000 before
+		{10 * s, 1050, 50},  // a response out of order
+		{12 * s, 1500, 100}, // others have charged 300 between
+	}
+	for _, x := range []struct {
+		name  string
+		sends []send
+		spans []span
+	}{
+		{"others charge too", few, []span{
+			{10 * s, 0, 100}, {10 * s, s, 250}, {10 * s, 2 * s, 500}, {12 * s, s, 100}, {9 * s, 500 * ms, 0}}},
+		{"the bucket was lost", append(few, send{13 * s, 30, 30}), []span{{9 * s, 5 * s, 30}}},
+		{"an earlier total in the same slot", []send{{10 * s, 1100, 100}, {10 * s, 1000, 100}}, []span{{10 * s, 0, 200}}},
+		{"an earlier total soon after", []send{{10 * s, 1100, 100}, {10*s + 100*ms, 990, 50}}, []span{{10 * s, 50 * ms, 100}}},
+		{"an earlier send", append(few[:3:3], send{11 * s, 1380, 80}), []span{{10 * s, s, 200}}},
+	} {
+		var sends Sends
+		for _, e := range x.sends {
+			sends.Add(after(e.at), e.charged, e.cost)
+		}
+		for _, e := range x.spans {
+			if got := sends.Between(after(e.from), e.d); math.Abs(got-e.want) > 2 {
+				t.Errorf("%s: %v from %v for %v; want %v", x.name, got, e.from, e.d, e.want)
+			}
+		}
+	}
+	var sends Sends
+	for _, e := range few {
+		sends.Add(after(e.at), e.charged, e.cost)
+	}
+	if got := sends.After(after(10*s), 100); got != 400 {
+		t.Errorf("%v after the first; want 400", got)
+	}
+}
+
+// A minute is remembered, whatever was forgotten to make room.
+func TestSendsRememberAMinute(t *testing.T) {
+	var s Sends
+	for i := range 20_000 {
+		now := after(time.Duration(i) * slotWidth)
+		s.Add(now, float64(i+1), 1)
+		want := float64(min(i+1, 6001))
+		if got := s.Between(now.Add(-time.Minute), time.Minute); got != want {
+			t.Fatalf("%v in the minute before send %d; want %v", got, i, want)
+		}
+	}
+}
+
+func TestLately(t *testing.T) {
+	b := newBench(t)
+	b.send(0, 10)
+	b.send(30*time.Second, 20)
+	b.send(59*time.Second, 30)
+	for at, want := range map[time.Duration]float64{59 * time.Second: 60, time.Minute: 60, 61 * time.Second: 50, 100 * time.Second: 30} {
+		if got := b.g.Lately(after(at)); got != want {
+			t.Errorf("%v at %v; want %v", got, at, want)
+		}
+	}
+}
