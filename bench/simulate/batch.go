@@ -63,6 +63,7 @@ var batches = []batch{
 		b.server = append(b.server, openaitest.WithHeaders(false))
 	}),
 	newBatch("slices of 10 s, Azure's headers", atMost(1.02, 10), inSlices(10*time.Second), func(b *batch) {
+		b.slices.Reported = true
 		b.server = append(b.server, openaitest.WithAzure(true))
 	}),
 	newBatch("foreign 30 %", atMost(1.02, 3), func(b *batch) { b.foreign = 0.3 }),

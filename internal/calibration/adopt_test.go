@@ -68,7 +68,7 @@ func TestAdoptKeepsWhatIsKnown(t *testing.T) {
 func TestMarginIsAtMostHalf(t *testing.T) {
 	g := Tracker{Period: time.Minute}
 	g.Adopt(epoch, Findings{Reports: 1}, true)
-	if g.shortBy(epoch, 0.9); g.Findings().Margin != 0.5 || g.Margin(epoch) != 0.5 {
+	if g.shortBy(epoch, Sent{}, 0.9); g.Findings().Margin != 0.5 || g.Margin(epoch) != 0.5 {
 		t.Errorf("%v of %v", g.Margin(epoch), g.Findings().Margin)
 	}
 }

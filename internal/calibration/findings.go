@@ -25,7 +25,7 @@ func (g *Tracker) Adopt(now time.Time, f Findings, fresh bool) {
 	}
 	if f.Found.After(g.unused.since) && !f.Found.After(now) {
 		if g.unused.kept != f.Kept {
-			g.shortfall.set(now, 0)
+			g.relearn(now)
 		}
 		g.unused.adopt(f.Kept, f.Found)
 	}

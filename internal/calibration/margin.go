@@ -31,9 +31,15 @@ func (s *seen) left(now time.Time) float64 {
 
 // Margin is how much of a limit to leave unused, in parts of it, so that what is not
 // known of the server's bucket refuses nothing; before the first answer what others
-// have seen. The least one is what refills in some tenths of a second, however long the
-// period.
+// have seen. It grows with how fast the bucket is being emptied: what nobody can know is
+// what happens between a request and its response.
 func (g *Tracker) Margin(now time.Time) float64 {
+	return min(mostMargin, g.CalmMargin(now)*g.rush(now))
+}
+
+// CalmMargin is the margin while no more is spent than refills. The least one is what
+// refills in some tenths of a second, however long the period.
+func (g *Tracker) CalmMargin(now time.Time) float64 {
 	seen := g.shortfall.left(now)
 	if g.first.IsZero() {
 		return seen

@@ -32,7 +32,9 @@ type Sent struct {
 	Cost float64
 	Level
 
-	unused float64 // by calls that had ended by then
+	unused   float64 // by calls that had ended by then
+	own      float64 // charged by us in all
+	refunded float64 // by anybody in all
 }
 
 // answered is a request that was answered, and where the server stood then.
@@ -66,6 +68,8 @@ type Tracker struct {
 	Period time.Duration
 
 	sends     Sends
+	flow      flow
+	own       float64 // charged by us in all
 	corrected float64 // of our bucket, as far as is known
 	raised    float64 // by us, and not lowered since
 
@@ -93,7 +97,8 @@ type deficit struct {
 // Send notes a request of this cost that has been charged; s is where the
 // bucket stands with it.
 func (g *Tracker) Send(at time.Time, cost float64, s Level) Sent {
-	g.sends.Add(at, s.Charged, cost)
+	refunded := g.see(at, cost, s)
+	g.flow.send(at, cost)
 	g.corrected = s.Corrected // others correct it too
 	if g.known.IsZero() && !g.first.IsZero() {
 		made := math.Abs(s.Corrected-g.asked.To) <= math.Abs(s.Corrected-g.asked.From)
@@ -101,7 +106,19 @@ func (g *Tracker) Send(at time.Time, cost float64, s Level) Sent {
 			g.known = at
 		}
 	}
-	return Sent{At: at, Cost: cost, Level: s, unused: g.unused.total}
+	g.own += cost
+	return Sent{At: at, Cost: cost, Level: s, unused: g.unused.total, own: g.own, refunded: refunded}
+}
+
+// See notes where the bucket stands, as the answer to an ask tells that charged nothing.
+// What others charge between our own requests is known from it.
+func (g *Tracker) See(at time.Time, s Level) { g.see(at, 0, s) }
+
+// see notes where the bucket stands with a charge of this cost, and returns what anybody
+// was ever refunded.
+func (g *Tracker) see(at time.Time, cost float64, s Level) (refunded float64) {
+	g.sends.Add(at, s.Charged, cost)
+	return s.Charged - g.flow.see(at, cost, s)
 }
 
 // Unused takes in the end of a call that has not used so much of what it was
@@ -134,7 +151,7 @@ func (g *Tracker) Forget() {
 	g.surplus = surplus{}
 	g.alone = deficit{}
 	g.trust.last = Sent{}
-	g.unused.ended = time.Time{}
+	g.unused.ended, g.unused.trend = time.Time{}, trend{}
 }
 
 // Observe compares where the server stood when it admitted a request with
@@ -142,6 +159,7 @@ func (g *Tracker) Forget() {
 // The first answer counts whole; after it a deficit is taken at once, a surplus only
 // when it has lasted.
 func (g *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Correction, changed bool) {
+	g.flow.rate = limit / g.Period.Seconds()
 	a := answered{sent, server}
 	repeated := g.told.before(server)
 	g.heard++
@@ -159,14 +177,13 @@ func (g *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 		g.alone = deficit{}
 		return g.correct(now, g.trust.sane-g.corrected)
 	}
-	if g.unused.hear(now, a, limit/g.Period.Seconds()) {
-		g.shortfall.set(now, 0) // that was the reason for it
+	found := g.unused.hear(now, a, g.flow.rate)
+	if g.unused.observe(now, a, limit) || found {
+		g.relearn(now)
 	}
-	after, before := g.neighbours(sent)
+	after := g.overtaken(sent)
 	if diff > 0 {
 		diff = max(0, diff-after)
-	} else {
-		diff = min(0, diff+before)
 	}
 	if undo := g.alone.amount; undo > 0 && sent.At.After(g.alone.sent) {
 		g.alone = deficit{}
@@ -177,13 +194,14 @@ func (g *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 	if large := max(g.shortfall.part, remarkable) * limit; diff > large && g.alone.amount == 0 {
 		g.alone = deficit{diff, sent.At}
 	} else if g.synced(sent) && g.alone.amount == 0 {
-		g.shortBy(now, (server-sent.Used-after)/limit)
-	}
-	if diff <= 0 && !g.surplus.hear(now, diff, g.corrected) {
-		return Correction{}, false
+		g.shortBy(now, sent, (server-sent.Used-after)/limit)
 	}
 	if diff <= 0 {
-		diff = g.surplus.least
+		amount, lasts := g.surplus.report(now, diff, g.corrected)
+		if !lasts {
+			return Correction{}, false
+		}
+		diff = amount
 	}
 	return g.correct(now, diff)
 }
@@ -200,12 +218,11 @@ func (g *Tracker) begin(now time.Time, sent Sent, diff float64) (c Correction, c
 	return c, changed
 }
 
-// neighbours is what may have been admitted before a request although it was sent
-// after it, and the other way round: the network reorders.
-func (g *Tracker) neighbours(sent Sent) (after, before float64) {
-	after = g.sends.Between(sent.At, overtaking) - sent.Cost
-	before = g.sends.Between(sent.At.Add(-overtaking), overtaking) - sent.Cost
-	return max(0, after), max(0, before)
+// overtaken is what may have been admitted before a request although it was sent after it:
+// the network reorders. What the request itself has overtaken makes a surplus, of which
+// the smallest counts.
+func (g *Tracker) overtaken(sent Sent) float64 {
+	return max(0, g.sends.Between(sent.At, overtaking)-sent.Cost)
 }
 
 // synced reports whether where the server stood could have been known when a
@@ -214,10 +231,27 @@ func (g *Tracker) synced(sent Sent) bool {
 	return !g.known.IsZero() && !sent.At.Before(g.known)
 }
 
-// shortBy takes in by what part of the limit we were wrong.
-func (g *Tracker) shortBy(now time.Time, part float64) {
+// shortBy takes in by what part of the limit we were wrong about where the server stood
+// for a request: as much less as more was spent then than refills.
+func (g *Tracker) shortBy(now time.Time, sent Sent, part float64) {
+	part /= g.rush(sent.At)
 	if part > g.shortfall.left(now) {
 		g.shortfall.set(now, part)
+	}
+}
+
+// relearn forgets the margin, for its reason is known now.
+func (g *Tracker) relearn(now time.Time) {
+	g.shortfall.set(now, 0)
+	g.Doubt(now)
+}
+
+// Doubt says that until a moment after a time nobody can know where the server stands, as
+// when all have paused for long, or when what is still to be corrected is on its way. What
+// is wrong then is corrected, but says nothing about the margin.
+func (g *Tracker) Doubt(at time.Time) {
+	if !g.first.IsZero() {
+		g.first, g.known, g.asked = at, time.Time{}, Correction{g.corrected, math.Inf(1)}
 	}
 }
 
@@ -235,8 +269,9 @@ func (g *Tracker) correct(now time.Time, diff float64) (c Correction, changed bo
 // Throttled takes in a refusal of the sent request by this limit, which had used
 // and wanted requested.
 func (g *Tracker) Throttled(now time.Time, sent Sent, used, requested, limit float64) (c Correction, changed bool) {
+	g.flow.rate = limit / g.Period.Seconds()
 	if g.synced(sent) {
-		g.shortBy(now, (used+requested-sent.Used)/limit)
+		g.shortBy(now, sent, (used+requested-sent.Used)/limit)
 	}
 	diff := max(0, used+sent.Cost-(sent.Used+g.corrected-sent.Corrected))
 	if diff > 0 {

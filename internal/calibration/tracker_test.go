@@ -363,7 +363,7 @@ func TestForget(t *testing.T) {
 	b := begun(t)
 	b.hear(5*time.Second, b.send(3*time.Second, 100), 4200, 4000) // alone
 	b.g.Unused(after(6*time.Second), 1000, limit)
-	b.g.shortBy(after(6*time.Second), 0.1)
+	b.g.shortBy(after(6*time.Second), Sent{}, 0.1)
 	if b.g.Forget(); b.g.Reported() {
 		t.Error("an answer is remembered")
 	}
@@ -421,7 +421,7 @@ func TestLoneDeficits(t *testing.T) {
 	})
 	t.Run("as large as those before", func(t *testing.T) {
 		b := begun(t)
-		b.g.shortBy(after(s), 0.45)
+		b.g.shortBy(after(s), Sent{}, 0.45)
 		b.hear(4*s, b.send(3*s, 100), 4200, 4000)
 		b.hear(6*s, b.send(5*s, 100), b.used-4001, 0)
 	})

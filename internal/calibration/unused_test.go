@@ -27,7 +27,7 @@ func TestUnused(t *testing.T) {
 		if x.was {
 			b.g.Adopt(after(0), Findings{Kept: true, Found: after(-time.Second)}, false)
 		}
-		b.g.shortBy(after(0), 0.2)
+		b.g.shortBy(after(0), Sent{}, 0.2)
 		server, last := x.first-large, 0*time.Second
 		play := func(at time.Duration, cost float64) {
 			refilled := limit / 60 * (at - last).Seconds()
@@ -72,7 +72,7 @@ func TestUnused(t *testing.T) {
 
 func TestUnusedIsShared(t *testing.T) {
 	var g Tracker
-	g.shortBy(after(0), 0.2)
+	g.shortBy(after(0), Sent{}, 0.2)
 	old := g.Findings()
 	found := Findings{Kept: true, Found: after(time.Second)}
 	g.Adopt(after(2*time.Second), found, true)

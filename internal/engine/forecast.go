@@ -100,7 +100,7 @@ func (s *scope) earliestLocked(c *charge, now time.Time) bound {
 		case d != backend.Tokens || s.quota.RefundsNothing():
 			margin := quota.Transit.Seconds() / l.Period.Seconds() * limit
 			if d != backend.Tokens { // what is held back for the way may soon not be
-				margin += steady * max(0, l.LearnedMargin(now)*limit-margin)
+				margin += steady * max(0, l.CalmMargin(now)*limit-margin)
 			}
 			need += float64(s.queue.wanted[d]) + min(margin, max(0, (capacity-need)/2))
 		case !a.engine.local:

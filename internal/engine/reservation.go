@@ -160,9 +160,9 @@ func (r *Reservation) Throttled(t *wire.Refusal) time.Duration {
 		pause = unspecified
 	}
 	engine := r.scope.account.engine
-	pause = min(pause, engine.config.MaxPause)
-	engine.settle(r.throttled(time.Now(), t, pause))
-	return pause
+	settlement := r.throttled(time.Now(), t, min(pause, engine.config.MaxPause))
+	engine.settle(settlement)
+	return settlement.Pause
 }
 
 func (r *Reservation) throttled(now time.Time, t *wire.Refusal, pause time.Duration) *backend.Settlement {
@@ -171,6 +171,9 @@ func (r *Reservation) throttled(now time.Time, t *wire.Refusal, pause time.Durat
 	defer s.account.mu.Unlock()
 	req := r.requestLocked()
 	corrections, owner := s.quota.Throttled(now, &req, t, pause)
+	if e := s.account.engine; !e.local {
+		pause = min(max(pause, s.quota.LeastPause(now)), e.config.MaxPause)
+	}
 	s.syncLocked(now)
 	settlement := r.settlementLocked(now, corrections)
 	settlement.PauseOwner, settlement.Pause = owner, pause

@@ -102,6 +102,15 @@ func (s *scope) budgetFreedLocked(now time.Time) {
 func (s *scope) answeredLocked(ask *ask, answer *backend.Answer) {
 	now := time.Now()
 	s.quota.PausedByOthers(now, answer.Paused)
+	if answer.Paused > 0 {
+		s.sync.hurry = now.Add(hurryFor) // who was throttled knows why
+	}
+	if now.Before(s.sync.hurry) {
+		s.syncLocked(now)
+	}
+	if answer.Granted == 0 {
+		s.quota.Saw(now, ask.limits, ask.Buckets, answer)
+	}
 	s.last = snapshot{now, answer.Paused, ask.limits, ask.Buckets, answer.Levels, s.account.refunded}
 }
 

@@ -11,6 +11,7 @@ import (
 // what they have, through a backend that keeps notes.
 type syncing struct {
 	loaded, saved time.Time
+	hurry         time.Time // until when to load often
 	busy          bool
 }
 
@@ -19,6 +20,8 @@ type syncing struct {
 const (
 	saveEvery, saveAtMost = time.Minute, time.Second
 	loadEvery             = 5 * time.Second
+	// After a throttle it is loaded often, for a moment.
+	hurryEvery, hurryFor = 100 * time.Millisecond, 500 * time.Millisecond
 )
 
 // load takes in what others know of a scope that this process has just met, and lets those
@@ -46,8 +49,13 @@ func (s *scope) loadNote() {
 // syncLocked exchanges what is known with the others, if it is time to.
 func (s *scope) syncLocked(now time.Time) {
 	e := s.account.engine
-	save := s.quota.Dirty() && now.Sub(s.sync.saved) > saveAtMost || now.Sub(s.sync.saved) > saveEvery
-	if e.keeper == nil || s.sync.busy || !save && now.Sub(s.sync.loaded) < loadEvery {
+	since := now.Sub(s.sync.saved)
+	save := s.quota.Urgent() || s.quota.Dirty() && since > saveAtMost || since > saveEvery
+	every := loadEvery
+	if now.Before(s.sync.hurry) {
+		every = hurryEvery
+	}
+	if e.keeper == nil || s.sync.busy || !save && now.Sub(s.sync.loaded) < every {
 		return
 	}
 	s.sync.busy, s.sync.loaded = true, now

@@ -31,6 +31,7 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 	informed := false
 	for _, rep := range reports(h) {
 		informed = informed || rep.HasLimit && rep.HasRemaining
+		s.subwindows = s.subwindows || rep.Coarse()
 		uncharged := 0.0
 		if throttled && rep.dimension != backend.Requests {
 			uncharged = float64(r.Cost[rep.dimension])
@@ -44,7 +45,7 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 		s.start.Succeeded(r.SentAt)
 	}
 	if !failed || informed {
-		s.start.Answered(now, informed, s.complete())
+		s.start.Answered(now, informed, s.complete(), s.careful())
 	}
 	return corrections
 }
@@ -54,6 +55,9 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) (c Correction, changed bool) {
 	if !rep.HasLimit || rep.Limit > Largest || uncharged == 0 && rep.Limit < r.least(rep.dimension) {
 		return c, false // absurd, or below what has just been let through
+	}
+	if length := rep.Period(); length > 0 && length < minute {
+		return s.subwindowReported(now, r, rep, length)
 	}
 	l := s.match(rep)
 	if l == nil {

@@ -24,8 +24,10 @@ type Limit struct {
 	used         float64   // what was used when the limit was learned
 	tracker      calibration.Tracker
 	ramp         calibration.Ramp
+	drawn        calibration.Drawn
 	transit      time.Duration // the longest that a request took to be written
 	whole        *Limit        // the limit of which this is a subwindow, else nil
+	found        time.Time     // when a subwindow was
 }
 
 func newLimit(owner string, k Kind) *Limit {
@@ -119,8 +121,12 @@ func (l *Limit) written(after time.Duration) (more bool) {
 	return l.transitMargin() > was
 }
 
-// LearnedMargin is the part of the limit that responses have shown must stay unused.
-func (l *Limit) LearnedMargin(now time.Time) float64 { return l.tracker.Margin(now) }
+// CalmMargin is the part of the limit that responses have shown must stay unused while no
+// more is spent than refills.
+func (l *Limit) CalmMargin(now time.Time) float64 { return l.tracker.CalmMargin(now) }
+
+// refill is what refills in a second.
+func (l *Limit) refill() float64 { return float64(l.Amount()) / l.Period.Seconds() }
 
 // Bucket describes the limit to a backend.
 func (l *Limit) Bucket(now time.Time) backend.Bucket {

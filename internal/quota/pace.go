@@ -14,15 +14,18 @@ func (s *Set) Buckets(now time.Time, limits []*Limit) []backend.Bucket {
 	for i, l := range limits {
 		buckets[i] = l.Bucket(now)
 	}
-	if s.start.FleetHalfOpen(now) {
-		buckets = append(buckets, s.probe())
+	careful := s.careful()
+	switch {
+	case s.start.FleetHalfOpen(now):
+		buckets = append(buckets, s.probe(1))
+	case careful && s.start.Blind(now):
+		buckets = append(buckets, s.probe(blindCalls))
 	}
-	factor := s.start.Factor(now)
 	for _, l := range limits {
 		if l.Period != minute || l.whole != nil {
 			continue
 		}
-		if factor > 0 {
+		if factor := s.start.Factor(now, l.drawn.Seconds(l.refill()), s.subwindows); factor > 0 && careful {
 			buckets = append(buckets, s.pace(l, factor))
 		}
 		if rate := l.Ramp(now); rate > 0 {
@@ -30,6 +33,32 @@ func (s *Set) Buckets(now time.Time, limits []*Limit) []backend.Bucket {
 		}
 	}
 	return buckets
+}
+
+const (
+	// carefulRPM and carefulTPM are the tiers from which on a limit may be enforced in
+	// subwindows (OpenAI's example is 60,000 RPM): there a second's refill is more than a
+	// few calls. Below them the pace would cost more than what it guards against.
+	carefulRPM, carefulTPM = 300, 200_000
+	// blindCalls is how many calls of a whole fleet go before a throttle could have come
+	// back, and firstCalls how many of a process that is not careful before any response.
+	blindCalls, firstCalls = 8, 3
+)
+
+// careful reports whether a slow start paces the scope's calls.
+func (s *Set) careful() bool {
+	careful := true
+	for _, l := range s.limits {
+		switch {
+		case s.subwindows || l.whole != nil:
+			return true
+		case l.Period == minute && l.Dimension == backend.Requests:
+			return l.Amount() >= carefulRPM
+		case l.Period == minute && l.Dimension == backend.Tokens:
+			careful = l.Amount() >= carefulTPM
+		}
+	}
+	return careful
 }
 
 // Unpaced describes limits and nothing else.
@@ -63,19 +92,22 @@ func (s *Set) pace(l *Limit, factor float64) backend.Bucket {
 		Dimension: l.Dimension,
 		Limit:     int64(min(Largest, float64(l.Amount())*factor)),
 		Period:    l.Period,
-		Burst:     calibration.PaceBurst,
+		Burst:     max(paceLeast, time.Duration(float64(calibration.PaceBurst)/factor)),
 	}
 }
 
-// probe is the bucket that lets one call of the whole fleet go first.
-func (s *Set) probe() backend.Bucket {
+// paceLeast is the least burst of a pace: less refills between two asks.
+const paceLeast = 60 * time.Millisecond
+
+// probe is the bucket that lets so many calls of the whole fleet go first.
+func (s *Set) probe(calls time.Duration) backend.Bucket {
 	const many = 1 << 24 // lest a cost seem impossible
 	return backend.Bucket{
 		Owner:     s.owner,
 		Name:      "probe",
 		Dimension: backend.Requests,
 		Limit:     many,
-		Period:    many * calibration.ProbeTime,
+		Period:    many * calibration.ProbeTime / calls,
 		Burst:     calibration.ProbeTime,
 	}
 }
@@ -83,8 +115,9 @@ func (s *Set) probe() backend.Bucket {
 // Begin starts the slow start with the scope's first call.
 func (s *Set) Begin(now time.Time) { s.start.Begin(now) }
 
-// Paced reports whether a slow start holds calls back.
-func (s *Set) Paced(now time.Time) bool { return s.start.Factor(now) > 0 }
+// Paced reports whether a slow start holds calls back in this process, until some time has
+// passed or the next response has come.
+func (s *Set) Paced(now time.Time) bool { return s.start.Timed(now) }
 
 // NextPace is how long until the slow start by itself lets more through.
 func (s *Set) NextPace(now time.Time) time.Duration { return s.start.Next(now) }
@@ -97,10 +130,13 @@ func (s *Set) Slots(now time.Time, inFlight, asking int) int {
 	} else if probing {
 		return max(0, 1-asking)
 	}
-	if s.complete() {
-		return -1
+	var calls int
+	switch {
+	case !s.complete():
+		calls = s.start.Calls(now)
+	case !s.careful():
+		calls = firstCalls * s.start.Unanswered(now)
 	}
-	calls := s.start.Calls(now)
 	if calls == 0 {
 		return -1
 	}
@@ -115,6 +151,14 @@ const longPause = time.Second
 // process may have been throttled.
 func (s *Set) PausedByOthers(now time.Time, d time.Duration) {
 	if d >= longPause && !s.Paced(now) {
-		s.start.Restart(now.Add(d))
+		s.restart(now.Add(d))
+	}
+}
+
+// restart begins anew when a long pause will be over.
+func (s *Set) restart(at time.Time) {
+	s.start.Restart(at)
+	for _, l := range s.limits {
+		l.tracker.Doubt(at)
 	}
 }

@@ -19,11 +19,16 @@ type Set struct {
 	candidates [backend.Dimensions]candidate
 	refunds    refunds
 	dirty      bool
+	urgent     bool // what made it dirty must not wait
+	subwindows bool // the server is of a kind that enforces limits in them
 }
 
 // NewSet returns the set of a scope whose own buckets belong to owner. Some of the
 // limits may be shared with other sets.
 func NewSet(owner string, limits []*Limit) Set { return Set{owner: owner, limits: limits} }
+
+// ExpectSubwindows says that the server is of a kind that enforces limits in subwindows.
+func (s *Set) ExpectSubwindows() { s.subwindows = true }
 
 // Owner owns the scope's own buckets.
 func (s *Set) Owner() string { return s.owner }
@@ -35,8 +40,11 @@ func (s *Set) Limits() []*Limit { return slices.Clip(s.limits) }
 // since the last call of Clean.
 func (s *Set) Dirty() bool { return s.dirty }
 
+// Urgent reports whether they should have it at once.
+func (s *Set) Urgent() bool { return s.urgent }
+
 // Clean says that the others have been told.
-func (s *Set) Clean() { s.dirty = false }
+func (s *Set) Clean() { s.dirty, s.urgent = false, false }
 
 // Owners are the owners of the scope's limits and the scope's own.
 func (s *Set) Owners() []string {
@@ -194,6 +202,7 @@ func (s *Set) Charged(now time.Time, g *Grant) []Sent {
 			Charged:   g.Answer.Charged[k] - later,
 			Corrected: g.Answer.Corrected[k],
 		})}
+		l.drawn.See(now, g.Answer.Charged[k]-later, l.refill())
 		l.used = 0 // the backend knows the bucket from now on
 	}
 	for d, n := range g.Cost {
@@ -204,12 +213,26 @@ func (s *Set) Charged(now time.Time, g *Grant) []Sent {
 	return sent
 }
 
-// LimitsOf returns the limits whose buckets a call was charged to. Limits learned since
-// are none of them.
-func LimitsOf(sent []Sent) []*Limit {
-	limits := make([]*Limit, len(sent))
+// Saw notes how the buckets of limits stand, as the answer to an ask says that has charged
+// nothing.
+func (s *Set) Saw(now time.Time, limits []*Limit, buckets []backend.Bucket, answer *backend.Answer) {
+	for k, l := range limits[:min(len(limits), len(answer.Levels))] {
+		l.tracker.See(now, calibration.Level{
+			Used: buckets[k].Capacity() - answer.Levels[k], Charged: answer.Charged[k], Corrected: answer.Corrected[k],
+		})
+		l.drawn.See(now, answer.Charged[k], l.refill())
+	}
+}
+
+// Refundable returns the limits to whose buckets a call's refund goes: those that it was
+// charged to, of which limits learned since are none. Subwindows are only where the call was
+// cancelled, for what has passed one has passed it.
+func Refundable(sent []Sent, cancelled bool) []*Limit {
+	limits := make([]*Limit, 0, len(sent))
 	for i := range sent {
-		limits[i] = sent[i].limit
+		if l := sent[i].limit; l.whole == nil || cancelled {
+			limits = append(limits, l)
+		}
 	}
 	return limits
 }

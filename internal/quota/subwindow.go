@@ -3,6 +3,8 @@ package quota
 import (
 	"slices"
 	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
 // Some limits are enforced in subwindows of their period: "60,000 requests/minute may be
@@ -20,7 +22,7 @@ const (
 
 // subwindow takes in that the server enforces a limit in subwindows, for it has throttled
 // a call for so long although the limit was not reached.
-func (s *Set) subwindow(now time.Time, l *Limit, throttled time.Duration) {
+func (s *Set) subwindow(now time.Time, l *Limit, throttled time.Duration) (part *Limit, fresh bool) {
 	length := shortSubwindow
 	if throttled > shortSubwindow {
 		length = longSubwindow
@@ -31,13 +33,74 @@ func (s *Set) subwindow(now time.Time, l *Limit, throttled time.Duration) {
 			if now.After(known.reportAt) {
 				known.reportAt = now
 			}
-			return
+			return known, false
 		}
 	}
-	part := newLimit(l.Owner, l.Kind)
-	part.burst, part.whole, part.source, part.reportAt = length, l, throttleSource, now
+	part = newLimit(l.Owner, l.Kind)
+	part.burst, part.whole, part.source, part.reportAt, part.found = length, l, throttleSource, now, now
 	part.Name += "/subwindow"
 	s.add(part)
+	s.dirty, s.urgent = true, true
+	return part, true
+}
+
+// subwindowThrottled takes in a throttle by a subwindow of a limit, which was as full as the
+// wait says: when that is over, the call fits.
+func (s *Set) subwindowThrottled(now time.Time, r *Request, l *Limit, wait time.Duration, requested float64) (c Correction, changed bool) {
+	part, fresh := s.subwindow(now, l, wait)
+	if wait <= 0 {
+		return c, false
+	}
+	rate := float64(part.Amount()) / part.Period.Seconds()
+	capacity := rate * part.burst.Seconds()
+	requested = min(requested, capacity)
+	used := capacity + rate*wait.Seconds() - requested
+	if fresh { // the call fits then with the margin, and as we count it
+		part.used = used + requested - min(float64(r.Cost[l.Dimension]), capacity) - rate*subwindowMargin.Seconds()
+		return c, false
+	}
+	level, ok := r.level(part)
+	if !ok {
+		return c, false
+	}
+	correction, changed := part.tracker.Throttled(now, level, used, requested, float64(part.Amount()))
+	return Correction{part, backend.Correction(correction)}, changed
+}
+
+// subwindowReported takes in a report of a subwindow of this length, as some of Azure's are,
+// in place of its limit: the limit, and where the subwindow stands.
+func (s *Set) subwindowReported(now time.Time, r *Request, rep *report, length time.Duration) (c Correction, changed bool) {
+	kind, ok := kindOf(rep.dimension, minute)
+	amount := rep.Limit * int64(minute/length)
+	if !ok || amount > Largest {
+		return c, false
+	}
+	l := s.find(rep.dimension, minute, amount)
+	if l == nil {
+		l = newLimit(s.owner, kind)
+		s.add(l)
+	}
+	if r.SentAt.Before(l.reportSentAt) {
+		return c, false
+	}
+	was := l.learned.Amount
+	believed := l.report(amount, rep.source, now, r.SentAt)
+	s.dirty = s.dirty || l.learned.Amount != was
+	if !believed {
+		return c, false
+	}
+	part, fresh := s.subwindow(now, l, length)
+	used := float64(rep.Limit - rep.Remaining)
+	if fresh {
+		part.used = used
+		return c, false
+	}
+	level, ok := r.level(part)
+	if !ok {
+		return c, false
+	}
+	correction, changed := part.tracker.Observe(now, level, used, float64(part.Amount()))
+	return Correction{part, backend.Correction(correction)}, changed
 }
 
 // dropSubwindows forgets those that have throttled nothing for long.

@@ -23,13 +23,25 @@ func (s *Set) Throttled(now time.Time, r *Request, t *wire.Refusal, pause time.D
 		s.slowDown(now)
 	}
 	if pause >= longPause {
-		s.start.Restart(now.Add(pause))
+		s.restart(now.Add(pause))
 	}
 	c, changed := s.throttled(now, r, t)
 	if changed {
 		corrections = []Correction{c}
 	}
 	return corrections, s.throttledOwner(t)
+}
+
+// LeastPause is how long the scope must pause at least for a throttle to be of use to the
+// others: of a subwindow that is new they must hear before they send more than it holds.
+func (s *Set) LeastPause(now time.Time) time.Duration {
+	const heard = 300 * time.Millisecond
+	for _, l := range s.limits {
+		if l.whole != nil && l.found.Equal(now) {
+			return heard
+		}
+	}
+	return 0
 }
 
 func (s *Set) throttledOwner(t *wire.Refusal) string {
@@ -48,8 +60,7 @@ func (s *Set) TooLarge(now time.Time, r *Request, t *wire.Refusal) { s.throttled
 func (s *Set) throttled(now time.Time, r *Request, t *wire.Refusal) (c Correction, changed bool) {
 	d, ok := dimensions[t.Dimension]
 	if ok && t.Limit < 0 {
-		s.unexplained(now, r, d, t)
-		return c, false
+		return s.unexplained(now, r, d, t)
 	}
 	kind, known := kindOf(d, t.Period)
 	if !ok || !known || t.Limit <= 0 || t.Limit > Largest {
@@ -74,9 +85,8 @@ func (s *Set) throttled(now time.Time, r *Request, t *wire.Refusal) (c Correctio
 		return c, false
 	}
 	if reached := t.Used + t.Requested; l.Period == minute && float64(reached) < 0.99*float64(t.Limit) {
-		s.subwindow(now, l, t.RetryAfter)
 		s.dirty = true
-		return c, false
+		return s.subwindowThrottled(now, r, l, t.RetryAfter, float64(t.Requested))
 	}
 	level, ok := r.level(l)
 	if !ok {
@@ -90,15 +100,16 @@ func (s *Set) throttled(now time.Time, r *Request, t *wire.Refusal) (c Correctio
 // unexplained takes in a throttle without figures, as Azure's are: if it comes long
 // before the limit is reached, and for no longer than a subwindow lasts, it is that of
 // one.
-func (s *Set) unexplained(now time.Time, r *Request, d backend.Dimension, t *wire.Refusal) {
+func (s *Set) unexplained(now time.Time, r *Request, d backend.Dimension, t *wire.Refusal) (c Correction, changed bool) {
 	for i := range r.Sent {
 		sent := &r.Sent[i]
 		l := sent.limit
 		if l.Dimension == d && l.Period == minute && l.whole == nil && t.RetryAfter <= longSubwindow && sent.Used < 0.9*float64(l.Amount()) {
-			s.subwindow(now, l, t.RetryAfter)
 			s.dirty = true
+			return s.subwindowThrottled(now, r, l, t.RetryAfter, float64(r.Cost[d]))
 		}
 	}
+	return c, false
 }
 
 // What may grow as it likes after slow_down: a part of the limit, and as many tokens a

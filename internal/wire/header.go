@@ -99,7 +99,10 @@ const (
 // afterwards; its reset then fits neither.
 func (w Window) Period() time.Duration {
 	used := w.Limit - w.Remaining
-	if !w.HasLimit || !w.HasRemaining || !w.HasReset || w.coarse || w.Reset == 0 || used <= 0 {
+	if w.coarse {
+		return w.coarsePeriod(used)
+	}
+	if !w.HasLimit || !w.HasRemaining || !w.HasReset || w.Reset == 0 || used <= 0 {
 		return w.Renewal
 	}
 	const slack = 0.02 // remaining and reset may be computed a moment apart
@@ -112,6 +115,29 @@ func (w Window) Period() time.Duration {
 		}
 	}
 	return w.Renewal
+}
+
+// Coarse reports whether the reset is Azure's: whole seconds.
+func (w Window) Coarse() bool { return w.coarse }
+
+// coarsePeriod infers the period from Azure's whole seconds: that of its evaluation, of one
+// or ten seconds, where it reports that (120 RPM reported as 20), or a minute; 0 where more
+// than one of them fits. Its renewal period is a minute in all these cases, and says
+// nothing.
+func (w Window) coarsePeriod(used int64) (period time.Duration) {
+	if !w.HasLimit || !w.HasRemaining || used <= 0 {
+		return 0
+	}
+	part := float64(used) / float64(w.Limit)
+	for _, p := range [...]time.Duration{time.Second, 10 * time.Second, minute} {
+		if full := part * p.Seconds(); w.Reset.Seconds()-0.1 <= full && full < w.Reset.Seconds()+1.1 {
+			if period != 0 {
+				return 0
+			}
+			period = p
+		}
+	}
+	return period
 }
 
 // Used returns the sharpest statement of what the server has booked: the larger of

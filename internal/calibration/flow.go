@@ -1,0 +1,50 @@
+package calibration
+
+import "time"
+
+// A flow is how fast a bucket is being emptied: what anybody has spent of it, refunds
+// taken off, beside what refills. The zero value has seen nothing.
+type flow struct {
+	rate     float64 // what refills in a second, as the latest report told
+	refilled float64 // in all, since the first look
+	seenAt   time.Time
+	spent    Sends
+	largest  recent // charge of a moment ago
+}
+
+// recent is the largest figure of the last second or so.
+type recent struct {
+	amount float64
+	at     time.Time
+}
+
+// see notes where the bucket stands with a charge of this cost, and returns what was ever
+// spent of it, up to a constant.
+func (f *flow) see(at time.Time, cost float64, s Level) float64 {
+	if !f.seenAt.IsZero() {
+		f.refilled += f.rate * max(0, at.Sub(f.seenAt).Seconds())
+	}
+	f.seenAt = at
+	spent := s.Used - s.Corrected + f.refilled
+	f.spent.Add(at, spent, cost)
+	return spent
+}
+
+// send notes a charge of ours.
+func (f *flow) send(at time.Time, cost float64) {
+	if cost >= f.largest.amount || at.Sub(f.largest.at) > time.Second {
+		f.largest = recent{cost, at}
+	}
+}
+
+// rush is how many times more was spent in the second before than refills in it, the
+// largest call apart; at least 1. What is not known of the server's bucket grows with it:
+// what the network reorders, and what is off in all that no response has reported yet. A
+// day's limit counts as if it were a minute's, since nobody spends it evenly.
+func (g *Tracker) rush(now time.Time) float64 {
+	if g.flow.rate == 0 {
+		return 1
+	}
+	even := g.flow.rate * max(1, g.Period.Minutes())
+	return max(1, (g.flow.spent.Between(now.Add(-time.Second), time.Second)-g.flow.largest.amount)/even)
+}
