@@ -2,49 +2,48 @@ package calibration
 
 import "time"
 
-// verdicts is how many more ends of calls must say so than the contrary before
-// another thing is believed of unused output.
-const verdicts = 3
+const (
+	// verdicts is how many more calls must say one thing of unused output than the
+	// contrary before it is adopted.
+	verdicts = 3
+	// telling is the part of the limit that a call must leave unused to count.
+	telling = 0.01
+)
 
-// telling is the least part of the limit that must be unused to tell something.
-const telling = 0.01
-
-// unused is what becomes of output that was declared and not used: whether the
-// server gives it back when the call ends or keeps it. Only calls tell to which it
-// is a large part of the limit, for beside it what else happens meanwhile is
-// small. The zero value takes it to be given back.
+// unused is what becomes of declared output that a call does not use: the server refunds
+// it when the call ends, or keeps it. Only large amounts count, since what else happens
+// meanwhile is small beside them. The zero value assumes a refund.
 type unused struct {
-	total float64 // in all, of calls that have ended
+	total float64 // of all calls that have ended
 	kept  bool
 	since time.Time // when that was found
-	votes int       // that it is, less those that it is not
+	votes int       // that it is kept, less those that it is not
 
-	// The end of a call that no answer has told about yet, and the newest answer
-	// before it.
+	// When a call ended of which no report has told yet, and the newest report before.
 	ended  time.Time
-	before answered
+	before report
 }
 
-// end takes in that a call has ended with so much unused.
-func (u *unused) end(now time.Time, amount, limit float64, newest answered) {
+// end records that a call has ended with this amount unused.
+func (u *unused) end(now time.Time, amount, limit float64, newest report) {
 	u.total += amount
 	if amount >= telling*limit && u.ended.IsZero() && now.Sub(newest.At) >= overtaking {
 		u.ended, u.before = now, newest
 	}
 }
 
-// hear takes in an answer, and reports whether something else is believed now.
-// rate is what refills in a second.
-func (u *unused) hear(now time.Time, a answered, rate float64) bool {
-	if u.ended.IsZero() || a.At.Before(u.ended.Add(overtaking)) {
+// observe takes in a report, and reports whether kept has changed. rate is what refills
+// in a second.
+func (u *unused) observe(now time.Time, r report, rate float64) (changed bool) {
+	if u.ended.IsZero() || r.At.Before(u.ended.Add(overtaking)) {
 		return false
 	}
-	part := a.unused - u.before.unused
-	back := u.before.ahead() - a.ahead() // by the server, more than by us
+	part := r.unused - u.before.unused
+	back := u.before.ahead() - r.ahead() // by the server, more than by us
 	if !u.kept {
 		back += part
 	}
-	refilled := rate * a.At.Sub(u.before.At).Seconds()
+	refilled := rate * r.At.Sub(u.before.At).Seconds()
 	u.ended = time.Time{}
 	vote := 0
 	switch back /= part; {
@@ -62,7 +61,7 @@ func (u *unused) hear(now time.Time, a answered, rate float64) bool {
 	return false
 }
 
-// adopt believes what was found at a time.
+// adopt takes over what was found at a time.
 func (u *unused) adopt(kept bool, at time.Time) {
 	u.kept, u.since, u.votes = kept, at, -verdicts
 	if kept {
