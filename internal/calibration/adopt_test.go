@@ -65,6 +65,19 @@ func TestAdoptKeepsWhatIsKnown(t *testing.T) {
 	}
 }
 
+func TestShortfallIsReplacedWhenItHasFaded(t *testing.T) {
+	var s shortfall
+	s.raise(epoch, 0.2)
+	for _, x := range []struct {
+		at         time.Duration
+		part, want float64
+	}{{time.Minute, 0.1, 0.2}, {2 * time.Hour, 0.1, 0.1}} {
+		if s.raise(after(x.at), x.part); s.part != x.want {
+			t.Errorf("%v at %v: %v; want %v", x.part, x.at, s.part, x.want)
+		}
+	}
+}
+
 func TestMarginIsAtMostHalf(t *testing.T) {
 	g := Tracker{Period: time.Minute}
 	g.Adopt(epoch, Findings{Heard: 1}, true)

@@ -86,7 +86,7 @@ func (s *Sends) at(index int64) float64 {
 	switch {
 	case i == 0:
 		return s.start
-	case i == len(s.slots) || s.slots[i-1].index == index:
+	case i == len(s.slots):
 		return s.slots[i-1].after
 	}
 	a, b := s.slots[i-1], s.slots[i]

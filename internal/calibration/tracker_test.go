@@ -65,6 +65,18 @@ func TestDeficitIsTakenAtOnce(t *testing.T) {
 	b.report(3*time.Second, b.send(2*time.Second, 100), 250, 50)
 }
 
+// Of exact charges all that was raised may be lowered again.
+func TestExactIsLoweredByAllThatWasRaised(t *testing.T) {
+	b := newBench(t)
+	b.g.Exact = true
+	b.report(time.Second, b.send(0, 100), 130, 30)
+	b.report(3*time.Second, b.send(2*time.Second, 10), b.used+40, 40)
+	for i, by := range []float64{0, 0, 0, -60} {
+		at := time.Duration(4+4*i) * time.Second
+		b.report(at+time.Second, b.send(at, 1), b.used-60-2*float64(i), by)
+	}
+}
+
 func TestNeighboursMayHaveOvertaken(t *testing.T) {
 	b := newBench(t)
 	b.report(time.Second, b.send(0, 100), 100, 0)
@@ -87,6 +99,33 @@ func TestSurplusMustLast(t *testing.T) {
 		at := time.Duration(2+4*i) * time.Second
 		s := b.send(at, 10)
 		b.report(at+time.Second, s, b.used-x.surplus, x.by)
+	}
+}
+
+// A report that agrees ends a surplus.
+func TestSurplusMustNotBeContradicted(t *testing.T) {
+	b := begun(t)
+	b.report(5*time.Second, b.send(4*time.Second, 1000), b.used-50, 0)
+	b.report(9*time.Second, b.send(8*time.Second, 10), b.used, 0)
+	b.report(17*time.Second, b.send(16*time.Second, 10), b.used-51, 0)
+}
+
+// Reports of requests to a bucket that was lost still count for what they show, and no
+// more.
+func TestReportsOfALostBucket(t *testing.T) {
+	const s = time.Second
+	for _, x := range []struct{ diff, by float64 }{{50, 50}, {-50, -50}} {
+		b := newBench(t)
+		b.charged = 5000 // by others
+		b.report(s, b.send(0, 100), 100, 0)
+		first, second, third := b.send(2*s, 100), b.send(8*s, 100), b.send(14*s, 100)
+		b.charged = 0
+		b.send(15*s, 30)
+		if x.diff < 0 {
+			b.report(16*s, first, first.Used+x.diff, 0)
+			b.report(22*s, second, second.Used+x.diff, 0)
+		}
+		b.report(28*s, third, third.Used+x.diff, x.by)
 	}
 }
 
@@ -375,6 +414,19 @@ func TestForget(t *testing.T) {
 	}
 	b.report(8*time.Second, b.send(7*time.Second, 100), b.used-501, -501) // whole, as the first
 	b.report(10*time.Second, b.send(9*time.Second, 100), b.used-3002, 0)  // denies nothing
+}
+
+// After a change of the limit nothing is known until the next report.
+func TestForgetForgetsThatItWasKnown(t *testing.T) {
+	b := begun(t)
+	b.send(2*time.Second, 100)
+	b.g.Forget()
+	first, second := b.send(3*time.Second, 100), b.send(3100*time.Millisecond, 100)
+	b.report(4*time.Second, first, first.Used+1000, 1000)
+	b.report(4*time.Second, second, second.Used+1300, 300)
+	if m := b.g.Findings().Margin; m != 0 {
+		t.Errorf("a margin of %v", m)
+	}
 }
 
 // A change of the limit is no swing.

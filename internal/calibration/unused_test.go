@@ -21,6 +21,7 @@ func TestUnused(t *testing.T) {
 		{"given back after all", 12_000, left, 0, false, true},
 		{"something else", 12_000, left / 2, 0, false, false},
 		{"others use more", 12_000, left, 4000, false, false},
+		{"others are refunded too", 12_000, left, -450, true, true},
 		{"maybe empty", 2400, 0, 0, false, false},
 	} {
 		b := newBench(t)
