@@ -56,19 +56,32 @@ func TestNothingFreshIsNoResponse(t *testing.T) {
 // What others know does not undo that we know it ourselves.
 func TestAdoptKeepsWhatIsKnown(t *testing.T) {
 	b := newBench(t)
-	b.hear(time.Second, b.send(0, 100), 100, 0)
+	b.report(time.Second, b.send(0, 100), 100, 0)
 	s := b.send(2*time.Second, 100)
 	b.g.Adopt(after(2500*time.Millisecond), b.g.Findings(), true)
-	b.hear(3*time.Second, s, b.used+300, 300)
+	b.report(3*time.Second, s, b.used+300, 300)
 	if m := b.g.Findings().Margin; m != 0.03 {
 		t.Errorf("a margin of %v; want that of the deficit", m)
+	}
+}
+
+func TestShortfallIsReplacedWhenItHasFaded(t *testing.T) {
+	var s shortfall
+	s.raise(epoch, 0.2)
+	for _, x := range []struct {
+		at         time.Duration
+		part, want float64
+	}{{time.Minute, 0.1, 0.2}, {2 * time.Hour, 0.1, 0.1}} {
+		if s.raise(after(x.at), x.part); s.part != x.want {
+			t.Errorf("%v at %v: %v; want %v", x.part, x.at, s.part, x.want)
+		}
 	}
 }
 
 func TestMarginIsAtMostHalf(t *testing.T) {
 	g := Tracker{Period: time.Minute}
 	g.Adopt(epoch, Findings{Reports: 1}, true)
-	if g.shortBy(epoch, Sent{}, 0.9); g.Findings().Margin != 0.5 || g.Margin(epoch) != 0.5 {
+	if g.shortfall.raise(epoch, 0.9); g.Findings().Margin != 0.5 || g.Margin(epoch) != 0.5 {
 		t.Errorf("%v of %v", g.Margin(epoch), g.Findings().Margin)
 	}
 }

@@ -2,41 +2,41 @@ package calibration
 
 import "time"
 
-// Findings are what a gauge has learned and others may know too.
+// Findings are what a [Tracker] has learned that helps other trackers of the same bucket.
 type Findings struct {
-	Margin  float64   `json:"margin"`  // in parts of the limit
-	At      time.Time `json:"at"`      // when it was
-	Reports int       `json:"reports"` // answers in all
+	Margin  float64   `json:"margin"`  // the shortfall that was seen, as a part of the limit
+	At      time.Time `json:"at"`      // when it was seen
+	Reports int       `json:"reports"` // in all
 
-	Kept  bool      `json:"kept,omitempty"` // unused output is
-	Found time.Time `json:"found,omitzero"` // when that changed
+	Kept  bool      `json:"kept,omitempty"` // the server keeps unused output
+	Found time.Time `json:"found,omitzero"` // when Kept last changed
 }
 
 // Findings returns what was learned.
-func (g *Tracker) Findings() Findings {
-	return Findings{g.shortfall.part, g.shortfall.at, g.heard, g.unused.kept, g.unused.since}
+func (t *Tracker) Findings() Findings {
+	return Findings{t.shortfall.part, t.shortfall.at, t.reports, t.unused.kept, t.unused.since}
 }
 
-// Adopt takes in what another gauge of the same bucket has learned. Where that is
-// fresh, the bucket has been compared with the server's already.
-func (g *Tracker) Adopt(now time.Time, f Findings, fresh bool) {
+// Adopt takes in what another tracker of the same bucket has learned. If that is fresh,
+// the backend's bucket has already been compared with the server's.
+func (t *Tracker) Adopt(now time.Time, f Findings, fresh bool) {
 	if f.At.After(now) {
 		f.At = now // another machine's clock
 	}
-	if f.Found.After(g.unused.since) && !f.Found.After(now) {
-		if g.unused.kept != f.Kept {
-			g.relearn(now)
+	if f.Found.After(t.unused.since) && !f.Found.After(now) {
+		if t.unused.kept != f.Kept {
+			t.relearn(now)
 		}
-		g.unused.adopt(f.Kept, f.Found)
+		t.unused.adopt(f.Kept, f.Found)
 	}
 	if fresh && f.Reports > 0 {
-		g.heard = max(g.heard, f.Reports)
-		if g.first.IsZero() {
-			g.first, g.known = now, now
+		t.reports = max(t.reports, f.Reports)
+		if t.first.IsZero() {
+			t.first, t.syncedAt = now, now
 		}
 	}
-	other := seen{part: min(f.Margin, mostMargin), at: f.At}
-	if !f.At.Before(g.unused.since) && other.left(now) > g.shortfall.left(now) {
-		g.shortfall = other
+	other := shortfall{part: min(f.Margin, mostMargin), at: f.At}
+	if !f.At.Before(t.unused.since) && other.left(now) > t.shortfall.left(now) {
+		t.shortfall = other
 	}
 }

@@ -41,10 +41,10 @@ func (f *flow) send(at time.Time, cost float64) {
 // largest call apart; at least 1. What is not known of the server's bucket grows with it:
 // what the network reorders, and what is off in all that no response has reported yet. A
 // day's limit counts as if it were a minute's, since nobody spends it evenly.
-func (g *Tracker) rush(now time.Time) float64 {
-	if g.flow.rate == 0 {
+func (t *Tracker) rush(now time.Time) float64 {
+	if t.flow.rate == 0 {
 		return 1
 	}
-	even := g.flow.rate * max(1, g.Period.Minutes())
-	return max(1, (g.flow.spent.Between(now.Add(-time.Second), time.Second)-g.flow.largest.amount)/even)
+	even := t.flow.rate * max(1, t.Period.Minutes())
+	return max(1, (t.flow.spent.Between(now.Add(-time.Second), time.Second)-t.flow.largest.amount)/even)
 }

@@ -54,7 +54,7 @@ func TestStateDoesNotGrow(t *testing.T) {
 				s.Begin(now)
 				s.Sent(now)
 				s.Succeeded(now)
-				s.Answered(now, true, i%2 == 0)
+				s.Answered(now, true, i%2 == 0, true)
 				s.Throttled(now)
 			}
 		}},

@@ -5,44 +5,51 @@ import (
 	"time"
 )
 
-// A margin is what is left unused of a limit, in parts of it: a least one, and what has
-// been seen to go wrong and a bit.
+// A margin is the part of a limit that is left unused: a least one, and 1.25 times the
+// shortfall that was seen.
 const (
 	leastMargin = 0.005
 	seenMargin  = 1.25
 	mostMargin  = 0.5
-	// learnedFade is after what time what was seen has fallen to a third.
+	// learnedFade is the time in which a shortfall fades to a third.
 	learnedFade = 30 * time.Minute
 )
 
-// seen is the largest shortfall that was seen, in parts of the limit.
-type seen struct {
+// A shortfall is the most by which our bucket was seen to lag behind the server's, as a
+// part of the limit.
+type shortfall struct {
 	part float64
 	at   time.Time
 }
 
-// set replaces it.
-func (s *seen) set(now time.Time, part float64) { *s = seen{min(part, mostMargin), now} }
+func (s *shortfall) set(now time.Time, part float64) { *s = shortfall{min(part, mostMargin), now} }
 
-// left is what has not faded.
-func (s *seen) left(now time.Time) float64 {
+// raise replaces the shortfall by a larger one.
+func (s *shortfall) raise(now time.Time, part float64) {
+	if part > s.left(now) {
+		s.set(now, part)
+	}
+}
+
+// left is the part that has not faded.
+func (s *shortfall) left(now time.Time) float64 {
 	return s.part * math.Exp(-now.Sub(s.at).Seconds()/learnedFade.Seconds())
 }
 
-// Margin is how much of a limit to leave unused, in parts of it, so that what is not
-// known of the server's bucket refuses nothing; before the first answer what others
-// have seen. It grows with how fast the bucket is being emptied: what nobody can know is
+// Margin is the part of a limit to leave unused, so that nothing is throttled for what we
+// do not know of the server's bucket. Before the first report it is the shortfall that
+// others have seen. It grows with how fast the bucket is being emptied: nobody can know
 // what happens between a request and its response.
-func (g *Tracker) Margin(now time.Time) float64 {
-	return min(mostMargin, g.CalmMargin(now)*g.rush(now))
+func (t *Tracker) Margin(now time.Time) float64 {
+	return min(mostMargin, t.CalmMargin(now)*t.rush(now))
 }
 
-// CalmMargin is the margin while no more is spent than refills. The least one is what
-// refills in some tenths of a second, however long the period.
-func (g *Tracker) CalmMargin(now time.Time) float64 {
-	seen := g.shortfall.left(now)
-	if g.first.IsZero() {
+// CalmMargin is the margin while no more is spent than refills. The least margin shrinks
+// where the period is longer than a minute: it is what refills in 0.3 seconds.
+func (t *Tracker) CalmMargin(now time.Time) float64 {
+	seen := t.shortfall.left(now)
+	if t.first.IsZero() {
 		return seen
 	}
-	return min(mostMargin, seenMargin*seen+leastMargin*min(1, time.Minute.Seconds()/g.Period.Seconds()))
+	return min(mostMargin, seenMargin*seen+leastMargin*min(1, time.Minute.Seconds()/t.Period.Seconds()))
 }

@@ -11,23 +11,24 @@ const (
 	remember  = 60 * time.Second
 )
 
-// Sends remembers how much had been charged to a bucket by anybody when we sent
-// something in the last minute, in slots of slotWidth. The zero value is ready.
+// Sends remembers, for our own sends of the last minute, how much anybody had charged to
+// a bucket at the time. It keeps one slot for each 10 ms in which something was sent. The
+// zero value is ready.
 type Sends struct {
-	slots []slot  // oldest first; only those in which something was sent
+	slots []slot  // oldest first
 	start float64 // what had been charged before the first of them
 }
 
 type slot struct {
 	index         int64   // of slotWidth since the epoch
-	before, after float64 // what had been charged in all, before its first and after its last send
+	before, after float64 // all that had been charged before its first and after its last send
 }
 
 func slotOf(t time.Time) int64 { return t.UnixNano() / int64(slotWidth) }
 
-// Add notes a send of this cost, by which so much had been charged in all. The
-// answers of the backend may come out of order, but a total below that of a
-// minute ago is that of a bucket which was lost: what was sent before says
+// Add records a send of this cost, after which charged was all that had ever been
+// charged. The backend's answers may come out of order. But a total below that of a
+// minute ago belongs to a new bucket, the old one having been lost, and earlier sends say
 // nothing about it.
 func (s *Sends) Add(at time.Time, charged, cost float64) {
 	index, before := slotOf(at), charged-cost
@@ -51,13 +52,13 @@ func (s *Sends) Add(at time.Time, charged, cost float64) {
 	s.slots = append(s.slots, slot{index, before, charged})
 }
 
-// After is what was charged after a send, as far as our own sends tell.
+// After is what was charged after a send, as far as our own sends show.
 func (s *Sends) After(at time.Time, cost float64) float64 {
 	return max(0, s.Between(at, remember)-cost)
 }
 
-// trim makes room by forgetting what is too old. Where that is little it makes much, so
-// that not each send moves all that is remembered.
+// trim makes room for at least a quarter of the slots, by forgetting what is too old and
+// else by growing: moving all slots for each new one would take too long.
 func (s *Sends) trim(now int64) {
 	old := now - int64(remember/slotWidth)
 	n := 0
@@ -73,8 +74,8 @@ func (s *Sends) trim(now int64) {
 	}
 }
 
-// Between is what was charged in the time d from then on, as far as our own
-// sends tell: between two of them it is taken to have come evenly.
+// Between is what was charged from a time on for a duration, as far as our own sends
+// show. Between two sends the charges of others are taken to have come evenly.
 func (s *Sends) Between(from time.Time, d time.Duration) float64 {
 	return max(0, s.at(slotOf(from.Add(d)))-s.at(slotOf(from)-1))
 }
@@ -85,7 +86,7 @@ func (s *Sends) at(index int64) float64 {
 	switch {
 	case i == 0:
 		return s.start
-	case i == len(s.slots) || s.slots[i-1].index == index:
+	case i == len(s.slots):
 		return s.slots[i-1].after
 	}
 	a, b := s.slots[i-1], s.slots[i]

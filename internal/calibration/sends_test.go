@@ -28,7 +28,8 @@ func TestSends(t *testing.T) {
 	}{
 		{"others charge too", few, []span{
 			{10 * s, 0, 100}, {10 * s, s, 250}, {10 * s, 2 * s, 500}, {12 * s, s, 100}, {9 * s, 500 * ms, 0}}},
-		{"the bucket was lost", append(few, send{13 * s, 30, 30}), []span{{9 * s, 5 * s, 30}}},
+		{"the bucket was lost", append(few[:3:3], send{13 * s, 30, 30}), []span{{9 * s, 5 * s, 30}}},
+		{"it was lost between two close sends", append(few[:3:3], send{12*s + 100*ms, 30, 30}), []span{{9 * s, 5 * s, 30}}},
 		{"an earlier total in the same slot", []send{{10 * s, 1100, 100}, {10 * s, 1000, 100}}, []span{{10 * s, 0, 200}}},
 		{"an earlier total soon after", []send{{10 * s, 1100, 100}, {10*s + 100*ms, 990, 50}}, []span{{10 * s, 50 * ms, 100}}},
 		{"an earlier send", append(few[:3:3], send{11 * s, 1380, 80}), []span{{10 * s, s, 200}}},

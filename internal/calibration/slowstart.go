@@ -5,14 +5,17 @@ import "time"
 const (
 	// quiet is how long a slow start keeps its first pace without a response.
 	quiet = 2 * time.Second
-	// doubling is how often the pace doubles from then on, and after a pause from its end.
+	// doubling is the time in which the pace doubles from then on, and from the end of a
+	// pause.
 	doubling = time.Second
-	// hold is how long a throttle stops it from doubling.
+	// hold is how long the pace does not double after the server has throttled a call.
 	hold = 5 * time.Second
-	// open is the factor from which on it binds nothing.
-	open = 64
-	// openingCalls is how many calls are sent where no limit is known.
-	openingCalls = 4
+	// unbound is the factor from which on a slow start holds nothing back.
+	unbound = 64
+	// startCalls is how many calls may be in flight where no limit is known.
+	startCalls = 4
+	// mostPartial is how many responses that leave a window unknown end a slow start.
+	mostPartial = 8
 )
 
 // Some servers enforce limits in subwindows of one or ten seconds, which only throttles
@@ -26,108 +29,110 @@ var stages = [...]struct{ drawn, factor, careful float64 }{{1.2, 4, 4}, {11, 16,
 
 const proofTime = 10 * time.Second
 
-// ProbeTime is how long others wait for what becomes of the first call after a pause: a
-// refusal comes back in less.
+// ProbeTime is how long other calls wait for the outcome of the first call after a pause.
+// The server throttles in less.
 const ProbeTime = 250 * time.Millisecond
 
 // PaceBurst is how much of the pace may be sent at once.
 const PaceBurst = 250 * time.Millisecond
 
-// A SlowStart is how a scope starts while nobody knows where the server stands:
-// our bucket looks full, the server's may not be. Its pace is a multiple of
-// what the limits refill. The zero value has not begun.
+// A SlowStart paces a scope's calls until responses show how full the server's bucket is:
+// ours looks full, the server's may not be. The pace is a multiple of what the limits
+// refill. After a long pause it starts over, half-open: one call, the probe, goes first.
+//
+// The zero value has not begun. Factor, Timed, Blind, Unanswered, HalfOpen, FleetHalfOpen,
+// Next and Calls change nothing.
 type SlowStart struct {
-	begun    time.Time // when the first call came
-	base     float64   // the factor at from
-	from     time.Time // when doubling starts
-	answered bool
-	calls    int // that have been answered without telling the limits
-	over     bool
-	shut     time.Time // answers before it say nothing about what comes after
-	probe    bool      // a call goes first
-	probed   time.Time // when it went
+	begun     time.Time // when the first call came
+	base      float64   // the factor at from
+	from      time.Time // when doubling starts
+	responded bool
+	partial   int // responses that left a window unknown
+	over      bool
+	pausedTo  time.Time // earlier responses say nothing about what comes after
+	probe     bool      // a call goes first
+	probed    time.Time // when it went; zero before
 }
 
-// Begin notes the first request.
-func (o *SlowStart) Begin(now time.Time) {
-	if o.from.IsZero() {
-		o.begun, o.base, o.from = now, 1, now.Add(quiet-doubling)
+// Begin records the first request.
+func (s *SlowStart) Begin(now time.Time) {
+	if s.from.IsZero() {
+		s.begun, s.base, s.from = now, 1, now.Add(quiet-doubling)
 	}
 }
 
-// Blind reports whether the first calls of a whole fleet have just gone, and none has been
-// answered: were the server's bucket empty, a throttle would be about to come.
-func (o *SlowStart) Blind(now time.Time) bool {
-	return !o.over && !o.answered && !o.begun.IsZero() && now.Sub(o.begun) < ProbeTime
+// Blind reports whether the first calls of a whole fleet have just gone, and none has a
+// response: if the server's bucket is empty, a throttle is about to come.
+func (s *SlowStart) Blind(now time.Time) bool {
+	return !s.over && !s.responded && !s.begun.IsZero() && now.Sub(s.begun) < ProbeTime
 }
 
-// Unanswered is how many calls may be in flight, of each that may before any response; 0
-// where any number may.
-func (o *SlowStart) Unanswered(now time.Time) int {
-	if o.answered {
+// Unanswered is by how much the calls that may be in flight before any response have
+// grown, or 0 for any number.
+func (s *SlowStart) Unanswered(now time.Time) int {
+	if s.responded {
 		return 0
 	}
-	return int(o.factor(now))
+	return int(s.factor(now))
 }
 
-// Skip ends an opening in a process of a fleet that knows where the server
-// stands.
-func (o *SlowStart) Skip() {
-	if o.from.IsZero() {
-		o.over = true
+// Skip ends a slow start that has not begun, since others in the fleet know how full the
+// server's bucket is.
+func (s *SlowStart) Skip() {
+	if s.from.IsZero() {
+		s.over = true
 	}
 }
 
-// Restart begins anew at a time to come, when a pause is over: those who wait are
-// let go as carefully as at first.
-func (o *SlowStart) Restart(at time.Time) {
-	*o = SlowStart{base: 1, from: at.Add(quiet - doubling), shut: at, probe: true}
+// Restart begins anew at the end of a pause: waiting calls start as carefully as at first.
+func (s *SlowStart) Restart(at time.Time) {
+	*s = SlowStart{base: 1, from: at.Add(quiet - doubling), pausedTo: at, probe: true}
 }
 
-// Sent notes that a call goes.
-func (o *SlowStart) Sent(now time.Time) {
+// Sent records that a call starts.
+func (s *SlowStart) Sent(now time.Time) {
 	const rounding = time.Millisecond // of the backend's clock
-	if o.probe && o.probed.IsZero() && !now.Add(rounding).Before(o.shut) {
-		o.probed = now
+	if s.probe && s.probed.IsZero() && !now.Add(rounding).Before(s.pausedTo) {
+		s.probed = now
 	}
 }
 
-// HalfOpen reports whether a call of this process goes first, and for how long the
-// others wait for it yet; 0 where it has not gone.
-func (o *SlowStart) HalfOpen(now time.Time) (first bool, wait time.Duration) {
-	if !o.probe {
+// HalfOpen reports whether a call of this process goes first, and for how much longer the
+// others wait for its outcome. The wait is 0 if the call has not started.
+func (s *SlowStart) HalfOpen(now time.Time) (first bool, wait time.Duration) {
+	if !s.probe {
 		return false, 0
 	}
-	if o.probed.IsZero() {
+	if s.probed.IsZero() {
 		return true, 0
 	}
-	if wait = ProbeTime - now.Sub(o.probed); wait <= 0 {
+	if wait = ProbeTime - now.Sub(s.probed); wait <= 0 {
 		return false, 0
 	}
 	return true, wait
 }
 
-// FleetHalfOpen reports whether of a whole fleet one call goes first: those of the other
-// processes follow when it could have been refused.
-func (o *SlowStart) FleetHalfOpen(now time.Time) bool {
-	return o.probe && now.Before(o.shut.Add(ProbeTime))
+// FleetHalfOpen reports whether one call of the whole fleet goes first. Calls of other
+// processes follow once the server could have throttled it.
+func (s *SlowStart) FleetHalfOpen(now time.Time) bool {
+	return s.probe && now.Before(s.pausedTo.Add(ProbeTime))
 }
 
 // Factor is the multiple of a limit's refill at which calls may start; 0 where the slow
 // start is over. drawn is how many seconds' refill have been drawn from its bucket at once;
 // careful says that the server is known to enforce limits in subwindows.
-func (o *SlowStart) Factor(now time.Time, drawn float64, careful bool) float64 {
-	if !o.proving() {
-		return o.factor(now)
+func (s *SlowStart) Factor(now time.Time, drawn float64, careful bool) float64 {
+	if !s.proving() {
+		return s.factor(now)
 	}
-	if !o.over && now.Sub(o.from) < proofTime {
-		for _, s := range stages {
+	if !s.over && now.Sub(s.from) < proofTime {
+		for _, stage := range stages {
 			switch {
-			case drawn >= s.drawn:
+			case drawn >= stage.drawn:
 			case careful:
-				return s.careful
+				return stage.careful
 			default:
-				return s.factor
+				return stage.factor
 			}
 		}
 	}
@@ -135,91 +140,90 @@ func (o *SlowStart) Factor(now time.Time, drawn float64, careful bool) float64 {
 }
 
 // proving reports whether the pace follows what has been drawn, and not time.
-func (o *SlowStart) proving() bool { return o.answered && o.shut.IsZero() }
+func (s *SlowStart) proving() bool { return s.responded && s.pausedTo.IsZero() }
 
 // Timed reports whether time alone, or the next response, lets more through.
-func (o *SlowStart) Timed(now time.Time) bool { return !o.proving() && o.factor(now) > 0 }
+func (s *SlowStart) Timed(now time.Time) bool { return !s.proving() && s.factor(now) > 0 }
 
 // factor is what it is by time.
-func (o *SlowStart) factor(now time.Time) float64 {
-	if o.over {
+func (s *SlowStart) factor(now time.Time) float64 {
+	if s.over {
 		return 0
 	}
-	f := max(1, o.base)
-	if since := now.Sub(o.from); !o.from.IsZero() && since >= doubling {
+	f := max(1, s.base)
+	if since := now.Sub(s.from); !s.from.IsZero() && since >= doubling {
 		f *= float64(int64(1) << min(62, since/doubling))
 	}
-	if f >= open {
+	if f >= unbound {
 		return 0
 	}
 	return f
 }
 
-// Next is when Factor or Calls grow by themselves, or a probe is over.
-func (o *SlowStart) Next(now time.Time) time.Duration {
-	if first, wait := o.HalfOpen(now); first && wait > 0 {
+// Next is how long until Factor or Calls grow by themselves, or a probe is over.
+func (s *SlowStart) Next(now time.Time) time.Duration {
+	if first, wait := s.HalfOpen(now); first && wait > 0 {
 		return wait
 	}
-	since := now.Sub(o.from)
+	since := now.Sub(s.from)
 	if since < doubling {
 		return doubling - since
 	}
 	return doubling - since%doubling
 }
 
-// Calls is how many may be in flight where no limit is known; 0 where any
-// number may.
-func (o *SlowStart) Calls(now time.Time) int {
-	f := o.factor(now)
-	if o.proving() {
-		f = o.Factor(now, 0, false)
+// Calls is how many calls may be in flight where no limit is known, or 0 for any number.
+func (s *SlowStart) Calls(now time.Time) int {
+	f := s.factor(now)
+	if s.proving() {
+		f = s.Factor(now, 0, false)
 	}
 	if f == 0 {
 		return 0
 	}
-	if o.answered {
+	if s.responded {
 		f = 1
 	}
-	return openingCalls * int(f) << o.calls
+	return startCalls * int(f) << s.partial
 }
 
-// Answered notes a response. Where it has reported no limits at all the gate opens; where
-// it left a window unknown the calls in flight double. careful says that the limits are
-// such as may be enforced in subwindows: elsewhere an informed response ends the slow
-// start, for what it is about is known then.
-func (o *SlowStart) Answered(now time.Time, informed, complete, careful bool) {
-	if o.over || !o.proving() && o.factor(now) == 0 || now.Before(o.shut) {
+// Answered records a response. One that reports no limits at all ends the slow start.
+// One that leaves a window unknown doubles the calls in flight. careful says that the
+// limits may be enforced in subwindows: otherwise a response that reports them ends the
+// slow start, since the levels are known then.
+func (s *SlowStart) Answered(now time.Time, informed, complete, careful bool) {
+	if s.over || !s.proving() && s.factor(now) == 0 || now.Before(s.pausedTo) {
 		return
 	}
 	if !informed || complete && !careful {
-		o.over = true
+		s.over = true
 		return
 	}
 	if !complete {
-		o.calls++
-		if o.calls >= 8 {
-			o.over = true
+		s.partial++
+		if s.partial >= mostPartial {
+			s.over = true
 		}
 	}
-	if !o.answered {
-		o.base, o.from, o.answered = o.factor(now), now, true
+	if !s.responded {
+		s.base, s.from, s.responded = s.factor(now), now, true
 	}
 }
 
-// Succeeded notes that a call which was sent then has been answered and not refused.
-func (o *SlowStart) Succeeded(sent time.Time) {
-	if !o.probed.IsZero() && !sent.Before(o.probed) {
-		o.probe = false
+// Succeeded records that a call sent at this time got a response and was not throttled.
+func (s *SlowStart) Succeeded(sent time.Time) {
+	if !s.probed.IsZero() && !sent.Before(s.probed) {
+		s.probe = false
 	}
 }
 
-// Throttled notes that the server has throttled a call: the pace halves and stays so for a
-// while.
-func (o *SlowStart) Throttled(now time.Time) {
-	if o.proving() {
+// Throttled records a call that the server has throttled: the pace halves, and does not
+// double for 5 s.
+func (s *SlowStart) Throttled(now time.Time) {
+	if s.proving() {
 		return // the subwindow or the level is known now
 	}
-	if f := o.factor(now); f > 0 {
-		o.base, o.from = f/2, now.Add(hold-doubling)
+	if f := s.factor(now); f > 0 {
+		s.base, s.from = f/2, now.Add(hold-doubling)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 func TestSlowStartDoubles(t *testing.T) {
 	var s SlowStart
-	if f := s.Factor(epoch); f != 1 {
+	if f := s.Factor(epoch, 0, false); f != 1 {
 		t.Errorf("before it has begun: %v", f)
 	}
 	s.Begin(epoch)
@@ -23,13 +23,13 @@ func TestSlowStartDoubles(t *testing.T) {
 		{2 * time.Second, 2, time.Second}, {3 * time.Second, 4, time.Second},
 		{6300 * time.Millisecond, 32, 700 * time.Millisecond}, {7 * time.Second, 0, time.Second},
 	} {
-		if f, next := s.Factor(after(x.at)), s.Next(after(x.at)); f != x.want || next != x.next {
+		if f, next := s.Factor(after(x.at), 0, false), s.Next(after(x.at)); f != x.want || next != x.next {
 			t.Errorf("without a response at %v: %v, next in %v; want %v, %v", x.at, f, next, x.want, x.next)
 		}
 	}
 	s.Throttled(after(6 * time.Second))
 	for at, want := range map[time.Duration]float64{6 * time.Second: 16, 10900 * time.Millisecond: 16, 11 * time.Second: 32, 20 * time.Second: 0} {
-		if f := s.Factor(after(at)); f != want {
+		if f := s.Factor(after(at), 0, false); f != want {
 			t.Errorf("throttled, at %v: %v; want %v", at, f, want)
 		}
 	}
@@ -40,14 +40,14 @@ func TestSlowStartEndsForGood(t *testing.T) {
 	late := after(20 * time.Second)
 	for name, happens := range map[string]func(s *SlowStart){
 		"nothing":    func(*SlowStart) {},
-		"a response": func(s *SlowStart) { s.Answered(late, true, true) },
+		"a response": func(s *SlowStart) { s.Answered(late, true, true, true) },
 		"throttled":  func(s *SlowStart) { s.Throttled(late) },
 		"skipped":    func(s *SlowStart) { s.Skip() },
 	} {
 		var s SlowStart
 		s.Begin(epoch)
-		if happens(&s); s.Factor(late) != 0 || s.Calls(late) != 0 {
-			t.Errorf("%s: factor %v, %d calls", name, s.Factor(late), s.Calls(late))
+		if happens(&s); s.Factor(late, 0, false) != 0 || s.Calls(late) != 0 {
+			t.Errorf("%s: factor %v, %d calls", name, s.Factor(late, 0, false), s.Calls(late))
 		}
 	}
 }
@@ -56,12 +56,12 @@ func TestSlowStartIsSkippedBeforeItBegins(t *testing.T) {
 	var skipped, begun SlowStart
 	skipped.Skip()
 	skipped.Begin(epoch)
-	if f, n := skipped.Factor(epoch), skipped.Calls(epoch); f != 0 || n != 0 {
+	if f, n := skipped.Factor(epoch, 0, false), skipped.Calls(epoch); f != 0 || n != 0 {
 		t.Errorf("factor %v, %d calls; want none", f, n)
 	}
 	begun.Begin(epoch)
-	if begun.Skip(); begun.Factor(epoch) != 1 {
-		t.Errorf("factor %v once it has begun; want 1", begun.Factor(epoch))
+	if begun.Skip(); begun.Factor(epoch, 0, false) != 1 {
+		t.Errorf("factor %v once it has begun; want 1", begun.Factor(epoch, 0, false))
 	}
 }
 
@@ -93,9 +93,9 @@ func TestSlowStartResponds(t *testing.T) {
 		var s SlowStart
 		s.Begin(epoch)
 		for _, r := range x.responses {
-			s.Answered(after(r.at), r.informed, r.complete)
+			s.Answered(after(r.at), r.informed, r.complete, true)
 		}
-		if f, n := s.Factor(after(x.at)), s.Calls(after(x.at)); f != x.factor || n != x.calls {
+		if f, n := s.Factor(after(x.at), 0, false), s.Calls(after(x.at)); f != x.factor || n != x.calls {
 			t.Errorf("%s: factor %v, %d calls; want %v, %d", x.name, f, n, x.factor, x.calls)
 		}
 	}
@@ -142,9 +142,9 @@ func TestHalfOpen(t *testing.T) {
 		t.Error("half-open without a pause")
 	}
 	s.Restart(at(0))
-	s.Answered(at(-time.Second), false, false) // says nothing about what comes after
+	s.Answered(at(-time.Second), false, false, true) // says nothing about what comes after
 	for d, want := range map[time.Duration]float64{0: 1, 1900 * ms: 1, 2 * time.Second: 2} {
-		if f := s.Factor(at(d)); f != want {
+		if f := s.Factor(at(d), 0, false); f != want {
 			t.Errorf("%v after the pause: %v; want %v", d, f, want)
 		}
 	}
@@ -167,7 +167,7 @@ func TestQuestionsLeaveNoTrace(t *testing.T) {
 			case 3:
 				s.Sent(now)
 			case 4:
-				s.Answered(now, rapid.Bool().Draw(t, "informed"), rapid.Bool().Draw(t, "complete"))
+				s.Answered(now, rapid.Bool().Draw(t, "informed"), rapid.Bool().Draw(t, "complete"), true)
 			case 5:
 				s.Succeeded(now)
 			case 6:
@@ -177,7 +177,7 @@ func TestQuestionsLeaveNoTrace(t *testing.T) {
 		before := s
 		for range 8 {
 			now := at.Draw(t, "asked")
-			s.Factor(now)
+			s.Factor(now, 0, false)
 			s.HalfOpen(now)
 			s.FleetHalfOpen(now)
 			s.Next(now)

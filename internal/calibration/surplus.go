@@ -3,30 +3,30 @@ package calibration
 import "time"
 
 const (
-	// patience is how long a surplus must last before it is believed, and
-	// evidence how many responses must agree.
+	// patience is how long a surplus must last before it is corrected, and evidence how
+	// many reports must show it.
 	patience = 10 * time.Second
 	evidence = 3
-	// outliers is of how many responses one may report less, for the network reorders
+	// outliers is of how many reports one may show less, for the network reorders
 	// requests, and mostOutliers how many may at most.
 	outliers, mostOutliers = 20, 8
 )
 
 // A surplus is how much less the server has used than we, as far as that lasts.
 type surplus struct {
-	since     time.Time
-	responses int
-	base      float64               // what had been corrected; another correction starts it anew
-	least     [mostOutliers]float64 // the smallest ones since then, negative, the smallest first
+	since   time.Time
+	reports int
+	base    float64               // what had been corrected; another correction starts it anew
+	least   [mostOutliers]float64 // the smallest ones since then, negative, the smallest first
 }
 
-// report takes in a response's difference, and reports whether the surplus has lasted, and
-// how much it is.
-func (s *surplus) report(now time.Time, diff, corrected float64) (amount float64, lasts bool) {
-	if s.responses == 0 || s.base != corrected {
+// observe takes in the difference that a report shows. It returns how much the surplus is,
+// and whether it has lasted.
+func (s *surplus) observe(now time.Time, diff, corrected float64) (amount float64, lasts bool) {
+	if s.reports == 0 || s.base != corrected {
 		*s = surplus{since: now, base: corrected}
 	}
-	n := min(s.responses, mostOutliers)
+	n := min(s.reports, mostOutliers)
 	for i := n; i >= 0; i-- {
 		if i > 0 && s.least[i-1] < diff {
 			if i < mostOutliers {
@@ -39,7 +39,7 @@ func (s *surplus) report(now time.Time, diff, corrected float64) (amount float64
 		}
 		break
 	}
-	s.responses++
-	amount = s.least[min(s.responses/outliers, mostOutliers-1, s.responses-1)]
-	return amount, s.responses >= evidence && now.Sub(s.since) >= patience
+	s.reports++
+	amount = s.least[min(s.reports/outliers, mostOutliers-1, s.reports-1)]
+	return amount, s.reports >= evidence && now.Sub(s.since) >= patience
 }

@@ -1,6 +1,10 @@
-// Package calibration reasons about where the server's buckets stand, from
-// what its answers say. Everything in it is a function of its arguments: it
-// reads no clock and sends nothing.
+// Package calibration reasons about where the server's buckets stand, from what its
+// responses report. A [Tracker] follows one bucket, a [LimitEstimate] the size of one, a
+// [SlowStart] paces calls until the first reports, and a [Ramp] after the server has
+// asked for slower growth.
+//
+// Every result depends on the arguments alone: the package reads no clock and does no
+// I/O. The same reports in the same order lead to the same corrections.
 package calibration
 
 import (
@@ -12,287 +16,277 @@ import (
 const (
 	// overtaking is how far requests may pass each other on their way.
 	overtaking = 250 * time.Millisecond
-	// surelyApplied is how long a correction takes at most to reach the backend.
+	// surelyApplied is the longest that a correction takes to reach the backend.
 	surelyApplied = time.Second
-	// remarkable is the part of the limit from which on a difference is doubted.
+	// remarkable is the part of the limit above which a deficit is suspect.
 	remarkable = 0.05
 )
 
-// A Level is where one of our buckets is, as the backend tells it, in units of its
-// dimension: what is used of it, all that was ever charged to it, and all else that
-// has changed it (see backend.Answer).
+// A Level is where one of our buckets stands, as the backend reports it, in units of its
+// dimension: what is used of it, all that was ever charged to it, and the sum of all
+// other changes (see backend.Answer).
 type Level struct {
 	Used, Charged, Corrected float64
 }
 
-// Sent is where our bucket stood when a request was sent, its own charge
-// included.
+// Sent is where our bucket stood when a request was sent, its own charge included.
 type Sent struct {
 	At   time.Time
 	Cost float64
 	Level
 
-	unused   float64 // by calls that had ended by then
-	own      float64 // charged by us in all
-	refunded float64 // by anybody in all
+	unused   float64 // declared output that calls had not used by then, in all
+	own      float64 // charged by us, in all
+	refunded float64 // by anybody, in all
 }
 
-// answered is a request that was answered, and where the server stood then.
-type answered struct {
+// A report is a request with a response, and where the server's bucket stood when it
+// admitted the request.
+type report struct {
 	Sent
 	server float64
 }
 
-// ahead is how much more is used of the server's bucket than of ours, if nothing
-// had been corrected.
-func (a *answered) ahead() float64 { return a.server - a.Used + a.Corrected }
+// ahead is how much more is used of the server's bucket than of ours, had nothing been
+// corrected.
+func (r *report) ahead() float64 { return r.server - r.Used + r.Corrected }
 
-// A Correction is what the server's figures ask for: to move Corrected from
-// From to To.
+// A Correction moves the Corrected of a bucket's [Level] from From to To.
 type Correction struct {
 	From, To float64
 }
 
-// A Tracker compares one bucket of ours with the server's. Say we have used 500 when
-// a request is sent, and its answer says that the server had used 530: somebody else
-// has spent 30, or it charges more than we do. By then our bucket stands elsewhere,
-// and other answers that were on their way tell of the same 30; so the difference is
-// taken to what was corrected since, and each is corrected once. The zero value has
-// seen nothing. A Tracker is not safe for concurrent use.
+// A Tracker compares one of our buckets with the server's. Say our bucket stands at 500
+// when a request is sent, and the response reports 530: somebody else has spent 30, or
+// the server charges more than we do. By then our bucket stands elsewhere, and other
+// responses on their way carry the same 30. The difference is therefore taken relative to
+// what was corrected since the request, so that each is corrected once.
+//
+// The zero value, but for Period, has seen no report. A Tracker is not safe for
+// concurrent use.
 type Tracker struct {
-	// Exact says that our charges hold: they are the server's, as with requests, or
-	// the limit is one that it does not know.
-	// A surplus then is only what was taken for a deficit before.
+	// Exact means that our charges are exact: they are the server's, as with requests,
+	// or the limit is one that the server does not know. A surplus can then only be
+	// what was taken for a deficit before.
 	Exact bool
 	// Period is how long an empty bucket takes to refill.
 	Period time.Duration
 
 	sends     Sends
 	flow      flow
-	own       float64 // charged by us in all
-	corrected float64 // of our bucket, as far as is known
+	own       float64 // charged by us, in all
+	corrected float64 // of our bucket, as last known
 	raised    float64 // by us, and not lowered since
 
-	first   time.Time  // when the first answer came
-	asked   Correction // that it asked for
-	known   time.Time  // when the first request was sent after that had been made
-	heard   int        // answers
-	newest  answered   // sent last
-	told    repeats
-	trust   trust
-	unused  unused
-	surplus surplus
-	alone   deficit
+	first    time.Time  // when the first report came
+	asked    Correction // for which it asked
+	syncedAt time.Time  // when the first request was sent after that was made
+	reports  int
+	newest   report // of the request that was sent last
+	recent   repeats
+	trust    trust
+	unused   unused
+	surplus  surplus
+	suspect  deficit
 
-	shortfall seen
+	shortfall shortfall
 }
 
-// A deficit that stands alone is undone unless a request that was sent later
-// confirms it.
+// A deficit that is suspect is undone, unless the report of a later request confirms it.
 type deficit struct {
 	amount float64
 	sent   time.Time
 }
 
-// Send notes a request of this cost that has been charged; s is where the
-// bucket stands with it.
-func (g *Tracker) Send(at time.Time, cost float64, s Level) Sent {
-	refunded := g.see(at, cost, s)
-	g.flow.send(at, cost)
-	g.corrected = s.Corrected // others correct it too
-	if g.known.IsZero() && !g.first.IsZero() {
-		made := math.Abs(s.Corrected-g.asked.To) <= math.Abs(s.Corrected-g.asked.From)
-		if made || at.Sub(g.first) > surelyApplied {
-			g.known = at
+// Send records a request of this cost that has been charged, which leaves the bucket at
+// this level.
+func (t *Tracker) Send(at time.Time, cost float64, level Level) Sent {
+	refunded := t.see(at, cost, level)
+	t.flow.send(at, cost)
+	t.own += cost
+	t.corrected = level.Corrected // others correct it too
+	if t.syncedAt.IsZero() && !t.first.IsZero() {
+		made := math.Abs(level.Corrected-t.asked.To) <= math.Abs(level.Corrected-t.asked.From)
+		if made || at.Sub(t.first) > surelyApplied {
+			t.syncedAt = at
 		}
 	}
-	g.own += cost
-	return Sent{At: at, Cost: cost, Level: s, unused: g.unused.total, own: g.own, refunded: refunded}
+	return Sent{At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded}
 }
 
-// See notes where the bucket stands, as the answer to an ask tells that charged nothing.
-// What others charge between our own requests is known from it.
-func (g *Tracker) See(at time.Time, s Level) { g.see(at, 0, s) }
+// See records where the bucket stands, as an ask shows that has charged nothing. It shows
+// what others charge between our own requests.
+func (t *Tracker) See(at time.Time, level Level) { t.see(at, 0, level) }
 
-// see notes where the bucket stands with a charge of this cost, and returns what anybody
-// was ever refunded.
-func (g *Tracker) see(at time.Time, cost float64, s Level) (refunded float64) {
-	g.sends.Add(at, s.Charged, cost)
-	return s.Charged - g.flow.see(at, cost, s)
+// see records where the bucket stands after a charge of this cost, and returns what was
+// refunded to it in all, up to a constant.
+func (t *Tracker) see(at time.Time, cost float64, level Level) (refunded float64) {
+	t.sends.Add(at, level.Charged, cost)
+	return level.Charged - t.flow.see(at, cost, level)
 }
 
-// Unused takes in the end of a call that has not used so much of what it was
-// charged for its output, and reports whether the server keeps it.
-func (g *Tracker) Unused(now time.Time, amount, limit float64) (kept bool) {
-	g.unused.end(now, amount, limit, g.newest)
-	return g.unused.kept
+// Unused records the end of a call that has not used this amount of its declared output,
+// and reports whether the server keeps it.
+func (t *Tracker) Unused(now time.Time, amount, limit float64) (kept bool) {
+	t.unused.end(now, amount, limit, t.newest)
+	return t.unused.kept
 }
 
-// Guess notes that so much of what the bucket begins with is a guess at what was
-// on its way, and may be taken off again.
-func (g *Tracker) Guess(amount float64) { g.raised += amount }
+// Guess records that this amount of what the bucket begins with is a guess at calls in
+// flight. It may be taken off again, even if charges are exact.
+func (t *Tracker) Guess(amount float64) { t.raised += amount }
 
-// Lately is what anybody has charged in the last minute, as far as our own sends
-// tell.
-func (g *Tracker) Lately(now time.Time) float64 {
-	return g.sends.Between(now.Add(-time.Minute), time.Minute)
+// Lately is what anybody has charged in the last minute, as far as our own sends show.
+func (t *Tracker) Lately(now time.Time) float64 {
+	return t.sends.Between(now.Add(-time.Minute), time.Minute)
 }
 
-// Reported reports whether an answer has told where the server's bucket stands.
-func (g *Tracker) Reported() bool { return g.heard > 0 }
+// Reported reports whether any response has shown where the server's bucket stands.
+func (t *Tracker) Reported() bool { return t.reports > 0 }
 
-// Ignored is for how long the server's figures are still ignored.
-func (g *Tracker) Ignored(now time.Time) time.Duration { return max(0, g.trust.until.Sub(now)) }
+// Ignored is for how long the server's reports are still ignored.
+func (t *Tracker) Ignored(now time.Time) time.Duration { return max(0, t.trust.lostUntil.Sub(now)) }
 
-// Forget starts over, as after a change of the server's limit. What was sent
-// is still known, and so is the margin.
-func (g *Tracker) Forget() {
-	g.first, g.known, g.heard = time.Time{}, time.Time{}, 0
-	g.surplus = surplus{}
-	g.alone = deficit{}
-	g.trust.last = Sent{}
-	g.unused.ended, g.unused.trend = time.Time{}, trend{}
+// Forget starts over, as after a change of the server's limit. It keeps what was sent,
+// and the margin.
+func (t *Tracker) Forget() {
+	t.first, t.syncedAt, t.reports = time.Time{}, time.Time{}, 0
+	t.surplus = surplus{}
+	t.suspect = deficit{}
+	t.trust.last = Sent{}
+	t.unused.ended, t.unused.trend = time.Time{}, trend{}
 }
 
-// Observe compares where the server stood when it admitted a request with
-// where we stood when we sent it, and returns what to correct, if anything.
-// The first answer counts whole; after it a deficit is taken at once, a surplus only
-// when it has lasted.
-func (g *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Correction, changed bool) {
-	g.flow.rate = limit / g.Period.Seconds()
-	a := answered{sent, server}
-	repeated := g.told.before(server)
-	g.heard++
-	if sent.At.After(g.newest.At) {
-		g.newest = a
+// Observe compares where the server's bucket stood when it admitted a request with where
+// ours stood when the request was sent, and returns the correction, if any. The first
+// report is adopted whole. After it a deficit is corrected at once, and a surplus when it
+// has lasted.
+func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Correction, changed bool) {
+	t.flow.rate = limit / t.Period.Seconds()
+	r := report{sent, server}
+	repeated := t.recent.add(server)
+	t.reports++
+	if sent.At.After(t.newest.At) {
+		t.newest = r
 	}
-	diff := server - (sent.Used + g.corrected - sent.Corrected)
-	if g.first.IsZero() {
-		return g.begin(now, sent, diff)
+	diff := server - (sent.Used + t.corrected - sent.Corrected)
+	if t.first.IsZero() {
+		return t.begin(now, sent, diff)
 	}
-	if repeated || g.trust.lost(now) {
+	if repeated || t.trust.lost(now) {
 		return Correction{}, false // a bucket that moves seldom stands the same twice
 	}
-	if !g.trust.hear(now, a, limit, g.corrected) {
-		g.alone = deficit{}
-		return g.correct(now, g.trust.sane-g.corrected)
+	if !t.trust.observe(now, r, limit, t.corrected) {
+		t.suspect = deficit{}
+		return t.correct(t.trust.sane - t.corrected)
 	}
-	found := g.unused.hear(now, a, g.flow.rate)
-	if g.unused.observe(now, a, limit) || found {
-		g.relearn(now)
+	large := t.unused.observe(now, r, t.flow.rate)
+	if t.unused.observeAll(now, r, limit) || large {
+		t.relearn(now)
 	}
-	after := g.overtaken(sent)
+	after := t.overtaken(sent)
 	if diff > 0 {
 		diff = max(0, diff-after)
 	}
-	if undo := g.alone.amount; undo > 0 && sent.At.After(g.alone.sent) {
-		g.alone = deficit{}
+	if undo := t.suspect.amount; undo > 0 && sent.At.After(t.suspect.sent) {
+		t.suspect = deficit{}
 		if diff < -undo/2 {
-			return g.correct(now, -undo)
+			return t.correct(-undo)
 		}
 	}
-	if large := max(g.shortfall.part, remarkable) * limit; diff > large && g.alone.amount == 0 {
-		g.alone = deficit{diff, sent.At}
-	} else if g.synced(sent) && g.alone.amount == 0 {
-		g.shortBy(now, sent, (server-sent.Used-after)/limit)
+	if large := max(t.shortfall.part, remarkable) * limit; diff > large && t.suspect.amount == 0 {
+		t.suspect = deficit{diff, sent.At}
+	} else if t.synced(sent) && t.suspect.amount == 0 {
+		t.shortfall.raise(now, (server-sent.Used-after)/limit/t.rush(sent.At))
 	}
 	if diff <= 0 {
-		amount, lasts := g.surplus.report(now, diff, g.corrected)
+		amount, lasts := t.surplus.observe(now, diff, t.corrected)
 		if !lasts {
 			return Correction{}, false
 		}
 		diff = amount
 	}
-	return g.correct(now, diff)
+	return t.correct(diff)
 }
 
-// begin takes in the first answer, unless somebody else has corrected our bucket
-// meanwhile.
-func (g *Tracker) begin(now time.Time, sent Sent, diff float64) (c Correction, changed bool) {
-	g.first = now
-	if diff < 0 && g.corrected != sent.Corrected {
+// begin adopts the first report. If somebody else has corrected our bucket meanwhile, a
+// surplus may be theirs.
+func (t *Tracker) begin(now time.Time, sent Sent, diff float64) (c Correction, changed bool) {
+	t.first = now
+	if diff < 0 && t.corrected != sent.Corrected {
 		diff = 0
 	}
-	c, changed = g.correct(now, diff)
-	g.asked = Correction{g.corrected - diff, g.corrected}
+	c, changed = t.correct(diff)
+	t.asked = Correction{t.corrected - diff, t.corrected}
 	return c, changed
 }
 
-// overtaken is what may have been admitted before a request although it was sent after it:
-// the network reorders. What the request itself has overtaken makes a surplus, of which
-// the smallest counts.
-func (g *Tracker) overtaken(sent Sent) float64 {
-	return max(0, g.sends.Between(sent.At, overtaking)-sent.Cost)
+// overtaken is what the server may have admitted before a request although it was sent
+// after it: the network reorders. What the request itself has overtaken shows as a surplus,
+// of which nearly the smallest counts.
+func (t *Tracker) overtaken(sent Sent) float64 {
+	return max(0, t.sends.Between(sent.At, overtaking)-sent.Cost)
 }
 
-// synced reports whether where the server stood could have been known when a
-// request was sent.
-func (g *Tracker) synced(sent Sent) bool {
-	return !g.known.IsZero() && !sent.At.Before(g.known)
+// synced reports whether our bucket could have followed the server's when a request was
+// sent.
+func (t *Tracker) synced(sent Sent) bool {
+	return !t.syncedAt.IsZero() && !sent.At.Before(t.syncedAt)
 }
 
-// shortBy takes in by what part of the limit we were wrong about where the server stood
-// for a request: as much less as more was spent then than refills.
-func (g *Tracker) shortBy(now time.Time, sent Sent, part float64) {
-	part /= g.rush(sent.At)
-	if part > g.shortfall.left(now) {
-		g.shortfall.set(now, part)
+// relearn forgets the margin, whose cause is known now.
+func (t *Tracker) relearn(now time.Time) {
+	t.shortfall.set(now, 0)
+	t.Doubt(now)
+}
+
+// Doubt says that until a moment after a time nobody can know where the server's bucket
+// stands, as when all have paused for long, or while corrections are on their way. What is
+// wrong then is corrected, but does not raise the margin.
+func (t *Tracker) Doubt(at time.Time) {
+	if !t.first.IsZero() {
+		t.first, t.syncedAt, t.asked = at, time.Time{}, Correction{t.corrected, math.Inf(1)}
 	}
 }
 
-// relearn forgets the margin, for its reason is known now.
-func (g *Tracker) relearn(now time.Time) {
-	g.shortfall.set(now, 0)
-	g.Doubt(now)
-}
-
-// Doubt says that until a moment after a time nobody can know where the server stands, as
-// when all have paused for long, or when what is still to be corrected is on its way. What
-// is wrong then is corrected, but says nothing about the margin.
-func (g *Tracker) Doubt(at time.Time) {
-	if !g.first.IsZero() {
-		g.first, g.known, g.asked = at, time.Time{}, Correction{g.corrected, math.Inf(1)}
+// correct returns the correction by diff.
+func (t *Tracker) correct(diff float64) (c Correction, changed bool) {
+	if t.Exact {
+		diff = max(diff, -t.raised)
 	}
-}
-
-// correct asks for a correction.
-func (g *Tracker) correct(now time.Time, diff float64) (c Correction, changed bool) {
-	if g.Exact {
-		diff = max(diff, -g.raised)
-	}
-	c = Correction{g.corrected, g.corrected + diff}
-	g.raised = max(0, g.raised+diff)
-	g.corrected = c.To
+	c = Correction{t.corrected, t.corrected + diff}
+	t.raised = max(0, t.raised+diff)
+	t.corrected = c.To
 	return c, diff != 0
 }
 
-// Throttled takes in a refusal of the sent request by this limit, which had used
-// and wanted requested.
-func (g *Tracker) Throttled(now time.Time, sent Sent, used, requested, limit float64) (c Correction, changed bool) {
-	g.flow.rate = limit / g.Period.Seconds()
-	if g.synced(sent) {
-		g.shortBy(now, sent, (used+requested-sent.Used)/limit)
+// Throttled records that this limit has rejected the sent request, when the server's
+// bucket stood at used and the request asked for requested more.
+func (t *Tracker) Throttled(now time.Time, sent Sent, used, requested, limit float64) (c Correction, changed bool) {
+	t.flow.rate = limit / t.Period.Seconds()
+	if t.synced(sent) {
+		t.shortfall.raise(now, (used+requested-sent.Used)/limit/t.rush(sent.At))
 	}
-	diff := max(0, used+sent.Cost-(sent.Used+g.corrected-sent.Corrected))
+	diff := max(0, used+sent.Cost-(sent.Used+t.corrected-sent.Corrected))
 	if diff > 0 {
-		c, changed = g.correct(now, diff)
+		c, changed = t.correct(diff)
 	}
-	if g.first.IsZero() {
-		g.first, g.asked = now, Correction{g.corrected - diff, g.corrected}
+	if t.first.IsZero() {
+		t.first, t.asked = now, Correction{t.corrected - diff, t.corrected}
 	}
 	return c, changed
 }
 
-// repeats are the figures that a server told last.
+// repeats are the figures of the last reports.
 type repeats struct {
 	last [32]float64
 	n    int
 }
 
-// before reports whether the figure is among them, and adds it.
-func (r *repeats) before(x float64) bool {
-	known := slices.Contains(r.last[:min(r.n, len(r.last))], x)
+// add adds a figure and reports whether it repeats one of them.
+func (r *repeats) add(x float64) (repeated bool) {
+	repeated = slices.Contains(r.last[:min(r.n, len(r.last))], x)
 	r.last[r.n%len(r.last)] = x
 	r.n++
-	return known
+	return repeated
 }

@@ -12,7 +12,7 @@ func after(d time.Duration) time.Time { return epoch.Add(d) }
 
 const limit = 10_000
 
-// A bench moves a bucket of ours and asks a gauge about it.
+// A bench moves a bucket of ours and asks a tracker about it.
 type bench struct {
 	*testing.T
 	g                        Tracker
@@ -28,9 +28,9 @@ func (b *bench) send(at time.Duration, cost float64) Sent {
 	return b.g.Send(after(at), cost, Level{b.used, b.charged, b.corrected})
 }
 
-// hear takes in that the server stood at a figure when it admitted what was
+// report takes in that the server stood at a figure when it admitted what was
 // sent, and applies the correction, which must be by.
-func (b *bench) hear(at time.Duration, s Sent, server, by float64) {
+func (b *bench) report(at time.Duration, s Sent, server, by float64) {
 	b.Helper()
 	b.apply(at, by, func() (Correction, bool) { return b.g.Observe(after(at), s, server, limit) })
 }
@@ -54,27 +54,39 @@ func TestFirstAnswerCountsWhole(t *testing.T) {
 	for _, server := range []float64{5_000, 10} {
 		b := newBench(t)
 		first, second := b.send(0, 100), b.send(time.Millisecond, 100)
-		b.hear(time.Second, first, server, server-100)
-		b.hear(time.Second, second, server+100, 0) // carries the same difference
+		b.report(time.Second, first, server, server-100)
+		b.report(time.Second, second, server+100, 0) // carries the same difference
 	}
 }
 
 func TestDeficitIsTakenAtOnce(t *testing.T) {
 	b := newBench(t)
-	b.hear(time.Second, b.send(0, 100), 100, 0)
-	b.hear(3*time.Second, b.send(2*time.Second, 100), 250, 50)
+	b.report(time.Second, b.send(0, 100), 100, 0)
+	b.report(3*time.Second, b.send(2*time.Second, 100), 250, 50)
+}
+
+// Of exact charges all that was raised may be lowered again.
+func TestExactIsLoweredByAllThatWasRaised(t *testing.T) {
+	b := newBench(t)
+	b.g.Exact = true
+	b.report(time.Second, b.send(0, 100), 130, 30)
+	b.report(3*time.Second, b.send(2*time.Second, 10), b.used+40, 40)
+	for i, by := range []float64{0, 0, 0, -60} {
+		at := time.Duration(4+4*i) * time.Second
+		b.report(at+time.Second, b.send(at, 1), b.used-60-2*float64(i), by)
+	}
 }
 
 func TestNeighboursMayHaveOvertaken(t *testing.T) {
 	b := newBench(t)
-	b.hear(time.Second, b.send(0, 100), 100, 0)
+	b.report(time.Second, b.send(0, 100), 100, 0)
 	x := b.send(5*time.Second, 100)
 	b.send(5*time.Second+100*time.Millisecond, 70)
-	b.hear(6*time.Second, x, 260, 0)
+	b.report(6*time.Second, x, 260, 0)
 	if m := b.g.Findings().Margin; m != 0 {
 		t.Errorf("a margin of %v for what may have overtaken", m)
 	}
-	b.hear(6*time.Second, x, 281, 11) // more than both
+	b.report(6*time.Second, x, 281, 11) // more than both
 	if m := b.g.Findings().Margin; math.Abs(m-11./limit) > 1e-9 {
 		t.Errorf("a margin of %v; want what was more than both", m)
 	}
@@ -82,11 +94,38 @@ func TestNeighboursMayHaveOvertaken(t *testing.T) {
 
 func TestSurplusMustLast(t *testing.T) {
 	b := newBench(t)
-	b.hear(time.Second, b.send(0, 1000), 1000, 0)
+	b.report(time.Second, b.send(0, 1000), 1000, 0)
 	for i, x := range []struct{ surplus, by float64 }{{90, 0}, {70, 0}, {80, 0}, {75, -70}} {
 		at := time.Duration(2+4*i) * time.Second
 		s := b.send(at, 10)
-		b.hear(at+time.Second, s, b.used-x.surplus, x.by)
+		b.report(at+time.Second, s, b.used-x.surplus, x.by)
+	}
+}
+
+// A report that agrees ends a surplus.
+func TestSurplusMustNotBeContradicted(t *testing.T) {
+	b := begun(t)
+	b.report(5*time.Second, b.send(4*time.Second, 1000), b.used-50, 0)
+	b.report(9*time.Second, b.send(8*time.Second, 10), b.used, 0)
+	b.report(17*time.Second, b.send(16*time.Second, 10), b.used-51, 0)
+}
+
+// Reports of requests to a bucket that was lost still count for what they show, and no
+// more.
+func TestReportsOfALostBucket(t *testing.T) {
+	const s = time.Second
+	for _, x := range []struct{ diff, by float64 }{{50, 50}, {-50, -50}} {
+		b := newBench(t)
+		b.charged = 5000 // by others
+		b.report(s, b.send(0, 100), 100, 0)
+		first, second, third := b.send(2*s, 100), b.send(8*s, 100), b.send(14*s, 100)
+		b.charged = 0
+		b.send(15*s, 30)
+		if x.diff < 0 {
+			b.report(16*s, first, first.Used+x.diff, 0)
+			b.report(22*s, second, second.Used+x.diff, 0)
+		}
+		b.report(28*s, third, third.Used+x.diff, x.by)
 	}
 }
 
@@ -96,27 +135,27 @@ func TestSurplusOfNeighbours(t *testing.T) {
 	for i := range 6 {
 		at := time.Duration(4+4*i) * time.Second
 		b.send(at-100*time.Millisecond, 70)
-		b.hear(at+time.Second, b.send(at, 10), b.used-70+float64(i)/10, 0)
+		b.report(at+time.Second, b.send(at, 10), b.used-70+float64(i)/10, 0)
 	}
 }
 
 func TestSurplusNeedsThreeAnswers(t *testing.T) {
 	b := newBench(t)
-	b.hear(time.Second, b.send(0, 1000), 1000, 0)
+	b.report(time.Second, b.send(0, 1000), 1000, 0)
 	for i, by := range []float64{0, 0, -50} {
 		at := time.Duration(2+12*i) * time.Second
-		b.hear(at+time.Second, b.send(at, 10), b.used-50-float64(i), by)
+		b.report(at+time.Second, b.send(at, 10), b.used-50-float64(i), by)
 	}
 }
 
 func TestSurplusDoesNotLastThroughOthersCorrections(t *testing.T) {
 	b := newBench(t)
-	b.hear(time.Second, b.send(0, 1000), 1000, 0)
+	b.report(time.Second, b.send(0, 1000), 1000, 0)
 	for i := range 6 {
 		at := time.Duration(2+4*i) * time.Second
 		b.corrected += 0.5 // others, or refill that a full bucket could not take
 		b.used += 0.5
-		b.hear(at+time.Second, b.send(at, 10), b.used-50-float64(i), 0)
+		b.report(at+time.Second, b.send(at, 10), b.used-50-float64(i), 0)
 	}
 }
 
@@ -124,21 +163,21 @@ func TestSurplusDoesNotLastThroughOthersCorrections(t *testing.T) {
 func TestExactIsLowered(t *testing.T) {
 	b := newBench(t)
 	b.g.Exact = true
-	b.hear(time.Second, b.send(0, 100), 20, 0)
-	b.hear(3*time.Second, b.send(2*time.Second, 10), b.used+30, 30)
+	b.report(time.Second, b.send(0, 100), 20, 0)
+	b.report(3*time.Second, b.send(2*time.Second, 10), b.used+30, 30)
 	for i, by := range []float64{0, 0, 0, -30, 0, 0, 0, 0} {
 		at := time.Duration(4+4*i) * time.Second
-		b.hear(at+time.Second, b.send(at, 1), b.used-80-2*float64(i), by)
+		b.report(at+time.Second, b.send(at, 1), b.used-80-2*float64(i), by)
 	}
 }
 
 func TestRepeatedFigureIsIgnored(t *testing.T) {
 	b := newBench(t)
-	b.hear(time.Second, b.send(0, 100), limit, limit-100)
+	b.report(time.Second, b.send(0, 100), limit, limit-100)
 	for i := range 20 {
 		at := time.Duration(2+i) * time.Second
 		b.used -= 400 // it refills, the server says it does not
-		b.hear(at, b.send(at, 10), limit, 0)
+		b.report(at, b.send(at, 10), limit, 0)
 	}
 }
 
@@ -150,11 +189,11 @@ func TestLoneDeficitIsUndone(t *testing.T) {
 	}{{"denied", 0, -4000}, {"denied by a third", 2700, 0}, {"confirmed", 4010, 10}} {
 		t.Run(x.name, func(t *testing.T) {
 			b := newBench(t)
-			b.hear(time.Second, b.send(0, 100), 100, 0)
+			b.report(time.Second, b.send(0, 100), 100, 0)
 			s := b.send(3*time.Second, 100)
 			later := b.send(4*time.Second, 100)
-			b.hear(5*time.Second, s, 4200, 4000)
-			b.hear(6*time.Second, later, 300+x.next, x.by)
+			b.report(5*time.Second, s, 4200, 4000)
+			b.report(6*time.Second, later, 300+x.next, x.by)
 		})
 	}
 }
@@ -162,7 +201,7 @@ func TestLoneDeficitIsUndone(t *testing.T) {
 // A bucket can't have emptied again and again.
 func TestFiguresThatMakeNoSense(t *testing.T) {
 	b := newBench(t)
-	b.hear(time.Second, b.send(0, 100), 100, 0)
+	b.report(time.Second, b.send(0, 100), 100, 0)
 	ignored := 0
 	for i := range 60 {
 		at := time.Duration(2+i) * time.Second
@@ -185,7 +224,7 @@ func TestFiguresThatMakeNoSense(t *testing.T) {
 
 func TestRefusal(t *testing.T) {
 	b := newBench(t)
-	b.hear(time.Second, b.send(0, 100), 100, 0)
+	b.report(time.Second, b.send(0, 100), 100, 0)
 	margin := func(at time.Duration) float64 { return b.g.Margin(after(at)) }
 	before := margin(time.Second)
 	s := b.send(2*time.Second, 100) // we stood at 200, the server at 9950
@@ -200,13 +239,13 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-// What is not known before the first answer says nothing about what may go wrong
+// What is not known before the first response says nothing about what may go wrong
 // later.
 func TestFirstAnswersLeaveNoMargin(t *testing.T) {
 	b := newBench(t)
 	first, second := b.send(0, 100), b.send(100*time.Millisecond, 100)
-	b.hear(time.Second, first, 9000, 8900)
-	b.hear(time.Second, second, 9100, 0)
+	b.report(time.Second, first, 9000, 8900)
+	b.report(time.Second, second, 9100, 0)
 	b.apply(time.Second, 0, func() (Correction, bool) {
 		return b.g.Throttled(after(time.Second), second, 8990, 100, limit)
 	})
@@ -218,14 +257,14 @@ func TestFirstAnswersLeaveNoMargin(t *testing.T) {
 func TestMarginLearns(t *testing.T) {
 	b := newBench(t)
 	if m := b.g.Margin(after(0)); m != 0 {
-		t.Errorf("%v before any answer", m)
+		t.Errorf("%v before any response", m)
 	}
-	b.hear(time.Second, b.send(0, 100), 100, 0)
+	b.report(time.Second, b.send(0, 100), 100, 0)
 	open := b.send(2*time.Second, 3000)
 	if m := b.g.Margin(after(2 * time.Second)); m != 0.005 {
 		t.Errorf("%v before anything went wrong", m)
 	}
-	b.hear(3*time.Second, open, b.used+300, 300)
+	b.report(3*time.Second, open, b.used+300, 300)
 	const want = 1.25*0.03 + 0.005
 	if m := b.g.Margin(after(3 * time.Second)); math.Abs(m-want) > 1e-6 {
 		t.Errorf("%v after a deficit of 3 %%; want %v", m, want)
@@ -273,10 +312,10 @@ func TestRamp(t *testing.T) {
 	}
 }
 
-// begun is a bench whose first answer has agreed.
+// begun is a bench whose first response has agreed.
 func begun(t *testing.T) *bench {
 	b := newBench(t)
-	b.hear(time.Second, b.send(0, 100), 100, 0)
+	b.report(time.Second, b.send(0, 100), 100, 0)
 	return b
 }
 
@@ -286,7 +325,7 @@ func (b *bench) others(by float64) {
 	b.corrected += by
 }
 
-// The first answer after somebody else's correction may carry the same difference.
+// The first response after somebody else's correction may carry the same difference.
 func TestFirstAnswerAfterOthersCorrection(t *testing.T) {
 	for _, x := range []struct {
 		name       string
@@ -302,7 +341,7 @@ func TestFirstAnswerAfterOthersCorrection(t *testing.T) {
 			first := b.send(0, 100)
 			b.others(x.others)
 			b.send(100*time.Millisecond, 0)
-			b.hear(time.Second, first, x.server, x.by)
+			b.report(time.Second, first, x.server, x.by)
 		})
 	}
 }
@@ -311,7 +350,7 @@ func TestOthersCorrectionIsCounted(t *testing.T) {
 	b := begun(t)
 	b.others(50)
 	s := b.send(2*time.Second, 100)
-	b.hear(3*time.Second, s, b.used+30, 30)
+	b.report(3*time.Second, s, b.used+30, 30)
 }
 
 // A difference counts towards the margin once it could have been known.
@@ -344,37 +383,50 @@ func TestGuessMayBeTakenOff(t *testing.T) {
 	b := newBench(t)
 	b.g.Exact = true
 	b.g.Guess(50)
-	b.hear(time.Second, b.send(0, 100), 20, -50)
+	b.report(time.Second, b.send(0, 100), 20, -50)
 }
 
 // What was lowered while charges were estimates is no debt once they are exact.
 func TestExactLater(t *testing.T) {
 	b := newBench(t)
-	b.hear(time.Second, b.send(0, 1000), 500, -500)
+	b.report(time.Second, b.send(0, 1000), 500, -500)
 	b.g.Exact = true
-	b.hear(3*time.Second, b.send(2*time.Second, 10), b.used+30, 30)
+	b.report(3*time.Second, b.send(2*time.Second, 10), b.used+30, 30)
 	for i, by := range []float64{0, 0, 0, -30} {
 		at := time.Duration(4+4*i) * time.Second
-		b.hear(at+time.Second, b.send(at, 1), b.used-80-2*float64(i), by)
+		b.report(at+time.Second, b.send(at, 1), b.used-80-2*float64(i), by)
 	}
 }
 
 func TestForget(t *testing.T) {
 	b := begun(t)
-	b.hear(5*time.Second, b.send(3*time.Second, 100), 4200, 4000) // alone
+	b.report(5*time.Second, b.send(3*time.Second, 100), 4200, 4000) // alone
 	b.g.Unused(after(6*time.Second), 1000, limit)
-	b.g.shortBy(after(6*time.Second), Sent{}, 0.1)
+	b.g.shortfall.raise(after(6*time.Second), 0.1)
 	if b.g.Forget(); b.g.Reported() {
-		t.Error("an answer is remembered")
+		t.Error("an response is remembered")
 	}
 	if m := b.g.Findings().Margin; m < 0.09 {
 		t.Errorf("the margin is forgotten: %v", m)
 	}
 	if !b.g.unused.ended.IsZero() {
-		t.Error("the end of a call still waits for an answer")
+		t.Error("the end of a call still waits for an response")
 	}
-	b.hear(8*time.Second, b.send(7*time.Second, 100), b.used-501, -501) // whole, as the first
-	b.hear(10*time.Second, b.send(9*time.Second, 100), b.used-3002, 0)  // denies nothing
+	b.report(8*time.Second, b.send(7*time.Second, 100), b.used-501, -501) // whole, as the first
+	b.report(10*time.Second, b.send(9*time.Second, 100), b.used-3002, 0)  // denies nothing
+}
+
+// After a change of the limit nothing is known until the next report.
+func TestForgetForgetsThatItWasKnown(t *testing.T) {
+	b := begun(t)
+	b.send(2*time.Second, 100)
+	b.g.Forget()
+	first, second := b.send(3*time.Second, 100), b.send(3100*time.Millisecond, 100)
+	b.report(4*time.Second, first, first.Used+1000, 1000)
+	b.report(4*time.Second, second, second.Used+1300, 300)
+	if m := b.g.Findings().Margin; m != 0 {
+		t.Errorf("a margin of %v", m)
+	}
 }
 
 // A change of the limit is no swing.
@@ -402,28 +454,28 @@ func TestLoneDeficits(t *testing.T) {
 	t.Run("an earlier request", func(t *testing.T) {
 		b := begun(t)
 		earlier, lone := b.send(2*s, 100), b.send(3*s, 100)
-		b.hear(4*s, lone, 4300, 4000)
-		b.hear(5*s, earlier, 150, 0) // was sent before it
+		b.report(4*s, lone, 4300, 4000)
+		b.report(5*s, earlier, 150, 0) // was sent before it
 		if m := b.g.Findings().Margin; m != 0 {
 			t.Errorf("a margin of %v before it is confirmed", m)
 		}
-		b.hear(7*s, b.send(6*s, 100), 351, -4000)
+		b.report(7*s, b.send(6*s, 100), 351, -4000)
 	})
 	t.Run("an earlier deficit", func(t *testing.T) {
 		b := begun(t)
 		earlier, lone := b.send(2*s, 100), b.send(3*s, 100)
-		b.hear(4*s, lone, 4300, 4000)
-		b.hear(5*s, earlier, 5201, 1001)
+		b.report(4*s, lone, 4300, 4000)
+		b.report(5*s, earlier, 5201, 1001)
 		if m := b.g.Findings().Margin; m != 0 {
 			t.Errorf("a margin of %v before it is confirmed", m)
 		}
-		b.hear(7*s, b.send(6*s, 100), b.used-4500, -4000)
+		b.report(7*s, b.send(6*s, 100), b.used-4500, -4000)
 	})
 	t.Run("as large as those before", func(t *testing.T) {
 		b := begun(t)
-		b.g.shortBy(after(s), Sent{}, 0.45)
-		b.hear(4*s, b.send(3*s, 100), 4200, 4000)
-		b.hear(6*s, b.send(5*s, 100), b.used-4001, 0)
+		b.g.shortfall.raise(after(s), 0.45)
+		b.report(4*s, b.send(3*s, 100), 4200, 4000)
+		b.report(6*s, b.send(5*s, 100), b.used-4001, 0)
 	})
 }
 
@@ -439,8 +491,8 @@ func TestDistrustUndoesDeficits(t *testing.T) {
 		c, _ := b.g.Observe(after(at), b.send(at, 1), server, limit)
 		b.others(c.To - c.From)
 	}
-	if b.g.alone != (deficit{}) {
-		t.Errorf("%+v may be undone once more", b.g.alone)
+	if b.g.suspect != (deficit{}) {
+		t.Errorf("%+v may be undone once more", b.g.suspect)
 	}
 	if math.Abs(b.corrected) > 100 {
 		t.Errorf("corrected by %v", b.corrected)
@@ -456,7 +508,7 @@ func TestThrottledFirst(t *testing.T) {
 	if m := b.g.Margin(after(time.Second)); m != 0.005 {
 		t.Errorf("a margin of %v; want that of a bucket which is known", m)
 	}
-	b.hear(3*time.Second, b.send(2*time.Second, 100), b.used-401, 0) // is not the first
+	b.report(3*time.Second, b.send(2*time.Second, 100), b.used-401, 0) // is not the first
 }
 
 // By what part of the limit a refused request would have had to wait.
@@ -474,20 +526,20 @@ func TestNothingReported(t *testing.T) {
 	if b.g.Reported() || b.g.Ignored(epoch) != 0 {
 		t.Error("something was reported")
 	}
-	b.hear(time.Second, b.send(0, 100), 100, 0)
+	b.report(time.Second, b.send(0, 100), 100, 0)
 	if !b.g.Reported() {
 		t.Error("nothing was reported")
 	}
-	b.hear(5*time.Second, b.send(3*time.Second, 100), 4200, 4000)
-	b.hear(7*time.Second, b.send(6*time.Second, 100), 0, -4000) // an empty bucket is news
+	b.report(5*time.Second, b.send(3*time.Second, 100), 4200, 4000)
+	b.report(7*time.Second, b.send(6*time.Second, 100), 0, -4000) // an empty bucket is news
 }
 
-// The newest request counts, not the newest answer.
+// The newest request counts, not the newest response.
 func TestNewest(t *testing.T) {
 	b := begun(t)
 	older, newer := b.send(2*time.Second, 100), b.send(3*time.Second, 100)
-	b.hear(4*time.Second, newer, b.used, 0)
-	b.hear(5*time.Second, older, b.used-101, 0)
+	b.report(4*time.Second, newer, b.used, 0)
+	b.report(5*time.Second, older, b.used-101, 0)
 	if at := b.g.newest.At; at != newer.At {
 		t.Errorf("%v; want %v", at, newer.At)
 	}
@@ -495,9 +547,9 @@ func TestNewest(t *testing.T) {
 
 func TestForgetForgetsASurplus(t *testing.T) {
 	b := begun(t)
-	b.hear(5*time.Second, b.send(4*time.Second, 1000), b.used-50, 0)
-	b.hear(9*time.Second, b.send(8*time.Second, 10), b.used-51, 0)
+	b.report(5*time.Second, b.send(4*time.Second, 1000), b.used-50, 0)
+	b.report(9*time.Second, b.send(8*time.Second, 10), b.used-51, 0)
 	b.g.Forget()
-	b.hear(11*time.Second, b.send(10*time.Second, 10), b.used, 0)
-	b.hear(17*time.Second, b.send(16*time.Second, 10), b.used-52, 0)
+	b.report(11*time.Second, b.send(10*time.Second, 10), b.used, 0)
+	b.report(17*time.Second, b.send(16*time.Second, 10), b.used-52, 0)
 }

@@ -3,45 +3,44 @@ package calibration
 import "time"
 
 const (
-	// swing is by how much of the limit a server's bucket can't have emptied
-	// between two answers, but for what others are given back.
+	// swing is the part of the limit by which a server's bucket cannot have emptied
+	// between two reports, beyond what others were refunded.
 	swing = 0.2
-	// manySwings is how many of them, of which each answer makes a twentieth be
-	// forgotten, are not to be explained.
+	// manySwings is how many swings have no explanation. Each report forgets a
+	// twentieth of them.
 	manySwings = 3
-	// suspicion is for how long the figures of such a server are ignored; it
-	// doubles up to longSuspicion.
+	// suspicion is for how long the reports of such a server are ignored. It doubles
+	// each time, up to longSuspicion.
 	suspicion     = 10 * time.Minute
 	longSuspicion = 2 * time.Hour
 )
 
-// trust is whether a server's figures make sense. What is used of a bucket may
-// jump up whenever others use it; down it goes by refilling. The zero value trusts.
+// trust is whether a server's reports make sense. What is used of a bucket may jump up
+// whenever others use it, but falls only by refilling. The zero value trusts.
 type trust struct {
-	offset float64 // of the server from us, in the answer to what was sent last
-	last   Sent    // that; zero where there is none
-	swings float64
-	sane   float64 // what corrected was before the first of them
-	until  time.Time
-	span   time.Duration
+	offset    float64 // of the server's bucket from ours, in the report of last
+	last      Sent    // the latest request with a report; zero if there is none
+	swings    float64
+	sane      float64 // what was corrected before the first of the swings
+	lostUntil time.Time
+	span      time.Duration // for which it was last lost
 }
 
-// lost reports whether the figures are to be ignored.
-func (t *trust) lost(now time.Time) bool { return now.Before(t.until) }
+// lost reports whether reports are to be ignored.
+func (t *trust) lost(now time.Time) bool { return now.Before(t.lostUntil) }
 
-// hear takes in where the server stood, beside where we would have stood without
-// corrections. If that can't be true for too often it reports false, and what
-// was corrected since it began should be undone.
-func (t *trust) hear(now time.Time, a answered, limit, corrected float64) bool {
-	if a.At.Before(t.last.At) {
+// observe takes in a report, and reports whether it may be true. When too many were not,
+// all that was corrected since sane should be undone.
+func (t *trust) observe(now time.Time, r report, limit, corrected float64) bool {
+	if r.At.Before(t.last.At) {
 		return true // we may have been more and more wrong since
 	}
 	// All that was charged meanwhile may have been too much.
-	offset := a.ahead()
-	if !t.last.At.IsZero() && t.offset-offset-(a.Charged-t.last.Charged) > swing*limit {
+	offset := r.ahead()
+	if !t.last.At.IsZero() && t.offset-offset-(r.Charged-t.last.Charged) > swing*limit {
 		t.swings++
 	}
-	t.offset, t.last = offset, a.Sent
+	t.offset, t.last = offset, r.Sent
 	t.swings *= 0.95
 	if t.swings < 0.5 {
 		t.sane = corrected
@@ -50,6 +49,6 @@ func (t *trust) hear(now time.Time, a answered, limit, corrected float64) bool {
 		return true
 	}
 	t.span = min(max(suspicion, 2*t.span), longSuspicion)
-	t.until, t.swings, t.last = now.Add(t.span), 0, Sent{}
+	t.lostUntil, t.swings, t.last = now.Add(t.span), 0, Sent{}
 	return false
 }

@@ -11,14 +11,14 @@ type offset struct {
 	late        time.Duration // by which its request was sent earlier
 }
 
-// play hears offsets and returns after how many the figures are distrusted, or 0.
+// play reports offsets and returns after how many the figures are distrusted, or 0.
 func play(t *trust, start time.Duration, offsets []offset) int {
 	charged := 0.0
 	for i, o := range offsets {
 		at := start + time.Duration(i)*time.Second
 		charged += o.charged
-		a := answered{Sent{At: after(at - o.late), Level: Level{Charged: charged}}, o.by}
-		if !t.hear(after(at), a, limit, float64(i)) {
+		r := report{Sent{At: after(at - o.late), Level: Level{Charged: charged}}, o.by}
+		if !t.observe(after(at), r, limit, float64(i)) {
 			return i + 1
 		}
 	}
@@ -59,12 +59,12 @@ func TestTrustIsLostForLonger(t *testing.T) {
 		want *= time.Minute
 		n := play(&tr, start, []offset{{by: 6000}, {}, {by: 6000}, {}, {by: 6000}, {}, {by: 6000}, {}})
 		now := after(start + time.Duration(n-1)*time.Second)
-		if d := tr.until.Sub(now); d != want || !tr.lost(tr.until.Add(-1)) || tr.lost(tr.until) {
+		if d := tr.lostUntil.Sub(now); d != want || !tr.lost(tr.lostUntil.Add(-1)) || tr.lost(tr.lostUntil) {
 			t.Errorf("lost for %v; want %v", d, want)
 		}
 		start += 24 * time.Hour
 	}
 	if play(&tr, start, []offset{{by: -6000}}); tr.swings != 0 {
-		t.Errorf("%v swings from what was heard before it was lost", tr.swings)
+		t.Errorf("%v swings from what was reported before it was lost", tr.swings)
 	}
 }

@@ -5,89 +5,87 @@ import (
 	"time"
 )
 
-// verdicts is how many more reports must say so than the contrary before another thing is
-// believed of unused output.
-const verdicts = 3
-
 const (
-	// telling is the least part of the limit that must be unused to tell something.
+	// verdicts is how many more calls must say one thing of unused output than the
+	// contrary before it is adopted.
+	verdicts = 3
+	// telling is the part of the limit that must be left unused to count.
 	telling = 0.01
-	// together is for how long the ends of small calls are taken together, and
-	// fewAnswers too few to tell.
+	// together is how long the ends of small calls are taken together, and fewReports too
+	// few of them to tell.
 	together   = 10 * time.Second
-	fewAnswers = 8
+	fewReports = 8
 	// manyTelling is how many times telling is enough, however uncertain.
 	manyTelling = 10
 )
 
-// unused is what becomes of output that was declared and not used: whether the server
-// gives it back when the call ends or keeps it. The end of a call tells that is a large part
-// of the limit, for beside it what else happens meanwhile is small; so do many small ones
-// that end within a moment, as in a batch. The zero value takes it to be given back.
+// unused is what becomes of declared output that a call does not use: the server refunds
+// it when the call ends, or keeps it. Only large amounts count, since what else happens
+// meanwhile is small beside them: of one call, or of many that end within a moment, as in
+// a batch. The zero value assumes a refund.
 type unused struct {
-	total float64 // in all, of calls that have ended
+	total float64 // of all calls that have ended
 	kept  bool
 	since time.Time // when that was found
-	votes int       // that it is, less those that it is not
+	votes int       // that it is kept, less those that it is not
 
-	// The end of a call that no answer has told about yet, and the newest answer
-	// before it.
+	// When a call ended of which no report has told yet, and the newest report before.
 	ended  time.Time
-	before answered
+	before report
 
-	trend trend // by small calls
+	trend trend // of small calls
 }
 
-// end takes in that a call has ended with so much unused.
-func (u *unused) end(now time.Time, amount, limit float64, newest answered) {
+// end records that a call has ended with this amount unused.
+func (u *unused) end(now time.Time, amount, limit float64, newest report) {
 	u.total += amount
 	if amount >= telling*limit && u.ended.IsZero() && now.Sub(newest.At) >= overtaking {
 		u.ended, u.before = now, newest
 	}
 }
 
-// hear takes in an answer, and reports whether something else is believed now.
-// rate is what refills in a second.
-func (u *unused) hear(now time.Time, a answered, rate float64) bool {
-	if u.ended.IsZero() || a.At.Before(u.ended.Add(overtaking)) {
+// observe takes in a report, and reports whether kept has changed. rate is what refills
+// in a second.
+func (u *unused) observe(now time.Time, r report, rate float64) (changed bool) {
+	if u.ended.IsZero() || r.At.Before(u.ended.Add(overtaking)) {
 		return false
 	}
 	u.ended = time.Time{}
-	part := a.unused - u.before.unused
-	back := u.before.ahead() - a.ahead() // by the server, more than by us
+	part := r.unused - u.before.unused
+	back := u.before.ahead() - r.ahead() // by the server, more than by us
 	if !u.kept {
 		back += part
 	}
-	if u.before.server-rate*a.At.Sub(u.before.At).Seconds()-part <= 0 {
+	if u.before.server-rate*r.At.Sub(u.before.At).Seconds()-part <= 0 {
 		return false // it may have been empty
 	}
 	return u.vote(now, back/part, 1)
 }
 
-// observe takes in an answer, and reports whether something else is believed now, by all
-// that anybody's calls have left unused in a moment: where the server's bucket drifts away
-// from ours by as much as we have refunded, it keeps that.
-func (u *unused) observe(now time.Time, a answered, limit float64) bool {
+// observeAll takes in a report, and reports whether kept has changed, by all that anybody's
+// calls have left unused in a moment: where the server's bucket drifts away from ours by as
+// much as we have refunded, it keeps that.
+func (u *unused) observeAll(now time.Time, r report, limit float64) (changed bool) {
 	t := &u.trend
-	if t.n > 0 && (now.Sub(t.since) > together || a.server < telling*limit) {
+	if t.n > 0 && (now.Sub(t.since) > together || r.server < telling*limit) {
 		*t = trend{}
 	}
-	if a.server < telling*limit {
+	if r.server < telling*limit {
 		return false // it may have been empty
 	}
-	x := a.refunded
+	x := r.refunded
 	if u.kept {
-		x = a.unused
+		x = r.unused
 	}
 	if t.n == 0 {
-		t.since, t.first = now, a.Sent
+		t.since, t.first = now, r.Sent
 	}
-	t.add(x, a.ahead())
-	if a.At.After(t.last.At) {
-		t.last = a.Sent
+	t.add(x, r.ahead())
+	if r.At.After(t.last.At) {
+		t.last = r.Sent
 	}
 	charged, own := t.last.Charged-t.first.Charged, t.last.own-t.first.own
-	if t.n < fewAnswers || own <= 0 || charged < own {
+	if t.n < fewReports || own <= 0 || charged < own {
 		return false
 	}
 	unused := t.last.unused - t.first.unused
@@ -130,7 +128,7 @@ func (u *unused) vote(now time.Time, back float64, weight int) bool {
 	return false
 }
 
-// adopt believes what was found at a time.
+// adopt takes over what was found at a time.
 func (u *unused) adopt(kept bool, at time.Time) {
 	u.kept, u.since, u.votes = kept, at, -verdicts
 	if kept {

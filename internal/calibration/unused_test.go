@@ -21,13 +21,14 @@ func TestUnused(t *testing.T) {
 		{"given back after all", 12_000, left, 0, false, true},
 		{"something else", 12_000, left / 2, 0, false, false},
 		{"others use more", 12_000, left, 4000, false, false},
+		{"others are refunded too", 12_000, left, -450, true, true},
 		{"maybe empty", 2400, 0, 0, false, false},
 	} {
 		b := newBench(t)
 		if x.was {
 			b.g.Adopt(after(0), Findings{Kept: true, Found: after(-time.Second)}, false)
 		}
-		b.g.shortBy(after(0), Sent{}, 0.2)
+		b.g.shortfall.raise(after(0), 0.2)
 		server, last := x.first-large, 0*time.Second
 		play := func(at time.Duration, cost float64) {
 			refilled := limit / 60 * (at - last).Seconds()
@@ -72,7 +73,7 @@ func TestUnused(t *testing.T) {
 
 func TestUnusedIsShared(t *testing.T) {
 	var g Tracker
-	g.shortBy(after(0), Sent{}, 0.2)
+	g.shortfall.raise(after(0), 0.2)
 	old := g.Findings()
 	found := Findings{Kept: true, Found: after(time.Second)}
 	g.Adopt(after(2*time.Second), found, true)
@@ -102,11 +103,11 @@ func TestUnusedThatTells(t *testing.T) {
 		{"too soon", 1000, overtaking - 1, false},
 	} {
 		var u unused
-		u.end(after(x.after), x.amount, limit, answered{Sent: Sent{At: epoch}})
+		u.end(after(x.after), x.amount, limit, report{Sent: Sent{At: epoch}})
 		if tells := !u.ended.IsZero(); tells != x.tells {
 			t.Errorf("%s: %v", x.name, tells)
 		}
-		u.end(after(10*time.Second), 1000, limit, answered{Sent: Sent{At: after(9 * time.Second)}})
+		u.end(after(10*time.Second), 1000, limit, report{Sent: Sent{At: after(9 * time.Second)}})
 		if first := u.ended.Equal(after(x.after)); first != x.tells {
 			t.Errorf("%s: the next end replaces it", x.name)
 		}
@@ -119,15 +120,15 @@ func TestUnusedForgetsOldVotes(t *testing.T) {
 	votes := func(n int, back float64) {
 		for range n {
 			now := u.since.Add(time.Second)
-			before := answered{Sent: Sent{At: now, unused: u.total}, server: 9000}
+			before := report{Sent: Sent{At: now, unused: u.total}, server: 9000}
 			u.end(now.Add(time.Second), 1000, limit, before)
 			u.since = now.Add(2 * time.Second)
 			offset := 0.0 // of the server from us, who give back what is not kept
 			if !u.kept {
 				offset += 1000
 			}
-			a := answered{Sent: Sent{At: u.since, unused: u.total}, server: 9000 + offset - back}
-			u.hear(u.since, a, 0)
+			r := report{Sent: Sent{At: u.since, unused: u.total}, server: 9000 + offset - back}
+			u.observe(u.since, r, 0)
 		}
 	}
 	u.since = epoch

@@ -1,15 +1,15 @@
-// Package costing says what a request will cost before it is sent, from its body
+// Package costing estimates what a request will cost before it is sent, from its body
 // alone: [JSON] and [Multipart] return an [Estimate].
 //
-// A body is walked over twice and never decoded: once past the top level, for the
-// model, the caps and where the rest stands (keys may come in any order, and the
-// last of several counts), then through the parts that cost something. Text is
-// counted where it stands; what has escapes goes through one fixed buffer. Time is
-// linear in the body's length, and memory does not depend on it.
+// A body is read twice and never decoded. The first pass covers the top level: the model,
+// the caps and the positions of the rest, since keys may come in any order and the last of
+// several counts. The second goes through the parts that cost something. Text is counted
+// in place; text with escapes goes through one fixed buffer. Time is linear in the body's
+// length, and memory does not depend on it.
 //
-// The rules are OpenAI's where it has published them and stated here where it has
-// not; each is documented where it is applied. They know the token figures of
-// models, not their limits or prices.
+// The rules are OpenAI's where it has published them, and otherwise stated here; each is
+// documented where it is applied. They cover the token figures of models, not their
+// limits or prices.
 package costing
 
 import (
@@ -20,16 +20,16 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
-// Estimate is what a request says about its cost before it is sent. No figure is
-// negative or above 1<<40, whatever the body holds.
+// Estimate is what a request's body shows of its cost. No figure is negative or above
+// 1<<40, whatever the body holds.
 type Estimate struct {
-	// Model is the body's, cut to 256 bytes. Where neither the body nor a deployment
-	// names one it is the endpoint's default, or empty.
+	// Model is the body's, cut to 256 bytes. If neither the body nor a deployment names
+	// one, it is the endpoint's default, or empty.
 	Model string
 	// Input is the tokens of everything that is sent to the model.
 	Input int64
-	// Guessed is the part of Input and Output that may turn out to be much less:
-	// what is not seen, or charged by its size, or the dearest of several choices.
+	// Guessed is the part of Input and Output that may turn out much smaller: content
+	// that is not seen or is charged by its size, and the dearest of several choices.
 	Guessed int64
 	// Output is the tokens that the answers may have together: the cap that the
 	// body declares, or the size of the images it asks for, times Choices.
@@ -37,8 +37,8 @@ type Estimate struct {
 	// Choices is how many answers are generated: the larger of n and best_of, for
 	// each prompt. At least 1, at most 1<<20.
 	Choices int64
-	// Declared says that the body bounds its output. Without it Output is 0, and
-	// what an answer needs has to come from elsewhere.
+	// Declared means that the body bounds its output. Without it Output is 0, and the
+	// caller has to predict the output.
 	Declared bool
 	// Images is how many images are asked for; 0 on endpoints that make none.
 	Images int64
@@ -47,8 +47,8 @@ type Estimate struct {
 	// response and of a conversation, whose items are input as well but stand on
 	// the server. Ids of more than 256 bytes are left out.
 	Previous, Conversation string
-	// Passing is the part of Input that what continues this response will not
-	// find there: instructions, tools and the format of the answer.
+	// Passing is the part of Input that does not carry over to a request that continues
+	// this response: instructions, tools and the format of the answer.
 	Passing int64
 
 	Stream       bool // the answer is to be streamed
@@ -61,17 +61,17 @@ const (
 	maxCost = 1 << 40
 	// maxChoices likewise.
 	maxChoices = 1 << 20
-	// maxN is the most that n or best_of can mean. The API takes none above 128
-	// and refuses the rest; that is for it to say, so they count as 1.
+	// maxN is the largest n or best_of that counts. The API rejects those above 128, so
+	// they count as 1.
 	maxN = 128
 	// maxNamed is the length of the longest name that is kept.
 	maxNamed = 256
 )
 
-// JSON estimates a request with a JSON body. Of one that is malformed or cut off, what
-// could be read of it counts. Where the body names no model, as on
-// Azure it need not, the rules are those of a model with the deployment's name. The
-// counter must not be nil, nor return less than 0 or more than a few for each byte.
+// JSON estimates a request with a JSON body. If that is malformed or cut off, the part
+// that could be read counts. If it names no model, which Azure allows, the rules are those
+// of a model with the deployment's name. The counter must not be nil, and must return
+// neither less than 0 nor more than a few tokens for each byte.
 func JSON(e wire.Endpoint, deployment string, body []byte, counter tokens.Counter) Estimate {
 	if e == wire.None {
 		return Estimate{}
@@ -84,8 +84,8 @@ func JSON(e wire.Endpoint, deployment string, body []byte, counter tokens.Counte
 	return r.estimate(e, deployment, &f)
 }
 
-// Multipart is [JSON] for a multipart/form-data body, as images and audio are sent.
-// Files are passed over, but for the headers of images and audio.
+// Multipart is [JSON] for a multipart/form-data body, in which images and audio are sent.
+// It skips files, except for the headers of images and audio.
 func Multipart(e wire.Endpoint, deployment, contentType string, body []byte, counter tokens.Counter) Estimate {
 	switch e {
 	case wire.ImageGenerations, wire.ImageEdits, wire.ImageVariations, wire.Transcriptions, wire.Translations:
@@ -100,8 +100,8 @@ func Multipart(e wire.Endpoint, deployment, contentType string, body []byte, cou
 	return r.estimate(e, deployment, &f)
 }
 
-// fields is what a body's top level says. A mark is where a value stands, 0 where
-// there is none; a string is as it stands in the body.
+// fields is the top level of a body. A mark is the position of a value, 0 if there is
+// none. Strings are raw, with their escapes.
 type fields struct {
 	model         []byte
 	n, bestOf     int64
@@ -156,9 +156,9 @@ func (r *reader) skim(f *fields) {
 		case "best_of":
 			f.bestOf = r.choices()
 		case "max_tokens", "max_completion_tokens", "max_output_tokens":
-			// Where several stand in one body the largest counts, lest a small
-			// one hide what the server goes by. Negative ones mean no cap in
-			// some clients; none is valid.
+			// The largest of several counts, lest a small one hide the one that the
+			// server applies. A negative one means no cap in some clients, and is
+			// never valid.
 			if n, ok := r.number(); ok && n >= 0 {
 				f.cap, f.declared = max(f.cap, n), true
 			}

@@ -3,12 +3,11 @@
 // the one that comes with the library.
 package tokens
 
-// Counter counts the tokens that text has for a model, given its name as the
-// request has it and the encoding that [ForModel] gives it. Text that spells a
-// special token, such as <|endoftext|>, counts as ordinary text, and text that is
-// not valid UTF-8 counts for something. Count is called from many goroutines at
-// once, and must neither change text nor keep it after it returns: the bytes are
-// reused.
+// Counter counts the tokens of text for a model. It receives the model's name as the
+// request has it, and its encoding by [ForModel]. Text that spells a special token, such
+// as <|endoftext|>, counts as ordinary text, and invalid UTF-8 must count for something.
+// Count is called from many goroutines at once. It must neither change text nor keep it
+// after it returns, since the bytes are reused.
 type Counter interface {
 	Count(model string, e Encoding, text []byte) int
 }

@@ -5,11 +5,10 @@ import (
 	"unicode/utf8"
 )
 
-// Cut returns how much of the beginning of text to count by itself, for callers
-// that cannot hold all of it. The tokens of text[:n] and of what follows then add
-// up to those of the whole, unless text offers no place where that is certain
-// (kilobytes without the end of a word); n is then len(text), less the start of a
-// rune that is cut off.
+// Cut returns the length n of a beginning of text that can be counted by itself, for
+// callers that cannot hold all of it. The tokens of text[:n] and of the rest add up to
+// those of the whole. If text has no place where that is certain (kilobytes without the
+// end of a word), n is len(text), less the start of a rune that is cut off.
 //
 // The end of a word is such a place: in every encoding a piece that holds letters
 // ends where neither a letter, a mark nor the apostrophe of a contraction follows,

@@ -5,9 +5,9 @@ import "strings"
 // Encoding is one of OpenAI's vocabularies and the rules that split text for it.
 type Encoding uint8
 
-// The zero value is the newest encoding, and what a model gets whose name is not
-// known here. o200k_harmony, of gpt-oss, differs from o200k_base by special tokens
-// only, so it is not listed; nor is gpt2, which r50k_base took over unchanged.
+// The zero value is the newest encoding, which models with unknown names get.
+// o200k_harmony, of gpt-oss, differs from o200k_base by special tokens only, so it is not
+// listed. Nor is gpt2, which r50k_base took over unchanged.
 const (
 	O200kBase Encoding = iota
 	CL100kBase
@@ -28,9 +28,9 @@ func (e Encoding) String() string {
 	return encodingNames[e]
 }
 
-// families follow the tables of OpenAI's tiktoken (tiktoken/model.py), without
-// what the default covers: gpt-4o, gpt-4.1, gpt-4.5, gpt-5 and later, chatgpt-4o,
-// the o series, gpt-oss. The first that a name belongs to decides.
+// families follow the tables of OpenAI's tiktoken (tiktoken/model.py), without those that
+// the default covers: gpt-4o, gpt-4.1, gpt-4.5, gpt-5 and later, chatgpt-4o, the o
+// series, gpt-oss. The first family that a name belongs to decides.
 var families = []struct {
 	name     string
 	encoding Encoding

@@ -9,8 +9,8 @@ import (
 // Endpoint is the accounting a request falls under.
 type Endpoint uint8
 
-// None is whatever is not limited: GETs, websocket upgrades, batches, files,
-// and every path not known here.
+// None is every request that is not limited: GETs, websocket upgrades, batches, files,
+// and all paths that are not listed here.
 const (
 	None Endpoint = iota
 	Chat
@@ -49,11 +49,11 @@ func (e Endpoint) String() string {
 	return endpointNames[None]
 }
 
-// Classify says which accounting r falls under and, for the classic Azure
-// surface ({endpoint}/openai/deployments/{deployment}/...), which deployment it
-// addresses. Host and base path do not matter. Only POSTs are limited; that
-// leaves out websocket upgrades, which are GETs. It does not allocate unless the
-// deployment's name is percent-encoded.
+// Classify returns the accounting that r falls under and, for the classic Azure
+// surface ({endpoint}/openai/deployments/{deployment}/...), the deployment it
+// addresses. Host and base path do not matter. Only POSTs are limited, which leaves out
+// websocket upgrades: they are GETs. Classify does not allocate, unless the deployment's
+// name is percent-encoded.
 func Classify(r *http.Request) (e Endpoint, deployment string) {
 	if r.Method != http.MethodPost || r.URL == nil {
 		return None, ""
@@ -76,12 +76,12 @@ func ClassifyPath(path string) (e Endpoint, deployment string) {
 	return e, deployment
 }
 
-// classify looks at the path's last two segments, so that any base path will
-// do; ids that follow (chat/completions/{id}, responses/{id}/cancel) make a path
-// unknown, as they should: none of those routes generates anything.
+// classify looks at the path's last two segments, so any base path will do. Ids that
+// follow (chat/completions/{id}, responses/{id}/cancel) make a path unknown, which is
+// right: none of those routes generates anything.
 func classify(path string) (e Endpoint, deployment string) {
 	path = strings.TrimRight(path, "/")
-	// The last counts: a gateway's base path may have deployments of its own.
+	// The last one counts: a gateway's base path may contain another.
 	_, after, found := strings.Cut(path, "/deployments/")
 	for found {
 		if name, route, ok := strings.Cut(after, "/"); ok {

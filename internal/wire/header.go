@@ -14,25 +14,23 @@ import (
 //	reset     = period · used / limit, cut to milliseconds
 //	remaining = ⌊limit − used⌋
 //
-// so reset is the time until the bucket is full again, not until the next request
-// may be sent. The name of a header does not tell its period: "requests" may be
-// RPM or RPD.
+// so reset is the time until the bucket is full again, not until the next request may be
+// sent. A header's name does not show its period: "requests" may mean RPM or RPD.
 type Window struct {
 	Limit, Remaining int64
 	Reset            time.Duration
 	// Renewal is Azure's x-ratelimit-renewalperiod, 0 if absent.
 	Renewal time.Duration
-	// What is absent, malformed or absurd (OpenAI and Azure have sent -1 and 0)
-	// is no information.
+	// A figure that is absent, malformed or absurd (OpenAI and Azure have sent -1 and 0)
+	// does not count as reported.
 	HasLimit, HasRemaining, HasReset bool
 
-	// coarse: reset is Azure's bare number of seconds, of which is not known what
-	// it counts.
+	// coarse: reset is Azure's bare number of seconds, and what it counts is not known.
 	coarse bool
 }
 
-// Headers is the observation in a response's headers. A Window of which
-// nothing was said is zero.
+// Headers is what a response's headers report. A Window that they do not mention is
+// zero.
 type Headers struct {
 	Requests, Tokens, ProjectTokens, Images, InputImages Window
 }
@@ -63,7 +61,7 @@ func window(h http.Header, limit, remaining, reset, renewal string) (w Window) {
 	if n, ok := parseCount(first(h, limit)); ok && n > 0 {
 		w.Limit, w.HasLimit = n, true
 	}
-	// More left than the limit is a contradiction: believe the smaller promise.
+	// More left than the limit is a contradiction: the limit, the smaller promise, counts.
 	if n, ok := parseCount(first(h, remaining)); ok && (!w.HasLimit || n <= w.Limit) {
 		w.Remaining, w.HasRemaining = n, true
 	}
@@ -90,7 +88,7 @@ const (
 )
 
 // Period infers the window's length, a minute or a day, from reset = period · used /
-// limit; where the figures fit neither it is Azure's renewal period, or 0.
+// limit. If the figures fit neither, it is Azure's renewal period, or 0.
 //
 // Since remaining is floored, used lies between limit − remaining − 1 and limit −
 // remaining; since the response's own request has been charged, it is at least 1. So
@@ -140,10 +138,10 @@ func (w Window) coarsePeriod(used int64) (period time.Duration) {
 	return period
 }
 
-// Used returns the sharpest statement of what the server has booked: the larger of
-// limit − remaining − 1 and reset · limit / period, 0 where nothing is known. Where
-// the two contradict each other remaining is believed, to within its rounding; an
-// overdraft, which remaining does not show, counts up to one more limit.
+// Used returns the most exact figure for what the server has charged: the larger of
+// limit − remaining − 1 and reset · limit / period, or 0 if nothing is known. If the two
+// contradict each other, remaining counts, to within its rounding. An overdraft, which
+// remaining does not show, counts up to one more limit.
 func (w Window) Used(period time.Duration) float64 {
 	if !w.HasLimit {
 		return 0
@@ -163,9 +161,9 @@ func (w Window) Used(period time.Duration) float64 {
 	return math.Max(0, min(max(float64(w.Limit-w.Remaining-1), byReset), most))
 }
 
-// RetryAfter returns how long the server wants to be left alone. retry-after-ms is
-// the finer of its two headers, except that Azure sends a 0 there beside a positive
-// retry-after. What is negative, past or longer than two days is ignored.
+// RetryAfter returns how long the server asks callers to wait. retry-after-ms is the
+// finer of its two headers, except that Azure sends 0 there beside a positive
+// retry-after. A wait that is negative, past or longer than two days is ignored.
 func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	ms, ok := retryAfterMS(h)
 	if ok && ms > 0 {

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// A Meter watches a response body go by, without altering, holding back or
-// buffering it, and finds what the body says about the call: its usage, an error,
-// the deltas of a stream, and the point where nothing more is to come. It reads
-// JSON objects and server-sent events, told apart by their first byte, for test
-// doubles and proxies mislabel both.
+// A Meter watches a response body go by, without altering, delaying or buffering it. It
+// finds what the body says about the call: its usage, an error, the deltas of a stream,
+// and the point after which nothing more comes. It reads JSON objects and server-sent
+// events, and distinguishes them by their first byte, since test doubles and proxies
+// mislabel both.
 //
-// Its memory does not grow with the body, its answers do not depend on how the
-// body is cut, and Write does not allocate unless there is an error to report.
+// Its memory does not grow with the body, and its results do not depend on how the body
+// is cut. Write does not allocate unless there is an error to report.
 // A Meter is for one goroutine at a time.
 type Meter struct {
 	scanner scanner
@@ -80,11 +80,11 @@ func eventOf(typ []byte) event {
 	return plain
 }
 
-// NewMeter returns a meter for the body of a response with this status and
-// content type. Bodies that cannot be text (audio, images) pass unread. text, if
-// not nil, is handed the decoded text of each delta of a stream (content, refusal,
-// reasoning, names and arguments of tools), long ones in pieces of at most 1 KiB; the
-// slice is only valid during the call.
+// NewMeter returns a meter for the body of a response with this status and content type.
+// Bodies that cannot be text (audio, images) pass unread. The function text, if not nil,
+// receives the decoded text of each delta of a stream (content, refusal, reasoning, names
+// and arguments of tools), in pieces of at most 1 KiB. Its argument is only valid during
+// the call.
 func NewMeter(status int, contentType string, text func([]byte)) *Meter {
 	m := &Meter{status: status}
 	m.scanner.text = text
@@ -102,9 +102,9 @@ func readable(contentType string) bool {
 		len(sub) >= 4 && strings.EqualFold(sub[len(sub)-4:], "json")
 }
 
-// Write reads the next bytes of the body. done says that nothing more is to come:
-// the JSON object has ended, or the stream has sent [DONE], its terminal event or
-// an error. It stays true. A server that sends no such mark is over at EOF.
+// Write reads the next bytes of the body. done means that nothing more comes: the JSON
+// object has ended, or the stream has sent [DONE], its terminal event or an error. It
+// stays true. A stream without such a mark ends at EOF.
 func (m *Meter) Write(p []byte) (done bool) {
 	if m.mode == undecided {
 		p = m.sniff(p)
@@ -143,10 +143,9 @@ func (m *Meter) sniff(p []byte) []byte {
 	return nil
 }
 
-// events reads lines of an event stream. Lines end in \n, as in both Go SDKs; a
-// \r before it is space. Where the specification joins the data lines of an
-// event, so does this; a complete object on a line of its own counts at once, for
-// go-openai reads line by line.
+// events reads lines of an event stream. Lines end in \n, as in both Go SDKs; a \r
+// before it is space. It joins the data lines of an event, as the specification does,
+// but a complete object on one line counts at once, since go-openai reads line by line.
 func (m *Meter) events(p []byte) {
 	for len(p) > 0 && !m.done {
 		if m.line == fieldName {
@@ -269,26 +268,24 @@ func (m *Meter) dispatch() {
 	}
 }
 
-// Usage returns the latest usage seen, at the top level or in .response; some
-// servers stream it cumulatively. ok is false where there was none, or only null
-// or zeros.
+// Usage returns the latest usage seen, at the top level or in .response; some servers
+// stream it cumulatively. ok is false if there was none, or only null or zeros.
 func (m *Meter) Usage() (u Usage, ok bool) {
 	return m.scanner.usage, m.scanner.hasUsage
 }
 
-// ID returns the id by which a later request can refer to the response: that of
-// the object, or of an event's .response. It is empty where there was none, or one
-// of more than 256 bytes.
+// ID returns the id by which a later request can refer to the response: that of the
+// object, or of an event's .response. It is empty if there was none, or one of more than
+// 256 bytes.
 func (m *Meter) ID() string { return string(m.scanner.id[:m.scanner.idLength]) }
 
-// Ended reports whether the body came to its regular end, so that what was seen
-// of it is all there was.
+// Ended reports whether the body came to its regular end, so that all of it was seen.
 func (m *Meter) Ended() bool { return m.ended }
 
 // Refusal returns the error in the body: of a response that failed as a whole
 // (any status from 400 on; h are its headers, as in [ParseRefusal]), or of one that
-// began with 200 and carries an error object or event. It is nil where there was
-// none. It may be called at any time and knows what has been read by then.
+// began with 200 and carries an error object or event. It is nil if there was none. It
+// may be called at any time, and covers what was read by then.
 func (m *Meter) Refusal(h http.Header) *Refusal {
 	f := m.error()
 	if !f.seen && m.status < 400 {
@@ -298,7 +295,7 @@ func (m *Meter) Refusal(h http.Header) *Refusal {
 	return &r
 }
 
-// error returns what is known of the body's error, be it in the middle of it.
+// error returns what is known of the body's error, even in the middle of it.
 func (m *Meter) error() fault {
 	if m.fault.seen {
 		return m.fault

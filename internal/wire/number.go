@@ -7,15 +7,15 @@ import (
 )
 
 const (
-	// maxCount is the largest figure believed; float64 holds every integer below it.
+	// maxCount is the largest figure that counts; float64 holds every integer below it.
 	maxCount = 1_000_000_000_000_000
-	// maxWait is the longest reset or pause believed. The longest window is a
-	// day, and one overdrawn by its whole limit refills in two.
+	// maxWait is the longest reset or pause that counts. The longest window is a day,
+	// and one overdrawn by its whole limit refills in two.
 	maxWait = 48 * time.Hour
 )
 
-// parseNumber reads a plain decimal number between 0 and maxCount. What
-// strconv understands beyond JSON's syntax (hex, underscores, Inf) is refused.
+// parseNumber reads a plain decimal number between 0 and maxCount. It rejects what
+// strconv understands beyond JSON's syntax (hex, underscores, Inf).
 func parseNumber(s string) (float64, bool) {
 	if len(s) == 0 || len(s) > 32 {
 		return 0, false
@@ -35,7 +35,7 @@ func parseNumber(s string) (float64, bool) {
 }
 
 // parseCount reads a count, whole or not, with or without thousands separators
-// ("30,000"). It rejects what a proxy may have joined ("300, 300").
+// ("30,000"). It rejects values that a proxy may have joined ("300, 300").
 func parseCount(s string) (int64, bool) {
 	s = strings.TrimSpace(s)
 	if strings.IndexByte(s, ',') < 0 {

@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// Kind says what a refusal calls for.
+// Kind is what a refusal calls for.
 type Kind uint8
 
 const (
 	// Other is an error that says nothing about limits.
 	Other Kind = iota
-	// RateLimit passes: wait.
+	// RateLimit passes: the call may succeed after a wait.
 	RateLimit
 	// TooLarge never passes: the call alone exceeds the limit.
 	TooLarge
-	// Quota is about money: no bucket moves, and nobody waits for it.
+	// Quota is about money: no wait helps.
 	Quota
-	// SlowDown says that traffic grows too fast, even inside the limits.
+	// SlowDown means that traffic grows too fast, even within the limits.
 	SlowDown
-	// Unavailable says that the flex tier has no capacity at present.
+	// Unavailable means that the flex tier has no capacity at present.
 	Unavailable
 )
 
@@ -56,8 +56,8 @@ type Refusal struct {
 	Code, Type, Message string
 }
 
-// ParseRefusal reads an error response as well as it goes; h and body may be
-// nil, and body may be cut anywhere.
+// ParseRefusal reads as much as it can of an error response. h and body may be nil, and
+// body may be cut anywhere.
 func ParseRefusal(status int, h http.Header, body []byte) Refusal {
 	m := NewMeter(status, "", nil)
 	m.Write(body)
@@ -86,10 +86,9 @@ func newRefusal(status int, h http.Header, f fault) Refusal {
 	return r
 }
 
-// Stood returns what was used of a limit of this period when it refused, which Used
-// rounds to whole units: the wait tells it exactly where the two agree ("Limit 10000,
-// Used 8554, Requested 3082. Please try again in 9.816s"). Limit and Used must
-// have been said.
+// Stood returns what was used of a limit of this period when it rejected the call. Used
+// rounds it to whole units; the wait gives it exactly, if the two agree ("Limit 10000,
+// Used 8554, Requested 3082. Please try again in 9.816s"). Limit and Used must be known.
 func (r *Refusal) Stood(period time.Duration) float64 {
 	used, limit := float64(r.Used), float64(r.Limit)
 	exact := limit - float64(r.Requested) + r.RetryAfter.Seconds()*limit/period.Seconds()
@@ -99,8 +98,8 @@ func (r *Refusal) Stood(period time.Duration) float64 {
 	return used
 }
 
-// kind trusts the code, then the type, then the message: proxies that rewrite a
-// body tend to keep the code.
+// kind goes by the code, then the type, then the message: proxies that rewrite a body
+// tend to keep the code.
 func (r *Refusal) kind(status int) Kind {
 	for _, word := range [...]string{r.Code, r.Type} {
 		switch word {
@@ -159,8 +158,8 @@ func (r *Refusal) subject(azure string) (Dimension, time.Duration) {
 	return Unknown, 0
 }
 
-// wait prefers what is precise: milliseconds in the header, then the message, then
-// seconds in the header.
+// wait returns the most precise wait there is: milliseconds in the header, then the
+// message, then seconds in the header.
 func (r *Refusal) wait(h http.Header) time.Duration {
 	if d, ok := retryAfterMS(h); ok && d > 0 {
 		return d

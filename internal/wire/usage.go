@@ -17,9 +17,9 @@ type counts struct {
 	seconds                                  float64
 }
 
-// usage normalises what was read. An object that adds up to nothing is no
-// information: no call is free, and servers that do not count send zeros. Audio that
-// is billed by its length is: it costs no tokens.
+// usage normalises what was read. An object that adds up to nothing does not count as
+// usage, since no call is free and servers that do not count send zeros. Audio billed by
+// its length does: it costs no tokens.
 func (c *counts) usage() (Usage, bool) {
 	u := Usage{
 		Input:  max(c.prompt, c.input),
