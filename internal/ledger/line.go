@@ -43,6 +43,14 @@ type class struct {
 	need    backend.Amounts // of all of them
 }
 
+// hold has its owners kept while there is such a class, or no longer where n is -1.
+func (c *class) hold(n int) {
+	c.scope.classes += n
+	for _, b := range c.buckets {
+		b.owner.classes += n
+	}
+}
+
 // before is how many of its tickets have a place before that one.
 func (c *class) before(place int64) int {
 	n, _ := slices.BinarySearchFunc(c.tickets, place, func(t *ticket, p int64) int { return cmp.Compare(t.place, p) })
@@ -59,6 +67,7 @@ func (l *line) enter(t *ticket, scope *owner, buckets []*bucket) {
 	if at < 0 {
 		at = len(l.classes)
 		l.classes = append(l.classes, &class{scope: scope, buckets: buckets})
+		l.classes[at].hold(1)
 	}
 	t.class = l.classes[at]
 	t.class.tickets = slices.Insert(t.class.tickets, t.class.before(t.place), t)
@@ -80,6 +89,7 @@ func (l *line) leave(t *ticket) {
 	}
 	if len(c.tickets) == 0 {
 		l.classes = slices.DeleteFunc(l.classes, func(x *class) bool { return x == c })
+		c.hold(-1)
 	}
 }
 

@@ -324,6 +324,7 @@ func (v *survey) grant(costs []backend.Amounts) backend.Answer {
 		for _, b := range v.buckets {
 			b.used += float64(cost[b.dimension])
 			b.charged += float64(cost[b.dimension])
+			b.owner.charged = max(b.owner.charged, answer.Stamp)
 		}
 		answer.Granted++
 	}
