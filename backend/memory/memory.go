@@ -101,8 +101,9 @@ func (b *Backend) Take(_ context.Context, ask backend.Ask) (backend.Answer, erro
 	if a.redescribed() || !ask.Fresh && (ask.Leave || answer.Granted > 0 || len(ask.Costs) == 0) {
 		a.changed(ask.Line) // the line has moved
 	}
+	answer.Hint = answer.Wait // for Changed tells of all else
 	if err == nil && answer.Granted < len(ask.Costs) && !ask.Leave {
-		answer.Hint, answer.Changed = answer.Wait, a.watch(ask.Line)
+		answer.Changed = a.watch(ask.Line)
 	}
 	return answer, err
 }

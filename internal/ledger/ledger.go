@@ -132,7 +132,8 @@ func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
 	v := a.survey(now, l, math.MaxInt64, a.owner(now, ask.Scope), a.resolve(now, ask.Buckets))
 	answer := stand(backend.Answer{Stamp: now, Tickets: v.tickets}, v.buckets)
 	if !v.fits(cost) {
-		answer.Wait, answer.Paused = v.wait(cost, false)
+		wait, pause := v.wait(cost, false)
+		answer.Wait, answer.Paused = duration(wait), duration(pause)
 		answer.Hint = answer.Wait
 	}
 	return answer, nil
