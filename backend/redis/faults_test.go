@@ -384,7 +384,7 @@ func TestKeys(t *testing.T) {
 func TestKeysOfALine(t *testing.T) {
 	s := redistest.Run(t)
 	c := admin(t, s)
-	seed := uint64(time.Now().UnixNano())
+	seed := newSeed()
 	r := rand.New(rand.NewPCG(seed, 0))
 	b := newVirtual(c)
 	buckets := perDay(1000)
@@ -395,7 +395,7 @@ func TestKeysOfALine(t *testing.T) {
 		a := ask(number, buckets, costs...)
 		a.Ticket, a.Fresh, a.Leave = fmt.Sprint("ticket", ticket), fresh, len(costs) == 0
 		if _, err := b.Take(t.Context(), a); err != nil {
-			t.Fatalf("%v (seed %d)", err, seed)
+			t.Fatalf("%v (-seed %d)", err, seed)
 		}
 	}
 	keys := lineKeys(b.accountKey("account"), lineField("model:m"), ticketField("ticket"))
@@ -406,7 +406,7 @@ func TestKeysOfALine(t *testing.T) {
 		steps = append(steps, step)
 		for _, k := range c.Keys(t.Context(), "*").Val() {
 			if c.PTTL(t.Context(), k).Val() == -1 {
-				t.Fatalf("%s does not expire after %q (seed %d)", k, steps[max(0, len(steps)-12):], seed)
+				t.Fatalf("%s does not expire after %q (-seed %d)", k, steps[max(0, len(steps)-12):], seed)
 			}
 		}
 	}
@@ -448,13 +448,13 @@ func TestKeysOfALine(t *testing.T) {
 		check("ask")
 	}
 	if n := c.ZCard(t.Context(), keys[1]).Val(); n != 1 {
-		t.Errorf("%d tickets in line; want one (seed %d)", n, seed)
+		t.Errorf("%d tickets in line; want one (-seed %d)", n, seed)
 	}
 	if n := c.HLen(t.Context(), keys[2]).Val(); n != 2 {
-		t.Errorf("%d fields; want a ticket and its buckets (seed %d)", n, seed)
+		t.Errorf("%d fields; want a ticket and its buckets (-seed %d)", n, seed)
 	}
 	if n := c.ZCard(t.Context(), keys[4]).Val(); n != 0 {
-		t.Errorf("%d have been stepped over; want none (seed %d)", n, seed)
+		t.Errorf("%d have been stepped over; want none (-seed %d)", n, seed)
 	}
 }
 

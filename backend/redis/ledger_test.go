@@ -1,7 +1,9 @@
 package redis
 
 import (
+	"cmp"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -52,6 +54,11 @@ type chargeUnderTest struct {
 	cost  backend.Amounts
 }
 
+// replay is the seed that a test which has failed printed.
+var replay = flag.Uint64("seed", 0, "what has failed with this seed is run again, and nothing else of the same test")
+
+func newSeed() uint64 { return cmp.Or(*replay, uint64(time.Now().UnixNano())) }
+
 func TestScriptIsTheLedger(t *testing.T) {
 	steps := 100_000
 	switch {
@@ -60,17 +67,38 @@ func TestScriptIsTheLedger(t *testing.T) {
 	case os.Getenv("REDIS_LONG") != "":
 		steps = 500_000
 	}
-	seed := uint64(time.Now().UnixNano())
 	const each = 500
+	histories, seed := steps/each, newSeed()
+	if *replay != 0 {
+		histories = 1
+	}
 	script := newVirtual(client(t))
 	done := map[string]int{}
-	for i := range steps / each {
-		h := newHistory(t, script, seed+uint64(i), i)
+	for i := range histories {
+		h := newHistory(t, script, seed+uint64(i))
 		for range each {
 			done[h.step()]++
 		}
 	}
-	t.Logf("seed %d: %v", seed, done)
+	t.Logf("%v", done)
+}
+
+// The same seed gives the same history, whatever ran before.
+func TestHistoryIsReplayed(t *testing.T) {
+	script := newVirtual(client(t))
+	run := func(seed uint64) []string {
+		h := newHistory(t, script, seed)
+		for range 200 {
+			h.step()
+		}
+		return h.log
+	}
+	first := run(7)
+	run(8)
+	script = newVirtual(client(t)) // another prefix, for the first account is known
+	if again := run(7); !slices.Equal(first, again) {
+		t.Errorf("%d steps, and %d others", len(first), len(again))
+	}
 }
 
 func newVirtual(c Client) *virtualBackend {
@@ -85,10 +113,10 @@ type virtualBackend struct {
 	now int64
 }
 
-func newHistory(t *testing.T, script *virtualBackend, seed uint64, n int) *history {
+func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 	h := &history{
 		t: t, r: rand.New(rand.NewPCG(seed, 1)), script: script.Backend, ledger: ledger.New(),
-		now: 1_700_000_000_000_000, seed: seed, account: fmt.Sprint("account", n), tickets: map[string]*ticketUnderTest{},
+		now: 1_700_000_000_000_000, seed: seed, account: fmt.Sprint("account", seed), tickets: map[string]*ticketUnderTest{},
 		seen: map[string]float64{},
 	}
 	withClock(func() int64 { return h.now }).apply(script.Backend)
@@ -402,6 +430,6 @@ func (h *history) fatal(format string, args ...any) {
 	for _, l := range h.log[max(0, len(h.log)-12):] {
 		h.t.Log(l)
 	}
-	h.t.Logf("history %s of seed %d", h.account, h.seed)
+	h.t.Logf("to replay: go test ./backend/redis -run '^TestScriptIsTheLedger$' -seed %d", h.seed)
 	h.t.Fatalf(format, args...)
 }
