@@ -122,7 +122,7 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 	withClock(func() int64 { return h.now }).apply(script.Backend)
 	script.memory = memory{}
 	script.tickets = cache{}
-	h.ledger.Lease, h.ledger.Erase = time.Second, 10*time.Second
+	h.ledger.Lease, h.ledger.Erase = lease, erase
 	h.quick = h.r.IntN(3) == 0
 	limit := func(most int64) int64 {
 		if h.quick {

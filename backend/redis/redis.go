@@ -203,7 +203,7 @@ func decode(reply any, owners []owner, buckets []backend.Bucket) (backend.Answer
 		}
 		for _, k := range o.buckets {
 			for !full && at < len(s) && next() != k.digest {
-				at += 32 // another bucket of the owner
+				at += 8 * (bucketDoubles - 1) // another bucket of the owner
 			}
 			if !full {
 				next()

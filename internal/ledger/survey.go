@@ -66,7 +66,7 @@ type units [backend.Dimensions]float64
 
 func (c *class) demand(now int64, front []*ticket, more int) *demand {
 	c.scope.advance(now)
-	d := &demand{class: c, tickets: len(front) + more, paused: max(0, float64(c.scope.paused-now)), sums: make([]units, 1, heads+2)}
+	d := &demand{class: c, tickets: len(front) + more, paused: max(0, float64(c.scope.paused-now)), sums: make([]units, 1, Heads+2)}
 	for _, b := range c.buckets {
 		b.owner.advance(now)
 		d.paused = max(d.paused, float64(b.owner.paused-now))
