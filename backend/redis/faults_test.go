@@ -458,6 +458,47 @@ func TestKeysOfALine(t *testing.T) {
 	}
 }
 
+// The keys of a line live as long as somebody asks, and go with the last ticket.
+func TestKeysOfALineAreRenewed(t *testing.T) {
+	c := admin(t, redistest.Run(t))
+	b := newVirtual(c)
+	number := uint64(0)
+	take := func(ticket string, costs ...int64) {
+		t.Helper()
+		number++
+		a := ask(number, perDay(100), costs...)
+		a.Ticket, a.Leave = ticket, len(costs) == 0
+		if _, err := b.Take(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := lineKeys(b.accountKey("account"), lineField("model:m"), ticketField("x"))
+	take("x", 100)
+	take("alive", 50)
+	line := keys[1:3]
+	for _, k := range line {
+		if !c.PExpire(t.Context(), k, 20*time.Second).Val() {
+			t.Fatalf("no key %s", k)
+		}
+	}
+	for range 40 {
+		b.now += 1e6
+		take("alive", 50)
+	}
+	for _, k := range line {
+		if ttl := c.PTTL(t.Context(), k).Val(); ttl < 25*time.Second {
+			t.Errorf("%s expires in %v although somebody asks", k, ttl)
+		}
+	}
+	take("alive")
+	if n := c.Exists(t.Context(), line...).Val(); n != 0 {
+		t.Errorf("%d keys are left of a line in which nobody stands", n)
+	}
+	if c.HExists(t.Context(), keys[0], lineField("model:m")).Val() {
+		t.Error("the account still has the line")
+	}
+}
+
 // A hash that never comes to rest loses the owners that do.
 func TestIdleOwnersAreDropped(t *testing.T) {
 	c := client(t)
