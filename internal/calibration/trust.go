@@ -36,6 +36,9 @@ func (t *trust) hear(now time.Time, a answered, limit, corrected float64) bool {
 	if a.At.Before(t.last.At) {
 		return true // we may have been more and more wrong since
 	}
+	if a.Charged-a.Cost < t.last.Charged && a.At.Sub(t.last.At) > overtaking {
+		t.last, t.swings = Sent{}, 0 // our bucket was lost, or forgotten, and has begun anew
+	}
 	// All that was charged meanwhile may have been too much.
 	offset := a.ahead()
 	if !t.last.At.IsZero() && t.offset-offset-(a.Charged-t.last.Charged) > swing*limit {
