@@ -1,5 +1,8 @@
 // Package memory keeps budgets in the process. It is the limiter's default;
 // several limiters of one process share a budget by sharing a Backend.
+//
+// What it keeps grows with the models and accounts that are in use: those that have
+// been idle for ten minutes, and whose budget is full, are forgotten.
 package memory
 
 import (
