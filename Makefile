@@ -80,5 +80,4 @@ simulate: ## the limiter, its peers and an oracle in every scenario: docs/SIMULA
 test-redis-long: ## every fault for half a minute, long random histories, a busy fleet: a quarter of an hour
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
 	@REDIS_LONG=1 CGO_ENABLED=1 go test -race -count=1 -timeout 30m ./backend/redis
-	@REDIS_LONG=1 CGO_ENABLED=1 go test -race -count=1 -timeout 30m -run TestBusyFleet .
 	@cd bench && FAULTS_SPAN=30s CGO_ENABLED=1 go test -race -count=1 -timeout 30m ./faults

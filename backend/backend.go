@@ -127,7 +127,7 @@ type Answer struct {
 	// changed what is used, refill apart: corrections, and what a full bucket
 	// could not take. So used = Charged − refunds − refill + Corrected. Both
 	// begin anew, at 0 and Start, where the backend has never heard of the
-	// bucket, or has lost it.
+	// bucket, or has lost or forgotten it.
 	Charged, Corrected []float64
 	// Tickets is how many stand ahead in line.
 	Tickets int
@@ -170,7 +170,10 @@ type Correction struct {
 
 // Backend keeps the budgets. Its methods are safe for concurrent use and
 // return no later than the context or the backend's own timeout allows.
-// Everything a backend forgets counts as used up to Bucket.Start.
+// Everything a backend loses counts as used up to Bucket.Start. What nobody would
+// miss it may forget: an owner that is not paused, whose buckets are full, on which no
+// ticket in line counts, and which has charged nothing for ten minutes, since a charge
+// may have to be settled yet.
 type Backend interface {
 	// Take charges the longest prefix of the ask's costs that fits in every
 	// bucket, after what the tickets ahead could use is set aside.

@@ -1,5 +1,8 @@
 // Package memory keeps budgets in the process. It is the limiter's default;
 // several limiters of one process share a budget by sharing a Backend.
+//
+// What it keeps grows with the models and accounts that are in use: those that have
+// been idle for ten minutes, and whose budget is full, are forgotten.
 package memory
 
 import (
@@ -16,6 +19,8 @@ import (
 type Backend struct {
 	mu       sync.Mutex
 	accounts map[string]*account
+	round    []*account // the same, in the order in which forget comes to them
+	next     int        // where in it
 }
 
 var _ backend.Local = (*Backend)(nil)
@@ -26,6 +31,7 @@ func New() *Backend { return &Backend{} }
 // An account is locked as one, since its buckets may be shared by any of its
 // scopes.
 type account struct {
+	name   string
 	mu     sync.Mutex
 	ledger *ledger.Account
 	wake   map[string]chan struct{} // by line, closed when something changed
@@ -34,39 +40,59 @@ type account struct {
 	untold    bool      // and whether one has changed since
 }
 
-// many is how many accounts are kept before idle ones are looked for.
-const many = 1024
+const (
+	many  = 1024 // accounts are kept without a look at them
+	looks = 2    // accounts are looked at by each call, where there are more
+)
 
+// account returns the account, locked.
 func (b *Backend) account(name string) *account {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if len(b.accounts) > many {
+		b.forget(now())
+	}
 	a := b.accounts[name]
 	if a == nil {
 		if b.accounts == nil {
 			b.accounts = map[string]*account{}
 		}
-		if len(b.accounts) >= many {
-			b.forget()
-		}
-		a = &account{ledger: ledger.New(), wake: map[string]chan struct{}{}}
+		a = &account{name: name, ledger: ledger.New(), wake: map[string]chan struct{}{}}
 		b.accounts[name] = a
+		b.round = append(b.round, a)
 	}
 	a.mu.Lock() // before b.mu is released, so that forget can't drop it
 	return a
 }
 
-// forget drops the accounts whose buckets are full. b.mu must be held.
-func (b *Backend) forget() {
-	now := now()
-	for name, a := range b.accounts {
-		if !a.mu.TryLock() {
+// forget looks at the next few accounts, in a round that comes to all of them, and
+// drops those in which nothing is left that anybody would miss. b.mu must be held.
+func (b *Backend) forget(now int64) {
+	for range looks {
+		if b.next >= len(b.round) {
+			b.next = 0
+		}
+		a := b.round[b.next]
+		if !a.forgotten(now) {
+			b.next++
 			continue
 		}
-		if a.ledger.Idle(now) {
-			delete(b.accounts, name)
-		}
-		a.mu.Unlock()
+		delete(b.accounts, a.name)
+		last := len(b.round) - 1
+		b.round[b.next], b.round[last] = b.round[last], nil
+		b.round = b.round[:last]
 	}
+}
+
+// forgotten lets the account forget some of what nobody would miss, and reports
+// whether nothing is left. An account that is in use is left alone.
+func (a *account) forgotten(now int64) bool {
+	if !a.mu.TryLock() {
+		return false
+	}
+	defer a.mu.Unlock()
+	a.ledger.Forget(now)
+	return a.ledger.Empty()
 }
 
 // Take implements [backend.Backend]. It never fails but for
@@ -78,8 +104,9 @@ func (b *Backend) Take(_ context.Context, ask backend.Ask) (backend.Answer, erro
 	if a.redescribed() || !ask.Fresh && (ask.Leave || answer.Granted > 0 || len(ask.Costs) == 0) {
 		a.changed(ask.Line) // the line has moved
 	}
+	answer.Hint = answer.Wait // for Changed tells of all else
 	if err == nil && answer.Granted < len(ask.Costs) && !ask.Leave {
-		answer.Hint, answer.Changed = answer.Wait, a.watch(ask.Line)
+		answer.Changed = a.watch(ask.Line)
 	}
 	return answer, err
 }

@@ -2,10 +2,10 @@
 -- pauses. What was charged before is no longer settled.
 for j = 1, owned do
   local o = owner(j)
-  o[PAUSED] = 0
-  o[SINCE] = math.max(now, o[SINCE], o[LATEST]) + 1
-  for i = FIRST, #o, SIZE do
-    o[i + USED], o[i + CORRECTED] = 0, o[i + CORRECTED] - o[i + USED]
+  o[K.PAUSED] = 0
+  o[K.SINCE] = math.max(now, o[K.SINCE], o[K.LATEST]) + 1
+  for i = K.FIRST, #o, K.SIZE do
+    o[i + K.USED], o[i + K.CORRECTED] = 0, o[i + K.CORRECTED] - o[i + K.USED]
   end
 end
 save({})

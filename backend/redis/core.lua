@@ -8,192 +8,197 @@
 --
 -- An owner is unpacked into a flat array: the first four numbers of its state,
 -- and nine for each bucket: its digest and description, used, charged, corrected.
-local STAMP, SINCE, PAUSED, LATEST, FIRST, SIZE = 1, 2, 3, 4, 5, 9
--- Beside a bucket's place:
-local NAME, DIMENSION, LIMIT, RATE, CAPACITY, USED, CHARGED, CORRECTED = 1, 2, 3, 4, 5, 6, 7, 8
-
--- doubles unpacks a string of them.
-local function doubles(s)
-  local t = {numbers('<' .. rep('d', #s / 8), s)}
-  t[#t] = nil
-  return t
-end
-
-local a = doubles(ARGV[#ARGV])
-local HEAD, WIDTH = 4, 2
-
-local function unpack_owner(state, described)
-  local s, d = doubles(state), doubles(described or '')
-  local o = {s[1], s[2], s[3], s[4]}
-  for i = 1, #d, 4 do
-    local x, to = FIRST + 5 * (i - 1) / 4, #o
-    o[to + 1], o[to + 1 + NAME], o[to + 1 + DIMENSION] = s[x], d[i], d[i + 1]
-    o[to + 1 + LIMIT], o[to + 1 + RATE], o[to + 1 + CAPACITY] = d[i + 2], s[x + 1], d[i + 3]
-    o[to + 1 + USED], o[to + 1 + CHARGED], o[to + 1 + CORRECTED] = s[x + 2], s[x + 3], s[x + 4]
-  end
-  return o
-end
-
-local function pack_owner(o)
-  local s, d = {o[1], o[2], o[3], o[4]}, {}
-  for i = FIRST, #o, SIZE do
-    local x = #s
-    s[x + 1], s[x + 2], s[x + 3], s[x + 4], s[x + 5] = o[i], o[i + RATE], o[i + USED], o[i + CHARGED], o[i + CORRECTED]
-    x = #d
-    d[x + 1], d[x + 2], d[x + 3], d[x + 4] = o[i + NAME], o[i + DIMENSION], o[i + LIMIT], o[i + CAPACITY]
-  end
-  return pack('<' .. rep('d', #s), unpack(s)), pack('<' .. rep('d', #d), unpack(d))
-end
-
--- refilled is when the last of its buckets is full and its pause over.
-local function refilled(o)
-  local at = o[PAUSED]
-  for i = FIRST, #o, SIZE do
-    local t = o[STAMP] + o[i + USED] / o[i + RATE]
-    if t > at then
-      at = t
-    end
-  end
-  return at
-end
-
--- set changes what is used of the bucket at i, within bounds. What they cut off
--- counts as a correction.
-local function set(o, i, used)
-  local within, most = used, o[i + CAPACITY] + o[i + LIMIT]
-  if within < 0 then
-    within = 0
-  end
-  if within > most then
-    within = most
-  end
-  o[i + USED], o[i + CORRECTED] = within, o[i + CORRECTED] + (within - used)
-end
-
--- open unpacks an owner and refills its buckets up to now. A clock that went
--- back refills nothing, and a pause lasts no longer for it.
-local function open(state, described)
-  if not state then
-    return {now, now, 0, 0}
-  end
-  local o = unpack_owner(state, described)
-  local dt = now - o[STAMP]
-  if dt < 0 then
-    o[PAUSED] = o[PAUSED] + dt
-    if o[STAMP] > o[LATEST] then
-      o[LATEST] = o[STAMP]
-    end
-  end
-  o[STAMP] = now
-  if dt > 0 then
-    for i = FIRST, #o, SIZE do
-      set(o, i, o[i + USED] - o[i + RATE] * dt)
-    end
-  end
-  return o
-end
-
--- The field of an owner's descriptions.
-local function description(field)
-  return 'd' .. field
-end
-
--- Owners that were touched, and where they are kept.
-local owners, field, described = {}, {}, nil
-
-local function owner(j)
-  local o = owners[j]
-  if not o then
-    if not described then
-      described = {}
-      for x = 1, owned do
-        described[x] = description(ARGV[4 + x])
-      end
-      described = call('HMGET', KEYS[1], unpack(described))
-    end
-    o = open(fields[j + 2], described[j])
-    owners[j], field[j] = o, ARGV[4 + j]
-  end
-  return o
-end
-
+--
+-- What this part offers to others:
+local a           -- the numbers of ARGV[-1]
+local owner       -- by its number in the ask, refilled up to now
+local owners, field = {}, {} -- those that were touched, and where they are kept
+local open        -- the same for a state that was read
+local description -- the field of an owner's descriptions
+local set         -- changes what is used of a bucket
+local save        -- writes the owners back
 -- The described buckets, by number: their owner, their place in it, and what they
 -- count.
 local count, holder, place, dimension = 0, {}, {}, {}
 do
-  local d = doubles(ARGV[#ARGV - 1])
-  for x = 1, #d, 7 do
-    count = count + 1
-    local o, i = owner(d[x]), FIRST
-    while o[i] and o[i + NAME] ~= d[x + 2] do
-      i = i + SIZE
-    end
-    local known = o[i]
-    if not known then
-      local used = a[HEAD + count * WIDTH]
-      o[i + USED], o[i + CHARGED], o[i + CORRECTED] = used, 0, used
-    end
-    if known ~= d[x + 1] then
-      for y = 0, CAPACITY do
-        o[i + y] = d[x + 1 + y]
-      end
-      set(o, i, o[i + USED])
-      o.described = true
-    end
-    holder[count], place[count], dimension[count] = o, i, d[x + 3] + 1
+  -- doubles unpacks a string of them.
+  local function doubles(s)
+    local t = {numbers('<' .. rep('d', #s / 8), s)}
+    t[#t] = nil
+    return t
   end
-end
 
--- sweep drops what idle owners and lines have left in a hash that others keep
--- alive. Owners have fields of twelve bytes; lines, and descriptions, of thirteen.
-local function sweep()
-  if call('HLEN', KEYS[1]) <= 64 then
-    return
-  end
-  local all, values, idle = call('HGETALL', KEYS[1]), {}, {}
-  for n = 1, #all, 2 do
-    values[all[n]] = all[n + 1]
-  end
-  for f, v in pairs(values) do
-    if #f == 12 then
-      local o = unpack_owner(v, values[description(f)])
-      if refilled(o) + SLACK < now and o[STAMP] + SLACK < now then
-        idle[#idle + 1], idle[#idle + 2] = f, description(f)
-      end
-    elseif #f == 13 and string.sub(f, 1, 1) == 'l' and select(2, numbers('<dd', v)) < now then
-      idle[#idle + 1] = f
-    end
-  end
-  for n = 1, #idle, 100 do
-    call('HDEL', KEYS[1], unpack(idle, n, math.min(n + 99, #idle)))
-  end
-end
+  a = doubles(ARGV[#ARGV])
 
--- save writes the owners back, and what else belongs into the hash.
-local function save(out)
-  local full = now
-  for j, o in pairs(owners) do
-    local t = refilled(o)
-    if t > full then
-      full = t
+  local function unpack_owner(state, described)
+    local s, d = doubles(state), doubles(described or '')
+    local o = {s[1], s[2], s[3], s[4]}
+    for i = 1, #d, 4 do
+      local x, to = K.FIRST + K.BUCKET_DOUBLES * (i - 1) / 4, #o
+      o[to + 1], o[to + 1 + K.NAME], o[to + 1 + K.DIMENSION] = s[x], d[i], d[i + 1]
+      o[to + 1 + K.LIMIT], o[to + 1 + K.RATE], o[to + 1 + K.CAPACITY] = d[i + 2], s[x + 1], d[i + 3]
+      o[to + 1 + K.USED], o[to + 1 + K.CHARGED], o[to + 1 + K.CORRECTED] = s[x + 2], s[x + 3], s[x + 4]
     end
-    local x, state, described = #out, pack_owner(o)
-    out[x + 1], out[x + 2] = field[j], state
-    if o.described then
-      out[x + 3], out[x + 4] = description(field[j]), described
+    return o
+  end
+
+  local function pack_owner(o)
+    local s, d = {o[1], o[2], o[3], o[4]}, {}
+    for i = K.FIRST, #o, K.SIZE do
+      local x = #s
+      s[x + 1], s[x + 2], s[x + 3], s[x + 4], s[x + 5] = o[i], o[i + K.RATE], o[i + K.USED], o[i + K.CHARGED], o[i + K.CORRECTED]
+      x = #d
+      d[x + 1], d[x + 2], d[x + 3], d[x + 4] = o[i + K.NAME], o[i + K.DIMENSION], o[i + K.LIMIT], o[i + K.CAPACITY]
+    end
+    return pack('<' .. rep('d', #s), unpack(s)), pack('<' .. rep('d', #d), unpack(d))
+  end
+
+  -- refilled is when the last of its buckets is full and its pause over.
+  local function refilled(o)
+    local at = o[K.PAUSED]
+    for i = K.FIRST, #o, K.SIZE do
+      local t = o[K.STAMP] + o[i + K.USED] / o[i + K.RATE]
+      if t > at then
+        at = t
+      end
+    end
+    return at
+  end
+
+  -- set changes what is used of the bucket at i, within bounds. What they cut off
+  -- counts as a correction.
+  function set(o, i, used)
+    local within, most = used, o[i + K.CAPACITY] + o[i + K.LIMIT]
+    if within < 0 then
+      within = 0
+    end
+    if within > most then
+      within = most
+    end
+    o[i + K.USED], o[i + K.CORRECTED] = within, o[i + K.CORRECTED] + (within - used)
+  end
+
+  -- open unpacks an owner and refills its buckets up to now. A clock that went
+  -- back refills nothing, and a pause lasts no longer for it.
+  function open(state, described)
+    if not state then
+      return {now, now, 0, 0}
+    end
+    local o = unpack_owner(state, described)
+    local dt = now - o[K.STAMP]
+    if dt < 0 then
+      o[K.PAUSED] = o[K.PAUSED] + dt
+      if o[K.STAMP] > o[K.LATEST] then
+        o[K.LATEST] = o[K.STAMP]
+      end
+    end
+    o[K.STAMP] = now
+    if dt > 0 then
+      for i = K.FIRST, #o, K.SIZE do
+        set(o, i, o[i + K.USED] - o[i + K.RATE] * dt)
+      end
+    end
+    return o
+  end
+
+  -- The field of an owner's descriptions.
+  function description(field)
+    return 'd' .. field
+  end
+
+  local described -- of the ask's owners
+
+  function owner(j)
+    local o = owners[j]
+    if not o then
+      if not described then
+        described = {}
+        for x = 1, owned do
+          described[x] = description(ARGV[4 + x])
+        end
+        described = call('HMGET', KEYS[1], unpack(described))
+      end
+      o = open(fields[j + 2], described[j])
+      owners[j], field[j] = o, ARGV[4 + j]
+    end
+    return o
+  end
+
+  do
+    local d = doubles(ARGV[#ARGV - 1])
+    for x = 1, #d, K.DESCRIBE_DOUBLES do
+      count = count + 1
+      local o, i = owner(d[x]), K.FIRST
+      while o[i] and o[i + K.NAME] ~= d[x + 2] do
+        i = i + K.SIZE
+      end
+      local known = o[i]
+      if not known then
+        local used = a[K.OWN_DOUBLES + count * K.START_DOUBLES]
+        o[i + K.USED], o[i + K.CHARGED], o[i + K.CORRECTED] = used, 0, used
+      end
+      if known ~= d[x + 1] then
+        for y = 0, K.CAPACITY do
+          o[i + y] = d[x + 1 + y]
+        end
+        set(o, i, o[i + K.USED])
+        o.described = true
+      end
+      holder[count], place[count], dimension[count] = o, i, d[x + 3] + 1
     end
   end
-  local renew = full + SLACK > expires
-  if renew then
-    expires = full + (full - now) / 8 + SLACK + STEP
-    out[#out + 1] = 'm'
-    out[#out + 1] = pack('<dd', f[1], expires)
+
+  -- sweep drops what idle owners and lines have left in a hash that others keep
+  -- alive. Owners have fields of twelve bytes; lines, and descriptions, of thirteen.
+  local function sweep()
+    if call('HLEN', KEYS[1]) <= K.CROWD then
+      return
+    end
+    local all, values, idle = call('HGETALL', KEYS[1]), {}, {}
+    for n = 1, #all, 2 do
+      values[all[n]] = all[n + 1]
+    end
+    for f, v in pairs(values) do
+      if #f == 12 then
+        local o = unpack_owner(v, values[description(f)])
+        if refilled(o) + K.SLACK < now and o[K.STAMP] + K.SLACK < now then
+          idle[#idle + 1], idle[#idle + 2] = f, description(f)
+        end
+      elseif #f == 13 and string.sub(f, 1, 1) == 'l' and select(2, numbers('<dd', v)) < now then
+        idle[#idle + 1] = f
+      end
+    end
+    for n = 1, #idle, 100 do
+      call('HDEL', KEYS[1], unpack(idle, n, math.min(n + 99, #idle)))
+    end
   end
-  if #out > 0 then
-    call('HSET', KEYS[1], unpack(out))
-  end
-  if renew then
-    call('PEXPIRE', KEYS[1], string.format('%.0f', (expires - now) / 1000))
-    sweep()
+
+  -- save writes the owners back, and what else belongs into the hash.
+  function save(out)
+    local full = now
+    for j, o in pairs(owners) do
+      local t = refilled(o)
+      if t > full then
+        full = t
+      end
+      local x, state, described = #out, pack_owner(o)
+      out[x + 1], out[x + 2] = field[j], state
+      if o.described then
+        out[x + 3], out[x + 4] = description(field[j]), described
+      end
+    end
+    local renew = full + K.SLACK > expires
+    if renew then
+      expires = full + (full - now) / 8 + K.SLACK + K.STEP
+      out[#out + 1] = 'm'
+      out[#out + 1] = pack('<dd', f[1], expires)
+    end
+    if #out > 0 then
+      call('HSET', KEYS[1], unpack(out))
+    end
+    if renew then
+      call('PEXPIRE', KEYS[1], string.format('%.0f', (expires - now) / 1000))
+      sweep()
+    end
   end
 end

@@ -6,23 +6,23 @@
 --
 -- ARGV[1]  for each bucket the digest of its description, its capacity, the cost,
 --          and the cost with the margin that must stay
-if n > 24 and not fields[2] then
-  local at, full, out, reply = 4, 0, {}, nil -- at: of the next bucket in f; 0 if there is no way
+if n > 8 * K.HEAD_DOUBLES and not fields[2] then
+  local at, full, out, reply = K.HEAD_DOUBLES + 1, 0, {}, nil -- at: of the next bucket in f; 0 if there is no way
   for j = 1, owned do
     local state = fields[j + 2]
     if not state then
       at = 0
       break
     end
-    local size = (#state - 32) / 40
+    local size = (#state - 8 * K.OWNER_DOUBLES) / (8 * K.BUCKET_DOUBLES)
     local format = size == 2 and '<dddddddddddddd' or '<dddd' .. rep('ddddd', size)
-    local o, last = {numbers(format, state)}, 4
-    local dt = now - o[1]
-    if dt < 0 or o[2] > now or o[3] > now then -- the clock was set back, or a pause
+    local o, last = {numbers(format, state)}, K.OWNER_DOUBLES
+    local dt = now - o[K.STAMP]
+    if dt < 0 or o[K.SINCE] > now or o[K.PAUSED] > now then -- the clock was set back, or a pause
       at = 0
       break
     end
-    for i = 5, 5 * size, 5 do
+    for i = K.OWNER_DOUBLES + 1, K.BUCKET_DOUBLES * size, K.BUCKET_DOUBLES do
       local rate = o[i + 1]
       local used = o[i + 2] - rate * dt
       if used < 0 then
@@ -37,14 +37,14 @@ if n > 24 and not fields[2] then
           end
           used, o[i + 3] = used + cost, o[i + 3] + cost
         end
-        at, last = at + 4, i + 4
+        at, last = at + K.FAST_DOUBLES, i + K.BUCKET_DOUBLES - 1
       end
       o[i + 2] = used
       if used > full * rate then
         full = used / rate
       end
     end
-    o[1] = now
+    o[K.STAMP] = now
     local head = pack(format, unpack(o))
     out[2 * j - 1], out[2 * j] = ARGV[4 + j], head
     if 8 * last < #head then
@@ -52,7 +52,7 @@ if n > 24 and not fields[2] then
     end
     reply = reply and reply .. head or head
   end
-  if at == #f and now + full + SLACK <= expires then
+  if at == #f and now + full + K.SLACK <= expires then
     call('HSET', KEYS[1], unpack(out))
     return reply
   end

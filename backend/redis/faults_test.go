@@ -384,7 +384,7 @@ func TestKeys(t *testing.T) {
 func TestKeysOfALine(t *testing.T) {
 	s := redistest.Run(t)
 	c := admin(t, s)
-	seed := uint64(time.Now().UnixNano())
+	seed := newSeed()
 	r := rand.New(rand.NewPCG(seed, 0))
 	b := newVirtual(c)
 	buckets := perDay(1000)
@@ -395,7 +395,7 @@ func TestKeysOfALine(t *testing.T) {
 		a := ask(number, buckets, costs...)
 		a.Ticket, a.Fresh, a.Leave = fmt.Sprint("ticket", ticket), fresh, len(costs) == 0
 		if _, err := b.Take(t.Context(), a); err != nil {
-			t.Fatalf("%v (seed %d)", err, seed)
+			t.Fatalf("%v (-seed %d)", err, seed)
 		}
 	}
 	keys := lineKeys(b.accountKey("account"), lineField("model:m"), ticketField("ticket"))
@@ -406,7 +406,7 @@ func TestKeysOfALine(t *testing.T) {
 		steps = append(steps, step)
 		for _, k := range c.Keys(t.Context(), "*").Val() {
 			if c.PTTL(t.Context(), k).Val() == -1 {
-				t.Fatalf("%s does not expire after %q (seed %d)", k, steps[max(0, len(steps)-12):], seed)
+				t.Fatalf("%s does not expire after %q (-seed %d)", k, steps[max(0, len(steps)-12):], seed)
 			}
 		}
 	}
@@ -448,13 +448,54 @@ func TestKeysOfALine(t *testing.T) {
 		check("ask")
 	}
 	if n := c.ZCard(t.Context(), keys[1]).Val(); n != 1 {
-		t.Errorf("%d tickets in line; want one (seed %d)", n, seed)
+		t.Errorf("%d tickets in line; want one (-seed %d)", n, seed)
 	}
 	if n := c.HLen(t.Context(), keys[2]).Val(); n != 2 {
-		t.Errorf("%d fields; want a ticket and its buckets (seed %d)", n, seed)
+		t.Errorf("%d fields; want a ticket and its buckets (-seed %d)", n, seed)
 	}
 	if n := c.ZCard(t.Context(), keys[4]).Val(); n != 0 {
-		t.Errorf("%d have been stepped over; want none (seed %d)", n, seed)
+		t.Errorf("%d have been stepped over; want none (-seed %d)", n, seed)
+	}
+}
+
+// The keys of a line live as long as somebody asks, and go with the last ticket.
+func TestKeysOfALineAreRenewed(t *testing.T) {
+	c := admin(t, redistest.Run(t))
+	b := newVirtual(c)
+	number := uint64(0)
+	take := func(ticket string, costs ...int64) {
+		t.Helper()
+		number++
+		a := ask(number, perDay(100), costs...)
+		a.Ticket, a.Leave = ticket, len(costs) == 0
+		if _, err := b.Take(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := lineKeys(b.accountKey("account"), lineField("model:m"), ticketField("x"))
+	take("x", 100)
+	take("alive", 50)
+	line := keys[1:3]
+	for _, k := range line {
+		if !c.PExpire(t.Context(), k, 20*time.Second).Val() {
+			t.Fatalf("no key %s", k)
+		}
+	}
+	for range 40 {
+		b.now += 1e6
+		take("alive", 50)
+	}
+	for _, k := range line {
+		if ttl := c.PTTL(t.Context(), k).Val(); ttl < 25*time.Second {
+			t.Errorf("%s expires in %v although somebody asks", k, ttl)
+		}
+	}
+	take("alive")
+	if n := c.Exists(t.Context(), line...).Val(); n != 0 {
+		t.Errorf("%d keys are left of a line in which nobody stands", n)
+	}
+	if c.HExists(t.Context(), keys[0], lineField("model:m")).Val() {
+		t.Error("the account still has the line")
 	}
 }
 

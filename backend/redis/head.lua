@@ -1,4 +1,5 @@
--- head.lua opens every script: arguments, state and time.
+-- head.lua opens every script: arguments, state and time. K.NAME is a number of
+-- constants.go.
 --
 -- KEYS[1]   the account: a hash of owners, by digest
 -- ARGV[1]   numbers, packed as doubles: version, now (0: Redis's clock), how many
@@ -17,7 +18,7 @@
 -- stand in a field of their own that not every call has to read.
 local call, rep, pack, numbers = redis.call, string.rep, struct.pack, struct.unpack
 local ARGV, n = ARGV, #ARGV[1]
-local f = {numbers(n == 88 and '<ddddddddddd' or '<' .. rep('d', n / 8), ARGV[1])}
+local f = {numbers(n == 8 * (K.HEAD_DOUBLES + 2 * K.FAST_DOUBLES) and '<ddddddddddd' or '<' .. rep('d', n / 8), ARGV[1])}
 local now, owned = f[2], f[3]
 
 -- One read for everything that a call without a line needs. 'm' holds the
@@ -41,7 +42,3 @@ if now == 0 then
   local t = call('TIME')
   now = t[1] * 1000000 + t[2]
 end
-
--- The hash lives until the last bucket is full, and for so much longer, so that
--- late settlements find their owner.
-local SLACK, STEP = 600000000, 60000000

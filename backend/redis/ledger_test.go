@@ -1,7 +1,9 @@
 package redis
 
 import (
+	"cmp"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -14,7 +16,7 @@ import (
 )
 
 // A history runs the same calls against the script and the ledger. Every answer
-// must be the same to the last bit, but for the hint, which is Redis's own.
+// must be the same to the last bit.
 type history struct {
 	t       *testing.T
 	r       *rand.Rand
@@ -23,6 +25,7 @@ type history struct {
 	script  *Backend
 	ledger  *ledger.Account
 	account string
+	quick   bool // costs refill in milliseconds, not in seconds
 	scopes  []scopeUnderTest
 	tickets map[string]*ticketUnderTest
 	charges []chargeUnderTest
@@ -51,6 +54,11 @@ type chargeUnderTest struct {
 	cost  backend.Amounts
 }
 
+// replay is the seed that a test which has failed printed.
+var replay = flag.Uint64("seed", 0, "what has failed with this seed is run again, and nothing else of the same test")
+
+func newSeed() uint64 { return cmp.Or(*replay, uint64(time.Now().UnixNano())) }
+
 func TestScriptIsTheLedger(t *testing.T) {
 	steps := 100_000
 	switch {
@@ -59,17 +67,38 @@ func TestScriptIsTheLedger(t *testing.T) {
 	case os.Getenv("REDIS_LONG") != "":
 		steps = 500_000
 	}
-	seed := uint64(time.Now().UnixNano())
 	const each = 500
+	histories, seed := steps/each, newSeed()
+	if *replay != 0 {
+		histories = 1
+	}
 	script := newVirtual(client(t))
 	done := map[string]int{}
-	for i := range steps / each {
-		h := newHistory(t, script, seed+uint64(i), i)
+	for i := range histories {
+		h := newHistory(t, script, seed+uint64(i))
 		for range each {
 			done[h.step()]++
 		}
 	}
-	t.Logf("seed %d: %v", seed, done)
+	t.Logf("%v", done)
+}
+
+// The same seed gives the same history, whatever ran before.
+func TestHistoryIsReplayed(t *testing.T) {
+	script := newVirtual(client(t))
+	run := func(seed uint64) []string {
+		h := newHistory(t, script, seed)
+		for range 200 {
+			h.step()
+		}
+		return h.log
+	}
+	first := run(7)
+	run(8)
+	script = newVirtual(client(t)) // another prefix, for the first account is known
+	if again := run(7); !slices.Equal(first, again) {
+		t.Errorf("%d steps, and %d others", len(first), len(again))
+	}
 }
 
 func newVirtual(c Client) *virtualBackend {
@@ -84,17 +113,23 @@ type virtualBackend struct {
 	now int64
 }
 
-func newHistory(t *testing.T, script *virtualBackend, seed uint64, n int) *history {
+func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 	h := &history{
 		t: t, r: rand.New(rand.NewPCG(seed, 1)), script: script.Backend, ledger: ledger.New(),
-		now: 1_700_000_000_000_000, seed: seed, account: fmt.Sprint("account", n), tickets: map[string]*ticketUnderTest{},
+		now: 1_700_000_000_000_000, seed: seed, account: fmt.Sprint("account", seed), tickets: map[string]*ticketUnderTest{},
 		seen: map[string]float64{},
 	}
 	withClock(func() int64 { return h.now }).apply(script.Backend)
 	script.memory = memory{}
 	script.tickets = cache{}
-	h.ledger.Lease, h.ledger.Erase = time.Second, 10*time.Second
-	limit := func(most int64) int64 { return 1 + h.r.Int64N(most) }
+	h.ledger.Lease, h.ledger.Erase = lease, erase
+	h.quick = h.r.IntN(3) == 0
+	limit := func(most int64) int64 {
+		if h.quick {
+			most *= 100
+		}
+		return 1 + h.r.Int64N(most)
+	}
 	bucket := func(owner, name string, d backend.Dimension, limit int64) backend.Bucket {
 		b := backend.Bucket{Owner: owner, Name: name, Dimension: d, Limit: limit, Period: time.Minute, Start: -1}
 		if h.r.IntN(3) == 0 {
@@ -106,6 +141,10 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64, n int) *histo
 		if h.r.IntN(5) == 0 {
 			b.Period = 24 * time.Hour
 			b.Burst = 0
+		}
+		if h.quick {
+			b.Period = time.Minute
+			b.Burst = time.Duration(1 + h.r.Int64N(int64(200*time.Millisecond)))
 		}
 		if h.r.IntN(3) == 0 {
 			b.Start = h.r.Float64() * float64(limit)
@@ -173,6 +212,9 @@ func (h *history) tick() {
 	default:
 		dt = h.r.Int64N(3e5)
 	}
+	if h.quick && h.r.IntN(10) > 0 {
+		dt = h.r.Int64N(3e4)
+	}
 	h.now += dt
 	h.passed += max(0, dt)
 }
@@ -183,6 +225,9 @@ func (h *history) cost(s *scopeUnderTest) backend.Amounts {
 		most := b.Limit
 		if h.r.IntN(20) > 0 {
 			most = 1 + most/10
+		}
+		if h.quick && h.r.IntN(20) > 0 {
+			most = 1 + most/300
 		}
 		n := h.r.Int64N(most + 1)
 		if c[b.Dimension] = n; b.Dimension == backend.Requests && h.r.IntN(3) > 0 {
@@ -243,7 +288,7 @@ func (h *history) take() string {
 		want.Levels, want.Charged, want.Corrected = got.Levels, got.Charged, got.Corrected
 	}
 	h.same(s, got, want, err, wantErr)
-	if got.Hint > 800*time.Millisecond {
+	if got.Hint > ledger.Late {
 		h.fatal("a hint of %v is beyond the lease", got.Hint)
 	}
 	if err == nil && kind != "again" {
@@ -371,7 +416,7 @@ func (h *history) same(s *scopeUnderTest, got, want backend.Answer, err, wantErr
 		h.fatal("error %v; want %v", err, wantErr)
 	}
 	if got.Granted != want.Granted || got.Stamp != want.Stamp || got.Wait != want.Wait ||
-		got.Paused != want.Paused || got.Tickets != want.Tickets || !slices.Equal(got.Levels, want.Levels) ||
+		got.Paused != want.Paused || got.Hint != want.Hint || got.Tickets != want.Tickets || !slices.Equal(got.Levels, want.Levels) ||
 		!slices.Equal(got.Charged, want.Charged) || !slices.Equal(got.Corrected, want.Corrected) {
 		h.fatal("script %+v\nledger %+v", got, want)
 	}
@@ -385,6 +430,6 @@ func (h *history) fatal(format string, args ...any) {
 	for _, l := range h.log[max(0, len(h.log)-12):] {
 		h.t.Log(l)
 	}
-	h.t.Logf("history %s of seed %d", h.account, h.seed)
+	h.t.Logf("to replay: go test ./backend/redis -run '^TestScriptIsTheLedger$' -seed %d", h.seed)
 	h.t.Fatalf(format, args...)
 }

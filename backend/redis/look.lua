@@ -9,9 +9,9 @@ if a[1] > 0 then
 end
 local scope = owner(1)
 local tickets = #classes > 0 and survey() or 0
-local fits = scope[PAUSED] <= now
+local fits = scope[K.PAUSED] <= now
 for k = 1, count do
-  if holder[k][PAUSED] > now or not free(k, first[dimension[k]]) then
+  if holder[k][K.PAUSED] > now or not free(k, first[dimension[k]]) then
     fits = false
   end
 end

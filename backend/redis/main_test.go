@@ -22,8 +22,22 @@ const rules = "~ratelimiter:* resetchannels -@all +evalsha +eval +time" +
 	" +hget +hmget +hset +hdel +hlen +hgetall" +
 	" +zadd +zcard +zlexcount +zrangebylex +zrangebyscore +zrem +get +set +del +exists +pexpire +pttl"
 
+// FleetEnv makes a process of the test binary a member of the fleet in fleet_test.go:
+// address and prefix.
+const FleetEnv = "RATELIMITER_TEST_FLEET"
+
+// RunMember is what a member does. fleet_test.go sets it, from outside the package.
+var RunMember func(addr, prefix string) error
+
 func TestMain(m *testing.M) {
 	if runHelper() {
+		return
+	}
+	if addr, prefix, ok := strings.Cut(os.Getenv(FleetEnv), ","); ok {
+		if err := RunMember(addr, prefix); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		return
 	}
 	server, err := redistest.Start(append([]string{"--user", "limiter", "on", ">secret"}, strings.Fields(rules)...)...)

@@ -177,7 +177,7 @@ func (b *Backend) head(owners, more int) numbers {
 	return n
 }
 
-// decode reads an answer as line.lua packs it, or as fast.lua does.
+// decode reads an answer as answer.lua packs it, or as fast.lua does.
 func decode(reply any, owners []owner, buckets []backend.Bucket) (backend.Answer, error) {
 	s, _ := reply.(string)
 	at := 0
@@ -203,7 +203,7 @@ func decode(reply any, owners []owner, buckets []backend.Bucket) (backend.Answer
 		}
 		for _, k := range o.buckets {
 			for !full && at < len(s) && next() != k.digest {
-				at += 32 // another bucket of the owner
+				at += 8 * (bucketDoubles - 1) // another bucket of the owner
 			}
 			if !full {
 				next()

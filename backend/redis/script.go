@@ -24,6 +24,15 @@ var coreSource string
 //go:embed line.lua
 var lineSource string
 
+//go:embed survey.lua
+var surveySource string
+
+//go:embed answer.lua
+var answerSource string
+
+//go:embed hint.lua
+var hintSource string
+
 //go:embed take.lua
 var takeSource string
 
@@ -40,8 +49,8 @@ var clearSource string
 var recallSource string
 
 var (
-	takeScript   = newScript("take", headSource, fastSource, coreSource, lineSource, takeSource)
-	lookScript   = newScript("look", headSource, coreSource, lineSource, lookSource)
+	takeScript   = newScript("take", headSource, fastSource, coreSource, lineSource, surveySource, answerSource, hintSource, takeSource)
+	lookScript   = newScript("look", headSource, coreSource, lineSource, surveySource, answerSource, lookSource)
 	settleScript = newScript("settle", headSource, coreSource, settleSource)
 	clearScript  = newScript("clear", headSource, coreSource, clearSource)
 	recallScript = newScript("recall", recallSource)
@@ -50,7 +59,7 @@ var (
 type script struct{ name, source, sha string }
 
 func newScript(name string, parts ...string) *script {
-	source := strings.Join(parts, "\n")
+	source := fill(strings.Join(parts, "\n"))
 	sum := sha1.Sum([]byte(source)) // names a script in Redis's cache
 	return &script{name, source, hex.EncodeToString(sum[:])}
 }

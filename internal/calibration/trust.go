@@ -35,6 +35,9 @@ func (t *trust) observe(now time.Time, r report, limit, corrected float64) bool 
 	if r.At.Before(t.last.At) {
 		return true // we may have been more and more wrong since
 	}
+	if r.Charged-r.Cost < t.last.Charged && r.At.Sub(t.last.At) > overtaking {
+		t.last, t.swings = Sent{}, 0 // our bucket was lost, or forgotten, and has begun anew
+	}
 	// All that was charged meanwhile may have been too much.
 	offset := r.ahead()
 	if !t.last.At.IsZero() && t.offset-offset-(r.Charged-t.last.Charged) > swing*limit {

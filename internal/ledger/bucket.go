@@ -8,10 +8,13 @@ import (
 
 // An owner holds the buckets that are advanced, paused and cleared together.
 type owner struct {
+	name    string
 	stamp   int64 // the time up to which the buckets have refilled
 	since   int64 // charges before it are no longer settled
 	paused  int64 // nothing starts before it
 	latest  int64 // no charge has a stamp that is later than it and than stamp
+	charged int64 // the latest stamp of a charge to its buckets, or never
+	classes int   // of tickets in line that draw from its buckets, or heed its pauses
 	buckets []*bucket
 }
 

@@ -30,9 +30,7 @@ func (s *store) account(name string) *ledger.Account {
 
 func (s *store) Take(_ context.Context, ask backend.Ask) (backend.Answer, error) {
 	defer s.mu.Unlock()
-	a, err := s.account(ask.Account).Take(s.now, &ask)
-	a.Hint = min(a.Hint, 100*time.Millisecond) // nothing tells of a change
-	return a, err
+	return s.account(ask.Account).Take(s.now, &ask)
 }
 
 func (s *store) Look(_ context.Context, ask backend.Ask) (backend.Answer, error) {

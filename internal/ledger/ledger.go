@@ -18,22 +18,20 @@ type Account struct {
 	// when it is forgotten. 0 means for ever, of both.
 	Lease, Erase time.Duration
 
-	owners   map[string]*owner
-	lines    map[string]*line
-	answered map[string]reply // to tickets that got all they asked for
-	changed  bool             // a limit has been described anew
-}
+	owners map[string]*owner
+	round  []*owner // the same, in the order in which forget comes to them
+	next   int      // where in it
+	few    int      // owners are kept without a look at them
 
-// A reply is kept so that an ask that comes twice is granted once.
-type reply struct {
-	number uint64
-	seen   int64
-	answer backend.Answer
+	lines    map[string]*line
+	answered map[string]*reply // to tickets that got all they asked for
+	replies  []*reply          // the same, the oldest first, and some that are void
+	changed  bool              // a limit has been described anew
 }
 
 // New returns an account whose buckets are all full.
 func New() *Account {
-	return &Account{owners: map[string]*owner{}, lines: map[string]*line{}, answered: map[string]reply{}}
+	return &Account{few: few, owners: map[string]*owner{}, lines: map[string]*line{}, answered: map[string]*reply{}}
 }
 
 // Take is backend.Backend's Take at the time now.
@@ -41,6 +39,8 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 	if tooLarge(ask) {
 		return backend.Answer{}, backend.ErrTooLarge
 	}
+	a.forget(now)
+	a.forgetReplies(now)
 	if r, ok := a.answered[ask.Ticket]; ok {
 		if ask.Number <= r.number && !ask.Fresh {
 			return r.answer, nil
@@ -63,7 +63,7 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 	}
 	if len(ask.Costs) == 0 {
 		l.remove(t)
-		a.forget(ask.Line, l)
+		a.close(ask.Line, l)
 		return stand(backend.Answer{Stamp: now}, buckets), nil
 	}
 	if ask.Fresh && t != nil {
@@ -82,7 +82,7 @@ func (a *Account) line(now int64, ask *backend.Ask) *line {
 		l.tick(now)
 		l.patrol(micros(a.Lease), ask.Ticket)
 		l.erase(micros(a.Erase))
-		if a.forget(ask.Line, l); len(l.tickets) > 0 {
+		if a.close(ask.Line, l); len(l.tickets) > 0 {
 			return l
 		}
 	}
@@ -95,7 +95,7 @@ func (a *Account) place(l *line, old *ticket, ask *backend.Ask, v survey, answer
 	rest := ask.Costs[answer.Granted:]
 	if len(rest) == 0 || ask.Leave {
 		l.remove(old)
-		a.forget(ask.Line, l)
+		a.close(ask.Line, l)
 		if !ask.Fresh {
 			a.remember(v.now, ask, answer)
 		}
@@ -114,25 +114,12 @@ func (a *Account) place(l *line, old *ticket, ask *backend.Ask, v survey, answer
 	a.lines[ask.Line] = l
 }
 
-// remember keeps the answer for as long as a ticket would be kept.
-func (a *Account) remember(now int64, ask *backend.Ask, answer backend.Answer) {
-	erase := micros(a.Erase)
-	if erase == 0 {
-		return
-	}
-	for id, r := range a.answered {
-		if now-r.seen > erase {
-			delete(a.answered, id)
-		}
-	}
-	a.answered[ask.Ticket] = reply{number: ask.Number, seen: now, answer: answer}
-}
-
 // Look is backend.Backend's Look at the time now.
 func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
 	if tooLarge(ask) {
 		return backend.Answer{}, backend.ErrTooLarge
 	}
+	a.forget(now)
 	l := a.lines[ask.Line]
 	if l == nil {
 		l = &line{stamp: now}
@@ -145,7 +132,8 @@ func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
 	v := a.survey(now, l, math.MaxInt64, a.owner(now, ask.Scope), a.resolve(now, ask.Buckets))
 	answer := stand(backend.Answer{Stamp: now, Tickets: v.tickets}, v.buckets)
 	if !v.fits(cost) {
-		answer.Wait, answer.Paused = v.wait(cost, false)
+		wait, pause := v.wait(cost, false)
+		answer.Wait, answer.Paused = duration(wait), duration(pause)
 		answer.Hint = answer.Wait
 	}
 	return answer, nil
@@ -153,6 +141,7 @@ func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
 
 // Settle is backend.Backend's Settle at the time now.
 func (a *Account) Settle(now int64, s *backend.Settlement) {
+	a.forget(now)
 	for i, b := range a.resolve(now, s.Buckets) {
 		if s.Stamp < b.owner.since {
 			continue
@@ -170,6 +159,7 @@ func (a *Account) Settle(now int64, s *backend.Settlement) {
 
 // Clear is backend.Backend's Clear at the time now.
 func (a *Account) Clear(now int64, owners []string) {
+	a.forget(now)
 	for _, name := range owners {
 		o := a.owner(now, name)
 		o.paused = 0
@@ -181,26 +171,6 @@ func (a *Account) Clear(now int64, owners []string) {
 	}
 }
 
-// Idle reports whether nothing would be lost if the account were forgotten:
-// every bucket is full and nobody waits.
-func (a *Account) Idle(now int64) bool {
-	if len(a.lines) > 0 {
-		return false
-	}
-	for _, o := range a.owners {
-		o.advance(now)
-		if o.paused > now {
-			return false
-		}
-		for _, b := range o.buckets {
-			if b.used > 0 {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // Changed reports whether a limit has changed since the last call of Changed.
 func (a *Account) Changed() bool {
 	changed := a.changed
@@ -208,8 +178,8 @@ func (a *Account) Changed() bool {
 	return changed
 }
 
-// forget drops a line in which nobody stands.
-func (a *Account) forget(name string, l *line) {
+// close drops a line in which nobody stands.
+func (a *Account) close(name string, l *line) {
 	if len(l.tickets) == 0 {
 		delete(a.lines, name)
 	}
@@ -218,8 +188,9 @@ func (a *Account) forget(name string, l *line) {
 func (a *Account) owner(now int64, name string) *owner {
 	o := a.owners[name]
 	if o == nil {
-		o = &owner{stamp: now, since: now}
+		o = &owner{name: name, stamp: now, since: now, charged: never}
 		a.owners[name] = o
+		a.round = append(a.round, o)
 	}
 	o.advance(now)
 	return o

@@ -43,6 +43,14 @@ type class struct {
 	need    backend.Amounts // of all of them
 }
 
+// hold has its owners kept while there is such a class, or no longer where n is -1.
+func (c *class) hold(n int) {
+	c.scope.classes += n
+	for _, b := range c.buckets {
+		b.owner.classes += n
+	}
+}
+
 // before is how many of its tickets have a place before that one.
 func (c *class) before(place int64) int {
 	n, _ := slices.BinarySearchFunc(c.tickets, place, func(t *ticket, p int64) int { return cmp.Compare(t.place, p) })
@@ -59,6 +67,7 @@ func (l *line) enter(t *ticket, scope *owner, buckets []*bucket) {
 	if at < 0 {
 		at = len(l.classes)
 		l.classes = append(l.classes, &class{scope: scope, buckets: buckets})
+		l.classes[at].hold(1)
 	}
 	t.class = l.classes[at]
 	t.class.tickets = slices.Insert(t.class.tickets, t.class.before(t.place), t)
@@ -80,6 +89,7 @@ func (l *line) leave(t *ticket) {
 	}
 	if len(c.tickets) == 0 {
 		l.classes = slices.DeleteFunc(l.classes, func(x *class) bool { return x == c })
+		c.hold(-1)
 	}
 }
 
@@ -124,8 +134,8 @@ func (l *line) ahead(place int64) (n int) {
 	return n
 }
 
-// rounds is how many tickets each ask checks.
-const rounds = 2
+// Rounds is how many tickets each ask checks.
+const Rounds = 2
 
 // patrol steps over the silent among the next few tickets, class by class and round
 // again, and goes on while it finds some: surveys don't come to those who died far
@@ -138,7 +148,7 @@ func (l *line) patrol(lease int64, asks string) {
 		found = false
 		var silent []*ticket
 		checked := 0
-		for ; checked < rounds; checked++ {
+		for ; checked < Rounds; checked++ {
 			t := l.next()
 			if t == nil {
 				break
@@ -151,7 +161,7 @@ func (l *line) patrol(lease int64, asks string) {
 			l.stepOver(t)
 			found = true
 		}
-		if checked < rounds {
+		if checked < Rounds {
 			l.patrolled = nil
 			return
 		}
@@ -186,14 +196,14 @@ func (l *line) erase(after int64) {
 	}
 }
 
-// heads is how many tickets of a class are looked at one by one.
-const heads = 4
+// Heads is how many tickets of a class are looked at one by one.
+const Heads = 4
 
 // front returns the first tickets of the class before the place, none of them
 // silent, and how many more there are.
 func (l *line) front(c *class, place, lease int64) (front []*ticket, more int) {
 	n := 0
-	for n < heads && n < len(c.tickets) && c.tickets[n].place < place {
+	for n < Heads && n < len(c.tickets) && c.tickets[n].place < place {
 		if t := c.tickets[n]; lease > 0 && l.clock-t.seen > lease {
 			l.stepOver(t)
 			continue

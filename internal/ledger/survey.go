@@ -34,8 +34,9 @@ func (a *Account) survey(now int64, l *line, place int64, scope *owner, buckets 
 	for _, c := range slices.Clone(l.classes) {
 		front, more := l.front(c, place, micros(a.Lease))
 		if len(front) > 0 {
-			v.tickets += len(front) + more
-			demands = append(demands, c.demand(now, front, more))
+			d := c.demand(now, front, more)
+			v.tickets += d.tickets
+			demands = append(demands, d)
 		}
 	}
 	if len(demands) == 0 {
@@ -43,7 +44,7 @@ func (a *Account) survey(now int64, l *line, place int64, scope *owner, buckets 
 	}
 	v.ahead = make([]ahead, len(buckets))
 	for k, b := range buckets {
-		v.ahead[k] = aheadIn(b, demands)
+		v.ahead[k] = aheadIn(scope, b, demands)
 	}
 	return v
 }
@@ -53,10 +54,11 @@ func (a *Account) survey(now int64, l *line, place int64, scope *owner, buckets 
 // class.
 type demand struct {
 	*class
-	paused float64 // for how long yet
-	sums   []units // the first is zero
-	starts []float64
-	drawn  float64
+	tickets int
+	paused  float64 // for how long yet
+	sums    []units // the first is zero
+	starts  []float64
+	drawn   float64
 }
 
 // units are amounts in each dimension.
@@ -64,7 +66,7 @@ type units [backend.Dimensions]float64
 
 func (c *class) demand(now int64, front []*ticket, more int) *demand {
 	c.scope.advance(now)
-	d := &demand{class: c, paused: max(0, float64(c.scope.paused-now)), sums: make([]units, 1, heads+2)}
+	d := &demand{class: c, tickets: len(front) + more, paused: max(0, float64(c.scope.paused-now)), sums: make([]units, 1, Heads+2)}
 	for _, b := range c.buckets {
 		b.owner.advance(now)
 		d.paused = max(d.paused, float64(b.owner.paused-now))
@@ -140,8 +142,7 @@ func (d *demand) by(at float64, dimension backend.Dimension) float64 {
 	return d.sums[i][dimension] + float64(part*(d.sums[i+1][dimension]-d.sums[i][dimension]))
 }
 
-// soon is how long a call may be kept waiting by one that starts before its turn.
-const soon = 100_000
+const soon = float64(Soon / time.Microsecond)
 
 // ready reports whether a call of theirs could start soon.
 func (d *demand) ready() bool {
@@ -170,9 +171,10 @@ type ahead struct {
 	at, excess []float64
 	most       float64
 	ready      bool // one of them could start soon
+	tickets    int  // that hold up those behind: of their own scope, and others who could start soon
 }
 
-func aheadIn(b *bucket, all []*demand) (a ahead) {
+func aheadIn(scope *owner, b *bucket, all []*demand) (a ahead) {
 	var demands []*demand
 	var times []float64
 	for _, d := range all {
@@ -180,6 +182,9 @@ func aheadIn(b *bucket, all []*demand) (a ahead) {
 			demands = append(demands, d)
 			d.schedule(b)
 			a.ready = a.ready || d.ready()
+			if d.scope == scope || d.starts[1] <= soon {
+				a.tickets += d.tickets
+			}
 			times = append(times, d.starts...)
 		}
 	}
@@ -317,13 +322,15 @@ func (v *survey) grant(costs []backend.Amounts) backend.Answer {
 	}
 	for i, cost := range costs {
 		if !v.fits(cost) {
-			answer.Wait, answer.Paused = v.wait(cost, false)
-			answer.Hint, _ = v.wait(sum(costs[i:]), true)
+			wait, pause := v.wait(cost, false)
+			answer.Wait, answer.Paused = duration(wait), duration(pause)
+			answer.Hint = duration(v.hint(cost, sum(costs[i:]), wait, pause))
 			break
 		}
 		for _, b := range v.buckets {
 			b.used += float64(cost[b.dimension])
 			b.charged += float64(cost[b.dimension])
+			b.owner.charged = max(b.owner.charged, answer.Stamp)
 		}
 		answer.Granted++
 	}
@@ -354,8 +361,8 @@ func (v *survey) fits(cost backend.Amounts) bool {
 
 // wait is how long until the cost fits if nothing is given back and those
 // ahead start as soon as they can, and how much of that is a pause; in parts if
-// it is the sum of several. It is at least a microsecond.
-func (v *survey) wait(cost backend.Amounts, parts bool) (wait, paused time.Duration) {
+// it is the sum of several, in microseconds. It is at least one.
+func (v *survey) wait(cost backend.Amounts, parts bool) (wait, paused float64) {
 	longest, pause := 1.0, max(0, float64(v.scope.paused-v.now))
 	for k, b := range v.buckets {
 		pause = max(pause, float64(b.owner.paused-v.now))
@@ -373,7 +380,7 @@ func (v *survey) wait(cost backend.Amounts, parts bool) (wait, paused time.Durat
 			longest = max(longest, v.ahead[k].until(left, b.rate))
 		}
 	}
-	return duration(max(longest, pause)), duration(pause)
+	return max(longest, pause), pause
 }
 
 // until is when those ahead leave so much for good.

@@ -1,4 +1,4 @@
-package ratelimiter_test
+package redis_test
 
 import (
 	"context"
@@ -20,8 +20,11 @@ func TestFallbackBesideRedis(t *testing.T) {
 	process := func(options ...ratelimiter.Option) *ratelimiter.Limiter {
 		client := goredis.NewClient(&goredis.Options{Addr: srv.Addr})
 		t.Cleanup(func() { client.Close() })
-		l := newLimiter(t, append(options, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(redis.New(client)),
+		l, err := ratelimiter.New(append(options, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(redis.New(client)),
 			ratelimiter.WithShared("f", ratelimiter.Limits{RPM: 6000}, "m", "n"))...)
+		if err != nil {
+			t.Fatal(err)
+		}
 		warm(t, l, "m")
 		warm(t, l, "n")
 		return l
@@ -49,11 +52,11 @@ func TestFallbackBesideRedis(t *testing.T) {
 	answered := make(chan bool)
 	go func() {
 		defer close(answered)
-		post(t, l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) {
+		post(t, l, "m", roundTripFunc(func(*http.Request) (*http.Response, error) {
 			answer <- true
 			answer <- true
-			return refusal(), nil
-		})), chatURL, chatBody("m", 1, false))
+			return throttled(), nil
+		}))
 	}()
 	<-answer // it has been charged by Redis
 

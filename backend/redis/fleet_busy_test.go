@@ -1,4 +1,4 @@
-package ratelimiter_test
+package redis_test
 
 import (
 	"context"

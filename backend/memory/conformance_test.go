@@ -1,4 +1,4 @@
-package backendtest_test
+package memory_test
 
 import (
 	"testing"
@@ -11,7 +11,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestMemory(t *testing.T) {
+func TestConformance(t *testing.T) {
 	backendtest.RunVirtual(t, func(*testing.T) backendtest.Subject {
 		return backendtest.Subject{Backend: memory.New()}
 	})

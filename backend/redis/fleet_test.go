@@ -1,4 +1,4 @@
-package ratelimiter_test
+package redis_test
 
 import (
 	"bufio"
@@ -38,6 +38,8 @@ type member struct {
 	calls    int // have started
 	inFlight int // of them, as far as it has said
 }
+
+func init() { redis.RunMember = runMember }
 
 // runMember is what a member does: it prints a line for each call that starts, and
 // one for each that ends.
@@ -87,7 +89,7 @@ func startFleet(t *testing.T, n int) []*member {
 	var fleet []*member
 	for range n {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), "FLEET_REDIS="+srv.Addr, "FLEET_PREFIX="+prefix)
+		cmd.Env = append(os.Environ(), redis.FleetEnv+"="+srv.Addr+","+prefix)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
 		if err != nil {

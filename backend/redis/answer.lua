@@ -1,0 +1,29 @@
+-- answer.lua reads the costs of an ask, and writes its answer.
+
+-- costs is the sum of some of the costs.
+local function costs(from, upto)
+  local total = {0, 0, 0}
+  for x = from, upto do
+    local at = K.OWN_DOUBLES + count * K.START_DOUBLES + (x - 1) * 3
+    for d = 1, 3 do
+      total[d] = total[d] + a[at + d]
+    end
+  end
+  return total
+end
+
+-- An answer is doubles: granted, stamp, wait, pause, hint, tickets ahead; and the
+-- figures: for each bucket what is used of it, charged and corrected. The dot tells
+-- it from a reply of fast.lua.
+local function told(granted, stamp, wait, pause, hint, tickets)
+  return pack('<dddddd', granted, stamp, wait, pause, hint, tickets)
+end
+
+local function figures()
+  local r = {}
+  for k = 1, count do
+    local o, i, x = holder[k], place[k], #r
+    r[x + 1], r[x + 2], r[x + 3] = o[i + K.USED], o[i + K.CHARGED], o[i + K.CORRECTED]
+  end
+  return pack('<' .. rep('d', #r), unpack(r)) .. '.'
+end
