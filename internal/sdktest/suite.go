@@ -19,6 +19,7 @@ import (
 // Run is the suite that every adapter runs.
 func Run(t *testing.T, sdk SDK) {
 	for name, test := range map[string]func(*testing.T, SDK){
+		"Recording":                   recording,
 		"Accounts":                    accounts,
 		"StateFollowsTheServer":       stateFollowsTheServer,
 		"Rejections":                  rejections,
