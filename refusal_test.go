@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
-	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
@@ -205,36 +204,6 @@ func probeAfterAPause(t *testing.T, processes int) {
 		t.Errorf("%d calls in the second after the second pause", n)
 	}
 }
-
-// A keeper is a backend in memory that also keeps notes, as Redis does.
-type keeper struct {
-	memory.Backend
-	mu    sync.Mutex
-	notes map[string]keptNote
-}
-
-type keptNote struct {
-	note  []byte
-	until time.Time
-}
-
-func newKeeper() *keeper { return &keeper{notes: map[string]keptNote{}} }
-
-func (k *keeper) Keep(_ context.Context, account, scope string, note []byte, ttl time.Duration) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.notes[account+scope] = keptNote{note, time.Now().Add(ttl)}
-	return nil
-}
-
-func (k *keeper) Recall(_ context.Context, account, scope string) ([]byte, time.Duration, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	n := k.notes[account+scope]
-	return n.note, time.Until(n.until), nil
-}
-
-var _ backend.Keeper = (*keeper)(nil)
 
 // Only the first process of a fleet starts cold.
 func TestWhatIsLearnedReachesTheOthers(t *testing.T) {
