@@ -233,17 +233,6 @@ func TestWhatIsLearnedReachesTheOthers(t *testing.T) {
 		if n := srv.Account("m").Refused; n != refused {
 			t.Errorf("%d more refusals", n-refused)
 		}
-		// Notes that say nothing are no knowledge.
-		for _, note := range []string{"", "{", `{"v":99}`, `{"v":1,"at":"3000-01-01T00:00:00Z","limits":[{"owner":"model:n","name":"rpm","amount":-5},{"owner":"model:n","name":"x","amount":5},{"owner":"account","name":"rpm","amount":1}]}`} {
-			if err := store.Keep(t.Context(), "a", "model:n", []byte(note), 0); err != nil {
-				t.Fatal(err)
-			}
-			l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(store))
-			post(t, l.Client(srv.Direct()), chatURL, chatBody("n", 1, false))
-			if got := limitsOf(t, l, "n"); len(got) != 0 {
-				t.Errorf("%q: learned %+v", note, got)
-			}
-		}
 	})
 }
 
