@@ -25,7 +25,8 @@ type store struct {
 	// before is called with each ask before it is answered, and after with its answer.
 	// Both may take their time; an error is what the limiter gets in place of the
 	// answer, which before has not yet been found, and after has been lost.
-	before, after func(backend.Ask) error
+	before func(backend.Ask) error
+	after  func(backend.Ask, backend.Answer) error
 
 	takes atomic.Int64 // asks that have come
 	lost  atomic.Int64 // of them, those that failed because it was down
@@ -66,7 +67,7 @@ func (s *store) Take(ctx context.Context, ask backend.Ask) (backend.Answer, erro
 		answer.Hint, answer.Changed = min(answer.Hint, 100*time.Millisecond), nil
 	}
 	if s.after != nil {
-		if lost := s.after(ask); lost != nil {
+		if lost := s.after(ask, answer); lost != nil {
 			return backend.Answer{}, lost
 		}
 	}

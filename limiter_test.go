@@ -565,7 +565,7 @@ func TestRefundsCountBeforeARefusal(t *testing.T) {
 func TestNoTicketIsLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := newStore()
-		slow.after = func(ask backend.Ask) error {
+		slow.after = func(ask backend.Ask, _ backend.Answer) error {
 			if wants(ask, 300) {
 				time.Sleep(time.Second)
 			}
