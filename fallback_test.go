@@ -1,7 +1,6 @@
 package ratelimiter_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,36 +14,11 @@ import (
 
 	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/backend"
-	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
 )
-
-// flaky is a store that can go away. Unlike memory it is not Local.
-type flaky struct {
-	backend.Backend
-	down atomic.Bool
-	asks atomic.Int64
-}
-
-var errAway = errors.New("away")
-
-func (f *flaky) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
-	f.asks.Add(1)
-	if f.down.Load() {
-		return backend.Answer{}, errAway
-	}
-	return f.Backend.Take(ctx, ask)
-}
-
-func (f *flaky) Settle(ctx context.Context, s backend.Settlement) error {
-	if f.down.Load() {
-		return errAway
-	}
-	return f.Backend.Settle(ctx, s)
-}
 
 func TestBackendThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &flaky{Backend: memory.New()}
+		f := newStore()
 		l := newWarm(t, ratelimiter.WithBackend(f))
 		f.down.Store(true)
 		_, err := l.Acquire(t.Context(), tokens(1))
@@ -71,7 +45,7 @@ func TestStandIn(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := &flaky{Backend: memory.New()}
+				f := newStore()
 				var changes []error
 				l := newWarm(t, ratelimiter.WithBackend(f), tt.option, ratelimiter.WithTrace(&ratelimiter.Trace{
 					Backend: func(err error) { changes = append(changes, err) },
@@ -84,11 +58,11 @@ func TestStandIn(t *testing.T) {
 				if waited := time.Since(start); waited != tt.wait {
 					t.Errorf("waited %v; want %v", waited, tt.wait)
 				}
-				asked := f.asks.Load()
+				asked := f.takes.Load()
 				for range 100 {
 					acquire(t, l, ratelimiter.Cost{Model: "m"}).Settle(ratelimiter.Usage{})
 				}
-				if n := f.asks.Load() - asked; n > 1 {
+				if n := f.takes.Load() - asked; n > 1 {
 					t.Errorf("a store that is away was asked %d times by 100 calls at once", n)
 				}
 
@@ -108,22 +82,19 @@ func TestStandIn(t *testing.T) {
 	}
 }
 
-// A lossy store loses asks for 300 tokens, which is noticed after a second.
-type lossy struct{ backend.Backend }
-
-func (s lossy) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
-	if len(ask.Costs) > 0 && ask.Costs[0][backend.Tokens] == 300 {
-		time.Sleep(time.Second)
-		return backend.Answer{}, errAway
-	}
-	return s.Backend.Take(ctx, ask)
-}
-
 // One ask that is lost is no outage if others are answered meanwhile.
 func TestLostAskIsNoOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var away atomic.Int64
-		l := newWarm(t, ratelimiter.WithBackend(lossy{memory.New()}), ratelimiter.WithFallback(ratelimiter.Limits{TPM: 60}),
+		f := newStore()
+		f.before = func(ask backend.Ask) error {
+			if !wants(ask, 300) {
+				return nil
+			}
+			time.Sleep(time.Second) // until that is noticed
+			return errAway
+		}
+		l := newWarm(t, ratelimiter.WithBackend(f), ratelimiter.WithFallback(ratelimiter.Limits{TPM: 60}),
 			ratelimiter.WithTrace(&ratelimiter.Trace{Backend: func(error) { away.Add(1) }}))
 		var work sync.WaitGroup
 		work.Go(func() { acquire(t, l, tokens(300)).Settle(ratelimiter.Usage{}) })
@@ -142,7 +113,7 @@ func TestLostAskIsNoOutage(t *testing.T) {
 // What stood in line in one outage is in nobody's way in the next.
 func TestNextOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &flaky{Backend: memory.New()}
+		f := newStore()
 		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(f),
 			ratelimiter.WithShared("f", ratelimiter.Limits{RPM: 600}, "m", "n"),
 			ratelimiter.WithFallback(ratelimiter.Limits{RPM: 4}))
@@ -183,7 +154,7 @@ func TestNextOutage(t *testing.T) {
 // debt, and harms nobody beside it.
 func TestCallAboveTheFallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &flaky{Backend: memory.New()}
+		f := newStore()
 		l := newWarm(t, ratelimiter.WithBackend(f), ratelimiter.WithFallback(ratelimiter.Limits{TPM: 60}))
 		f.down.Store(true)
 		start := time.Now()
@@ -223,7 +194,7 @@ func TestPauseWhileTheStoreIsAway(t *testing.T) {
 		for _, away := range []time.Duration{0, 500 * time.Millisecond, 5 * time.Second} {
 			t.Run(fmt.Sprintf("%s, %v", name, away), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					f := &flaky{Backend: memory.New()}
+					f := newStore()
 					l := newWarm(t, ratelimiter.WithBackend(f), option)
 					other := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(f),
 						ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, TPM: 600}))
@@ -286,7 +257,7 @@ func TestPauseWhileTheStoreIsAway(t *testing.T) {
 // knows no families.
 func TestPauseOfAFamilyInTheFallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &flaky{Backend: memory.New()}
+		f := newStore()
 		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(f),
 			ratelimiter.WithAccountLimits(ratelimiter.Limits{RPM: 600}),
 			ratelimiter.WithShared("f", ratelimiter.Limits{TPM: 600}, "m", "n"),
@@ -310,7 +281,7 @@ func TestPauseOfAFamilyInTheFallback(t *testing.T) {
 // Shutdown does not wait until a store that is away can be told of a pause.
 func TestShutdownWhileTheStoreIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &flaky{Backend: memory.New()}
+		f := newStore()
 		l := newWarm(t, ratelimiter.WithBackend(f))
 		client := l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) {
 			f.down.Store(true)

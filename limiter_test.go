@@ -560,22 +560,18 @@ func TestRefundsCountBeforeARefusal(t *testing.T) {
 	})
 }
 
-// A slowTake answers the first ask of each 300 tokens late.
-type slowTake struct{ backend.Backend }
-
-func (s slowTake) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
-	answer, err := s.Backend.Take(ctx, ask)
-	if len(ask.Costs) > 0 && ask.Costs[0][backend.Tokens] == 300 {
-		time.Sleep(time.Second)
-	}
-	return answer, err
-}
-
 // A call that is refused while another's ask is under way leaves no ticket for
 // which nobody stands.
 func TestNoTicketIsLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(slowTake{memory.New()}),
+		slow := newStore()
+		slow.after = func(ask backend.Ask, _ backend.Answer) error {
+			if wants(ask, 300) {
+				time.Sleep(time.Second)
+			}
+			return nil
+		}
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(slow),
 			ratelimiter.WithAccountLimits(ratelimiter.Limits{TPM: 600}))
 		warm(t, l, "m")
 		warm(t, l, "o")

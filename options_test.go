@@ -1,11 +1,14 @@
 package ratelimiter_test
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
 func TestFaultsAreReportedTogether(t *testing.T) {
@@ -54,5 +57,56 @@ func TestFaultsAreReportedTogether(t *testing.T) {
 	}
 	if n := strings.Count(err.Error(), "\n"); n < 20 {
 		t.Errorf("%d lines in\n%v", n, err)
+	}
+}
+
+// Names of models are compared without surrounding space and in lower case, and in no
+// other way. A long one is known by a digest.
+func TestModelNames(t *testing.T) {
+	long := strings.Repeat("x", 200)
+	for _, tt := range []struct {
+		configured, called string
+		same               bool
+	}{
+		{"gpt-4o", "gpt-4o", true},
+		{" GPT-4o\n", "gpt-4o", true},
+		{"gpt-4o", "\tGpt-4O ", true},
+		{"gpt-4o", "gpt-4o-2024-08-06", false},
+		{"gpt-4o", "ft:gpt-4o:org::id", false},
+		{"gpt-4o", "gpt-4", false},
+		{long, long, true},
+		{long, " " + strings.ToUpper(long), true},
+		{long, long + "y", false},
+		{long, long[:199] + "y", false},
+		{long, long[:128], false},
+		{long[:128], long[:128], true},
+	} {
+		limits := ratelimiter.Limits{TPM: 600}
+		for name, option := range map[string]ratelimiter.Option{
+			"WithLimits": ratelimiter.WithLimits(tt.configured, limits),
+			"WithShared": ratelimiter.WithShared("family", limits, tt.configured),
+		} {
+			l := newLimiter(t, ratelimiter.WithAccount("a"), option)
+			what := fmt.Sprintf("%s(%.20q): %.20q of %d bytes", name, tt.configured, tt.called, len(tt.called))
+			r, err := l.Acquire(t.Context(), ratelimiter.Cost{Model: tt.called, Tokens: 601})
+			if tt.same != errors.Is(err, ratelimiter.ErrTooLarge) {
+				t.Errorf("%s: %v", what, err)
+			}
+			if err == nil {
+				r.Cancel()
+			}
+			// A call over HTTP is one of the same model, and Clear knows it too.
+			post(t, l.Client(openaitest.New().Direct()), chatURL, chatBody(tt.called, 1, false))
+			if err := l.Clear(t.Context(), tt.called); err != nil {
+				t.Error(err)
+			}
+			state, err := l.State(t.Context())
+			if err != nil || len(state.Scopes) != 1 {
+				t.Fatalf("%s: %+v, %v; want one model", what, state, err)
+			}
+			if model := state.Scopes[0].Model; len(model) > 128 || len(tt.called) <= 128 && model != strings.ToLower(strings.TrimSpace(tt.called)) {
+				t.Errorf("%s is known as %q", what, model)
+			}
+		}
 	}
 }

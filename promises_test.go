@@ -51,7 +51,7 @@ func (b *book) add(amount float64) {
 // of the ledger through the whole engine: never over the budget, in order, and
 // nothing stuck.
 func TestPromises(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
+	property(t, func(rt *rapid.T) {
 		rpm := rapid.Int64Range(30, 600).Draw(rt, "account rpm")
 		tpm := map[string]int64{
 			"a": rapid.Int64Range(500, 20_000).Draw(rt, "tpm of a"),

@@ -1,34 +1,17 @@
 package ratelimiter_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/backend"
-	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
 )
-
-// A register notes how often each number of a ticket was used.
-type register struct {
-	backend.Backend
-	mu   sync.Mutex
-	seen map[string]int
-}
-
-func (r *register) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
-	r.mu.Lock()
-	r.seen[fmt.Sprintf("%s of %s, number %d", ask.Ticket, ask.Account, ask.Number)]++
-	r.mu.Unlock()
-	return r.Backend.Take(ctx, ask)
-}
 
 // A backend remembers what it has answered to a ticket, so that no number of one
 // may come twice: not even if the process has forgotten the scope meanwhile.
@@ -39,7 +22,7 @@ func TestForgottenScopesGetNewTickets(t *testing.T) {
 		"accounts": func(i int) (string, string) { return fmt.Sprint("a", i), "m" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &register{Backend: memory.New(), seen: map[string]int{}}
+			r := newStore()
 			l := newLimiter(t, ratelimiter.WithBackend(r))
 			for i := range 2 * many {
 				account, model := call(i % many)
@@ -50,9 +33,9 @@ func TestForgottenScopesGetNewTickets(t *testing.T) {
 				}
 				reservation.Settle(ratelimiter.Usage{})
 			}
-			for ask, n := range r.seen {
+			for ask, n := range r.asked() {
 				if n > 1 {
-					t.Fatalf("%s came %d times", ask, n)
+					t.Fatalf("%+v came %d times", ask, n)
 				}
 			}
 			if err := l.Shutdown(t.Context()); err != nil {
@@ -62,26 +45,8 @@ func TestForgottenScopesGetNewTickets(t *testing.T) {
 	}
 }
 
-// A hole is a store that can turn into a black hole: asks then fail after its
-// timeout.
-type hole struct {
-	backend.Backend
-	open atomic.Bool
-	asks atomic.Int64 // that failed
-}
-
+// holeTimeout is how long an ask of a store takes to fail that has become a black hole.
 const holeTimeout = time.Second
-
-func (h *hole) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
-	if h.open.Load() {
-		time.Sleep(holeTimeout)
-		h.asks.Add(1)
-		return backend.Answer{}, errAway
-	}
-	answer, err := h.Backend.Take(ctx, ask)
-	answer.Hint, answer.Changed = min(answer.Hint, 100*time.Millisecond), nil
-	return answer, err
-}
 
 // While the store is a black hole, nobody waits for more than two of its timeouts
 // until he is refused, whoever stands in line, and once that is known for one.
@@ -108,7 +73,8 @@ func TestNobodyHangsInABlackHole(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := &hole{Backend: memory.New()}
+				h := newStore()
+				h.mute, h.timeout = true, holeTimeout
 				l := newWarm(t, ratelimiter.WithBackend(h))
 				ctx := t.Context()
 				if tt.unwilling {
@@ -117,7 +83,7 @@ func TestNobodyHangsInABlackHole(t *testing.T) {
 				if tt.spent {
 					acquire(t, l, tokens(600)).Settle(ratelimiter.Usage{})
 				} else {
-					h.open.Store(true)
+					h.down.Store(true)
 				}
 				if tt.known {
 					if _, err := l.Acquire(t.Context(), tokens(1)); !errors.Is(err, errAway) {
@@ -126,7 +92,7 @@ func TestNobodyHangsInABlackHole(t *testing.T) {
 					time.Sleep(holeTimeout) // the ticket leaves
 				}
 				synctest.Wait()
-				before := h.asks.Load()
+				before := h.lost.Load()
 				var work sync.WaitGroup
 				for range tt.calls {
 					work.Go(func() {
@@ -142,13 +108,13 @@ func TestNobodyHangsInABlackHole(t *testing.T) {
 					time.Sleep(tt.apart)
 				}
 				synctest.Wait()
-				h.open.Store(true)
+				h.down.Store(true)
 				work.Wait()
-				if asks := h.asks.Load() - before; asks > tt.asks {
+				if asks := h.lost.Load() - before; asks > tt.asks {
 					t.Errorf("%d asks for %d calls; want at most %d", asks, tt.calls, tt.asks)
 				}
 				time.Sleep(holeTimeout) // the ticket leaves
-				h.open.Store(false)
+				h.down.Store(false)
 				start := time.Now()
 				acquire(t, l, tokens(1)).Cancel()
 				if waited := time.Since(start); !tt.spent && waited > 0 {
@@ -162,23 +128,20 @@ func TestNobodyHangsInABlackHole(t *testing.T) {
 	}
 }
 
-// A miser lets no call have more than 20 tokens.
-type miser struct{ backend.Backend }
-
-func (m miser) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
-	for _, c := range ask.Costs {
-		if c[backend.Tokens] > 20 {
-			return backend.Answer{}, backend.ErrTooLarge
-		}
-	}
-	return m.Backend.Take(ctx, ask)
-}
-
 // Where only the backend knows that a call is too large, those that ask together
 // with it are not refused.
 func TestOnlyWhatIsTooLargeIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLimiter(t, ratelimiter.WithBackend(miser{memory.New()}), ratelimiter.WithAccount("a"),
+		miser := newStore()
+		miser.before = func(ask backend.Ask) error {
+			for _, c := range ask.Costs {
+				if c[backend.Tokens] > 20 {
+					return backend.ErrTooLarge
+				}
+			}
+			return nil
+		}
+		l := newLimiter(t, ratelimiter.WithBackend(miser), ratelimiter.WithAccount("a"),
 			ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 60_000, Burst: time.Second}))
 		warm(t, l, "m")
 		for range 50 {

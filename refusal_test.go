@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
-	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
@@ -206,36 +205,6 @@ func probeAfterAPause(t *testing.T, processes int) {
 	}
 }
 
-// A keeper is a backend in memory that also keeps notes, as Redis does.
-type keeper struct {
-	memory.Backend
-	mu    sync.Mutex
-	notes map[string]keptNote
-}
-
-type keptNote struct {
-	note  []byte
-	until time.Time
-}
-
-func newKeeper() *keeper { return &keeper{notes: map[string]keptNote{}} }
-
-func (k *keeper) Keep(_ context.Context, account, scope string, note []byte, ttl time.Duration) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.notes[account+scope] = keptNote{note, time.Now().Add(ttl)}
-	return nil
-}
-
-func (k *keeper) Recall(_ context.Context, account, scope string) ([]byte, time.Duration, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	n := k.notes[account+scope]
-	return n.note, time.Until(n.until), nil
-}
-
-var _ backend.Keeper = (*keeper)(nil)
-
 // Only the first process of a fleet starts cold.
 func TestWhatIsLearnedReachesTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -263,17 +232,6 @@ func TestWhatIsLearnedReachesTheOthers(t *testing.T) {
 		}
 		if n := srv.Account("m").Refused; n != refused {
 			t.Errorf("%d more refusals", n-refused)
-		}
-		// Notes that say nothing are no knowledge.
-		for _, note := range []string{"", "{", `{"v":99}`, `{"v":1,"at":"3000-01-01T00:00:00Z","limits":[{"owner":"model:n","name":"rpm","amount":-5},{"owner":"model:n","name":"x","amount":5},{"owner":"account","name":"rpm","amount":1}]}`} {
-			if err := store.Keep(t.Context(), "a", "model:n", []byte(note), 0); err != nil {
-				t.Fatal(err)
-			}
-			l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(store))
-			post(t, l.Client(srv.Direct()), chatURL, chatBody("n", 1, false))
-			if got := limitsOf(t, l, "n"); len(got) != 0 {
-				t.Errorf("%q: learned %+v", note, got)
-			}
 		}
 	})
 }

@@ -9,29 +9,14 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
-	"github.com/openai-ratelimiter/ratelimiter/backend"
-	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
 )
-
-// A remote backend has to be asked to learn of a change, and counts how often it
-// is.
-type remote struct {
-	backend.Backend
-	takes atomic.Int64
-}
-
-func (r *remote) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
-	r.takes.Add(1)
-	answer, err := r.Backend.Take(ctx, ask)
-	answer.Hint, answer.Changed = min(answer.Hint, 100*time.Millisecond), nil
-	return answer, err
-}
 
 // Where asking is a trip, calls that end don't make those in line ask: they look
 // again when the backend has said, and get all that was given back.
 func TestCallsThatEndCostNoTrips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &remote{Backend: memory.New()}
+		r := newStore()
+		r.mute = true
 		l := newWarm(t, ratelimiter.WithBackend(r))
 		var flying []*ratelimiter.Reservation
 		for range 60 {
@@ -69,11 +54,12 @@ func TestCallsThatEndCostNoTrips(t *testing.T) {
 func TestTurns(t *testing.T) {
 	const rate = 10 // calls a second
 	synctest.Test(t, func(t *testing.T) {
-		store := &remote{Backend: memory.New()}
+		remote := newStore()
+		remote.mute = true
 		limits := ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 60 * rate, TPM: 1e9, Burst: time.Second})
 		var process []*ratelimiter.Limiter
 		for range 3 {
-			l := newLimiter(t, ratelimiter.WithAccount("a"), limits, ratelimiter.WithBackend(store))
+			l := newLimiter(t, ratelimiter.WithAccount("a"), limits, ratelimiter.WithBackend(remote))
 			warm(t, l, "m")
 			process = append(process, l)
 		}

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
-	"sync"
+	"strings"
 	"testing"
 
 	"github.com/sashabaranov/go-openai"
@@ -17,69 +16,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A book writes down what became of every call.
-type book struct {
-	mu       sync.Mutex
-	settled  []ratelimiter.SettledInfo
-	attempts int // requests that reached the base
-}
-
-func (b *book) trace() *ratelimiter.Trace {
-	return &ratelimiter.Trace{Settled: func(_ context.Context, s ratelimiter.SettledInfo) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.settled = append(b.settled, s)
-	}}
-}
-
-// count is a base that counts the requests it passes on.
-func (b *book) count(base http.RoundTripper) http.RoundTripper {
-	return roundTripFunc(func(req *http.Request) (*http.Response, error) {
-		b.mu.Lock()
-		b.attempts++
-		b.mu.Unlock()
-		return base.RoundTrip(req)
-	})
-}
-
-// last returns the call that was settled last, and fails the test unless n were.
-func (b *book) last(t *testing.T, n int) ratelimiter.SettledInfo {
-	t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.settled) != n {
-		t.Fatalf("%d calls were settled, want %d", len(b.settled), n)
-	}
-	return b.settled[n-1]
-}
-
-func (b *book) sent() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.attempts
-}
-
-type roundTripFunc func(*http.Request) (*http.Response, error)
-
-func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
-func newLimiter(t testing.TB, b *book, options ...ratelimiter.Option) *ratelimiter.Limiter {
-	t.Helper()
-	options = append(options, ratelimiter.WithAccount("test"), ratelimiter.WithTrace(b.trace()))
-	l, err := ratelimiter.New(options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
 func newClient(l *ratelimiter.Limiter, client openai.HTTPDoer, url string) *openai.Client {
 	config := openai.DefaultConfig("key")
-	config.BaseURL, config.HTTPClient = url, client
+	config.BaseURL, config.HTTPClient = strings.TrimSuffix(url, "/"), client
 	return openai.NewClientWithConfig(goopenai.WithLimiter(config, l))
 }
-
-const pipeURL = "http://api.test/v1"
 
 // chat asks for an answer of at most max tokens; 0 declares no maximum.
 func chat(max int) openai.ChatCompletionRequest {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/adapters/openaigo"
+	"github.com/openai-ratelimiter/ratelimiter/internal/sdktest"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
@@ -24,13 +25,13 @@ func TestRequestTimeoutWithoutTheWait(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				srv := openaitest.New(openaitest.WithLatency(time.Second, 2*time.Second))
 				defer srv.Close()
-				b := &book{}
-				limiter := newLimiter(t, b, ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{RPM: 1}))
+				b := &sdktest.Book{}
+				limiter := sdktest.NewLimiter(t, b, ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{RPM: 1}))
 				timeout := option.WithRequestTimeout(5 * time.Second)
 				if own {
 					timeout = openaigo.WithRequestTimeout(5 * time.Second)
 				}
-				client := newClient(limiter, b.count(srv.Transport()), pipeURL, timeout)
+				client := newClient(limiter, b.Count(srv.Transport()), sdktest.PipeURL, timeout)
 				if err := how.call(t.Context(), client, chat(1)); err != nil {
 					t.Fatal(err)
 				}
@@ -59,16 +60,16 @@ func TestRequestTimeout(t *testing.T) {
 				srv := openaitest.New()
 				defer srv.Close()
 				srv.Inject(2, openaitest.Answer{Stall: time.Hour})
-				b := &book{}
-				client := newClient(newLimiter(t, b), b.count(srv.Transport()), pipeURL, openaigo.WithRequestTimeout(5*time.Second))
+				b := &sdktest.Book{}
+				client := newClient(sdktest.NewLimiter(t, b), b.Count(srv.Transport()), sdktest.PipeURL, openaigo.WithRequestTimeout(5*time.Second))
 				start := time.Now()
 				if err := how.call(t.Context(), client, chat(1)); err != nil {
 					t.Error(err)
 				}
-				if took := time.Since(start); b.sent() != 3 || took < 10*time.Second || took > 13*time.Second {
-					t.Errorf("%d attempts in %v", b.sent(), took)
+				if took := time.Since(start); b.Sent() != 3 || took < 10*time.Second || took > 13*time.Second {
+					t.Errorf("%d attempts in %v", b.Sent(), took)
 				}
-				b.last(t, 3)
+				b.Last(t, 3)
 			})
 		})
 		t.Run("body/"+how.name, func(t *testing.T) {
@@ -77,14 +78,14 @@ func TestRequestTimeout(t *testing.T) {
 					return openaitest.Answer{After: 200, Stall: 10 * time.Second}
 				}))
 				defer srv.Close()
-				b := &book{}
-				client := newClient(newLimiter(t, b), b.count(srv.Transport()), pipeURL, openaigo.WithRequestTimeout(time.Hour))
+				b := &sdktest.Book{}
+				client := newClient(sdktest.NewLimiter(t, b), b.Count(srv.Transport()), sdktest.PipeURL, openaigo.WithRequestTimeout(time.Hour))
 				start := time.Now()
 				err := how.call(t.Context(), client, chat(50), openaigo.WithRequestTimeout(5*time.Second))
-				if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != 5*time.Second || b.sent() != 1 {
-					t.Errorf("%d attempts in %v: %v", b.sent(), took, err)
+				if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != 5*time.Second || b.Sent() != 1 {
+					t.Errorf("%d attempts in %v: %v", b.Sent(), took, err)
 				}
-				b.last(t, 1)
+				b.Last(t, 1)
 				if err := how.call(t.Context(), client, chat(50), openaigo.WithRequestTimeout(0)); err != nil {
 					t.Error(err)
 				}
@@ -97,11 +98,11 @@ func TestRequestTimeout(t *testing.T) {
 // A connection that is switched over, as the Realtime API's, outlives it.
 func TestRequestTimeoutLeavesUpgradesAlone(t *testing.T) {
 	body := &openBody{}
-	base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	base := sdktest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusSwitchingProtocols, Body: body, Request: req}, nil
 	})
-	limiter := newLimiter(t, &book{})
-	client := newClient(limiter, base, pipeURL, openaigo.WithRequestTimeout(time.Second))
+	limiter := sdktest.NewLimiter(t, &sdktest.Book{})
+	client := newClient(limiter, base, sdktest.PipeURL, openaigo.WithRequestTimeout(time.Second))
 	var resp *http.Response
 	if err := client.Get(t.Context(), "realtime", nil, &resp); err != nil {
 		t.Fatal(err)
