@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"sync"
 	"testing"
@@ -235,4 +236,17 @@ func (b *bench) line() int {
 		b.Fatal(err)
 	}
 	return answer.Tickets
+}
+
+// digestOf is how a note names the owner of a set.
+func digestOf(b *bench, s *quota.Set) string {
+	note, err := s.Note(time.Now())
+	if err != nil {
+		b.Fatal(err)
+	}
+	var n struct{ Limits []struct{ Owner string } }
+	if err := json.Unmarshal(note, &n); err != nil {
+		b.Fatal(err)
+	}
+	return n.Limits[0].Owner
 }
