@@ -402,11 +402,42 @@ func TestChangedLimitStartsOver(t *testing.T) {
 	if !l.tracker.Reported() {
 		t.Fatal("no level")
 	}
+	w.respond(time.Second, w.send(time.Second, 1), headersOf("tokens", 1000, 11, minute))
 	w.Clean()
-	for i := range 9 {
-		w.respond(time.Duration(2+i)*time.Second, w.send(time.Duration(2+i)*time.Second, 1), headersOf("tokens", 500, int64(10+i), minute))
+	for i := 0; l.Amount() == 1000 && i < 20; i++ {
+		if l.tracker.Findings().Reports != 2 || w.Dirty() {
+			t.Fatalf("%+v, dirty %v", l.tracker.Findings(), w.Dirty())
+		}
+		now := time.Duration(2+i) * time.Second
+		w.respond(now, w.send(now, 1), headersOf("tokens", 500, int64(10+i), minute))
 	}
-	if l.Amount() != 500 || !w.Dirty() || l.tracker.Findings().Reports >= 9 {
+	if l.Amount() != 500 || !w.Dirty() || l.tracker.Findings().Reports != 1 {
 		t.Errorf("%d, dirty %v, %+v", l.Amount(), w.Dirty(), l.tracker.Findings())
+	}
+}
+
+// Of a grant of several costs, the levels that the answer tells are those after the last.
+func TestChargedBeforeOthers(t *testing.T) {
+	w := newWorld(t, "rpm=500 tpm=1000")
+	limits := w.Limits()
+	answer := &backend.Answer{Granted: 3, Levels: []float64{490, 600}, Charged: []float64{70, 700}, Corrected: []float64{1, 2}}
+	for _, x := range []struct {
+		cost, later  backend.Amounts
+		used, charge [2]float64
+	}{
+		{backend.Amounts{1, 100, 0}, backend.Amounts{2, 50, 0}, [2]float64{8, 350}, [2]float64{68, 650}},
+		{backend.Amounts{1, 20, 0}, backend.Amounts{1, 30, 0}, [2]float64{9, 370}, [2]float64{69, 670}},
+		{backend.Amounts{1, 30, 0}, backend.Amounts{}, [2]float64{10, 400}, [2]float64{70, 700}},
+	} {
+		sent := w.Charged(epoch, &Grant{Cost: x.cost, Limits: limits, Buckets: Unpaced(epoch, limits), Answer: answer, Later: x.later})
+		for k, s := range sent {
+			if s.Used != x.used[k] || s.Charged != x.charge[k] || s.Corrected != answer.Corrected[k] || s.Cost != float64(x.cost[k]) || s.limit != limits[k] {
+				t.Errorf("%+v: %+v", x, s)
+			}
+		}
+	}
+	// A backend that says nothing of levels teaches none.
+	if sent := w.Charged(epoch, &Grant{Limits: limits, Buckets: Unpaced(epoch, limits), Answer: &backend.Answer{Granted: 1}}); len(sent) > 0 {
+		t.Errorf("%+v", sent)
 	}
 }

@@ -153,6 +153,15 @@ func TestTooLargeConfirms(t *testing.T) {
 	if w.TooLarge(epoch, w.send(0, 2000), reached(func(t *wire.Refusal) { t.Kind, t.Requested = wire.TooLarge, 2000 })); !w.limit("tpm").confirmed {
 		t.Error("a limit that is reported so is not confirmed")
 	}
+	w = newWorld(t, "tpm=1000")
+	r := w.send(0, 1)
+	w.Clean()
+	w.TooLarge(epoch, r, reached(func(t *wire.Refusal) { t.Kind, t.Used, t.Requested = wire.TooLarge, 900, 2000 }))
+	if got := w.respond(time.Second, r, headersOf("tokens", 1000, 901, minute)); w.Dirty() || got["tpm"] != 900 {
+		t.Errorf("a level is taken from it, %v is left to correct", got)
+	}
+	w = newWorld(t, "")
+	w.TooLarge(epoch, w.send(0, 2000), reached(func(t *wire.Refusal) { t.Kind, t.Requested = wire.TooLarge, 2000 }))
 	if got := w.Exceeded(&backend.Amounts{1, 2000, 0}, epoch); got == nil {
 		t.Error("and the next such call is not rejected")
 	}
