@@ -73,8 +73,8 @@ func (q *queue) arrivals() uint64 {
 	return q.arrived
 }
 
-// join puts w in line and returns how many stand before it. A fresh call takes its place
-// by its arrival: it may have asked by itself while others joined.
+// join puts w in line and returns how many stand before it. It takes its place among its
+// kind by its arrival: it may have asked by itself while others joined.
 func (q *queue) join(w *waiter) (ahead int) {
 	if q.len() == 0 {
 		q.retryFirst = w.retry

@@ -116,11 +116,12 @@ func (r *Reservation) observe(now time.Time, resp *Response) (latency time.Durat
 	if !resp.Written.IsZero() {
 		s.quota.Written(&req, resp.Written.Sub(r.started))
 	}
+	// Before the headers are taken in: they may end a slow start that holds calls back.
+	s.budgetFreedLocked(now)
 	const tooManyRequests = 429
 	corrections := s.quota.Headers(now, &req, &resp.Headers, resp.Status == tooManyRequests, resp.Status >= 400)
 	r.informed = resp.Headers.Tokens.HasRemaining
 	s.syncLocked(now)
-	s.budgetFreedLocked(now) // while a slow start lasts, which this response may end
 	if len(corrections) == 0 {
 		return latency, nil
 	}

@@ -14,13 +14,17 @@ type tasks struct {
 }
 
 func (t *tasks) start(f func()) {
-	t.mu.Lock()
-	t.n++
-	t.mu.Unlock()
+	t.begin()
 	go func() {
 		defer t.end()
 		f()
 	}()
+}
+
+func (t *tasks) begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n++
 }
 
 func (t *tasks) end() {
@@ -34,20 +38,24 @@ func (t *tasks) end() {
 
 // wait returns when there is a moment in which no task runs.
 func (t *tasks) wait(ctx context.Context) error {
-	t.mu.Lock()
-	if t.n == 0 {
-		t.mu.Unlock()
+	idle := t.whenIdle()
+	if idle == nil {
 		return nil
 	}
-	if t.idle == nil {
-		t.idle = make(chan struct{})
-	}
-	idle := t.idle
-	t.mu.Unlock()
 	select {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// whenIdle returns what is closed when no task runs any more, or nil where none does.
+func (t *tasks) whenIdle() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.n > 0 && t.idle == nil {
+		t.idle = make(chan struct{})
+	}
+	return t.idle
 }

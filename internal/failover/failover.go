@@ -55,6 +55,9 @@ const passed = math.MinInt64
 func (f *failover) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
 	if begun := time.Now(); f.mayAsk(begun) {
 		answer, err := f.config.Primary.Take(ctx, ask)
+		if gaveUp(ctx, err) {
+			return answer, err
+		}
 		if !f.failed(begun, err) {
 			f.leave(ctx, ask)
 			return answer, err
@@ -106,6 +109,9 @@ func (f *failover) stood(ticket string) bool {
 func (f *failover) Look(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
 	if begun := time.Now(); f.mayAsk(begun) {
 		answer, err := f.config.Primary.Look(ctx, ask)
+		if gaveUp(ctx, err) {
+			return answer, err
+		}
 		if !f.failed(begun, err) {
 			return answer, err
 		}
@@ -141,7 +147,9 @@ func (f *failover) Settle(ctx context.Context, s backend.Settlement) error {
 	}
 	begun := time.Now()
 	err := f.config.Primary.Settle(ctx, there)
-	f.failed(begun, err)
+	if !gaveUp(ctx, err) {
+		f.failed(begun, err)
+	}
 	return err
 }
 
@@ -184,6 +192,10 @@ func (f *failover) mayAsk(now time.Time) bool {
 	f.probe = now.Add(probing)
 	return true
 }
+
+// gaveUp reports whether an error says nothing about the primary, for it was the caller who
+// has not waited.
+func gaveUp(ctx context.Context, err error) bool { return err != nil && ctx.Err() != nil }
 
 // failed notes how the primary answered what began then, and reports whether it did not.
 func (f *failover) failed(begun time.Time, err error) bool {

@@ -31,7 +31,7 @@ func (k *keeper) Recall(ctx context.Context, account, scope string) (note []byte
 	}
 	begun := time.Now()
 	note, left, err = k.primary.Recall(ctx, account, scope)
-	if err != nil {
+	if err != nil && !gaveUp(ctx, err) {
 		k.failed(begun, err)
 	}
 	return note, left, err

@@ -131,7 +131,8 @@ type candidate struct {
 }
 
 const (
-	// nominations is how many reports in a row make a candidate a limit.
+	// nominations is how many reports, with none of another candidate between, make a
+	// candidate a limit.
 	nominations = 3
 	// contradictions is how many reports of another period under the same header make
 	// a learned limit be forgotten.
@@ -156,7 +157,11 @@ func (s *Set) nominate(rep *report, k Kind) bool {
 		*c = candidate{Kind: k, amount: rep.Limit}
 	}
 	c.reports++
-	return !known || c.reports >= nominations
+	if known && c.reports < nominations {
+		return false
+	}
+	*c = candidate{} // it is none any more, and needs as many reports once it is forgotten
+	return true
 }
 
 // contradict counts a report of one limit against the others that the same header has

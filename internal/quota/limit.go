@@ -85,8 +85,16 @@ func (l *Limit) Source(now time.Time) (string, time.Duration) {
 	return l.source, max(time.Millisecond, now.Sub(l.reportAt))
 }
 
-// Ramp is what is let through a minute while traffic may only grow slowly, else 0.
-func (l *Limit) Ramp(now time.Time) float64 { return l.ramp.Rate(now, float64(l.Amount())) }
+// Ramp is what is let through a minute while traffic may only grow slowly, else 0. A part
+// of the limit always is: the limit may have been raised since the ramp began.
+func (l *Limit) Ramp(now time.Time) float64 {
+	amount := float64(l.Amount())
+	rate := l.ramp.Rate(now, amount)
+	if rate == 0 {
+		return 0
+	}
+	return max(rate, slowPart*amount)
+}
 
 // Ignored is for how long the server's figures are still not believed.
 func (l *Limit) Ignored(now time.Time) time.Duration { return l.tracker.Ignored(now) }

@@ -168,6 +168,7 @@ func (s *Set) adopt(n *noteLimit) *Limit {
 		return nil
 	}
 	l := newLimit(s.owner, kind)
+	l.adopt(n.Amount, n.Source, n.Reported)
 	s.add(l)
 	return l
 }

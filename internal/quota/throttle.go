@@ -44,13 +44,21 @@ func (s *Set) LeastPause(now time.Time) time.Duration {
 	return 0
 }
 
+// throttledOwner is whose limit of what the throttle is about has its amount: the model's
+// where it has one, as in find.
 func (s *Set) throttledOwner(t *wire.Refusal) string {
+	owner := s.owner
+	d, known := dimensions[t.Dimension]
 	for _, l := range s.limits {
-		if l.Owner != s.owner && t.Limit > 0 && l.Amount() == t.Limit {
-			return l.Owner
+		switch {
+		case l.Amount() != t.Limit, known && l.Dimension != d, t.Period != 0 && l.Period != t.Period:
+		case l.Owner == s.owner:
+			return s.owner
+		case owner == s.owner:
+			owner = l.Owner
 		}
 	}
-	return s.owner
+	return owner
 }
 
 // TooLarge takes in that the server has rejected a request that alone exceeds a limit.

@@ -1,0 +1,530 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// hold holds the n-th ask back until the returned function is called.
+func (b *bench) hold(n int) (release func()) {
+	gate := make(chan struct{})
+	b.onTake = func(i int, _ *backend.Ask) error {
+		if i == n {
+			<-gate
+		}
+		return nil
+	}
+	return func() {
+		close(gate)
+		synctest.Wait()
+	}
+}
+
+// A call whose caller leaves while the ask that grants it is under way gets its charge back,
+// whether it asks by itself or waits in the queue.
+func TestAbandonedGrantIsRefunded(t *testing.T) {
+	t.Run("by itself", func(t *testing.T) {
+		run(t, false, func(b *bench) {
+			b.open()
+			free := b.free()
+			release := b.hold(2)
+			a := b.start(call(1000))
+			a.cancel()
+			if release(); !errors.Is(<-a.err, context.Canceled) {
+				b.Error("it is admitted")
+			}
+			if got := b.free(); got != free {
+				b.Errorf("%d of %d are free", got, free)
+			}
+			if s := b.state(); s.InFlight != 0 || b.account("a").reserved != 0 {
+				b.Errorf("in flight: %d, %d reserved", s.InFlight, b.account("a").reserved)
+			}
+		})
+	})
+	t.Run("in the queue", func(t *testing.T) {
+		run(t, false, func(b *bench) {
+			b.open()
+			b.admit(call(tpm))
+			gone, stays := b.start(call(1000)), b.start(call(100))
+			release := b.hold(len(b.asks) + 1)
+			time.Sleep(2 * time.Minute) // the driver's ask is under way
+			gone.cancel()
+			if synctest.Wait(); !errors.Is(<-gone.err, context.Canceled) {
+				b.Error("it is admitted")
+			}
+			release()
+			if err := <-stays.err; err != nil {
+				b.Error(err)
+			}
+			if got := b.free(); got != tpm-100 {
+				b.Errorf("%d are free beside 100", got)
+			}
+			if s := b.state(); s.InFlight != 2 || b.account("a").reserved != tpm+100 {
+				b.Errorf("in flight: %d, %d reserved", s.InFlight, b.account("a").reserved)
+			}
+		})
+	})
+	// The result and the end of the context come at once.
+	t.Run("when it has just come", func(t *testing.T) {
+		run(t, false, func(b *bench) {
+			b.open()
+			free := b.free()
+			r := b.admit(call(1000))
+			w := &waiter{ended: true, reservation: r, result: make(chan error, 1)}
+			w.result <- nil
+			if err := r.scope.giveUp(w, context.Canceled); err != context.Canceled {
+				b.Error(err)
+			}
+			if got := b.free(); got != free || !r.Ended() {
+				b.Errorf("%d of %d are free", got, free)
+			}
+			w.result <- errAway // or it was rejected
+			if err := r.scope.giveUp(w, context.Canceled); err != context.Canceled {
+				b.Error(err)
+			}
+		})
+	})
+}
+
+// What is given back since nobody wants it says nothing of what calls use.
+func TestDiscardedReservationsTeachNothing(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		for range 16 {
+			b.admit(call(10)).Settle(&Outcome{})
+		}
+		s := b.scope()
+		if !s.quota.RefundsNothing() {
+			b.Fatal("no call was refunded anything")
+		}
+		release := b.hold(len(b.asks) + 1)
+		a := b.start(call(1000))
+		a.cancel()
+		release()
+		if <-a.err == nil || !s.quota.RefundsNothing() {
+			b.Error("it teaches")
+		}
+		b.admit(call(1000)).Settle(&Outcome{Cancelled: true})
+		if s.quota.RefundsNothing() {
+			b.Error("a call that was cancelled teaches nothing")
+		}
+	})
+}
+
+// Of calls that one ask grants, each knows where the buckets stood with it.
+func TestGrantOfSeveralKnowsWhereEachStood(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		costs := []int64{100, 1, 2, 30}
+		var all []*admission
+		for _, n := range costs {
+			all = append(all, b.start(call(n)))
+		}
+		release := b.hold(len(b.asks) + 1)
+		time.Sleep(2 * time.Minute)
+		release()
+		if last := b.asks[len(b.asks)-1]; len(last.Costs) != 3 {
+			b.Fatalf("%d are asked for at once", len(last.Costs))
+		}
+		requests, tokens := 0.0, 0.0
+		for i, a := range all {
+			if err := <-a.err; err != nil {
+				b.Fatal(err)
+			}
+			requests, tokens = requests+1, tokens+float64(costs[i])
+			for k, want := range []float64{requests, tokens} {
+				s, first := a.r.sent[k], all[0].r.sent[k]
+				cost := []float64{1, float64(costs[i])}[k]
+				if s.Cost != cost || s.Used < want-1e-6 || s.Used > want+1e-6 || s.Charged-first.Charged != want-first.Used {
+					b.Errorf("call %d, bucket %d: %+v; want %v", i, k, s, want)
+				}
+			}
+		}
+	})
+}
+
+// A fast ask that is not granted leaves a ticket in the line. It leaves when nobody stands
+// behind it any more.
+func TestFastAsksTicketLeaves(t *testing.T) {
+	for _, x := range []struct {
+		name    string
+		maxWait time.Duration
+		lose    bool
+		end     func(a *admission)
+	}{
+		{"cancelled", -1, false, func(a *admission) { a.cancel() }},
+		{"out of time", time.Second, false, func(*admission) { time.Sleep(time.Second) }},
+		{"lost", 0, true, func(*admission) {}},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			run(t, false, func(b *bench) {
+				b.open()
+				b.admit(call(tpm))
+				b.fake.memory.Settle(b.Context(), backend.Settlement{}) // nothing
+				s := b.scope()
+				s.last = snapshot{} // this process does not know yet that it must wait
+				if x.lose {
+					b.lose = func(int, *backend.Ask) error { return errAway }
+				}
+				c := call(500)
+				c.MaxWait = x.maxWait
+				a := b.start(c)
+				if x.maxWait != 0 && (!a.waits() || b.line() != 1) {
+					b.Fatalf("%d in line", b.line())
+				}
+				x.end(a)
+				if synctest.Wait(); a.waits() {
+					b.Fatal("it still waits")
+				}
+				b.lose = nil
+				time.Sleep(time.Second)
+				if n := b.line(); n != 0 {
+					b.Errorf("%d in line", n)
+				}
+				if last := b.asks[len(b.asks)-1]; x.maxWait != 0 && (len(last.Costs) > 0 || !last.Leave || last.Fresh) {
+					b.Errorf("the last ask: %+v", last)
+				}
+			})
+		})
+	}
+}
+
+// A call that may not wait leaves no ticket.
+func TestCallThatMayNotWait(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		b.scope().last = snapshot{}
+		c := call(500)
+		c.MaxWait = 0
+		var rejection *Rejection
+		if err := b.Admit(b.Context(), c, &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != MaxWait {
+			b.Errorf("%+v", rejection)
+		}
+		if last := b.asks[len(b.asks)-1]; !last.Leave || !last.Fresh || b.line() != 0 {
+			b.Errorf("%d in line of %+v", b.line(), last)
+		}
+		// Nor does it join a queue.
+		other := b.start(call(500))
+		asks := len(b.asks)
+		if err := b.Admit(b.Context(), c, &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != MaxWait || len(b.asks) != asks {
+			b.Errorf("%+v after %d asks", rejection, len(b.asks)-asks)
+		}
+		other.cancel()
+	})
+}
+
+// A call whose own ask has no reply joins the queue, which asks again; only if that fails
+// too, all who wait are rejected.
+func TestLostReplies(t *testing.T) {
+	for _, x := range []struct {
+		name       string
+		take, lose int // so many asks fail before, or after, they are charged
+		maxWait    time.Duration
+		admitted   bool
+		asks       int
+		charged    int64
+	}{
+		{"none", 0, 0, -1, true, 1, 100},
+		{"one ask", 1, 0, -1, true, 2, 100},
+		{"one reply", 0, 1, -1, true, 2, 200}, // its charge stays
+		{"two asks", 2, 0, -1, false, 2, 0},
+		{"one that may not wait", 1, 0, 0, false, 1, 0},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			run(t, false, func(b *bench) {
+				b.open()
+				free, before := b.free(), len(b.asks)
+				b.onTake = func(n int, _ *backend.Ask) error {
+					if n <= before+x.take {
+						return errAway
+					}
+					return nil
+				}
+				b.lose = func(n int, _ *backend.Ask) error {
+					if n <= before+x.lose {
+						return errAway
+					}
+					return nil
+				}
+				c := call(100)
+				c.MaxWait = x.maxWait
+				err := b.Admit(b.Context(), c, &Reservation{})
+				var rejection *Rejection
+				if x.admitted != (err == nil) || err != nil && (!errors.As(err, &rejection) || rejection.Reason != BackendFailed || !errors.Is(rejection.Cause, errAway)) {
+					b.Error(err)
+				}
+				if got := free - b.free(); got != x.charged {
+					b.Errorf("%d are charged; want %d", got, x.charged)
+				}
+				if got := b.costs(before); got != x.asks {
+					b.Errorf("%d asks; want %d", got, x.asks)
+				}
+			})
+		})
+	}
+}
+
+// The driver asks once more, with the same number, so that a lost reply charges nothing
+// twice. If that fails too, all who wait are rejected.
+func TestDriverAsksOnceMore(t *testing.T) {
+	for lost, admitted := range map[int]bool{0: true, 1: true, 2: false, 1000: false} {
+		run(t, false, func(b *bench) {
+			b.open()
+			b.admit(call(tpm))
+			var all []*admission
+			for range 3 {
+				all = append(all, b.start(call(100)))
+			}
+			first := len(b.asks)
+			b.lose = func(n int, _ *backend.Ask) error {
+				if n <= first+lost {
+					return errAway
+				}
+				return nil
+			}
+			time.Sleep(2 * time.Minute)
+			for _, a := range all {
+				err := <-a.err
+				var rejection *Rejection
+				if (err == nil) != admitted || err != nil && (!errors.As(err, &rejection) || rejection.Reason != BackendFailed) {
+					b.Errorf("lost %d: %v", lost, err)
+				}
+			}
+			if x, y := b.asks[first], b.asks[first+1]; lost > 0 && (x.Number != y.Number || x.Ticket != y.Ticket) {
+				b.Errorf("lost %d: number %d, then %d", lost, x.Number, y.Number)
+			}
+			if n := b.costs(first); !admitted && n != 2 {
+				b.Errorf("lost %d: %d asks", lost, n)
+			}
+			b.lose = nil
+			if reserved := b.account("a").reserved; admitted && reserved != tpm+300 || !admitted && reserved != tpm {
+				b.Errorf("lost %d: %d are reserved", lost, reserved)
+			}
+		})
+	}
+}
+
+// While the backend is away, one call's ask speaks for those that come meanwhile, and those
+// that may not wait are told at once.
+func TestOneAsksForAllWhileTheBackendIsAway(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.onTake = func(int, *backend.Ask) error { return errAway }
+		if err := b.Admit(b.Context(), call(1), &Reservation{}); err == nil {
+			b.Fatal("admitted")
+		}
+		before := len(b.asks)
+		release := b.hold(before + 1)
+		hold := b.onTake
+		b.onTake = func(n int, ask *backend.Ask) error { return errors.Join(hold(n, ask), errAway) }
+		one := b.start(call(1))
+		two := b.start(call(1))
+		three := call(1)
+		three.MaxWait = 0
+		var rejection *Rejection
+		if err := b.Admit(b.Context(), three, &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != BackendFailed {
+			b.Error(err)
+		}
+		synctest.Wait()
+		if n := len(b.asks) - before; n > 2 {
+			b.Errorf("%d asks", n)
+		}
+		release()
+		if !errors.As(<-one.err, &rejection) || !errors.As(<-two.err, &rejection) {
+			b.Error("they are admitted")
+		}
+		b.onTake = nil
+		b.admit(call(1)) // it is back
+	})
+}
+
+// Calls are admitted in the order in which they came, and each when its budget is free.
+func TestOrder(t *testing.T) {
+	for _, local := range []bool{false, true} {
+		run(t, local, func(b *bench) {
+			b.open()
+			b.admit(call(tpm - 100))
+			var all []*admission
+			for range 5 {
+				all = append(all, b.start(call(200)))
+			}
+			begun := time.Now()
+			for i, a := range all {
+				if err := <-a.err; err != nil {
+					b.Fatal(err)
+				}
+				synctest.Wait()
+				for _, later := range all[i+1:] {
+					if len(later.err) > 0 {
+						b.Errorf("local %v: one behind %d has started", local, i)
+					}
+				}
+				waited, least := time.Since(begun), time.Duration(2*i+1)*time.Second
+				if waited < least || waited > least+time.Second {
+					b.Errorf("local %v: %d has waited %v", local, i, waited)
+				}
+			}
+		})
+	}
+}
+
+// Who must wait is told so once, with what it costs and who is ahead.
+func TestWaitingIsTold(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		var told []Waiting
+		c := call(500)
+		c.Waiting = func(w Waiting) { told = append(told, w) }
+		b.start(c)
+		b.start(c)
+		if len(told) != 2 || told[0].Ahead != 0 || told[1].Ahead != 1 || told[0].Cost != (backend.Amounts{1, 500, 0}) || told[0].Wait < 4*time.Second {
+			b.Errorf("%+v", told)
+		}
+	})
+}
+
+// Who gives up for lack of time says why: for the deadline of its context, or for the
+// longest that it may wait, whichever is first.
+func TestGiveUp(t *testing.T) {
+	for _, x := range []struct {
+		name              string
+		maxWait, deadline time.Duration
+		tokens            int64
+		want              Reason
+		after             time.Duration
+	}{
+		{"the longest wait", 2 * time.Second, 0, 100, MaxWait, 2 * time.Second},
+		{"the deadline, and a moment", -1, 2 * time.Second, 100, Deadline, 1990 * time.Millisecond},
+		{"the deadline first", 3 * time.Second, 2 * time.Second, 100, Deadline, 1990 * time.Millisecond},
+		{"the longest wait first", time.Second, 2 * time.Second, 100, MaxWait, time.Second},
+		{"it is hopeless", 2 * time.Second, 0, 5000, MaxWait, 0},
+		{"hopeless before the deadline", -1, 2 * time.Second, 5000, Deadline, 0},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			run(t, false, func(b *bench) {
+				b.open()
+				for range 16 { // of what calls are charged nothing is refunded
+					b.admit(call(1)).Settle(&Outcome{})
+				}
+				b.admit(call(tpm - 1000))
+				other := b.start(call(1500)) // waits some five seconds
+				defer other.cancel()
+				ctx, c := b.Context(), call(x.tokens)
+				c.MaxWait = x.maxWait
+				if x.deadline > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, x.deadline)
+					defer cancel()
+				}
+				if x.after > 0 { // it does not know better
+					b.scope().last = snapshot{}
+				}
+				begun := time.Now()
+				err := b.Admit(ctx, c, &Reservation{})
+				var rejection *Rejection
+				if !errors.As(err, &rejection) || rejection.Reason != x.want {
+					b.Fatalf("%v: %+v", err, rejection)
+				}
+				if got := time.Since(begun); got != x.after {
+					b.Errorf("after %v; want %v", got, x.after)
+				}
+				if rejection.Waited != x.after || rejection.Cost[backend.Tokens] != x.tokens || x.after > 0 && rejection.Allowed != x.after {
+					b.Errorf("%+v", rejection)
+				}
+				if x.after == 0 && (rejection.Wait == 0 || rejection.Kind.Name != "tpm" || rejection.Amount != tpm || rejection.Source != "configured") {
+					b.Errorf("%+v", rejection)
+				}
+			})
+		})
+	}
+}
+
+// A call that alone exceeds a limit is rejected, by what is known here or by a backend that
+// knows better; those beside it are admitted.
+func TestTooLarge(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		var rejection *Rejection
+		if err := b.Admit(b.Context(), call(tpm+1), &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != TooLarge ||
+			rejection.Kind.Name != "tpm" || rejection.Amount != tpm || rejection.Source != "configured" {
+			b.Errorf("%+v", rejection)
+		}
+		b.admit(call(tpm))
+		time.Sleep(time.Minute)
+		tooLarge := func(_ int, ask *backend.Ask) error {
+			for _, c := range ask.Costs {
+				if c[backend.Tokens] == 666 {
+					return backend.ErrTooLarge
+				}
+			}
+			return nil
+		}
+		b.onTake = tooLarge
+		if err := b.Admit(b.Context(), call(666), &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != TooLarge {
+			b.Errorf("%v", err)
+		}
+		b.admit(call(tpm / 2))
+		var all []*admission
+		for _, n := range []int64{100, 1, 2, 666, 20} {
+			all = append(all, b.start(call(n)))
+		}
+		time.Sleep(time.Minute)
+		for i, a := range all {
+			err := <-a.err
+			if errors.As(err, &rejection) != (i == 3) || i == 3 && rejection.Reason != TooLarge {
+				b.Errorf("%d: %v", i, err)
+			}
+		}
+	})
+}
+
+// An account that is forgotten while a call enters is another one for it.
+func TestAdmitMeetsAForgottenAccount(t *testing.T) {
+	run(t, false, func(b *bench) {
+		a := b.account("a")
+		a.forget()
+		delete(b.accounts, "a")
+		e, err := a.enter(b.Context(), call(1), &Reservation{}, time.Now())
+		if err != nil || !e.again {
+			b.Errorf("%+v, %v", e, err)
+		}
+		b.admit(call(1))
+		if b.account("a") == a {
+			b.Error("it is kept")
+		}
+	})
+}
+
+// A call whose context has ended is never charged, and one that waits is let go by a
+// shutdown.
+func TestEnds(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		ctx, cancel := context.WithCancel(b.Context())
+		cancel()
+		asks := len(b.asks)
+		if err := b.Admit(ctx, call(1), &Reservation{}); err != context.Canceled || len(b.asks) != asks {
+			b.Error(err)
+		}
+		b.admit(call(tpm))
+		a := b.start(call(500))
+		var rejection *Rejection
+		if err := b.Shutdown(b.Context()); err != nil {
+			b.Error(err)
+		}
+		if !errors.As(<-a.err, &rejection) || rejection.Reason != Shutdown {
+			b.Errorf("%+v", rejection)
+		}
+		if err := b.Admit(b.Context(), call(1), &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != Shutdown {
+			b.Error(err)
+		}
+	})
+}

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
+
+// lower makes it known that the model's limit of tokens is lower.
+func (b *bench) lower(to int64) {
+	r := &Reservation{scope: b.scope(), started: time.Now()}
+	for range 2 { // one would not be believed
+		r.TooLarge(&wire.Refusal{Kind: wire.TooLarge, Dimension: wire.Tokens, Period: time.Minute, Limit: to, Used: -1, Requested: to + 1})
+	}
+}
+
+// A limit may fall while calls wait. What they want is cut as far as it was a guess; who
+// exceeds it for certain is rejected, if the limit is.
+func TestLimitsThatFallMeanwhile(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm - 100))
+		time.Sleep(45 * time.Second)
+		guess := call(5000)
+		guess.Body.Guessed = 4500
+		large, cut, small := b.start(call(5500)), b.start(guess), b.start(call(10))
+		b.lower(2000)
+		time.Sleep(5 * time.Minute)
+		if err := errors.Join(<-cut.err, <-small.err); err != nil {
+			b.Error(err)
+		}
+		var rejection *Rejection
+		if err := <-large.err; !errors.As(err, &rejection) || rejection.Reason != TooLarge || rejection.Amount != 2000 {
+			b.Errorf("%v", err)
+		}
+		if got := cut.r.Cost()[backend.Tokens]; got != 2000 {
+			b.Errorf("%d are charged of a guess", got)
+		}
+		if s := b.scope(); s.queue.wanted != (backend.Amounts{}) || s.account.reserved != tpm-100+2000+10 {
+			b.Errorf("%v are wanted, %d reserved", s.queue.wanted, s.account.reserved)
+		}
+	})
+}
+
+// A backend that knows a lower limit rejects a call that asks alone, after it has waited.
+func TestBackendKnowsALowerLimit(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		a := b.start(call(500))
+		b.onTake = func(_ int, ask *backend.Ask) error {
+			if len(ask.Costs) > 0 {
+				return backend.ErrTooLarge
+			}
+			return nil
+		}
+		time.Sleep(time.Minute)
+		var rejection *Rejection
+		if err := <-a.err; !errors.As(err, &rejection) || rejection.Reason != TooLarge || !errors.Is(rejection.Cause, backend.ErrTooLarge) {
+			b.Errorf("%v", err)
+		}
+		if n := b.line(); n != 0 {
+			b.Errorf("%d in line", n)
+		}
+	})
+}
+
+// Where no limit is known yet, a call that ends lets the next go at once.
+func TestSlowStartGoesOn(t *testing.T) {
+	run(t, false, func(b *bench) {
+		unknown := func() *Call { c := call(10); c.Model = "unknown"; return c }
+		var first []*Reservation
+		for range 4 {
+			first = append(first, b.admit(unknown()))
+		}
+		a, next := b.start(unknown()), b.start(unknown())
+		if !a.waits() || len(b.asks) != 4 {
+			b.Fatalf("five go at once, after %d asks", len(b.asks))
+		}
+		first[0].Settle(&Outcome{})
+		if synctest.Wait(); a.waits() || !next.waits() {
+			b.Error("it has to wait although one has ended")
+		}
+		first[1].Observe(head(200, ""))
+		if synctest.Wait(); next.waits() {
+			b.Error("it has to wait although a response reports no limits")
+		}
+	})
+}
+
+// After a pause that another process caused, one call goes first.
+func TestPausedByOthers(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.scope().quota.Clear(time.Now())
+		b.admit(call(1)).Observe(head(200, "Limit-Tokens 6000 Remaining-Tokens 5999 Reset-Tokens 10ms"))
+		time.Sleep(time.Minute)
+		if err := b.memory.Settle(b.Context(), backend.Settlement{Account: "a", Line: "model:m", PauseOwner: "model:m", Pause: 5 * time.Second}); err != nil {
+			b.Fatal(err)
+		}
+		var all []*admission
+		for range 4 {
+			all = append(all, b.start(call(1)))
+		}
+		time.Sleep(5100 * time.Millisecond)
+		if len(all[0].err) != 1 || len(all[1].err) != 0 {
+			b.Errorf("started: %d, %d, %d", len(all[0].err), len(all[1].err), len(all[2].err))
+		}
+		time.Sleep(time.Minute)
+		for _, a := range all {
+			if err := <-a.err; err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+// A conversation that is in use is kept.
+func TestContextsInUseAreKept(t *testing.T) {
+	run(t, true, func(b *bench) {
+		b.open()
+		a := b.account("a")
+		a.contexts.Set("conv", 300)
+		a.contexts.Set("resp", 200)
+		for i := range 20_000 {
+			a.contexts.Set(string(rune(0x1000+i)), 1)
+			if i%1000 == 0 {
+				c := call(10)
+				c.Body.Conversation, c.Body.Previous = "conv", "resp"
+				if r := b.admit(c); r.Cost()[backend.Tokens] != 310 {
+					b.Fatalf("after %d: %d are charged", i, r.Cost()[backend.Tokens])
+				}
+				time.Sleep(10 * time.Second)
+			}
+		}
+		if a.contexts.Get("resp") != 200 || a.contexts.Get("conv") != 300 {
+			b.Error("what is in use is forgotten")
+		}
+	})
+}

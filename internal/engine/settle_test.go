@@ -1,0 +1,412 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/predict"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
+
+// What stays charged of a call of 1000 tokens, of which 400 are input.
+func TestFinalCharge(t *testing.T) {
+	const informed, exact = true, true
+	usage := func(input, output, total int64) Outcome {
+		return Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Input: input, Output: output, Total: total}}
+	}
+	text := func(n int64, whole, reasons bool) Outcome {
+		return Outcome{Metered: true, Text: n, Whole: whole, Reasons: reasons}
+	}
+	for _, x := range []struct {
+		name            string
+		outcome         Outcome
+		informed, exact bool
+		want            int64
+	}{
+		{"the zero value", Outcome{}, false, exact, 1000},
+		{"cancelled", Outcome{Cancelled: true}, informed, exact, 0},
+		{"cancelled, whatever else", Outcome{Cancelled: true, Failed: 500, HasUsage: true}, informed, exact, 0},
+		{"a throttle", Outcome{Failed: 429}, false, exact, 0},
+		{"a throttle with headers", Outcome{Failed: 429}, informed, exact, 0},
+		{"a bad request", Outcome{Failed: 400}, false, exact, 0},
+		{"a bad request with headers", Outcome{Failed: 400}, informed, exact, 1000},
+		{"a server's error", Outcome{Failed: 500}, false, exact, 1000},
+		{"an error with usage", Outcome{Failed: 500, HasUsage: true, Usage: wire.Usage{Total: 5}}, false, exact, 1000},
+
+		{"the caller's usage", Outcome{HasUsage: true, Usage: wire.Usage{Input: 100, Output: 50, Total: 150}}, false, exact, 150},
+		{"the caller's usage, with headers", Outcome{HasUsage: true, Usage: wire.Usage{Input: 100, Output: 50, Total: 150}}, informed, exact, 150},
+		{"absurd usage of the caller's", Outcome{HasUsage: true, Usage: wire.Usage{Total: 1 << 60}}, false, exact, quota.Largest},
+		{"negative usage of the caller's", Outcome{HasUsage: true, Usage: wire.Usage{Total: -5}}, false, exact, 0},
+		{"not metered, but text", Outcome{Text: 5, Whole: true}, false, exact, 1000},
+
+		{"usage", usage(350, 50, 400), false, exact, 400},
+		{"usage where the server charges its estimate of the input", usage(350, 50, 400), informed, exact, 450},
+		{"of input that only it could see", usage(350, 50, 400), informed, false, 400},
+		{"the total alone of the response", usage(350, 0, 400), informed, exact, 450},
+		{"the total alone", usage(0, 0, 700), informed, exact, 700},
+		{"a total below the input", usage(0, 0, 300), informed, exact, 400},
+		{"the output alone", usage(0, 50, 50), informed, exact, 450},
+		{"more than was charged", usage(400, 900, 1300), false, exact, 1300},
+		{"absurd usage", usage(0, 0, 1<<60), false, exact, quota.Largest},
+
+		{"no text", text(0, true, false), false, exact, 1000},
+		{"the whole text", text(50, true, false), false, exact, 450},
+		{"the whole text, with headers", text(50, true, false), informed, exact, 450},
+		{"text that hides more", text(50, true, true), false, exact, 1000},
+		{"text that hides more, but little", text(570, true, true), informed, exact, 970},
+		{"text that hides more than a little", text(500, true, true), informed, exact, 1000},
+		{"text that was broken off", text(50, false, false), false, exact, 1000},
+		{"broken off above the charge", text(700, false, false), false, exact, 1100},
+		{"the whole text, above the charge", text(700, true, false), false, exact, 1100},
+		{"hidden, above the charge", text(700, true, true), false, exact, 1100},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			run(t, false, func(b *bench) {
+				b.open()
+				c := call(1000)
+				c.Body.Input = 400
+				if !x.exact {
+					c.Body.Guessed = 1
+				}
+				r := b.admit(c)
+				r.informed = x.informed
+				s, ok := r.Settle(&x.outcome)
+				if !ok || s.Final[backend.Tokens] != x.want || s.Charged != (backend.Amounts{1, 1000, 0}) {
+					b.Errorf("%+v; want %d", s, x.want)
+				}
+				if requests := int64(1); !x.outcome.Cancelled && s.Final[backend.Requests] != requests {
+					b.Errorf("%d requests", s.Final[backend.Requests])
+				}
+				if got, want := b.free(), max(-tpm, tpm-x.want); got != want {
+					b.Errorf("%d are free; want %d", got, want)
+				}
+				if s, ok := r.Settle(&Outcome{}); ok || s != (Settled{}) {
+					b.Errorf("it ends twice: %+v", s)
+				}
+				if n := len(b.settled); n > 1 || (n == 0) != (x.want == 1000) {
+					b.Errorf("%d settlements", n)
+				}
+			})
+		})
+	}
+	var none Reservation
+	if _, ok := none.Settle(&Outcome{}); ok || none.Engine() != nil {
+		t.Error("the zero value ends")
+	}
+}
+
+// Of output that the server keeps, nothing comes back.
+func TestUnusedOutputThatIsKept(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		body  predict.Body
+		o     Outcome
+		kept  bool
+		want  int64
+		voted bool // it says how much was not used
+	}{
+		{"given back", predict.Body{}, Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Total: 450}}, false, 450, true},
+		{"kept", predict.Body{}, Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Total: 450}}, true, 1000, true},
+		{"kept, by the text", predict.Body{}, Outcome{Metered: true, Text: 50, Whole: true}, true, 1000, true},
+		{"nothing declared", predict.Body{Undeclared: true}, Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Total: 450}}, true, 450, false},
+		{"more than was charged", predict.Body{}, Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Total: 1500}}, true, 1500, false},
+	} {
+		run(t, false, func(b *bench) {
+			b.open()
+			c := call(1000)
+			c.Body.Input, c.Body.Undeclared = 400, x.body.Undeclared
+			s := b.scope()
+			if x.kept {
+				other := quota.NewSet(quota.ModelOwner("m"), s.quota.Limits())
+				note := `{"v":3,"at":%q,"limits":[{"owner":%q,"name":"tpm","reported":"0001-01-01T00:00:00Z","tracker":{"margin":0,"at":%[1]q,"reports":0,"kept":true,"found":%[1]q}}]}`
+				at := time.Now().Format(time.RFC3339Nano)
+				if err := s.quota.TakeNote(time.Now(), fmt.Appendf(nil, note, at, digestOf(b, &other)), 0); err != nil {
+					b.Fatal(err)
+				}
+			}
+			r := b.admit(c)
+			if got, _ := r.Settle(&x.o); got.Final[backend.Tokens] != x.want {
+				b.Errorf("%s: %+v; want %d", x.name, got, x.want)
+			}
+		})
+	}
+}
+
+func TestChargesTokens(t *testing.T) {
+	for status, want := range map[int][2]bool{ // without headers, with them
+		400: {false, true}, 401: {false, true}, 403: {false, true}, 404: {false, true},
+		429: {false, false}, 402: {true, true}, 408: {true, true}, 409: {true, true},
+		422: {true, true}, 500: {true, true}, 503: {true, true}, 302: {true, true},
+	} {
+		for i, informed := range []bool{false, true} {
+			if got := chargesTokens(status, informed); got != want[i] {
+				t.Errorf("%d %s, informed %v: %v", status, http.StatusText(status), informed, got)
+			}
+		}
+	}
+}
+
+// What a call's end teaches of output that nobody declares.
+func TestOutputsLearn(t *testing.T) {
+	for _, x := range []struct {
+		name       string
+		undeclared bool
+		choices    int64
+		o          Outcome
+		want       int64 // reserved for the next call's output
+	}{
+		{"usage", true, 1, Outcome{HasUsage: true, Usage: wire.Usage{Output: 40, Total: 440}}, 40},
+		{"of several choices", true, 4, Outcome{HasUsage: true, Usage: wire.Usage{Output: 40, Total: 440}}, 10},
+		{"the whole text", true, 1, Outcome{Metered: true, Whole: true, Text: 30}, 30},
+		{"text that hides more", true, 1, Outcome{Metered: true, Whole: true, Reasons: true, Text: 30}, 256},
+		{"text that was broken off", true, 1, Outcome{Metered: true, Text: 30}, 256},
+		{"declared", false, 1, Outcome{HasUsage: true, Usage: wire.Usage{Output: 40, Total: 440}}, 256},
+		{"cancelled", true, 1, Outcome{Cancelled: true}, 256},
+	} {
+		run(t, false, func(b *bench) {
+			b.open()
+			c := call(400)
+			c.Body.Undeclared, c.Body.Choices = x.undeclared, x.choices
+			settled, _ := b.admit(c).Settle(&x.o)
+			if x.o.Text > 0 && settled.Usage.Output != x.o.Text {
+				b.Errorf("%s: %+v", x.name, settled.Usage)
+			}
+			c.Body.Undeclared, c.Body.Choices = true, 1
+			r := b.admit(c)
+			if got := r.Cost()[backend.Tokens] - 400; got != x.want {
+				b.Errorf("%s: %d are reserved; want %d", x.name, got, x.want)
+			}
+			if e := r.Estimate(); e.Input != 400 || e.Output != x.want {
+				b.Errorf("%s: %+v", x.name, e)
+			}
+		})
+	}
+}
+
+// A call that continues a response is charged the context that stands on the server.
+func TestContextsLearn(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		c := call(100)
+		c.Body.Continuable = true
+		b.admit(c).Settle(&Outcome{Metered: true, HasUsage: true, ID: "resp_1", Usage: wire.Usage{Input: 100, Output: 200, Total: 300}})
+		c = call(50)
+		c.Body.Previous = "resp_1"
+		r := b.admit(c)
+		if got := r.Cost()[backend.Tokens]; got != 350 {
+			b.Errorf("%d are charged", got)
+		}
+		// Of what was a guess too, nothing tells what the server keeps.
+		if s, _ := r.Settle(&Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Input: 60, Output: 10, Total: 70}}); s.Final[backend.Tokens] != 70 {
+			b.Errorf("%+v", s)
+		}
+		b.admit(call(100)).Settle(&Outcome{Cancelled: true, ID: "resp_2"})
+		c.Body.Previous = "resp_2"
+		if got := b.admit(c).Cost()[backend.Tokens]; got != 50 {
+			b.Errorf("%d are charged of an unknown response", got)
+		}
+	})
+}
+
+// How long calls are in flight, and what they reserve, is counted until they end.
+func TestInFlight(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		r := b.admit(call(100))
+		if r.Account() != "a" || r.Model() != "m" || r.Engine() != b.Engine || r.Ended() {
+			b.Error("whose is it?")
+		}
+		time.Sleep(time.Second)
+		r.Sent(time.Now())
+		if s := b.state(); s.InFlight != 1 {
+			b.Errorf("%+v", s)
+		}
+		time.Sleep(2 * time.Second)
+		if s, _ := r.Settle(&Outcome{}); s.Duration != 2*time.Second {
+			b.Errorf("it took %v", s.Duration)
+		}
+		if s := b.state(); s.InFlight != 0 || !r.Ended() || b.account("a").reserved != 0 {
+			b.Errorf("%+v", s)
+		}
+	})
+}
+
+func head(status int, headers string) *Response {
+	h := http.Header{}
+	var key, value string
+	for n, _ := fmt.Sscanf(headers, "%s %s", &key, &value); n == 2; n, _ = fmt.Sscanf(headers, "%s %s", &key, &value) {
+		h.Set("X-Ratelimit-"+key, value)
+		headers = headers[min(len(headers), len(key)+len(value)+2):]
+	}
+	return &Response{Status: status, Headers: wire.ParseHeaders(h)}
+}
+
+// A response's head corrects buckets at once, and what it lowers counts as refunded.
+func TestObserve(t *testing.T) {
+	const full = "Limit-Tokens 6000 Remaining-Tokens 6000 Reset-Tokens 0s"
+	for _, x := range []struct {
+		name, headers string
+		status        int
+		want          int64 // used of the bucket
+		settled       int
+	}{
+		{"none", "", 200, 1000, 0},
+		{"the same", "Limit-Tokens 6000 Remaining-Tokens 5000 Reset-Tokens 10s", 200, 1000, 0},
+		{"others have used something", "Limit-Tokens 6000 Remaining-Tokens 3000 Reset-Tokens 30s", 200, 3000, 1},
+		{"the server has used less", full, 200, 0, 1},
+		{"a throttle lacks the call's own", full, 429, 1000, 0},
+	} {
+		run(t, false, func(b *bench) {
+			b.open()
+			r := b.admit(call(1000))
+			if latency := r.Observe(head(x.status, x.headers)); latency != 0 {
+				b.Errorf("%s: a latency of %v", x.name, latency)
+			}
+			if got := tpm - b.free(); got != x.want || len(b.settled) != x.settled {
+				b.Errorf("%s: %d used after %d settlements; want %d", x.name, got, len(b.settled), x.want)
+			}
+			if got := b.account("a").refunded[backend.Tokens]; got != float64(max(0, 1000-x.want)) {
+				b.Errorf("%s: %v refunded", x.name, got)
+			}
+			if r.informed != (x.headers != "") {
+				b.Errorf("%s: informed is %v", x.name, r.informed)
+			}
+		})
+	}
+}
+
+// The shortest time to a response's head counts, and how long a request took to be written.
+func TestLatency(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		for _, d := range []time.Duration{300, 200, 400} {
+			r := b.admit(call(1))
+			began := time.Now()
+			time.Sleep(d * time.Millisecond)
+			resp := head(200, "")
+			resp.Written = began.Add(d / 2 * time.Millisecond)
+			if got := r.Observe(resp); got != d*time.Millisecond {
+				b.Errorf("%v", got)
+			}
+		}
+		if got := b.scope().latency; got != 200*time.Millisecond {
+			b.Errorf("a latency of %v", got)
+		}
+		// 100 ms and twice the 200 ms that writing took at most.
+		for _, l := range b.state().Limits {
+			if want := int64(float64(l.Limit) * 0.5 / 60); l.Margin != want {
+				b.Errorf("%s: a margin of %d; want %d", l.Name, l.Margin, want)
+			}
+		}
+	})
+}
+
+// A throttle pauses whom it is about, for as long as it says, up to the longest pause.
+func TestThrottlePauses(t *testing.T) {
+	for _, x := range []struct {
+		after, want time.Duration
+	}{
+		{0, unspecified}, {-1, unspecified}, {time.Millisecond, time.Millisecond},
+		{5 * time.Second, 5 * time.Second}, {time.Minute, time.Minute}, {time.Hour, time.Minute},
+	} {
+		run(t, false, func(b *bench) {
+			b.open()
+			r := b.admit(call(1))
+			begun := time.Now()
+			if got := r.Throttled(&wire.Refusal{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: x.after}); got != x.want {
+				b.Errorf("a pause of %v after %v", got, x.after)
+			}
+			synctest.Wait()
+			if s := b.settled[0]; s.PauseOwner != "model:m" || s.Pause != x.want {
+				b.Errorf("%+v", s)
+			}
+			b.admit(call(1))
+			if waited := time.Since(begun); waited < x.want || waited > x.want+time.Second {
+				b.Errorf("the next call waits %v; want %v", waited, x.want)
+			}
+		})
+	}
+}
+
+// A throttle with figures corrects the bucket too.
+func TestThrottleCorrects(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		r := b.admit(call(1000))
+		r.Throttled(&wire.Refusal{Kind: wire.RateLimit, Dimension: wire.Tokens, Period: time.Minute, Limit: tpm, Used: 5900, Requested: 1000})
+		if got := tpm - b.free(); got != 6900 { // the call itself is refunded when it ends
+			b.Errorf("%d are used", got)
+		}
+	})
+	run(t, false, func(b *bench) {
+		b.open()
+		r := b.admit(call(1))
+		r.TooLarge(&wire.Refusal{Kind: wire.TooLarge, Dimension: wire.Tokens, Period: time.Minute, Limit: 500, Used: -1, Requested: 5000})
+		r.TooLarge(&wire.Refusal{Kind: wire.TooLarge, Dimension: wire.Tokens, Period: time.Minute, Limit: 500, Used: -1, Requested: 5000})
+		var rejection *Rejection
+		if err := b.Admit(b.Context(), call(501), &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != TooLarge || rejection.Amount != 500 {
+			b.Errorf("%v", err)
+		}
+	})
+}
+
+// A pause that does not arrive is told again, for what is left of it, until it does or it
+// is over; nothing else is.
+func TestPausesAreToldAgain(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		fails int
+		pause time.Duration
+		want  int // settlements
+	}{
+		{"it arrives", 0, 10 * time.Second, 1},
+		{"the third time", 2, 10 * time.Second, 3},
+		{"never", 1000, 2 * time.Second, 6}, // after 0.1, 0.3, 0.7, 1.2 and 1.7 seconds
+		{"never, of a long pause", 1000, time.Hour, mostRetries + 1},
+	} {
+		run(t, false, func(b *bench) {
+			b.open()
+			b.config.MaxPause = time.Hour
+			b.onSettle = func(n int, _ *backend.Settlement) error {
+				if n <= x.fails {
+					return errAway
+				}
+				return nil
+			}
+			var late time.Duration
+			b.admit(call(1)).Throttled(&wire.Refusal{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: x.pause})
+			time.Sleep(2 * time.Minute)
+			if n := len(b.settled); n != x.want {
+				b.Errorf("%s: %d settlements; want %d", x.name, n, x.want)
+			}
+			for i, s := range b.settled[1:] {
+				late += min(lastRetry, firstRetry<<min(i, 8))
+				if s.PauseOwner != "model:m" || s.Pause != x.pause-late || s.Buckets != nil || s.Corrections != nil || s.Refund != (backend.Amounts{}) {
+					b.Errorf("%s: %+v; want a pause of %v", x.name, s, x.pause-late)
+				}
+			}
+		})
+	}
+	run(t, false, func(b *bench) {
+		b.open()
+		b.onSettle = func(int, *backend.Settlement) error { return errAway }
+		b.admit(call(10)).Settle(&Outcome{Cancelled: true})
+		time.Sleep(time.Minute)
+		if n := len(b.settled); n != 1 {
+			b.Errorf("a refund is sent %d times", n)
+		}
+		// A shutdown tries once more at once, and gives up.
+		b.admit(call(10)).Throttled(&wire.Refusal{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: time.Minute})
+		synctest.Wait()
+		begun, n := time.Now(), len(b.settled)
+		if err := b.Shutdown(b.Context()); err != nil || time.Since(begun) > lastRetry || len(b.settled) != n+1 {
+			b.Errorf("%v after %v and %d settlements", err, time.Since(begun), len(b.settled)-n)
+		}
+	})
+}

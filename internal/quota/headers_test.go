@@ -1,0 +1,443 @@
+package quota
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// headersOf are those of a server whose bucket of so much a period has used so much.
+func headersOf(d string, limit, used int64, period time.Duration) string {
+	reset := time.Duration(float64(period) * float64(used) / float64(limit)).Round(time.Millisecond)
+	return fmt.Sprintf(" limit-%s=%d remaining-%s=%d reset-%s=%v", d, limit, d, limit-used, d, reset)
+}
+
+// What the first response's headers teach where nothing is known.
+func TestLearnedLimits(t *testing.T) {
+	for _, x := range []struct{ name, headers, want string }{
+		{"absent", "", ""},
+		{"-1", "limit-requests=-1 remaining-requests=-1 reset-requests=-1", ""},
+		{"0", "limit-requests=0 remaining-requests=0 reset-requests=0s", ""},
+		{"0 left of a limit, for no time", "limit-requests=500 remaining-requests=0 reset-requests=0s", ""},
+		{"no number", "limit-tokens=many remaining-tokens=some reset-tokens=later", ""},
+		{"the largest", headersOf("tokens", Largest, 1<<30, minute), "tpm=1099511627776"},
+		{"huge", headersOf("tokens", Largest+1, 1<<30, minute), ""},
+		{"more left than the limit", "limit-requests=500 remaining-requests=600 reset-requests=120ms", ""},
+		{"no limit", "remaining-requests=499 reset-requests=120ms", ""},
+		{"no reset", "limit-requests=500 remaining-requests=499", ""},
+		{"no remaining", "limit-requests=500 reset-requests=120ms", ""},
+		{"nothing used", "limit-requests=500 remaining-requests=500 reset-requests=0s", ""},
+		{"a reset that fits no period", "limit-requests=500 remaining-requests=499 reset-requests=3h", ""},
+		{"a minute", headersOf("requests", 500, 1, minute), "rpm=500"},
+		{"a day", headersOf("requests", 10_000, 1, day), "rpd=10000"},
+		{"tokens a minute", headersOf("tokens", 40_000, 100, minute), "tpm=40000"},
+		{"tokens a day", headersOf("tokens", 40_000, 100, day), "tpd=40000"},
+		{"images", headersOf("images", 50, 2, minute), "ipm=50"},
+		{"images a day, which are no limit of OpenAI's", headersOf("images", 50, 2, day), ""},
+		{"Azure's renewal period", "limit-requests=500 remaining-requests=499 reset-requests=1 renewalperiod-requests=60", "rpm=500"},
+		{"a renewal period that is none", "limit-requests=500 remaining-requests=499 renewalperiod-requests=10", ""},
+		{"all three", headersOf("requests", 500, 1, minute) + headersOf("tokens", 40_000, 100, minute) + headersOf("images", 50, 2, minute), "rpm=500 tpm=40000 ipm=50"},
+		{"one good, one absurd", headersOf("requests", 500, 1, minute) + " limit-tokens=-1 remaining-tokens=0", "rpm=500"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			w := newWorld(t, "")
+			r := w.sendCost(0, backend.Amounts{1, 1, 1})
+			w.Clean()
+			before := w.dump()
+			corrections := w.respond(time.Second, r, x.headers)
+			if got := w.holds(); got != x.want || len(corrections) > 0 {
+				t.Errorf("%s, corrected by %v; want %s", got, corrections, x.want)
+			}
+			if w.Dirty() != (x.want != "") {
+				t.Errorf("dirty is %v", w.Dirty())
+			}
+			w.start, w.candidates = (&Set{}).start, (&Set{}).candidates
+			if x.want == "" && w.dump() != before {
+				t.Errorf("it changes %s to %s", before, w.dump())
+			}
+		})
+	}
+}
+
+// What absurd headers change of a limit that is known: nothing.
+func TestAbsurdReportsOfAKnownLimit(t *testing.T) {
+	for _, headers := range []string{
+		"",
+		"limit-tokens=-1 remaining-tokens=-1 reset-tokens=-1",
+		"limit-tokens=0 remaining-tokens=0 reset-tokens=0s",
+		"remaining-tokens=0 reset-tokens=1m0s",
+		headersOf("tokens", Largest+1, Largest, minute),
+		headersOf("tokens", 99, 50, minute), // less than what it let through
+	} {
+		for _, limits := range []string{"tpm=1000", "account/tpm=1000"} {
+			w := newWorld(t, limits)
+			w.start.Skip()
+			r := w.send(0, 100)
+			w.respond(time.Second, r, headersOf("tokens", 1000, 100, minute))
+			r = w.send(2*time.Second, 100)
+			before := w.dump()
+			for range 20 {
+				if c := w.respond(3*time.Second, r, headers); len(c) > 0 {
+					t.Errorf("%s: corrected by %v", headers, c)
+				}
+			}
+			if w.dump() != before {
+				t.Errorf("%s changes\n%s to\n%s", headers, before, w.dump())
+			}
+		}
+	}
+}
+
+// Which limit a report is about, and how far it moves its bucket.
+func TestReportsCorrect(t *testing.T) {
+	for _, x := range []struct {
+		name, limits, headers string
+		want                  map[string]float64 // corrections
+		holds                 string
+	}{
+		{"nothing is missing", "tpm=1000", headersOf("tokens", 1000, 100, minute), nil, ""},
+		{"others have used something", "tpm=1000", headersOf("tokens", 1000, 300, minute), map[string]float64{"tpm": 200}, ""},
+		{"the server has used less", "tpm=1000", headersOf("tokens", 1000, 40, minute), map[string]float64{"tpm": -60}, ""},
+		{"what is free counts below the server's limit", "tpm=1000", headersOf("tokens", 4000, 3200, minute), map[string]float64{"tpm": 100}, ""},
+		{"and more is free than ours", "tpm=1000", headersOf("tokens", 4000, 100, minute), nil, ""},
+		{"requests are counted by us", "rpm=1000", headersOf("requests", 1000, 5, minute), map[string]float64{"rpm": 4}, ""},
+		{"and never fewer", "rpm=1000", "limit-requests=1000 remaining-requests=1000 reset-requests=0s", nil, ""},
+		{"without a period by the amount", "tpm=1000", "limit-tokens=1000 remaining-tokens=500", map[string]float64{"tpm": 399}, ""},
+		{"another amount without a period", "tpm=1000", "limit-tokens=900 remaining-tokens=500", nil, ""},
+		{"a level alone", "tpm=1000", "remaining-tokens=500 reset-tokens=30s", nil, ""},
+		{"a limit alone", "tpm=1000", "limit-tokens=1000", nil, ""},
+		{"a reset alone", "tpm=1000", "limit-tokens=1000 reset-tokens=30s", map[string]float64{"tpm": 400}, ""},
+		{"a limit of the day", "tpm=1000 tpd=5000", headersOf("tokens", 5000, 200, day), map[string]float64{"tpd": 100}, ""},
+		{"the model's own before the family's", "tpm=1000 family:f/tpm=2000", headersOf("tokens", 2000, 300, minute), nil, ""},
+		{"the family's", "family:f/tpm=1000", headersOf("tokens", 1000, 300, minute), map[string]float64{"tpm": 200}, ""},
+		{"the account's, of the same amount", "account/tpm=1000", headersOf("tokens", 1000, 300, minute), map[string]float64{"tpm": 200}, ""},
+		{"not the account's", "account/tpm=1000", headersOf("tokens", 900, 300, minute), nil, "account/tpm=1000 tpm=900"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			w := newWorld(t, x.limits)
+			got := w.respond(10*time.Millisecond, w.send(0, 100), x.headers)
+			if fmt.Sprint(got) != fmt.Sprint(x.want) && len(got)+len(x.want) > 0 {
+				t.Errorf("corrected by %v; want %v", got, x.want)
+			}
+			if x.holds == "" {
+				x.holds = x.limits
+			}
+			if got := w.holds(); got != x.holds {
+				t.Errorf("%s; want %s", got, x.holds)
+			}
+		})
+	}
+}
+
+// A difference that several responses report is corrected once, and a surplus of tokens
+// counts as refunded.
+func TestDifferencesAreCorrectedOnce(t *testing.T) {
+	w := newWorld(t, "tpm=1000")
+	first, second := w.send(0, 100), w.send(time.Millisecond, 100)
+	if got := w.respond(time.Second, first, headersOf("tokens", 1000, 300, minute)); got["tpm"] != 200 {
+		t.Errorf("corrected by %v", got)
+	}
+	if got := w.respond(time.Second, second, headersOf("tokens", 1000, 400, minute)); len(got) > 0 {
+		t.Errorf("corrected again by %v", got)
+	}
+	if w.refunds.back != 0 {
+		t.Errorf("%v refunded by a deficit", w.refunds.back)
+	}
+	w = newWorld(t, "tpm=1000")
+	w.respond(time.Second, w.send(0, 100), headersOf("tokens", 1000, 40, minute))
+	if w.refunds.back != 60 {
+		t.Errorf("%v refunded by a surplus of 60", w.refunds.back)
+	}
+	if c := (Correction{Correction: backend.Correction{From: 5, To: 9}}); c.Lowered() != 0 {
+		t.Errorf("a deficit lowers by %v", c.Lowered())
+	}
+}
+
+// Requests that are charged long before they are sent stood elsewhere by then.
+func TestLevelsOfRequestsThatWereHeldBack(t *testing.T) {
+	for _, x := range []struct {
+		held time.Duration
+		want float64
+	}{{0, 200}, {time.Second - 1, 200}, {time.Second, 0}, {time.Hour, 0}} {
+		w := newWorld(t, "tpm=1000")
+		r := w.send(0, 100)
+		r.SentAt = at(x.held)
+		if got := w.respond(x.held+time.Millisecond, r, headersOf("tokens", 1000, 300, minute)); got["tpm"] != x.want {
+			t.Errorf("held for %v: corrected by %v; want %v", x.held, got, x.want)
+		}
+	}
+}
+
+// The server has not charged the tokens of a request that it throttled; we have. It has
+// charged the request.
+func TestThrottledHeadersLackTheCallsTokens(t *testing.T) {
+	w := newWorld(t, "rpm=500 tpm=1000 ipm=50")
+	r := w.sendCost(0, backend.Amounts{1, 100, 2})
+	headers := headersOf("requests", 500, 1, minute) + headersOf("tokens", 1000, 950, minute) + headersOf("images", 50, 50, minute)
+	got := w.refuse(10*time.Millisecond, r, headers)
+	if got["tpm"] != 950 || got["ipm"] != 50 || got["rpm"] != 0 {
+		t.Errorf("corrected by %v", got)
+	}
+}
+
+// One report in a second period of the same header does not make a limit. Three do, and
+// eight reports end what the header has not reported meanwhile.
+func TestCandidates(t *testing.T) {
+	const (
+		none = "rpm=500"
+		both = "rpm=500 rpd=10000"
+		day_ = "rpd=10000"
+	)
+	d := func(n int) string { return strings.Repeat("d", n) }
+	for _, x := range []struct{ reports, want string }{
+		{"m", none},
+		{"md", none},
+		{"mdd", none},
+		{"mddd", both},
+		{"m" + d(9), both},
+		{"m" + d(10), day_},
+		{"m" + d(9) + "m" + d(7), both},
+		{"m" + d(9) + "m" + d(8), day_},
+		{"m" + d(10) + "m", day_}, // it needs three again
+		{"m" + d(10) + "mm", day_},
+		{"m" + d(10) + "mmm", "rpd=10000 rpm=500"},
+		{"mdmdmd", both},   // a header that reports both in turn
+		{"mddedd", none},   // another candidate between
+		{"mddeddd", both},  // and three in a row
+		{"m" + d(2), none}, // too few
+		{"mddd" + strings.Repeat("m", 7) + "d", both},
+		{"mddd" + strings.Repeat("m", 8), none},
+		{"mddd" + strings.Repeat("m", 8) + "dd", none}, // it needs three again
+		{"mddd" + strings.Repeat("m", 8) + "ddd", both},
+		{"dmmm", "rpd=10000 rpm=500"},
+		{"dx", day_},        // the day's amount within a minute: a mistake
+		{"dxxxxxxxx", day_}, // however often
+		{"", ""},
+	} {
+		t.Run(x.reports, func(t *testing.T) {
+			w := newWorld(t, "")
+			for i, c := range x.reports {
+				now := time.Duration(i) * time.Second
+				r := w.send(now, 1)
+				used := int64(10 + i)
+				w.respond(now+time.Millisecond, r, map[rune]string{
+					'm': headersOf("requests", 500, used, minute),
+					'd': headersOf("requests", 10_000, used, day),
+					'e': headersOf("requests", 9000, used, day),
+					'x': headersOf("requests", 10_000, used, minute),
+				}[c])
+			}
+			if got := w.holds(); got != x.want {
+				t.Errorf("%s; want %s", got, x.want)
+			}
+		})
+	}
+}
+
+// What was configured is contradicted by nothing, and nor is what another header reported.
+func TestWhatIsNotContradicted(t *testing.T) {
+	play := func(w *world, header, limit string, n int) {
+		for i := range n {
+			w.respond(0, w.send(0, 1), strings.ReplaceAll(headersOf(header, 10_000, int64(10+i), day), "10000", limit))
+		}
+	}
+	w := newWorld(t, "rpm=500")
+	if play(w, "requests", "10000", 30); w.holds() != "rpm=500 rpd=10000" {
+		t.Errorf("%s of what was configured", w.holds())
+	}
+	w = newWorld(t, "")
+	w.respond(0, w.send(0, 1), headersOf("requests", 500, 1, minute))
+	w.limit("rpm").source = throttleSource
+	if play(w, "requests", "10000", 30); w.holds() != "rpm=500 rpd=10000" {
+		t.Errorf("%s of what a throttle reported", w.holds())
+	}
+	w = newWorld(t, "")
+	w.respond(0, w.send(0, 1), headersOf("tokens", 500, 1, minute))
+	if play(w, "requests", "10000", 30); w.holds() != "tpm=500 rpd=10000" {
+		t.Errorf("%s of another dimension", w.holds())
+	}
+}
+
+// Responses come out of order. The one to a request that was sent before the last that
+// was heard of changes nothing.
+func TestLateReports(t *testing.T) {
+	for _, x := range []struct {
+		name          string
+		first, second time.Duration // when the requests were sent whose responses come
+		changes       bool
+	}{
+		{"in order", 0, time.Second, true},
+		{"at once", time.Second, time.Second, true},
+		{"out of order", time.Second, time.Second - 1, false},
+	} {
+		w := newWorld(t, "")
+		w.respond(2*time.Second, w.send(x.first, 10), headersOf("tokens", 1000, 10, minute))
+		w.send(3*time.Second, 1) // the backend knows the bucket now
+		l := w.limit("tpm")
+		w.Clean()
+		reports, confirmed := l.reportAt, l.confirmed
+		got := w.respond(4*time.Second, &Request{SentAt: at(x.second), Cost: backend.Amounts{1, 10, 0}, Certain: 10},
+			headersOf("tokens", 1000, 900, minute))
+		if changed := l.reportAt != reports || l.confirmed != confirmed || len(got) > 0; changed != x.changes {
+			t.Errorf("%s: %v changed to %v at %v, %v", x.name, reports, l.confirmed, l.reportAt, got)
+		}
+	}
+}
+
+// A limit below what has just been let through is not believed, but for the part of the
+// cost that was a guess. Of a throttled request nothing was let through.
+func TestLimitBelowWhatWasLetThrough(t *testing.T) {
+	for _, x := range []struct {
+		cost, certain int64
+		throttled     bool
+		want          string
+	}{
+		{500, 500, false, "tpm=500"},
+		{501, 501, false, ""},
+		{501, 500, false, "tpm=500"},
+		{501, 501, true, "tpm=500"},
+	} {
+		w := newWorld(t, "")
+		r := w.send(0, x.cost)
+		r.Certain = x.certain
+		headers := headersOf("tokens", 500, 400, minute)
+		if x.throttled {
+			w.refuse(time.Second, r, headers)
+		} else {
+			w.respond(time.Second, r, headers)
+		}
+		if got := w.holds(); got != x.want {
+			t.Errorf("%+v: %s", x, got)
+		}
+	}
+}
+
+// The first report's level is where our bucket begins, with what was sent meanwhile. Once
+// the backend knows the bucket, that counts.
+func TestFirstLevelIsUsedOnce(t *testing.T) {
+	w := newWorld(t, "")
+	first := w.send(0, 100)
+	w.send(200*time.Millisecond, 70)
+	w.send(400*time.Millisecond, 30)
+	w.respond(time.Second, first, headersOf("tokens", 6000, 1000, minute))
+	l := w.limit("tpm")
+	for after, want := range map[time.Duration]float64{
+		time.Second:      1100,
+		2 * time.Second:  1000,
+		11 * time.Second: 100,
+		time.Minute:      0,
+	} {
+		if got := l.Bucket(at(after)).Start; got < want-1e-6 || got > want+1e-6 {
+			t.Errorf("it starts at %v after %v; want %v", got, after, want)
+		}
+	}
+	w.send(2*time.Second, 10)
+	if got := l.Bucket(at(2 * time.Second)).Start; got != 0 {
+		t.Errorf("it starts at %v although the backend knows it", got)
+	}
+}
+
+// What was guessed to be on its way may be taken off again, even of requests, of which the
+// server can't have counted fewer than were sent.
+func TestFirstLevelsGuessIsUndone(t *testing.T) {
+	w := newWorld(t, "")
+	first := w.send(0, 1)
+	w.send(200*time.Millisecond, 1)
+	w.send(400*time.Millisecond, 1)
+	w.respond(time.Second, first, headersOf("requests", 6000, 1000, minute))
+	r := w.send(time.Second, 1)
+	if got := w.respond(1100*time.Millisecond, r, headersOf("requests", 6000, 900, minute)); got["rpm"] != -2 {
+		t.Errorf("corrected by %v; the guess was 2", got)
+	}
+}
+
+// Calls in flight add to a bucket that is only now known what was sent after the request
+// whose response reports it.
+func TestSentAfter(t *testing.T) {
+	w := newWorld(t, "")
+	var requests []*Request
+	for i, tokens := range []int64{100, 70, 30} {
+		requests = append(requests, w.send(time.Duration(i)*100*time.Millisecond, tokens))
+	}
+	for i, want := range []backend.Amounts{{2, 100, 0}, {1, 30, 0}, {0, 0, 0}} {
+		for d, n := range want {
+			if got := w.sentAfter(requests[i], backend.Dimension(d)); got != float64(n) {
+				t.Errorf("%v after request %d of dimension %d; want %d", got, i, d, n)
+			}
+		}
+	}
+}
+
+// A limit is confirmed by its second report in a row.
+func TestConfirmed(t *testing.T) {
+	for _, x := range []struct {
+		reports []int64
+		want    bool
+	}{
+		{[]int64{500}, false},
+		{[]int64{500, 500}, true},
+		{[]int64{500, 500, 400}, true}, // which is not believed
+		{append(times(9, 500), times(5, 400)...), false},
+		{append(times(9, 500), times(6, 400)...), true},
+	} {
+		w := newWorld(t, "")
+		for i, n := range x.reports {
+			now := time.Duration(i) * time.Second
+			w.respond(now+time.Millisecond, w.send(now, 1), headersOf("tokens", n, int64(10+i), minute))
+		}
+		if l := w.limit("tpm"); l.confirmed != x.want {
+			t.Errorf("%v: confirmed is %v, at %d", x.reports, l.confirmed, l.Amount())
+		}
+	}
+}
+
+// A limit that another amount is believed of starts over.
+func TestChangedLimitStartsOver(t *testing.T) {
+	w := newWorld(t, "tpm=1000")
+	w.respond(time.Second, w.send(0, 1), headersOf("tokens", 1000, 10, minute))
+	l := w.limit("tpm")
+	if !l.tracker.Reported() {
+		t.Fatal("no level")
+	}
+	w.respond(time.Second, w.send(time.Second, 1), headersOf("tokens", 1000, 11, minute))
+	w.Clean()
+	for i := 0; l.Amount() == 1000 && i < 20; i++ {
+		if l.tracker.Findings().Reports != 2 || w.Dirty() {
+			t.Fatalf("%+v, dirty %v", l.tracker.Findings(), w.Dirty())
+		}
+		now := time.Duration(2+i) * time.Second
+		w.respond(now, w.send(now, 1), headersOf("tokens", 500, int64(10+i), minute))
+	}
+	if l.Amount() != 500 || !w.Dirty() || l.tracker.Findings().Reports != 1 {
+		t.Errorf("%d, dirty %v, %+v", l.Amount(), w.Dirty(), l.tracker.Findings())
+	}
+}
+
+// Of a grant of several costs, the levels that the answer tells are those after the last.
+func TestChargedBeforeOthers(t *testing.T) {
+	w := newWorld(t, "rpm=500 tpm=1000")
+	limits := w.Limits()
+	answer := &backend.Answer{Granted: 3, Levels: []float64{490, 600}, Charged: []float64{70, 700}, Corrected: []float64{1, 2}}
+	for _, x := range []struct {
+		cost, later  backend.Amounts
+		used, charge [2]float64
+	}{
+		{backend.Amounts{1, 100, 0}, backend.Amounts{2, 50, 0}, [2]float64{8, 350}, [2]float64{68, 650}},
+		{backend.Amounts{1, 20, 0}, backend.Amounts{1, 30, 0}, [2]float64{9, 370}, [2]float64{69, 670}},
+		{backend.Amounts{1, 30, 0}, backend.Amounts{}, [2]float64{10, 400}, [2]float64{70, 700}},
+	} {
+		sent := w.Charged(epoch, &Grant{Cost: x.cost, Limits: limits, Buckets: Unpaced(epoch, limits), Answer: answer, Later: x.later})
+		for k, s := range sent {
+			if s.Used != x.used[k] || s.Charged != x.charge[k] || s.Corrected != answer.Corrected[k] || s.Cost != float64(x.cost[k]) || s.limit != limits[k] {
+				t.Errorf("%+v: %+v", x, s)
+			}
+		}
+	}
+	// A backend that says nothing of levels teaches none.
+	if sent := w.Charged(epoch, &Grant{Limits: limits, Buckets: Unpaced(epoch, limits), Answer: &backend.Answer{Granted: 1}}); len(sent) > 0 {
+		t.Errorf("%+v", sent)
+	}
+}

@@ -1,0 +1,237 @@
+package quota
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/calibration"
+)
+
+const (
+	perMinute = "limit-requests=600 remaining-requests=599 reset-requests=100ms limit-tokens=60000 remaining-tokens=59900 reset-tokens=100ms"
+	unlimited = ""
+)
+
+// How many calls may be in flight while no limit is known, and when none but the one that
+// goes first after a pause.
+func TestSlots(t *testing.T) {
+	const any = -1
+	type step = func(w *world)
+	begin := func(w *world) { w.Begin(epoch) }
+	answers := func(n int, headers string) step {
+		return func(w *world) {
+			for range n {
+				w.respond(100*time.Millisecond, w.send(0, 100), headers)
+			}
+		}
+	}
+	const rpmOnly = "limit-requests=600 remaining-requests=599 reset-requests=100ms"
+	pause := func(w *world) {
+		w.start.Skip() // the slow start is over
+		w.PausedByOthers(epoch, 5*time.Second)
+	}
+	goes := func(after time.Duration) step { return func(w *world) { w.send(after, 1) } }
+	for _, x := range []struct {
+		name             string
+		limits           string
+		steps            []step
+		after            time.Duration
+		inFlight, asking int
+		want             int
+	}{
+		{"not begun", "", nil, 0, 0, 0, 4},
+		{"begun", "", []step{begin}, 0, 0, 0, 4},
+		{"in flight", "", []step{begin}, 0, 1, 0, 3},
+		{"asking", "", []step{begin}, 0, 1, 2, 1},
+		{"full", "", []step{begin}, 0, 4, 0, 0},
+		{"more than full", "", []step{begin}, 0, 9, 2, 0},
+		{"after two seconds", "", []step{begin}, 2 * time.Second, 0, 0, 8},
+		{"after six seconds", "", []step{begin}, 6 * time.Second, 0, 0, 128},
+		{"after seven seconds all may go", "", []step{begin}, 7 * time.Second, 0, 0, any},
+		{"limits per minute of both are configured", "rpm=1 tpm=1", []step{begin}, 0, 9, 0, any},
+		{"of the account too", "rpm=1 account/tpm=1", []step{begin}, 0, 9, 0, any},
+		{"limits per day do not count", "rpd=1 tpd=1", []step{begin}, 0, 0, 0, 4},
+		{"only requests", "rpm=1", []step{begin}, 0, 0, 0, 4},
+		{"only tokens", "tpm=1", []step{begin}, 0, 0, 0, 4},
+		{"a response that reports no limits opens", "", []step{begin, answers(1, unlimited)}, 0, 9, 0, any},
+		{"one that reports half of them doubles", "", []step{begin, answers(1, rpmOnly)}, 0, 0, 0, 8},
+		{"eight of them open", "", []step{begin, answers(8, rpmOnly)}, 0, 9, 0, any},
+		{"one that reports both leaves it to the limits", "", []step{begin, answers(1, perMinute)}, 0, 9, 0, any},
+		{"during a pause one may ask", "rpm=1 tpm=1", []step{pause}, 0, 9, 0, 1},
+		{"one that asks is the one", "rpm=1 tpm=1", []step{pause}, 0, 0, 1, 0},
+		{"after the pause one goes", "rpm=1 tpm=1", []step{pause}, 6 * time.Second, 9, 0, 1},
+		{"and others wait for it", "rpm=1 tpm=1", []step{pause, goes(5 * time.Second)}, 5 * time.Second, 0, 0, 0},
+		{"for so long", "rpm=1 tpm=1", []step{pause, goes(5 * time.Second)}, 5*time.Second + calibration.ProbeTime - 1, 0, 0, 0},
+		{"and then follow", "rpm=1 tpm=1", []step{pause, goes(5 * time.Second)}, 5*time.Second + calibration.ProbeTime, 0, 0, any},
+		{"one sent before its end is not the one", "rpm=1 tpm=1", []step{pause, goes(4 * time.Second)}, 5 * time.Second, 0, 0, 1},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			w := newWorld(t, x.limits)
+			for _, step := range x.steps {
+				step(w)
+			}
+			if got := w.Slots(at(x.after), x.inFlight, x.asking); got != x.want {
+				t.Errorf("%d; want %d", got, x.want)
+			}
+		})
+	}
+}
+
+// A pause that others caused restarts the slow start where it is long, and only where none
+// is under way.
+func TestPausedByOthers(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		begun bool
+		pause time.Duration
+		probe bool
+	}{
+		{"none", false, 0, false},
+		{"short", false, longPause - 1, false},
+		{"long", false, longPause, true},
+		{"while a slow start is under way", true, longPause, false},
+	} {
+		w := newWorld(t, "rpm=600 tpm=60000")
+		w.start.Skip() // it is over
+		if x.begun {
+			w.start = calibration.SlowStart{}
+			w.Begin(epoch)
+		}
+		w.PausedByOthers(epoch, x.pause)
+		if got := w.Slots(epoch, 9, 0) == 1; got != x.probe {
+			t.Errorf("%s: a probe: %v", x.name, got)
+		}
+		if got := w.Paced(epoch); got != (x.begun || x.probe) {
+			t.Errorf("%s: paced: %v", x.name, got)
+		}
+	}
+}
+
+// What else holds calls back: a pace for each limit per minute, but none for subwindows,
+// and the one call that goes first.
+func TestBucketsOfASlowStart(t *testing.T) {
+	names := func(buckets []backend.Bucket) string {
+		var all []string
+		for i := range buckets {
+			b := &buckets[i]
+			all = append(all, fmt.Sprintf("%s:%s=%g", b.Owner, b.Name, b.Capacity()))
+		}
+		return strings.Join(all, " ")
+	}
+	over := func(w *world) { w.start.Skip() }
+	begun := func(w *world) { w.Begin(epoch) }
+	paused := func(w *world) {
+		w.start.Skip()
+		w.PausedByOthers(epoch, time.Minute)
+	}
+	for _, x := range []struct {
+		name, want string
+		begin      func(w *world)
+		after      time.Duration
+	}{
+		{"over", "", over, 0},
+		{"begun", " model:m:pace/model:m/rpm=2.5 model:m:pace/account/tpm=250", begun, 0},
+		{"four times as fast", " model:m:pace/model:m/rpm=10 model:m:pace/account/tpm=1000", begun, 3 * time.Second},
+		{"paused", " model:m:probe=1 model:m:pace/model:m/rpm=2.5 model:m:pace/account/tpm=250", paused, 0},
+		{"no longer paused", " model:m:pace/model:m/rpm=2.5 model:m:pace/account/tpm=250", paused, time.Minute + calibration.ProbeTime},
+	} {
+		w := newWorld(t, "rpm=600 rpd=9000 account/tpm=60000")
+		w.subwindow(epoch, w.limit("rpm"), time.Second)
+		x.begin(w)
+		const plain = "model:m:rpm=600 model:m:rpd=9000 account:tpm=60000 model:m:rpm/subwindow=10"
+		now := at(x.after)
+		if got := names(w.Buckets(now, w.Limits())); got != plain+x.want {
+			t.Errorf("%s: %s; want %s", x.name, got, plain+x.want)
+		}
+		if got := names(Unpaced(now, w.Limits())); got != plain {
+			t.Errorf("%s: unpaced: %s", x.name, got)
+		}
+	}
+	w := newWorld(t, "rpm=600")
+	w.Begin(epoch)
+	if got := w.NextPace(epoch); got != 2*time.Second {
+		t.Errorf("the next pace in %v", got)
+	}
+}
+
+// A single request of the probe's bucket takes ProbeTime to refill, and no pace has a limit
+// that a cost could exceed.
+func TestPaceRefusesNothing(t *testing.T) {
+	w := newWorld(t, fmt.Sprint("tpm=", int64(Largest)))
+	if b := w.probe(); b.Period/time.Duration(b.Limit) != calibration.ProbeTime || b.Capacity() != 1 {
+		t.Errorf("%+v", b)
+	}
+	if b := w.pace(w.limit("tpm"), 32); b.Limit != Largest {
+		t.Errorf("%+v", b)
+	}
+	b := w.pace(newWorld(t, "tpm=100").limit("tpm"), 32)
+	if b.Limit != 3200 || b.Period != time.Minute || b.Burst != calibration.PaceBurst {
+		t.Errorf("%+v", b)
+	}
+}
+
+// After slow_down traffic grows from what it was before, or from the part of a limit that
+// always may. A limit that is raised meanwhile is no reason to hold back more.
+func TestSlowDown(t *testing.T) {
+	for _, x := range []struct {
+		name   string
+		limits string
+		sent   int64 // tokens in a hundred calls of the last minute
+		after  time.Duration
+		raised int64
+		want   string
+	}{
+		{"idle", "rpm=6000 tpm=30000000", 0, 0, 0, "rpm=600 tpm=3000000"},
+		{"what was sent, by 1.5", "rpm=6000 tpm=30000000", 9_000_000, 0, 0, "rpm=600 tpm=6000000"},
+		{"half as much again in a quarter of an hour", "rpm=6000 tpm=30000000", 9_000_000, 15 * time.Minute, 0, "rpm=900 tpm=9000000"},
+		{"until the limit is reached", "rpm=6000 tpm=30000000", 9_000_000, 3 * time.Hour, 0, "rpm=0 tpm=0"},
+		{"a million tokens may always grow", "rpm=6000 tpm=2000000", 0, 0, 0, "rpm=600 tpm=1000000"},
+		{"below a million nothing is held back", "rpm=6000 tpm=900000", 0, 0, 0, "rpm=600 tpm=0"},
+		{"a limit raised since", "rpm=6000 tpm=2000000", 0, 0, 1 << 40, "rpm=109951162778 tpm=109951162778"},
+		{"days and images", "rpd=6000 tpd=30000000 ipm=50", 0, 0, 0, "rpd=0 tpd=0 ipm=0"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			w := newWorld(t, x.limits)
+			for range 100 {
+				w.send(0, x.sent/100)
+			}
+			w.Clean()
+			w.slowDown(at(time.Second))
+			now := at(time.Second + x.after)
+			var got []string
+			for _, l := range w.limits {
+				if x.raised > 0 {
+					l.configured = x.raised
+				}
+				rate := l.Ramp(now)
+				got = append(got, fmt.Sprintf("%s=%.0f", l.Name, rate))
+				slopes := w.Buckets(now, []*Limit{l})[1:]
+				if rate == 0 {
+					if len(slopes) > 0 && strings.HasPrefix(slopes[len(slopes)-1].Name, "ramp") {
+						t.Errorf("%+v", slopes)
+					}
+					continue
+				}
+				b := slopes[len(slopes)-1]
+				each := b.Period.Minutes() / float64(b.Limit) * rate
+				if b.Name != "ramp/"+l.Name || b.Owner != l.Owner || b.Limit != l.Amount() || each < 1-1e-6 || each > 1+1e-6 || b.Burst != time.Second || b.Dimension != l.Dimension {
+					t.Errorf("%+v", b)
+				}
+			}
+			if got := strings.Join(got, " "); got != x.want {
+				t.Errorf("%s; want %s", got, x.want)
+			}
+			if ramped := !strings.HasPrefix(x.limits, "rpd"); w.Dirty() != ramped {
+				t.Errorf("dirty is %v", !ramped)
+			}
+		})
+	}
+	w := newWorld(t, "tpm=60000")
+	w.subwindow(epoch, w.limit("tpm"), time.Second)
+	if w.slowDown(epoch); w.limit("tpm/subwindow").ramp.From != 0 {
+		t.Error("a subwindow has a ramp of its own")
+	}
+}
