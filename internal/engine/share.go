@@ -13,6 +13,7 @@ type syncing struct {
 	loaded, saved time.Time
 	hurry         time.Time // until when to load often
 	busy          bool
+	due           bool // a goroutine waits until what is new may be saved
 }
 
 // Others are told of something new at once, and else now and then; what they have learned
@@ -55,7 +56,13 @@ func (s *scope) syncLocked(now time.Time) {
 	if now.Before(s.sync.hurry) {
 		every = hurryEvery
 	}
-	if e.keeper == nil || s.sync.busy || !save && now.Sub(s.sync.loaded) < every {
+	if e.keeper == nil || s.sync.busy {
+		return
+	}
+	if !save && s.quota.Dirty() {
+		s.syncLaterLocked(saveAtMost - since)
+	}
+	if !save && now.Sub(s.sync.loaded) < every {
 		return
 	}
 	s.sync.busy, s.sync.loaded = true, now
@@ -70,6 +77,35 @@ func (s *scope) syncLocked(now time.Time) {
 			_ = e.keeper.Keep(context.Background(), s.account.name, s.quota.Owner(), note, quota.NoteLife)
 		}
 	})
+}
+
+// syncLaterLocked saves what is new after a moment, since no response may come after this
+// one; at once where the engine is shut down.
+func (s *scope) syncLaterLocked(d time.Duration) {
+	if s.sync.due {
+		return
+	}
+	s.sync.due = true
+	e := s.account.engine
+	e.tasks.start(func() {
+		timer := time.NewTimer(d + time.Millisecond)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-e.done:
+		}
+		s.syncDue()
+	})
+}
+
+func (s *scope) syncDue() {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	s.sync.due = false
+	if s.quota.Dirty() {
+		s.sync.saved = time.Time{}
+		s.syncLocked(time.Now())
+	}
 }
 
 // note is what there is to share, once for each time that syncLocked has set busy.

@@ -127,7 +127,13 @@ func TestWindowPeriod(t *testing.T) {
 		{500, 500, "1s", 0},
 		{500, 0, "1m20s", 0}, // overdrawn
 		{500, 250, "12s", 0},
-		{500, 250, "30", 0}, // Azure's unit-less seconds
+		// Azure's whole seconds: of its evaluation period, or of a minute.
+		{500, 250, "30", time.Minute},
+		{500, 250, "5", 10 * time.Second},
+		{500, 250, "4", 10 * time.Second},
+		{500, 490, "0", 0},
+		{500, 0, "1", time.Second},
+		{500, 0, "37", 0},
 	} {
 		h := http.Header{}
 		h.Set("x-ratelimit-reset-tokens", c.reset)
