@@ -56,7 +56,7 @@ func (b *meteredBody) Close() error {
 // An ending is what a body has reported when it ends, or when enough of it was seen.
 type ending struct {
 	outcome  engine.Outcome
-	throttle *wire.Refusal // an error about limits inside the body, or nil
+	throttle *wire.Throttle // an error about limits inside the body, or nil
 }
 
 // watch lets the meter see what has been read, and returns the body's ending if that was
@@ -86,7 +86,7 @@ func (b *meteredBody) finishLocked(eof bool) *ending {
 	b.over = true
 	said, ok := b.meter.Usage()
 	return &ending{
-		throttle: b.meter.Refusal(b.header),
+		throttle: b.meter.Throttle(b.header),
 		outcome: engine.Outcome{
 			Usage: said, HasUsage: ok, ID: b.meter.ID(), Metered: true,
 			// Without usage the text is all of the output if it came to its end, and no

@@ -149,7 +149,7 @@ func (r *Reservation) meter(ctx context.Context, resp *http.Response) {
 	case mayThrottle(resp.StatusCode):
 		body := newPeekedBody(ctx, resp.Body)
 		resp.Body = body
-		refusal := wire.ParseRefusal(resp.StatusCode, resp.Header, body.peek())
+		refusal := wire.ParseThrottle(resp.StatusCode, resp.Header, body.peek())
 		if refusal.Kind != wire.Other || resp.StatusCode == http.StatusTooManyRequests {
 			r.throttled(ctx, &refusal)
 		}
@@ -187,7 +187,7 @@ var kinds = map[wire.Kind]string{
 }
 
 // throttled takes in an error response that is about limits or money.
-func (r *Reservation) throttled(ctx context.Context, t *wire.Refusal) {
+func (r *Reservation) throttled(ctx context.Context, t *wire.Throttle) {
 	info := PausedInfo{Account: r.engine.Call.Account, Model: r.engine.Call.Model, Kind: kinds[t.Kind], Message: t.Message}
 	switch t.Kind {
 	case wire.RateLimit, wire.SlowDown:

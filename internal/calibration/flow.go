@@ -45,6 +45,7 @@ func (t *Tracker) rush(now time.Time) float64 {
 	if t.flow.rate == 0 {
 		return 1
 	}
-	even := t.flow.rate * max(1, t.Period.Minutes())
+	const span = time.Second + slotWidth // that Between looks at
+	even := t.flow.rate * max(1, t.Period.Minutes()) * span.Seconds()
 	return max(1, (t.flow.spent.Between(now.Add(-time.Second), time.Second)-t.flow.largest.amount)/even)
 }

@@ -83,10 +83,11 @@ func TestSlowStartResponds(t *testing.T) {
 		calls     int
 	}{
 		{"none", nil, 0, 1, 4},
-		{"a window is unknown", []response{{100 * ms, true, false}}, 100 * ms, 1, 8},
-		{"it doubles from the first", []response{{100 * ms, true, false}, {900 * ms, true, true}}, 1100 * ms, 2, 8},
+		{"a window is unknown", []response{{100 * ms, true, false}}, 100 * ms, 4, 8},
+		{"what is drawn decides", []response{{100 * ms, true, false}, {900 * ms, true, true}}, 5100 * ms, 4, 8},
+		{"but not for ever", []response{{100 * ms, true, true}}, 10100 * ms, 0, 0},
 		{"its pace stays", []response{{3000 * ms, true, true}}, 3000 * ms, 4, 4},
-		{"seven leave one unknown", seven, 100 * ms, 1, 512},
+		{"seven leave one unknown", seven, 100 * ms, 4, 512},
 		{"eight do", append(seven[:7:7], seven[0]), 100 * ms, 0, 0},
 		{"nothing is reported", []response{{100 * ms, false, false}}, 100 * ms, 0, 0},
 	} {

@@ -77,14 +77,14 @@ func TestAbandonedGrantIsRefunded(t *testing.T) {
 			r := b.admit(call(1000))
 			w := &waiter{ended: true, reservation: r, result: make(chan error, 1)}
 			w.result <- nil
-			if err := r.scope.giveUp(w, context.Canceled); err != context.Canceled {
+			if err := r.giveUp(w, context.Canceled); err != context.Canceled {
 				b.Error(err)
 			}
 			if got := b.free(); got != free || !r.Ended() {
 				b.Errorf("%d of %d are free", got, free)
 			}
 			w.result <- errAway // or it was rejected
-			if err := r.scope.giveUp(w, context.Canceled); err != context.Canceled {
+			if err := r.giveUp(w, context.Canceled); err != context.Canceled {
 				b.Error(err)
 			}
 		})
@@ -204,7 +204,7 @@ func TestCallThatMayNotWait(t *testing.T) {
 		c := call(500)
 		c.MaxWait = 0
 		var rejection *Rejection
-		if err := b.Admit(b.Context(), c, &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != MaxWait {
+		if err := b.Admit(b.Context(), &Reservation{Call: *c}); !errors.As(err, &rejection) || rejection.Reason != MaxWait {
 			b.Errorf("%+v", rejection)
 		}
 		if last := b.asks[len(b.asks)-1]; !last.Leave || !last.Fresh || b.line() != 0 {
@@ -213,7 +213,7 @@ func TestCallThatMayNotWait(t *testing.T) {
 		// Nor does it join a queue.
 		other := b.start(call(500))
 		asks := len(b.asks)
-		if err := b.Admit(b.Context(), c, &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != MaxWait || len(b.asks) != asks {
+		if err := b.Admit(b.Context(), &Reservation{Call: *c}); !errors.As(err, &rejection) || rejection.Reason != MaxWait || len(b.asks) != asks {
 			b.Errorf("%+v after %d asks", rejection, len(b.asks)-asks)
 		}
 		other.cancel()
@@ -255,7 +255,7 @@ func TestLostReplies(t *testing.T) {
 				}
 				c := call(100)
 				c.MaxWait = x.maxWait
-				err := b.Admit(b.Context(), c, &Reservation{})
+				err := b.Admit(b.Context(), &Reservation{Call: *c})
 				var rejection *Rejection
 				if x.admitted != (err == nil) || err != nil && (!errors.As(err, &rejection) || rejection.Reason != BackendFailed || !errors.Is(rejection.Cause, errAway)) {
 					b.Error(err)
@@ -317,7 +317,7 @@ func TestOneAsksForAllWhileTheBackendIsAway(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
 		b.onTake = func(int, *backend.Ask) error { return errAway }
-		if err := b.Admit(b.Context(), call(1), &Reservation{}); err == nil {
+		if err := b.Admit(b.Context(), &Reservation{Call: *call(1)}); err == nil {
 			b.Fatal("admitted")
 		}
 		before := len(b.asks)
@@ -329,7 +329,7 @@ func TestOneAsksForAllWhileTheBackendIsAway(t *testing.T) {
 		three := call(1)
 		three.MaxWait = 0
 		var rejection *Rejection
-		if err := b.Admit(b.Context(), three, &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != BackendFailed {
+		if err := b.Admit(b.Context(), &Reservation{Call: *three}); !errors.As(err, &rejection) || rejection.Reason != BackendFailed {
 			b.Error(err)
 		}
 		synctest.Wait()
@@ -428,7 +428,7 @@ func TestGiveUp(t *testing.T) {
 					b.scope().last = snapshot{}
 				}
 				begun := time.Now()
-				err := b.Admit(ctx, c, &Reservation{})
+				err := b.Admit(ctx, &Reservation{Call: *c})
 				var rejection *Rejection
 				if !errors.As(err, &rejection) || rejection.Reason != x.want {
 					b.Fatalf("%v: %+v", err, rejection)
@@ -453,7 +453,7 @@ func TestTooLarge(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
 		var rejection *Rejection
-		if err := b.Admit(b.Context(), call(tpm+1), &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != TooLarge ||
+		if err := b.Admit(b.Context(), &Reservation{Call: *call(tpm+1)}); !errors.As(err, &rejection) || rejection.Reason != TooLarge ||
 			rejection.Kind.Name != "tpm" || rejection.Amount != tpm || rejection.Source != "configured" {
 			b.Errorf("%+v", rejection)
 		}
@@ -468,7 +468,7 @@ func TestTooLarge(t *testing.T) {
 			return nil
 		}
 		b.onTake = tooLarge
-		if err := b.Admit(b.Context(), call(666), &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != TooLarge {
+		if err := b.Admit(b.Context(), &Reservation{Call: *call(666)}); !errors.As(err, &rejection) || rejection.Reason != TooLarge {
 			b.Errorf("%v", err)
 		}
 		b.admit(call(tpm / 2))
@@ -492,9 +492,9 @@ func TestAdmitMeetsAForgottenAccount(t *testing.T) {
 		a := b.account("a")
 		a.forget()
 		delete(b.accounts, "a")
-		e, err := a.enter(b.Context(), call(1), &Reservation{}, time.Now())
-		if err != nil || !e.again {
-			b.Errorf("%+v, %v", e, err)
+		step, err := a.enter(b.Context(), &Reservation{Call: *call(1)}, &entry{arrived: time.Now()})
+		if err != nil || step != again {
+			b.Errorf("%v, %v", step, err)
 		}
 		b.admit(call(1))
 		if b.account("a") == a {
@@ -511,7 +511,7 @@ func TestEnds(t *testing.T) {
 		ctx, cancel := context.WithCancel(b.Context())
 		cancel()
 		asks := len(b.asks)
-		if err := b.Admit(ctx, call(1), &Reservation{}); err != context.Canceled || len(b.asks) != asks {
+		if err := b.Admit(ctx, &Reservation{Call: *call(1)}); err != context.Canceled || len(b.asks) != asks {
 			b.Error(err)
 		}
 		b.admit(call(tpm))
@@ -523,7 +523,7 @@ func TestEnds(t *testing.T) {
 		if !errors.As(<-a.err, &rejection) || rejection.Reason != Shutdown {
 			b.Errorf("%+v", rejection)
 		}
-		if err := b.Admit(b.Context(), call(1), &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != Shutdown {
+		if err := b.Admit(b.Context(), &Reservation{Call: *call(1)}); !errors.As(err, &rejection) || rejection.Reason != Shutdown {
 			b.Error(err)
 		}
 	})

@@ -14,7 +14,7 @@ import (
 func (b *bench) lower(to int64) {
 	r := &Reservation{scope: b.scope(), started: time.Now()}
 	for range 2 { // one would not be believed
-		r.TooLarge(&wire.Refusal{Kind: wire.TooLarge, Dimension: wire.Tokens, Period: time.Minute, Limit: to, Used: -1, Requested: to + 1})
+		r.TooLarge(&wire.Throttle{Kind: wire.TooLarge, Dimension: wire.Tokens, Period: time.Minute, Limit: to, Used: -1, Requested: to + 1})
 	}
 }
 

@@ -355,9 +355,9 @@ func newKept(b *bench) (*keeper, *Engine) {
 func TestNotes(t *testing.T) {
 	run(t, false, func(b *bench) {
 		k, one := newKept(b)
-		var r Reservation
 		c := &Call{Account: "a", Model: "learned", Requests: 1, MaxWait: -1, Body: predict.Body{Tokens: 100, Input: 100}}
-		if err := one.Admit(b.Context(), c, &r); err != nil {
+		r := Reservation{Call: *c}
+		if err := one.Admit(b.Context(), &r); err != nil {
 			b.Fatal(err)
 		}
 		r.Observe(head(200, "Limit-Tokens 4000 Remaining-Tokens 3900 Reset-Tokens 1.5s"))
@@ -374,10 +374,10 @@ func TestNotes(t *testing.T) {
 		for i := range 3 {
 			go func() {
 				if i < 2 {
-					results <- two.Admit(b.Context(), c, &Reservation{})
+					results <- two.Admit(b.Context(), &Reservation{Call: *c})
 					return
 				}
-				results <- two.Admit(ctx, c, &Reservation{})
+				results <- two.Admit(ctx, &Reservation{Call: *c})
 			}()
 			synctest.Wait()
 		}

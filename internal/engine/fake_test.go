@@ -156,8 +156,8 @@ func (b *bench) open() {
 
 func (b *bench) admit(c *Call) *Reservation {
 	b.Helper()
-	r := &Reservation{}
-	if err := b.Admit(b.Context(), c, r); err != nil {
+	r := &Reservation{Call: *c}
+	if err := b.Admit(b.Context(), r); err != nil {
 		b.Fatal(err)
 	}
 	return r
@@ -173,8 +173,8 @@ type admission struct {
 // start admits a call in a goroutine, as far as it comes without anything that waits.
 func (b *bench) start(c *Call) *admission {
 	ctx, cancel := context.WithCancel(b.Context())
-	a := &admission{cancel, &Reservation{}, make(chan error, 1)}
-	go func() { a.err <- b.Admit(ctx, c, a.r) }()
+	a := &admission{cancel, &Reservation{Call: *c}, make(chan error, 1)}
+	go func() { a.err <- b.Admit(ctx, a.r) }()
 	synctest.Wait()
 	return a
 }

@@ -155,7 +155,7 @@ const unspecified = time.Second
 
 // Throttled takes in that the server has throttled the call, pauses whom that is about,
 // and returns for how long.
-func (r *Reservation) Throttled(t *wire.Refusal) time.Duration {
+func (r *Reservation) Throttled(t *wire.Throttle) time.Duration {
 	pause := t.RetryAfter
 	if pause <= 0 {
 		pause = unspecified
@@ -166,7 +166,7 @@ func (r *Reservation) Throttled(t *wire.Refusal) time.Duration {
 	return settlement.Pause
 }
 
-func (r *Reservation) throttled(now time.Time, t *wire.Refusal, pause time.Duration) *backend.Settlement {
+func (r *Reservation) throttled(now time.Time, t *wire.Throttle, pause time.Duration) *backend.Settlement {
 	s := r.scope
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
@@ -182,7 +182,7 @@ func (r *Reservation) throttled(now time.Time, t *wire.Refusal, pause time.Durat
 }
 
 // TooLarge takes in that the server has rejected the call since it alone exceeds a limit.
-func (r *Reservation) TooLarge(t *wire.Refusal) {
+func (r *Reservation) TooLarge(t *wire.Throttle) {
 	s := r.scope
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()

@@ -139,9 +139,9 @@ func (s *Set) TakeNote(now time.Time, data []byte, age time.Duration) error {
 		}
 		if nl.Subwindow > 0 {
 			if now.Sub(nl.Reported) < subwindowBelief {
-				was := s.urgent
+				dirty, urgent := s.dirty, s.urgent
 				s.subwindow(nl.Reported, l, nl.Subwindow)
-				s.urgent = was // they know
+				s.dirty, s.urgent = dirty, urgent // they know
 			}
 			continue
 		}

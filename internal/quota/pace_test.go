@@ -161,7 +161,7 @@ func TestBucketsOfASlowStart(t *testing.T) {
 // that a cost could exceed.
 func TestPaceRefusesNothing(t *testing.T) {
 	w := newWorld(t, fmt.Sprint("tpm=", int64(Largest)))
-	if b := w.probe(); b.Period/time.Duration(b.Limit) != calibration.ProbeTime || b.Capacity() != 1 {
+	if b := w.probe(1); b.Period/time.Duration(b.Limit) != calibration.ProbeTime || b.Capacity() != 1 {
 		t.Errorf("%+v", b)
 	}
 	if b := w.pace(w.limit("tpm"), 32); b.Limit != Largest {

@@ -48,8 +48,8 @@ var (
 		}
 		return h
 	})
-	someRefusals = rapid.Custom(func(t *rapid.T) *wire.Refusal {
-		return &wire.Refusal{
+	someRefusals = rapid.Custom(func(t *rapid.T) *wire.Throttle {
+		return &wire.Throttle{
 			Kind:      rapid.SampledFrom([]wire.Kind{wire.RateLimit, wire.TooLarge, wire.SlowDown, wire.Other}).Draw(t, "kind"),
 			Dimension: rapid.SampledFrom([]wire.Dimension{wire.Unknown, wire.Requests, wire.Tokens, wire.Images}).Draw(t, "dimension"),
 			Period:    rapid.SampledFrom([]time.Duration{0, minute, day}).Draw(t, "period"),
@@ -157,11 +157,11 @@ func (w *world) ask(now time.Time, cost backend.Amounts) {
 		l.Ramp(now)
 		l.Ignored(now)
 		l.KeepsUnused()
-		l.LearnedMargin(now)
+		l.CalmMargin(now)
 	}
 	for _, r := range w.requests {
 		r.IsLittle(cost[backend.Tokens])
-		LimitsOf(r.Sent)
+		Refundable(r.Sent, true)
 	}
 }
 

@@ -17,7 +17,7 @@ const throttleSource = "a throttle by the server"
 // Throttled takes in that the server has throttled a request, and for how long the scope
 // will pause for it. It returns what to correct, and whose limit it is about: a family's
 // or the account's where the figure says so, else the model's.
-func (s *Set) Throttled(now time.Time, r *Request, t *wire.Refusal, pause time.Duration) (corrections []Correction, owner string) {
+func (s *Set) Throttled(now time.Time, r *Request, t *wire.Throttle, pause time.Duration) (corrections []Correction, owner string) {
 	s.start.Throttled(now)
 	if t.Kind == wire.SlowDown {
 		s.slowDown(now)
@@ -46,7 +46,7 @@ func (s *Set) LeastPause(now time.Time) time.Duration {
 
 // throttledOwner is whose limit of what the throttle is about has its amount: the model's
 // where it has one, as in find.
-func (s *Set) throttledOwner(t *wire.Refusal) string {
+func (s *Set) throttledOwner(t *wire.Throttle) string {
 	owner := s.owner
 	d, known := dimensions[t.Dimension]
 	for _, l := range s.limits {
@@ -62,10 +62,10 @@ func (s *Set) throttledOwner(t *wire.Refusal) string {
 }
 
 // TooLarge takes in that the server has rejected a request that alone exceeds a limit.
-func (s *Set) TooLarge(now time.Time, r *Request, t *wire.Refusal) { s.throttled(now, r, t) }
+func (s *Set) TooLarge(now time.Time, r *Request, t *wire.Throttle) { s.throttled(now, r, t) }
 
 // throttled takes out of a throttle what it says of the limit, and of what was used of it.
-func (s *Set) throttled(now time.Time, r *Request, t *wire.Refusal) (c Correction, changed bool) {
+func (s *Set) throttled(now time.Time, r *Request, t *wire.Throttle) (c Correction, changed bool) {
 	d, ok := dimensions[t.Dimension]
 	if ok && t.Limit < 0 {
 		return s.unexplained(now, r, d, t)
@@ -108,7 +108,7 @@ func (s *Set) throttled(now time.Time, r *Request, t *wire.Refusal) (c Correctio
 // unexplained takes in a throttle without figures, as Azure's are: if it comes long
 // before the limit is reached, and for no longer than a subwindow lasts, it is that of
 // one.
-func (s *Set) unexplained(now time.Time, r *Request, d backend.Dimension, t *wire.Refusal) (c Correction, changed bool) {
+func (s *Set) unexplained(now time.Time, r *Request, d backend.Dimension, t *wire.Throttle) (c Correction, changed bool) {
 	for i := range r.Sent {
 		sent := &r.Sent[i]
 		l := sent.limit

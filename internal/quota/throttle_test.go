@@ -9,8 +9,8 @@ import (
 )
 
 // reached is a throttle of tokens per minute, but for what change says.
-func reached(change func(t *wire.Refusal)) *wire.Refusal {
-	t := &wire.Refusal{
+func reached(change func(t *wire.Throttle)) *wire.Throttle {
+	t := &wire.Throttle{
 		Kind: wire.RateLimit, Dimension: wire.Tokens, Period: minute,
 		Limit: 1000, Used: 950, Requested: 100, RetryAfter: 3 * time.Second,
 	}
@@ -24,32 +24,32 @@ func reached(change func(t *wire.Refusal)) *wire.Refusal {
 func TestThrottled(t *testing.T) {
 	for _, x := range []struct {
 		name, limits string
-		change       func(t *wire.Refusal)
+		change       func(t *wire.Throttle)
 		holds        string // if not limits
 		corrected    map[string]float64
 		silent       bool // nothing that others must know
 	}{
 		{"the limit is reached", "tpm=1000", nil, "", map[string]float64{"tpm": 950}, false},
-		{"the exact level is in the wait", "tpm=1000", func(t *wire.Refusal) { t.Used, t.RetryAfter = 950, 3024*time.Millisecond },
+		{"the exact level is in the wait", "tpm=1000", func(t *wire.Throttle) { t.Used, t.RetryAfter = 950, 3024*time.Millisecond },
 			"", map[string]float64{"tpm": 950.4}, false},
-		{"less used than by us", "tpm=1000", func(t *wire.Refusal) { t.Used, t.Requested = 0, 1000 }, "", nil, false},
-		{"of no dimension", "tpm=1000", func(t *wire.Refusal) { t.Dimension = wire.Unknown }, "", nil, true},
-		{"of no period", "tpm=1000", func(t *wire.Refusal) { t.Period = 0 }, "", nil, true},
-		{"of a kind that is none", "tpm=1000", func(t *wire.Refusal) { t.Dimension, t.Period = wire.Images, day }, "", nil, true},
-		{"a limit of 0", "tpm=1000", func(t *wire.Refusal) { t.Limit = 0 }, "", nil, true},
-		{"a huge limit", "tpm=1000", func(t *wire.Refusal) { t.Limit = Largest + 1 }, "", nil, true},
-		{"without what was used", "tpm=1000", func(t *wire.Refusal) { t.Used = -1 }, "", nil, true},
-		{"without what was requested", "tpm=1000", func(t *wire.Refusal) { t.Requested = -1 }, "", nil, true},
-		{"another limit than is believed", "tpm=1000", func(t *wire.Refusal) { t.Limit = 900 }, "", nil, true},
+		{"less used than by us", "tpm=1000", func(t *wire.Throttle) { t.Used, t.Requested = 0, 1000 }, "", nil, false},
+		{"of no dimension", "tpm=1000", func(t *wire.Throttle) { t.Dimension = wire.Unknown }, "", nil, true},
+		{"of no period", "tpm=1000", func(t *wire.Throttle) { t.Period = 0 }, "", nil, true},
+		{"of a kind that is none", "tpm=1000", func(t *wire.Throttle) { t.Dimension, t.Period = wire.Images, day }, "", nil, true},
+		{"a limit of 0", "tpm=1000", func(t *wire.Throttle) { t.Limit = 0 }, "", nil, true},
+		{"a huge limit", "tpm=1000", func(t *wire.Throttle) { t.Limit = Largest + 1 }, "", nil, true},
+		{"without what was used", "tpm=1000", func(t *wire.Throttle) { t.Used = -1 }, "", nil, true},
+		{"without what was requested", "tpm=1000", func(t *wire.Throttle) { t.Requested = -1 }, "", nil, true},
+		{"another limit than is believed", "tpm=1000", func(t *wire.Throttle) { t.Limit = 900 }, "", nil, true},
 		{"an unknown limit", "rpm=5", nil, "rpm=5 tpm=1000", nil, true},
-		{"of requests", "rpm=10 tpm=1000", func(t *wire.Refusal) {
+		{"of requests", "rpm=10 tpm=1000", func(t *wire.Throttle) {
 			t.Dimension, t.Limit, t.Used, t.Requested, t.RetryAfter = wire.Requests, 10, 10, 1, 6*time.Second
 		}, "", map[string]float64{"rpm": 10}, false},
-		{"of requests a day", "rpd=10", func(t *wire.Refusal) {
+		{"of requests a day", "rpd=10", func(t *wire.Throttle) {
 			t.Dimension, t.Period, t.Limit, t.Used, t.Requested = wire.Requests, day, 10, 5, 1
 		}, "", map[string]float64{"rpd": 5}, false},
-		{"99 % of the limit", "tpm=1000", func(t *wire.Refusal) { t.Used, t.Requested, t.RetryAfter = 890, 100, 0 }, "", map[string]float64{"tpm": 890}, false},
-		{"less", "tpm=1000", func(t *wire.Refusal) { t.Used, t.Requested, t.RetryAfter = 889, 100, 0 }, "tpm=1000 tpm/subwindow=1000", nil, false},
+		{"99 % of the limit", "tpm=1000", func(t *wire.Throttle) { t.Used, t.Requested, t.RetryAfter = 890, 100, 0 }, "", map[string]float64{"tpm": 890}, false},
+		{"less", "tpm=1000", func(t *wire.Throttle) { t.Used, t.Requested, t.RetryAfter = 889, 100, 0 }, "tpm=1000 tpm/subwindow=1000", nil, false},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			w := newWorld(t, x.limits)
@@ -91,7 +91,7 @@ func TestThrottleReportsALimit(t *testing.T) {
 		w := newWorld(t, "")
 		r := w.send(0, 100)
 		w.send(500*time.Millisecond, 30)
-		w.Throttled(at(time.Second), r, reached(func(t *wire.Refusal) { t.Used = x.used }), 0)
+		w.Throttled(at(time.Second), r, reached(func(t *wire.Throttle) { t.Used = x.used }), 0)
 		l := w.limit("tpm")
 		if got := l.Bucket(at(time.Second)).Start; got < x.want-1e-6 || got > x.want+1e-6 {
 			t.Errorf("used %d: it begins at %v; want %v", x.used, got, x.want)
@@ -113,7 +113,7 @@ func TestLateThrottle(t *testing.T) {
 		w.respond(2*time.Second, w.send(time.Second, 1), headersOf("tokens", 1000, 10, minute))
 		r := &Request{SentAt: at(x.sent), Cost: backend.Amounts{1, 1, 0}}
 		for range 8 {
-			w.Throttled(at(3*time.Second), r, reached(func(t *wire.Refusal) { t.Limit, t.Used, t.Requested = 700, 700, 1 }), 0)
+			w.Throttled(at(3*time.Second), r, reached(func(t *wire.Throttle) { t.Limit, t.Used, t.Requested = 700, 700, 1 }), 0)
 		}
 		if got := w.limit("tpm").Amount(); got != x.want {
 			t.Errorf("sent at %v: %d; want %d", x.sent, got, x.want)
@@ -139,7 +139,7 @@ func TestTooLargeConfirms(t *testing.T) {
 		w.refuse(time.Second, r, headersOf("tokens", 1000, 10, minute))
 		l := w.limit("tpm")
 		w.Clean()
-		w.TooLarge(at(2*time.Second), r, reached(func(t *wire.Refusal) {
+		w.TooLarge(at(2*time.Second), r, reached(func(t *wire.Throttle) {
 			t.Kind, t.Limit, t.Used, t.Requested = x.kind, x.limit, -1, 2000
 		}))
 		if x.kind == wire.RateLimit { // the second report in a row
@@ -150,18 +150,18 @@ func TestTooLargeConfirms(t *testing.T) {
 		}
 	}
 	w := newWorld(t, "")
-	if w.TooLarge(epoch, w.send(0, 2000), reached(func(t *wire.Refusal) { t.Kind, t.Requested = wire.TooLarge, 2000 })); !w.limit("tpm").confirmed {
+	if w.TooLarge(epoch, w.send(0, 2000), reached(func(t *wire.Throttle) { t.Kind, t.Requested = wire.TooLarge, 2000 })); !w.limit("tpm").confirmed {
 		t.Error("a limit that is reported so is not confirmed")
 	}
 	w = newWorld(t, "tpm=1000")
 	r := w.send(0, 1)
 	w.Clean()
-	w.TooLarge(epoch, r, reached(func(t *wire.Refusal) { t.Kind, t.Used, t.Requested = wire.TooLarge, 900, 2000 }))
+	w.TooLarge(epoch, r, reached(func(t *wire.Throttle) { t.Kind, t.Used, t.Requested = wire.TooLarge, 900, 2000 }))
 	if got := w.respond(time.Second, r, headersOf("tokens", 1000, 901, minute)); w.Dirty() || got["tpm"] != 900 {
 		t.Errorf("a level is taken from it, %v is left to correct", got)
 	}
 	w = newWorld(t, "")
-	w.TooLarge(epoch, w.send(0, 2000), reached(func(t *wire.Refusal) { t.Kind, t.Requested = wire.TooLarge, 2000 }))
+	w.TooLarge(epoch, w.send(0, 2000), reached(func(t *wire.Throttle) { t.Kind, t.Requested = wire.TooLarge, 2000 }))
 	if got := w.Exceeded(&backend.Amounts{1, 2000, 0}, epoch); got == nil {
 		t.Error("and the next such call is not rejected")
 	}
@@ -171,7 +171,7 @@ func TestTooLargeConfirms(t *testing.T) {
 func TestThrottledOwner(t *testing.T) {
 	for _, x := range []struct {
 		name, limits string
-		change       func(t *wire.Refusal)
+		change       func(t *wire.Throttle)
 		want         string
 	}{
 		{"nothing known", "", nil, owner},
@@ -181,11 +181,11 @@ func TestThrottledOwner(t *testing.T) {
 		{"the first that fits", "family:f/tpm=1000 account/tpm=1000", nil, "family:f"},
 		{"the other one", "family:f/tpm=900 account/tpm=1000", nil, "account"},
 		{"another figure", "account/tpm=900", nil, owner},
-		{"no figure", "account/tpm=1000", func(t *wire.Refusal) { t.Limit = -1 }, owner},
+		{"no figure", "account/tpm=1000", func(t *wire.Throttle) { t.Limit = -1 }, owner},
 		{"of something else", "account/rpm=1000", nil, owner},
 		{"of another period", "account/tpd=1000", nil, owner},
-		{"of a period that is not known", "account/tpm=1000", func(t *wire.Refusal) { t.Period = 0 }, "account"},
-		{"of what is not known", "account/tpm=1000", func(t *wire.Refusal) { t.Dimension, t.Period = wire.Unknown, 0 }, "account"},
+		{"of a period that is not known", "account/tpm=1000", func(t *wire.Throttle) { t.Period = 0 }, "account"},
+		{"of what is not known", "account/tpm=1000", func(t *wire.Throttle) { t.Dimension, t.Period = wire.Unknown, 0 }, "account"},
 		{"the model has such a limit", "tpm=1000 account/tpm=1000", nil, owner},
 	} {
 		w := newWorld(t, x.limits)
@@ -198,8 +198,8 @@ func TestThrottledOwner(t *testing.T) {
 // A throttle long before the limit is reached is that of a subwindow, of one second or of
 // ten.
 func TestSubwindows(t *testing.T) {
-	part := func(figures bool, wait time.Duration) *wire.Refusal {
-		return reached(func(t *wire.Refusal) {
+	part := func(figures bool, wait time.Duration) *wire.Throttle {
+		return reached(func(t *wire.Throttle) {
 			t.Used, t.RetryAfter = 10, wait
 			if !figures {
 				t.Period, t.Limit, t.Used, t.Requested = 0, -1, -1, -1
@@ -208,23 +208,23 @@ func TestSubwindows(t *testing.T) {
 	}
 	for _, x := range []struct {
 		name      string
-		throttles []*wire.Refusal // half an hour apart
+		throttles []*wire.Throttle // half an hour apart
 		sent      int64
 		then      time.Duration // until the next response
 		want      time.Duration // the subwindow, 0 for none
 	}{
-		{"with figures", []*wire.Refusal{part(true, time.Second)}, 100, 0, time.Second},
-		{"for longer than a second", []*wire.Refusal{part(true, time.Second+1)}, 100, 0, 10 * time.Second},
-		{"without figures", []*wire.Refusal{part(false, time.Second)}, 100, 0, time.Second},
-		{"without figures, of ten seconds", []*wire.Refusal{part(false, 10*time.Second)}, 100, 0, 10 * time.Second},
-		{"without figures, for longer", []*wire.Refusal{part(false, 10*time.Second+1)}, 100, 0, 0},
-		{"without figures, almost reached", []*wire.Refusal{part(false, time.Second)}, 899, 0, time.Second},
-		{"without figures, reached", []*wire.Refusal{part(false, time.Second)}, 900, 0, 0},
-		{"the longest counts", []*wire.Refusal{part(true, time.Second), part(true, 2*time.Second)}, 100, 0, 10 * time.Second},
-		{"whichever comes first", []*wire.Refusal{part(true, 2*time.Second), part(true, time.Second)}, 100, 0, 10 * time.Second},
-		{"believed for an hour", []*wire.Refusal{part(true, time.Second)}, 100, subwindowBelief, time.Second},
-		{"and no longer", []*wire.Refusal{part(true, time.Second)}, 100, subwindowBelief + 1, 0},
-		{"from the last throttle on", []*wire.Refusal{part(true, time.Second), part(true, time.Second)}, 100, subwindowBelief, time.Second},
+		{"with figures", []*wire.Throttle{part(true, time.Second)}, 100, 0, time.Second},
+		{"for longer than a second", []*wire.Throttle{part(true, time.Second+1)}, 100, 0, 10 * time.Second},
+		{"without figures", []*wire.Throttle{part(false, time.Second)}, 100, 0, time.Second},
+		{"without figures, of ten seconds", []*wire.Throttle{part(false, 10*time.Second)}, 100, 0, 10 * time.Second},
+		{"without figures, for longer", []*wire.Throttle{part(false, 10*time.Second+1)}, 100, 0, 0},
+		{"without figures, almost reached", []*wire.Throttle{part(false, time.Second)}, 899, 0, time.Second},
+		{"without figures, reached", []*wire.Throttle{part(false, time.Second)}, 900, 0, 0},
+		{"the longest counts", []*wire.Throttle{part(true, time.Second), part(true, 2*time.Second)}, 100, 0, 10 * time.Second},
+		{"whichever comes first", []*wire.Throttle{part(true, 2*time.Second), part(true, time.Second)}, 100, 0, 10 * time.Second},
+		{"believed for an hour", []*wire.Throttle{part(true, time.Second)}, 100, subwindowBelief, time.Second},
+		{"and no longer", []*wire.Throttle{part(true, time.Second)}, 100, subwindowBelief + 1, 0},
+		{"from the last throttle on", []*wire.Throttle{part(true, time.Second), part(true, time.Second)}, 100, subwindowBelief, time.Second},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			w := newWorld(t, "rpm=500 tpm=1000 tpd=9000 account/tpm=5000")
@@ -303,9 +303,9 @@ func TestThrottlesPause(t *testing.T) {
 	// A throttle stops a slow start from growing, for five seconds.
 	w := newWorld(t, "rpm=500 tpm=1000")
 	w.Begin(epoch)
-	before := w.start.Factor(at(3 * time.Second))
+	before := w.start.Factor(at(3*time.Second), 0, false)
 	w.Throttled(at(3*time.Second), w.send(0, 1), reached(nil), 0)
-	if after := w.start.Factor(at(7 * time.Second)); before != 4 || after != 2 {
+	if after := w.start.Factor(at(7*time.Second), 0, false); before != 4 || after != 2 {
 		t.Errorf("a pace of %v falls to %v", before, after)
 	}
 }
@@ -326,7 +326,7 @@ func TestThrottledProbe(t *testing.T) {
 func TestSlowDownIsOfItsKind(t *testing.T) {
 	for kind, want := range map[wire.Kind]bool{wire.SlowDown: true, wire.RateLimit: false, wire.Other: false} {
 		w := newWorld(t, "rpm=500")
-		w.Throttled(epoch, w.send(0, 1), &wire.Refusal{Kind: kind, Limit: -1, Used: -1, Requested: -1}, 0)
+		w.Throttled(epoch, w.send(0, 1), &wire.Throttle{Kind: kind, Limit: -1, Used: -1, Requested: -1}, 0)
 		if got := w.limit("rpm").Ramp(epoch) > 0; got != want {
 			t.Errorf("of kind %d: %v", kind, got)
 		}

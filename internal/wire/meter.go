@@ -282,16 +282,16 @@ func (m *Meter) ID() string { return string(m.scanner.id[:m.scanner.idLength]) }
 // Ended reports whether the body came to its regular end, so that all of it was seen.
 func (m *Meter) Ended() bool { return m.ended }
 
-// Refusal returns the error in the body: of a response that failed as a whole
-// (any status from 400 on; h are its headers, as in [ParseRefusal]), or of one that
+// Throttle returns the error in the body: of a response that failed as a whole
+// (any status from 400 on; h are its headers, as in [ParseThrottle]), or of one that
 // began with 200 and carries an error object or event. It is nil if there was none. It
 // may be called at any time, and covers what was read by then.
-func (m *Meter) Refusal(h http.Header) *Refusal {
+func (m *Meter) Throttle(h http.Header) *Throttle {
 	f := m.error()
 	if !f.seen && m.status < 400 {
 		return nil
 	}
-	r := newRefusal(m.status, h, f)
+	r := newThrottle(m.status, h, f)
 	return &r
 }
 

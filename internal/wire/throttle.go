@@ -35,7 +35,7 @@ const (
 	Images
 )
 
-// A Refusal is what an error response says. Bodies seen, with the limit's name
+// A Throttle is what an error response says. Bodies seen, with the limit's name
 // spelt in several ways over the years:
 //
 //	Rate limit reached for gpt-4o in organization org-… on tokens per min (TPM):
@@ -43,7 +43,7 @@ const (
 //	Request too large for gpt-4o … on tokens per min (TPM): Limit 30000, Requested 31538. …
 //	Rate limit exceeded for images per minute … Limit: 0/1min. Current: 1/1min.
 //	Requests to … have exceeded token rate limit … Please retry after 37 seconds.
-type Refusal struct {
+type Throttle struct {
 	Kind      Kind
 	Dimension Dimension
 	// Period is a minute or a day, 0 if not said.
@@ -56,16 +56,16 @@ type Refusal struct {
 	Code, Type, Message string
 }
 
-// ParseRefusal reads as much as it can of an error response. h and body may be nil, and
+// ParseThrottle reads as much as it can of an error response. h and body may be nil, and
 // body may be cut anywhere.
-func ParseRefusal(status int, h http.Header, body []byte) Refusal {
+func ParseThrottle(status int, h http.Header, body []byte) Throttle {
 	m := NewMeter(status, "", nil)
 	m.Write(body)
-	return newRefusal(status, h, m.error())
+	return newThrottle(status, h, m.error())
 }
 
-func newRefusal(status int, h http.Header, f fault) Refusal {
-	r := Refusal{
+func newThrottle(status int, h http.Header, f fault) Throttle {
+	r := Throttle{
 		Limit: -1, Used: -1, Requested: -1,
 		Code: f.code, Type: f.typ, Message: f.message,
 	}
@@ -89,7 +89,7 @@ func newRefusal(status int, h http.Header, f fault) Refusal {
 // Stood returns what was used of a limit of this period when it rejected the call. Used
 // rounds it to whole units; the wait gives it exactly, if the two agree ("Limit 10000,
 // Used 8554, Requested 3082. Please try again in 9.816s"). Limit and Used must be known.
-func (r *Refusal) Stood(period time.Duration) float64 {
+func (r *Throttle) Stood(period time.Duration) float64 {
 	used, limit := float64(r.Used), float64(r.Limit)
 	exact := limit - float64(r.Requested) + r.RetryAfter.Seconds()*limit/period.Seconds()
 	if r.Requested >= 0 && r.RetryAfter > 0 && math.Abs(exact-used) <= 1 {
@@ -100,7 +100,7 @@ func (r *Refusal) Stood(period time.Duration) float64 {
 
 // kind goes by the code, then the type, then the message: proxies that rewrite a body
 // tend to keep the code.
-func (r *Refusal) kind(status int) Kind {
+func (r *Throttle) kind(status int) Kind {
 	for _, word := range [...]string{r.Code, r.Type} {
 		switch word {
 		case "insufficient_quota", "credit_balance_exhausted", "quota_exceeded":
@@ -131,7 +131,7 @@ func (r *Refusal) kind(status int) Kind {
 // subject finds what the refusal is about. The message comes first: the type of
 // a refusal about images or requests per day is "requests" too. azure is the
 // x-ratelimit-type header.
-func (r *Refusal) subject(azure string) (Dimension, time.Duration) {
+func (r *Throttle) subject(azure string) (Dimension, time.Duration) {
 	for _, s := range [...]struct {
 		unit      string
 		dimension Dimension
@@ -160,7 +160,7 @@ func (r *Refusal) subject(azure string) (Dimension, time.Duration) {
 
 // wait returns the most precise wait there is: milliseconds in the header, then the
 // message, then seconds in the header.
-func (r *Refusal) wait(h http.Header) time.Duration {
+func (r *Throttle) wait(h http.Header) time.Duration {
 	if d, ok := retryAfterMS(h); ok && d > 0 {
 		return d
 	}

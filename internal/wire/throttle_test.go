@@ -76,7 +76,7 @@ func TestParseRefusal(t *testing.T) {
 		{"cut", 429, "", body("… on tokens per min (TPM): Limit 10000, Used 8554, Requ", "", "")[:70], figures{RateLimit, Tokens, minute, 10000, -1, -1, 0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := ParseRefusal(c.status, headers(c.headers), []byte(c.body))
+			r := ParseThrottle(c.status, headers(c.headers), []byte(c.body))
 			got := figures{r.Kind, r.Dimension, r.Period, r.Limit, r.Used, r.Requested, r.RetryAfter}
 			if got != c.want {
 				t.Errorf("%+v, want %+v", got, c.want)
@@ -86,7 +86,7 @@ func TestParseRefusal(t *testing.T) {
 }
 
 func TestRefusalKeepsWords(t *testing.T) {
-	r := ParseRefusal(429, nil, []byte(`{"error":{"code":"c","type":"t","message":"`+strings.Repeat("word ", 4000)+`"}}`))
+	r := ParseThrottle(429, nil, []byte(`{"error":{"code":"c","type":"t","message":"`+strings.Repeat("word ", 4000)+`"}}`))
 	if r.Code != "c" || r.Type != "t" || r.Message != strings.TrimSpace(strings.Repeat("word ", bufferSize/5)) {
 		t.Errorf("%q, %q, message of %d bytes", r.Code, r.Type, len(r.Message))
 	}
@@ -100,7 +100,7 @@ func FuzzRefusal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, ms, message string) {
 		h := http.Header{"Retry-After-Ms": {ms}}
 		for _, body := range []string{message, `{"error":{"message":"` + message + `"}}`, `{"error":{"message":"` + message} {
-			r := ParseRefusal(status, h, []byte(body))
+			r := ParseThrottle(status, h, []byte(body))
 			if r.RetryAfter < 0 || r.RetryAfter > maxWait || r.Kind > Unavailable || r.Dimension > Images || len(r.Message) > bufferSize ||
 				min(r.Limit, r.Used, r.Requested) < -1 || max(r.Limit, r.Used, r.Requested) > maxCount {
 				t.Errorf("%q: %+v", body, r)
@@ -125,7 +125,7 @@ func TestStood(t *testing.T) {
 		{"nothing said of the request", 20, 20, -1, 3 * time.Second, minute, 20},
 		{"another limit's wait", 20, 20, 1, time.Hour, minute, 20},
 	} {
-		r := Refusal{Limit: tt.limit, Used: tt.used, Requested: tt.requested, RetryAfter: tt.wait}
+		r := Throttle{Limit: tt.limit, Used: tt.used, Requested: tt.requested, RetryAfter: tt.wait}
 		if got := r.Stood(tt.period); math.Abs(got-tt.want) > 1e-6 {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
