@@ -26,6 +26,7 @@ func (f *flow) see(at time.Time, cost float64, s Level) float64 {
 	}
 	f.seenAt = at
 	spent := s.Used - s.Corrected + f.refilled
+	f.spent.brief = true
 	f.spent.Add(at, spent, cost)
 	return spent
 }

@@ -14,17 +14,18 @@ const (
 
 // A surplus is how much less the server has used than we, as far as that lasts.
 type surplus struct {
-	since   time.Time
-	reports int
-	base    float64               // what had been corrected; another correction starts it anew
-	least   [mostOutliers]float64 // the smallest ones since then, negative, the smallest first
+	since     time.Time
+	reports   int
+	base      float64               // what had been corrected; another correction starts it anew
+	explained bool                  // its cause is known, so that it need not last
+	least     [mostOutliers]float64 // the smallest ones since then, negative, the smallest first
 }
 
 // observe takes in the difference that a report shows. It returns how much the surplus is,
 // and whether it has lasted.
 func (s *surplus) observe(now time.Time, diff, corrected float64) (amount float64, lasts bool) {
 	if s.reports == 0 || s.base != corrected {
-		*s = surplus{since: now, base: corrected}
+		*s = surplus{since: now, base: corrected, explained: s.explained}
 	}
 	n := min(s.reports, mostOutliers)
 	for i := n; i >= 0; i-- {
@@ -41,5 +42,5 @@ func (s *surplus) observe(now time.Time, diff, corrected float64) (amount float6
 	}
 	s.reports++
 	amount = s.least[min(s.reports/outliers, mostOutliers-1, s.reports-1)]
-	return amount, s.reports >= evidence && now.Sub(s.since) >= patience
+	return amount, s.reports >= evidence && (s.explained || now.Sub(s.since) >= patience)
 }

@@ -45,7 +45,7 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 		s.start.Succeeded(r.SentAt)
 	}
 	if !failed || informed {
-		s.start.Answered(now, informed, s.complete(), s.careful())
+		s.start.Answered(now, r.SentAt, informed, s.complete(), s.careful())
 	}
 	return corrections
 }
@@ -101,7 +101,10 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 	before := l.tracker.Findings()
 	correction, changed := l.tracker.Observe(now, level, used, float64(l.Amount()))
 	after := l.tracker.Findings()
-	s.dirty = s.dirty || after.Margin > before.Margin || after.Kept != before.Kept
+	s.dirty = s.dirty || after.Margin > before.Margin
+	if after.Kept != before.Kept || after.Ratio != before.Ratio {
+		s.dirty, s.urgent = true, true
+	}
 	c = Correction{l, backend.Correction(correction)}
 	if changed && l.Dimension == backend.Tokens {
 		s.refunds.surplus(c.Lowered())
