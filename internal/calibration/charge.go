@@ -27,10 +27,15 @@ const (
 	leastRatio, mostRatio = 0.25, 4
 	// driftSpan is how long reports are taken together, and fewDrifts too few of them.
 	driftSpan = 30 * time.Second
-	fewDrifts = 16
+	fewDrifts = 32
 	// certainRatio is the standard error below which a ratio is adopted, surely how many
-	// of them it must differ by, and noticeable by how much at least.
-	certainRatio, surely, noticeable = 0.08, 3, 0.02
+	// of them it must differ by, for reports are not independent, and noticeable by how
+	// much at least: what is less the margin covers.
+	certainRatio, surely, noticeable = 0.06, 4, 0.08
+	// filled is the part of the limit that must be used for no refill to be lost.
+	filled = 0.05
+	// drained is how long after a change calls are charged by the old ratio yet, somewhere.
+	drained = 3 * time.Second
 )
 
 // Ratio is how many times our count of the input the server charges.
@@ -49,9 +54,15 @@ func (c *charge) send(cost, input float64) {
 }
 
 // report takes in a report, and reports whether another ratio has been adopted.
-func (c *charge) report(now time.Time, r *report) (changed bool) {
-	if c.drift.n > 0 && now.Sub(c.since) > driftSpan {
+func (c *charge) report(now time.Time, r *report, limit float64) (changed bool) {
+	if r.server < filled*limit || now.Sub(c.since) > driftSpan {
 		c.drift = regression{}
+	}
+	if r.server < filled*limit {
+		return false
+	}
+	if !c.at.IsZero() && r.At.Sub(c.at) < drained {
+		return false
 	}
 	if c.drift.n == 0 {
 		c.since = now

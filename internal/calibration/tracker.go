@@ -206,7 +206,7 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 		t.charge.drift = regression{}
 		t.relearn(now)
 	}
-	if !t.Exact && r.server > telling*limit && t.charge.report(now, &r) {
+	if !t.Exact && t.charge.report(now, &r, limit) {
 		t.unused.trend = trend{}
 		t.surplus = surplus{explained: true}
 		t.relearn(now)
