@@ -207,7 +207,8 @@ func TestCallThatMayNotWait(t *testing.T) {
 		if err := b.Admit(b.Context(), c, &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != MaxWait {
 			b.Errorf("%+v", rejection)
 		}
-		if last := b.asks[len(b.asks)-1]; !last.Leave || !last.Fresh || b.line() != 0 {
+		synctest.Wait()
+		if last := b.asks[len(b.asks)-1]; !last.Leave || !last.Fresh || len(last.Costs) != 1 || b.line() != 0 {
 			b.Errorf("%d in line of %+v", b.line(), last)
 		}
 		// Nor does it join a queue.
@@ -320,26 +321,46 @@ func TestOneAsksForAllWhileTheBackendIsAway(t *testing.T) {
 		if err := b.Admit(b.Context(), call(1), &Reservation{}); err == nil {
 			b.Fatal("admitted")
 		}
+		// Who comes next asks once, and takes its ticket out of the line.
 		before := len(b.asks)
-		release := b.hold(before + 1)
-		hold := b.onTake
-		b.onTake = func(n int, ask *backend.Ask) error { return errors.Join(hold(n, ask), errAway) }
-		one := b.start(call(1))
-		two := b.start(call(1))
-		three := call(1)
-		three.MaxWait = 0
-		var rejection *Rejection
-		if err := b.Admit(b.Context(), three, &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != BackendFailed {
-			b.Error(err)
+		if err := b.Admit(b.Context(), call(1), &Reservation{}); err == nil {
+			b.Fatal("admitted")
 		}
 		synctest.Wait()
-		if n := len(b.asks) - before; n > 2 {
-			b.Errorf("%d asks", n)
+		if n := b.costs(before); n != 1 || len(b.asks) != before+2 || !b.asks[before+1].Leave {
+			b.Errorf("%d asks, then %+v", n, b.asks[before+1:])
 		}
-		release()
-		if !errors.As(<-one.err, &rejection) || !errors.As(<-two.err, &rejection) {
-			b.Error("they are admitted")
+		before = len(b.asks)
+		first, driver := make(chan struct{}), make(chan struct{})
+		b.onTake = func(n int, _ *backend.Ask) error {
+			switch n {
+			case before + 1:
+				<-first
+			case before + 2:
+				<-driver
+			}
+			return errAway
 		}
+		one := b.start(call(1))
+		two, three := b.start(call(1)), b.start(call(1))
+		if len(b.asks) != before+2 {
+			b.Errorf("%d asks for three", len(b.asks)-before)
+		}
+		none := call(1)
+		none.MaxWait = 0
+		var rejection *Rejection
+		if err := b.Admit(b.Context(), none, &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != BackendFailed {
+			b.Error(err)
+		}
+		close(first)
+		synctest.Wait()
+		for i, a := range []*admission{one, two, three} {
+			if a.waits() || !errors.As(<-a.err, &rejection) || rejection.Reason != BackendFailed {
+				b.Errorf("%d is not rejected", i)
+			}
+		}
+		close(driver)
+		synctest.Wait()
 		b.onTake = nil
 		b.admit(call(1)) // it is back
 	})
@@ -525,6 +546,20 @@ func TestEnds(t *testing.T) {
 		}
 		if err := b.Admit(b.Context(), call(1), &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != Shutdown {
 			b.Error(err)
+		}
+	})
+}
+
+// A limit that only one response has reported is forgotten for a call that exceeds it.
+func TestDoubtfulLimitIsTried(t *testing.T) {
+	run(t, false, func(b *bench) {
+		c := call(100)
+		c.Model = "learned"
+		b.admit(c).Observe(head(200, "Limit-Tokens 4000 Remaining-Tokens 3900 Reset-Tokens 1.5s"))
+		c.Body.Tokens, c.Body.Input = 5000, 5000
+		b.admit(c)
+		if s := b.state(); len(s.Limits) != 0 {
+			b.Errorf("%+v", s.Limits)
 		}
 	})
 }

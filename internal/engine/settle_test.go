@@ -86,6 +86,9 @@ func TestFinalCharge(t *testing.T) {
 				if got, want := b.free(), max(-tpm, tpm-x.want); got != want {
 					b.Errorf("%d are free; want %d", got, want)
 				}
+				if got, want := b.account("a").refunded[backend.Tokens], float64(max(0, 1000-x.want)); got != want {
+					b.Errorf("%v are refunded in all; want %v", got, want)
+				}
 				if s, ok := r.Settle(&Outcome{}); ok || s != (Settled{}) {
 					b.Errorf("it ends twice: %+v", s)
 				}
