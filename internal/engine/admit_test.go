@@ -190,6 +190,11 @@ func TestFastAsksTicketLeaves(t *testing.T) {
 				if last := b.asks[len(b.asks)-1]; x.maxWait != 0 && (len(last.Costs) > 0 || !last.Leave || last.Fresh) {
 					b.Errorf("the last ask: %+v", last)
 				}
+				time.Sleep(time.Minute)
+				b.admit(call(1))
+				if synctest.Wait(); len(b.asks[len(b.asks)-1].Costs) == 0 {
+					b.Error("it leaves twice")
+				}
 			})
 		})
 	}

@@ -85,6 +85,10 @@ func TestSlowStartGoesOn(t *testing.T) {
 		if synctest.Wait(); a.waits() || !next.waits() {
 			b.Error("it has to wait although one has ended")
 		}
+		first[1].Observe(head(500, ""))
+		if synctest.Wait(); !next.waits() {
+			b.Error("an error opens")
+		}
 		first[1].Observe(head(200, ""))
 		if synctest.Wait(); next.waits() {
 			b.Error("it has to wait although a response reports no limits")

@@ -36,6 +36,7 @@ type fake struct {
 	onTake, lose func(n int, ask *backend.Ask) error
 	onSettle     func(n int, s *backend.Settlement) error
 	looks        error // what questions fail with
+	deaf         bool  // answers tell of no changes
 }
 
 func newFake() *fake { return &fake{memory: memory.New()} }
@@ -56,6 +57,9 @@ func (f *fake) Take(ctx context.Context, ask backend.Ask) (answer backend.Answer
 	}
 	if err != nil {
 		return backend.Answer{}, err
+	}
+	if f.deaf {
+		answer.Changed = nil
 	}
 	return answer, nil
 }
