@@ -382,6 +382,7 @@ func TestNotes(t *testing.T) {
 		if synctest.Wait(); len(k.notes) != 1 {
 			b.Fatalf("%d notes", len(k.notes))
 		}
+		time.Sleep(time.Minute)
 		_, two := newKept(b)
 		gate := make(chan struct{})
 		other := two.config.Backend.(*keeper)
@@ -411,7 +412,7 @@ func TestNotes(t *testing.T) {
 				b.Error(err)
 			}
 		}
-		if s, err := two.State(b.Context(), "a"); err != nil || len(s[0].Limits) != 1 || s[0].Limits[0].Limit != 4000 {
+		if s, err := two.State(b.Context(), "a"); err != nil || len(s[0].Limits) != 1 || s[0].Limits[0].Limit != 4000 || s[0].Limits[0].Age != time.Minute {
 			b.Errorf("%+v, %v", s, err)
 		}
 		if err := errors.Join(one.Shutdown(b.Context()), two.Shutdown(b.Context())); err != nil {
