@@ -13,12 +13,12 @@ import (
 // hold holds the n-th ask back until the returned function is called.
 func (b *bench) hold(n int) (release func()) {
 	gate := make(chan struct{})
-	b.onTake = func(i int, _ *backend.Ask) error {
+	b.takes(func(i int, _ *backend.Ask) error {
 		if i == n {
 			<-gate
 		}
 		return nil
-	}
+	})
 	return func() {
 		close(gate)
 		synctest.Wait()
@@ -52,7 +52,7 @@ func TestAbandonedGrantIsRefunded(t *testing.T) {
 			b.admit(call(tpm))
 			gone, stays := b.start(call(1000)), b.start(call(100))
 			release := b.hold(len(b.asks) + 1)
-			time.Sleep(2 * time.Minute) // the driver's ask is under way
+			b.sleep(2 * time.Minute) // the driver's ask is under way
 			gone.cancel()
 			if synctest.Wait(); !errors.Is(<-gone.err, context.Canceled) {
 				b.Error("it is admitted")
@@ -127,7 +127,7 @@ func TestGrantOfSeveralKnowsWhereEachStood(t *testing.T) {
 			all = append(all, b.start(call(n)))
 		}
 		release := b.hold(len(b.asks) + 1)
-		time.Sleep(2 * time.Minute)
+		b.sleep(2 * time.Minute)
 		release()
 		if last := b.asks[len(b.asks)-1]; len(last.Costs) != 3 {
 			b.Fatalf("%d are asked for at once", len(last.Costs))
@@ -170,7 +170,7 @@ func TestFastAsksTicketLeaves(t *testing.T) {
 				s := b.scope()
 				s.last = snapshot{} // this process does not know yet that it must wait
 				if x.lose {
-					b.lose = func(int, *backend.Ask) error { return errAway }
+					b.loses(func(int, *backend.Ask) error { return errAway })
 				}
 				c := call(500)
 				c.MaxWait = x.maxWait
@@ -182,15 +182,15 @@ func TestFastAsksTicketLeaves(t *testing.T) {
 				if synctest.Wait(); a.waits() {
 					b.Fatal("it still waits")
 				}
-				b.lose = nil
-				time.Sleep(time.Second)
+				b.loses(nil)
+				b.sleep(time.Second)
 				if n := b.line(); n != 0 {
 					b.Errorf("%d in line", n)
 				}
 				if last := b.asks[len(b.asks)-1]; x.maxWait != 0 && (len(last.Costs) > 0 || !last.Leave || last.Fresh) {
 					b.Errorf("the last ask: %+v", last)
 				}
-				time.Sleep(time.Minute)
+				b.sleep(time.Minute)
 				b.admit(call(1))
 				if synctest.Wait(); len(b.asks[len(b.asks)-1].Costs) == 0 {
 					b.Error("it leaves twice")
@@ -247,18 +247,18 @@ func TestLostReplies(t *testing.T) {
 			run(t, false, func(b *bench) {
 				b.open()
 				free, before := b.free(), len(b.asks)
-				b.onTake = func(n int, _ *backend.Ask) error {
+				b.takes(func(n int, _ *backend.Ask) error {
 					if n <= before+x.take {
 						return errAway
 					}
 					return nil
-				}
-				b.lose = func(n int, _ *backend.Ask) error {
+				})
+				b.loses(func(n int, _ *backend.Ask) error {
 					if n <= before+x.lose {
 						return errAway
 					}
 					return nil
-				}
+				})
 				c := call(100)
 				c.MaxWait = x.maxWait
 				err := b.Admit(b.Context(), c, &Reservation{})
@@ -289,13 +289,13 @@ func TestDriverAsksOnceMore(t *testing.T) {
 				all = append(all, b.start(call(100)))
 			}
 			first := len(b.asks)
-			b.lose = func(n int, _ *backend.Ask) error {
+			b.loses(func(n int, _ *backend.Ask) error {
 				if n <= first+lost {
 					return errAway
 				}
 				return nil
-			}
-			time.Sleep(2 * time.Minute)
+			})
+			b.sleep(2 * time.Minute)
 			for _, a := range all {
 				err := <-a.err
 				var rejection *Rejection
@@ -309,7 +309,7 @@ func TestDriverAsksOnceMore(t *testing.T) {
 			if n := b.costs(first); !admitted && n != 2 {
 				b.Errorf("lost %d: %d asks", lost, n)
 			}
-			b.lose = nil
+			b.loses(nil)
 			if reserved := b.account("a").reserved; admitted && reserved != tpm+300 || !admitted && reserved != tpm {
 				b.Errorf("lost %d: %d are reserved", lost, reserved)
 			}
@@ -322,10 +322,11 @@ func TestDriverAsksOnceMore(t *testing.T) {
 func TestOneAsksForAllWhileTheBackendIsAway(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
-		b.onTake = func(int, *backend.Ask) error { return errAway }
+		b.takes(func(int, *backend.Ask) error { return errAway })
 		if err := b.Admit(b.Context(), call(1), &Reservation{}); err == nil {
 			b.Fatal("admitted")
 		}
+		synctest.Wait()
 		// Who comes next asks once, and takes its ticket out of the line.
 		before := len(b.asks)
 		if err := b.Admit(b.Context(), call(1), &Reservation{}); err == nil {
@@ -337,7 +338,7 @@ func TestOneAsksForAllWhileTheBackendIsAway(t *testing.T) {
 		}
 		before = len(b.asks)
 		first, driver := make(chan struct{}), make(chan struct{})
-		b.onTake = func(n int, _ *backend.Ask) error {
+		b.takes(func(n int, _ *backend.Ask) error {
 			switch n {
 			case before + 1:
 				<-first
@@ -345,7 +346,7 @@ func TestOneAsksForAllWhileTheBackendIsAway(t *testing.T) {
 				<-driver
 			}
 			return errAway
-		}
+		})
 		one := b.start(call(1))
 		two, three := b.start(call(1)), b.start(call(1))
 		if len(b.asks) != before+2 {
@@ -366,7 +367,7 @@ func TestOneAsksForAllWhileTheBackendIsAway(t *testing.T) {
 		}
 		close(driver)
 		synctest.Wait()
-		b.onTake = nil
+		b.takes(nil)
 		b.admit(call(1)) // it is back
 	})
 }
@@ -484,7 +485,7 @@ func TestTooLarge(t *testing.T) {
 			b.Errorf("%+v", rejection)
 		}
 		b.admit(call(tpm))
-		time.Sleep(time.Minute)
+		b.sleep(time.Minute)
 		tooLarge := func(_ int, ask *backend.Ask) error {
 			for _, c := range ask.Costs {
 				if c[backend.Tokens] == 666 {
@@ -493,7 +494,7 @@ func TestTooLarge(t *testing.T) {
 			}
 			return nil
 		}
-		b.onTake = tooLarge
+		b.takes(tooLarge)
 		if err := b.Admit(b.Context(), call(666), &Reservation{}); !errors.As(err, &rejection) || rejection.Reason != TooLarge {
 			b.Errorf("%v", err)
 		}
@@ -502,7 +503,7 @@ func TestTooLarge(t *testing.T) {
 		for _, n := range []int64{100, 1, 2, 666, 20} {
 			all = append(all, b.start(call(n)))
 		}
-		time.Sleep(time.Minute)
+		b.sleep(time.Minute)
 		for i, a := range all {
 			err := <-a.err
 			if errors.As(err, &rejection) != (i == 3) || i == 3 && rejection.Reason != TooLarge {

@@ -311,7 +311,7 @@ func TestState(t *testing.T) {
 		b.open()
 		b.admit(call(tpm))
 		a := b.start(call(500))
-		time.Sleep(time.Second)
+		b.sleep(time.Second)
 		scopes, err := b.State(b.Context(), "a")
 		if err != nil || len(scopes) != 1 {
 			b.Fatalf("%+v, %v", scopes, err)
@@ -382,7 +382,7 @@ func TestNotes(t *testing.T) {
 		if synctest.Wait(); len(k.notes) != 1 {
 			b.Fatalf("%d notes", len(k.notes))
 		}
-		time.Sleep(time.Minute)
+		b.sleep(time.Minute)
 		_, two := newKept(b)
 		gate := make(chan struct{})
 		other := two.config.Backend.(*keeper)
@@ -471,18 +471,26 @@ func TestSyncTimes(t *testing.T) {
 	}
 }
 
-// A local backend is asked on the goroutine that finishes a call.
+// A local backend is asked on the goroutine that finishes a call, no other is.
 func TestBackground(t *testing.T) {
 	for _, local := range []bool{false, true} {
 		run(t, local, func(b *bench) {
 			if b.local != local {
 				b.Errorf("local is %v", b.local)
 			}
-			ran := false
-			b.background(func() { ran = true })
-			if ran != local {
-				b.Errorf("local %v: inline is %v", local, ran)
+			ran := make(chan bool, 1)
+			gate := make(chan struct{})
+			b.background(func() {
+				if !local {
+					<-gate
+				}
+				ran <- true
+			})
+			if local && len(ran) == 0 {
+				b.Error("a local backend is asked elsewhere")
 			}
+			close(gate)
+			<-ran
 		})
 	}
 }

@@ -147,6 +147,31 @@ func run(t *testing.T, local bool, f func(b *bench)) {
 	})
 }
 
+// sleep lets time pass, and what is due then happen.
+func (b *bench) sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// takes, loses and settles replace what a fake calls.
+func (f *fake) takes(g func(n int, ask *backend.Ask) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onTake = g
+}
+
+func (f *fake) loses(g func(n int, ask *backend.Ask) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lose = g
+}
+
+func (f *fake) settles(g func(n int, s *backend.Settlement) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onSettle = g
+}
+
 // call is one of so many tokens, which waits for as long as it takes.
 func call(tokens int64) *Call {
 	return &Call{Account: "a", Model: "m", Requests: 1, MaxWait: -1, Body: predict.Body{Tokens: tokens, Input: tokens, Choices: 1}}
@@ -156,7 +181,7 @@ func call(tokens int64) *Call {
 func (b *bench) open() {
 	b.Helper()
 	b.admit(call(1)).Settle(&Outcome{})
-	time.Sleep(time.Minute + 10*time.Second)
+	b.sleep(time.Minute + 10*time.Second)
 }
 
 func (b *bench) admit(c *Call) *Reservation {

@@ -225,12 +225,12 @@ func TestInFlight(t *testing.T) {
 		if r.Account() != "a" || r.Model() != "m" || r.Engine() != b.Engine || r.Ended() {
 			b.Error("whose is it?")
 		}
-		time.Sleep(time.Second)
+		b.sleep(time.Second)
 		r.Sent(time.Now())
 		if s := b.state(); s.InFlight != 1 {
 			b.Errorf("%+v", s)
 		}
-		time.Sleep(2 * time.Second)
+		b.sleep(2 * time.Second)
 		if s, _ := r.Settle(&Outcome{}); s.Duration != 2*time.Second {
 			b.Errorf("it took %v", s.Duration)
 		}
@@ -291,7 +291,7 @@ func TestLatency(t *testing.T) {
 		for _, d := range []time.Duration{300, 200, 400} {
 			r := b.admit(call(1))
 			began := time.Now()
-			time.Sleep(d * time.Millisecond)
+			b.sleep(d * time.Millisecond)
 			resp := head(200, "")
 			resp.Written = began.Add(d / 2 * time.Millisecond)
 			if got := r.Observe(resp); got != d*time.Millisecond {
@@ -376,15 +376,15 @@ func TestPausesAreToldAgain(t *testing.T) {
 		run(t, false, func(b *bench) {
 			b.open()
 			b.config.MaxPause = time.Hour
-			b.onSettle = func(n int, _ *backend.Settlement) error {
+			b.settles(func(n int, _ *backend.Settlement) error {
 				if n <= x.fails {
 					return errAway
 				}
 				return nil
-			}
+			})
 			var late time.Duration
 			b.admit(call(1)).Throttled(&wire.Refusal{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: x.pause})
-			time.Sleep(2 * time.Minute)
+			b.sleep(2 * time.Minute)
 			if n := len(b.settled); n != x.want {
 				b.Errorf("%s: %d settlements; want %d", x.name, n, x.want)
 			}
@@ -398,9 +398,9 @@ func TestPausesAreToldAgain(t *testing.T) {
 	}
 	run(t, false, func(b *bench) {
 		b.open()
-		b.onSettle = func(int, *backend.Settlement) error { return errAway }
+		b.settles(func(int, *backend.Settlement) error { return errAway })
 		b.admit(call(10)).Settle(&Outcome{Cancelled: true})
-		time.Sleep(time.Minute)
+		b.sleep(time.Minute)
 		if n := len(b.settled); n != 1 {
 			b.Errorf("a refund is sent %d times", n)
 		}
