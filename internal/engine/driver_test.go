@@ -24,12 +24,12 @@ func TestLimitsThatFallMeanwhile(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
 		b.admit(call(tpm - 100))
-		time.Sleep(45 * time.Second)
+		b.sleep(45 * time.Second)
 		guess := call(5000)
 		guess.Body.Guessed = 4500
 		large, cut, small := b.start(call(5500)), b.start(guess), b.start(call(10))
 		b.lower(2000)
-		time.Sleep(5 * time.Minute)
+		b.sleep(5 * time.Minute)
 		if err := errors.Join(<-cut.err, <-small.err); err != nil {
 			b.Error(err)
 		}
@@ -52,13 +52,13 @@ func TestBackendKnowsALowerLimit(t *testing.T) {
 		b.open()
 		b.admit(call(tpm))
 		a := b.start(call(500))
-		b.onTake = func(_ int, ask *backend.Ask) error {
+		b.takes(func(_ int, ask *backend.Ask) error {
 			if len(ask.Costs) > 0 {
 				return backend.ErrTooLarge
 			}
 			return nil
-		}
-		time.Sleep(time.Minute)
+		})
+		b.sleep(time.Minute)
 		var rejection *Rejection
 		if err := <-a.err; !errors.As(err, &rejection) || rejection.Reason != TooLarge || !errors.Is(rejection.Cause, backend.ErrTooLarge) {
 			b.Errorf("%v", err)
@@ -85,6 +85,10 @@ func TestSlowStartGoesOn(t *testing.T) {
 		if synctest.Wait(); a.waits() || !next.waits() {
 			b.Error("it has to wait although one has ended")
 		}
+		first[1].Observe(head(500, ""))
+		if synctest.Wait(); !next.waits() {
+			b.Error("an error opens")
+		}
 		first[1].Observe(head(200, ""))
 		if synctest.Wait(); next.waits() {
 			b.Error("it has to wait although a response reports no limits")
@@ -98,7 +102,7 @@ func TestPausedByOthers(t *testing.T) {
 		b.open()
 		b.scope().quota.Clear(time.Now())
 		b.admit(call(1)).Observe(head(200, "Limit-Tokens 6000 Remaining-Tokens 5999 Reset-Tokens 10ms"))
-		time.Sleep(time.Minute)
+		b.sleep(time.Minute)
 		if err := b.memory.Settle(b.Context(), backend.Settlement{Account: "a", Line: "model:m", PauseOwner: "model:m", Pause: 5 * time.Second}); err != nil {
 			b.Fatal(err)
 		}
@@ -106,11 +110,11 @@ func TestPausedByOthers(t *testing.T) {
 		for range 4 {
 			all = append(all, b.start(call(1)))
 		}
-		time.Sleep(5100 * time.Millisecond)
+		b.sleep(5100 * time.Millisecond)
 		if len(all[0].err) != 1 || len(all[1].err) != 0 {
 			b.Errorf("started: %d, %d, %d", len(all[0].err), len(all[1].err), len(all[2].err))
 		}
-		time.Sleep(time.Minute)
+		b.sleep(time.Minute)
 		for _, a := range all {
 			if err := <-a.err; err != nil {
 				b.Error(err)
@@ -134,7 +138,7 @@ func TestContextsInUseAreKept(t *testing.T) {
 				if r := b.admit(c); r.Cost()[backend.Tokens] != 310 {
 					b.Fatalf("after %d: %d are charged", i, r.Cost()[backend.Tokens])
 				}
-				time.Sleep(10 * time.Second)
+				b.sleep(10 * time.Second)
 			}
 		}
 		if a.contexts.Get("resp") != 200 || a.contexts.Get("conv") != 300 {

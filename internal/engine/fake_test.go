@@ -30,12 +30,14 @@ type fake struct {
 	asks    []backend.Ask
 	settled []backend.Settlement
 	notes   map[string][]byte
+	kept    time.Time // when the last one was
 
 	// onTake is called before an ask is answered; an error is the answer. lose is called
 	// after, so that only the reply is lost.
 	onTake, lose func(n int, ask *backend.Ask) error
 	onSettle     func(n int, s *backend.Settlement) error
 	looks        error // what questions fail with
+	deaf         bool  // answers tell of no changes
 }
 
 func newFake() *fake { return &fake{memory: memory.New()} }
@@ -56,6 +58,9 @@ func (f *fake) Take(ctx context.Context, ask backend.Ask) (answer backend.Answer
 	}
 	if err != nil {
 		return backend.Answer{}, err
+	}
+	if f.deaf {
+		answer.Changed = nil
 	}
 	return answer, nil
 }
@@ -99,7 +104,7 @@ func (k *keeper) Keep(_ context.Context, account, scope string, note []byte, _ t
 	if k.notes == nil {
 		k.notes = map[string][]byte{}
 	}
-	k.notes[account+"/"+scope] = note
+	k.notes[account+"/"+scope], k.kept = note, time.Now()
 	return nil
 }
 
@@ -110,7 +115,7 @@ func (k *keeper) Recall(_ context.Context, account, scope string) ([]byte, time.
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	note := k.notes[account+"/"+scope]
-	return note, quota.NoteLife, nil
+	return note, quota.NoteLife - time.Since(k.kept), nil
 }
 
 const (
@@ -142,6 +147,31 @@ func run(t *testing.T, local bool, f func(b *bench)) {
 	})
 }
 
+// sleep lets time pass, and what is due then happen.
+func (b *bench) sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// takes, loses and settles replace what a fake calls.
+func (f *fake) takes(g func(n int, ask *backend.Ask) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onTake = g
+}
+
+func (f *fake) loses(g func(n int, ask *backend.Ask) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lose = g
+}
+
+func (f *fake) settles(g func(n int, s *backend.Settlement) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onSettle = g
+}
+
 // call is one of so many tokens, which waits for as long as it takes.
 func call(tokens int64) *Call {
 	return &Call{Account: "a", Model: "m", Requests: 1, MaxWait: -1, Body: predict.Body{Tokens: tokens, Input: tokens, Choices: 1}}
@@ -151,7 +181,7 @@ func call(tokens int64) *Call {
 func (b *bench) open() {
 	b.Helper()
 	b.admit(call(1)).Settle(&Outcome{})
-	time.Sleep(time.Minute + 10*time.Second)
+	b.sleep(time.Minute + 10*time.Second)
 }
 
 func (b *bench) admit(c *Call) *Reservation {

@@ -86,6 +86,9 @@ func TestFinalCharge(t *testing.T) {
 				if got, want := b.free(), max(-tpm, tpm-x.want); got != want {
 					b.Errorf("%d are free; want %d", got, want)
 				}
+				if got, want := b.account("a").refunded[backend.Tokens], float64(max(0, 1000-x.want)); got != want {
+					b.Errorf("%v are refunded in all; want %v", got, want)
+				}
 				if s, ok := r.Settle(&Outcome{}); ok || s != (Settled{}) {
 					b.Errorf("it ends twice: %+v", s)
 				}
@@ -222,12 +225,12 @@ func TestInFlight(t *testing.T) {
 		if r.Call.Account != "a" || r.Call.Model != "m" || r.Engine() != b.Engine || r.Ended() {
 			b.Error("whose is it?")
 		}
-		time.Sleep(time.Second)
+		b.sleep(time.Second)
 		r.Sent(time.Now())
 		if s := b.state(); s.InFlight != 1 {
 			b.Errorf("%+v", s)
 		}
-		time.Sleep(2 * time.Second)
+		b.sleep(2 * time.Second)
 		if s, _ := r.Settle(&Outcome{}); s.Duration != 2*time.Second {
 			b.Errorf("it took %v", s.Duration)
 		}
@@ -288,7 +291,7 @@ func TestLatency(t *testing.T) {
 		for _, d := range []time.Duration{300, 200, 400} {
 			r := b.admit(call(1))
 			began := time.Now()
-			time.Sleep(d * time.Millisecond)
+			b.sleep(d * time.Millisecond)
 			resp := head(200, "")
 			resp.Written = began.Add(d / 2 * time.Millisecond)
 			if got := r.Observe(resp); got != d*time.Millisecond {
@@ -319,7 +322,7 @@ func TestThrottlePauses(t *testing.T) {
 			b.open()
 			r := b.admit(call(1))
 			begun := time.Now()
-			if got := r.Throttled(&wire.Throttle{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: x.after}); got != x.want {
+			if got := r.Throttled(&wire.Refusal{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: x.after}); got != x.want {
 				b.Errorf("a pause of %v after %v", got, x.after)
 			}
 			synctest.Wait()
@@ -339,7 +342,7 @@ func TestThrottleCorrects(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
 		r := b.admit(call(1000))
-		r.Throttled(&wire.Throttle{Kind: wire.RateLimit, Dimension: wire.Tokens, Period: time.Minute, Limit: tpm, Used: 5900, Requested: 1000})
+		r.Throttled(&wire.Refusal{Kind: wire.RateLimit, Dimension: wire.Tokens, Period: time.Minute, Limit: tpm, Used: 5900, Requested: 1000})
 		if got := tpm - b.free(); got != 6900 { // the call itself is refunded when it ends
 			b.Errorf("%d are used", got)
 		}
@@ -347,8 +350,8 @@ func TestThrottleCorrects(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
 		r := b.admit(call(1))
-		r.TooLarge(&wire.Throttle{Kind: wire.TooLarge, Dimension: wire.Tokens, Period: time.Minute, Limit: 500, Used: -1, Requested: 5000})
-		r.TooLarge(&wire.Throttle{Kind: wire.TooLarge, Dimension: wire.Tokens, Period: time.Minute, Limit: 500, Used: -1, Requested: 5000})
+		r.TooLarge(&wire.Refusal{Kind: wire.TooLarge, Dimension: wire.Tokens, Period: time.Minute, Limit: 500, Used: -1, Requested: 5000})
+		r.TooLarge(&wire.Refusal{Kind: wire.TooLarge, Dimension: wire.Tokens, Period: time.Minute, Limit: 500, Used: -1, Requested: 5000})
 		var rejection *Rejection
 		if err := b.Admit(b.Context(), &Reservation{Call: *call(501)}); !errors.As(err, &rejection) || rejection.Reason != TooLarge || rejection.Amount != 500 {
 			b.Errorf("%v", err)
@@ -373,15 +376,15 @@ func TestPausesAreToldAgain(t *testing.T) {
 		run(t, false, func(b *bench) {
 			b.open()
 			b.config.MaxPause = time.Hour
-			b.onSettle = func(n int, _ *backend.Settlement) error {
+			b.settles(func(n int, _ *backend.Settlement) error {
 				if n <= x.fails {
 					return errAway
 				}
 				return nil
-			}
+			})
 			var late time.Duration
-			b.admit(call(1)).Throttled(&wire.Throttle{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: x.pause})
-			time.Sleep(2 * time.Minute)
+			b.admit(call(1)).Throttled(&wire.Refusal{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: x.pause})
+			b.sleep(2 * time.Minute)
 			if n := len(b.settled); n != x.want {
 				b.Errorf("%s: %d settlements; want %d", x.name, n, x.want)
 			}
@@ -395,14 +398,14 @@ func TestPausesAreToldAgain(t *testing.T) {
 	}
 	run(t, false, func(b *bench) {
 		b.open()
-		b.onSettle = func(int, *backend.Settlement) error { return errAway }
+		b.settles(func(int, *backend.Settlement) error { return errAway })
 		b.admit(call(10)).Settle(&Outcome{Cancelled: true})
-		time.Sleep(time.Minute)
+		b.sleep(time.Minute)
 		if n := len(b.settled); n != 1 {
 			b.Errorf("a refund is sent %d times", n)
 		}
 		// A shutdown tries once more at once, and gives up.
-		b.admit(call(10)).Throttled(&wire.Throttle{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: time.Minute})
+		b.admit(call(10)).Throttled(&wire.Refusal{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: time.Minute})
 		synctest.Wait()
 		begun, n := time.Now(), len(b.settled)
 		if err := b.Shutdown(b.Context()); err != nil || time.Since(begun) > lastRetry || len(b.settled) != n+1 {

@@ -441,3 +441,18 @@ func TestChargedBeforeOthers(t *testing.T) {
 		t.Errorf("%+v", sent)
 	}
 }
+
+// Others are told of a margin that grows, not of a level.
+func TestMarginsAreShared(t *testing.T) {
+	for used, want := range map[int64]bool{200: false, 203: true} {
+		w := newWorld(t, "tpm=1000")
+		w.respond(time.Second, w.send(0, 100), headersOf("tokens", 1000, 100, minute))
+		w.send(2*time.Second, 1)
+		r := w.send(3*time.Second, 150) // we stand at 201
+		w.Clean()
+		got := w.respond(3100*time.Millisecond, r, headersOf("tokens", 1000, used, minute))
+		if w.Dirty() != want || (len(got) > 0) != want {
+			t.Errorf("the server stands at %d: dirty is %v, corrected by %v", used, w.Dirty(), got)
+		}
+	}
+}
