@@ -322,7 +322,7 @@ func TestThrottlePauses(t *testing.T) {
 			b.open()
 			r := b.admit(call(1))
 			begun := time.Now()
-			if got := r.Throttled(&wire.Refusal{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: x.after}); got != x.want {
+			if got := r.Throttled(&wire.Throttle{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: x.after}); got != x.want {
 				b.Errorf("a pause of %v after %v", got, x.after)
 			}
 			synctest.Wait()
@@ -342,7 +342,7 @@ func TestThrottleCorrects(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
 		r := b.admit(call(1000))
-		r.Throttled(&wire.Refusal{Kind: wire.RateLimit, Dimension: wire.Tokens, Period: time.Minute, Limit: tpm, Used: 5900, Requested: 1000})
+		r.Throttled(&wire.Throttle{Kind: wire.RateLimit, Dimension: wire.Tokens, Period: time.Minute, Limit: tpm, Used: 5900, Requested: 1000})
 		if got := tpm - b.free(); got != 6900 { // the call itself is refunded when it ends
 			b.Errorf("%d are used", got)
 		}
@@ -350,8 +350,8 @@ func TestThrottleCorrects(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
 		r := b.admit(call(1))
-		r.TooLarge(&wire.Refusal{Kind: wire.TooLarge, Dimension: wire.Tokens, Period: time.Minute, Limit: 500, Used: -1, Requested: 5000})
-		r.TooLarge(&wire.Refusal{Kind: wire.TooLarge, Dimension: wire.Tokens, Period: time.Minute, Limit: 500, Used: -1, Requested: 5000})
+		r.TooLarge(&wire.Throttle{Kind: wire.TooLarge, Dimension: wire.Tokens, Period: time.Minute, Limit: 500, Used: -1, Requested: 5000})
+		r.TooLarge(&wire.Throttle{Kind: wire.TooLarge, Dimension: wire.Tokens, Period: time.Minute, Limit: 500, Used: -1, Requested: 5000})
 		var rejection *Rejection
 		if err := b.Admit(b.Context(), &Reservation{Call: *call(501)}); !errors.As(err, &rejection) || rejection.Reason != TooLarge || rejection.Amount != 500 {
 			b.Errorf("%v", err)
@@ -383,7 +383,7 @@ func TestPausesAreToldAgain(t *testing.T) {
 				return nil
 			})
 			var late time.Duration
-			b.admit(call(1)).Throttled(&wire.Refusal{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: x.pause})
+			b.admit(call(1)).Throttled(&wire.Throttle{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: x.pause})
 			b.sleep(2 * time.Minute)
 			if n := len(b.settled); n != x.want {
 				b.Errorf("%s: %d settlements; want %d", x.name, n, x.want)
@@ -405,7 +405,7 @@ func TestPausesAreToldAgain(t *testing.T) {
 			b.Errorf("a refund is sent %d times", n)
 		}
 		// A shutdown tries once more at once, and gives up.
-		b.admit(call(10)).Throttled(&wire.Refusal{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: time.Minute})
+		b.admit(call(10)).Throttled(&wire.Throttle{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: time.Minute})
 		synctest.Wait()
 		begun, n := time.Now(), len(b.settled)
 		if err := b.Shutdown(b.Context()); err != nil || time.Since(begun) > lastRetry || len(b.settled) != n+1 {
