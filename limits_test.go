@@ -186,6 +186,63 @@ func TestRejectionAfterAnAskLeavesNoTicket(t *testing.T) {
 	})
 }
 
+// Guesses of those in line are cut to a limit that turns out to be lower. Once they have
+// started nobody wants any more what was cut off: who comes later is not rejected for it.
+func TestWhatACutGuessWantedIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const output, calls = 5_000, 5
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 60_000}))
+		warm(t, l, "m")
+		used := func(n int) io.ReadCloser {
+			return io.NopCloser(strings.NewReader(fmt.Sprintf(`{"usage":{"prompt_tokens":12,"completion_tokens":%d,"total_tokens":%d}}`, n, 12+n)))
+		}
+		// Calls that declare no maximum need this much, which is known after a few.
+		undeclared := strings.Replace(chatBody("m", 0, false), `"max_tokens":0,`, "", 1)
+		plain := l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			return response(http.StatusOK, "application/json", used(output)), nil
+		}))
+		for range 20 {
+			post(t, plain, chatURL, undeclared)
+			time.Sleep(10 * time.Second)
+		}
+		time.Sleep(time.Minute)
+		// Small ones are on their way, and will tell a lower limit.
+		lower := l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			time.Sleep(10 * time.Second)
+			resp := response(http.StatusOK, "application/json", used(1))
+			resp.Header[limitHeader+"Tokens"] = []string{"1000"}
+			resp.Header[leftHeader+"Tokens"] = []string{"500"}
+			resp.Header[resetHeader+"Tokens"] = []string{"30s"}
+			return resp, nil
+		}))
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() { post(t, lower, chatURL, chatBody("m", 1, false)) })
+		}
+		synctest.Wait()
+		r := acquire(t, l, tokens(59_000)) // the rest, so that the next must wait
+		r.Settle(ratelimiter.Usage{TotalTokens: 59_000})
+		for range calls {
+			wg.Go(func() { post(t, plain, chatURL, undeclared) })
+		}
+		synctest.Wait()
+		if n := scopeOf(t, l, "m").Waiting; n != calls {
+			t.Fatalf("%d wait", n)
+		}
+		wg.Wait()
+		if got := limitsOf(t, l, "m")["tpm"].Limit; got != 1000 {
+			t.Fatalf("the limit is %d", got)
+		}
+		time.Sleep(time.Hour)
+		acquire(t, l, tokens(900)).Settle(ratelimiter.Usage{TotalTokens: 900})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := l.Acquire(ctx, tokens(500)); err != nil { // half a minute's worth
+			t.Error(err)
+		}
+	})
+}
+
 // While limits are unknown few calls are in flight, and the next goes as soon as one has
 // ended, not at the next second.
 func TestOpeningGoesOnWhenACallEnds(t *testing.T) {
