@@ -347,7 +347,13 @@ func newKept(b *bench) (*keeper, *Engine) {
 	k := &keeper{fake: b.fake}
 	c := b.config
 	c.Backend = k
-	return k, New(c)
+	e := New(c)
+	b.Cleanup(func() { // what is new may wait to be saved
+		if err := e.Shutdown(context.Background()); err != nil {
+			b.Error(err)
+		}
+	})
+	return k, e
 }
 
 // What a process learns it shares, and a scope that it meets begins with what others know.
