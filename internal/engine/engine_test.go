@@ -435,9 +435,7 @@ func TestSyncTimes(t *testing.T) {
 			s := a.scopeLocked("m")
 			now := time.Now()
 			if x.dirty {
-				r := quota.Request{Sent: s.quota.Charged(now, &quota.Grant{Limits: s.quota.Limits(), Buckets: quota.Unpaced(now, s.quota.Limits()),
-					Answer: &backend.Answer{Levels: []float64{1, 1}, Charged: []float64{1, 1}, Corrected: []float64{0, 0}}})}
-				s.quota.Written(&r, time.Second)
+				s.learn(now)
 			}
 			s.sync = syncing{loaded: now.Add(-x.loaded), saved: now.Add(-x.saved), busy: x.busy}
 			if !x.keeps {
