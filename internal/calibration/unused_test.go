@@ -165,6 +165,7 @@ func TestUnusedOfSmallCalls(t *testing.T) {
 		{"kept as before", 10, 0, 1, 0, true, true},
 		{"too little is left", 0.1, 0, 1, 0, false, false},
 		{"others' calls are kept too", 10, 0, 1, 0.5, false, true},
+		{"though they are the more", 10, 0, 1, 2, false, true},
 	} {
 		b := newBench(t)
 		if x.was {
@@ -238,6 +239,57 @@ func TestUnusedOfSmallCallsThatTellNothing(t *testing.T) {
 		}
 		if got := g.unused.trend.n; got != x.want {
 			t.Errorf("%s: %v reports; want %v", x.name, got, x.want)
+		}
+	}
+}
+
+// What eight reports vote for, all of which are kept.
+func TestVotesOfSmallCalls(t *testing.T) {
+	inOrder := []int{0, 1, 2, 3, 4, 5, 6, 7}
+	for _, x := range []struct {
+		name     string
+		order    []int
+		refunded float64 // between two
+		others   float64 // charged beside each of ours
+		left     float64 // by us between two, where not all that was refunded
+		noise    float64
+		votes    int
+	}{
+		{"a hundredth of the limit", inOrder, 15, 0, 0, 0, 1},
+		{"less", inOrder, 14, 0, 0, 0, 0},
+		{"two", inOrder, 29, 0, 0, 0, 2},
+		{"three at most", inOrder, 150, 0, 0, 0, 3},
+		{"the newest came first", []int{7, 6, 5, 4, 3, 2, 1, 0}, 15, 0, 0, 0, 0}, // of which nothing was charged
+		{"the oldest came last", []int{1, 2, 3, 4, 5, 6, 7, 0}, 20, 0, 0, 0, 1},
+		{"uncertain", inOrder, 20, 0, 0, 30, 0},
+		{"so much that it is certain", inOrder, 145, 0, 0, 150, 3},
+		{"others' refunds as ours", inOrder, 60, 50, 20, 0, 3},
+		{"others' refunds alone", inOrder, 60, 0, 20, 0, 0},
+		{"ours alone", inOrder, 20, 100, 20, 0, 0},
+	} {
+		var u unused
+		left := x.left
+		if left == 0 {
+			left = x.refunded
+		}
+		charge := 25 + x.others
+		for i, k := range x.order {
+			n := float64(k)
+			ahead := n * x.refunded
+			if k%2 == 0 {
+				ahead += x.noise
+			}
+			if k == 0 || k == 7 { // no slope of its own
+				ahead -= x.noise / 2
+			}
+			r := report{Sent: Sent{
+				At: after(time.Duration(k) * 100 * time.Millisecond), Level: Level{Used: 5000, Charged: charge * n},
+				own: 25 * n, unused: left * n, refunded: x.refunded * n,
+			}, server: 5000 + ahead}
+			u.observeAll(after(time.Duration(10+i)*100*time.Millisecond), r, limit)
+		}
+		if u.votes != x.votes {
+			t.Errorf("%s: %d votes; want %d", x.name, u.votes, x.votes)
 		}
 	}
 }
