@@ -480,7 +480,7 @@ func TestTooLarge(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
 		var rejection *Rejection
-		if err := b.Admit(b.Context(), &Reservation{Call: *call(tpm+1)}); !errors.As(err, &rejection) || rejection.Reason != TooLarge ||
+		if err := b.Admit(b.Context(), &Reservation{Call: *call(tpm + 1)}); !errors.As(err, &rejection) || rejection.Reason != TooLarge ||
 			rejection.Kind.Name != "tpm" || rejection.Amount != tpm || rejection.Source != "configured" {
 			b.Errorf("%+v", rejection)
 		}

@@ -364,7 +364,13 @@ func newKept(b *bench) (*keeper, *Engine) {
 	k := &keeper{fake: b.fake}
 	c := b.config
 	c.Backend = k
-	return k, New(c)
+	e := New(c)
+	b.Cleanup(func() { // what is new may wait to be saved
+		if err := e.Shutdown(context.Background()); err != nil {
+			b.Error(err)
+		}
+	})
+	return k, e
 }
 
 // What a process learns it shares, and a scope that it meets begins with what others know.
@@ -447,9 +453,7 @@ func TestSyncTimes(t *testing.T) {
 			s := a.scopeLocked("m")
 			now := time.Now()
 			if x.dirty {
-				r := quota.Request{Sent: s.quota.Charged(now, &quota.Grant{Limits: s.quota.Limits(), Buckets: quota.Unpaced(now, s.quota.Limits()),
-					Answer: &backend.Answer{Levels: []float64{1, 1}, Charged: []float64{1, 1}, Corrected: []float64{0, 0}}})}
-				s.quota.Written(&r, time.Second)
+				s.learn(now)
 			}
 			s.sync = syncing{loaded: now.Add(-x.loaded), saved: now.Add(-x.saved), busy: x.busy}
 			if !x.keeps {

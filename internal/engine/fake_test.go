@@ -95,10 +95,13 @@ func (f *fake) Clear(ctx context.Context, account string, owners []string) error
 // A keeper is a fake that keeps notes.
 type keeper struct {
 	*fake
-	recall func()
+	recall, kept func() // are called as notes are
 }
 
 func (k *keeper) Keep(_ context.Context, account, scope string, note []byte, _ time.Duration) error {
+	if k.kept != nil {
+		k.kept()
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.notes == nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -412,4 +413,39 @@ func TestPausesAreToldAgain(t *testing.T) {
 			b.Errorf("%v after %v and %d settlements", err, time.Since(begun), len(b.settled)-n)
 		}
 	})
+}
+
+// What has passed a subwindow has passed it: only the charge of a call that was never made
+// goes back there.
+func TestRefundsOfSubwindows(t *testing.T) {
+	for _, x := range []struct {
+		outcome Outcome
+		buckets int
+	}{
+		{Outcome{Cancelled: true}, 3},
+		{Outcome{Failed: http.StatusTooManyRequests}, 3}, // the server has charged no tokens
+		{Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Input: 10, Output: 10, Total: 20}}, 2},
+	} {
+		run(t, false, func(b *bench) {
+			b.open()
+			b.admit(call(1)).Throttled(subwindow(time.Second))
+			time.Sleep(10 * time.Second)
+			r := b.admit(call(60))
+			synctest.Wait()
+			n := len(b.settled)
+			r.Settle(&x.outcome)
+			if synctest.Wait(); len(b.settled) != n+1 {
+				b.Fatalf("%+v: %d settlements", x.outcome, len(b.settled)-n)
+			}
+			var names []string
+			for _, k := range b.settled[n].Buckets {
+				if !strings.HasPrefix(k.Name, "pace/") && k.Name != "probe" {
+					names = append(names, k.Name)
+				}
+			}
+			if len(names) != x.buckets {
+				b.Errorf("%+v: %v", x.outcome, names)
+			}
+		})
+	}
 }
