@@ -69,10 +69,10 @@ func (s *Sends) trim(now int64) {
 	for n < len(s.slots) && s.slots[n].index < old {
 		n++
 	}
-	if n > 0 {
+	if n--; n > 0 { // the last of the old ones tells how fast it went on
 		s.start = s.slots[n-1].after
+		s.slots = s.slots[:copy(s.slots, s.slots[n:])]
 	}
-	s.slots = s.slots[:copy(s.slots, s.slots[n:])]
 	if len(s.slots) > cap(s.slots)/4*3 {
 		s.slots = slices.Grow(s.slots, len(s.slots)/2)
 	}

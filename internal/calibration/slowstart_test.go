@@ -40,7 +40,7 @@ func TestSlowStartEndsForGood(t *testing.T) {
 	late := after(20 * time.Second)
 	for name, happens := range map[string]func(s *SlowStart){
 		"nothing":    func(*SlowStart) {},
-		"a response": func(s *SlowStart) { s.Answered(late, true, true, true) },
+		"a response": func(s *SlowStart) { s.Answered(late, late, true, true, true) },
 		"throttled":  func(s *SlowStart) { s.Throttled(late) },
 		"skipped":    func(s *SlowStart) { s.Skip() },
 	} {
@@ -94,7 +94,7 @@ func TestSlowStartResponds(t *testing.T) {
 		var s SlowStart
 		s.Begin(epoch)
 		for _, r := range x.responses {
-			s.Answered(after(r.at), r.informed, r.complete, true)
+			s.Answered(after(r.at), after(r.at), r.informed, r.complete, true)
 		}
 		if f, n := s.Factor(after(x.at), 0, false), s.Calls(after(x.at)); f != x.factor || n != x.calls {
 			t.Errorf("%s: factor %v, %d calls; want %v, %d", x.name, f, n, x.factor, x.calls)
@@ -143,7 +143,7 @@ func TestHalfOpen(t *testing.T) {
 		t.Error("half-open without a pause")
 	}
 	s.Restart(at(0))
-	s.Answered(at(-time.Second), false, false, true) // says nothing about what comes after
+	s.Answered(at(-time.Second), at(-time.Second), false, false, true) // says nothing about what comes after
 	for d, want := range map[time.Duration]float64{0: 1, 1900 * ms: 1, 2 * time.Second: 2} {
 		if f := s.Factor(at(d), 0, false); f != want {
 			t.Errorf("%v after the pause: %v; want %v", d, f, want)
@@ -168,7 +168,7 @@ func TestQuestionsLeaveNoTrace(t *testing.T) {
 			case 3:
 				s.Sent(now)
 			case 4:
-				s.Answered(now, rapid.Bool().Draw(t, "informed"), rapid.Bool().Draw(t, "complete"), true)
+				s.Answered(now, now, rapid.Bool().Draw(t, "informed"), rapid.Bool().Draw(t, "complete"), true)
 			case 5:
 				s.Succeeded(now)
 			case 6:
@@ -203,7 +203,7 @@ func TestSlowStartStages(t *testing.T) {
 	} {
 		var s SlowStart
 		s.Begin(epoch)
-		s.Answered(after(time.Second), true, true, true)
+		s.Answered(after(time.Second), after(time.Second), true, true, true)
 		for since, proves := range map[time.Duration]bool{0: true, proofTime - 1: true, proofTime: false} {
 			now := after(time.Second + since)
 			factor, careful := x.factor, x.careful
@@ -229,7 +229,7 @@ func TestSlowStartOfNoSubwindows(t *testing.T) {
 	} {
 		var s SlowStart
 		s.Begin(epoch)
-		if s.Answered(after(time.Second), x.informed, x.complete, x.careful); s.Factor(after(time.Second), 0, false) != x.factor {
+		if s.Answered(after(time.Second), after(time.Second), x.informed, x.complete, x.careful); s.Factor(after(time.Second), 0, false) != x.factor {
 			t.Errorf("%+v: %v", x, s.Factor(after(time.Second), 0, false))
 		}
 	}
@@ -239,7 +239,7 @@ func TestSlowStartOfNoSubwindows(t *testing.T) {
 func TestSlowStartAfterAPauseIsTimed(t *testing.T) {
 	var s SlowStart
 	s.Restart(epoch)
-	s.Answered(after(time.Second), true, true, true)
+	s.Answered(after(time.Second), after(time.Second), true, true, true)
 	for at, want := range map[time.Duration]float64{time.Second: 1, 1999 * time.Millisecond: 1, 2 * time.Second: 2, 4 * time.Second: 8} {
 		if f := s.Factor(after(at), 100, false); f != want || !s.Timed(after(at)) {
 			t.Errorf("at %v: %v, timed: %v; want %v", at, f, s.Timed(after(at)), want)
@@ -249,7 +249,9 @@ func TestSlowStartAfterAPauseIsTimed(t *testing.T) {
 
 // What a slow start still waits for, and how many calls may go meanwhile.
 func TestSlowStartWithoutAResponse(t *testing.T) {
-	answered := func(s *SlowStart) { s.Answered(after(100*time.Millisecond), true, true, true) }
+	answered := func(s *SlowStart) {
+		s.Answered(after(100*time.Millisecond), after(100*time.Millisecond), true, true, true)
+	}
 	for _, x := range []struct {
 		name         string
 		begun        bool
@@ -265,7 +267,7 @@ func TestSlowStartWithoutAResponse(t *testing.T) {
 		{"after two seconds", true, nil, 2 * time.Second, false, true, 2},
 		{"after seven it is over", true, nil, 7 * time.Second, false, false, 0},
 		{"a response", true, answered, 200 * time.Millisecond, false, false, 0},
-		{"nothing is reported", true, func(s *SlowStart) { s.Answered(after(0), false, false, true) }, 200 * time.Millisecond, false, false, 0},
+		{"nothing is reported", true, func(s *SlowStart) { s.Answered(after(0), after(0), false, false, true) }, 200 * time.Millisecond, false, false, 0},
 		{"skipped", false, func(s *SlowStart) { s.Skip(); s.Begin(epoch) }, 0, false, false, 0},
 		{"a pause", true, func(s *SlowStart) { s.Restart(after(time.Second)) }, time.Second, false, true, 1},
 		{"and a response", true, func(s *SlowStart) {

@@ -30,7 +30,7 @@ type fake struct {
 	asks    []backend.Ask
 	settled []backend.Settlement
 	notes   map[string][]byte
-	kept    time.Time // when the last one was
+	keptAt  time.Time // when the last one was
 
 	// onTake is called before an ask is answered; an error is the answer. lose is called
 	// after, so that only the reply is lost.
@@ -107,7 +107,7 @@ func (k *keeper) Keep(_ context.Context, account, scope string, note []byte, _ t
 	if k.notes == nil {
 		k.notes = map[string][]byte{}
 	}
-	k.notes[account+"/"+scope], k.kept = note, time.Now()
+	k.notes[account+"/"+scope], k.keptAt = note, time.Now()
 	return nil
 }
 
@@ -118,7 +118,7 @@ func (k *keeper) Recall(_ context.Context, account, scope string) ([]byte, time.
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	note := k.notes[account+"/"+scope]
-	return note, quota.NoteLife - time.Since(k.kept), nil
+	return note, quota.NoteLife - time.Since(k.keptAt), nil
 }
 
 const (

@@ -134,7 +134,7 @@ func TestBucketsOfASlowStart(t *testing.T) {
 	}
 	answered := func(w *world) {
 		w.Begin(epoch)
-		w.start.Answered(epoch, true, true, true)
+		w.start.Answered(epoch, epoch, true, true, true)
 	}
 	coarse := func(w *world) {
 		w.ExpectSubwindows()
@@ -194,7 +194,7 @@ func TestPaceWhereSubwindowsAreExpected(t *testing.T) {
 			w.ExpectSubwindows()
 		}
 		w.Begin(epoch)
-		w.start.Answered(epoch, true, true, true)
+		w.start.Answered(epoch, epoch, true, true, true)
 		for i, n := range []float64{0, 12, 12} {
 			w.limit("rpm").drawn.See(at(time.Duration(i)*100*time.Millisecond), n, 0)
 		}
