@@ -249,6 +249,31 @@ func TestSaw(t *testing.T) {
 	}
 }
 
+// What is drawn shows in grants too, each with what it leaves.
+func TestGrantsAreDrawn(t *testing.T) {
+	w := newWorld(t, "rpm=600 tpm=6000")
+	w.send(0, 0)
+	w.send(0, 250)
+	w.send(throttleTrip, 100)
+	if l := w.limit("tpm"); l.drawn.Seconds(l.refill()) != 2.5 {
+		t.Errorf("%v seconds' refill are drawn", l.drawn.Seconds(l.refill()))
+	}
+	w = newWorld(t, "tpm=6000")
+	l, limits := w.limit("tpm"), w.Limits()
+	for i, later := range []int64{0, 400, 400} { // of 250 each, and what was granted after
+		now := at(time.Duration(i/2) * throttleTrip)
+		w.Charged(now, &Grant{
+			Limits: limits, Buckets: Unpaced(now, limits), Later: backend.Amounts{backend.Tokens: later},
+			Answer: &backend.Answer{Levels: []float64{6000}, Charged: []float64{float64(min(i, 1) * 650)}, Corrected: []float64{0}},
+		})
+	}
+	if l.drawn.Seconds(l.refill()) != 2.5 {
+		t.Errorf("%v seconds' refill are drawn of a grant of several", l.drawn.Seconds(l.refill()))
+	}
+}
+
+const throttleTrip = 100 * time.Millisecond // until what was drawn has passed
+
 // After a long pause nobody can know where the server's buckets stand: what is wrong then
 // raises no margin.
 func TestPausesAreDoubtful(t *testing.T) {
