@@ -383,6 +383,7 @@ func TestPausesAreToldAgain(t *testing.T) {
 			var late time.Duration
 			b.admit(call(1)).Throttled(&wire.Throttle{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: x.pause})
 			time.Sleep(2 * time.Minute)
+			synctest.Wait()
 			if n := len(b.settled); n != x.want {
 				b.Errorf("%s: %d settlements; want %d", x.name, n, x.want)
 			}
@@ -399,6 +400,7 @@ func TestPausesAreToldAgain(t *testing.T) {
 		b.onSettle = func(int, *backend.Settlement) error { return errAway }
 		b.admit(call(10)).Settle(&Outcome{Cancelled: true})
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if n := len(b.settled); n != 1 {
 			b.Errorf("a refund is sent %d times", n)
 		}

@@ -136,11 +136,12 @@ func TestNewSubwindow(t *testing.T) {
 				r.Throttled(subwindow(50 * ms))
 				time.Sleep(time.Minute)
 			}
+			synctest.Wait()
+			kept = 0
 			s.account.mu.Lock()
 			now := time.Now()
 			s.sync.saved, s.sync.loaded = now, now
 			s.account.mu.Unlock()
-			kept = 0
 			got := r.Throttled(subwindow(x.wait))
 			if synctest.Wait(); got != x.pause {
 				b.Errorf("%+v: a pause of %v", x, got)
