@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,7 +116,7 @@ func TestQuestionsMakeNothing(t *testing.T) {
 		if err := b.Engine.Clear(b.Context(), "a", ""); err != nil {
 			b.Error(err)
 		}
-		if names := b.Accounts(); len(names) > 0 || len(b.asks) > 0 {
+		if names := b.Accounts(); len(names) > 0 || len(b.asked()) > 0 {
 			b.Errorf("%v", names)
 		}
 		if name, ok := b.OnlyAccount(); ok {
@@ -465,8 +466,18 @@ func TestBackground(t *testing.T) {
 				b.Errorf("local is %v", b.local)
 			}
 			ran := false
-			b.background(func() { ran = true })
-			if ran != local {
+			var mu sync.Mutex
+			mu.Lock() // of a goroutine that would run it
+			b.background(func() {
+				if !local {
+					mu.Lock()
+					defer mu.Unlock()
+				}
+				ran = true
+			})
+			inline := ran
+			mu.Unlock()
+			if inline != local {
 				b.Errorf("local %v: inline is %v", local, ran)
 			}
 		})
