@@ -320,6 +320,7 @@ func TestOneAsksForAllWhileTheBackendIsAway(t *testing.T) {
 		if err := b.Admit(b.Context(), &Reservation{Call: *call(1)}); err == nil {
 			b.Fatal("admitted")
 		}
+		synctest.Wait() // its ticket leaves the line
 		before := len(b.asked())
 		release := b.hold(before + 1)
 		hold := b.onTake
