@@ -23,7 +23,7 @@ func TestSurplusWithOutliers(t *testing.T) {
 				if first && i < x.outliers || !first && i >= x.reports-x.outliers {
 					diff = -10
 				}
-				amount, lasts = s.observe(after(time.Duration(i)*10*time.Second), diff, 0)
+				amount, lasts = s.observe(after(time.Duration(i)*10*time.Second), diff, 0, patience)
 			}
 			if amount != x.want || !lasts {
 				t.Errorf("%+v, outliers first: %v: %v, %v", x, first, amount, lasts)
@@ -37,14 +37,14 @@ func TestSurplusIsTheSmallest(t *testing.T) {
 	for _, diffs := range [][3]float64{{-30, -20, -10}, {-10, -20, -30}, {-20, -10, -30}, {-20, -30, -10}, {-10, -30, -20}} {
 		var s surplus
 		for i, diff := range diffs {
-			s.observe(after(time.Duration(i)*time.Second), diff, 0)
+			s.observe(after(time.Duration(i)*time.Second), diff, 0, patience)
 		}
 		for i := 3; i < 20; i++ {
 			want := -10.0
 			if i == 19 {
 				want = -20
 			}
-			if amount, _ := s.observe(after(time.Duration(i)*time.Second), -50, 0); amount != want {
+			if amount, _ := s.observe(after(time.Duration(i)*time.Second), -50, 0, patience); amount != want {
 				t.Errorf("%v: %v after %d reports; want %v", diffs, amount, i+1, want)
 			}
 		}
@@ -75,7 +75,7 @@ func TestSurplusLasts(t *testing.T) {
 		var amount float64
 		var lasts bool
 		for _, r := range x.reports {
-			amount, lasts = u.observe(after(r.at), r.diff, r.corrected)
+			amount, lasts = u.observe(after(r.at), r.diff, r.corrected, patience)
 		}
 		if amount != x.want || lasts != x.lasts {
 			t.Errorf("%s: %v, %v", x.name, amount, lasts)

@@ -79,17 +79,18 @@ type Tracker struct {
 	corrected float64 // of our bucket, as last known
 	raised    float64 // by us, and not lowered since
 
-	first    time.Time  // when the first report came
-	asked    Correction // for which it asked
-	syncedAt time.Time  // when the first request was sent after that was made
-	reports  int
-	newest   report // of the request that was sent last
-	recent   repeats
-	trust    trust
-	unused   unused
-	charge   charge
-	surplus  surplus
-	suspect  deficit
+	first     time.Time  // when the first report came
+	asked     Correction // for which it asked
+	syncedAt  time.Time  // when the first request was sent after that was made
+	reports   int
+	newest    report // of the request that was sent last
+	recent    repeats
+	trust     trust
+	unused    unused
+	charge    charge
+	surplus   surplus
+	explained time.Time // until when a surplus needs no patience
+	suspect   deficit
 
 	shortfall shortfall
 }
@@ -204,11 +205,12 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 	large := t.unused.observe(now, r, t.flow.rate)
 	if t.unused.observeAll(now, r, limit) || large {
 		t.charge.drift = regression{}
+		t.surplus, t.explained = surplus{}, now.Add(explainedFor)
 		t.relearn(now)
 	}
 	if !t.Exact && t.charge.report(now, &r, limit) {
 		t.unused.trend = trend{}
-		t.surplus = surplus{explained: true}
+		t.surplus, t.explained = surplus{}, now.Add(explainedFor)
 		t.relearn(now)
 	}
 	after := t.overtaken(sent)
@@ -227,7 +229,11 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 		t.shortfall.raise(now, (server-sent.Used-after)/limit/max(1, sent.rush))
 	}
 	if diff <= 0 {
-		amount, lasts := t.surplus.observe(now, diff, t.corrected)
+		wait := patience
+		if now.Before(t.explained) {
+			wait = explained
+		}
+		amount, lasts := t.surplus.observe(now, diff, t.corrected, wait)
 		if !lasts {
 			return Correction{}, false
 		}

@@ -262,7 +262,7 @@ func TestVotesOfSmallCalls(t *testing.T) {
 		{"the newest came first", []int{7, 6, 5, 4, 3, 2, 1, 0}, 15, 0, 0, 0, 0}, // of which nothing was charged
 		{"the oldest came last", []int{1, 2, 3, 4, 5, 6, 7, 0}, 20, 0, 0, 0, 1},
 		{"uncertain", inOrder, 20, 0, 0, 30, 0},
-		{"so much that it is certain", inOrder, 145, 0, 0, 150, 3},
+		{"so much that it counts anyway", inOrder, 145, 0, 0, 200, 3},
 		{"others' refunds as ours", inOrder, 60, 50, 20, 0, 3},
 		{"others' refunds alone", inOrder, 60, 0, 20, 0, 0},
 		{"ours alone", inOrder, 20, 100, 20, 0, 0},

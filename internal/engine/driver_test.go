@@ -24,12 +24,12 @@ func TestLimitsThatFallMeanwhile(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
 		b.admit(call(tpm - 100))
-		b.sleep(45 * time.Second)
+		time.Sleep(45 * time.Second)
 		guess := call(5000)
 		guess.Body.Guessed = 4500
 		large, cut, small := b.start(call(5500)), b.start(guess), b.start(call(10))
 		b.lower(2000)
-		b.sleep(5 * time.Minute)
+		time.Sleep(5 * time.Minute)
 		if err := errors.Join(<-cut.err, <-small.err); err != nil {
 			b.Error(err)
 		}
@@ -58,7 +58,7 @@ func TestBackendKnowsALowerLimit(t *testing.T) {
 			}
 			return nil
 		})
-		b.sleep(time.Minute)
+		time.Sleep(time.Minute)
 		var rejection *Rejection
 		if err := <-a.err; !errors.As(err, &rejection) || rejection.Reason != TooLarge || !errors.Is(rejection.Cause, backend.ErrTooLarge) {
 			b.Errorf("%v", err)
@@ -78,16 +78,12 @@ func TestSlowStartGoesOn(t *testing.T) {
 			first = append(first, b.admit(unknown()))
 		}
 		a, next := b.start(unknown()), b.start(unknown())
-		if !a.waits() || len(b.asks) != 4 {
-			b.Fatalf("five go at once, after %d asks", len(b.asks))
+		if !a.waits() || len(b.asked()) != 4 {
+			b.Fatalf("five go at once, after %d asks", len(b.asked()))
 		}
 		first[0].Settle(&Outcome{})
 		if synctest.Wait(); a.waits() || !next.waits() {
 			b.Error("it has to wait although one has ended")
-		}
-		first[1].Observe(head(500, ""))
-		if synctest.Wait(); !next.waits() {
-			b.Error("an error opens")
 		}
 		first[1].Observe(head(200, ""))
 		if synctest.Wait(); next.waits() {
@@ -102,7 +98,7 @@ func TestPausedByOthers(t *testing.T) {
 		b.open()
 		b.scope().quota.Clear(time.Now())
 		b.admit(call(1)).Observe(head(200, "Limit-Tokens 6000 Remaining-Tokens 5999 Reset-Tokens 10ms"))
-		b.sleep(time.Minute)
+		time.Sleep(time.Minute)
 		if err := b.memory.Settle(b.Context(), backend.Settlement{Account: "a", Line: "model:m", PauseOwner: "model:m", Pause: 5 * time.Second}); err != nil {
 			b.Fatal(err)
 		}
@@ -110,11 +106,11 @@ func TestPausedByOthers(t *testing.T) {
 		for range 4 {
 			all = append(all, b.start(call(1)))
 		}
-		b.sleep(5100 * time.Millisecond)
+		time.Sleep(5100 * time.Millisecond)
 		if len(all[0].err) != 1 || len(all[1].err) != 0 {
 			b.Errorf("started: %d, %d, %d", len(all[0].err), len(all[1].err), len(all[2].err))
 		}
-		b.sleep(time.Minute)
+		time.Sleep(time.Minute)
 		for _, a := range all {
 			if err := <-a.err; err != nil {
 				b.Error(err)
@@ -138,7 +134,7 @@ func TestContextsInUseAreKept(t *testing.T) {
 				if r := b.admit(c); r.Cost()[backend.Tokens] != 310 {
 					b.Fatalf("after %d: %d are charged", i, r.Cost()[backend.Tokens])
 				}
-				b.sleep(10 * time.Second)
+				time.Sleep(10 * time.Second)
 			}
 		}
 		if a.contexts.Get("resp") != 200 || a.contexts.Get("conv") != 300 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,7 +116,7 @@ func TestQuestionsMakeNothing(t *testing.T) {
 		if err := b.Engine.Clear(b.Context(), "a", ""); err != nil {
 			b.Error(err)
 		}
-		if names := b.Accounts(); len(names) > 0 || len(b.asks) > 0 {
+		if names := b.Accounts(); len(names) > 0 || len(b.asked()) > 0 {
 			b.Errorf("%v", names)
 		}
 		if name, ok := b.OnlyAccount(); ok {
@@ -131,10 +132,6 @@ func TestQuestionsMakeNothing(t *testing.T) {
 		}
 		if name, ok := b.OnlyAccount(); !ok || name != "a" {
 			b.Errorf("the only one is %s, %v", name, ok)
-		}
-		b.config.Account, a.shared = &quota.Rule{Amounts: [5]int64{0: 100}}, map[sharedKey]*quota.Limit{}
-		if _, err := b.Forecast(b.Context(), &Call{Account: "a", Model: "third", Requests: 1}); err != nil || len(a.shared) > 0 {
-			b.Errorf("%v, %d shared limits", err, len(a.shared))
 		}
 		b.account("b")
 		if _, ok := b.OnlyAccount(); ok || fmt.Sprint(b.Accounts()) != "[a b]" {
@@ -269,13 +266,9 @@ func TestEarliest(t *testing.T) {
 		{"the pause is the longer", false, true, tpm, 0, 0, 0, 5 * time.Second, 100, 5 * time.Second, ""},
 		{"the bucket is the longer", false, true, tpm, 0, 0, 0, 500 * time.Millisecond, 100, time.Second, "tpm"},
 		{"more than the bucket holds", false, true, 0, 0, 0, 0, 0, 2 * tpm, 0, ""},
-		{"refunded since", true, false, tpm, 0, 0, 0, 0, 100, 700 * time.Millisecond, "tpm"},
 	} {
 		run(t, x.local, func(b *bench) {
 			s := b.scope()
-			if x.name == "refunded since" {
-				s.account.refunded[backend.Tokens] = 30
-			}
 			if x.settled {
 				for range 16 {
 					s.quota.Settled(100, 0)
@@ -311,7 +304,7 @@ func TestState(t *testing.T) {
 		b.open()
 		b.admit(call(tpm))
 		a := b.start(call(500))
-		b.sleep(time.Second)
+		time.Sleep(time.Second)
 		scopes, err := b.State(b.Context(), "a")
 		if err != nil || len(scopes) != 1 {
 			b.Fatalf("%+v, %v", scopes, err)
@@ -336,11 +329,7 @@ func TestClear(t *testing.T) {
 	for _, model := range []string{"m", ""} {
 		run(t, false, func(b *bench) {
 			b.open()
-			for range 16 { // of what calls are charged nothing is refunded
-				b.admit(call(1)).Settle(&Outcome{})
-			}
-			b.admit(call(tpm - 100))
-			b.deaf = true
+			b.admit(call(tpm))
 			a := b.start(call(500))
 			if err := b.Engine.Clear(b.Context(), "a", model); err != nil {
 				b.Error(err)
@@ -348,14 +337,9 @@ func TestClear(t *testing.T) {
 			if synctest.Wait(); a.waits() || b.free() != tpm-500 {
 				b.Errorf("%d are free, it waits: %v", b.free(), a.waits())
 			}
-			// What was known of the levels is not any more.
-			b.admit(call(tpm - 500))
-			if err := b.Engine.Clear(b.Context(), "a", model); err != nil {
-				b.Error(err)
+			if at := b.scope().last.at; at.IsZero() {
+				b.Error("no level is known of what was granted since")
 			}
-			c := call(tpm)
-			c.MaxWait = time.Millisecond
-			b.admit(c)
 		})
 	}
 }
@@ -388,7 +372,6 @@ func TestNotes(t *testing.T) {
 		if synctest.Wait(); len(k.notes) != 1 {
 			b.Fatalf("%d notes", len(k.notes))
 		}
-		b.sleep(time.Minute)
 		_, two := newKept(b)
 		gate := make(chan struct{})
 		other := two.config.Backend.(*keeper)
@@ -418,7 +401,7 @@ func TestNotes(t *testing.T) {
 				b.Error(err)
 			}
 		}
-		if s, err := two.State(b.Context(), "a"); err != nil || len(s[0].Limits) != 1 || s[0].Limits[0].Limit != 4000 || s[0].Limits[0].Age != time.Minute {
+		if s, err := two.State(b.Context(), "a"); err != nil || len(s[0].Limits) != 1 || s[0].Limits[0].Limit != 4000 {
 			b.Errorf("%+v, %v", s, err)
 		}
 		if err := errors.Join(one.Shutdown(b.Context()), two.Shutdown(b.Context())); err != nil {
@@ -475,26 +458,28 @@ func TestSyncTimes(t *testing.T) {
 	}
 }
 
-// A local backend is asked on the goroutine that finishes a call, no other is.
+// A local backend is asked on the goroutine that finishes a call.
 func TestBackground(t *testing.T) {
 	for _, local := range []bool{false, true} {
 		run(t, local, func(b *bench) {
 			if b.local != local {
 				b.Errorf("local is %v", b.local)
 			}
-			ran := make(chan bool, 1)
-			gate := make(chan struct{})
+			ran := false
+			var mu sync.Mutex
+			mu.Lock() // of a goroutine that would run it
 			b.background(func() {
 				if !local {
-					<-gate
+					mu.Lock()
+					defer mu.Unlock()
 				}
-				ran <- true
+				ran = true
 			})
-			if local && len(ran) == 0 {
-				b.Error("a local backend is asked elsewhere")
+			inline := ran
+			mu.Unlock()
+			if inline != local {
+				b.Errorf("local %v: inline is %v", local, ran)
 			}
-			close(gate)
-			<-ran
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -30,17 +31,47 @@ type fake struct {
 	asks    []backend.Ask
 	settled []backend.Settlement
 	notes   map[string][]byte
-	keptAt  time.Time // when the last one was
 
 	// onTake is called before an ask is answered; an error is the answer. lose is called
 	// after, so that only the reply is lost.
 	onTake, lose func(n int, ask *backend.Ask) error
 	onSettle     func(n int, s *backend.Settlement) error
 	looks        error // what questions fail with
-	deaf         bool  // answers tell of no changes
 }
 
 func newFake() *fake { return &fake{memory: memory.New()} }
+
+// takes, loses and settles set the hooks while calls may be under way.
+func (f *fake) takes(hook func(n int, ask *backend.Ask) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onTake = hook
+}
+
+func (f *fake) loses(hook func(n int, ask *backend.Ask) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lose = hook
+}
+
+func (f *fake) settles(hook func(n int, s *backend.Settlement) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onSettle = hook
+}
+
+// asked and settlements are what has come so far.
+func (f *fake) asked() []backend.Ask {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.asks)
+}
+
+func (f *fake) settlements() []backend.Settlement {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.settled)
+}
 
 func (f *fake) Take(ctx context.Context, ask backend.Ask) (answer backend.Answer, err error) {
 	f.mu.Lock()
@@ -58,9 +89,6 @@ func (f *fake) Take(ctx context.Context, ask backend.Ask) (answer backend.Answer
 	}
 	if err != nil {
 		return backend.Answer{}, err
-	}
-	if f.deaf {
-		answer.Changed = nil
 	}
 	return answer, nil
 }
@@ -107,7 +135,7 @@ func (k *keeper) Keep(_ context.Context, account, scope string, note []byte, _ t
 	if k.notes == nil {
 		k.notes = map[string][]byte{}
 	}
-	k.notes[account+"/"+scope], k.keptAt = note, time.Now()
+	k.notes[account+"/"+scope] = note
 	return nil
 }
 
@@ -118,7 +146,7 @@ func (k *keeper) Recall(_ context.Context, account, scope string) ([]byte, time.
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	note := k.notes[account+"/"+scope]
-	return note, quota.NoteLife - time.Since(k.keptAt), nil
+	return note, quota.NoteLife, nil
 }
 
 const (
@@ -150,31 +178,6 @@ func run(t *testing.T, local bool, f func(b *bench)) {
 	})
 }
 
-// sleep lets time pass, and what is due then happen.
-func (b *bench) sleep(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
-}
-
-// takes, loses and settles replace what a fake calls.
-func (f *fake) takes(g func(n int, ask *backend.Ask) error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.onTake = g
-}
-
-func (f *fake) loses(g func(n int, ask *backend.Ask) error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.lose = g
-}
-
-func (f *fake) settles(g func(n int, s *backend.Settlement) error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.onSettle = g
-}
-
 // call is one of so many tokens, which waits for as long as it takes.
 func call(tokens int64) *Call {
 	return &Call{Account: "a", Model: "m", Requests: 1, MaxWait: -1, Body: predict.Body{Tokens: tokens, Input: tokens, Choices: 1}}
@@ -184,7 +187,8 @@ func call(tokens int64) *Call {
 func (b *bench) open() {
 	b.Helper()
 	b.admit(call(1)).Settle(&Outcome{})
-	b.sleep(time.Minute + 10*time.Second)
+	time.Sleep(time.Minute + 10*time.Second)
+	synctest.Wait()
 }
 
 func (b *bench) admit(c *Call) *Reservation {
@@ -250,7 +254,7 @@ func (b *bench) state() ScopeState {
 
 // costs is how many asks since the first n have asked for something.
 func (b *bench) costs(n int) (asks int) {
-	for _, ask := range b.asks[n:] {
+	for _, ask := range b.asked()[n:] {
 		if len(ask.Costs) > 0 {
 			asks++
 		}

@@ -35,8 +35,9 @@ func TestSyncLater(t *testing.T) {
 		{"a moment later", nil, left + time.Millisecond, 1},
 		{"once", nil, 10 * time.Second, 1},
 		{"a shutdown", func(b *bench, e *Engine, _ *scope) {
-			if err := e.Shutdown(b.Context()); err != nil {
-				b.Error(err)
+			begun := time.Now()
+			if err := e.Shutdown(b.Context()); err != nil || time.Since(begun) > 0 {
+				b.Errorf("%v after %v", err, time.Since(begun))
 			}
 		}, 0, 1},
 		{"saved meanwhile", func(_ *bench, _ *Engine, s *scope) {
@@ -59,6 +60,11 @@ func TestSyncLater(t *testing.T) {
 				s.syncLocked(now)
 			}
 			a.mu.Unlock()
+			e.tasks.mu.Lock()
+			if e.tasks.n != 1 {
+				b.Errorf("%s: %d wait", x.name, e.tasks.n)
+			}
+			e.tasks.mu.Unlock()
 			if x.happens != nil {
 				x.happens(b, e, s)
 			}
@@ -130,11 +136,12 @@ func TestNewSubwindow(t *testing.T) {
 				r.Throttled(subwindow(50 * ms))
 				time.Sleep(time.Minute)
 			}
+			synctest.Wait()
+			kept = 0
 			s.account.mu.Lock()
 			now := time.Now()
 			s.sync.saved, s.sync.loaded = now, now
 			s.account.mu.Unlock()
-			kept = 0
 			got := r.Throttled(subwindow(x.wait))
 			if synctest.Wait(); got != x.pause {
 				b.Errorf("%+v: a pause of %v", x, got)

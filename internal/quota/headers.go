@@ -56,7 +56,7 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 	if !rep.HasLimit || rep.Limit > Largest || uncharged == 0 && rep.Limit < r.least(rep.dimension) {
 		return c, false // absurd, or below what has just been let through
 	}
-	if length := rep.Period(); length > 0 && length < minute {
+	if length := rep.Period(); rep.Coarse() && (length == shortSubwindow || length == longSubwindow) {
 		return s.subwindowReported(now, r, rep, length)
 	}
 	l := s.match(rep)

@@ -143,7 +143,7 @@ func TestBucketsOfASlowStart(t *testing.T) {
 	drawn := func(seconds float64) func(w *world) {
 		return func(w *world) {
 			answered(w)
-			for i, n := range []float64{0, seconds * 10, seconds * 10} { // of requests
+			for i, n := range []float64{0, seconds * 10, seconds * 10, seconds * 10} { // of requests
 				w.limit("rpm").drawn.See(at(time.Duration(i)*100*time.Millisecond), n, 0)
 			}
 		}
@@ -195,7 +195,7 @@ func TestPaceWhereSubwindowsAreExpected(t *testing.T) {
 		}
 		w.Begin(epoch)
 		w.start.Answered(epoch, epoch, true, true, true)
-		for i, n := range []float64{0, 12, 12} {
+		for i, n := range []float64{0, 12, 12, 12, 12} {
 			w.limit("rpm").drawn.See(at(time.Duration(i)*100*time.Millisecond), n, 0)
 		}
 		buckets := w.Buckets(epoch, w.Limits())

@@ -249,23 +249,55 @@ func TestSaw(t *testing.T) {
 	}
 }
 
-// After a long pause nobody can know where the server's buckets stand: what is wrong then
-// raises no margin.
+// What is drawn shows in grants too, each with what it leaves.
+func TestGrantsAreDrawn(t *testing.T) {
+	w := newWorld(t, "rpm=600 tpm=6000")
+	w.send(0, 0)
+	w.send(0, 250)
+	w.send(throttleTrip, 0)
+	w.send(2*throttleTrip, 100)
+	if l := w.limit("tpm"); l.drawn.Seconds(l.refill()) != 2.5 {
+		t.Errorf("%v seconds' refill are drawn", l.drawn.Seconds(l.refill()))
+	}
+	w = newWorld(t, "tpm=6000")
+	l, limits := w.limit("tpm"), w.Limits()
+	for i, later := range []int64{0, 400, 400, 400} { // of 250 each, and what was granted after
+		now := at(time.Duration(i/2+i/3) * throttleTrip)
+		w.Charged(now, &Grant{
+			Limits: limits, Buckets: Unpaced(now, limits), Later: backend.Amounts{backend.Tokens: later},
+			Answer: &backend.Answer{Levels: []float64{6000}, Charged: []float64{float64(min(i, 1) * 650)}, Corrected: []float64{0}},
+		})
+	}
+	if l.drawn.Seconds(l.refill()) != 2.5 {
+		t.Errorf("%v seconds' refill are drawn of a grant of several", l.drawn.Seconds(l.refill()))
+	}
+}
+
+const throttleTrip = 100 * time.Millisecond // until what was drawn has passed
+
+// After a long pause, whoever caused it, nobody can know where the server's buckets stand:
+// what is wrong then raises no margin.
 func TestPausesAreDoubtful(t *testing.T) {
-	for pause, margin := range map[time.Duration]float64{0: 0.03, longPause: 0} {
-		w := newWorld(t, "rpm=600 tpm=6000")
-		w.respond(10*time.Millisecond, w.send(0, 100), headersOf("tokens", 6000, 100, minute))
-		w.respond(1600*time.Millisecond, w.send(1500*time.Millisecond, 60), headersOf("tokens", 6000, 60, minute))
-		w.start = (&Set{}).start
-		w.start.Skip() // the slow start is over
-		w.PausedByOthers(at(5*time.Second), pause)
-		r := w.send(5*time.Second+pause, 60)
-		got := w.respond(5100*time.Millisecond+pause, r, headersOf("tokens", 6000, 60+180, minute))
-		if !near(got["tpm"], 180) {
-			t.Errorf("after %v: corrected by %v", pause, got)
-		}
-		if f := w.limit("tpm").tracker.Findings(); f.Margin < margin-1e-3 || f.Margin > margin+1e-3 {
-			t.Errorf("after %v: a margin of %v; want %v", pause, f.Margin, margin)
+	for _, byOthers := range []bool{true, false} {
+		for pause, margin := range map[time.Duration]float64{0: 0.03, longPause: 0} {
+			w := newWorld(t, "rpm=600 tpm=6000")
+			w.respond(10*time.Millisecond, w.send(0, 100), headersOf("tokens", 6000, 100, minute))
+			w.respond(1600*time.Millisecond, w.send(1500*time.Millisecond, 60), headersOf("tokens", 6000, 60, minute))
+			w.start = (&Set{}).start
+			w.start.Skip() // the slow start is over
+			if byOthers {
+				w.PausedByOthers(at(5*time.Second), pause)
+			} else {
+				w.Throttled(at(5*time.Second), &Request{SentAt: at(5 * time.Second)}, &wire.Throttle{Kind: wire.RateLimit, Limit: -1}, pause)
+			}
+			r := w.send(5*time.Second+pause, 60)
+			got := w.respond(5100*time.Millisecond+pause, r, headersOf("tokens", 6000, 60+180, minute))
+			if !near(got["tpm"], 180) {
+				t.Errorf("after %v: corrected by %v", pause, got)
+			}
+			if f := w.limit("tpm").tracker.Findings(); f.Margin < margin-1e-3 || f.Margin > margin+1e-3 {
+				t.Errorf("after %v: a margin of %v; want %v", pause, f.Margin, margin)
+			}
 		}
 	}
 }
