@@ -89,7 +89,7 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 	if fresh {
 		guess := s.sentAfter(r, rep.dimension)
 		l.tracker.Guess(guess)
-		l.used = max(0, used) + guess
+		l.begin(now, max(0, used)+guess)
 		return c, false
 	}
 	level, ok := r.level(l)

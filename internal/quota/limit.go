@@ -21,7 +21,8 @@ type Limit struct {
 	reportSentAt time.Time // send time of the request behind the latest report
 	confirmed    bool      // more than one report agreed with learned
 	contradicted int       // reports since then of another period under the same header
-	used         float64   // what was used when the limit was learned
+	used         float64   // what was used at usedAt, of a bucket that the backend does not know
+	usedAt       time.Time
 	tracker      calibration.Tracker
 	ramp         calibration.Ramp
 	drawn        calibration.Drawn
@@ -151,9 +152,12 @@ func (l *Limit) Bucket(now time.Time) backend.Bucket {
 		Period:    l.Period,
 		Burst:     l.burst,
 		Margin:    amount * margin,
-		Start:     max(0, l.used-amount*now.Sub(l.reportAt).Seconds()/period),
+		Start:     max(0, l.used-amount*now.Sub(l.usedAt).Seconds()/period),
 	}
 }
+
+// begin says what is used of a bucket that the backend does not know.
+func (l *Limit) begin(now time.Time, used float64) { l.used, l.usedAt = max(0, used), now }
 
 // clear forgets what is known of the bucket's level: the backend has filled it.
 func (l *Limit) clear(now time.Time) {

@@ -79,10 +79,11 @@ func (s *Set) throttled(now time.Time, r *Request, t *wire.Throttle) (c Correcti
 		l = newLimit(s.owner, kind)
 		guess := s.sentAfter(r, d)
 		l.tracker.Guess(guess)
-		l.used = guess
+		used := guess
 		if t.Used >= 0 {
-			l.used += t.Stood(kind.Period)
+			used += t.Stood(kind.Period)
 		}
+		l.begin(now, used)
 		s.add(l)
 	}
 	if !r.SentAt.Before(l.reportSentAt) {
