@@ -303,6 +303,9 @@ func (m *Meter) ID() string { return m.scanner.id.String() }
 // Model returns the model that the response names, of at most 256 bytes, or "".
 func (m *Meter) Model() string { return m.scanner.model.String() }
 
+// Failed reports whether the body has had an error that it says all of; it may still go on.
+func (m *Meter) Failed() bool { return m.fault.seen }
+
 // Shown reports whether a part of a stream's output has come.
 func (m *Meter) Shown() bool { return m.scanner.shown }
 
