@@ -122,6 +122,7 @@ const (
 	// objects
 	rootNode
 	responseNode
+	groqNode
 	usageNode
 	errorNode
 	detailNode
@@ -180,7 +181,9 @@ func (s *scanner) member(parent node, name []byte) node {
 			return responseNode
 		case "type":
 			return eventNode
-		case "message":
+		case "x_groq":
+			return groqNode
+		case "message", "detail":
 			return rootMessageNode
 		case "code":
 			return rootCodeNode
@@ -208,6 +211,13 @@ func (s *scanner) member(parent node, name []byte) node {
 			return idNode
 		case "model":
 			return modelNode
+		case "usage":
+			return usageNode
+		case "error":
+			return errorNode
+		}
+	case groqNode: // where Groq's streams have their usage, and the errors in them
+		switch string(name) {
 		case "usage":
 			return usageNode
 		case "error":
@@ -259,6 +269,8 @@ func (s *scanner) member(parent node, name []byte) node {
 		}
 	case choiceNode:
 		switch string(name) {
+		case "usage": // Moonshot's streams have it here
+			return usageNode
 		case "text":
 			return deltaTextNode
 		case "delta":

@@ -130,6 +130,8 @@ func TestMeter(t *testing.T) {
 		{"usage in two chunks", sse(`{"usage":{"prompt_tokens":5,"total_tokens":5}}`, `{"usage":{"completion_tokens":7,"total_tokens":7}}`, `[DONE]`), usage(5, 7, 12), done, ""},
 		{"usage in two chunks, the first whole", sse(`{"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}`, `{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}`, `[DONE]`), usage(5, 7, 12), done, ""},
 		{"usage in two chunks, under both names", sse(`{"usage":{"input_tokens":5}}`, `{"usage":{"completion_tokens":7}}`, `[DONE]`), usage(5, 7, 12), done, ""},
+		{"Groq's stream", sse(`{"choices":[{"delta":{"content":"a"}}],"x_groq":{"id":"req_1"}}`, `{"choices":[],"x_groq":{"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12,"queue_time":0.1}}}`, `[DONE]`), usage(5, 7, 12), done, "a"},
+		{"Moonshot's stream", sse(`{"choices":[{"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}]}`, `[DONE]`), usage(5, 7, 12), done, ""},
 		{"empty errors", sse(`{"error":{},"choices":[{"delta":{"content":"a"}}]}`, `{"error":{"message":"","code":null},"usage":{"total_tokens":12}}`, `{"error":null}`, `{"error":""}`, `[DONE]`), usage(0, 0, 12), done, "a"},
 		{"empty error in a document", `{"error":{},"usage":{"total_tokens":12}}`, usage(0, 0, 12), done, ""},
 
@@ -396,6 +398,8 @@ func FuzzMeterJSON(f *testing.F) {
 			t.Errorf("%q: %+v, want %+v", body, s.Refusal, want.fault)
 		}
 
+		want = reference{stream: true}
+		want.root(parse(t, body))
 		s, _ = watch(200, []byte("data:"+string(bytes.ReplaceAll(body, []byte("\n"), []byte("\ndata: ")))+"\n\n"))
 		if s.Usage != want.usage || s.HasUsage != want.hasUsage {
 			t.Errorf("event %q: %+v, want %+v", body, s, want)
@@ -451,6 +455,7 @@ func parse(t *testing.T, body []byte) members {
 
 // reference reads a parsed document as a meter is meant to.
 type reference struct {
+	stream   bool
 	sum      counts
 	usage    Usage
 	hasUsage bool
@@ -469,6 +474,14 @@ func (r *reference) root(root members) {
 					r.shared(m.name, m.value)
 				}
 			}
+		case "x_groq":
+			if groq, ok := m.value.(members); ok {
+				for _, m := range groq {
+					if m.name != "id" {
+						r.shared(m.name, m.value)
+					}
+				}
+			}
 		case "type":
 			if typ, ok := m.value.(string); ok {
 				audio = typ == "response.audio.delta"
@@ -483,12 +496,20 @@ func (r *reference) root(root members) {
 				choice, _ := c.(members)
 				for _, m := range choice {
 					switch m.name {
+					case "usage":
+						if r.stream {
+							r.shared(m.name, m.value)
+						}
 					case "text":
 						r.delta(m.value)
 					case "delta":
 						r.message(m.value)
 					}
 				}
+			}
+		case "detail":
+			if !r.fault.seen {
+				r.word("message", m.value)
 			}
 		case "message", "code", "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds":
 			if !r.fault.seen {

@@ -90,6 +90,9 @@ func TestParseRefusal(t *testing.T) {
 		{"days", 429, "", body("Please try again in 114h18m0s.", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 411480 * time.Second}},
 		{"days, in the header", 429, "retry-after: 411480", "", figures{RateLimit, Unknown, 0, -1, -1, -1, 411480 * time.Second}},
 		{"a member of the body", 429, "", `{"error":{"message":"Rate limit","retry_after":27}}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 27 * time.Second}},
+		{"in detail", 429, "", `{"detail":"Rate limit exceeded. Retry in 27s"}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 27 * time.Second}},
+		{"Groq's, in words", 429, "retry-after: 432", body("Rate limit reached for model `m` in organization `org_1` on tokens per day (TPD): Limit 100000, Used 99336, Requested 1164. Please try again in 7m12s. Need more tokens?", "tokens", "rate_limit_exceeded"),
+			figures{RateLimit, Tokens, day, 100_000, 99_336, 1164, 432 * time.Second}},
 		{"no body", 429, "retry-after: 12", "", figures{RateLimit, Unknown, 0, -1, -1, -1, 12 * time.Second}},
 
 		{"413", 413, "", body("Request too large for model `m` in organization `org_1` service tier `on_demand` on tokens per minute (TPM): Limit 6000, Requested 9120, please reduce your message size and try again. Need more tokens?", "tokens", "rate_limit_exceeded"),

@@ -159,11 +159,7 @@ func article(s string) (time.Duration, bool) {
 func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bool) {
 	last := time.Duration(0) // the units of parts fall
 	for {
-		digits := 0
-		for digits < len(s) && ('0' <= s[digits] && s[digits] <= '9' ||
-			(s[digits] == '.' || s[digits] == ',') && digits+1 < len(s) && '0' <= s[digits+1] && s[digits+1] <= '9') {
-			digits++
-		}
+		digits := figures(s)
 		n, isNumber := positive(strings.ReplaceAll(s[:digits], ",", ""))
 		if !isNumber || digits == 0 {
 			return d, ok
@@ -194,6 +190,18 @@ func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bo
 var counted = map[string]bool{
 	"request": true, "requests": true, "token": true, "tokens": true, "call": true, "calls": true,
 	"image": true, "images": true, "attempt": true, "attempts": true, "times": true, "of": true,
+}
+
+// figures returns the length of the number at the beginning of s, with its fraction and
+// thousands separators.
+func figures(s string) int {
+	digit := func(i int) bool { return i < len(s) && '0' <= s[i] && s[i] <= '9' }
+	i := 0
+	for ; digit(i) ||
+		i > 0 && i < len(s) && s[i] == '.' && digit(i+1) ||
+		i > 0 && i < len(s) && s[i] == ',' && digit(i+1) && digit(i+2) && digit(i+3) && !digit(i+4); i++ {
+	}
+	return i
 }
 
 // clock reads "1:30" and "00:01:30".
