@@ -149,9 +149,12 @@ func TestUnusedOutputThatIsKept(t *testing.T) {
 
 func TestChargesTokens(t *testing.T) {
 	for status, want := range map[int][2]bool{ // without headers, with them
-		400: {false, true}, 401: {false, true}, 403: {false, true}, 404: {false, true},
-		429: {false, false}, 402: {true, true}, 408: {true, true}, 409: {true, true},
-		422: {true, true}, 500: {true, true}, 503: {true, true}, 302: {true, true},
+		429: {false, false}, 301: {false, false}, 302: {false, false}, 307: {false, false}, 308: {false, false},
+		400: {false, true}, 401: {false, true}, 402: {false, true}, 403: {false, true}, 404: {false, true},
+		405: {false, true}, 406: {false, true}, 407: {false, true}, 408: {false, true}, 409: {false, true},
+		410: {false, true}, 413: {false, true}, 415: {false, true}, 421: {false, true}, 422: {false, true},
+		423: {false, true}, 424: {false, true}, 431: {false, true}, 451: {false, true}, 498: {false, true},
+		444: {true, true}, 499: {true, true}, 500: {true, true}, 503: {true, true}, 529: {true, true},
 	} {
 		for i, informed := range []bool{false, true} {
 			if got := chargesTokens(status, informed); got != want[i] {
