@@ -115,7 +115,10 @@ func dataOf(url []byte) (data source, ok bool) {
 	if comma < 0 {
 		return source{}, false
 	}
-	head := bytes.TrimRight(url[:comma], " ")
+	head := url[:comma]
+	if bytes.IndexByte(head, ' ') >= 0 {
+		head = bytes.ReplaceAll(head, []byte(" "), nil)
+	}
 	if n := len(head) - len(";base64"); n < 0 || !hasPrefixFold(head[n:], ";base64") {
 		return source{}, false
 	}

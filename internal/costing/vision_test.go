@@ -183,7 +183,7 @@ func TestSizeOf(t *testing.T) {
 			strings.ReplaceAll(url, "+", `\u002b`),
 			broken(url, "\\n", 76), broken(url, "\\r\\n", 64), broken(url, "\n ", 10), broken(url, "%0A", 76),
 			strings.Replace(url, "data:image/whatever;base64", "DATA:IMAGE/WHATEVER;BASE64", 1),
-			strings.Replace(url, "data:image/whatever;base64", "\\n Data:image/whatever;charset=utf-8;Base64 ", 1),
+			strings.Replace(url, "data:image/whatever;base64", "\\n Data:image/whatever;charset=utf-8; Base64 ", 1),
 			strings.ReplaceAll(strings.ReplaceAll(url, "+", "%2B"), "=", "%3D"),
 		} {
 			if got := sizeOfURL([]byte(u)); got != test.want {

@@ -82,14 +82,11 @@ type violation struct{ quotaID, quotaValue string }
 
 // add takes in a violation: the first, unless a later one is a day's.
 func (f *fault) add(v violation) {
-	if v == (violation{}) {
-		return
-	}
+	f.detailed = true
 	_, was := subjectOf(f.quotaID)
 	if _, period := subjectOf(v.quotaID); f.violation == (violation{}) || period > was {
 		f.violation = v
 	}
-	f.detailed = true
 }
 
 // empty reports whether the fault says nothing, as an "error": {} in a regular chunk does.

@@ -155,11 +155,19 @@ func kindOf(word string) Kind {
 	case strings.HasPrefix(word, "billing_"), strings.HasSuffix(word, "_spend_limit_exceeded"),
 		strings.HasSuffix(word, "_usage_limit_exceeded"), strings.HasSuffix(word, "_budget_exceeded"):
 		return Quota
-	case strings.Contains(word, "overloaded"):
+	case strings.Contains(word, "overload"):
 		return Overloaded
 	}
 	return Other
 }
+
+// What the messages of errors without a code say of money, and of a server's load.
+var (
+	moneyWords = []string{"spend limit", "spending limit", "credit balance", "insufficient balance", "insufficient credits",
+		"billing hard limit", "account is not active"}
+	loadWords = []string{"overload", "high demand", "high load", "high traffic", "at capacity", "over capacity",
+		"too busy", "server is busy", "servers are busy"}
+)
 
 const (
 	statusFlex       = 498 // Groq's flex tier has no capacity
@@ -182,12 +190,12 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 	case status == http.StatusPaymentRequired, r.Code == "402":
 		return Quota
 	case strings.Contains(text, "exceeded your current quota") && !f.detailed && word != RateLimit && r.RetryAfter == 0,
-		status >= 400 && contains(text, "spend limit", "credit balance", "insufficient balance", "insufficient credits", "billing hard limit"):
+		status >= 400 && contains(text, moneyWords...):
 		return Quota
 	case status == statusFlex:
 		return Unavailable
 	case status == statusOverloaded, r.Code == "529",
-		r.Limit < 0 && (rate || status >= 500 || status < 400) && contains(text, "overload", "high demand", "at capacity", "over capacity"),
+		r.Limit < 0 && (rate || status >= 500 || status < 400) && contains(text, loadWords...),
 		!rate && status == http.StatusServiceUnavailable && r.RetryAfter > 0:
 		return Overloaded
 	case !rate:

@@ -116,12 +116,15 @@ var fillers = map[string]bool{
 	"trying": true, "once": true, "is": true, "of": true, "time": true, "period": true, "delay": true,
 	"minimum": true, "more": true, "and": true, "then": true, "retry": true, "it": true, "be": true,
 	"later": true, "up": true, "to": true, "will": true, "you": true, "can": true, "must": true,
+	"some": true, "operation": true, "attempt": true, "attempting": true, "sending": true,
+	"making": true, "less": true, "than": true, "no": true, "earlier": true, "any": true,
 }
 
 // behind reads a wait that begins s but for fillers: "ing in about 20s". A unit may stand
 // before it: "_after_ms: 20".
 func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 	const most = 8
+	when := false // a time of day follows
 	for range most {
 		s = strings.TrimLeft(s, " \t\r\n-_=:~('\"`*")
 		end := letters(s)
@@ -136,21 +139,25 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 		} else if !fillers[s[:end]] {
 			return 0, false
 		}
+		when = s[:end] == "at" || s[:end] == "until"
 		s = s[end:]
+	}
+	if when {
+		return moment(s, now)
 	}
 	return spoken(s, now, bare)
 }
 
-// article reads "a minute" and "an hour".
+// article reads "a minute", "an hour" and "two minutes".
 func article(s string) (time.Duration, bool) {
-	for _, a := range [...]string{"a ", "an ", "one "} {
-		if rest, ok := strings.CutPrefix(s, a); ok {
-			if u := unitOf(rest[:letters(rest)]); u > 0 {
-				return u, true
-			}
-		}
-	}
-	return 0, false
+	number, rest, _ := strings.Cut(s, " ")
+	n := numerals[number]
+	return n * unitOf(rest[:letters(rest)]), n > 0
+}
+
+var numerals = map[string]time.Duration{
+	"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
+	"seven": 7, "eight": 8, "nine": 9, "ten": 10, "fifteen": 15, "twenty": 20, "thirty": 30, "sixty": 60,
 }
 
 // spoken reads a wait at the beginning of s, in lower case: "9.816s", "7m12s",
@@ -168,7 +175,7 @@ func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bo
 		unit := unitOf(after[:letters(after)])
 		switch {
 		case unit > 0 && (!ok || unit < last):
-			after = after[letters(after):]
+			after = strings.TrimPrefix(after[letters(after):], "(s)")
 		case ok:
 			return d, true // a number of something else
 		case strings.HasPrefix(s[digits:], ":"):
