@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
@@ -88,17 +89,16 @@ func (b *requestBody) Close() {
 	}
 }
 
-// askForUsage adds stream_options to a body that has none.
+// askForUsage asks for the usage of a stream, unless the body says whether it wants that.
 func (b *requestBody) askForUsage(e wire.Endpoint) {
-	const options = `"stream_options":{"include_usage":true},`
-	open := bytes.IndexByte(b.prefix, '{')
-	if open < 0 || e != wire.Chat && e != wire.Completions || bytes.Contains(b.prefix, []byte(`"stream_options"`)) {
+	if e != wire.Chat && e != wire.Completions {
 		return
 	}
-	out := make([]byte, 0, len(b.prefix)+len(options))
-	out = append(out, b.prefix[:open+1]...)
-	out = append(out, options...)
-	b.prefix = append(out, b.prefix[open+1:]...)
+	asking, ok := costing.AskForUsage(b.prefix)
+	if !ok {
+		return
+	}
+	b.prefix = asking
 	if b.length > 0 {
 		b.length = int64(len(b.prefix))
 	}

@@ -21,15 +21,16 @@ import (
 func (r *Reservation) estimateRequest(req *http.Request, e wire.Endpoint, deployment string, b *requestBody) {
 	l := r.limiter
 	typ := req.Header.Get("Content-Type")
+	encoded, known := l.config.decoders.Chain(req.Header)
 	var c costing.Estimate
 	switch {
-	case req.Header.Get("Content-Encoding") != "":
-		// Compressed: one request.
+	case !known:
+		c.Declared = true // one request: nobody knows of what
 	case isMultipart(typ):
-		c = costing.Multipart(e, deployment, typ, b.prefix, l.counter)
+		c = costing.Multipart(e, deployment, typ, encoded.Prefix(b.prefix, bodyCap), l.counter)
 	default:
-		c = costing.JSON(e, deployment, b.prefix, l.counter)
-		if l.config.usage && c.Stream && !c.IncludeUsage && b.rest == nil {
+		c = costing.JSON(e, deployment, encoded.Prefix(b.prefix, bodyCap), l.counter)
+		if l.config.usage && c.Stream && !c.IncludeUsage && b.rest == nil && len(encoded) == 0 {
 			b.askForUsage(e)
 		}
 	}

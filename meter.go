@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
+	"github.com/openai-ratelimiter/ratelimiter/internal/decode"
 	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
@@ -19,17 +20,22 @@ type meteredBody struct {
 	r      *Reservation
 	header http.Header
 
-	mu    sync.Mutex // Close may come while Read runs
-	meter *wire.Meter
-	text  int64 // tokens of the deltas seen
-	over  bool
+	mu      sync.Mutex // Close may come while Read runs
+	meter   *wire.Meter
+	decoded *decode.Stream // nil for a body that is not encoded
+	text    int64          // tokens of the deltas seen
+	said    bool           // the error in the body has been reported
+	over    bool
 }
 
 func newMeteredBody(r *Reservation, resp *http.Response) *meteredBody {
 	b := &meteredBody{ReadCloser: resp.Body, r: r, header: resp.Header}
 	typ := resp.Header.Get("Content-Type")
-	if resp.Header.Get("Content-Encoding") != "" {
-		typ = "application/octet-stream" // the caller decompresses it
+	switch encoded, known := r.limiter.config.decoders.Chain(resp.Header); {
+	case !known:
+		typ = "application/octet-stream"
+	case len(encoded) > 0:
+		b.decoded = encoded.Stream()
 	}
 	b.meter = wire.NewMeter(resp.StatusCode, typ, b.count)
 	return b
@@ -40,40 +46,72 @@ func (b *meteredBody) count(delta []byte) {
 	b.text += int64(b.r.limiter.counter.Count(b.r.counted, b.r.encoding, delta))
 }
 
-func (b *meteredBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
+func (b *meteredBody) Read(p []byte) (n int, err error) {
+	n, err = b.ReadCloser.Read(p)
 	if n > 0 || err != nil {
+		panicked := true
+		defer func() {
+			if panicked { // a counter or a hook of the user's has; it goes on to the caller
+				defer b.ReadCloser.Close()
+				b.settle(b.finish(false))
+			}
+		}()
 		b.settle(b.watch(p[:n], err))
+		panicked = false
 	}
 	return n, err
 }
 
-func (b *meteredBody) Close() error {
+func (b *meteredBody) Close() (err error) {
+	defer func() { err = b.ReadCloser.Close() }() // also if a hook panics
 	b.settle(b.finish(false))
-	return b.ReadCloser.Close()
+	return nil
 }
 
-// An ending is what a body has reported when it ends, or when enough of it was seen.
-type ending struct {
-	outcome  engine.Outcome
-	throttle *wire.Throttle // an error about limits inside the body, or nil
+// A report is what a body has shown: its ending, or that it has an error.
+type report struct {
+	outcome  *engine.Outcome // nil for a body that goes on
+	throttle *wire.Throttle  // an error inside the body, or nil
 }
 
-// watch lets the meter see what has been read, and returns the body's ending if that was
-// it, else nil.
-func (b *meteredBody) watch(p []byte, err error) *ending {
+// watch lets the meter see what has been read, and returns what there is to report of it,
+// or nil.
+func (b *meteredBody) watch(p []byte, err error) *report {
 	b.mu.Lock()
 	defer b.mu.Unlock() // also if a counter of the user's panics
 	if b.over {
 		return nil
 	}
-	if len(p) > 0 && b.meter.Write(p) || err != nil {
+	if b.seeLocked(p, err == io.EOF) || err != nil {
 		return b.finishLocked(err == io.EOF)
+	}
+	if b.meter.Failed() && !b.said {
+		b.said = true
+		return &report{throttle: b.meter.Throttle(b.header)}
 	}
 	return nil
 }
 
-func (b *meteredBody) finish(eof bool) *ending {
+// seeLocked lets the meter see what has been read, decoded, and reports whether nothing more
+// comes.
+func (b *meteredBody) seeLocked(p []byte, eof bool) (done bool) {
+	if b.decoded == nil {
+		return len(p) > 0 && b.meter.Write(p)
+	}
+	see := func(p []byte) bool {
+		done = b.meter.Write(p)
+		return done
+	}
+	if len(p) > 0 {
+		b.decoded.Write(p, see)
+	}
+	if eof && !done {
+		b.decoded.End(see)
+	}
+	return done
+}
+
+func (b *meteredBody) finish(eof bool) *report {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.over {
@@ -82,29 +120,62 @@ func (b *meteredBody) finish(eof bool) *ending {
 	return b.finishLocked(eof)
 }
 
-func (b *meteredBody) finishLocked(eof bool) *ending {
+func (b *meteredBody) finishLocked(eof bool) *report {
 	b.over = true
-	said, ok := b.meter.Usage()
-	return &ending{
-		throttle: b.meter.Throttle(b.header),
-		outcome: engine.Outcome{
-			Usage: said, HasUsage: ok, ID: b.meter.ID(), Metered: true,
-			// Without usage the text is all of the output if it came to its end, and no
-			// reasoning is behind it.
-			Text: b.text, Whole: b.meter.Ended() || eof, Reasons: costing.Reasons(b.r.counted),
-		},
+	if b.decoded != nil {
+		b.decoded.Stop()
 	}
+	said, ok := b.meter.Usage()
+	t := b.meter.Throttle(b.header)
+	e := &report{}
+	if !b.said {
+		e.throttle = t
+	}
+	if t != nil && !ok && !b.meter.Shown() {
+		if status := statusOf(t.Kind); status != 0 {
+			e.outcome = &engine.Outcome{Failed: status}
+			return e
+		}
+	}
+	e.outcome = &engine.Outcome{
+		Usage: said, HasUsage: ok, ID: b.meter.ID(), Metered: true,
+		// Without usage the text is all of the output if it came to its end, and no
+		// reasoning is behind it.
+		Text: b.text, Whole: b.meter.Ended() || eof && t == nil, Reasons: b.reasons(),
+	}
+	return e
 }
 
-// settle ends the reservation, without the lock: hooks run.
-func (b *meteredBody) settle(e *ending) {
+// reasons reports whether the model may have put out more than was shown. A deployment's
+// name may hide the model's, which the response tells.
+func (b *meteredBody) reasons() bool {
+	return costing.MayReason(b.r.counted) || costing.MayReason(b.r.engine.Call.Model) || costing.MayReason(b.meter.Model())
+}
+
+// statusOf is the status with which the server would have refused a call before it began,
+// where it has refused it inside a response; 0 for an error of another kind.
+func statusOf(k wire.Kind) int {
+	switch k {
+	case wire.Other:
+		return 0
+	case wire.Overloaded:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusTooManyRequests
+}
+
+// settle takes in a report, without the lock: hooks run. A hook that panics does not keep
+// the reservation from its end.
+func (b *meteredBody) settle(e *report) {
 	if e == nil {
 		return
 	}
-	if e.throttle != nil {
-		b.r.throttled(b.r.hookContext(), e.throttle)
+	if e.outcome != nil {
+		defer b.r.end(e.outcome)
 	}
-	b.r.end(&e.outcome)
+	if e.throttle != nil {
+		b.r.throttled(b.r.hookContext(), e.throttle, http.StatusOK)
+	}
 }
 
 // peekSize is how much of an error response is read before its caller sees it: all of

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
+	"github.com/openai-ratelimiter/ratelimiter/internal/decode"
 	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
 )
 
@@ -33,6 +35,7 @@ type config struct {
 	maxPause  time.Duration
 	trace     *Trace
 	counter   tokens.Counter
+	decoders  decode.Set
 	usage     bool // ask streams for usage
 	failOpen  bool // while the backend is away
 	fallback  *Limits
@@ -55,6 +58,7 @@ func newConfig(options []Option) (*config, error) {
 		maxWait:  -1,
 		maxPause: defaultMaxPause,
 		counter:  tokens.Exact{},
+		decoders: decode.Set{},
 	}
 	for _, o := range options {
 		if o != nil {
@@ -261,8 +265,30 @@ func WithCounter(c Counter) Option {
 	})
 }
 
-// WithStreamUsage adds "stream_options": {"include_usage": true} to chat and
-// text streams that have no stream_options. Their charge is then settled to
+// WithDecoder reads bodies of a Content-Encoding, such as "br" or "zstd", for their usage,
+// their errors and, of requests, their cost. Gzip and deflate need none. What the caller
+// and the server see stays as it is. Without a decoder such a response is charged as one
+// without usage, and such a request as one request without tokens until its response.
+//
+// Responses are compressed only where the caller asks for it with an Accept-Encoding of its
+// own, as a reverse proxy does. The decoder is called for each such body, and its reader
+// must return what it can as soon as it can, or streams are metered late. If the reader has
+// a Close method it is called. A decoder that reads on without end is given up.
+func WithDecoder(encoding string, decoder func(io.Reader) (io.Reader, error)) Option {
+	return optionFunc(func(c *config) {
+		name := decode.Name(encoding)
+		switch {
+		case decode.EncodesNothing(name):
+			c.fault(fmt.Errorf("WithDecoder: %q encodes nothing", encoding))
+		case decoder == nil:
+			c.fault(fmt.Errorf("WithDecoder(%q): the decoder is nil", encoding))
+		}
+		c.decoders[name] = decoder
+	})
+}
+
+// WithStreamUsage sets "stream_options": {"include_usage": true} in chat and text streams
+// that say nothing of include_usage; the rest of their body stays as it is. Their charge is then settled to
 // the exact usage instead of to the deltas seen, which of a model that reasons show
 // only a part: without it such a stream keeps what was reserved. It is off by default since it
 // changes what the caller sees: the stream gets a last chunk without choices.

@@ -67,8 +67,8 @@ type Observation struct {
 type PausedInfo struct {
 	Account, Model string
 	For            time.Duration // 0: nobody was paused
-	// Kind is "rate_limit", "too_large", "quota", "slow_down", "unavailable"
-	// or "other".
+	// Kind is "rate_limit", "too_large", "quota", "slow_down", "unavailable",
+	// "overloaded" or "other".
 	Kind    string
 	Message string // the server's words, at most 1 KiB
 }

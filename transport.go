@@ -32,7 +32,7 @@ type Transport struct {
 }
 
 // RoundTrip implements http.RoundTripper.
-func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *Transport) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	if err := t.check(); err != nil {
 		if req.Body != nil {
 			req.Body.Close()
@@ -47,22 +47,41 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := t.reserve(req, endpoint, deployment, body)
-	if err != nil {
+	r := &Reservation{limiter: t.limiter}
+	reached := false // the base
+	returns := false
+	defer func() {
+		if !returns { // a hook, a counter or the base has panicked; it goes on to the caller
+			defer closeBody(resp)
+			defer r.end(&engine.Outcome{Cancelled: !reached})
+			body.Close()
+		}
+	}()
+	if r, err = t.reserve(req, r, endpoint, deployment, body); err != nil {
+		returns = true
 		body.Close()
 		return nil, err
 	}
 	sent, written := watchWrite(req)
 	body.attach(sent)
-	resp, err := t.base.RoundTrip(sent)
+	reached = true
+	resp, err = t.base.RoundTrip(sent)
 	if err != nil || resp == nil {
 		r.unanswered(written.never(err))
+		returns = true
 		return resp, err
 	}
 	resp.Request = req
 	r.observe(req.Context(), resp, written)
 	r.meter(req.Context(), resp)
+	returns = true
 	return resp, nil
+}
+
+func closeBody(resp *http.Response) {
+	if resp != nil && resp.Body != nil {
+		resp.Body.Close()
+	}
 }
 
 // CloseIdleConnections closes those of the base, as http.Client expects.
@@ -88,20 +107,26 @@ func (t *Transport) pass(req *http.Request) (*http.Response, error) {
 	started := time.Now()
 	resp, err := t.base.RoundTrip(req)
 	if err == nil && resp != nil {
+		returns := false
+		defer func() {
+			if !returns { // a hook has panicked
+				closeBody(resp)
+			}
+		}()
 		h := wire.ParseHeaders(resp.Header)
 		t.limiter.traceObserved(req.Context(), ObservedInfo{
 			Status: resp.StatusCode, Latency: time.Since(started),
 			Requests: observation(h.Requests), Tokens: observation(h.Tokens),
 		})
+		returns = true
 	}
 	return resp, err
 }
 
-// reserve takes the reservation that the context brings, or makes one and waits until the
+// reserve takes the reservation that the context brings, or makes r one and waits until the
 // request may start.
-func (t *Transport) reserve(req *http.Request, e wire.Endpoint, deployment string, b *requestBody) (*Reservation, error) {
+func (t *Transport) reserve(req *http.Request, r *Reservation, e wire.Endpoint, deployment string, b *requestBody) (*Reservation, error) {
 	ctx := req.Context()
-	r := &Reservation{limiter: t.limiter}
 	r.estimateRequest(req, e, deployment, b)
 	if brought, ok := value[*Reservation](ctx, reservationKey); ok && brought.claim(t.limiter) {
 		return brought, nil
@@ -111,7 +136,7 @@ func (t *Transport) reserve(req *http.Request, e wire.Endpoint, deployment strin
 	retry := req.Header.Get("X-Stainless-Retry-Count")
 	call.Retry = retry != "" && retry != "0"
 	if err := r.admit(ctx); err != nil {
-		return nil, err
+		return r, err
 	}
 	r.claimed.Store(true)
 	return r, nil
@@ -143,30 +168,47 @@ func observation(w wire.Window) Observation {
 // meter lets the response's body settle the reservation, or settles it at once where the
 // body has no usage.
 func (r *Reservation) meter(ctx context.Context, resp *http.Response) {
+	status := resp.StatusCode
+	bodiless := resp.Body == nil || resp.Body == http.NoBody
 	switch {
-	case resp.StatusCode == http.StatusSwitchingProtocols || resp.Body == nil || resp.Body == http.NoBody:
-		r.failed(resp.StatusCode)
-	case mayThrottle(resp.StatusCode):
-		body := newPeekedBody(ctx, resp.Body)
-		resp.Body = body
-		refusal := wire.ParseThrottle(resp.StatusCode, resp.Header, body.peek())
-		if refusal.Kind != wire.Other || resp.StatusCode == http.StatusTooManyRequests {
-			r.throttled(ctx, &refusal)
+	case status >= 400:
+		defer r.failed(status) // also if a hook panics
+		var said []byte
+		if !bodiless && mayThrottle(status) {
+			body := newPeekedBody(ctx, resp.Body)
+			resp.Body = body
+			said = r.decoded(resp.Header, body.peek())
 		}
-		r.failed(resp.StatusCode)
-	case resp.StatusCode >= 400:
-		r.failed(resp.StatusCode)
+		// The headers may say it all.
+		refusal := wire.ParseThrottle(status, resp.Header, said)
+		if refusal.Kind != wire.Other || status == http.StatusTooManyRequests {
+			r.throttled(ctx, &refusal, status)
+		}
+	case status >= 300, bodiless, status == http.StatusSwitchingProtocols:
+		r.failed(status)
 	default:
 		resp.Body = newMeteredBody(r, resp)
 	}
 }
 
+// decoded is the beginning of a response's body.
+func (r *Reservation) decoded(h http.Header, prefix []byte) []byte {
+	encoded, known := r.limiter.config.decoders.Chain(h)
+	if !known {
+		return nil
+	}
+	return encoded.Prefix(prefix, 4*peekSize)
+}
+
 // mayThrottle reports whether a response of this status may be about limits or money:
-// slow_down was a 503, a quota's error is a 402 or 403 with some, and that of a hard limit
-// on the bill a 400.
+// slow_down was a 503 and is an overload's, a quota's error is a 402 or 403 with some, and
+// that of a hard limit on the bill a 400. Groq's "Request too large" is a 413, and its flex
+// tier's a 498. Old overloads, and those behind some proxies, are 500s and 502s.
 func mayThrottle(status int) bool {
 	switch status {
-	case http.StatusBadRequest, http.StatusTooManyRequests, http.StatusPaymentRequired, http.StatusForbidden, http.StatusServiceUnavailable:
+	case http.StatusBadRequest, http.StatusTooManyRequests, http.StatusPaymentRequired, http.StatusForbidden,
+		http.StatusRequestEntityTooLarge, 498, http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, 529:
 		return true
 	}
 	return false
@@ -175,7 +217,7 @@ func mayThrottle(status int) bool {
 // failed settles a call whose response has no usage, by its status.
 func (r *Reservation) failed(status int) {
 	var o engine.Outcome
-	if status >= 400 {
+	if status >= 300 {
 		o.Failed = status
 	}
 	r.end(&o)
@@ -184,14 +226,21 @@ func (r *Reservation) failed(status int) {
 var kinds = map[wire.Kind]string{
 	wire.Other: "other", wire.RateLimit: "rate_limit", wire.TooLarge: "too_large",
 	wire.Quota: "quota", wire.SlowDown: "slow_down", wire.Unavailable: "unavailable",
+	wire.Overloaded: "overloaded",
 }
 
-// throttled takes in an error response that is about limits or money.
-func (r *Reservation) throttled(ctx context.Context, t *wire.Throttle) {
+// throttled takes in an error response, or an error inside one, that is about limits or
+// money. An overload pauses the model for as long as it says; one that does not say, and is
+// no 429, is like any failure of the server.
+func (r *Reservation) throttled(ctx context.Context, t *wire.Throttle, status int) {
 	info := PausedInfo{Account: r.engine.Call.Account, Model: r.engine.Call.Model, Kind: kinds[t.Kind], Message: t.Message}
 	switch t.Kind {
 	case wire.RateLimit, wire.SlowDown:
 		info.For = r.engine.Throttled(t)
+	case wire.Overloaded:
+		if t.RetryAfter > 0 || status == http.StatusTooManyRequests {
+			info.For = r.engine.Throttled(t)
+		}
 	case wire.TooLarge:
 		r.engine.TooLarge(t)
 	}

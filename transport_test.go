@@ -699,8 +699,13 @@ func TestRefusalWithoutABody(t *testing.T) {
 func TestStreamUsageOption(t *testing.T) {
 	tests := map[string]struct{ body, want string }{
 		"stream": {`{"model":"m","stream":true}`, `{"stream_options":{"include_usage":true},"model":"m","stream":true}`},
-		"chosen": {`{"stream_options":{},"model":"m","stream":true}`, `{"stream_options":{},"model":"m","stream":true}`},
-		"whole":  {`{"model":"m"}`, `{"model":"m"}`},
+		"chosen": {`{"stream_options":{"include_usage":false},"model":"m","stream":true}`, `{"stream_options":{"include_usage":false},"model":"m","stream":true}`},
+		"null":   {`{"model":"m","stream":true,"stream_options":null}`, `{"model":"m","stream":true,"stream_options":{"include_usage":true}}`},
+		"other":  {`{"stream_options":{"include_obfuscation":false},"model":"m","stream":true}`, `{"stream_options":{"include_usage":true,"include_obfuscation":false},"model":"m","stream":true}`},
+		"in a tool": {`{"model":"m","tools":[{"stream_options":{"include_usage":true}}],"stream":true}`,
+			`{"stream_options":{"include_usage":true},"model":"m","tools":[{"stream_options":{"include_usage":true}}],"stream":true}`},
+		"mark":  {"\ufeff" + `{"model":"m","stream":true}`, "\ufeff" + `{"stream_options":{"include_usage":true},"model":"m","stream":true}`},
+		"whole": {`{"model":"m"}`, `{"model":"m"}`},
 	}
 	for name, tt := range tests {
 		var got string

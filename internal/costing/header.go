@@ -3,6 +3,8 @@ package costing
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
+	"strings"
 )
 
 // A source gives the bytes of a file from where they stand in the body: as they
@@ -33,8 +35,16 @@ func (s *source) next() (b byte, ok bool) {
 			char, length := unescape(s.raw)
 			c, n = byte(char), length
 		}
+		if c == '%' && len(s.raw) >= 3 { // a URL's escape
+			if b, err := hex.DecodeString(string(s.raw[1:3])); err == nil {
+				c, n = b[0], 3
+			}
+		}
 		s.raw = s.raw[n:]
 		six := base64Digits[c]
+		if six == lineBreak {
+			continue
+		}
 		if six < 0 {
 			return 0, false
 		}
@@ -67,7 +77,10 @@ func (s *source) skip(n int) (ok bool) {
 	return ok
 }
 
-// base64Digits holds the value of each digit, of both alphabets, and -1 elsewhere.
+// lineBreak is white space in base64, which MIME breaks into lines.
+const lineBreak = -2
+
+// base64Digits holds the value of each digit, of both alphabets, lineBreak, and -1 elsewhere.
 var base64Digits = func() (values [256]int8) {
 	for i := range values {
 		values[i] = -1
@@ -76,6 +89,9 @@ var base64Digits = func() (values [256]int8) {
 		values[c] = int8(i)
 	}
 	values['-'], values['_'] = 62, 63
+	for _, c := range " \t\r\n" {
+		values[c] = lineBreak
+	}
 	return values
 }()
 
@@ -87,17 +103,41 @@ func sizeOfURL(url []byte) picture {
 	return picture{}
 }
 
-// dataOf returns what a data: URL holds, if it is in base64.
+// dataOf returns what a data: URL holds, if it is in base64. The case of its words does not
+// matter (RFC 2397, RFC 3986).
 func dataOf(url []byte) (data source, ok bool) {
 	const maxType = 256
-	if !bytes.HasPrefix(url, []byte("data:")) {
+	url = trimSpace(url)
+	if !hasPrefixFold(url, "data:") {
 		return source{}, false
 	}
 	comma := bytes.IndexByte(url[:min(len(url), maxType)], ',')
-	if comma < 0 || !bytes.HasSuffix(url[:comma], []byte(";base64")) {
+	if comma < 0 {
+		return source{}, false
+	}
+	head := url[:comma]
+	if bytes.IndexByte(head, ' ') >= 0 {
+		head = bytes.ReplaceAll(head, []byte(" "), nil)
+	}
+	if n := len(head) - len(";base64"); n < 0 || !hasPrefixFold(head[n:], ";base64") {
 		return source{}, false
 	}
 	return source{raw: url[comma+1:], base64: true}, true
+}
+
+// trimSpace cuts off the white space at the beginning of a string as it stands in the body.
+func trimSpace(raw []byte) []byte {
+	for {
+		raw = bytes.TrimLeft(raw, " \t\r\n")
+		if len(raw) < 2 || raw[0] != '\\' || raw[1] != 'n' && raw[1] != 'r' && raw[1] != 't' {
+			return raw
+		}
+		raw = raw[2:]
+	}
+}
+
+func hasPrefixFold(b []byte, prefix string) bool {
+	return len(b) >= len(prefix) && strings.EqualFold(string(b[:len(prefix)]), prefix)
 }
 
 // sizeOf reads an image's size from its header: PNG, JPEG, GIF and WebP, told by

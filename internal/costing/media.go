@@ -98,7 +98,7 @@ func documentTokens(data []byte) int64 {
 		return unseenDocument
 	}
 	perToken := int64(documentBytesPerToken)
-	if bytes.HasPrefix(data, []byte("data:text/")) {
+	if hasPrefixFold(trimSpace(data), "data:text/") {
 		perToken = textBytesPerToken
 	}
 	if content, ok := dataOf(data); ok {
@@ -111,7 +111,8 @@ func ciphertextTokens(data []byte) int64 {
 	return decodedLen(data) / ciphertextBytesPerToken
 }
 
-// decodedLen returns the length of what base64 stands for, about.
+// decodedLen returns the length of what base64 stands for, about: less its line breaks, as
+// they stand in JSON.
 func decodedLen(data []byte) int64 {
-	return int64(len(data)) * 3 / 4
+	return int64(len(data)-2*bytes.Count(data, []byte(`\n`))-2*bytes.Count(data, []byte(`\r`))) * 3 / 4
 }

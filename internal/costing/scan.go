@@ -22,6 +22,15 @@ type cursor struct {
 // maxName is above the length of every name that means something here.
 const maxName = 32
 
+// newCursor returns one at the document's beginning, behind a byte order mark.
+func newCursor(buf []byte) cursor {
+	c := cursor{buf: buf}
+	if bytes.HasPrefix(buf, []byte("\ufeff")) {
+		c.pos = len("\ufeff")
+	}
+	return c
+}
+
 func (c *cursor) fail() {
 	c.pos, c.fault = len(c.buf), true
 }

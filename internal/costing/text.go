@@ -34,7 +34,7 @@ var readers = sync.Pool{New: func() any { return new(reader) }}
 
 func newReader(body []byte, counter tokens.Counter) *reader {
 	r := readers.Get().(*reader)
-	r.cursor = cursor{buf: body}
+	r.cursor = newCursor(body)
 	r.counter = counter
 	r.n, r.spilled, r.guessed = 0, 0, 0
 	return r

@@ -119,6 +119,18 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
+// broken breaks the base64 of a data: URL into lines.
+func broken(url, by string, length int) string {
+	head, data, _ := strings.Cut(url, ",")
+	var b strings.Builder
+	b.WriteString(head + ",")
+	for len(data) > length {
+		b.WriteString(data[:length] + by)
+		data = data[length:]
+	}
+	return b.String() + data + by
+}
+
 func TestSizeOf(t *testing.T) {
 	rgba := image.NewRGBA(image.Rect(0, 0, 321, 123))
 	encoded := func(encode func(*bytes.Buffer) error) []byte {
@@ -169,6 +181,10 @@ func TestSizeOf(t *testing.T) {
 			url,
 			strings.ReplaceAll(url, "/", `\/`),
 			strings.ReplaceAll(url, "+", `\u002b`),
+			broken(url, "\\n", 76), broken(url, "\\r\\n", 64), broken(url, "\n ", 10), broken(url, "%0A", 76),
+			strings.Replace(url, "data:image/whatever;base64", "DATA:IMAGE/WHATEVER;BASE64", 1),
+			strings.Replace(url, "data:image/whatever;base64", "\\n Data:image/whatever;charset=utf-8; Base64 ", 1),
+			strings.ReplaceAll(strings.ReplaceAll(url, "+", "%2B"), "=", "%3D"),
 		} {
 			if got := sizeOfURL([]byte(u)); got != test.want {
 				t.Errorf("%s: %v in a URL, want %v", test.name, got, test.want)

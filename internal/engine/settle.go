@@ -14,7 +14,8 @@ import (
 type Outcome struct {
 	// Cancelled says that the call was never made: all of its charge comes back.
 	Cancelled bool
-	// Failed is the status of an error response, or 0.
+	// Failed is the status of a response that is none to the call: an error or a redirect;
+	// or 0.
 	Failed int
 
 	// Usage is what the response reported, or the caller of the limiter. ID is the
@@ -165,8 +166,14 @@ func chargesTokens(status int, informed bool) bool {
 	switch status {
 	case http.StatusTooManyRequests:
 		return false
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+	case 498: // Groq's: its flex tier has no capacity
 		return informed
+	}
+	switch {
+	case 300 <= status && status < 400: // it is sent again, elsewhere
+		return false
+	case 400 <= status && status <= http.StatusUnavailableForLegalReasons && status != 444:
+		return informed // nothing was generated
 	}
 	return true
 }

@@ -37,6 +37,15 @@ func TestFinalCharge(t *testing.T) {
 		{"a throttle with headers", Outcome{Failed: 429}, informed, exact, 0},
 		{"a bad request", Outcome{Failed: 400}, false, exact, 0},
 		{"a bad request with headers", Outcome{Failed: 400}, informed, exact, 1000},
+		{"a redirect", Outcome{Failed: 307}, false, exact, 0},
+		{"a redirect with headers", Outcome{Failed: 308}, informed, exact, 0},
+		{"too large a body", Outcome{Failed: 413}, false, exact, 0},
+		{"too large a body, with headers", Outcome{Failed: 413}, informed, exact, 1000},
+		{"for legal reasons", Outcome{Failed: 451}, false, exact, 0},
+		{"no flex capacity", Outcome{Failed: 498}, false, exact, 0},
+		{"closed by nginx", Outcome{Failed: 444}, false, exact, 1000},
+		{"closed by the client", Outcome{Failed: 499}, false, exact, 1000},
+		{"an overload", Outcome{Failed: 529}, false, exact, 1000},
 		{"a server's error", Outcome{Failed: 500}, false, exact, 1000},
 		{"an error with usage", Outcome{Failed: 500, HasUsage: true, Usage: wire.Usage{Total: 5}}, false, exact, 1000},
 
@@ -141,9 +150,12 @@ func TestUnusedOutputThatIsKept(t *testing.T) {
 
 func TestChargesTokens(t *testing.T) {
 	for status, want := range map[int][2]bool{ // without headers, with them
-		400: {false, true}, 401: {false, true}, 403: {false, true}, 404: {false, true},
-		429: {false, false}, 402: {true, true}, 408: {true, true}, 409: {true, true},
-		422: {true, true}, 500: {true, true}, 503: {true, true}, 302: {true, true},
+		429: {false, false}, 301: {false, false}, 302: {false, false}, 307: {false, false}, 308: {false, false},
+		400: {false, true}, 401: {false, true}, 402: {false, true}, 403: {false, true}, 404: {false, true},
+		405: {false, true}, 406: {false, true}, 407: {false, true}, 408: {false, true}, 409: {false, true},
+		410: {false, true}, 413: {false, true}, 415: {false, true}, 421: {false, true}, 422: {false, true},
+		423: {false, true}, 424: {false, true}, 431: {false, true}, 451: {false, true}, 498: {false, true},
+		444: {true, true}, 499: {true, true}, 500: {true, true}, 503: {true, true}, 529: {true, true},
 	} {
 		for i, informed := range []bool{false, true} {
 			if got := chargesTokens(status, informed); got != want[i] {

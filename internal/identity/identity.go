@@ -94,7 +94,7 @@ func isAzure(host, path string) bool {
 			return true
 		}
 	}
-	return strings.Contains(path, "/openai/deployments/")
+	return strings.Contains(strings.ToLower(path), "/openai/deployments/")
 }
 
 // isBedrock reports whether a host is Amazon Bedrock's: bedrock-runtime.REGION.amazonaws.com,

@@ -95,6 +95,9 @@ func (s *Set) throttled(now time.Time, r *Request, t *wire.Throttle) (c Correcti
 		return c, false
 	}
 	if reached := t.Used + t.Requested; l.Period == minute && float64(reached) < 0.99*float64(t.Limit) {
+		if t.RetryAfter > l.Period {
+			return c, false // no subwindow of it lasts so long
+		}
 		s.dirty = true
 		return s.subwindowThrottled(now, r, l, t.RetryAfter, float64(t.Requested))
 	}

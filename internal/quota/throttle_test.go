@@ -215,6 +215,7 @@ func TestSubwindows(t *testing.T) {
 	}{
 		{"with figures", []*wire.Throttle{part(true, time.Second)}, 100, 0, time.Second},
 		{"for longer than a second", []*wire.Throttle{part(true, time.Second+1)}, 100, 0, 10 * time.Second},
+		{"for longer than the limit's period", []*wire.Throttle{part(true, minute+1)}, 100, 0, 0},
 		{"without figures", []*wire.Throttle{part(false, time.Second)}, 100, 0, time.Second},
 		{"without figures, of ten seconds", []*wire.Throttle{part(false, 10*time.Second)}, 100, 0, 10 * time.Second},
 		{"without figures, for longer", []*wire.Throttle{part(false, 10*time.Second+1)}, 100, 0, 0},

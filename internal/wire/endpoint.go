@@ -49,11 +49,14 @@ func (e Endpoint) String() string {
 	return endpointNames[None]
 }
 
-// Classify returns the accounting that r falls under and, for the classic Azure
-// surface ({endpoint}/openai/deployments/{deployment}/...), the deployment it
-// addresses. Host and base path do not matter. Only POSTs are limited, which leaves out
-// websocket upgrades: they are GETs. Classify does not allocate, unless the deployment's
-// name is percent-encoded.
+// Classify returns the accounting that r falls under and the deployment it addresses, where
+// the path names one: that of the classic Azure surface
+// ({endpoint}/openai/deployments/{deployment}/...), in Cloudflare's gateway
+// (.../azure-openai/{resource}/{deployment}/...), or the model of OpenAI's first surface
+// (/engines/{model}/...). Host and base path do not matter, nor does the case of what is not
+// a name. Only POSTs are limited, which leaves out websocket upgrades: they are GETs.
+// Classify does not allocate, unless the deployment's name is percent-encoded or the route
+// has capitals.
 func Classify(r *http.Request) (e Endpoint, deployment string) {
 	if r.Method != http.MethodPost || r.URL == nil {
 		return None, ""
@@ -81,16 +84,10 @@ func ClassifyPath(path string) (e Endpoint, deployment string) {
 // right: none of those routes generates anything.
 func classify(path string) (e Endpoint, deployment string) {
 	path = strings.TrimRight(path, "/")
-	// The last one counts: a gateway's base path may contain another.
-	_, after, found := strings.Cut(path, "/deployments/")
-	for found {
-		if name, route, ok := strings.Cut(after, "/"); ok {
-			path, deployment = route, name
-		}
-		_, after, found = strings.Cut(after, "/deployments/")
-	}
+	path, deployment = addressed(path)
 	parent, last := cutLast(path)
 	_, parent = cutLast(parent)
+	parent, last = strings.ToLower(parent), strings.ToLower(last)
 	switch last {
 	case "completions":
 		switch parent {
@@ -137,6 +134,54 @@ func classify(path string) (e Endpoint, deployment string) {
 		return None, ""
 	}
 	return e, deployment
+}
+
+// addressed returns the deployment that a path names, and the route behind it; without one,
+// the path. The last one counts: a gateway's base path may contain another.
+func addressed(path string) (route, deployment string) {
+	route = path
+	for {
+		segment, after, ok := strings.Cut(path, "/")
+		if !ok {
+			return route, deployment
+		}
+		path = after
+		name, rest, _ := strings.Cut(after, "/")
+		switch {
+		case strings.EqualFold(segment, "deployments"):
+		case strings.EqualFold(segment, "engines"):
+			if isVersion(name) || isVersion(rest) { // Docker's model runner: /engines/v1, /engines/{runner}/v1
+				continue
+			}
+		case strings.EqualFold(segment, "azure-openai"):
+			resource := name
+			name, rest, _ = strings.Cut(rest, "/")
+			if isVersion(resource) || isVersion(rest) || isRoute(name) {
+				continue // a base path of that name
+			}
+		default:
+			continue
+		}
+		if name != "" && rest != "" {
+			route, deployment, path = rest, name, rest
+		}
+	}
+}
+
+// isVersion reports whether a path begins with the version of an API, as v1.
+func isVersion(path string) bool {
+	return len(path) > 1 && path[0]|0x20 == 'v' && '0' <= path[1] && path[1] <= '9' &&
+		(len(path) == 2 || path[2] == '/' || len(path) > 3 && path[3] == '/')
+}
+
+// isRoute reports whether a segment begins a route, so that it names no deployment.
+func isRoute(segment string) bool {
+	for _, s := range [...]string{"chat", "audio", "images", "openai", "deployments"} {
+		if strings.EqualFold(segment, s) {
+			return true
+		}
+	}
+	return false
 }
 
 func cutLast(path string) (before, last string) {

@@ -3,7 +3,6 @@ package wire
 import (
 	"math"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -159,43 +158,4 @@ func (w Window) Used(period time.Duration) float64 {
 		most = float64(w.Limit - w.Remaining)
 	}
 	return math.Max(0, min(max(float64(w.Limit-w.Remaining-1), byReset), most))
-}
-
-// RetryAfter returns how long the server asks callers to wait. retry-after-ms is the
-// finer of its two headers, except that Azure sends 0 there beside a positive
-// retry-after. A wait that is negative, past or longer than two days is ignored.
-func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
-	ms, ok := retryAfterMS(h)
-	if ok && ms > 0 {
-		return ms, true
-	}
-	if d, coarse := retryAfter(h, now); coarse {
-		return d, true
-	}
-	return ms, ok
-}
-
-func retryAfterMS(h http.Header) (time.Duration, bool) {
-	f, ok := parseNumber(strings.TrimSpace(first(h, "Retry-After-Ms")))
-	if !ok || f > float64(maxWait/time.Millisecond) {
-		return 0, false
-	}
-	return time.Duration(f * float64(time.Millisecond)), true
-}
-
-// retryAfter reads seconds, whole or not, or an HTTP date.
-func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
-	s := strings.TrimSpace(first(h, "Retry-After"))
-	if f, ok := parseNumber(s); ok {
-		if f > maxWait.Seconds() {
-			return 0, false
-		}
-		return time.Duration(f * float64(time.Second)), true
-	}
-	if s == "" {
-		return 0, false
-	}
-	at, err := http.ParseTime(s)
-	d := at.Sub(now)
-	return d, err == nil && 0 <= d && d <= maxWait
 }

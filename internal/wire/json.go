@@ -30,14 +30,17 @@ type scanner struct {
 	clipped bool // more did not fit
 
 	// Found in the object being read.
-	event event
-	fault fault
-	tally counts
+	event     event
+	fault     fault
+	violation violation
+	tally     counts
 	// Found so far.
+	shown    bool   // a part of the output
+	sum      counts // the largest figures of all usage objects
 	usage    Usage
 	hasUsage bool
-	id       [maxID]byte
-	idLength int
+	id       name
+	model    name
 }
 
 const (
@@ -50,10 +53,45 @@ const (
 	maxID = 256
 )
 
+// A name is one that is kept in place: of at most maxID bytes, else empty.
+type name struct {
+	bytes  [maxID]byte
+	length int
+}
+
+func (n *name) set(b []byte, whole bool) {
+	n.length = 0
+	if whole && len(b) <= maxID {
+		n.length = copy(n.bytes[:], b)
+	}
+}
+
+func (n *name) String() string { return string(n.bytes[:n.length]) }
+
 // fault is an error object, or an event that carries its members.
 type fault struct {
 	seen               bool
 	message, typ, code string
+	wait               string // a duration, or seconds
+	violation                 // of Google's QuotaFailure
+	detailed           bool   // Google's details say that it is about a rate
+}
+
+// violation is what an element of a QuotaFailure's violations names.
+type violation struct{ quotaID, quotaValue string }
+
+// add takes in a violation: the first, unless a later one is a day's.
+func (f *fault) add(v violation) {
+	f.detailed = true
+	_, was := subjectOf(f.quotaID)
+	if _, period := subjectOf(v.quotaID); f.violation == (violation{}) || period > was {
+		f.violation = v
+	}
+}
+
+// empty reports whether the fault says nothing, as an "error": {} in a regular chunk does.
+func (f *fault) empty() bool {
+	return f.message == "" && f.typ == "" && (f.code == "" || f.code == "0") && !f.detailed && f.wait == ""
 }
 
 type state uint8
@@ -81,8 +119,11 @@ const (
 	// objects
 	rootNode
 	responseNode
+	groqNode
 	usageNode
 	errorNode
+	detailNode
+	violationNode
 	choiceNode
 	deltaNode
 	toolCallNode
@@ -91,6 +132,8 @@ const (
 	// arrays
 	choicesNode
 	toolCallsNode
+	detailsNode
+	violationsNode
 
 	// strings
 	eventNode
@@ -100,7 +143,14 @@ const (
 	codeNode
 	rootMessageNode
 	rootCodeNode
+	statusNode
+	waitNode
+	rootWaitNode
+	quotaIDNode
+	quotaValueNode
+	delayNode
 	idNode
+	modelNode
 
 	// numbers
 	totalNode
@@ -112,8 +162,8 @@ const (
 )
 
 func (n node) isObject() bool { return rootNode <= n && n <= functionNode }
-func (n node) isArray() bool  { return choicesNode <= n && n <= toolCallsNode }
-func (n node) isString() bool { return eventNode <= n && n <= idNode }
+func (n node) isArray() bool  { return choicesNode <= n && n <= violationsNode }
+func (n node) isString() bool { return eventNode <= n && n <= modelNode }
 
 // member returns what an object's member is.
 func (s *scanner) member(parent node, name []byte) node {
@@ -128,10 +178,16 @@ func (s *scanner) member(parent node, name []byte) node {
 			return responseNode
 		case "type":
 			return eventNode
-		case "message":
+		case "x_groq":
+			return groqNode
+		case "message", "detail":
 			return rootMessageNode
 		case "code":
 			return rootCodeNode
+		case "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds":
+			return rootWaitNode
+		case "model":
+			return modelNode
 		case "id":
 			if !s.stream { // in an event it is not a response's
 				return idNode
@@ -150,6 +206,15 @@ func (s *scanner) member(parent node, name []byte) node {
 		switch string(name) {
 		case "id":
 			return idNode
+		case "model":
+			return modelNode
+		case "usage":
+			return usageNode
+		case "error":
+			return errorNode
+		}
+	case groqNode: // where Groq's streams have their usage, and the errors in them
+		switch string(name) {
 		case "usage":
 			return usageNode
 		case "error":
@@ -178,9 +243,31 @@ func (s *scanner) member(parent node, name []byte) node {
 			return typeNode
 		case "code":
 			return codeNode
+		case "status":
+			return statusNode
+		case "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds":
+			return waitNode
+		case "details":
+			return detailsNode
+		}
+	case detailNode:
+		switch string(name) {
+		case "violations":
+			return violationsNode
+		case "retryDelay":
+			return delayNode
+		}
+	case violationNode:
+		switch string(name) {
+		case "quotaId":
+			return quotaIDNode
+		case "quotaValue":
+			return quotaValueNode
 		}
 	case choiceNode:
 		switch string(name) {
+		case "usage": // Moonshot's streams have it here
+			return usageNode
 		case "text":
 			return deltaTextNode
 		case "delta":
@@ -247,6 +334,10 @@ func (s *scanner) scan(p []byte) {
 					s.value = choiceNode
 				case toolCallsNode:
 					s.value = toolCallNode
+				case detailsNode:
+					s.value = detailNode
+				case violationsNode:
+					s.value = violationNode
 				}
 				s.state = beforeValue
 			}
@@ -345,6 +436,8 @@ func (s *scanner) open(c byte) {
 		s.tally = counts{}
 	case errorNode:
 		s.fault = fault{seen: true}
+	case violationNode:
+		s.violation = violation{}
 	}
 	s.stack[s.depth] = s.value
 	s.depth++
@@ -354,9 +447,17 @@ func (s *scanner) open(c byte) {
 // pop leaves a container that was entered.
 func (s *scanner) pop() {
 	s.depth--
-	if s.stack[s.depth] == usageNode {
-		if u, ok := s.tally.usage(); ok {
+	switch s.stack[s.depth] {
+	case usageNode:
+		s.sum.raise(&s.tally)
+		if u, ok := s.sum.usage(); ok {
 			s.usage, s.hasUsage = u, true
+		}
+	case violationNode:
+		s.fault.add(s.violation)
+	case errorNode:
+		if s.fault.empty() {
+			s.fault = fault{}
 		}
 	}
 	s.next()
@@ -531,6 +632,7 @@ func wholeRunes(b []byte) int {
 }
 
 func (s *scanner) emit(n int) {
+	s.shown = true
 	if s.text != nil {
 		s.text(s.buf[:n])
 	}
@@ -554,10 +656,13 @@ func (s *scanner) str() {
 	case eventNode:
 		s.event = eventOf(s.buf[:s.n])
 	case idNode:
-		s.idLength = 0
-		if s.n <= maxID {
-			s.idLength = copy(s.id[:], s.buf[:s.n])
-		}
+		s.id.set(s.buf[:s.n], !s.clipped)
+	case modelNode:
+		s.model.set(s.buf[:s.n], !s.clipped)
+	case quotaIDNode:
+		s.violation.quotaID = s.kept(!s.clipped)
+	case quotaValueNode:
+		s.violation.quotaValue = s.kept(!s.clipped)
 	case errorNode: // "error": "..." instead of an object
 		if s.n > 0 {
 			s.fault = fault{seen: true, message: s.kept(!s.clipped)}
@@ -588,6 +693,18 @@ func (f *fault) set(v node, to string) {
 		f.typ = to
 	case codeNode:
 		f.code = to
+	case statusNode: // Google's name for a type
+		if f.typ == "" {
+			f.typ = to
+		}
+	case waitNode:
+		f.wait = to
+	case delayNode:
+		f.wait, f.detailed = to, true
+	case rootWaitNode:
+		if !f.seen {
+			f.wait = to
+		}
 	case rootMessageNode:
 		if !f.seen {
 			f.message = to
@@ -620,7 +737,9 @@ func (s *scanner) literal() {
 		if f, ok := parseNumber(string(b)); ok {
 			s.tally.seconds = f
 		}
-	case codeNode, rootCodeNode: // Azure's code may be a number
+	case quotaValueNode:
+		s.violation.quotaValue = string(b)
+	case codeNode, rootCodeNode, waitNode, rootWaitNode: // Azure's code may be a number
 		if _, ok := parseNumber(string(b)); ok {
 			s.fault.set(s.value, string(b))
 		}

@@ -61,6 +61,7 @@ const (
 	completed        // one of perhaps several results is there
 	failed           // the stream is over, by an error
 	audioDelta       // its delta is base64, not text
+	imagePart        // a part of the output that is no text either
 )
 
 // eventOf knows the events by the "type" in their data (OpenAI's openapi.yaml).
@@ -74,8 +75,11 @@ func eventOf(typ []byte) event {
 		return completed
 	case "error":
 		return failed
-	case "response.audio.delta":
+	case "response.audio.delta", "speech.audio.delta":
 		return audioDelta
+	case "image_generation.partial_image", "image_edit.partial_image",
+		"response.image_generation_call.partial_image":
+		return imagePart
 	}
 	return plain
 }
@@ -103,8 +107,9 @@ func readable(contentType string) bool {
 }
 
 // Write reads the next bytes of the body. done means that nothing more comes: the JSON
-// object has ended, or the stream has sent [DONE], its terminal event or an error. It
-// stays true. A stream without such a mark ends at EOF.
+// object has ended, or the stream has sent [DONE], its terminal event, an error event, or
+// before any output an error about limits. It stays true. A stream without such a mark ends
+// at EOF; one with an error among its chunks may go on.
 func (m *Meter) Write(p []byte) (done bool) {
 	if m.mode == undecided {
 		p = m.sniff(p)
@@ -129,7 +134,8 @@ func (m *Meter) Write(p []byte) (done bool) {
 func (m *Meter) sniff(p []byte) []byte {
 	for i, c := range p {
 		switch c {
-		case ' ', '\t', '\r', '\n', 0xEF, 0xBB, 0xBF: // space, byte order mark
+		case ' ', '\t', '\r', '\n', 0xEF, 0xBB, 0xBF, // space, byte order mark
+			'[': // Gemini's errors come in an array
 		case '{':
 			m.mode = asObject
 			m.scanner.begin()
@@ -237,30 +243,44 @@ func (m *Meter) content(p []byte) {
 			m.dispatch()
 		}
 	case dataMark:
-		for _, c := range p {
+		for i, c := range p {
+			if m.n == 1 && c == '{' { // an error in an array
+				m.scanner.begin()
+				m.line = dataObject
+				m.content(p[i:])
+				return
+			}
 			if c != doneMark[m.n] {
 				m.line = rest
 				return
 			}
 			if m.n++; m.n == len(doneMark) {
-				m.done, m.ended = true, true
+				m.done, m.ended = true, !m.fault.seen
 				return
 			}
 		}
 	}
 }
 
-// dispatch draws the conclusions from an event.
+// dispatch draws the conclusions from an event. An error among a stream's chunks need not
+// be its end: usage may follow. But a call that was refused before it put out anything is
+// over, and some callers read no further.
 func (m *Meter) dispatch() {
 	e := m.scanner.event
 	if e == plain {
 		e = m.named
 	}
+	switch e {
+	case completed, audioDelta, imagePart:
+		m.scanner.shown = true
+	}
 	switch {
 	case e == failed || m.scanner.fault.seen || m.status >= 400:
 		m.fault = m.scanner.fault
 		m.fault.seen = true
-		m.done, m.ended = true, e == terminal
+		m.done = e == failed || e == terminal || m.status >= 400 ||
+			!m.scanner.shown && newThrottle(m.status, nil, m.fault).Kind != Other
+		m.ended = e == terminal
 	case e == terminal:
 		m.done, m.ended = true, true
 	case e == completed:
@@ -268,8 +288,9 @@ func (m *Meter) dispatch() {
 	}
 }
 
-// Usage returns the latest usage seen, at the top level or in .response; some servers
-// stream it cumulatively. ok is false if there was none, or only null or zeros.
+// Usage returns the usage seen, at the top level or in .response: of several the largest
+// figures, for some servers stream it cumulatively and others in pieces. ok is false if
+// there was none, or only null or zeros.
 func (m *Meter) Usage() (u Usage, ok bool) {
 	return m.scanner.usage, m.scanner.hasUsage
 }
@@ -277,7 +298,16 @@ func (m *Meter) Usage() (u Usage, ok bool) {
 // ID returns the id by which a later request can refer to the response: that of the
 // object, or of an event's .response. It is empty if there was none, or one of more than
 // 256 bytes.
-func (m *Meter) ID() string { return string(m.scanner.id[:m.scanner.idLength]) }
+func (m *Meter) ID() string { return m.scanner.id.String() }
+
+// Model returns the model that the response names, of at most 256 bytes, or "".
+func (m *Meter) Model() string { return m.scanner.model.String() }
+
+// Failed reports whether the body has had an error that it says all of; it may still go on.
+func (m *Meter) Failed() bool { return m.fault.seen }
+
+// Shown reports whether a part of a stream's output has come.
+func (m *Meter) Shown() bool { return m.scanner.shown }
 
 // Ended reports whether the body came to its regular end, so that all of it was seen.
 func (m *Meter) Ended() bool { return m.ended }

@@ -122,6 +122,19 @@ func TestMeter(t *testing.T) {
 		{"large usage", `{"usage":{"pad":"` + strings.Repeat("x", 1<<20) + `","total_tokens":4}}`, usage(0, 0, 4), done, ""},
 		{"deep", `{"a":` + strings.Repeat("[", 1e5) + strings.Repeat("]", 1e5) + `,"usage":{"total_tokens":4}}`, usage(0, 0, 4), done, ""},
 
+		{"no prompt beside a total", `{"usage":{"prompt_tokens":0,"completion_tokens":7,"total_tokens":12}}`, usage(5, 7, 12), done, ""},
+		{"no completion beside a total", `{"usage":{"prompt_tokens":5,"completion_tokens":0,"total_tokens":12}}`, usage(5, 7, 12), done, ""},
+		{"a total without its parts", `{"usage":{"prompt_tokens":0,"total_tokens":12}}`, usage(0, 0, 12), done, ""},
+		{"a total below its parts", `{"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":7}}`, usage(5, 7, 12), done, ""},
+		{"a total above its parts", `{"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":20}}`, usage(5, 15, 20), done, ""},
+		{"usage in two chunks", sse(`{"usage":{"prompt_tokens":5,"total_tokens":5}}`, `{"usage":{"completion_tokens":7,"total_tokens":7}}`, `[DONE]`), usage(5, 7, 12), done, ""},
+		{"usage in two chunks, the first whole", sse(`{"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}`, `{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}`, `[DONE]`), usage(5, 7, 12), done, ""},
+		{"usage in two chunks, under both names", sse(`{"usage":{"input_tokens":5}}`, `{"usage":{"completion_tokens":7}}`, `[DONE]`), usage(5, 7, 12), done, ""},
+		{"Groq's stream", sse(`{"choices":[{"delta":{"content":"a"}}],"x_groq":{"id":"req_1"}}`, `{"choices":[],"x_groq":{"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12,"queue_time":0.1}}}`, `[DONE]`), usage(5, 7, 12), done, "a"},
+		{"Moonshot's stream", sse(`{"choices":[{"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}]}`, `[DONE]`), usage(5, 7, 12), done, ""},
+		{"empty errors", sse(`{"error":{},"choices":[{"delta":{"content":"a"}}]}`, `{"error":{"message":"","code":null},"usage":{"total_tokens":12}}`, `{"error":null}`, `{"error":""}`, `[DONE]`), usage(0, 0, 12), done, "a"},
+		{"empty error in a document", `{"error":{},"usage":{"total_tokens":12}}`, usage(0, 0, 12), done, ""},
+
 		{"chat stream", chatStream, usage(5, 7, 12), done, "Hello wörld 😀\n"},
 		{"CRLF", strings.ReplaceAll(chatStream, "\n", "\r\n"), usage(5, 7, 12), done, "Hello wörld 😀\n"},
 		{"no space", strings.ReplaceAll(chatStream, "data: ", "data:"), usage(5, 7, 12), done, "Hello wörld 😀\n"},
@@ -222,8 +235,13 @@ func TestMeterError(t *testing.T) {
 		{"event", "event: error\n" + sse(quotaEvent), 200, Quota, "You exceeded", true},
 		{"event's own members", sse(`{"type":"error","code":"rate_limit_exceeded","message":"Slow"}`), 200, RateLimit, "Slow", true},
 		{"named event", "event: error\n" + sse(`{"code":"server_error","message":"Oops"}`), 200, Other, "Oops", true},
-		{"chunk", sse(`{"choices":[]}`, `{"error":{"message":"The server had an error","type":"server_error"}}`), 200, Other, "The server", true},
-		{"string", sse(`{"error":"overloaded"}`), 200, Other, "overloaded", true},
+		{"chunk", sse(`{"choices":[]}`, `{"error":{"message":"The server had an error","type":"server_error"}}`), 200, Other, "The server", false},
+		{"chunk, and the mark", sse(`{"error":{"message":"The server had an error","type":"server_error"}}`, `[DONE]`), 200, Other, "The server", true},
+		{"chunk about a rate", sse(`{"choices":[]}`, `{"error":{"code":429,"message":"Rate"}}`), 200, RateLimit, "Rate", true},
+		{"chunk about a rate after output", sse(`{"choices":[{"delta":{"content":"x"}}]}`, `{"error":{"code":429,"message":"Rate"}}`), 200, RateLimit, "Rate", false},
+		{"chunk in an array", sse(`[{"error":{"code":429,"message":"Rate","status":"RESOURCE_EXHAUSTED"}}]`), 200, RateLimit, "Rate", true},
+		{"document in an array", `[{"error":{"code":429,"message":"Rate","status":"RESOURCE_EXHAUSTED"}}]`, 200, RateLimit, "Rate", true},
+		{"string", sse(`{"error":"overloaded"}`), 200, Overloaded, "overloaded", true},
 		{"response.failed", sse(`{"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"Wait"}}}`), 200, RateLimit, "Wait", true},
 		{"failed document", `{"status":"failed","error":{"code":"server_error","message":"Oops"}}`, 200, Other, "Oops", true},
 		{"429", `{"error":{"message":"Rate","type":"tokens","code":"rate_limit_exceeded"}}`, 429, RateLimit, "Rate", true},
@@ -238,6 +256,47 @@ func TestMeterError(t *testing.T) {
 				t.Errorf("done %v, refused %v: %+v", s.Done, s.Refused, s.Refusal)
 			}
 		})
+	}
+}
+
+// A stream may go on behind an error, whose end is then not that of the output.
+func TestMeterGoesOnAfterAnError(t *testing.T) {
+	s, _ := watch(200, []byte(sse(`{"choices":[{"delta":{"content":"a"}}]}`, `{"error":{"message":"Oops","type":"server_error"}}`,
+		`{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}`, `[DONE]`)))
+	if s.Usage.Total != 12 || !s.Refused || s.Refusal.Message != "Oops" || !s.Done || s.Ended {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestMeterModel(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"id":"x","model":"gpt-5-mini-2025-08-07","usage":null}`:             "gpt-5-mini-2025-08-07",
+		sse(`{"model":"gpt-4o","choices":[]}`, `[DONE]`):                      "gpt-4o",
+		sse(`{"type":"response.created","response":{"model":"o3","id":"r"}}`): "o3",
+		`{"model":["x"],"data":{"model":"y"}}`:                                "",
+		`{"model":"` + strings.Repeat("x", 300) + `"}`:                        "",
+	} {
+		m := NewMeter(200, "", nil)
+		m.Write([]byte(body))
+		if got := m.Model(); got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+}
+
+func TestMeterShown(t *testing.T) {
+	for body, want := range map[string]bool{
+		sse(`{"choices":[{"delta":{"role":"assistant","content":""}}]}`):             false,
+		sse(`{"choices":[{"delta":{"content":"a"}}]}`):                               true,
+		sse(`{"type":"response.audio.delta","delta":"QQ=="}`):                        true,
+		sse(`{"type":"image_generation.partial_image","b64_json":"QQ=="}`):           true,
+		sse(`{"type":"response.created","response":{"id":"r"}}`, `{"type":"error"}`): false,
+	} {
+		m := NewMeter(200, "", nil)
+		m.Write([]byte(body))
+		if m.Shown() != want {
+			t.Errorf("%s: %v", body, !want)
+		}
 	}
 }
 
@@ -339,6 +398,8 @@ func FuzzMeterJSON(f *testing.F) {
 			t.Errorf("%q: %+v, want %+v", body, s.Refusal, want.fault)
 		}
 
+		want = reference{stream: true}
+		want.root(parse(t, body))
 		s, _ = watch(200, []byte("data:"+string(bytes.ReplaceAll(body, []byte("\n"), []byte("\ndata: ")))+"\n\n"))
 		if s.Usage != want.usage || s.HasUsage != want.hasUsage {
 			t.Errorf("event %q: %+v, want %+v", body, s, want)
@@ -394,6 +455,8 @@ func parse(t *testing.T, body []byte) members {
 
 // reference reads a parsed document as a meter is meant to.
 type reference struct {
+	stream   bool
+	sum      counts
 	usage    Usage
 	hasUsage bool
 	fault    fault
@@ -411,6 +474,14 @@ func (r *reference) root(root members) {
 					r.shared(m.name, m.value)
 				}
 			}
+		case "x_groq":
+			if groq, ok := m.value.(members); ok {
+				for _, m := range groq {
+					if m.name != "id" {
+						r.shared(m.name, m.value)
+					}
+				}
+			}
 		case "type":
 			if typ, ok := m.value.(string); ok {
 				audio = typ == "response.audio.delta"
@@ -425,6 +496,10 @@ func (r *reference) root(root members) {
 				choice, _ := c.(members)
 				for _, m := range choice {
 					switch m.name {
+					case "usage":
+						if r.stream {
+							r.shared(m.name, m.value)
+						}
 					case "text":
 						r.delta(m.value)
 					case "delta":
@@ -432,7 +507,11 @@ func (r *reference) root(root members) {
 					}
 				}
 			}
-		case "message", "code":
+		case "detail":
+			if !r.fault.seen {
+				r.word("message", m.value)
+			}
+		case "message", "code", "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds":
 			if !r.fault.seen {
 				r.word(m.name, m.value)
 			}
@@ -501,13 +580,17 @@ func (r *reference) shared(name string, v any) {
 				*p = int64(f)
 			}
 		}
-		if u, ok := c.usage(); ok {
+		r.sum.raise(&c)
+		if u, ok := r.sum.usage(); ok {
 			r.usage, r.hasUsage = u, true
 		}
 	case name == "error" && isObject:
 		r.fault = fault{seen: true}
 		for _, m := range object {
 			r.word(m.name, m.value)
+		}
+		if r.fault.empty() {
+			r.fault = fault{}
 		}
 	case name == "error":
 		if s, ok := v.(string); ok && s != "" {
@@ -518,17 +601,66 @@ func (r *reference) shared(name string, v any) {
 
 func (r *reference) word(name string, v any) {
 	s, isString := v.(string)
-	if n, isNumber := v.(json.Number); isNumber && name == "code" {
+	n, isNumber := v.(json.Number)
+	if isNumber && (name == "code" || waitMembers[name]) {
 		_, isString = parseNumber(string(n))
 		s = string(n)
 	}
-	switch {
+	switch f := &r.fault; {
+	case name == "details" && f.seen:
+		r.details(v)
 	case !isString:
 	case name == "message":
-		r.fault.message = clip(s)
+		f.message = clip(s)
 	case name == "code":
-		r.fault.code = clip(s)
+		f.code = clip(s)
+	case name == "type" && f.seen:
+		f.typ = clip(s)
+	case name == "status" && f.seen && f.typ == "":
+		f.typ = clip(s)
+	case waitMembers[name]:
+		f.wait = clip(s)
 	}
+}
+
+var waitMembers = map[string]bool{"retry_after": true, "retryAfter": true, "retry_after_seconds": true, "resets_in_seconds": true}
+
+func (r *reference) details(v any) {
+	list, _ := v.([]any)
+	for _, d := range list {
+		detail, _ := d.(members)
+		for _, m := range detail {
+			if s, ok := m.value.(string); ok && m.name == "retryDelay" {
+				r.fault.wait, r.fault.detailed = clip(s), true
+			}
+			if violations, ok := m.value.([]any); ok && m.name == "violations" {
+				for _, v := range violations {
+					object, _ := v.(members)
+					r.fault.add(violationOf(object))
+				}
+			}
+		}
+	}
+}
+
+func violationOf(object members) (v violation) {
+	for _, m := range object {
+		s, isString := m.value.(string)
+		switch {
+		case m.name == "quotaId" && isString:
+			v.quotaID = clip(s)
+		case m.name == "quotaValue" && isString:
+			v.quotaValue = clip(s)
+		case m.name == "quotaValue":
+			switch l := m.value.(type) {
+			case json.Number:
+				v.quotaValue = string(l)
+			case bool, nil:
+				v.quotaValue = strings.ReplaceAll(fmt.Sprint(l), "<nil>", "null")
+			}
+		}
+	}
+	return v
 }
 
 func clip(s string) string {

@@ -3,6 +3,7 @@ package wire
 import (
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,6 +24,9 @@ const (
 	SlowDown
 	// Unavailable means that the flex tier has no capacity at present.
 	Unavailable
+	// Overloaded means that the server has too much to do, whoever asks: it says nothing
+	// about the caller's limits.
+	Overloaded
 )
 
 // Dimension is what a refusal is about.
@@ -43,6 +47,9 @@ const (
 //	Request too large for gpt-4o … on tokens per min (TPM): Limit 30000, Requested 31538. …
 //	Rate limit exceeded for images per minute … Limit: 0/1min. Current: 1/1min.
 //	Requests to … have exceeded token rate limit … Please retry after 37 seconds.
+//
+// Gemini's compatible surface says "You exceeded your current quota" of every limit, and what
+// it is in error.details: the quotaId of a QuotaFailure, and a RetryInfo.
 type Throttle struct {
 	Kind      Kind
 	Dimension Dimension
@@ -69,8 +76,10 @@ func newThrottle(status int, h http.Header, f fault) Throttle {
 		Limit: -1, Used: -1, Requested: -1,
 		Code: f.code, Type: f.typ, Message: f.message,
 	}
-	r.Dimension, r.Period = r.subject(first(h, "X-Ratelimit-Type"))
+	r.Dimension, r.Period = r.subject(first(h, "X-Ratelimit-Type"), &f)
 	if n, ok := figure(f.message, "Limit"); ok {
+		r.Limit = n
+	} else if n, ok := parseCount(f.quotaValue); ok {
 		r.Limit = n
 	}
 	if n, ok := figure(f.message, "Used"); ok {
@@ -81,8 +90,10 @@ func newThrottle(status int, h http.Header, f fault) Throttle {
 	if n, ok := figure(f.message, "Requested"); ok {
 		r.Requested = n
 	}
-	r.RetryAfter = r.wait(h)
-	r.Kind = r.kind(status)
+	r.RetryAfter = r.wait(h, &f)
+	if r.Kind = r.kind(status, &f); r.Kind == Overloaded {
+		r.Dimension, r.Period = Unknown, 0 // its type may be "requests"
+	}
 	return r
 }
 
@@ -98,40 +109,115 @@ func (r *Throttle) Stood(period time.Duration) float64 {
 	return used
 }
 
-// kind goes by the code, then the type, then the message: proxies that rewrite a body
-// tend to keep the code.
-func (r *Throttle) kind(status int) Kind {
-	for _, word := range [...]string{r.Code, r.Type} {
-		switch word {
-		case "insufficient_quota", "credit_balance_exhausted", "quota_exceeded":
-			return Quota
-		case "slow_down":
-			return SlowDown
-		case "resource_unavailable":
-			return Unavailable
-		}
-		if strings.HasPrefix(word, "billing_") {
-			return Quota
-		}
-	}
+// kinds are what codes and types mean, in lower case.
+var kinds = map[string]Kind{
+	"insufficient_quota":                Quota,
+	"quota_exceeded":                    Quota,
+	"credit_balance_exhausted":          Quota,
+	"insufficient_balance":              Quota,
+	"insufficient_credits":              Quota,
+	"payment_required":                  Quota,
+	"project_spend_limit_exceeded":      Quota,
+	"organization_spend_limit_exceeded": Quota,
+	"organization_usage_limit_exceeded": Quota,
+	"usage_limit_exceeded":              Quota,
+	"session_budget_exceeded":           Quota,
+
+	"slow_down": SlowDown,
+
+	"resource_unavailable": Unavailable,
+	"capacity_exceeded":    Unavailable, // Groq's flex tier
+
+	"server_is_overloaded": Overloaded,
+	"overloaded_error":     Overloaded, // Anthropic's
+	"nocapacity":           Overloaded, // Azure's
+	"no_capacity":          Overloaded,
+
+	"rate_limit_exceeded":      RateLimit,
+	"rate_limit_error":         RateLimit,
+	"rate_limit":               RateLimit,
+	"ratelimitreached":         RateLimit, // Azure's
+	"rate_limit_reached":       RateLimit,
+	"rate_limit_reached_error": RateLimit,
+	"too_many_requests":        RateLimit,
+	"toomanyrequests":          RateLimit,
+	"resource_exhausted":       RateLimit, // Google's status
+	"429":                      RateLimit,
+}
+
+// kindOf returns what a code or a type means, or Other.
+func kindOf(word string) Kind {
+	word = strings.ToLower(word)
+	k, known := kinds[word]
 	switch {
-	case status == http.StatusPaymentRequired,
-		strings.Contains(r.Message, "exceeded your current quota"):
+	case known:
+		return k
+	case strings.HasPrefix(word, "billing_"), strings.HasSuffix(word, "_spend_limit_exceeded"),
+		strings.HasSuffix(word, "_usage_limit_exceeded"), strings.HasSuffix(word, "_budget_exceeded"):
 		return Quota
-	case status != http.StatusTooManyRequests && r.Type != "rate_limit_error" &&
-		r.Code != "rate_limit_exceeded" && r.Code != "429":
+	case strings.Contains(word, "overload"):
+		return Overloaded
+	}
+	return Other
+}
+
+// What the messages of errors without a code say of money, and of a server's load.
+var (
+	moneyWords = []string{"spend limit", "spending limit", "credit balance", "insufficient balance", "insufficient credits",
+		"billing hard limit", "account is not active"}
+	loadWords = []string{"overload", "high demand", "high load", "high traffic", "at capacity", "over capacity",
+		"too busy", "server is busy", "servers are busy"}
+)
+
+const (
+	statusFlex       = 498 // Groq's flex tier has no capacity
+	statusOverloaded = 529 // Anthropic's, and of others after it
+)
+
+// kind goes by the code, then the type, then the status and the message: proxies that
+// rewrite a body tend to keep the code.
+func (r *Throttle) kind(status int, f *fault) Kind {
+	word := kindOf(r.Code)
+	if k := kindOf(r.Type); word == Other || word == RateLimit && k != Other {
+		word = k
+	}
+	if word != Other && word != RateLimit {
+		return word
+	}
+	rate := word == RateLimit || status == http.StatusTooManyRequests
+	text := strings.ToLower(r.Message)
+	switch {
+	case status == http.StatusPaymentRequired, r.Code == "402":
+		return Quota
+	case strings.Contains(text, "exceeded your current quota") && !f.detailed && word != RateLimit && r.RetryAfter == 0,
+		status >= 400 && contains(text, moneyWords...):
+		return Quota
+	case status == statusFlex:
+		return Unavailable
+	case status == statusOverloaded, r.Code == "529",
+		r.Limit < 0 && (rate || status >= 500 || status < 400) && contains(text, loadWords...),
+		!rate && status == http.StatusServiceUnavailable && r.RetryAfter > 0:
+		return Overloaded
+	case !rate:
 		return Other
-	case strings.HasPrefix(r.Message, "Request too large"),
+	case strings.HasPrefix(text, "request too large"), status == http.StatusRequestEntityTooLarge,
 		r.Limit >= 0 && max(r.Requested, 1) > r.Limit:
 		return TooLarge
 	}
 	return RateLimit
 }
 
+func contains(text string, words ...string) bool {
+	return slices.ContainsFunc(words, func(s string) bool { return strings.Contains(text, s) })
+}
+
 // subject finds what the refusal is about. The message comes first: the type of
 // a refusal about images or requests per day is "requests" too. azure is the
 // x-ratelimit-type header.
-func (r *Throttle) subject(azure string) (Dimension, time.Duration) {
+func (r *Throttle) subject(azure string, f *fault) (Dimension, time.Duration) {
+	if d, period := subjectOf(f.quotaID); d != Unknown {
+		return d, period
+	}
 	for _, s := range [...]struct {
 		unit      string
 		dimension Dimension
@@ -158,50 +244,42 @@ func (r *Throttle) subject(azure string) (Dimension, time.Duration) {
 	return Unknown, 0
 }
 
+// subjectOf reads Google's quotaId: "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
+// "GenerateContentInputTokensPerModelPerDay".
+func subjectOf(quotaID string) (d Dimension, period time.Duration) {
+	id := strings.ToLower(quotaID)
+	switch {
+	case strings.Contains(id, "token"):
+		d = Tokens
+	case strings.Contains(id, "image"):
+		d = Images
+	case strings.Contains(id, "request"):
+		d = Requests
+	}
+	switch {
+	case strings.Contains(id, "perday"):
+		period = day
+	case strings.Contains(id, "perminute"):
+		period = minute
+	}
+	return d, period
+}
+
 // wait returns the most precise wait there is: milliseconds in the header, then the
-// message, then seconds in the header.
-func (r *Throttle) wait(h http.Header) time.Duration {
+// message, then a member of the body, then seconds in the header.
+func (r *Throttle) wait(h http.Header, f *fault) time.Duration {
+	now := time.Now()
 	if d, ok := retryAfterMS(h); ok && d > 0 {
 		return d
 	}
-	for _, before := range [...]string{"ry again in ", "etry after "} {
-		if _, after, ok := strings.Cut(r.Message, before); ok {
-			if d := spoken(after); d > 0 {
-				return d
-			}
-		}
+	if d, ok := waitIn(r.Message, now); ok {
+		return d
 	}
-	d, _ := RetryAfter(h, time.Now())
+	if d, ok := spoken(strings.ToLower(f.wait), now, time.Second); ok && d > 0 {
+		return d
+	}
+	d, _ := RetryAfter(h, now)
 	return d
-}
-
-// spoken reads a duration at the beginning of s: "9.816s", "7m12s", "37 seconds".
-func spoken(s string) time.Duration {
-	end := 0
-	for end < len(s) && s[end] != ' ' && s[end] != ',' {
-		end++
-	}
-	d, bare, ok := parseWait(strings.TrimRight(s[:end], "."))
-	if !ok {
-		return 0
-	}
-	unit := strings.TrimLeft(s[end:], " ")
-	scale := time.Second
-	switch {
-	case !bare:
-	case strings.HasPrefix(unit, "millisecond"):
-		return d / 1000
-	case strings.HasPrefix(unit, "minute"):
-		scale = time.Minute
-	case strings.HasPrefix(unit, "hour"):
-		scale = time.Hour
-	case strings.HasPrefix(unit, "day"):
-		scale = day
-	}
-	if d > maxWait/(scale/time.Second) {
-		return 0
-	}
-	return d * (scale / time.Second)
 }
 
 // figure finds the number after a word: "Limit 30000", "Limit: 3 / min", "Limit: 0/1min".

@@ -12,6 +12,12 @@ func TestParseRefusal(t *testing.T) {
 	body := func(message, typ, code string) string {
 		return `{"error":{"message":"` + message + `","type":"` + typ + `","param":null,"code":"` + code + `"}}`
 	}
+	gemini := func(delay, violations string) string {
+		return `{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details.","status":"RESOURCE_EXHAUSTED","details":[` +
+			`{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[` + violations + `]},` +
+			`{"@type":"type.googleapis.com/google.rpc.Help","links":[{"description":"Learn more","url":"https://x"}]},` +
+			`{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"` + delay + `"}]}}`
+	}
 	const ms = time.Millisecond
 	type figures struct {
 		kind                   Kind
@@ -68,11 +74,72 @@ func TestParseRefusal(t *testing.T) {
 		{"slow down", 429, "retry-after: 5", body("", "rate_limit_error", "slow_down"), figures{SlowDown, Unknown, 0, -1, -1, -1, 5 * time.Second}},
 		{"slow down, formerly", 503, "", body("Slow Down", "slow_down", ""), figures{SlowDown, Unknown, 0, -1, -1, -1, 0}},
 		{"flex", 429, "", body("", "", "resource_unavailable"), figures{Unavailable, Unknown, 0, -1, -1, -1, 0}},
+		{"project's spend", 429, "retry-after: 9", body("", "", "project_spend_limit_exceeded"), figures{Quota, Unknown, 0, -1, -1, -1, 9 * time.Second}},
+		{"organization's spend", 429, "", body("", "organization_spend_limit_exceeded", ""), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"organization's usage", 429, "", body("Usage", "rate_limit_error", "organization_usage_limit_exceeded"), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"usage", 403, "", body("", "rate_limit_exceeded", "usage_limit_exceeded"), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"spend, in the type", 429, "", body("", "project_spend_limit_exceeded", "rate_limit_exceeded"), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"session's budget", 429, "", body("", "", "session_budget_exceeded"), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"billing not active", 429, "", body("Your account is not active", "", "billing_not_active"), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"another's spend", 429, "", body("", "", "TEAM_SPEND_LIMIT_EXCEEDED"), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"OpenRouter's credits", 402, "", `{"error":{"code":402,"message":"Insufficient credits"}}`, figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+
+		{"images, in words", 429, "", body("Rate limit reached for images. Please try again after 51.84 seconds.", "requests", "rate_limit_exceeded"),
+			figures{RateLimit, Requests, 0, -1, -1, -1, 51840 * ms}},
+		{"minutes and seconds", 429, "", body("Please try again in 7 minutes and 12 seconds.", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 432 * time.Second}},
+		{"days", 429, "", body("Please try again in 114h18m0s.", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 411480 * time.Second}},
+		{"days, in the header", 429, "retry-after: 411480", "", figures{RateLimit, Unknown, 0, -1, -1, -1, 411480 * time.Second}},
+		{"a member of the body", 429, "", `{"error":{"message":"Rate limit","retry_after":27}}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 27 * time.Second}},
+		{"in detail", 429, "", `{"detail":"Rate limit exceeded. Retry in 27s"}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 27 * time.Second}},
+		{"Groq's, in words", 429, "retry-after: 432", body("Rate limit reached for model `m` in organization `org_1` on tokens per day (TPD): Limit 100000, Used 99336, Requested 1164. Please try again in 7m12s. Need more tokens?", "tokens", "rate_limit_exceeded"),
+			figures{RateLimit, Tokens, day, 100_000, 99_336, 1164, 432 * time.Second}},
+		{"no body", 429, "retry-after: 12", "", figures{RateLimit, Unknown, 0, -1, -1, -1, 12 * time.Second}},
+
+		{"413", 413, "", body("Request too large for model `m` in organization `org_1` service tier `on_demand` on tokens per minute (TPM): Limit 6000, Requested 9120, please reduce your message size and try again. Need more tokens?", "tokens", "rate_limit_exceeded"),
+			figures{TooLarge, Tokens, minute, 6000, -1, 9120, 0}},
+		{"413 of a proxy", 413, "", "<html>Request Entity Too Large</html>", figures{Other, Unknown, 0, -1, -1, -1, 0}},
+
+		{"engine overloaded", 429, "", body("The engine is currently overloaded, please try again later", "requests", ""), figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
+		{"engine overloaded, by its code", 429, "retry-after: 3", body("Please wait", "requests", "engine_overloaded"), figures{Overloaded, Unknown, 0, -1, -1, -1, 3 * time.Second}},
+		{"engine overloaded, as a rate", 429, "", body("Engine overloaded. Retry in 27s", "requests", "rate_limit_exceeded"), figures{Overloaded, Unknown, 0, -1, -1, -1, 27 * time.Second}},
+		{"server is overloaded", 503, "retry-after: 20", body("Our servers are currently overloaded.", "service_unavailable_error", "server_is_overloaded"), figures{Overloaded, Unknown, 0, -1, -1, -1, 20 * time.Second}},
+		{"a busy server", 503, "", `{"error":{"message":"The server is overloaded or not ready yet.","type":"server_error"}}`, figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
+		{"a model at capacity", 429, "", body("Model is at capacity, please wait 5s", "", ""), figures{Overloaded, Unknown, 0, -1, -1, -1, 5 * time.Second}},
+		{"spend, in words", 429, "", body("You have reached your monthly spend limit", "", ""), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"529", 529, "retry-after: 7", `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, figures{Overloaded, Unknown, 0, -1, -1, -1, 7 * time.Second}},
+		{"529, bare", 529, "retry-after: 7", "", figures{Overloaded, Unknown, 0, -1, -1, -1, 7 * time.Second}},
+		{"503 with a wait", 503, "retry-after: 7", "<html>", figures{Overloaded, Unknown, 0, -1, -1, -1, 7 * time.Second}},
+		{"503", 503, "", "<html>", figures{Other, Unknown, 0, -1, -1, -1, 0}},
+		{"503 on a rate", 503, "retry-after: 7", body("", "tokens", "rate_limit_exceeded"), figures{RateLimit, Tokens, 0, -1, -1, -1, 7 * time.Second}},
+		{"Azure's capacity", 429, "", body("The system is currently experiencing high demand and cannot process your request", "", "NoCapacity"), figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
+		{"an overload with figures", 429, "", body("The engine is overloaded on tokens per min (TPM): Limit 30000, Used 29446, Requested 821.", "tokens", "rate_limit_exceeded"),
+			figures{RateLimit, Tokens, minute, 30000, 29446, 821, 0}},
+		{"Groq's flex", 498, "", body("Flex tier capacity exceeded", "", ""), figures{Unavailable, Unknown, 0, -1, -1, -1, 0}},
+
+		{"Gemini, a minute", 429, "", gemini("46s", `{"quotaMetric":"g/requests","quotaId":"GenerateRequestsPerMinutePerProjectPerModel-FreeTier","quotaDimensions":{"model":"gemini-2.5-flash"},"quotaValue":"10"}`),
+			figures{RateLimit, Requests, minute, 10, -1, -1, 46 * time.Second}},
+		{"Gemini, in an array", 429, "", "[\n" + gemini("46s", `{"quotaId":"GenerateContentInputTokensPerModelPerMinute-FreeTier","quotaValue":"250000"}`) + "\n]",
+			figures{RateLimit, Tokens, minute, 250_000, -1, -1, 46 * time.Second}},
+		{"Gemini, a day", 429, "", gemini("55s", `{"quotaId":"GenerateRequestsPerMinutePerProjectPerModel","quotaValue":"10"},{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier","quotaValue":250}`),
+			figures{RateLimit, Requests, day, 250, -1, -1, 55 * time.Second}},
+		{"Gemini, none allowed", 429, "", gemini("55s", `{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier","quotaValue":"0"}`),
+			figures{TooLarge, Requests, day, 0, -1, -1, 55 * time.Second}},
+		{"Gemini, the message alone", 429, "", `{"error":{"code":429,"message":"You exceeded your current quota, please check your plan and billing details. Please retry in 46.305192s.","status":"RESOURCE_EXHAUSTED"}}`,
+			figures{RateLimit, Unknown, 0, -1, -1, -1, 46305192 * time.Microsecond}},
+		{"Gemini, the delay alone", 429, "", `[{"error":{"message":"You exceeded your current quota","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"55s"}]}}]`,
+			figures{RateLimit, Unknown, 0, -1, -1, -1, 55 * time.Second}},
+		{"Gemini, a violation alone", 429, "", `[{"error":{"message":"You exceeded your current quota","details":[{"violations":[{"subject":"project:1","description":"d"}]}]}}]`,
+			figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"Gemini, no wait", 429, "", `[{"error":{"code":429,"message":"You exceeded your current quota","status":"RESOURCE_EXHAUSTED"}}]`,
+			figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"Gemini, hostile", 429, "", `[{"error":{"details":[7,{"violations":{"quotaId":"x"},"retryDelay":[]},{"violations":[[],{"quotaId":7,"quotaValue":-1}]}]}}`,
+			figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+
 		{"400", 400, "", body("This model's maximum context length is 8192 tokens", "invalid_request_error", "context_length_exceeded"),
 			figures{Other, Unknown, 0, -1, -1, -1, 0}},
 		{"500", 500, "", "oops", figures{Other, Unknown, 0, -1, -1, -1, 0}},
 		{"bare 429", 429, "", "", figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
-		{"absurd wait", 429, "retry-after: 1e12", body("Please retry after 99999 hours.", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"absurd wait", 429, "retry-after: 1e12", body("Please retry after 99999 hours.", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, longestWait}},
 		{"cut", 429, "", body("… on tokens per min (TPM): Limit 10000, Used 8554, Requ", "", "")[:70], figures{RateLimit, Tokens, minute, 10000, -1, -1, 0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -101,7 +168,7 @@ func FuzzRefusal(f *testing.F) {
 		h := http.Header{"Retry-After-Ms": {ms}}
 		for _, body := range []string{message, `{"error":{"message":"` + message + `"}}`, `{"error":{"message":"` + message} {
 			r := ParseThrottle(status, h, []byte(body))
-			if r.RetryAfter < 0 || r.RetryAfter > maxWait || r.Kind > Unavailable || r.Dimension > Images || len(r.Message) > bufferSize ||
+			if r.RetryAfter < 0 || r.RetryAfter > longestWait || r.Kind > Overloaded || r.Dimension > Images || len(r.Message) > bufferSize ||
 				min(r.Limit, r.Used, r.Requested) < -1 || max(r.Limit, r.Used, r.Requested) > maxCount {
 				t.Errorf("%q: %+v", body, r)
 			}

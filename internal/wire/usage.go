@@ -4,7 +4,7 @@ package wire
 type Usage struct {
 	// Input and Output are tokens; 0 where the server does not tell them apart.
 	Input, Output int64
-	// Total is total_tokens, or Input + Output where that is absent. Cached
+	// Total is total_tokens, or Input + Output where that is absent or smaller. Cached
 	// tokens are included: they count toward the limits ("caching does not
 	// affect rate limits", OpenAI's prompt-caching guide).
 	Total int64
@@ -17,17 +17,31 @@ type counts struct {
 	seconds                                  float64
 }
 
-// usage normalises what was read. An object that adds up to nothing does not count as
-// usage, since no call is free and servers that do not count send zeros. Audio billed by
-// its length does: it costs no tokens.
+// raise makes each count the larger of both. Some servers spread a call's usage over
+// several chunks, and repeat others of its figures as 0.
+func (c *counts) raise(o *counts) {
+	c.total = max(c.total, o.total)
+	c.prompt, c.completion = max(c.prompt, o.prompt), max(c.completion, o.completion)
+	c.input, c.output = max(c.input, o.input), max(c.output, o.output)
+	c.seconds = max(c.seconds, o.seconds)
+}
+
+// usage normalises what was read, to the larger reading where figures contradict each
+// other: a total beside a prompt of 0 contains the prompt, and one above the sum of its
+// parts has output that was not shown, as Gemini's reasoning. An object that adds up to
+// nothing does not count as usage, since no call is free and servers that do not count send
+// zeros. Audio billed by its length does: it costs no tokens.
 func (c *counts) usage() (Usage, bool) {
 	u := Usage{
 		Input:  max(c.prompt, c.input),
 		Output: max(c.completion, c.output),
-		Total:  c.total,
 	}
-	if u.Total == 0 {
-		u.Total = u.Input + u.Output
+	u.Total = max(c.total, u.Input+u.Output)
+	switch unnamed := u.Total - u.Input - u.Output; {
+	case u.Input > 0:
+		u.Output += unnamed
+	case u.Output > 0:
+		u.Input = unnamed
 	}
 	return u, u.Total > 0 || c.seconds > 0
 }

@@ -1,0 +1,129 @@
+// Package decode reads bodies whose Content-Encoding says that they are compressed. A
+// [Chain] is how a body is decoded: of what is there already by [Chain.Prefix], and of a
+// body that passes by, to somebody who wants it as it is, by a [Stream].
+//
+// What can't be decoded is not read. Memory is bounded: a Stream keeps what its decoder
+// keeps and two buffers, and a Prefix has a largest length.
+package decode
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// A Decoder returns a reader of what r's bytes stand for.
+type Decoder func(r io.Reader) (io.Reader, error)
+
+// A Set holds decoders by their names, in lower case, in addition to gzip and deflate.
+type Set map[string]Decoder
+
+// A Chain is the decoders of a body, the one that was applied last first.
+type Chain []Decoder
+
+// Chain returns how a body with these headers is decoded: not at all where it is empty. ok
+// is false where an encoding is not known, or there are too many.
+func (s Set) Chain(h http.Header) (c Chain, ok bool) {
+	for _, line := range h["Content-Encoding"] {
+		for name := range strings.SplitSeq(line, ",") {
+			name = Name(name)
+			if EncodesNothing(name) {
+				continue
+			}
+			d := s[name]
+			if d == nil {
+				d = standard[name]
+			}
+			if d == nil || len(c) == mostEncodings {
+				return nil, false
+			}
+			c = append(Chain{d}, c...)
+		}
+	}
+	return c, true
+}
+
+// mostEncodings is more than anybody applies.
+const mostEncodings = 4
+
+// Name returns an encoding's name as it is looked up.
+func Name(encoding string) string { return strings.ToLower(strings.TrimSpace(encoding)) }
+
+// EncodesNothing reports whether a name that is sent as an encoding's is that of none:
+// servers send the character set there, too.
+func EncodesNothing(name string) bool {
+	switch name {
+	case "", "identity", "none", "null", "utf-8", "utf8", "ascii", "us-ascii", "iso-8859-1",
+		"binary", "8bit", "7bit", "application/json", "text/event-stream":
+		return true
+	}
+	return strings.HasPrefix(name, "charset=")
+}
+
+var standard = map[string]Decoder{"gzip": gunzip, "x-gzip": gunzip, "deflate": inflate}
+
+// gunzip passes on what is no gzip file although it is called so.
+func gunzip(r io.Reader) (io.Reader, error) {
+	b := bufio.NewReader(r)
+	if magic, err := b.Peek(2); err == nil && string(magic) == "\x1f\x8b" {
+		return gzip.NewReader(b)
+	}
+	return b, nil
+}
+
+// inflate reads deflate as it is meant, in zlib's format, and as some servers send it,
+// without.
+func inflate(r io.Reader) (io.Reader, error) {
+	b := bufio.NewReader(r)
+	head, err := b.Peek(2)
+	switch {
+	case err != nil, head[0] == '{': // no deflated JSON begins so
+		return b, nil
+	case head[0]&0x0f == 8 && (int(head[0])<<8|int(head[1]))%31 == 0:
+		return zlib.NewReader(b)
+	}
+	return flate.NewReader(b), nil
+}
+
+// open chains readers. close releases them.
+func (c Chain) open(r io.Reader) (decoded io.Reader, close func(), err error) {
+	var opened []io.Reader
+	close = func() {
+		for _, r := range opened {
+			switch r := r.(type) {
+			case io.Closer:
+				r.Close()
+			case interface{ Close() }: // a zstd.Decoder
+				r.Close()
+			}
+		}
+	}
+	for _, decoder := range c {
+		if r, err = decoder(r); err != nil {
+			close()
+			return nil, nil, err
+		}
+		opened = append(opened, r)
+	}
+	return r, close, nil
+}
+
+// Prefix decodes what there is of a body, up to most bytes. What is cut off or broken is
+// decoded as far as it goes.
+func (c Chain) Prefix(body []byte, most int64) []byte {
+	if len(c) == 0 || len(body) == 0 {
+		return body
+	}
+	r, done, err := c.open(bytes.NewReader(body))
+	if err != nil {
+		return nil
+	}
+	defer done()
+	decoded, _ := io.ReadAll(io.LimitReader(r, most))
+	return decoded
+}

@@ -1,0 +1,140 @@
+package wire
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		seconds, ms string
+		want        time.Duration
+		ok          bool
+	}{
+		{"", "", 0, false},
+		{"1", "534", 534 * time.Millisecond, true},
+		{"1", "0", time.Second, true},
+		{"", "0", 0, true},
+		{"0", "", 0, true},
+		{"1.5", "", 1500 * time.Millisecond, true},
+		{"Tue, 24 Nov 2026 12:00:07 GMT", "", 7 * time.Second, true},
+		{"Tue, 24 Nov 2026 11:00:07 GMT", "", 0, false},
+		{"Tue, 24 Nov 2096 11:00:07 GMT", "", longestWait, true},
+		{"Tue, 24 Nov 9999 11:00:07 GMT", "", longestWait, true},
+		{"-1", "", 0, false},
+		{"-1", "-1", 0, false},
+		{"411480", "", 411480 * time.Second, true},
+		{"", "411480000", 411480 * time.Second, true},
+		{"1e9", "", longestWait, true},
+		{"99999999999999999999", "", longestWait, true},
+		{"", "1e99", longestWait, true},
+		{"1e999", "", longestWait, true},
+		{"NaN", "Inf", 0, false},
+		{"12, 12", "", 12 * time.Second, true},
+		{"12,12", "", 12 * time.Second, true},
+		{"12s", "", 12 * time.Second, true},
+		{"1m30s", "", 90 * time.Second, true},
+		{"2 minutes", "", 2 * time.Minute, true},
+		{"2026-11-24T12:00:07Z", "", 7 * time.Second, true},
+		{"2", "soon", 2 * time.Second, true},
+		{"later", "", 0, false},
+	} {
+		h := http.Header{}
+		h.Set("retry-after", c.seconds)
+		h.Set("retry-after-ms", c.ms)
+		if d, ok := RetryAfter(h, now); d != c.want || ok != c.ok {
+			t.Errorf("%q, %q: %v, %v", c.seconds, c.ms, d, ok)
+		}
+	}
+	if d, ok := RetryAfter(nil, now); d != 0 || ok {
+		t.Errorf("nil: %v, %v", d, ok)
+	}
+}
+
+func TestWaitIn(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	const ms = time.Millisecond
+	for message, want := range map[string]time.Duration{
+		"Rate limit reached. Please try again in 534ms. Visit …":                  534 * ms,
+		"Please try again in 9.816s.":                                             9816 * ms,
+		"Please try again in 7m12s. Visit":                                        432 * time.Second,
+		"Please try again after 51.84 seconds.":                                   51840 * ms,
+		"Please try again in 7 minutes and 12 seconds.":                           432 * time.Second,
+		"try again in 1 hour, 2 minutes, and 3 seconds":                           time.Hour + 2*time.Minute + 3*time.Second,
+		"Try again in 1m 30s":                                                     90 * time.Second,
+		"Try again in 2 days 3h":                                                  51 * time.Hour,
+		"Please wait 42 seconds":                                                  42 * time.Second,
+		"Please wait 42 seconds before retrying.":                                 42 * time.Second,
+		"Please wait for at least 1.5 minutes before sending another request":     90 * time.Second,
+		"You must wait another 20 sec.":                                           20 * time.Second,
+		"Retry in 27s":                                                            27 * time.Second,
+		"Retrying in 27s":                                                         27 * time.Second,
+		"RETRY IN 27 S":                                                           27 * time.Second,
+		"Please retry after 37 seconds. Please go here":                           37 * time.Second,
+		"retry after 2 minutes.":                                                  2 * time.Minute,
+		"You can retry your request in 3 mins":                                    3 * time.Minute,
+		"Please retry in 46.305192s.":                                             46305192 * time.Microsecond,
+		"Please try again in 114h18m0s.":                                          114*time.Hour + 18*time.Minute,
+		"Please retry after 411480 seconds.":                                      411480 * time.Second,
+		"Please retry after 86,400 seconds.":                                      day,
+		"Please retry after 99999 hours.":                                         longestWait,
+		"Please retry after 99999999999999999999999999999999999 years":            longestWait,
+		"Please retry after 99999999999999999999999999999999999999999999 seconds": longestWait,
+		"Try again in 1e17 days":                                                  0,
+		"retry_after_ms: 250":                                                     250 * ms,
+		"(retry-after: 12)":                                                       12 * time.Second,
+		"retryAfter=3":                                                            3 * time.Second,
+		"Please try again in 20":                                                  20 * time.Second,
+		"try again in a minute":                                                   minute,
+		"Please try again in about an hour":                                       time.Hour,
+		"Please try again in 00:01:30.":                                           90 * time.Second,
+		"Please try again at 2026-11-24T12:00:07Z.":                               7 * time.Second,
+		"Your limit resets at 2026-11-24T13:00:00+00:00":                          time.Hour,
+		"Your limit resets in 3h":                                                 3 * time.Hour,
+		"Please try again in 500 milliseconds":                                    500 * ms,
+		"Please try again in 1800ms":                                              1800 * ms,
+		"Please try again in 12 seconds, your limit of 60 requests per minute is spent": 12 * time.Second,
+		"Wait 1 minute. 30 seconds is the least":                                        minute,
+		"Please reduce your message size and try again. 3 requests left":                0,
+		"Please try again later.":                                                       0,
+		"Please try again in a few seconds":                                             0,
+		"Please wait. Limit 30000":                                                      0,
+		"Retry 3 requests at most":                                                      0,
+		"Please wait for 42 second(s)":                                                  42 * time.Second,
+		"Please retry after 1 minute(s) and 5 second(s).":                               65 * time.Second,
+		"Try again in two minutes.":                                                     2 * time.Minute,
+		"Please try again in less than a minute":                                        time.Minute,
+		"Please try again after some time (20 seconds)":                                 20 * time.Second,
+		"Wait time is 42 seconds":                                                       42 * time.Second,
+		"Please wait at least 42 seconds.":                                              42 * time.Second,
+		"Retry your requests no earlier than 3 minutes":                                 3 * time.Minute,
+		"Retry the operation after 00h12m3s":                                            12*time.Minute + 3*time.Second,
+		"Rate limit resets in 1 hour 5 minutes":                                         65 * time.Minute,
+		"Try again at 18:03 UTC":                                                        0,
+		"Please wait 12,12":                                                             12 * time.Second,
+		"Please wait .5s":                                                               0,
+		"reset: 1795000000":                                                             0,
+		"available 3 of 5":                                                              0,
+		"Please try again after 2020-01-01T00:00:00Z":                                   0,
+		"Wait":                    0,
+		"Please try again in -3s": 3 * time.Second,
+		"":                        0,
+	} {
+		if d, _ := waitIn(message, now); d != want {
+			t.Errorf("%q: %v, want %v", message, d, want)
+		}
+	}
+}
+
+func FuzzWaitIn(f *testing.F) {
+	f.Add("try again in 7 minutes and 12 seconds")
+	f.Add("wait 1:2:3:4:5:6:7:8:9:9:9:9:9:9:9:99")
+	f.Add("retry after 2026-11-24T12:00:07Z")
+	f.Fuzz(func(t *testing.T, message string) {
+		if d, _ := waitIn("wait "+message, time.Unix(1.8e9, 0)); d < 0 || d > longestWait {
+			t.Errorf("%v", d)
+		}
+	})
+}
