@@ -56,7 +56,7 @@ func (s *Set) subwindowThrottled(now time.Time, r *Request, l *Limit, wait time.
 	requested = min(requested, capacity)
 	used := capacity + rate*wait.Seconds() - requested
 	if fresh { // the call fits then with the margin, and as we count it
-		part.begin(now, used + requested - min(float64(r.Cost[l.Dimension]), capacity) - rate*subwindowMargin.Seconds())
+		part.begin(now, used+requested-min(float64(r.Cost[l.Dimension]), capacity)-rate*subwindowMargin.Seconds())
 		return c, false
 	}
 	level, ok := r.level(part)
