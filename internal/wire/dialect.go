@@ -305,14 +305,14 @@ func parseReset(s string, h http.Header) (time.Duration, timeForm) {
 
 func parseMoment(s string) (time.Time, bool) {
 	const (
-		earliest = 1_000_000_000   // 2001: less is no moment
-		latest   = 100_000_000_000 // seconds; more are milliseconds
+		seconds      = 100_000_000 // 1973: less is no moment
+		milliseconds = 1000 * seconds
 	)
 	n, ok := parseNumber(s)
 	switch {
-	case ok && n >= earliest*1000:
+	case ok && n >= milliseconds:
 		return time.UnixMilli(int64(n)), true
-	case ok && earliest <= n && n < latest:
+	case ok && n >= seconds:
 		return time.Unix(int64(n), 0), true
 	case ok:
 		return time.Time{}, false

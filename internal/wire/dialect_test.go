@@ -235,7 +235,7 @@ func TestParseReset(t *testing.T) {
 		"1795867230500":             {30500 * time.Millisecond, moment},
 		// None of them says anything.
 		"": {}, "-5": {}, "soon": {}, "2026-11-28": {}, "2026-11-01T12:00:00Z": {}, "2027-11-28T12:00:00Z": {},
-		"999999999": {}, "9e14": {}, "1e99": {}, "179586723": {},
+		"999999999": {}, "9e14": {}, "1e99": {}, "17958672": {},
 	} {
 		if d, form := parseReset(s, h); d != want.d || form != want.form {
 			t.Errorf("%q: %v, %v", s, d, form)
