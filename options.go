@@ -34,6 +34,7 @@ type config struct {
 	trace     *Trace
 	counter   tokens.Counter
 	usage     bool // ask streams for usage
+	endpoints []namedEndpoint
 	failOpen  bool // while the backend is away
 	fallback  *Limits
 	errs      []error

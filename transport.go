@@ -39,7 +39,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	endpoint, deployment := wire.Classify(req)
+	endpoint, deployment := t.limiter.config.classify(req)
 	if endpoint == wire.None {
 		return t.pass(req)
 	}
