@@ -180,3 +180,16 @@ func TestSpillOver(t *testing.T) {
 		}
 	})
 }
+
+// What the server says it has charged for a call is reported.
+func TestChargedIsObserved(t *testing.T) {
+	srv := openaitest.New(openaitest.WithDialect(openaitest.Mistral), openaitest.WithLimits("m", openaitest.Limits{RPM: 60, TPM: 6000}))
+	var got ratelimiter.ObservedInfo
+	l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(&ratelimiter.Trace{
+		Observed: func(_ context.Context, info ratelimiter.ObservedInfo) { got = info },
+	}))
+	post(t, l.Client(srv.Direct()), chatURL, chatBody("m", 100, false))
+	if got.Charged != 107 || got.Tokens.Limit != 6000 || got.Tokens.Remaining != 5893 {
+		t.Errorf("%+v; want a charge of 107", got)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
 // A path that a user names is limited, and charged as the user says.
@@ -96,4 +97,27 @@ func TestFaultyEndpoints(t *testing.T) {
 			t.Errorf("%v are taken", options)
 		}
 	}
+}
+
+// Decisions are settled to the usage that each response has.
+func TestDecisions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithLimits("gpt-6-luna", openaitest.Limits{RPM: 60_000, TPM: 60_000}),
+			openaitest.WithLatency(0, 100*time.Millisecond))
+		var settled []ratelimiter.SettledInfo
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(&ratelimiter.Trace{
+			Settled: func(_ context.Context, info ratelimiter.SettledInfo) { settled = append(settled, info) },
+		}))
+		body := `{"model":"gpt-6-luna","input":"` + strings.Repeat("word ", 800) + `","questions":[{"type":"predicate","instructions":"Is it long?"}]}`
+		for range 100 {
+			post(t, l.Client(srv.Direct()), "http://api.openai.test/v1/decisions", body)
+		}
+		a := srv.Account("gpt-6-luna")
+		if a.Refused > 0 || a.Completed != 100 {
+			t.Errorf("%d of %d calls were refused", a.Refused, a.Seen)
+		}
+		if len(settled) != 100 || settled[99].Usage.TotalTokens < 1000 {
+			t.Errorf("%d were settled, the last as %+v", len(settled), settled[len(settled)-1])
+		}
+	})
 }

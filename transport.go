@@ -133,6 +133,7 @@ func (r *Reservation) observe(ctx context.Context, resp *http.Response, written 
 	r.limiter.traceObserved(ctx, ObservedInfo{
 		Account: r.engine.Call.Account, Model: r.engine.Call.Model, Status: resp.StatusCode, Latency: latency,
 		Requests: observation(head.Headers.Requests), Tokens: observation(head.Headers.Tokens),
+		Charged: head.Headers.QueryCost,
 	})
 }
 
