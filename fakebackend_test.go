@@ -31,9 +31,8 @@ type store struct {
 	takes atomic.Int64 // asks that have come
 	lost  atomic.Int64 // of them, those that failed because it was down
 
-	mu          sync.Mutex
-	numbers     map[ticket]int
-	settlements []backend.Settlement
+	mu      sync.Mutex
+	numbers map[ticket]int
 }
 
 // A ticket is an ask's place in line and its number there.
@@ -78,9 +77,6 @@ func (s *store) Settle(ctx context.Context, settlement backend.Settlement) error
 	if s.down.Load() {
 		return errAway
 	}
-	s.mu.Lock()
-	s.settlements = append(s.settlements, settlement)
-	s.mu.Unlock()
 	return s.Backend.Settle(ctx, settlement)
 }
 

@@ -3,6 +3,7 @@ package ratelimiter_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -219,55 +220,41 @@ func TestNotesRaiseNothing(t *testing.T) {
 	})
 }
 
-// What the server has told this process since is newer than any note from before.
+// What the server has told this process since is newer than any note from before, and
+// older than one of what others were told afterwards.
 func TestOlderNoteDoesNotWin(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		age  time.Duration // of what the note says, when this process is told something else
-		want int64
-	}{
-		{"older", time.Minute, 60},
-		{"newer", -time.Minute, 600},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
+	for _, newer := range []bool{false, true} {
+		t.Run(fmt.Sprintf("newer=%t", newer), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				notes := learnedNotes(t, openaitest.New(openaitest.WithLimits("", openaitest.Limits{RPM: 600, TPM: 60_000})), "m")
 				key, written := keyOf(t, notes, "m"), time.Now()
-				if tt.age > 0 {
-					time.Sleep(tt.age)
-				}
+				time.Sleep(time.Minute)
 				srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 60, TPM: 60_000}))
 				store := newKeeper()
 				l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(store))
-				c := l.Client(srv.Direct())
 				for range 3 {
-					post(t, c, chatURL, chatBody("m", 100, false))
+					post(t, l.Client(srv.Direct()), chatURL, chatBody("m", 100, false))
 					synctest.Wait()
 				}
 				if got := limitsOf(t, l, "m")["rpm"].Limit; got != 60 {
 					t.Fatalf("learned %d", got)
 				}
-				age := time.Since(written)
-				if tt.age < 0 {
-					// The same note, as a process writes it that was told a minute later.
-					time.Sleep(-tt.age)
-					by := time.Since(written)
+				time.Sleep(time.Minute)
+				age, want := time.Since(written), int64(60)
+				if newer { // as a process writes it that was told the same just now
 					n := notes[key].clone(t)
-					move(n, by)
+					move(n, age)
 					for _, limit := range n["limits"].([]any) {
-						move(limit.(map[string]any), by)
+						move(limit.(map[string]any), age)
 					}
-					notes[key], age = n, 0
-				} else {
-					time.Sleep(time.Minute)
-					age = time.Since(written)
+					notes[key], age, want = n, 0, 600
 				}
 				store.put(t, key, notes[key], age)
 				silent := l.Client(openaitest.New(openaitest.WithHeaders(false)).Direct())
 				post(t, silent, chatURL, chatBody("m", 100, false)) // after which notes are looked up
 				synctest.Wait()
-				if got := limitsOf(t, l, "m")["rpm"].Limit; got != tt.want {
-					t.Errorf("%d requests a minute; want %d", got, tt.want)
+				if got := limitsOf(t, l, "m")["rpm"].Limit; got != want {
+					t.Errorf("%d requests a minute; want %d", got, want)
 				}
 			})
 		})

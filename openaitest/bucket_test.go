@@ -32,6 +32,7 @@ func (m *meter) rational() *big.Rat {
 }
 
 func TestMeterIsExact(t *testing.T) {
+	t.Chdir(t.TempDir()) // where rapid finds no fail file that another version has left
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.OneOf(
 			rapid.Int64Range(1, 20_000_000_000), rapid.Int64Range(1e14, 1e15)).Draw(t, "limit")

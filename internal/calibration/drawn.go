@@ -9,12 +9,15 @@ type Drawn struct {
 	at      time.Time
 	charged float64
 
-	proven, latest float64 // the most that there was, and since that was proven
+	proven float64 // the most that there was and has passed
+
+	latest, before float64 // the most since, and in the span before that
 	since          time.Time
 }
 
-// throttleTrip is how long a throttle takes to come: what was drawn longer ago has passed.
-const throttleTrip = 100 * time.Millisecond
+// throttleTrip is how long a throttle takes to come. What was drawn in one such span has
+// passed when the next is over.
+const throttleTrip = 60 * time.Millisecond
 
 // See notes what was ever charged to the bucket, which refills at a rate a second.
 func (d *Drawn) See(at time.Time, charged, rate float64) {
@@ -25,7 +28,8 @@ func (d *Drawn) See(at time.Time, charged, rate float64) {
 	d.level = max(0, d.level-rate*max(0, at.Sub(d.at).Seconds())) + more
 	d.at, d.charged = at, charged
 	if at.Sub(d.since) >= throttleTrip {
-		d.proven, d.latest, d.since = d.latest, d.level, at
+		d.proven = max(d.proven, d.before)
+		d.before, d.latest, d.since = d.latest, 0, at
 	}
 	d.latest = max(d.latest, d.level)
 }

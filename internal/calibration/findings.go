@@ -1,6 +1,9 @@
 package calibration
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Findings are what a [Tracker] has learned that helps other trackers of the same bucket.
 type Findings struct {
@@ -8,13 +11,18 @@ type Findings struct {
 	At      time.Time `json:"at"`      // when it was seen
 	Reports int       `json:"reports"` // in all
 
+	// Ratio is how many times our count of the input the server charges, since Charged;
+	// 0 where that is not known.
+	Ratio   float64   `json:"ratio,omitempty"`
+	Charged time.Time `json:"charged,omitzero"`
+
 	Kept  bool      `json:"kept,omitempty"` // the server keeps unused output
 	Found time.Time `json:"found,omitzero"` // when Kept last changed
 }
 
 // Findings returns what was learned.
 func (t *Tracker) Findings() Findings {
-	return Findings{t.shortfall.part, t.shortfall.at, t.reports, t.unused.kept, t.unused.since}
+	return Findings{t.shortfall.part, t.shortfall.at, t.reports, t.charge.ratio, t.charge.at, t.unused.kept, t.unused.since}
 }
 
 // Adopt takes in what another tracker of the same bucket has learned. If that is fresh,
@@ -28,6 +36,13 @@ func (t *Tracker) Adopt(now time.Time, f Findings, fresh bool) {
 			t.relearn(now)
 		}
 		t.unused.adopt(f.Kept, f.Found)
+	}
+	if f.Ratio > 0 && f.Charged.After(t.charge.at) && !f.Charged.After(now) {
+		if math.Abs(f.Ratio-t.charge.Ratio()) > noticeable {
+			t.charge.adopt(f.Charged, f.Ratio)
+			t.relearn(now)
+		}
+		t.charge.at = f.Charged
 	}
 	if fresh && f.Reports > 0 {
 		t.reports = max(t.reports, f.Reports)

@@ -8,6 +8,7 @@ type flow struct {
 	rate     float64 // what refills in a second, as the latest report told
 	refilled float64 // in all, since the first look
 	seenAt   time.Time
+	last     Level // then
 	spent    Sends
 	largest  recent // charge of a moment ago
 }
@@ -21,11 +22,12 @@ type recent struct {
 // see notes where the bucket stands with a charge of this cost, and returns what was ever
 // spent of it, up to a constant.
 func (f *flow) see(at time.Time, cost float64, s Level) float64 {
-	if !f.seenAt.IsZero() {
-		f.refilled += f.rate * max(0, at.Sub(f.seenAt).Seconds())
+	if !f.seenAt.IsZero() { // a full bucket takes nothing
+		f.refilled += min(f.rate*max(0, at.Sub(f.seenAt).Seconds()), max(0, f.last.Used)+max(0, s.Charged-f.last.Charged))
 	}
-	f.seenAt = at
+	f.seenAt, f.last = at, s
 	spent := s.Used - s.Corrected + f.refilled
+	f.spent.brief = true
 	f.spent.Add(at, spent, cost)
 	return spent
 }

@@ -54,7 +54,7 @@ func TestStateDoesNotGrow(t *testing.T) {
 				s.Begin(now)
 				s.Sent(now)
 				s.Succeeded(now)
-				s.Answered(now, true, i%2 == 0, true)
+				s.Answered(now, now, true, i%2 == 0, true)
 				s.Throttled(now)
 			}
 		}},
@@ -89,7 +89,7 @@ func tracked() (any, func(i int, now time.Time)) {
 	return g, func(i int, now time.Time) {
 		level.Charged += 10
 		level.Used = float64(i % 4000)
-		sent := g.Send(now, 10, level)
+		sent := g.Send(now, 10, 0, level)
 		g.Unused(now, float64(i%300), limit)
 		var c Correction
 		if i%100 == 0 {

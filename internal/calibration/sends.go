@@ -17,6 +17,7 @@ const (
 type Sends struct {
 	slots []slot  // oldest first
 	start float64 // what had been charged before the first of them
+	brief bool    // only the last two seconds
 }
 
 type slot struct {
@@ -61,14 +62,17 @@ func (s *Sends) After(at time.Time, cost float64) float64 {
 // else by growing: moving all slots for each new one would take too long.
 func (s *Sends) trim(now int64) {
 	old := now - int64(remember/slotWidth)
+	if s.brief {
+		old = now - int64(2*time.Second/slotWidth)
+	}
 	n := 0
 	for n < len(s.slots) && s.slots[n].index < old {
 		n++
 	}
-	if n > 0 {
+	if n--; n > 0 { // the last of the old ones tells how fast it went on
 		s.start = s.slots[n-1].after
+		s.slots = s.slots[:copy(s.slots, s.slots[n:])]
 	}
-	s.slots = s.slots[:copy(s.slots, s.slots[n:])]
 	if len(s.slots) > cap(s.slots)/4*3 {
 		s.slots = slices.Grow(s.slots, len(s.slots)/2)
 	}

@@ -40,7 +40,7 @@ func TestSlowStartEndsForGood(t *testing.T) {
 	late := after(20 * time.Second)
 	for name, happens := range map[string]func(s *SlowStart){
 		"nothing":    func(*SlowStart) {},
-		"a response": func(s *SlowStart) { s.Answered(late, true, true, true) },
+		"a response": func(s *SlowStart) { s.Answered(late, late, true, true, true) },
 		"throttled":  func(s *SlowStart) { s.Throttled(late) },
 		"skipped":    func(s *SlowStart) { s.Skip() },
 	} {
@@ -94,7 +94,7 @@ func TestSlowStartResponds(t *testing.T) {
 		var s SlowStart
 		s.Begin(epoch)
 		for _, r := range x.responses {
-			s.Answered(after(r.at), r.informed, r.complete, true)
+			s.Answered(after(r.at), after(r.at), r.informed, r.complete, true)
 		}
 		if f, n := s.Factor(after(x.at), 0, false), s.Calls(after(x.at)); f != x.factor || n != x.calls {
 			t.Errorf("%s: factor %v, %d calls; want %v, %d", x.name, f, n, x.factor, x.calls)
@@ -143,7 +143,7 @@ func TestHalfOpen(t *testing.T) {
 		t.Error("half-open without a pause")
 	}
 	s.Restart(at(0))
-	s.Answered(at(-time.Second), false, false, true) // says nothing about what comes after
+	s.Answered(at(-time.Second), at(-time.Second), false, false, true) // says nothing about what comes after
 	for d, want := range map[time.Duration]float64{0: 1, 1900 * ms: 1, 2 * time.Second: 2} {
 		if f := s.Factor(at(d), 0, false); f != want {
 			t.Errorf("%v after the pause: %v; want %v", d, f, want)
@@ -168,7 +168,7 @@ func TestQuestionsLeaveNoTrace(t *testing.T) {
 			case 3:
 				s.Sent(now)
 			case 4:
-				s.Answered(now, rapid.Bool().Draw(t, "informed"), rapid.Bool().Draw(t, "complete"), true)
+				s.Answered(now, now, rapid.Bool().Draw(t, "informed"), rapid.Bool().Draw(t, "complete"), true)
 			case 5:
 				s.Succeeded(now)
 			case 6:
@@ -179,6 +179,9 @@ func TestQuestionsLeaveNoTrace(t *testing.T) {
 		for range 8 {
 			now := at.Draw(t, "asked")
 			s.Factor(now, 0, false)
+			s.Timed(now)
+			s.Blind(now)
+			s.Unanswered(now)
 			s.HalfOpen(now)
 			s.FleetHalfOpen(now)
 			s.Next(now)
@@ -188,4 +191,100 @@ func TestQuestionsLeaveNoTrace(t *testing.T) {
 			t.Errorf("%+v; want %+v", s, before)
 		}
 	})
+}
+
+// Once a response has reported the levels, the pace follows what has been drawn at once,
+// for ten seconds.
+func TestSlowStartStages(t *testing.T) {
+	for _, x := range []struct {
+		drawn, factor, careful float64
+	}{
+		{0, 4, 4}, {1.19, 4, 4}, {1.2, 16, 5}, {10.99, 16, 5}, {11, 0, 0}, {100, 0, 0},
+	} {
+		var s SlowStart
+		s.Begin(epoch)
+		s.Answered(after(time.Second), after(time.Second), true, true, true)
+		for since, proves := range map[time.Duration]bool{0: true, proofTime - 1: true, proofTime: false} {
+			now := after(time.Second + since)
+			factor, careful := x.factor, x.careful
+			if !proves {
+				factor, careful = 0, 0
+			}
+			if f, c := s.Factor(now, x.drawn, false), s.Factor(now, x.drawn, true); f != factor || c != careful {
+				t.Errorf("%v drawn, after %v: %v, careful %v; want %v, %v", x.drawn, since, f, c, factor, careful)
+			}
+			s.Throttled(now) // what it tells is known otherwise
+		}
+	}
+}
+
+// What ends with the first response, by whether limits may be enforced in subwindows.
+func TestSlowStartOfNoSubwindows(t *testing.T) {
+	for _, x := range []struct {
+		informed, complete, careful bool
+		factor                      float64
+	}{
+		{true, true, true, 4}, {true, true, false, 0}, {true, false, false, 4}, {true, false, true, 4},
+		{false, true, true, 0}, {false, false, false, 0},
+	} {
+		var s SlowStart
+		s.Begin(epoch)
+		if s.Answered(after(time.Second), after(time.Second), x.informed, x.complete, x.careful); s.Factor(after(time.Second), 0, false) != x.factor {
+			t.Errorf("%+v: %v", x, s.Factor(after(time.Second), 0, false))
+		}
+	}
+}
+
+// After a pause responses leave the pace to time.
+func TestSlowStartAfterAPauseIsTimed(t *testing.T) {
+	var s SlowStart
+	s.Restart(epoch)
+	s.Answered(after(time.Second), after(time.Second), true, true, true)
+	for at, want := range map[time.Duration]float64{time.Second: 1, 1999 * time.Millisecond: 1, 2 * time.Second: 2, 4 * time.Second: 8} {
+		if f := s.Factor(after(at), 100, false); f != want || !s.Timed(after(at)) {
+			t.Errorf("at %v: %v, timed: %v; want %v", at, f, s.Timed(after(at)), want)
+		}
+	}
+}
+
+// What a slow start still waits for, and how many calls may go meanwhile.
+func TestSlowStartWithoutAResponse(t *testing.T) {
+	answered := func(s *SlowStart) {
+		s.Answered(after(100*time.Millisecond), after(100*time.Millisecond), true, true, true)
+	}
+	for _, x := range []struct {
+		name         string
+		begun        bool
+		happens      func(s *SlowStart)
+		at           time.Duration
+		blind, timed bool
+		unanswered   int
+	}{
+		{"not begun", false, nil, 0, false, true, 1},
+		{"begun", true, nil, 0, true, true, 1},
+		{"a throttle may still come", true, nil, ProbeTime - 1, true, true, 1},
+		{"it would have come", true, nil, ProbeTime, false, true, 1},
+		{"after two seconds", true, nil, 2 * time.Second, false, true, 2},
+		{"after seven it is over", true, nil, 7 * time.Second, false, false, 0},
+		{"a response", true, answered, 200 * time.Millisecond, false, false, 0},
+		{"nothing is reported", true, func(s *SlowStart) { s.Answered(after(0), after(0), false, false, true) }, 200 * time.Millisecond, false, false, 0},
+		{"skipped", false, func(s *SlowStart) { s.Skip(); s.Begin(epoch) }, 0, false, false, 0},
+		{"a pause", true, func(s *SlowStart) { s.Restart(after(time.Second)) }, time.Second, false, true, 1},
+		{"and a response", true, func(s *SlowStart) {
+			s.Restart(after(50 * time.Millisecond))
+			answered(s)
+		}, 200 * time.Millisecond, false, true, 0},
+	} {
+		var s SlowStart
+		if x.begun {
+			s.Begin(epoch)
+		}
+		if x.happens != nil {
+			x.happens(&s)
+		}
+		now := after(x.at)
+		if blind, timed, n := s.Blind(now), s.Timed(now), s.Unanswered(now); blind != x.blind || timed != x.timed || n != x.unanswered {
+			t.Errorf("%s: blind %v, timed %v, %d; want %v, %v, %d", x.name, blind, timed, n, x.blind, x.timed, x.unanswered)
+		}
+	}
 }

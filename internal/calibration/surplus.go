@@ -4,9 +4,11 @@ import "time"
 
 const (
 	// patience is how long a surplus must last before it is corrected, and evidence how
-	// many reports must show it.
-	patience = 10 * time.Second
-	evidence = 3
+	// many reports must show it. For explainedFor after its cause was found it need not
+	// last longer than explained.
+	patience, explained = 10 * time.Second, 200 * time.Millisecond
+	evidence            = 3
+	explainedFor        = 4 * time.Second
 	// outliers is of how many reports one may show less, for the network reorders
 	// requests, and mostOutliers how many may at most.
 	outliers, mostOutliers = 20, 8
@@ -21,8 +23,8 @@ type surplus struct {
 }
 
 // observe takes in the difference that a report shows. It returns how much the surplus is,
-// and whether it has lasted.
-func (s *surplus) observe(now time.Time, diff, corrected float64) (amount float64, lasts bool) {
+// and whether it has lasted for so long.
+func (s *surplus) observe(now time.Time, diff, corrected float64, patience time.Duration) (amount float64, lasts bool) {
 	if s.reports == 0 || s.base != corrected {
 		*s = surplus{since: now, base: corrected}
 	}

@@ -38,6 +38,7 @@ type Sent struct {
 	unused   float64 // declared output that calls had not used by then, in all
 	own      float64 // charged by us, in all
 	refunded float64 // by anybody, in all
+	rush     float64 // how many times faster than it refills the bucket was emptied
 }
 
 // A report is a request with a response, and where the server's bucket stood when it
@@ -78,16 +79,18 @@ type Tracker struct {
 	corrected float64 // of our bucket, as last known
 	raised    float64 // by us, and not lowered since
 
-	first    time.Time  // when the first report came
-	asked    Correction // for which it asked
-	syncedAt time.Time  // when the first request was sent after that was made
-	reports  int
-	newest   report // of the request that was sent last
-	recent   repeats
-	trust    trust
-	unused   unused
-	surplus  surplus
-	suspect  deficit
+	first     time.Time  // when the first report came
+	asked     Correction // for which it asked
+	syncedAt  time.Time  // when the first request was sent after that was made
+	reports   int
+	newest    report // of the request that was sent last
+	recent    repeats
+	trust     trust
+	unused    unused
+	charge    charge
+	surplus   surplus
+	explained time.Time // until when a surplus needs no patience
+	suspect   deficit
 
 	shortfall shortfall
 }
@@ -99,10 +102,11 @@ type deficit struct {
 }
 
 // Send records a request of this cost that has been charged, which leaves the bucket at
-// this level.
-func (t *Tracker) Send(at time.Time, cost float64, level Level) Sent {
+// this level. input is the part of the cost that is the request's input.
+func (t *Tracker) Send(at time.Time, cost, input float64, level Level) Sent {
 	refunded := t.see(at, cost, level)
 	t.flow.send(at, cost)
+	t.charge.send(cost, input)
 	t.own += cost
 	t.corrected = level.Corrected // others correct it too
 	if t.syncedAt.IsZero() && !t.first.IsZero() {
@@ -111,7 +115,7 @@ func (t *Tracker) Send(at time.Time, cost float64, level Level) Sent {
 			t.syncedAt = at
 		}
 	}
-	return Sent{At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded}
+	return Sent{At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded, rush: t.rush(at)}
 }
 
 // See records where the bucket stands, as an ask shows that has charged nothing. It shows
@@ -123,6 +127,23 @@ func (t *Tracker) See(at time.Time, level Level) { t.see(at, 0, level) }
 func (t *Tracker) see(at time.Time, cost float64, level Level) (refunded float64) {
 	t.sends.Add(at, level.Charged, cost)
 	return level.Charged - t.flow.see(at, cost, level)
+}
+
+// InputRatio is how many times our count of a request's input the server charges for it.
+func (t *Tracker) InputRatio() float64 {
+	if t.Exact {
+		return 1
+	}
+	return t.charge.Ratio()
+}
+
+// InputCharged records that the server has shown to charge so many times our count of one
+// request's input.
+func (t *Tracker) InputCharged(now time.Time, ratio float64) {
+	if t.charge.sample(now, ratio) {
+		t.unused.trend = trend{}
+		t.relearn(now)
+	}
 }
 
 // Unused records the end of a call that has not used this amount of its declared output,
@@ -155,6 +176,7 @@ func (t *Tracker) Forget() {
 	t.suspect = deficit{}
 	t.trust.last = Sent{}
 	t.unused.ended, t.unused.trend = time.Time{}, trend{}
+	t.charge.drift = regression{}
 }
 
 // Observe compares where the server's bucket stood when it admitted a request with where
@@ -182,6 +204,13 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 	}
 	large := t.unused.observe(now, r, t.flow.rate)
 	if t.unused.observeAll(now, r, limit) || large {
+		t.charge.drift = regression{}
+		t.surplus, t.explained = surplus{}, now.Add(explainedFor)
+		t.relearn(now)
+	}
+	if !t.Exact && t.charge.report(now, &r, limit) {
+		t.unused.trend = trend{}
+		t.surplus, t.explained = surplus{}, now.Add(explainedFor)
 		t.relearn(now)
 	}
 	after := t.overtaken(sent)
@@ -197,14 +226,18 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 	if large := max(t.shortfall.part, remarkable) * limit; diff > large && t.suspect.amount == 0 {
 		t.suspect = deficit{diff, sent.At}
 	} else if t.synced(sent) && t.suspect.amount == 0 {
-		t.shortfall.raise(now, (server-sent.Used-after)/limit/t.rush(sent.At))
+		t.shortfall.raise(now, (server-sent.Used-after)/limit/max(1, sent.rush))
 	}
 	if diff <= 0 {
-		amount, lasts := t.surplus.observe(now, diff, t.corrected)
+		wait := patience
+		if now.Before(t.explained) {
+			wait = explained
+		}
+		amount, lasts := t.surplus.observe(now, diff, t.corrected, wait)
 		if !lasts {
 			return Correction{}, false
 		}
-		diff = amount
+		diff, t.surplus = amount, surplus{} // what contradicted it does not count for ever
 	}
 	return t.correct(diff)
 }
@@ -265,7 +298,7 @@ func (t *Tracker) correct(diff float64) (c Correction, changed bool) {
 func (t *Tracker) Throttled(now time.Time, sent Sent, used, requested, limit float64) (c Correction, changed bool) {
 	t.flow.rate = limit / t.Period.Seconds()
 	if t.synced(sent) {
-		t.shortfall.raise(now, (used+requested-sent.Used)/limit/t.rush(sent.At))
+		t.shortfall.raise(now, (used+requested-sent.Used)/limit/max(1, sent.rush))
 	}
 	diff := max(0, used+sent.Cost-(sent.Used+t.corrected-sent.Corrected))
 	if diff > 0 {

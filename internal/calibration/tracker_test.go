@@ -25,7 +25,7 @@ func newBench(t *testing.T) *bench { return &bench{T: t, g: Tracker{Period: time
 func (b *bench) send(at time.Duration, cost float64) Sent {
 	b.used += cost
 	b.charged += cost
-	return b.g.Send(after(at), cost, Level{b.used, b.charged, b.corrected})
+	return b.g.Send(after(at), cost, 0, Level{b.used, b.charged, b.corrected})
 }
 
 // report takes in that the server stood at a figure when it admitted what was
@@ -356,12 +356,12 @@ func TestMarginOfWhatWasKnown(t *testing.T) {
 		{"when it must have been made", 2100 * time.Millisecond, false, 0.03},
 	} {
 		g := Tracker{Period: time.Minute}
-		g.Observe(after(time.Second), g.Send(after(0), 100, Level{100, 100, 0}), 9000, limit)
+		g.Observe(after(time.Second), g.Send(after(0), 100, 0, Level{100, 100, 0}), 9000, limit)
 		level := Level{200, 200, 0}
 		if x.made {
 			level = Level{9100, 200, 8900}
 		}
-		s := g.Send(after(x.sent), 100, level)
+		s := g.Send(after(x.sent), 100, 0, level)
 		g.Observe(after(3*time.Second), s, level.Used+300, limit)
 		if m := g.Findings().Margin; math.Abs(m-x.margin) > 1e-9 {
 			t.Errorf("sent %s: %v; want %v", x.name, m, x.margin)
@@ -542,4 +542,37 @@ func TestForgetForgetsASurplus(t *testing.T) {
 	b.g.Forget()
 	b.report(11*time.Second, b.send(10*time.Second, 10), b.used, 0)
 	b.report(17*time.Second, b.send(16*time.Second, 10), b.used-52, 0)
+}
+
+// After a pause nobody can know where the server's bucket stands: a deficit is corrected
+// then, but raises no margin until a moment after.
+func TestDoubt(t *testing.T) {
+	for _, x := range []struct {
+		name   string
+		doubt  bool
+		sent   time.Duration // after the pause's end
+		margin float64
+	}{
+		{"a deficit without doubt", false, 0, 0.03},
+		{"right after", true, 0, 0},
+		{"a second after", true, surelyApplied, 0},
+		{"later", true, surelyApplied + 1, 0.03},
+	} {
+		b := begun(t)
+		b.send(3*time.Second, 0)
+		const end = 60 * time.Second
+		if x.doubt {
+			b.g.Doubt(after(end))
+		}
+		b.report(end+x.sent+time.Second, b.send(end+x.sent, 100), b.used+300, 300)
+		if m := b.g.Findings().Margin; math.Abs(m-x.margin) > 1e-9 {
+			t.Errorf("%s: a margin of %v; want %v", x.name, m, x.margin)
+		}
+		if !b.g.Reported() {
+			t.Errorf("%s: nothing is reported any more", x.name)
+		}
+	}
+	b := newBench(t) // before any report there is nothing to doubt
+	b.g.Doubt(after(0))
+	b.report(time.Second, b.send(0, 100), 50, -50)
 }

@@ -1,6 +1,7 @@
 package calibration
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -140,5 +141,186 @@ func TestUnusedForgetsOldVotes(t *testing.T) {
 	}
 	if votes(1, 0); !u.kept {
 		t.Error("given back, after six calls")
+	}
+}
+
+// Many small calls of a batch, none of which leaves much unused, tell together what
+// becomes of that, although their responses come out of order.
+func TestUnusedOfSmallCalls(t *testing.T) {
+	const cost, refill = 50, limit / 60.0
+	for _, x := range []struct {
+		name    string
+		left    float64 // of each call
+		back    float64 // the part that the server gives back
+		charges float64 // and how much more it charges than we do
+		others  float64 // how many times as much others use, and leave, through our bucket
+		was     bool
+		want    bool
+	}{
+		{"kept", 10, 0, 1, 0, false, true},
+		{"given back", 10, 1, 1, 0, false, false},
+		{"the server charges a tenth more", 10, 0, 1.1, 0, false, false}, // as if a half more than all were kept
+		{"a half is given back", 10, 0.5, 1, 0, false, false},
+		{"given back after all", 10, 1, 1, 0, true, false},
+		{"kept as before", 10, 0, 1, 0, true, true},
+		{"too little is left", 0.1, 0, 1, 0, false, false},
+		{"others' calls are kept too", 10, 0, 1, 0.5, false, true},
+		{"though they are the more", 10, 0, 1, 2, false, true},
+	} {
+		b := newBench(t)
+		if x.was {
+			b.g.Adopt(after(-time.Second), Findings{Kept: true, Found: after(-2 * time.Second)}, false)
+		}
+		server, last := 2000.0, time.Duration(0)
+		b.used, b.corrected = server, server
+		var open []Sent
+		var stood []float64
+		for i := range 150 {
+			at := time.Duration(i) * 40 * time.Millisecond
+			refilled := refill * (at - last).Seconds()
+			last, server, b.used = at, server+cost*x.charges*(1+x.others)-refilled, b.used-refilled
+			b.used, b.charged = b.used+cost*x.others, b.charged+cost*x.others
+			open, stood = append(open, b.send(at, cost)), append(stood, server)
+			if len(open) <= 5 {
+				continue
+			}
+			k := 1 - i%2 // in the order of the second, the first, the fourth, the third
+			c, _ := b.g.Observe(after(at), open[k], stood[k], limit)
+			b.used, b.corrected = b.used+c.To-c.From, c.To
+			if c == (Correction{}) {
+				b.corrected = b.g.corrected
+			}
+			open, stood = append(open[:k:k], open[k+1:]...), append(stood[:k:k], stood[k+1:]...)
+			server -= x.back * x.left * (1 + x.others)
+			if !b.g.Unused(after(at), x.left, limit) {
+				b.used -= x.left * (1 + x.others)
+			}
+		}
+		if got := b.g.Findings().Kept; got != x.want {
+			t.Errorf("%s: kept: %v", x.name, got)
+		}
+		if got := b.g.Findings().Margin; x.want != x.was && got > 0.005 {
+			t.Errorf("%s: a margin of %v, whose cause is known", x.name, got)
+		}
+	}
+}
+
+// A bucket that may have been empty tells nothing of small calls either, and reports are
+// taken together only for a while.
+func TestUnusedOfSmallCallsThatTellNothing(t *testing.T) {
+	for _, x := range []struct {
+		name   string
+		reps   int
+		every  time.Duration
+		empty  bool // once, in between
+		forget bool
+		want   float64 // reports that are taken together
+	}{
+		{"few", 7, time.Second, false, false, 7},
+		{"for ten seconds", 11, time.Second, false, false, 11},
+		{"and no longer", 12, time.Second, false, false, 1},
+		{"an empty bucket", 7, time.Second, true, false, 3},
+		{"another limit", 4, time.Second, false, true, 0},
+	} {
+		g := Tracker{Period: time.Minute}
+		server := 5000.0
+		for i := range x.reps {
+			at := after(time.Duration(i) * x.every)
+			server += 10
+			stands := server
+			if x.empty && i == 3 {
+				stands = telling*limit - 1
+			}
+			r := report{Sent: Sent{At: at, Level: Level{Used: stands}, unused: float64(i), own: float64(i), refunded: float64(i)}, server: stands}
+			g.unused.observeAll(at, r, limit)
+		}
+		if x.forget {
+			g.Forget()
+		}
+		if got := g.unused.trend.n; got != x.want {
+			t.Errorf("%s: %v reports; want %v", x.name, got, x.want)
+		}
+	}
+}
+
+// What eight reports vote for, all of which are kept.
+func TestVotesOfSmallCalls(t *testing.T) {
+	inOrder := []int{0, 1, 2, 3, 4, 5, 6, 7}
+	for _, x := range []struct {
+		name     string
+		order    []int
+		refunded float64 // between two
+		others   float64 // charged beside each of ours
+		left     float64 // by us between two, where not all that was refunded
+		noise    float64
+		votes    int
+	}{
+		{"a hundredth of the limit", inOrder, 15, 0, 0, 0, 1},
+		{"less", inOrder, 14, 0, 0, 0, 0},
+		{"two", inOrder, 29, 0, 0, 0, 2},
+		{"three at most", inOrder, 150, 0, 0, 0, 3},
+		{"the newest came first", []int{7, 6, 5, 4, 3, 2, 1, 0}, 15, 0, 0, 0, 0}, // of which nothing was charged
+		{"the oldest came last", []int{1, 2, 3, 4, 5, 6, 7, 0}, 20, 0, 0, 0, 1},
+		{"uncertain", inOrder, 20, 0, 0, 30, 0},
+		{"so much that it counts anyway", inOrder, 145, 0, 0, 200, 3},
+		{"others' refunds as ours", inOrder, 60, 50, 20, 0, 3},
+		{"others' refunds alone", inOrder, 60, 0, 20, 0, 0},
+		{"ours alone", inOrder, 20, 100, 20, 0, 0},
+	} {
+		var u unused
+		left := x.left
+		if left == 0 {
+			left = x.refunded
+		}
+		charge := 25 + x.others
+		for i, k := range x.order {
+			n := float64(k)
+			ahead := n * x.refunded
+			if k%2 == 0 {
+				ahead += x.noise
+			}
+			if k == 0 || k == 7 { // no slope of its own
+				ahead -= x.noise / 2
+			}
+			r := report{Sent: Sent{
+				At: after(time.Duration(k) * 100 * time.Millisecond), Level: Level{Used: 5000, Charged: charge * n},
+				own: 25 * n, unused: left * n, refunded: x.refunded * n,
+			}, server: 5000 + ahead}
+			u.observeAll(after(time.Duration(10+i)*100*time.Millisecond), r, limit)
+		}
+		if u.votes != x.votes {
+			t.Errorf("%s: %d votes; want %d", x.name, u.votes, x.votes)
+		}
+	}
+}
+
+// The slope of a trend, and how far it may be off.
+func TestTrend(t *testing.T) {
+	for _, x := range []struct {
+		name       string
+		ys         []float64 // at 0, 1, 2, …
+		slope, off float64
+	}{
+		{"nothing", nil, 0, math.Inf(1)},
+		{"two points", []float64{1, 3}, 0, math.Inf(1)},
+		{"a line", []float64{5, 7, 9, 11}, 2, 0},
+		{"flat", []float64{5, 5, 5}, 0, 0},
+		{"a scattered one", []float64{0, 2, 1, 3}, 0.8, math.Sqrt(0.18)},
+	} {
+		var tr trend
+		for i, y := range x.ys {
+			tr.add(float64(i), y)
+		}
+		slope, off := tr.slope()
+		if math.Abs(slope-x.slope) > 1e-9 || off != x.off && math.Abs(off-x.off) > 1e-6 {
+			t.Errorf("%s: %v, off by %v; want %v, %v", x.name, slope, off, x.slope, x.off)
+		}
+	}
+	var tr trend
+	for i := range 5 {
+		tr.add(3, float64(i))
+	}
+	if _, off := tr.slope(); !math.IsInf(off, 1) {
+		t.Errorf("of one point: off by %v", off)
 	}
 }

@@ -34,12 +34,23 @@ func bounded(t *testing.T, e wire.Endpoint, body []byte, got costing.Estimate) {
 	t.Helper()
 	const most = 1 << 40
 	if got.Input < 0 || got.Input > most || got.Output < 0 || got.Output > most ||
-		got.Passing < 0 || got.Passing > got.Input ||
+		got.Passing < 0 || got.Passing > got.Input || got.Guessed < 0 || got.Guessed > got.Input+got.Output ||
 		got.Images < 0 || got.Images > 1<<20 ||
 		len(got.Model) > 256 || len(got.Previous) > 256 || len(got.Conversation) > 256 ||
 		got.Choices < 0 || got.Choices > 1<<20 || e != wire.None && got != (costing.Estimate{}) && got.Choices < 1 ||
 		!got.Declared && got.Output != 0 {
 		t.Errorf("%v %.300q: %+v", e, body, got)
+	}
+}
+
+// What is guessed twice, as audio within a prediction, is still no more than there is.
+func TestNoMoreIsGuessedThanThereIs(t *testing.T) {
+	audio := `{"type":"input_audio","input_audio":{"format":"wav","data":"` + strings.Repeat("UklG", 100_000) + `"}}`
+	body := []byte(`{"model":"gpt-4o-audio-preview","messages":[],"prediction":{"type":"content","content":[` + audio + `]}}`)
+	got := costing.JSON(wire.Chat, "", body, bytesCounter{})
+	bounded(t, wire.Chat, body, got)
+	if got.Guessed < got.Input/2 {
+		t.Errorf("%+v; want nearly all of the input guessed, or this test tests nothing", got)
 	}
 }
 

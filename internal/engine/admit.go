@@ -56,6 +56,7 @@ type entry struct {
 // A place is a call's place in the queue.
 type place struct {
 	waiter *waiter
+	charge charge // as it joined: a grant writes the reservation's
 	ahead  int
 	wait   time.Duration // at least
 	// until is when the call gives up, for the reason; zero for never.
@@ -178,7 +179,7 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) {
 		result: make(chan error, 1),
 	}
 	p := &en.place
-	p.waiter, p.ahead = w, s.queue.join(w)
+	p.waiter, p.charge, p.ahead = w, r.charge, s.queue.join(w)
 	if deadline, ok := ctx.Deadline(); ok {
 		p.reason, p.until = Deadline, s.latestLocked(en.arrived, deadline)
 	}
@@ -253,9 +254,8 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 // await waits in the queue until the call may start, or must not wait longer.
 func (r *Reservation) await(ctx context.Context, p *place) error {
 	w := p.waiter
-	charge := r.charge // which a grant writes, once the driver knows the waiter
 	if r.Call.Waiting != nil {
-		r.Call.Waiting(Waiting{Cost: charge.cost, Ahead: p.ahead, Wait: p.wait})
+		r.Call.Waiting(Waiting{Cost: p.charge.cost, Ahead: p.ahead, Wait: p.wait})
 	}
 	var expired <-chan time.Time
 	if p.reason != 0 {
@@ -269,9 +269,9 @@ func (r *Reservation) await(ctx context.Context, p *place) error {
 	case <-ctx.Done():
 		return r.giveUp(w, ctx.Err())
 	case <-expired:
-		return r.giveUp(w, tooLate(p.reason, &charge, bound{}, time.Since(w.arrived), p.until.Sub(w.arrived)))
+		return r.giveUp(w, tooLate(p.reason, &p.charge, bound{}, time.Since(w.arrived), p.until.Sub(w.arrived)))
 	case <-r.scope.account.engine.done:
-		return r.giveUp(w, &Rejection{Reason: Shutdown, Cost: charge.cost})
+		return r.giveUp(w, &Rejection{Reason: Shutdown, Cost: p.charge.cost})
 	}
 }
 

@@ -13,12 +13,12 @@ import (
 // hold holds the n-th ask back until the returned function is called.
 func (b *bench) hold(n int) (release func()) {
 	gate := make(chan struct{})
-	b.onTake = func(i int, _ *backend.Ask) error {
+	b.takes(func(i int, _ *backend.Ask) error {
 		if i == n {
 			<-gate
 		}
 		return nil
-	}
+	})
 	return func() {
 		close(gate)
 		synctest.Wait()
@@ -51,7 +51,7 @@ func TestAbandonedGrantIsRefunded(t *testing.T) {
 			b.open()
 			b.admit(call(tpm))
 			gone, stays := b.start(call(1000)), b.start(call(100))
-			release := b.hold(len(b.asks) + 1)
+			release := b.hold(len(b.asked()) + 1)
 			time.Sleep(2 * time.Minute) // the driver's ask is under way
 			gone.cancel()
 			if synctest.Wait(); !errors.Is(<-gone.err, context.Canceled) {
@@ -102,7 +102,7 @@ func TestDiscardedReservationsTeachNothing(t *testing.T) {
 		if !s.quota.RefundsNothing() {
 			b.Fatal("no call was refunded anything")
 		}
-		release := b.hold(len(b.asks) + 1)
+		release := b.hold(len(b.asked()) + 1)
 		a := b.start(call(1000))
 		a.cancel()
 		release()
@@ -126,10 +126,10 @@ func TestGrantOfSeveralKnowsWhereEachStood(t *testing.T) {
 		for _, n := range costs {
 			all = append(all, b.start(call(n)))
 		}
-		release := b.hold(len(b.asks) + 1)
+		release := b.hold(len(b.asked()) + 1)
 		time.Sleep(2 * time.Minute)
 		release()
-		if last := b.asks[len(b.asks)-1]; len(last.Costs) != 3 {
+		if last := b.asked()[len(b.asked())-1]; len(last.Costs) != 3 {
 			b.Fatalf("%d are asked for at once", len(last.Costs))
 		}
 		requests, tokens := 0.0, 0.0
@@ -170,7 +170,7 @@ func TestFastAsksTicketLeaves(t *testing.T) {
 				s := b.scope()
 				s.last = snapshot{} // this process does not know yet that it must wait
 				if x.lose {
-					b.lose = func(int, *backend.Ask) error { return errAway }
+					b.loses(func(int, *backend.Ask) error { return errAway })
 				}
 				c := call(500)
 				c.MaxWait = x.maxWait
@@ -182,12 +182,12 @@ func TestFastAsksTicketLeaves(t *testing.T) {
 				if synctest.Wait(); a.waits() {
 					b.Fatal("it still waits")
 				}
-				b.lose = nil
+				b.loses(nil)
 				time.Sleep(time.Second)
 				if n := b.line(); n != 0 {
 					b.Errorf("%d in line", n)
 				}
-				if last := b.asks[len(b.asks)-1]; x.maxWait != 0 && (len(last.Costs) > 0 || !last.Leave || last.Fresh) {
+				if last := b.asked()[len(b.asked())-1]; x.maxWait != 0 && (len(last.Costs) > 0 || !last.Leave || last.Fresh) {
 					b.Errorf("the last ask: %+v", last)
 				}
 			})
@@ -207,14 +207,14 @@ func TestCallThatMayNotWait(t *testing.T) {
 		if err := b.Admit(b.Context(), &Reservation{Call: *c}); !errors.As(err, &rejection) || rejection.Reason != MaxWait {
 			b.Errorf("%+v", rejection)
 		}
-		if last := b.asks[len(b.asks)-1]; !last.Leave || !last.Fresh || b.line() != 0 {
+		if last := b.asked()[len(b.asked())-1]; !last.Leave || !last.Fresh || b.line() != 0 {
 			b.Errorf("%d in line of %+v", b.line(), last)
 		}
 		// Nor does it join a queue.
 		other := b.start(call(500))
-		asks := len(b.asks)
-		if err := b.Admit(b.Context(), &Reservation{Call: *c}); !errors.As(err, &rejection) || rejection.Reason != MaxWait || len(b.asks) != asks {
-			b.Errorf("%+v after %d asks", rejection, len(b.asks)-asks)
+		asks := len(b.asked())
+		if err := b.Admit(b.Context(), &Reservation{Call: *c}); !errors.As(err, &rejection) || rejection.Reason != MaxWait || len(b.asked()) != asks {
+			b.Errorf("%+v after %d asks", rejection, len(b.asked())-asks)
 		}
 		other.cancel()
 	})
@@ -240,19 +240,19 @@ func TestLostReplies(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			run(t, false, func(b *bench) {
 				b.open()
-				free, before := b.free(), len(b.asks)
-				b.onTake = func(n int, _ *backend.Ask) error {
+				free, before := b.free(), len(b.asked())
+				b.takes(func(n int, _ *backend.Ask) error {
 					if n <= before+x.take {
 						return errAway
 					}
 					return nil
-				}
-				b.lose = func(n int, _ *backend.Ask) error {
+				})
+				b.loses(func(n int, _ *backend.Ask) error {
 					if n <= before+x.lose {
 						return errAway
 					}
 					return nil
-				}
+				})
 				c := call(100)
 				c.MaxWait = x.maxWait
 				err := b.Admit(b.Context(), &Reservation{Call: *c})
@@ -282,13 +282,13 @@ func TestDriverAsksOnceMore(t *testing.T) {
 			for range 3 {
 				all = append(all, b.start(call(100)))
 			}
-			first := len(b.asks)
-			b.lose = func(n int, _ *backend.Ask) error {
+			first := len(b.asked())
+			b.loses(func(n int, _ *backend.Ask) error {
 				if n <= first+lost {
 					return errAway
 				}
 				return nil
-			}
+			})
 			time.Sleep(2 * time.Minute)
 			for _, a := range all {
 				err := <-a.err
@@ -297,13 +297,13 @@ func TestDriverAsksOnceMore(t *testing.T) {
 					b.Errorf("lost %d: %v", lost, err)
 				}
 			}
-			if x, y := b.asks[first], b.asks[first+1]; lost > 0 && (x.Number != y.Number || x.Ticket != y.Ticket) {
+			if x, y := b.asked()[first], b.asked()[first+1]; lost > 0 && (x.Number != y.Number || x.Ticket != y.Ticket) {
 				b.Errorf("lost %d: number %d, then %d", lost, x.Number, y.Number)
 			}
 			if n := b.costs(first); !admitted && n != 2 {
 				b.Errorf("lost %d: %d asks", lost, n)
 			}
-			b.lose = nil
+			b.loses(nil)
 			if reserved := b.account("a").reserved; admitted && reserved != tpm+300 || !admitted && reserved != tpm {
 				b.Errorf("lost %d: %d are reserved", lost, reserved)
 			}
@@ -316,14 +316,15 @@ func TestDriverAsksOnceMore(t *testing.T) {
 func TestOneAsksForAllWhileTheBackendIsAway(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
-		b.onTake = func(int, *backend.Ask) error { return errAway }
+		b.takes(func(int, *backend.Ask) error { return errAway })
 		if err := b.Admit(b.Context(), &Reservation{Call: *call(1)}); err == nil {
 			b.Fatal("admitted")
 		}
-		before := len(b.asks)
+		synctest.Wait() // its ticket leaves the line
+		before := len(b.asked())
 		release := b.hold(before + 1)
 		hold := b.onTake
-		b.onTake = func(n int, ask *backend.Ask) error { return errors.Join(hold(n, ask), errAway) }
+		b.takes(func(n int, ask *backend.Ask) error { return errors.Join(hold(n, ask), errAway) })
 		one := b.start(call(1))
 		two := b.start(call(1))
 		three := call(1)
@@ -333,14 +334,14 @@ func TestOneAsksForAllWhileTheBackendIsAway(t *testing.T) {
 			b.Error(err)
 		}
 		synctest.Wait()
-		if n := len(b.asks) - before; n > 2 {
+		if n := len(b.asked()) - before; n > 2 {
 			b.Errorf("%d asks", n)
 		}
 		release()
 		if !errors.As(<-one.err, &rejection) || !errors.As(<-two.err, &rejection) {
 			b.Error("they are admitted")
 		}
-		b.onTake = nil
+		b.takes(nil)
 		b.admit(call(1)) // it is back
 	})
 }
@@ -453,7 +454,7 @@ func TestTooLarge(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
 		var rejection *Rejection
-		if err := b.Admit(b.Context(), &Reservation{Call: *call(tpm+1)}); !errors.As(err, &rejection) || rejection.Reason != TooLarge ||
+		if err := b.Admit(b.Context(), &Reservation{Call: *call(tpm + 1)}); !errors.As(err, &rejection) || rejection.Reason != TooLarge ||
 			rejection.Kind.Name != "tpm" || rejection.Amount != tpm || rejection.Source != "configured" {
 			b.Errorf("%+v", rejection)
 		}
@@ -467,7 +468,7 @@ func TestTooLarge(t *testing.T) {
 			}
 			return nil
 		}
-		b.onTake = tooLarge
+		b.takes(tooLarge)
 		if err := b.Admit(b.Context(), &Reservation{Call: *call(666)}); !errors.As(err, &rejection) || rejection.Reason != TooLarge {
 			b.Errorf("%v", err)
 		}
@@ -510,8 +511,8 @@ func TestEnds(t *testing.T) {
 		b.open()
 		ctx, cancel := context.WithCancel(b.Context())
 		cancel()
-		asks := len(b.asks)
-		if err := b.Admit(ctx, &Reservation{Call: *call(1)}); err != context.Canceled || len(b.asks) != asks {
+		asks := len(b.asked())
+		if err := b.Admit(ctx, &Reservation{Call: *call(1)}); err != context.Canceled || len(b.asked()) != asks {
 			b.Error(err)
 		}
 		b.admit(call(tpm))

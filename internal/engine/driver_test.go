@@ -52,12 +52,12 @@ func TestBackendKnowsALowerLimit(t *testing.T) {
 		b.open()
 		b.admit(call(tpm))
 		a := b.start(call(500))
-		b.onTake = func(_ int, ask *backend.Ask) error {
+		b.takes(func(_ int, ask *backend.Ask) error {
 			if len(ask.Costs) > 0 {
 				return backend.ErrTooLarge
 			}
 			return nil
-		}
+		})
 		time.Sleep(time.Minute)
 		var rejection *Rejection
 		if err := <-a.err; !errors.As(err, &rejection) || rejection.Reason != TooLarge || !errors.Is(rejection.Cause, backend.ErrTooLarge) {
@@ -78,8 +78,8 @@ func TestSlowStartGoesOn(t *testing.T) {
 			first = append(first, b.admit(unknown()))
 		}
 		a, next := b.start(unknown()), b.start(unknown())
-		if !a.waits() || len(b.asks) != 4 {
-			b.Fatalf("five go at once, after %d asks", len(b.asks))
+		if !a.waits() || len(b.asked()) != 4 {
+			b.Fatalf("five go at once, after %d asks", len(b.asked()))
 		}
 		first[0].Settle(&Outcome{})
 		if synctest.Wait(); a.waits() || !next.waits() {

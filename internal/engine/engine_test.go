@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,7 +116,7 @@ func TestQuestionsMakeNothing(t *testing.T) {
 		if err := b.Engine.Clear(b.Context(), "a", ""); err != nil {
 			b.Error(err)
 		}
-		if names := b.Accounts(); len(names) > 0 || len(b.asks) > 0 {
+		if names := b.Accounts(); len(names) > 0 || len(b.asked()) > 0 {
 			b.Errorf("%v", names)
 		}
 		if name, ok := b.OnlyAccount(); ok {
@@ -347,7 +348,13 @@ func newKept(b *bench) (*keeper, *Engine) {
 	k := &keeper{fake: b.fake}
 	c := b.config
 	c.Backend = k
-	return k, New(c)
+	e := New(c)
+	b.Cleanup(func() { // what is new may wait to be saved
+		if err := e.Shutdown(context.Background()); err != nil {
+			b.Error(err)
+		}
+	})
+	return k, e
 }
 
 // What a process learns it shares, and a scope that it meets begins with what others know.
@@ -429,9 +436,7 @@ func TestSyncTimes(t *testing.T) {
 			s := a.scopeLocked("m")
 			now := time.Now()
 			if x.dirty {
-				r := quota.Request{Sent: s.quota.Charged(now, &quota.Grant{Limits: s.quota.Limits(), Buckets: quota.Unpaced(now, s.quota.Limits()),
-					Answer: &backend.Answer{Levels: []float64{1, 1}, Charged: []float64{1, 1}, Corrected: []float64{0, 0}}})}
-				s.quota.Written(&r, time.Second)
+				s.learn(now)
 			}
 			s.sync = syncing{loaded: now.Add(-x.loaded), saved: now.Add(-x.saved), busy: x.busy}
 			if !x.keeps {
@@ -461,8 +466,18 @@ func TestBackground(t *testing.T) {
 				b.Errorf("local is %v", b.local)
 			}
 			ran := false
-			b.background(func() { ran = true })
-			if ran != local {
+			var mu sync.Mutex
+			mu.Lock() // of a goroutine that would run it
+			b.background(func() {
+				if !local {
+					mu.Lock()
+					defer mu.Unlock()
+				}
+				ran = true
+			})
+			inline := ran
+			mu.Unlock()
+			if inline != local {
 				b.Errorf("local %v: inline is %v", local, ran)
 			}
 		})

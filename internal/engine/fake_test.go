@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -39,6 +40,38 @@ type fake struct {
 }
 
 func newFake() *fake { return &fake{memory: memory.New()} }
+
+// takes, loses and settles set the hooks while calls may be under way.
+func (f *fake) takes(hook func(n int, ask *backend.Ask) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onTake = hook
+}
+
+func (f *fake) loses(hook func(n int, ask *backend.Ask) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lose = hook
+}
+
+func (f *fake) settles(hook func(n int, s *backend.Settlement) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.onSettle = hook
+}
+
+// asked and settlements are what has come so far.
+func (f *fake) asked() []backend.Ask {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.asks)
+}
+
+func (f *fake) settlements() []backend.Settlement {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.settled)
+}
 
 func (f *fake) Take(ctx context.Context, ask backend.Ask) (answer backend.Answer, err error) {
 	f.mu.Lock()
@@ -90,10 +123,13 @@ func (f *fake) Clear(ctx context.Context, account string, owners []string) error
 // A keeper is a fake that keeps notes.
 type keeper struct {
 	*fake
-	recall func()
+	recall, kept func() // are called as notes are
 }
 
 func (k *keeper) Keep(_ context.Context, account, scope string, note []byte, _ time.Duration) error {
+	if k.kept != nil {
+		k.kept()
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.notes == nil {
@@ -152,6 +188,7 @@ func (b *bench) open() {
 	b.Helper()
 	b.admit(call(1)).Settle(&Outcome{})
 	time.Sleep(time.Minute + 10*time.Second)
+	synctest.Wait()
 }
 
 func (b *bench) admit(c *Call) *Reservation {
@@ -217,7 +254,7 @@ func (b *bench) state() ScopeState {
 
 // costs is how many asks since the first n have asked for something.
 func (b *bench) costs(n int) (asks int) {
-	for _, ask := range b.asks[n:] {
+	for _, ask := range b.asked()[n:] {
 		if len(ask.Costs) > 0 {
 			asks++
 		}

@@ -59,12 +59,15 @@ func (a *account) forecast(c *Call, now time.Time) (look ask, behind backend.Amo
 // and what that does not say.
 func (s *scope) predictLocked(c *Call, ch *charge) {
 	p := predict.Of(&c.Body, &s.outputs, &s.account.contexts)
+	input := s.quota.ChargedInput(p.Input)
+	tokens := min(quota.Largest, p.Tokens-p.Input+input)
 	*ch = charge{
-		cost:    backend.Amounts{backend.Requests: c.Requests, backend.Tokens: p.Tokens, backend.Images: c.Images},
-		input:   p.Input,
-		certain: p.Certain,
+		cost:    backend.Amounts{backend.Requests: c.Requests, backend.Tokens: tokens, backend.Images: c.Images},
+		input:   input,
+		counted: p.Input,
+		certain: min(p.Certain, tokens), // what was learned rejects nothing
 	}
-	ch.cut(s.quota.Fit(p.Tokens, p.Certain))
+	ch.cut(s.quota.Fit(tokens, ch.certain))
 }
 
 // A bound is how long a call must wait at least, and for which limit; for none where a

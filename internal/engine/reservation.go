@@ -12,14 +12,15 @@ import (
 // A charge is what a call is charged when it starts.
 type charge struct {
 	cost    backend.Amounts
-	input   int64 // the part of its tokens that is not output
+	input   int64 // the part of its tokens that is not output, as the server charges it
+	counted int64 // and as it was counted
 	certain int64 // the part of its tokens that is no guess
 }
 
 // cut lowers the tokens.
 func (c *charge) cut(tokens int64) {
 	c.cost[backend.Tokens] = tokens
-	c.input = min(c.input, tokens)
+	c.input, c.counted = min(c.input, tokens), min(c.counted, tokens)
 }
 
 // A Reservation is a cost that has been charged, so that its call may start. It ends once,
@@ -41,7 +42,7 @@ type Reservation struct {
 
 // grantLocked makes r the reservation for the i-th cost that an answer has granted.
 func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, answer *backend.Answer, i int) {
-	g := quota.Grant{Cost: c.cost, Limits: ask.limits, Buckets: ask.Buckets, Answer: answer}
+	g := quota.Grant{Cost: c.cost, Input: c.input, Limits: ask.limits, Buckets: ask.Buckets, Answer: answer}
 	for _, cost := range ask.Costs[i+1 : answer.Granted] {
 		for d, n := range cost {
 			g.Later[d] += n
@@ -67,7 +68,7 @@ func (r *Reservation) Cost() backend.Amounts { return r.charge.cost }
 // Estimate is what is expected of the response's usage.
 func (r *Reservation) Estimate() wire.Usage {
 	tokens := r.charge.cost[backend.Tokens]
-	return wire.Usage{Input: r.charge.input, Output: max(0, tokens-r.charge.input)}
+	return wire.Usage{Input: r.charge.counted, Output: max(0, tokens-r.charge.input)}
 }
 
 // Ended reports whether the reservation has.
@@ -82,7 +83,10 @@ func (r *Reservation) Sent(now time.Time) {
 
 // requestLocked is the reservation's call as quota knows it.
 func (r *Reservation) requestLocked() quota.Request {
-	return quota.Request{SentAt: r.started, Cost: r.charge.cost, Certain: r.charge.certain, Sent: r.sent}
+	return quota.Request{
+		SentAt: r.started, Cost: r.charge.cost, Input: r.charge.input, Counted: r.charge.counted,
+		Certain: r.charge.certain, Sent: r.sent,
+	}
 }
 
 // A Response is what the head of a response says.

@@ -146,7 +146,7 @@ func (r *Reservation) usedTokens(req *quota.Request, o *Outcome) int64 {
 			output = u.Total - u.Input // some servers report the total alone
 		}
 		if u.Input == 0 && u.Output == 0 {
-			output = max(0, u.Total-input)
+			output = max(0, u.Total-r.charge.counted)
 		}
 		return input + output
 	case o.HasUsage:

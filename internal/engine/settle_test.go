@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,7 +90,7 @@ func TestFinalCharge(t *testing.T) {
 				if s, ok := r.Settle(&Outcome{}); ok || s != (Settled{}) {
 					b.Errorf("it ends twice: %+v", s)
 				}
-				if n := len(b.settled); n > 1 || (n == 0) != (x.want == 1000) {
+				if n := len(b.settlements()); n > 1 || (n == 0) != (x.want == 1000) {
 					b.Errorf("%d settlements", n)
 				}
 			})
@@ -268,8 +269,8 @@ func TestObserve(t *testing.T) {
 			if latency := r.Observe(head(x.status, x.headers)); latency != 0 {
 				b.Errorf("%s: a latency of %v", x.name, latency)
 			}
-			if got := tpm - b.free(); got != x.want || len(b.settled) != x.settled {
-				b.Errorf("%s: %d used after %d settlements; want %d", x.name, got, len(b.settled), x.want)
+			if got := tpm - b.free(); got != x.want || len(b.settlements()) != x.settled {
+				b.Errorf("%s: %d used after %d settlements; want %d", x.name, got, len(b.settlements()), x.want)
 			}
 			if got := b.account("a").refunded[backend.Tokens]; got != float64(max(0, 1000-x.want)) {
 				b.Errorf("%s: %v refunded", x.name, got)
@@ -323,7 +324,7 @@ func TestThrottlePauses(t *testing.T) {
 				b.Errorf("a pause of %v after %v", got, x.after)
 			}
 			synctest.Wait()
-			if s := b.settled[0]; s.PauseOwner != "model:m" || s.Pause != x.want {
+			if s := b.settlements()[0]; s.PauseOwner != "model:m" || s.Pause != x.want {
 				b.Errorf("%+v", s)
 			}
 			b.admit(call(1))
@@ -373,19 +374,20 @@ func TestPausesAreToldAgain(t *testing.T) {
 		run(t, false, func(b *bench) {
 			b.open()
 			b.config.MaxPause = time.Hour
-			b.onSettle = func(n int, _ *backend.Settlement) error {
+			b.settles(func(n int, _ *backend.Settlement) error {
 				if n <= x.fails {
 					return errAway
 				}
 				return nil
-			}
+			})
 			var late time.Duration
 			b.admit(call(1)).Throttled(&wire.Throttle{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: x.pause})
 			time.Sleep(2 * time.Minute)
-			if n := len(b.settled); n != x.want {
+			synctest.Wait()
+			if n := len(b.settlements()); n != x.want {
 				b.Errorf("%s: %d settlements; want %d", x.name, n, x.want)
 			}
-			for i, s := range b.settled[1:] {
+			for i, s := range b.settlements()[1:] {
 				late += min(lastRetry, firstRetry<<min(i, 8))
 				if s.PauseOwner != "model:m" || s.Pause != x.pause-late || s.Buckets != nil || s.Corrections != nil || s.Refund != (backend.Amounts{}) {
 					b.Errorf("%s: %+v; want a pause of %v", x.name, s, x.pause-late)
@@ -395,18 +397,54 @@ func TestPausesAreToldAgain(t *testing.T) {
 	}
 	run(t, false, func(b *bench) {
 		b.open()
-		b.onSettle = func(int, *backend.Settlement) error { return errAway }
+		b.settles(func(int, *backend.Settlement) error { return errAway })
 		b.admit(call(10)).Settle(&Outcome{Cancelled: true})
 		time.Sleep(time.Minute)
-		if n := len(b.settled); n != 1 {
+		synctest.Wait()
+		if n := len(b.settlements()); n != 1 {
 			b.Errorf("a refund is sent %d times", n)
 		}
 		// A shutdown tries once more at once, and gives up.
 		b.admit(call(10)).Throttled(&wire.Throttle{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1, RetryAfter: time.Minute})
 		synctest.Wait()
-		begun, n := time.Now(), len(b.settled)
-		if err := b.Shutdown(b.Context()); err != nil || time.Since(begun) > lastRetry || len(b.settled) != n+1 {
-			b.Errorf("%v after %v and %d settlements", err, time.Since(begun), len(b.settled)-n)
+		begun, n := time.Now(), len(b.settlements())
+		if err := b.Shutdown(b.Context()); err != nil || time.Since(begun) > lastRetry || len(b.settlements()) != n+1 {
+			b.Errorf("%v after %v and %d settlements", err, time.Since(begun), len(b.settlements())-n)
 		}
 	})
+}
+
+// What has passed a subwindow has passed it: only the charge of a call that was never made
+// goes back there.
+func TestRefundsOfSubwindows(t *testing.T) {
+	for _, x := range []struct {
+		outcome Outcome
+		buckets int
+	}{
+		{Outcome{Cancelled: true}, 3},
+		{Outcome{Failed: http.StatusTooManyRequests}, 3}, // the server has charged no tokens
+		{Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Input: 10, Output: 10, Total: 20}}, 2},
+	} {
+		run(t, false, func(b *bench) {
+			b.open()
+			b.admit(call(1)).Throttled(subwindow(time.Second))
+			time.Sleep(10 * time.Second)
+			r := b.admit(call(60))
+			synctest.Wait()
+			n := len(b.settlements())
+			r.Settle(&x.outcome)
+			if synctest.Wait(); len(b.settlements()) != n+1 {
+				b.Fatalf("%+v: %d settlements", x.outcome, len(b.settlements())-n)
+			}
+			var names []string
+			for _, k := range b.settlements()[n].Buckets {
+				if !strings.HasPrefix(k.Name, "pace/") && k.Name != "probe" {
+					names = append(names, k.Name)
+				}
+			}
+			if len(names) != x.buckets {
+				b.Errorf("%+v: %v", x.outcome, names)
+			}
+		})
+	}
 }

@@ -72,7 +72,7 @@ func (s *scope) syncLocked(now time.Time) {
 	}
 	e.tasks.start(func() {
 		s.loadNote() // others may have learned something that must not be overwritten
-		note, err := s.note(now)
+		note, err := s.note(now, save)
 		if save && err == nil {
 			_ = e.keeper.Keep(context.Background(), s.account.name, s.quota.Owner(), note, quota.NoteLife)
 		}
@@ -108,10 +108,16 @@ func (s *scope) syncDue() {
 	}
 }
 
-// note is what there is to share, once for each time that syncLocked has set busy.
-func (s *scope) note(now time.Time) ([]byte, error) {
+// note is what there is to share, once for each time that syncLocked has set busy. saved
+// says that it will be, with what was learned since then.
+func (s *scope) note(now time.Time, saved bool) ([]byte, error) {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
 	s.sync.busy = false
+	if saved {
+		s.quota.Clean()
+	} else if s.quota.Dirty() {
+		s.syncLaterLocked(saveAtMost)
+	}
 	return s.quota.Note(now)
 }

@@ -34,7 +34,7 @@ func TestOutputs(t *testing.T) {
 func TestOutputsAreTheMeanOfTheLast(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var o Outputs
-		seen := rapid.SliceOfN(rapid.Int64Range(1, 1000), 1, 200).Draw(t, "seen")
+		seen := rapid.SliceOfN(rapid.Int64Range(1, 1000), 70, 200).Draw(t, "seen")
 		for i, n := range seen {
 			o.Add(n)
 			last := seen[max(0, i+1-len(o.recent)) : i+1]

@@ -35,11 +35,18 @@ func (r *report) kind() (Kind, bool) {
 	return kindOf(r.dimension, r.Period())
 }
 
+// subwindow returns the length of the subwindow that the report is about, if it is: as Azure's
+// figures show, or as the dialect states.
+func (r *report) subwindow() (length time.Duration, ok bool) {
+	length = r.Period()
+	return length, (r.Coarse() || r.Stated > 0) && (length == shortSubwindow || length == longSubwindow)
+}
+
 // least is the least limit that may be true: below it is what has just been let through.
 // A subwindow lets a call through that is above what it holds.
 func (r *report) least(sent *Request) int64 {
 	least := sent.least(r.dimension)
-	if length := r.Period(); 0 < length && length < minute {
+	if length, ok := r.subwindow(); ok {
 		parts := int64(minute / length)
 		least = (least + parts - 1) / parts
 	}
@@ -69,7 +76,7 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 		s.start.Succeeded(r.SentAt)
 	}
 	if !failed || informed {
-		s.start.Answered(now, informed, s.complete(), s.careful())
+		s.start.Answered(now, r.SentAt, informed, s.complete(), s.careful())
 	}
 	return corrections
 }
@@ -80,7 +87,7 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 	if !rep.HasLimit || rep.Limit > Largest || uncharged == 0 && rep.Limit < rep.least(r) {
 		return c, false // absurd, or below what has just been let through
 	}
-	if length := rep.Period(); length > 0 && length < minute {
+	if length, ok := rep.subwindow(); ok {
 		if !rep.HasRemaining {
 			return c, false
 		}
@@ -133,7 +140,10 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 	before := l.tracker.Findings()
 	correction, changed := l.tracker.Observe(now, level, used, float64(l.Amount()))
 	after := l.tracker.Findings()
-	s.dirty = s.dirty || after.Margin > before.Margin || after.Kept != before.Kept
+	s.dirty = s.dirty || after.Margin > before.Margin
+	if after.Kept != before.Kept || after.Ratio != before.Ratio {
+		s.dirty, s.urgent = true, true
+	}
 	c = Correction{l, backend.Correction(correction)}
 	if changed && l.Dimension == backend.Tokens {
 		s.refunds.surplus(c.Lowered())

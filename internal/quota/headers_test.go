@@ -37,8 +37,12 @@ func TestLearnedLimits(t *testing.T) {
 		{"tokens a day", headersOf("tokens", 40_000, 100, day), "tpd=40000"},
 		{"images", headersOf("images", 50, 2, minute), "ipm=50"},
 		{"images a day, which are no limit of OpenAI's", headersOf("images", 50, 2, day), ""},
-		{"Azure's renewal period", "limit-requests=500 remaining-requests=499 reset-requests=1 renewalperiod-requests=60", "rpm=500"},
-		{"a renewal period that is none", "limit-requests=500 remaining-requests=499 renewalperiod-requests=10", ""},
+		{"Azure's whole seconds, of a minute", "limit-requests=500 remaining-requests=400 reset-requests=12 renewalperiod-requests=60", "rpm=500"},
+		{"of ten seconds", "limit-requests=20 remaining-requests=10 reset-requests=5 renewalperiod-requests=60", "rpm=120 rpm/subwindow=120"},
+		{"of one second", "limit-tokens=1000 remaining-tokens=400 reset-tokens=0", "tpm=60000 tpm/subwindow=60000"},
+		{"of a minute or of ten seconds", "limit-requests=500 remaining-requests=490 reset-requests=0", ""},
+		{"of no period that fits", "limit-requests=500 remaining-requests=499 reset-requests=1 renewalperiod-requests=60", ""},
+		{"a renewal period alone", "limit-requests=500 remaining-requests=400 renewalperiod-requests=60", "rpm=500"},
 		{"all three", headersOf("requests", 500, 1, minute) + headersOf("tokens", 40_000, 100, minute) + headersOf("images", 50, 2, minute), "rpm=500 tpm=40000 ipm=50"},
 		{"one good, one absurd", headersOf("requests", 500, 1, minute) + " limit-tokens=-1 remaining-tokens=0", "rpm=500"},
 	} {
@@ -54,7 +58,7 @@ func TestLearnedLimits(t *testing.T) {
 			if w.Dirty() != (x.want != "") {
 				t.Errorf("dirty is %v", w.Dirty())
 			}
-			w.start, w.candidates = (&Set{}).start, (&Set{}).candidates
+			w.start, w.candidates, w.subwindows = (&Set{}).start, (&Set{}).candidates, false
 			if x.want == "" && w.dump() != before {
 				t.Errorf("it changes %s to %s", before, w.dump())
 			}
@@ -439,5 +443,20 @@ func TestChargedBeforeOthers(t *testing.T) {
 	// A backend that says nothing of levels teaches none.
 	if sent := w.Charged(epoch, &Grant{Limits: limits, Buckets: Unpaced(epoch, limits), Answer: &backend.Answer{Granted: 1}}); len(sent) > 0 {
 		t.Errorf("%+v", sent)
+	}
+}
+
+// Others are told of a margin that grows, not of a level.
+func TestMarginsAreShared(t *testing.T) {
+	for used, want := range map[int64]bool{200: false, 203: true} {
+		w := newWorld(t, "tpm=1000")
+		w.respond(time.Second, w.send(0, 100), headersOf("tokens", 1000, 100, minute))
+		w.send(2*time.Second, 1)
+		r := w.send(3*time.Second, 150) // we stand at 201
+		w.Clean()
+		got := w.respond(3100*time.Millisecond, r, headersOf("tokens", 1000, used, minute))
+		if w.Dirty() != want || (len(got) > 0) != want {
+			t.Errorf("the server stands at %d: dirty is %v, corrected by %v", used, w.Dirty(), got)
+		}
 	}
 }

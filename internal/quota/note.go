@@ -99,6 +99,8 @@ func (n *noteLimit) check() error {
 		return errors.New("a subwindow that was never reported")
 	case !finite(n.Tracker.Margin, 0, 1):
 		return fmt.Errorf("margin %v", n.Tracker.Margin)
+	case n.Tracker.Ratio != 0 && !finite(n.Tracker.Ratio, 0.01, 100):
+		return fmt.Errorf("ratio %v", n.Tracker.Ratio)
 	case n.Tracker.Reports < 0:
 		return fmt.Errorf("%d reports", n.Tracker.Reports)
 	case !finite(n.Ramp.From, 0, Largest):
@@ -111,7 +113,7 @@ func (n *noteLimit) check() error {
 
 // shift turns the times into those of our clock.
 func (n *noteLimit) shift(now time.Time, by time.Duration) {
-	for _, t := range []*time.Time{&n.Reported, &n.Tracker.At, &n.Tracker.Found, &n.Ramp.Begun} {
+	for _, t := range []*time.Time{&n.Reported, &n.Tracker.At, &n.Tracker.Found, &n.Tracker.Charged, &n.Ramp.Begun} {
 		if !t.IsZero() {
 			*t = t.Add(by)
 		}

@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -47,11 +48,12 @@ const (
 
 // careful reports whether a slow start paces the scope's calls.
 func (s *Set) careful() bool {
+	if s.subwindows || slices.ContainsFunc(s.limits, func(l *Limit) bool { return l.whole != nil }) {
+		return true
+	}
 	careful := true
 	for _, l := range s.limits {
 		switch {
-		case s.subwindows || l.whole != nil:
-			return true
 		case l.Period == minute && l.Dimension == backend.Requests:
 			return l.Amount() >= carefulRPM
 		case l.Period == minute && l.Dimension == backend.Tokens:

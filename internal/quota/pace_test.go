@@ -51,8 +51,12 @@ func TestSlots(t *testing.T) {
 		{"after two seconds", "", []step{begin}, 2 * time.Second, 0, 0, 8},
 		{"after six seconds", "", []step{begin}, 6 * time.Second, 0, 0, 128},
 		{"after seven seconds all may go", "", []step{begin}, 7 * time.Second, 0, 0, any},
-		{"limits per minute of both are configured", "rpm=1 tpm=1", []step{begin}, 0, 9, 0, any},
-		{"of the account too", "rpm=1 account/tpm=1", []step{begin}, 0, 9, 0, any},
+		{"limits per minute of both are configured", "rpm=300 tpm=1", []step{begin}, 0, 9, 0, any},
+		{"of the account too", "rpm=300 account/tpm=1", []step{begin}, 0, 9, 0, any},
+		{"of a small tier three may go", "rpm=299 tpm=300000", []step{begin}, 0, 0, 0, 3},
+		{"beside those in flight", "rpm=299 tpm=300000", []step{begin}, 0, 1, 1, 1},
+		{"and twice as many after two seconds", "rpm=299 tpm=300000", []step{begin}, 2 * time.Second, 0, 0, 6},
+		{"until a response has come", "rpm=299 tpm=300000", []step{begin, answers(1, perMinute)}, 0, 9, 0, any},
 		{"limits per day do not count", "rpd=1 tpd=1", []step{begin}, 0, 0, 0, 4},
 		{"only requests", "rpm=1", []step{begin}, 0, 0, 0, 4},
 		{"only tokens", "tpm=1", []step{begin}, 0, 0, 0, 4},
@@ -65,7 +69,8 @@ func TestSlots(t *testing.T) {
 		{"after the pause one goes", "rpm=1 tpm=1", []step{pause}, 6 * time.Second, 9, 0, 1},
 		{"and others wait for it", "rpm=1 tpm=1", []step{pause, goes(5 * time.Second)}, 5 * time.Second, 0, 0, 0},
 		{"for so long", "rpm=1 tpm=1", []step{pause, goes(5 * time.Second)}, 5*time.Second + calibration.ProbeTime - 1, 0, 0, 0},
-		{"and then follow", "rpm=1 tpm=1", []step{pause, goes(5 * time.Second)}, 5*time.Second + calibration.ProbeTime, 0, 0, any},
+		{"and then follow", "rpm=300 tpm=1", []step{pause, goes(5 * time.Second)}, 5*time.Second + calibration.ProbeTime, 0, 0, any},
+		{"three at a time, of a small tier", "rpm=1 tpm=1", []step{pause, goes(5 * time.Second)}, 5*time.Second + calibration.ProbeTime, 1, 0, 2},
 		{"one sent before its end is not the one", "rpm=1 tpm=1", []step{pause, goes(4 * time.Second)}, 5 * time.Second, 0, 0, 1},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -111,13 +116,13 @@ func TestPausedByOthers(t *testing.T) {
 }
 
 // What else holds calls back: a pace for each limit per minute, but none for subwindows,
-// and the one call that goes first.
+// the one call that goes first after a pause, and the few that do before any response.
 func TestBucketsOfASlowStart(t *testing.T) {
-	names := func(buckets []backend.Bucket) string {
+	names := func(buckets []backend.Bucket) string { // what they hold, and what refills a minute
 		var all []string
 		for i := range buckets {
 			b := &buckets[i]
-			all = append(all, fmt.Sprintf("%s:%s=%g", b.Owner, b.Name, b.Capacity()))
+			all = append(all, fmt.Sprintf("%s:%s=%g+%g", b.Owner, b.Name, b.Capacity(), float64(b.Limit)/b.Period.Minutes()))
 		}
 		return strings.Join(all, " ")
 	}
@@ -127,21 +132,44 @@ func TestBucketsOfASlowStart(t *testing.T) {
 		w.start.Skip()
 		w.PausedByOthers(epoch, time.Minute)
 	}
+	answered := func(w *world) {
+		w.Begin(epoch)
+		w.start.Answered(epoch, epoch, true, true, true)
+	}
+	coarse := func(w *world) {
+		w.ExpectSubwindows()
+		answered(w)
+	}
+	drawn := func(seconds float64) func(w *world) {
+		return func(w *world) {
+			answered(w)
+			for i, n := range []float64{0, seconds * 10, seconds * 10, seconds * 10} { // of requests
+				w.limit("rpm").drawn.See(at(time.Duration(i)*100*time.Millisecond), n, 0)
+			}
+		}
+	}
 	for _, x := range []struct {
 		name, want string
 		begin      func(w *world)
 		after      time.Duration
 	}{
 		{"over", "", over, 0},
-		{"begun", " model:m:pace/model:m/rpm=2.5 model:m:pace/account/tpm=250", begun, 0},
-		{"four times as fast", " model:m:pace/model:m/rpm=10 model:m:pace/account/tpm=1000", begun, 3 * time.Second},
-		{"paused", " model:m:probe=1 model:m:pace/model:m/rpm=2.5 model:m:pace/account/tpm=250", paused, 0},
-		{"no longer paused", " model:m:pace/model:m/rpm=2.5 model:m:pace/account/tpm=250", paused, time.Minute + calibration.ProbeTime},
+		{"begun", " model:m:probe=8+1920 model:m:pace/model:m/rpm=2.5+600 model:m:pace/account/tpm=250+60000", begun, 0},
+		{"just begun", " model:m:probe=8+1920 model:m:pace/model:m/rpm=2.5+600 model:m:pace/account/tpm=250+60000", begun, calibration.ProbeTime - 1},
+		{"a throttle would have come", " model:m:pace/model:m/rpm=2.5+600 model:m:pace/account/tpm=250+60000", begun, calibration.ProbeTime},
+		{"four times as fast", " model:m:pace/model:m/rpm=2.5+2400 model:m:pace/account/tpm=250+240000", begun, 3 * time.Second},
+		{"paused", " model:m:probe=1+240 model:m:pace/model:m/rpm=2.5+600 model:m:pace/account/tpm=250+60000", paused, 0},
+		{"no longer paused", " model:m:pace/model:m/rpm=2.5+600 model:m:pace/account/tpm=250+60000", paused, time.Minute + calibration.ProbeTime},
+		{"answered", " model:m:pace/model:m/rpm=2.5+2400 model:m:pace/account/tpm=250+240000", answered, 0},
+		{"a second's refill is drawn", " model:m:pace/model:m/rpm=9.6+9600 model:m:pace/account/tpm=250+240000", drawn(1.2), 0},
+		{"ten seconds'", " model:m:pace/account/tpm=250+240000", drawn(11), 0},
+		{"where subwindows are expected", " model:m:pace/model:m/rpm=2.5+2400 model:m:pace/account/tpm=250+240000", coarse, 0},
+		{"but not for ever", "", answered, 10 * time.Second},
 	} {
 		w := newWorld(t, "rpm=600 rpd=9000 account/tpm=60000")
 		w.subwindow(epoch, w.limit("rpm"), time.Second)
 		x.begin(w)
-		const plain = "model:m:rpm=600 model:m:rpd=9000 account:tpm=60000 model:m:rpm/subwindow=10"
+		const plain = "model:m:rpm=600+600 model:m:rpd=9000+6.25 account:tpm=60000+60000 model:m:rpm/subwindow=10+600"
 		now := at(x.after)
 		if got := names(w.Buckets(now, w.Limits())); got != plain+x.want {
 			t.Errorf("%s: %s; want %s", x.name, got, plain+x.want)
@@ -157,6 +185,86 @@ func TestBucketsOfASlowStart(t *testing.T) {
 	}
 }
 
+// A server that is known to enforce limits in subwindows is paced more carefully once
+// a second's refill has been drawn.
+func TestPaceWhereSubwindowsAreExpected(t *testing.T) {
+	for expected, want := range map[bool]int64{false: 600 * 16, true: 600 * 5} {
+		w := newWorld(t, "rpm=600")
+		if expected {
+			w.ExpectSubwindows()
+		}
+		w.Begin(epoch)
+		w.start.Answered(epoch, epoch, true, true, true)
+		for i, n := range []float64{0, 12, 12, 12, 12} {
+			w.limit("rpm").drawn.See(at(time.Duration(i)*100*time.Millisecond), n, 0)
+		}
+		buckets := w.Buckets(epoch, w.Limits())
+		if got := buckets[len(buckets)-1]; len(buckets) != 2 || got.Limit != want {
+			t.Errorf("expected: %v: %+v; want a pace of %d", expected, got, want)
+		}
+	}
+}
+
+// Slow starts pace the scopes whose limits may be enforced in subwindows: those of large
+// tiers, by requests if that limit is known, and those of servers that do so.
+func TestCareful(t *testing.T) {
+	for _, x := range []struct {
+		limits   string
+		expected bool // subwindows are
+		want     bool
+	}{
+		{"", false, true},
+		{"", true, true},
+		{"rpm=299", false, false},
+		{"rpm=300", false, true},
+		{"rpm=1", true, true},
+		{"tpm=199999", false, false},
+		{"tpm=200000", false, true},
+		{"tpm=1", true, true},
+		{"tpm=1 rpm=300", false, true},
+		{"tpm=200000 rpm=299", false, false},
+		{"rpm=300 tpm=1", false, true},
+		{"rpm=299 tpm=200000", false, false},
+		{"rpd=1 tpd=1 ipm=1", false, true},
+	} {
+		w := newWorld(t, x.limits)
+		if x.expected {
+			w.ExpectSubwindows()
+		}
+		if got := w.careful(); got != x.want {
+			t.Errorf("%+v: %v", x, got)
+		}
+		w.Begin(epoch)
+		paced := 0
+		for _, b := range w.Buckets(epoch, w.Limits()) {
+			if strings.HasPrefix(b.Name, "pace/") || b.Name == "probe" {
+				paced++
+			}
+		}
+		if x.limits != "" && (paced > 0) != x.want {
+			t.Errorf("%+v: %d buckets", x, paced)
+		}
+	}
+	w := newWorld(t, "tpm=1000")
+	if w.subwindow(epoch, w.limit("tpm"), time.Second); !w.careful() {
+		t.Error("not careful although there is a subwindow")
+	}
+	// Of a server that is not careful, the first response ends the slow start.
+	for limits, paced := range map[string]bool{"rpm=299 tpm=1": false, "rpm=300 tpm=1": true} {
+		w := newWorld(t, limits)
+		w.Begin(epoch)
+		w.respond(time.Second, w.send(0, 1), perMinute)
+		if got := w.start.Factor(at(time.Second), 0, false) > 0; got != paced {
+			t.Errorf("%s: paced after a response: %v", limits, got)
+		}
+	}
+	// Whole seconds are Azure's.
+	w = newWorld(t, "rpm=1 tpm=1")
+	if w.respond(time.Second, w.send(0, 1), "reset-tokens=3"); !w.careful() {
+		t.Error("not careful although resets are whole seconds")
+	}
+}
+
 // A single request of the probe's bucket takes ProbeTime to refill, and no pace has a limit
 // that a cost could exceed.
 func TestPaceRefusesNothing(t *testing.T) {
@@ -167,9 +275,18 @@ func TestPaceRefusesNothing(t *testing.T) {
 	if b := w.pace(w.limit("tpm"), 32); b.Limit != Largest {
 		t.Errorf("%+v", b)
 	}
-	b := w.pace(newWorld(t, "tpm=100").limit("tpm"), 32)
-	if b.Limit != 3200 || b.Period != time.Minute || b.Burst != calibration.PaceBurst {
+	if b := w.probe(blindCalls); b.Capacity() != blindCalls {
 		t.Errorf("%+v", b)
+	}
+	// Of a pace a moment's worth may be used at once: less of a faster one, but not less
+	// than refills between two asks.
+	for factor, burst := range map[float64]time.Duration{
+		1: calibration.PaceBurst, 4: calibration.PaceBurst / 4, 5: paceLeast, 32: paceLeast,
+	} {
+		b := w.pace(newWorld(t, "tpm=100").limit("tpm"), factor)
+		if b.Limit != int64(100*factor) || b.Period != time.Minute || b.Burst != burst {
+			t.Errorf("%+v; want %v", b, burst)
+		}
 	}
 }
 

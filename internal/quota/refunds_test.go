@@ -26,7 +26,7 @@ func TestRefundsNothing(t *testing.T) {
 		{"one part in a hundred", []end{{16, 100, 1}}, 0, true},
 		{"three", []end{{16, 100, 3}}, 0, false},
 		{"what is charged in addition is no refund", []end{{16, 100, -50}}, 0, true},
-		{"nor pays for one", []end{{8, 100, -50}, {8, 100, 50}}, 0, false},
+		{"nor pays for one", []end{{8, 100, -90}, {8, 100, 50}}, 0, false},
 		{"one large refund", []end{{15, 100, 0}, {1, 100, 90}}, 0, false},
 		{"which fades", []end{{15, 100, 0}, {1, 100, 90}, {100, 100, 0}}, 0, true},
 		{"a surplus that the server shows", []end{{16, 100, 0}}, 90, false},

@@ -198,6 +198,7 @@ type Sent struct {
 // A Grant is a cost that a backend has charged, of those that it was asked for.
 type Grant struct {
 	Cost    backend.Amounts
+	Input   int64            // the part of Cost's tokens that is input
 	Limits  []*Limit         // that the ask began with
 	Buckets []backend.Bucket // of the ask
 	Answer  *backend.Answer
@@ -212,7 +213,11 @@ func (s *Set) Charged(now time.Time, g *Grant) []Sent {
 	for k := range sent {
 		l, b := g.Limits[k], &g.Buckets[k]
 		later := float64(g.Later[b.Dimension])
-		sent[k] = Sent{l, l.tracker.Send(now, float64(g.Cost[b.Dimension]), calibration.Level{
+		input := 0.0
+		if l.Dimension == backend.Tokens {
+			input = float64(g.Input)
+		}
+		sent[k] = Sent{l, l.tracker.Send(now, float64(g.Cost[b.Dimension]), input, calibration.Level{
 			Used:      b.Capacity() - g.Answer.Levels[k] - later,
 			Charged:   g.Answer.Charged[k] - later,
 			Corrected: g.Answer.Corrected[k],
@@ -256,6 +261,8 @@ func Refundable(sent []Sent, cancelled bool) []*Limit {
 type Request struct {
 	SentAt  time.Time
 	Cost    backend.Amounts
+	Input   int64 // the part of its tokens that is input, as charged
+	Counted int64 // and as counted
 	Certain int64 // the part of its tokens that is no guess
 	Sent    []Sent
 }
@@ -285,6 +292,19 @@ func (r *Request) level(l *Limit) (level calibration.Sent, ok bool) {
 // share is small, and the next response reports it.
 func (s *Set) sentAfter(r *Request, d backend.Dimension) float64 {
 	return s.sends[d].After(r.SentAt, float64(r.Cost[d]))
+}
+
+// ChargedInput is what the server charges for an input of so many tokens by our count, as
+// far as that has been learned.
+func (s *Set) ChargedInput(tokens int64) int64 {
+	for _, l := range s.limits {
+		if l.Dimension == backend.Tokens && l.whole == nil {
+			if ratio := l.tracker.InputRatio(); ratio != 1 {
+				return min(Largest, int64(float64(tokens)*ratio+0.5))
+			}
+		}
+	}
+	return tokens
 }
 
 // A Correction is one of a limit's bucket.

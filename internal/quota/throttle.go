@@ -89,6 +89,7 @@ func (s *Set) throttled(now time.Time, r *Request, t *wire.Throttle) (c Correcti
 		l.report(t.Limit, throttleSource, now, r.SentAt)
 	}
 	l.confirmed = l.confirmed || t.Kind == wire.TooLarge && l.Amount() == t.Limit
+	s.sampleInput(now, r, l, t)
 	if t.Kind == wire.TooLarge || t.Used < 0 || t.Requested < 0 || l.Amount() != t.Limit {
 		return c, false
 	}
@@ -103,6 +104,21 @@ func (s *Set) throttled(now time.Time, r *Request, t *wire.Throttle) (c Correcti
 	s.dirty = true
 	correction, changed := l.tracker.Throttled(now, level, t.Stood(l.Period), float64(t.Requested), float64(l.Amount()))
 	return Correction{l, backend.Correction(correction)}, changed
+}
+
+// sampleInput takes in what the server has charged for one request's input: what it says
+// was requested, less what is declared of the output.
+func (s *Set) sampleInput(now time.Time, r *Request, l *Limit, t *wire.Throttle) {
+	const enough = 100 // tokens, below which rounding counts
+	if l.Dimension != backend.Tokens || t.Requested <= 0 || r.Counted < enough {
+		return
+	}
+	before := l.tracker.InputRatio()
+	output := r.Cost[backend.Tokens] - r.Input
+	l.tracker.InputCharged(now, float64(t.Requested-output)/float64(r.Counted))
+	if l.tracker.InputRatio() != before {
+		s.dirty, s.urgent = true, true
+	}
 }
 
 // unexplained takes in a throttle without figures, as Azure's are: if it comes long

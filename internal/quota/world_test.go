@@ -168,6 +168,6 @@ func (s *Set) dump() string {
 		}
 		fmt.Fprintf(&b, "%s %+v\n", part, x)
 	}
-	fmt.Fprintf(&b, "%+v %v %v %+v %+v %v", s.start, s.sends, s.sent, s.candidates, s.refunds, s.dirty)
+	fmt.Fprintf(&b, "%+v %v %v %+v %+v %v %v %v", s.start, s.sends, s.sent, s.candidates, s.refunds, s.dirty, s.urgent, s.subwindows)
 	return b.String()
 }

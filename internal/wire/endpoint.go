@@ -155,6 +155,14 @@ func classify(path string) (e Endpoint, deployment string) {
 	return e, deployment
 }
 
+func cutLast(path string) (before, last string) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return "", path
+	}
+	return path[:i], path[i+1:]
+}
+
 // runsAgent reports whether a path is agents/sessions, agents/sessions/{id}/events or
 // agents/automations/{id}/invocations.
 func runsAgent(path string) bool {
@@ -171,12 +179,4 @@ func runsAgent(path string) bool {
 	}
 	_, parent := cutLast(path)
 	return parent == "agents"
-}
-
-func cutLast(path string) (before, last string) {
-	i := strings.LastIndexByte(path, '/')
-	if i < 0 {
-		return "", path
-	}
-	return path[:i], path[i+1:]
 }

@@ -148,17 +148,13 @@ func (w Window) UsedBetween(period time.Duration) (least, most float64) {
 
 // RetryAfter returns how long the server asks callers to wait. retry-after-ms is the
 // finer of its two headers, except that Azure sends 0 there beside a positive
-// retry-after. Where neither is there, some hosts say it by their resets. A wait that is
-// negative, past or longer than two days is ignored.
+// retry-after. A wait that is negative, past or longer than two days is ignored.
 func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	ms, ok := retryAfterMS(h)
 	if ok && ms > 0 {
 		return ms, true
 	}
 	if d, coarse := retryAfter(h, now); coarse {
-		return d, true
-	}
-	if d := resetWait(h); d > 0 && !ok {
 		return d, true
 	}
 	return ms, ok
