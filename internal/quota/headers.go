@@ -71,6 +71,13 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 			corrections = append(corrections, c)
 		}
 	}
+	if h.QueryCost > 0 && !throttled { // as a throttle tells it
+		for _, l := range s.limits {
+			if l.whole == nil {
+				s.sampleInput(now, r, l, &wire.Throttle{Requested: h.QueryCost})
+			}
+		}
+	}
 	s.dropSubwindows(now)
 	if !throttled {
 		s.start.Succeeded(r.SentAt)

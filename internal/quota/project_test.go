@@ -145,3 +145,20 @@ func TestRoundedFiguresCorrect(t *testing.T) {
 		}
 	}
 }
+
+// What the server says it has charged for a call shows what it charges for the input.
+func TestQueryCost(t *testing.T) {
+	for _, x := range []struct {
+		cost, want int64 // of 1000 tokens of input and 100 declared; and of as many again
+	}{{1600, 1500}, {1100, 1000}, {850, 750}, {52, 1000}, {1 << 30, 1000}} {
+		w := newWorld(t, "tpm=1000000")
+		for i := range 3 {
+			r := w.send(time.Duration(i)*time.Second, 1100)
+			r.Input, r.Counted = 1000, 1000
+			w.respondAs(time.Duration(i)*time.Second+time.Millisecond, r, wire.Headers{QueryCost: x.cost})
+		}
+		if got := w.ChargedInput(1000); got != x.want {
+			t.Errorf("%d is charged: an input of 1000 is taken to cost %d; want %d", x.cost, got, x.want)
+		}
+	}
+}
