@@ -56,4 +56,3 @@ func TestDigestKeyIsLongEnough(t *testing.T) {
 		t.Error("a key of 15 bytes is taken")
 	}
 }
-

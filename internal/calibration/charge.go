@@ -20,6 +20,7 @@ type charge struct {
 
 	drift   regression
 	since   time.Time
+	found   float64 // the slope of the drift before, 0 for none
 	samples recentRatios
 }
 
@@ -27,13 +28,15 @@ const (
 	leastRatio, mostRatio = 0.25, 4
 	// driftSpan is how long reports are taken together, and fewDrifts too few of them.
 	driftSpan = 30 * time.Second
-	fewDrifts = 32
+	fewDrifts = 24
 	// certainRatio is the standard error below which a ratio is adopted, surely how many
 	// of them it must differ by, for reports are not independent, and noticeable by how
 	// much at least: what is less the margin covers.
 	certainRatio, surely, noticeable = 0.06, 4, 0.08
 	// filled is the part of the limit that must be used for no refill to be lost.
 	filled = 0.05
+	// agreement is how far two drifts in a row may differ.
+	agreement = 0.1
 	// drained is how long after a change calls are charged by the old ratio yet, somewhere.
 	drained = 3 * time.Second
 )
@@ -77,7 +80,13 @@ func (c *charge) report(now time.Time, r *report, limit float64) (changed bool) 
 	if !ok || off > certainRatio || math.Abs(slope) < max(surely*off, noticeable) {
 		return false
 	}
-	return c.adopt(now, c.Ratio()*(1+slope))
+	// Others' bursts look like a ratio once in a while, but not twice like the same.
+	found := c.found
+	c.found, c.drift = slope, regression{}
+	if math.Abs(slope-found) > agreement {
+		return false
+	}
+	return c.adopt(now, c.Ratio()*(1+(slope+found)/2))
 }
 
 // sample takes in the ratio that a throttle shows of one call, and reports whether another
@@ -92,8 +101,11 @@ func (c *charge) sample(now time.Time, ratio float64) (changed bool) {
 
 // adopt takes a ratio over.
 func (c *charge) adopt(now time.Time, ratio float64) bool {
-	c.ratio, c.at = min(max(ratio, leastRatio), mostRatio), now
-	c.drift = regression{}
+	if ratio < leastRatio || ratio > mostRatio {
+		return false
+	}
+	c.ratio, c.at = ratio, now
+	c.drift, c.found = regression{}, 0
 	return true
 }
 
