@@ -64,7 +64,7 @@ func (r *Reservation) estimateCall(call Call) error {
 	if err != nil {
 		return fmt.Errorf("ratelimiter: %w", err)
 	}
-	e, deployment := wire.ClassifyPath(path)
+	e, deployment := r.limiter.config.classifyPath(path)
 	if e == wire.None {
 		return fmt.Errorf("ratelimiter: calls to %q are not limited", path)
 	}

@@ -37,6 +37,7 @@ type config struct {
 	counter   tokens.Counter
 	decoders  decode.Set
 	usage     bool // ask streams for usage
+	endpoints []namedEndpoint
 	failOpen  bool // while the backend is away
 	fallback  *Limits
 	errs      []error

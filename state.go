@@ -29,7 +29,7 @@ type ScopeState struct {
 
 // LimitState is one limit that a scope draws from, and its bucket.
 type LimitState struct {
-	Name      string // "rpm", "rpd", "tpm", "tpd" or "ipm", or "rpm/subwindow" and so on
+	Name      string // "rpm", "rpd", "tpm", "tpd", "ipm" or "tpm/project", or "rpm/subwindow" and so on
 	Owner     string // the model, "family:" and a family's name, or "account"
 	Limit     int64
 	Remaining int64         // negative while a debt is refilled

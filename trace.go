@@ -53,7 +53,10 @@ type ObservedInfo struct {
 	Status         int
 	Requests       Observation
 	Tokens         Observation
-	Latency        time.Duration // from sending the request to its headers
+	// Charged is what the server says it has charged for the request, in tokens: Mistral's
+	// x-ratelimit-tokens-query-cost. 0 where it does not say.
+	Charged int64
+	Latency time.Duration // from sending the request to its headers
 }
 
 // Observation is what a response said about one of the server's buckets. The

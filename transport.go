@@ -39,7 +39,7 @@ func (t *Transport) RoundTrip(req *http.Request) (resp *http.Response, err error
 		}
 		return nil, err
 	}
-	endpoint, deployment := wire.Classify(req)
+	endpoint, deployment := t.limiter.config.classify(req)
 	if endpoint == wire.None {
 		return t.pass(req)
 	}
@@ -158,6 +158,7 @@ func (r *Reservation) observe(ctx context.Context, resp *http.Response, written 
 	r.limiter.traceObserved(ctx, ObservedInfo{
 		Account: r.engine.Call.Account, Model: r.engine.Call.Model, Status: resp.StatusCode, Latency: latency,
 		Requests: observation(head.Headers.Requests), Tokens: observation(head.Headers.Tokens),
+		Charged: head.Headers.QueryCost,
 	})
 }
 

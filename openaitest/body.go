@@ -64,6 +64,11 @@ func (a *Answer) payload(c *Call) payload {
 		return jsonPayload(a.embeddings(c))
 	case "moderations":
 		return jsonPayload(moderations(c))
+	case "decisions":
+		return jsonPayload(obj{
+			"object": "decision", "model": c.Model, "answers": []any{},
+			"usage": obj{"input_tokens": c.PromptTokens, "output_tokens": 0, "total_tokens": c.PromptTokens},
+		})
 	case "images/generations", "images/edits", "images/variations":
 		if c.Stream {
 			return a.imageStream(c)

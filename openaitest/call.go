@@ -67,7 +67,7 @@ type Call struct {
 var endpoints = []string{
 	"chat/completions", "completions",
 	"responses", "responses/compact", "responses/input_tokens",
-	"embeddings", "moderations",
+	"embeddings", "moderations", "decisions",
 	"images/generations", "images/edits", "images/variations",
 	"audio/transcriptions", "audio/translations", "audio/speech",
 }
@@ -141,6 +141,7 @@ type request struct {
 	Prompt              any       `json:"prompt"`
 	Input               any       `json:"input"`
 	Instructions        any       `json:"instructions"`
+	Questions           any       `json:"questions"`
 	MaxTokens           int64     `json:"max_tokens"`
 	MaxCompletionTokens int64     `json:"max_completion_tokens"`
 	MaxOutputTokens     int64     `json:"max_output_tokens"`

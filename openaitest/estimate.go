@@ -52,6 +52,9 @@ func (q *request) weigh(c *Call) {
 		if q.Instructions != nil {
 			t.items(q.Instructions)
 		}
+	case "decisions":
+		t.items(q.Input)
+		t.schema(q.Questions)
 	default:
 		chat = c.Endpoint == "chat/completions"
 		c.inputs, c.stringInput = t.prompts(q.Prompt)

@@ -19,9 +19,10 @@ type pool struct {
 // A scope is one model: the pools it draws from, narrowest first, and its
 // counts.
 type scope struct {
-	model string
-	pools []*pool
-	calls Calls
+	model   string
+	pools   []*pool
+	project *pool // that is one of them, or nil
+	calls   Calls
 }
 
 // A ledger holds all buckets. Every operation is atomic over all of them.
@@ -99,6 +100,10 @@ func (l *ledger) scope(model string, now int64) *scope {
 		limits = l.config.models[""]
 	}
 	s.pools = append([]*pool{l.newPool(model, limits, now)}, s.pools...)
+	if limits, ok := l.config.projects[model]; ok {
+		s.project = l.newPool(model+" in its project", limits, now)
+		s.pools = append(s.pools, s.project)
+	}
 	s.pools = append(s.pools, l.whole)
 	l.scopes[model] = s
 	return s
@@ -164,7 +169,7 @@ func (l *ledger) admit(c *Call, cost Cost) (at time.Time, snap snapshot, r *refu
 	if r = s.check(cost, now); r != nil {
 		s.calls.Refused++
 		l.countRefused(s, now)
-		return at, l.snapshot(s, c, now), r
+		return at, l.snapshot(s, c, cost, now), r
 	}
 	s.calls.admitted(at)
 	s.each(now, func(_ *pool, b *bucket) {
@@ -174,7 +179,7 @@ func (l *ledger) admit(c *Call, cost Cost) (at time.Time, snap snapshot, r *refu
 	})
 	l.inputs.advance(now)
 	l.inputs.charge(c.inputImages)
-	return at, l.snapshot(s, c, now), nil
+	return at, l.snapshot(s, c, cost, now), nil
 }
 
 // refuse counts a call that is turned away without asking the buckets; reject
@@ -191,7 +196,7 @@ func (l *ledger) refuse(c *Call, malformed bool) (time.Time, snapshot) {
 		s.calls.Refused++
 	}
 	l.countRefused(s, now)
-	return at, l.snapshot(s, c, now)
+	return at, l.snapshot(s, c, Cost{}, now)
 }
 
 // countRefused charges the request of a refused call, where there is room or

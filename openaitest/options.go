@@ -18,6 +18,8 @@ type config struct {
 	models   map[string]Limits
 	shared   []sharedLimits
 	account  Limits
+	projects map[string]Limits
+	dialect  Dialect
 	slices   *Slices
 	latency  func(*Call) Timing
 	answer   func(*Call) Answer
@@ -61,6 +63,13 @@ func WithShared(name string, limits Limits, models ...string) Option {
 // WithAccountLimits sets limits that all models draw from together.
 func WithAccountLimits(limits Limits) Option {
 	return optionFunc(func(c *config) { c.account = limits })
+}
+
+// WithProjectLimits sets limits that a model has in the caller's project, beside those of
+// its organization, which WithLimits sets. -project-tokens report the tokens, and no
+// other header does.
+func WithProjectLimits(model string, limits Limits) Option {
+	return optionFunc(func(c *config) { c.projects[model] = limits })
 }
 
 // Slices describe limits enforced in short slices, as "60,000 requests a minute
@@ -197,7 +206,7 @@ func WithHeaderLimits(limits ...Limit) Option {
 
 // WithExtraHeaders sets whether answers carry what has been seen beside the
 // documented headers: -tokens_usage_based (which repeats -tokens),
-// -project-tokens (the account's tokens), -input-images on calls that show the
+// -project-tokens (the account's tokens, for want of [WithProjectLimits]), -input-images on calls that show the
 // model pictures, and the never confirmed -images on image endpoints.
 func WithExtraHeaders(on bool) Option {
 	return optionFunc(func(c *config) { c.extraHeaders = on })
@@ -221,6 +230,9 @@ func WithLog(f func(Record)) Option { return optionFunc(func(c *config) { c.log 
 // check panics on what cannot be meant.
 func (c *config) check() {
 	for model, limits := range c.models {
+		checkLimits(model, limits)
+	}
+	for model, limits := range c.projects {
 		checkLimits(model, limits)
 	}
 	checkLimits(accountName, c.account)

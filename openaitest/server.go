@@ -28,12 +28,13 @@ type Server struct {
 // twice, a slice longer than its period.
 func New(options ...Option) *Server {
 	c := &config{
-		models: map[string]Limits{}, headers: true,
+		models: map[string]Limits{}, projects: map[string]Limits{}, headers: true,
 		headerLimits: map[dimension]Limit{requests: RPM, tokens: TPM},
 	}
 	for _, o := range options {
 		o.apply(c)
 	}
+	c.settleDialect()
 	c.check()
 	return &Server{config: c, ledger: newLedger(c)}
 }
@@ -247,6 +248,10 @@ func (x *exchange) end(o Outcome, status int, back Cost, debit int64) {
 // refuse answers a call that the buckets refused.
 func (x *exchange) refuse(r *refusal) {
 	s, c := x.server, x.call
+	if d := s.config.dialect; d != OpenAI && !r.never {
+		x.refusal(r.speak(d, x.w.Header(), c))
+		return
+	}
 	s.setRetry(x.w.Header(), c, r)
 	if s.azure(c) {
 		e := r.azureError(c)
@@ -366,6 +371,9 @@ func (x *exchange) head(status int, contentType string, length int) {
 	h := x.w.Header()
 	h["Content-Type"] = []string{contentType}
 	h["X-Request-Id"] = []string{x.call.id("req_")}
+	if x.server.config.dialect != OpenAI { // moments count from it
+		h["Date"] = []string{time.Now().UTC().Format(http.TimeFormat)}
+	}
 	if length >= 0 {
 		h["Content-Length"] = []string{strconv.Itoa(length)}
 	}

@@ -111,8 +111,12 @@ type fields struct {
 	size          []byte
 	quality       []byte
 	fidelity      []byte
+	output        []byte // output_format
+	frames        int64
 	prompt        mark
 	input         mark
+	questions     mark
+	agent         mark
 	instructions  mark
 	suffix        mark
 	messages      mark
@@ -127,8 +131,7 @@ type fields struct {
 
 	stream, includeUsage bool
 
-	gptImage bool // parameters are there that only GPT Image models take
-	legacy   bool // or that only DALL·E takes
+	legacy bool // parameters are there that only DALL·E takes
 
 	// Of a form.
 	form       bool
@@ -166,8 +169,10 @@ func (r *reader) skim(f *fields) {
 			f.stream = r.isTrue()
 		case "stream_options":
 			f.includeUsage = r.includesUsage()
-		case "background", "moderation", "output_format", "output_compression":
-			f.gptImage = r.given() || f.gptImage
+		case "output_format":
+			f.output = r.str()
+		case "frame_count":
+			f.frames, _ = r.number()
 		case "style":
 			f.legacy = r.given() || f.legacy
 		case "messages":
@@ -176,6 +181,10 @@ func (r *reader) skim(f *fields) {
 			f.prompt = r.mark()
 		case "input":
 			f.input = r.mark()
+		case "questions":
+			f.questions = r.mark()
+		case "agent":
+			f.agent = r.mark()
 		case "instructions":
 			f.instructions = r.mark()
 		case "suffix":
@@ -258,6 +267,9 @@ func (r *reader) id() (id []byte) {
 
 // estimate applies the endpoint's rules to what the top level says.
 func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimate {
+	if e == wire.Agents && len(f.model) == 0 && r.at(f.agent) {
+		f.model = r.modelOf()
+	}
 	est := Estimate{
 		Model:        f.name(),
 		Choices:      clamp(f.n, 1, maxChoices),
@@ -266,7 +278,7 @@ func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimat
 		IncludeUsage: f.includeUsage,
 	}
 	if deployment == "" {
-		est.Model = cmp.Or(est.Model, defaultModel(e, f))
+		est.Model = cmp.Or(est.Model, defaultModel(e))
 	}
 	r.setModel(cmp.Or(est.Model, deployment))
 
@@ -296,6 +308,8 @@ func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimat
 		switch e {
 		case wire.Embeddings, wire.Moderations:
 			est.Input, _ = r.prompts(f.input)
+		case wire.Decisions:
+			est.Input = r.decisions(f)
 		case wire.Speech:
 			est.Input = r.speech(f)
 		case wire.Transcriptions, wire.Translations:
@@ -309,23 +323,32 @@ func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimat
 	return est
 }
 
-// defaultModel returns what a request is for that names no model: openai-go v3.32,
-// image.go. Later versions ask to name one.
-func defaultModel(e wire.Endpoint, f *fields) string {
+// defaultModel returns what a request is for that names no model: what is of a kind with
+// one model alone. The endpoints of images had defaults that are gone (openai-go v3.99,
+// image.go: "specify a model explicitly"); there it is nobody's.
+func defaultModel(e wire.Endpoint) string {
 	switch e {
-	case wire.ImageEdits:
-		return "gpt-image-1.5"
-	case wire.ImageVariations:
-		return "dall-e-2"
-	case wire.ImageGenerations: // dall-e-2, unless a parameter is specific to GPT Image
-		if f.gptImage || f.stream || f.partialImages > 0 {
-			return "gpt-image-1.5"
-		}
-		return "dall-e-2"
 	case wire.Moderations:
 		return "omni-moderation-latest"
+	case wire.Agents: // the agent's, which stands on the server
+		return "agents"
 	}
 	return ""
+}
+
+// modelOf reads the model of an object that has one.
+func (r *reader) modelOf() (model []byte) {
+	if !r.enter('{') {
+		return nil
+	}
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		if string(key) == "model" {
+			model = r.str()
+		} else {
+			r.skip()
+		}
+	}
+	return model
 }
 
 // name returns the model's.

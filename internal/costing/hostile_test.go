@@ -100,6 +100,11 @@ func TestCaps(t *testing.T) {
 		{wire.ImageGenerations, `"model":"dall-e-2","n":1000000000`, 0, 1, 1, true},
 		{wire.ImageGenerations, `"model":"gpt-image-1","size":"1024x1024","quality":"low","partial_images":2,"n":2`, 2 * 272, 2, 2, true},
 		{wire.ImageGenerations, `"model":"gpt-image-1","size":"1024x1024","quality":"low","partial_images":2,"n":2,"stream":true`, 2 * (272 + 200), 2, 2, true},
+		{wire.ImageGenerations, `"model":"gpt-image-2.6-flare","size":"512x512","quality":"low","output_format":"gif","frame_count":2`, 439, 1, 1, true},
+		{wire.ImageGenerations, `"model":"gpt-image-2.6-flare","size":"512x512","quality":"high","output_format":"gif"`, 12329, 1, 1, true},
+		{wire.ImageGenerations, `"model":"gpt-image-2.6-flare","size":"720x720","quality":"max","frame_count":16,"n":2`, 2 * 4 * 13932, 2, 2, true},
+		{wire.ImageGenerations, `"model":"mine","size":"512x512","quality":"high","frame_count":99`, 16 * 1056, 1, 1, true},
+		{wire.ImageGenerations, `"model":"mine","size":"512x512","quality":"high","frame_count":-1`, 1056, 1, 1, true},
 		{wire.ImageGenerations, `"model":"Dalle3"`, 0, 1, 1, true},
 		{wire.ImageGenerations, `"model":"my-dall-e-3","quality":"high"`, 0, 1, 1, true},
 		{wire.ImageGenerations, `"model":"mine","quality":"hd"`, 0, 1, 1, true},
@@ -292,29 +297,29 @@ func TestContinued(t *testing.T) {
 	}
 }
 
-// Where neither the body nor a deployment names a model the API has one in mind.
+// Where neither the body nor a deployment names a model the API has one in mind, if it is
+// none that is gone.
 func TestDefaultModel(t *testing.T) {
 	for _, test := range []struct {
 		endpoint         wire.Endpoint
 		deployment, body string
 		want             string
 	}{
-		{wire.ImageGenerations, "", `{"prompt":"a"}`, "dall-e-2"},
-		{wire.ImageGenerations, "", `{"model":null,"background":null,"moderation":null}`, "dall-e-2"},
-		{wire.ImageGenerations, "", `{"model":"","background":"auto"}`, "gpt-image-1.5"},
-		{wire.ImageGenerations, "", `{"moderation":"low"}`, "gpt-image-1.5"},
-		{wire.ImageGenerations, "", `{"output_format":"png","background":null}`, "gpt-image-1.5"},
-		{wire.ImageGenerations, "", `{"output_compression":50}`, "gpt-image-1.5"},
-		{wire.ImageGenerations, "", `{"stream":true}`, "gpt-image-1.5"},
-		{wire.ImageGenerations, "", `{"partial_images":1}`, "gpt-image-1.5"},
+		{wire.ImageGenerations, "", `{"prompt":"a"}`, ""},
+		{wire.ImageGenerations, "", `{"model":null,"background":"auto","stream":true}`, ""},
 		{wire.ImageGenerations, "", `{"model":"dall-e-3","background":"auto"}`, "dall-e-3"},
 		{wire.ImageGenerations, "mine", `{}`, ""},
-		{wire.ImageEdits, "", `{}`, "gpt-image-1.5"},
-		{wire.ImageVariations, "", `{}`, "dall-e-2"},
+		{wire.ImageEdits, "", `{}`, ""},
+		{wire.ImageVariations, "", `{}`, ""},
 		{wire.Moderations, "", `{}`, "omni-moderation-latest"},
 		{wire.Chat, "", `{}`, ""},
 		{wire.Embeddings, "", `{}`, ""},
 		{wire.Transcriptions, "", `{}`, ""},
+		{wire.Decisions, "", `{"model":"gpt-6-luna"}`, "gpt-6-luna"},
+		{wire.Agents, "", `{"agent_id":"agent_1"}`, "agents"},
+		{wire.Agents, "", `{"agent":"agent_1"}`, "agents"},
+		{wire.Agents, "", `{"agent":{"instructions":"a","model":"gpt-6-sol"},"input":"b"}`, "gpt-6-sol"},
+		{wire.Chat, "", `{"agent":{"model":"gpt-6-sol"}}`, ""},
 	} {
 		if got := costing.JSON(test.endpoint, test.deployment, []byte(test.body), bytesCounter{}); got.Model != test.want {
 			t.Errorf("%v %s: model %q, want %q", test.endpoint, test.body, got.Model, test.want)
@@ -501,7 +506,7 @@ func TestMultipart(t *testing.T) {
 	}
 	for _, contentType := range []string{"", "multipart/form-data", "text/plain; boundary=b", "multipart/form-data; boundary=other", ";;"} {
 		got := costing.Multipart(wire.ImageEdits, "", contentType, []byte(image+fields), bytesCounter{})
-		if got.Model != "gpt-image-1.5" { // the default
+		if got.Model != "" {
 			t.Errorf("%q: %+v", contentType, got)
 		}
 		bounded(t, wire.ImageEdits, nil, got)

@@ -21,7 +21,7 @@ func (r *reader) imagery(f *fields) (input, output int64) {
 	if f.pictures.unseen {
 		r.guess(shown * n)
 	}
-	output, certain := r.generated(f.size, f.quality)
+	output, certain := r.generated(f.size, f.quality, f.framesOf())
 	if !certain {
 		r.guess(output * n)
 	}
@@ -123,33 +123,67 @@ func (r *reader) imageObject() (url []byte) {
 // somewhat larger ones, and 12329 for 3584 × 2048 (community.openai.com/t/1379464).
 // Other names, such as those of Azure's deployments, follow the table.
 //
+// Of the qualities above high no figure is published, nor of the frames of an animation:
+// each is taken to cost twice the one below it, and frames what an image of all of them
+// would. What a response's usage says corrects the rest.
+//
 // Where the model chooses, the dearest choice counts. Certain is what follows from
 // the table.
-func (r *reader) generated(size, quality []byte) (tokens int64, certain bool) {
+func (r *reader) generated(size, quality []byte, frames int64) (tokens int64, certain bool) {
 	p, sized := parseSize(size)
 	if !sized {
 		p = picture{1024, 1536}
 	}
 	side := 16
-	certain = sized && strings.HasPrefix(r.model, "gpt-image-1")
+	certain = sized && frames == 1 && strings.HasPrefix(r.model, "gpt-image-1")
+	above := int64(1)
 	switch string(quality) {
 	case "low":
 		side = 64
 	case "medium":
 		side = 32
 	case "high":
+	case "xhigh":
+		above, certain = 2, false
+	case "max":
+		above, certain = 4, false
 	default:
 		certain = false
 	}
 	if strings.HasPrefix(r.model, "gpt-image-") && !strings.HasPrefix(r.model, "gpt-image-1") {
+		const large = 3584 * 2048
 		high := int64(7024)
-		if int64(p.width)*int64(p.height) > 1792*1024 {
+		area := int64(p.width) * int64(p.height) * frames
+		if area > 1792*1024 {
 			high = 12329
 		}
-		return high * 16 * 16 / int64(side*side), false
+		if frames > 1 && area > large {
+			high = high * min(area, maxFramesArea) / large
+		}
+		return above * high * 16 * 16 / int64(side*side), false
 	}
 	columns, rows := p.width/side, p.height/side
-	return int64(columns*rows + rows), certain
+	return above * frames * int64(columns*rows+rows), certain
+}
+
+const (
+	// An animation has 9 frames unless the request says otherwise (openai-go v3.96,
+	// image.go: "Accepts integers from 2 through 16. Defaults to 9 when omitted").
+	defaultFrames, maxFrames = 9, 16
+	// maxFramesArea is how many pixels they may have together
+	// (docs.apiyi.com, GPT Image 2.6, measured in November 2026).
+	maxFramesArea = 8_294_400
+)
+
+// framesOf is how many frames an image is to have: 1, but for animations.
+func (f *fields) framesOf() int64 {
+	switch {
+	case f.frames > 1:
+		return min(f.frames, maxFrames)
+	case string(f.output) == "gif":
+		return defaultFrames
+	}
+	return 1
 }
 
 // parseSize reads a size such as 1024x1536.

@@ -88,6 +88,10 @@ func (r *reader) formField(f *fields, header, value []byte) {
 		f.quality = value
 	case "input_fidelity":
 		f.fidelity = value
+	case "output_format":
+		f.output = value
+	case "frame_count":
+		f.frames, _ = parseNumber(value)
 	case "partial_images":
 		f.partialImages, _ = parseNumber(value)
 	}

@@ -23,6 +23,17 @@ func (r *reader) responses(f *fields) (total, passing int64) {
 	return total, passing
 }
 
+// decisions returns the tokens of what is asked, and of what it is asked about.
+func (r *reader) decisions(f *fields) (total int64) {
+	if total = r.items(f.input); total > 0 {
+		total += replyPriming
+	}
+	if r.at(f.questions) {
+		total += r.value()
+	}
+	return total
+}
+
 // items reads a text, which is one message, or an array of items.
 func (r *reader) items(m mark) int64 {
 	if !r.at(m) {

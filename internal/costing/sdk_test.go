@@ -562,11 +562,11 @@ func TestOpenAIGo(t *testing.T) {
 		},
 		{
 			"images/generations: no model",
-			"openai-go v3.32 image.go: dall-e-2, unless a parameter is specific to GPT Image",
+			"openai-go v3.99 image.go: specify a model explicitly; guide: 6240 is the dearest image",
 			func() {
 				client.Images.Generate(ctx, openai.ImageGenerateParams{Prompt: say, N: openai.Int(3)})
 			},
-			ratelimiter.Cost{Model: "dall-e-2", Requests: 1, Images: 3},
+			ratelimiter.Cost{Requests: 1, Tokens: 3*sayTokens + 3*6240, Images: 3},
 		},
 		{
 			"images/edits: high fidelity",
@@ -674,8 +674,33 @@ func TestOpenAIGo(t *testing.T) {
 			},
 			ratelimiter.Cost{Model: "omni-moderation-latest", Requests: 1, Tokens: sayTokens + 85 + 170},
 		},
+		{
+			"decisions",
+			"cookbook, How to count tokens: a message, its role and the reply are 3 + 1 + 3; the list of questions is 1",
+			func() {
+				body := map[string]any{"model": "gpt-6-luna", "input": say, "questions": []any{}}
+				client.Post(ctx, "decisions", body, nil)
+			},
+			ratelimiter.Cost{Model: "gpt-6-luna", Requests: 1, Tokens: sayTokens + 3 + 1 + 3 + 1},
+		},
+		{
+			"agents",
+			"stated rule (docs of WithEndpoint): a request, of the model that the agent is given",
+			func() {
+				client.Post(ctx, "agents/sessions", map[string]any{"agent": map[string]any{"model": "gpt-6-sol"}, "input": say}, nil)
+			},
+			ratelimiter.Cost{Model: "gpt-6-sol", Requests: 1},
+		},
+		{
+			"agents: a saved one",
+			"stated rule: where nothing names the model, the agents' together",
+			func() {
+				client.Post(ctx, "agents/automations/aa_1/invocations", map[string]any{"input": say}, nil)
+			},
+			ratelimiter.Cost{Model: "agents", Requests: 1},
+		},
 	})
-	for e := wire.None + 1; e.String() != wire.None.String(); e++ {
+	for e := wire.None + 1; e != wire.PerRequest; e++ {
 		if !seen[e] {
 			t.Errorf("no call to %v", e)
 		}
@@ -821,24 +846,24 @@ func TestGoOpenAI(t *testing.T) {
 		},
 		{
 			"images/edits: no model, fields after the file",
-			"openai-go v3.32 image.go: gpt-image-1.5 by default; guide: 4160 in high quality, 194 for the image",
+			"guide: 4160 in high quality, 194 for the image",
 			func() {
 				client.CreateEditImage(ctx, goopenai.ImageEditRequest{
 					Image: pngFile(t, 1024), Mask: pngFile(t, 1024),
 					Prompt: say, N: 2, Size: "1024x1024",
 				})
 			},
-			ratelimiter.Cost{Model: "gpt-image-1.5", Requests: 1, Tokens: 2*(194+sayTokens) + 2*4160, Images: 2},
+			ratelimiter.Cost{Requests: 1, Tokens: 2*(194+sayTokens) + 2*4160, Images: 2},
 		},
 		{
 			"images/variations: no model is sent",
-			"openai-go v3.32 image.go: dall-e-2 alone makes them",
+			"openai-go v3.32 image.go: dall-e-2 alone made them, which is gone",
 			func() {
 				client.CreateVariImage(ctx, goopenai.ImageVariRequest{
 					Image: pngFile(t, 256), Model: "dall-e-2", N: 10, Size: "256x256",
 				})
 			},
-			ratelimiter.Cost{Model: "dall-e-2", Requests: 1, Images: 10},
+			ratelimiter.Cost{Requests: 1, Images: 10},
 		},
 		{
 			"audio/speech",

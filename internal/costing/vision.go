@@ -3,6 +3,8 @@ package costing
 import (
 	"math"
 	"strings"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
 )
 
 // A picture is an image's size in pixels; the zero value is not known. Sizes are
@@ -87,12 +89,15 @@ var (
 	}
 )
 
-// visionOf returns the rule for a model, given its base name. Unknown names, such
-// as those of Azure's deployments, get the rule of gpt-4o, which most models shared.
+// visionOf returns the rule for a model, given its base name. A name that is newer than
+// the table gets that of the newest of its family; any other that is unknown, such as
+// those of Azure's deployments, the rule of gpt-4o, which most models shared.
 func visionOf(model string) vision {
-	for _, m := range visionModels {
-		if strings.HasPrefix(model, m.prefix) {
-			return m.vision
+	for _, name := range [...]string{model, tokens.Lookup(model).Name} {
+		for _, m := range visionModels {
+			if strings.HasPrefix(name, m.prefix) {
+				return m.vision
+			}
 		}
 	}
 	return unknown

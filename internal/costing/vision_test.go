@@ -107,13 +107,16 @@ func TestGenerated(t *testing.T) {
 		{"gpt-image-2", "1024x1024", "high", 7024},
 		{"gpt-image-2", "1024x1024", "medium", 1756},
 		{"gpt-image-2", "3584x2048", "high", 12329},
+		{"gpt-image-2.6-sunburst", "1024x1024", "xhigh", 2 * 7024},
+		{"gpt-image-2.6-flare", "1024x1024", "max", 4 * 7024},
+		{"my-deployment", "1024x1024", "max", 4 * 4160},
 		{"gpt-image-1", "999999999x999999999", "high", 4096*4096 + 4096},
 		{"gpt-image-1", "-5x7", "high", 6240},
 		{"gpt-image-1", "0x0", "high", 6240},
 		{"gpt-image-1", "1x1", "high", 0},
 	} {
 		r := reader{model: test.model}
-		if got, _ := r.generated([]byte(test.size), []byte(test.quality)); got != test.want {
+		if got, _ := r.generated([]byte(test.size), []byte(test.quality), 1); got != test.want {
 			t.Errorf("%s %s %s: %d tokens, want %d", test.model, test.size, test.quality, got, test.want)
 		}
 	}

@@ -12,14 +12,45 @@ type report struct {
 	wire.Window
 	dimension backend.Dimension
 	source    string
+	project   bool // a project's limit, beside its organization's
 }
 
-func reports(h *wire.Headers) [3]report {
+// reports names sources as OpenAI does: a source tells reports of one header from those
+// of another.
+func reports(h *wire.Headers) [5]report {
 	return [...]report{
-		{h.Requests, backend.Requests, "x-ratelimit-limit-requests"},
-		{h.Tokens, backend.Tokens, "x-ratelimit-limit-tokens"},
-		{h.Images, backend.Images, "x-ratelimit-limit-images"},
+		{h.Requests, backend.Requests, "x-ratelimit-limit-requests", false},
+		{h.Tokens, backend.Tokens, "x-ratelimit-limit-tokens", false},
+		{h.DailyTokens, backend.Tokens, "x-ratelimit-limit-tokens-per-day", false},
+		{h.ProjectTokens, backend.Tokens, "x-ratelimit-limit-project-tokens", true},
+		{h.Images, backend.Images, "x-ratelimit-limit-images", false},
 	}
+}
+
+// kind returns the kind of limit that the report is about, where its period is known.
+func (r *report) kind() (Kind, bool) {
+	if r.project {
+		return projectTPM, r.Period() == minute
+	}
+	return kindOf(r.dimension, r.Period())
+}
+
+// subwindow returns the length of the subwindow that the report is about, if it is: as Azure's
+// figures show, or as the dialect states.
+func (r *report) subwindow() (length time.Duration, ok bool) {
+	length = r.Period()
+	return length, (r.Coarse() || r.Stated > 0) && (length == shortSubwindow || length == longSubwindow)
+}
+
+// least is the least limit that may be true: below it is what has just been let through.
+// A subwindow lets a call through that is above what it holds.
+func (r *report) least(sent *Request) int64 {
+	least := sent.least(r.dimension)
+	if length, ok := r.subwindow(); ok {
+		parts := int64(minute / length)
+		least = (least + parts - 1) / parts
+	}
+	return least
 }
 
 // Headers takes in a response's headers as soon as they have come, and returns what to
@@ -40,6 +71,13 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 			corrections = append(corrections, c)
 		}
 	}
+	if h.QueryCost > 0 && !throttled { // as a throttle tells it
+		for _, l := range s.limits {
+			if l.whole == nil {
+				s.sampleInput(now, r, l, &wire.Throttle{Requested: h.QueryCost})
+			}
+		}
+	}
 	s.dropSubwindows(now)
 	if !throttled {
 		s.start.Succeeded(r.SentAt)
@@ -53,15 +91,18 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 // report takes in one report: the limit, and where the server's bucket would stand with
 // what it has not charged of this call.
 func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) (c Correction, changed bool) {
-	if !rep.HasLimit || rep.Limit > Largest || uncharged == 0 && rep.Limit < r.least(rep.dimension) {
+	if !rep.HasLimit || rep.Limit > Largest || uncharged == 0 && rep.Limit < rep.least(r) {
 		return c, false // absurd, or below what has just been let through
 	}
-	if length := rep.Period(); rep.Coarse() && (length == shortSubwindow || length == longSubwindow) {
+	if length, ok := rep.subwindow(); ok {
+		if !rep.HasRemaining {
+			return c, false
+		}
 		return s.subwindowReported(now, r, rep, length)
 	}
 	l := s.match(rep)
 	if l == nil {
-		kind, ok := kindOf(rep.dimension, rep.Period())
+		kind, ok := rep.kind()
 		if !ok {
 			return c, false // too little is used to tell a minute from a day
 		}
@@ -85,7 +126,9 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 	}
 	// What is free counts: where our limit is the lower one, others may use the
 	// difference.
-	used := rep.Used(l.Period) + uncharged - float64(rep.Limit-l.Amount())
+	least, used := rep.UsedBetween(l.Period)
+	ours := uncharged - float64(rep.Limit-l.Amount())
+	least, used = least+ours, used+ours
 	if fresh {
 		guess := s.sentAfter(r, rep.dimension)
 		l.tracker.Guess(guess)
@@ -95,6 +138,9 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 	level, ok := r.level(l)
 	if !ok {
 		return c, false
+	}
+	if least < used { // figures that are rounded contradict ours only beyond their rounding
+		used = l.tracker.Nearest(level, least, used)
 	}
 	// Below a limit that the server does not know, our own charges count.
 	l.tracker.Exact = l.Dimension != backend.Tokens || rep.Limit > l.Amount()
@@ -115,11 +161,13 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 // match finds the limit that a report is about: of the same period where that can be
 // inferred, else of the same amount.
 func (s *Set) match(rep *report) *Limit {
-	if period := rep.Period(); period != 0 {
+	if period := rep.Period(); period != 0 && !rep.project {
 		return s.find(rep.dimension, period, rep.Limit)
 	}
 	for _, l := range s.limits {
-		if l.Dimension == rep.dimension && l.is(rep.Limit) {
+		switch {
+		case l.Dimension != rep.dimension || l.Project != rep.project || l.whole != nil:
+		case l.is(rep.Limit), rep.project && l.Period == rep.Period():
 			return l
 		}
 	}
@@ -148,7 +196,7 @@ const (
 func (s *Set) nominate(rep *report, k Kind) bool {
 	known := false
 	for _, l := range s.limits {
-		if l.Dimension == rep.dimension && l.whole == nil {
+		if l.Dimension == rep.dimension && l.Project == rep.project && l.whole == nil {
 			if l.is(rep.Limit) {
 				return false
 			}

@@ -21,16 +21,22 @@ type Kind struct {
 	Unit      string // for people
 	Dimension backend.Dimension
 	Period    time.Duration
+	// Project says that it is a project's, beside the limit of its organization. It is
+	// never configured.
+	Project bool
 }
 
-// Kinds are all there are.
+// Kinds are those that can be configured.
 var Kinds = [...]Kind{
-	{"rpm", "requests", backend.Requests, minute},
-	{"rpd", "requests", backend.Requests, day},
-	{"tpm", "tokens", backend.Tokens, minute},
-	{"tpd", "tokens", backend.Tokens, day},
-	{"ipm", "images", backend.Images, minute},
+	{"rpm", "requests", backend.Requests, minute, false},
+	{"rpd", "requests", backend.Requests, day, false},
+	{"tpm", "tokens", backend.Tokens, minute, false},
+	{"tpd", "tokens", backend.Tokens, day, false},
+	{"ipm", "images", backend.Images, minute, false},
 }
+
+// projectTPM is what only headers of their own report.
+var projectTPM = Kind{"tpm/project", "tokens", backend.Tokens, minute, true}
 
 // kindOf returns the kind of limit that counts d per period.
 func kindOf(d backend.Dimension, period time.Duration) (Kind, bool) {
@@ -49,7 +55,7 @@ func kindNamed(name string) (Kind, bool) {
 			return k, true
 		}
 	}
-	return Kind{}, false
+	return projectTPM, name == projectTPM.Name
 }
 
 // A Rule is what was configured: an amount for each of Kinds, 0 for none.

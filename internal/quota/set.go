@@ -147,11 +147,26 @@ func (s *Set) complete() bool {
 // amount is its own: the server knows nothing of those that were configured here.
 func (s *Set) find(d backend.Dimension, period time.Duration, amount int64) *Limit {
 	for _, l := range s.limits {
-		if l.Dimension == d && l.Period == period && l.whole == nil && (l.Owner != AccountOwner || l.is(amount)) {
+		if l.Dimension == d && l.Period == period && l.whole == nil && !l.Project && (l.Owner != AccountOwner || l.is(amount)) {
 			return l
 		}
 	}
 	return nil
+}
+
+// findThrottling is find for a throttle, whose text tells a project's limit by its amount
+// alone.
+func (s *Set) findThrottling(d backend.Dimension, period time.Duration, amount int64) *Limit {
+	found := s.find(d, period, amount)
+	if found != nil && found.is(amount) {
+		return found
+	}
+	for _, l := range s.limits {
+		if l.Project && l.Dimension == d && l.Period == period && l.whole == nil && l.is(amount) {
+			return l
+		}
+	}
+	return found
 }
 
 // Refill is how long the limits take to refill the amounts.

@@ -74,7 +74,7 @@ func (s *Set) throttled(now time.Time, r *Request, t *wire.Throttle) (c Correcti
 	if !ok || !known || t.Limit <= 0 || t.Limit > Largest {
 		return c, false
 	}
-	l := s.find(d, t.Period, t.Limit)
+	l := s.findThrottling(d, t.Period, t.Limit)
 	if l == nil {
 		l = newLimit(s.owner, kind)
 		guess := s.sentAfter(r, d)

@@ -24,6 +24,13 @@ const (
 	Transcriptions
 	Translations
 	Moderations
+	// Decisions answers questions about its input, for the tokens of that.
+	Decisions
+	// Agents are turns that run on the server: of sessions, their events, and the
+	// invocations of automations. What they will use nobody knows.
+	Agents
+	// PerRequest is what no path has by itself: a request and nothing else.
+	PerRequest
 )
 
 var endpointNames = [...]string{
@@ -39,6 +46,9 @@ var endpointNames = [...]string{
 	Transcriptions:   "audio/transcriptions",
 	Translations:     "audio/translations",
 	Moderations:      "moderations",
+	Decisions:        "decisions",
+	Agents:           "agents",
+	PerRequest:       "requests",
 }
 
 // String returns the endpoint's path below the base, such as "chat/completions".
@@ -107,6 +117,12 @@ func classify(path string) (e Endpoint, deployment string) {
 		e = Embeddings
 	case "moderations":
 		e = Moderations
+	case "decisions":
+		e = Decisions
+	case "sessions", "events", "invocations":
+		if runsAgent(path) {
+			e = Agents
+		}
 	case "generations", "edits", "variations":
 		if parent == "images" {
 			switch last {
@@ -190,4 +206,22 @@ func cutLast(path string) (before, last string) {
 		return "", path
 	}
 	return path[:i], path[i+1:]
+}
+
+// runsAgent reports whether a path is agents/sessions, agents/sessions/{id}/events or
+// agents/automations/{id}/invocations.
+func runsAgent(path string) bool {
+	path, last := cutLast(path)
+	if last != "sessions" {
+		of := "sessions"
+		if last == "invocations" {
+			of = "automations"
+		}
+		path, _ = cutLast(path) // the id
+		if path, last = cutLast(path); last != of {
+			return false
+		}
+	}
+	_, parent := cutLast(path)
+	return parent == "agents"
 }

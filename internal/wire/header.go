@@ -18,59 +18,29 @@ import (
 type Window struct {
 	Limit, Remaining int64
 	Reset            time.Duration
+	// Stated is the period where the dialect states it, else 0.
+	Stated time.Duration
 	// Renewal is Azure's x-ratelimit-renewalperiod, 0 if absent.
 	Renewal time.Duration
+	// Step is what Remaining is rounded to a multiple of, 0 for exact figures.
+	Step int64
 	// A figure that is absent, malformed or absurd (OpenAI and Azure have sent -1 and 0)
 	// does not count as reported.
 	HasLimit, HasRemaining, HasReset bool
 
 	// coarse: reset is Azure's bare number of seconds, and what it counts is not known.
 	coarse bool
+	// rough: reset is not the time until the bucket is full, or not exact. It tells nothing.
+	rough bool
 }
 
 // Headers is what a response's headers report. A Window that they do not mention is
 // zero.
 type Headers struct {
-	Requests, Tokens, ProjectTokens, Images, InputImages Window
-}
-
-// ParseHeaders reads the x-ratelimit-* headers. Names are looked up in canonical
-// form, as net/http stores them.
-func ParseHeaders(h http.Header) Headers {
-	o := Headers{
-		Requests: window(h, "X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests",
-			"X-Ratelimit-Reset-Requests", "X-Ratelimit-Renewalperiod-Requests"),
-		Tokens: window(h, "X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens",
-			"X-Ratelimit-Reset-Tokens", "X-Ratelimit-Renewalperiod-Tokens"),
-		ProjectTokens: window(h, "X-Ratelimit-Limit-Project-Tokens",
-			"X-Ratelimit-Remaining-Project-Tokens", "X-Ratelimit-Reset-Project-Tokens", ""),
-		Images: window(h, "X-Ratelimit-Limit-Images", "X-Ratelimit-Remaining-Images",
-			"X-Ratelimit-Reset-Images", ""),
-		InputImages: window(h, "X-Ratelimit-Limit-Input-Images",
-			"X-Ratelimit-Remaining-Input-Images", "X-Ratelimit-Reset-Input-Images", ""),
-	}
-	if o.Tokens == (Window{}) { // a copy under this name was sent in 2023 and 2024
-		o.Tokens = window(h, "X-Ratelimit-Limit-Tokens_usage_based",
-			"X-Ratelimit-Remaining-Tokens_usage_based", "X-Ratelimit-Reset-Tokens_usage_based", "")
-	}
-	return o
-}
-
-func window(h http.Header, limit, remaining, reset, renewal string) (w Window) {
-	if n, ok := parseCount(first(h, limit)); ok && n > 0 {
-		w.Limit, w.HasLimit = n, true
-	}
-	// More left than the limit is a contradiction: the limit, the smaller promise, counts.
-	if n, ok := parseCount(first(h, remaining)); ok && (!w.HasLimit || n <= w.Limit) {
-		w.Remaining, w.HasRemaining = n, true
-	}
-	if d, bare, ok := parseWait(first(h, reset)); ok {
-		w.Reset, w.HasReset, w.coarse = d, true, bare
-	}
-	if d, _, ok := parseWait(first(h, renewal)); ok {
-		w.Renewal = d
-	}
-	return w
+	Requests, Tokens, DailyTokens, ProjectTokens, Images Window
+	// QueryCost is what the server says it has charged for this call, in tokens; 0 where
+	// it does not say.
+	QueryCost int64
 }
 
 // first returns the first value of the header with this canonical name.
@@ -86,8 +56,9 @@ const (
 	day    = 24 * time.Hour
 )
 
-// Period infers the window's length, a minute or a day, from reset = period · used /
-// limit. If the figures fit neither, it is Azure's renewal period, or 0.
+// Period is the window's length: as it is stated, or inferred, a minute or a day, from
+// reset = period · used / limit. If the figures fit neither, it is Azure's renewal period,
+// or 0.
 //
 // Since remaining is floored, used lies between limit − remaining − 1 and limit −
 // remaining; since the response's own request has been charged, it is at least 1. So
@@ -96,10 +67,13 @@ const (
 // afterwards; its reset then fits neither.
 func (w Window) Period() time.Duration {
 	used := w.Limit - w.Remaining
+	if w.Stated > 0 {
+		return w.Stated
+	}
 	if w.coarse {
 		return w.coarsePeriod(used)
 	}
-	if !w.HasLimit || !w.HasRemaining || !w.HasReset || w.Reset == 0 || used <= 0 {
+	if !w.HasLimit || !w.HasRemaining || !w.HasReset || w.rough || w.Reset == 0 || used <= 0 {
 		return w.Renewal
 	}
 	const slack = 0.02 // remaining and reset may be computed a moment apart
@@ -147,7 +121,7 @@ func (w Window) Used(period time.Duration) float64 {
 	}
 	var byReset float64
 	limit := float64(w.Limit)
-	if w.HasReset && !w.coarse && period > 0 {
+	if w.HasReset && !w.coarse && !w.rough && period > 0 {
 		byReset = w.Reset.Seconds() * limit / period.Seconds()
 	}
 	if !w.HasRemaining {
@@ -158,4 +132,15 @@ func (w Window) Used(period time.Duration) float64 {
 		most = float64(w.Limit - w.Remaining)
 	}
 	return math.Max(0, min(max(float64(w.Limit-w.Remaining-1), byReset), most))
+}
+
+// UsedBetween returns the least and the most that the server may have charged: Used both
+// times, unless remaining is rounded.
+func (w Window) UsedBetween(period time.Duration) (least, most float64) {
+	if w.Step <= 1 || !w.HasLimit || !w.HasRemaining {
+		used := w.Used(period)
+		return used, used
+	}
+	used, half := float64(w.Limit-w.Remaining), float64(w.Step)/2
+	return max(0, used-half), min(used+half, float64(w.Limit))
 }

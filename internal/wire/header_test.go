@@ -45,8 +45,8 @@ func TestParseHeaders(t *testing.T) {
 			x-ratelimit-reset-images: 12s`,
 			Headers{
 				Requests: full(10000, 9999, 8640*time.Millisecond), Tokens: full(10000, 9481, 3114*time.Millisecond),
-				ProjectTokens: full(30000, 29999, 2*time.Millisecond), InputImages: full(50000, 49999, time.Millisecond),
-				Images: full(5, 4, 12*time.Second),
+				ProjectTokens: full(30000, 29999, 2*time.Millisecond),
+				Images:        full(5, 4, 12*time.Second),
 			}},
 		{"usage based", `x-ratelimit-limit-tokens_usage_based: 300000
 			x-ratelimit-remaining-tokens_usage_based: 299978

@@ -68,7 +68,11 @@ type Throttle struct {
 func ParseThrottle(status int, h http.Header, body []byte) Throttle {
 	m := NewMeter(status, "", nil)
 	m.Write(body)
-	return newThrottle(status, h, m.error())
+	r := newThrottle(status, h, m.error())
+	if r.RetryAfter == 0 {
+		r.RetryAfter = resetWait(h)
+	}
+	return r
 }
 
 func newThrottle(status int, h http.Header, f fault) Throttle {

@@ -143,7 +143,7 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 		s = s[end:]
 	}
 	if when {
-		return moment(s, now)
+		return httpMoment(s, now)
 	}
 	return spoken(s, now, bare)
 }
@@ -181,7 +181,7 @@ func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bo
 		case strings.HasPrefix(s[digits:], ":"):
 			return clock(s)
 		case strings.HasPrefix(s[digits:], "-"):
-			return moment(s, now)
+			return httpMoment(s, now)
 		case counted[after[:letters(after)]], letters(after) > 0 && after == s[digits:]: // "3 requests", "3xx"
 			return 0, false
 		default: // "20", "20.", "20 before you …"
@@ -231,8 +231,8 @@ func clock(s string) (time.Duration, bool) {
 	return d, true
 }
 
-// moment reads a time in RFC 3339, or as RFC 3339 with a space in it.
-func moment(s string, now time.Time) (time.Duration, bool) {
+// httpMoment reads a time in RFC 3339, or as RFC 3339 with a space in it.
+func httpMoment(s string, now time.Time) (time.Duration, bool) {
 	end := strings.IndexFunc(s, func(r rune) bool { return !strings.ContainsRune("0123456789-:.+tz", r) })
 	if end < 0 {
 		end = len(s)

@@ -1,0 +1,338 @@
+package wire
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// A dialect is how a host reports its limits. Hosts that speak OpenAI's API spell its
+// headers in their own ways, and give the same name to other periods; which of them a
+// response speaks is told by the headers themselves, for a host's name says nothing
+// behind a gateway. docs/DIALECTS.md has the source of each fact and its date.
+type dialect struct {
+	name string
+	// signs are headers that this host alone sends: one of them is enough. Without signs
+	// any header of its columns is one.
+	signs   []string
+	columns []column
+	// cost is the header of what the server has charged for the call itself.
+	cost string
+	// wait is whether the resets say when a call of the size of this one fits.
+	wait bool
+}
+
+// A column is the headers of one limit.
+type column struct {
+	subject                 subject
+	limit, remaining, reset string
+	renewal                 string        // Azure's, of the period
+	period                  time.Duration // 0: to be inferred from the figures
+	// full is whether reset is the time until the bucket is full again. Where it is
+	// something else, no figure follows from it.
+	full bool
+	step int64 // remaining is rounded to a multiple of it
+}
+
+// A subject is what a column is about.
+type subject uint8
+
+const (
+	ofRequests subject = iota
+	ofTokens
+	ofDailyTokens
+	ofProjectTokens
+	ofImages
+)
+
+// window is where the headers of a subject go.
+func (h *Headers) window(s subject) *Window {
+	switch s {
+	case ofRequests:
+		return &h.Requests
+	case ofTokens:
+		return &h.Tokens
+	case ofDailyTokens:
+		return &h.DailyTokens
+	case ofProjectTokens:
+		return &h.ProjectTokens
+	}
+	return &h.Images
+}
+
+// Names stand in canonical form, as net/http stores them.
+const (
+	prefix          = "X-Ratelimit-"
+	limitPrefix     = prefix + "Limit-"
+	remainingPrefix = prefix + "Remaining-"
+	resetPrefix     = prefix + "Reset-"
+)
+
+// dialects are tried in order; the first whose sign is there counts. A dialect without
+// columns is one in which nothing is certain enough to be learned.
+var dialects = []dialect{
+	{
+		// The figures are another deployment's than the one that was asked.
+		name:  "Azure, spilled over",
+		signs: []string{"X-Ms-Spillover-From-Deployment"},
+	},
+	{
+		name:  "Anthropic",
+		signs: []string{"Anthropic-Ratelimit-Requests-Limit", "Anthropic-Ratelimit-Tokens-Limit"},
+		columns: []column{
+			{
+				subject: ofRequests, period: minute, full: true,
+				limit: "Anthropic-Ratelimit-Requests-Limit", remaining: "Anthropic-Ratelimit-Requests-Remaining",
+				reset: "Anthropic-Ratelimit-Requests-Reset",
+			},
+			{
+				subject: ofTokens, period: minute, full: true, step: 1000,
+				limit: "Anthropic-Ratelimit-Tokens-Limit", remaining: "Anthropic-Ratelimit-Tokens-Remaining",
+				reset: "Anthropic-Ratelimit-Tokens-Reset",
+			},
+		},
+	},
+	{
+		// Whether its limits are of a minute or a second is not known.
+		name:  "Fireworks",
+		signs: []string{prefix + "Over-Limit", limitPrefix + "Tokens-Prompt", limitPrefix + "Tokens-Generated"},
+	},
+	{
+		name:  "Mistral",
+		signs: []string{prefix + "Tokens-Query-Cost", limitPrefix + "Req-Minute"},
+		columns: []column{
+			{subject: ofRequests, period: minute, limit: limitPrefix + "Req-Minute", remaining: remainingPrefix + "Req-Minute"},
+			{subject: ofTokens, period: minute, limit: limitPrefix + "Tokens-Minute", remaining: remainingPrefix + "Tokens-Minute"},
+		},
+		cost: prefix + "Tokens-Query-Cost",
+	},
+	{
+		name: "Mistral, before 2026",
+		columns: []column{
+			{subject: ofTokens, period: minute, limit: "X-Ratelimitbysize-Limit-Minute", remaining: "X-Ratelimitbysize-Remaining-Minute"},
+		},
+		cost: "Ratelimitbysize-Query-Cost",
+	},
+	{
+		name: "Cerebras",
+		columns: []column{
+			{
+				subject: ofRequests, period: day, limit: limitPrefix + "Requests-Day",
+				remaining: remainingPrefix + "Requests-Day", reset: resetPrefix + "Requests-Day",
+			},
+			{
+				subject: ofTokens, period: minute, limit: limitPrefix + "Tokens-Minute",
+				remaining: remainingPrefix + "Tokens-Minute", reset: resetPrefix + "Tokens-Minute",
+			},
+		},
+	},
+	{
+		name:  "Together",
+		signs: []string{"X-Tokenlimit-Limit"},
+		columns: []column{
+			{subject: ofRequests, period: time.Second, limit: "X-Ratelimit-Limit", remaining: "X-Ratelimit-Remaining", reset: "X-Ratelimit-Reset"},
+			{subject: ofTokens, period: time.Second, limit: "X-Tokenlimit-Limit", remaining: "X-Tokenlimit-Remaining"},
+		},
+	},
+	{
+		name:  "DigitalOcean",
+		signs: []string{limitPrefix + "Tokens-Per-Minute", limitPrefix + "Tokens-Per-Day"},
+		columns: []column{
+			// Of which period is not said.
+			{subject: ofRequests, limit: limitPrefix + "Requests", remaining: remainingPrefix + "Requests", reset: resetPrefix + "Requests"},
+			{
+				subject: ofTokens, period: minute, limit: limitPrefix + "Tokens-Per-Minute",
+				remaining: remainingPrefix + "Tokens-Per-Minute", reset: resetPrefix + "Tokens-Per-Minute",
+			},
+			{
+				subject: ofDailyTokens, period: day, limit: limitPrefix + "Tokens-Per-Day",
+				remaining: remainingPrefix + "Tokens-Per-Day", reset: resetPrefix + "Tokens-Per-Day",
+			},
+		},
+		wait: true,
+	},
+	{
+		name:  "Groq",
+		signs: []string{"X-Groq-Region"},
+		columns: []column{
+			{
+				subject: ofRequests, period: day, full: true, limit: limitPrefix + "Requests",
+				remaining: remainingPrefix + "Requests", reset: resetPrefix + "Requests",
+			},
+			{
+				subject: ofTokens, period: minute, full: true, limit: limitPrefix + "Tokens",
+				remaining: remainingPrefix + "Tokens", reset: resetPrefix + "Tokens",
+			},
+		},
+	},
+	{
+		// And Azure's, whose resets are whole seconds without a unit.
+		name: "OpenAI",
+		columns: []column{
+			{
+				subject: ofRequests, full: true, limit: limitPrefix + "Requests", remaining: remainingPrefix + "Requests",
+				reset: resetPrefix + "Requests", renewal: prefix + "Renewalperiod-Requests",
+			},
+			{
+				subject: ofTokens, full: true, limit: limitPrefix + "Tokens", remaining: remainingPrefix + "Tokens",
+				reset: resetPrefix + "Tokens", renewal: prefix + "Renewalperiod-Tokens",
+			},
+			{
+				subject: ofProjectTokens, full: true, limit: limitPrefix + "Project-Tokens",
+				remaining: remainingPrefix + "Project-Tokens", reset: resetPrefix + "Project-Tokens",
+			},
+			{
+				subject: ofImages, full: true, limit: limitPrefix + "Images",
+				remaining: remainingPrefix + "Images", reset: resetPrefix + "Images",
+			},
+			{ // a copy of the tokens', sent in 2023 and 2024
+				subject: ofTokens, full: true, limit: limitPrefix + "Tokens_usage_based",
+				remaining: remainingPrefix + "Tokens_usage_based", reset: resetPrefix + "Tokens_usage_based",
+			},
+		},
+	},
+	{
+		// Only on its own 429s, and of a minute or a day: the wait is all that they tell.
+		// Gateways of all kinds send these names too.
+		name:    "OpenRouter",
+		columns: []column{{subject: ofRequests, reset: "X-Ratelimit-Reset"}},
+		wait:    true,
+	},
+}
+
+// dialectOf returns the dialect that a response's headers speak, or nil.
+func dialectOf(h http.Header) *dialect {
+	for i := range dialects {
+		if dialects[i].spokenBy(h) {
+			return &dialects[i]
+		}
+	}
+	return nil
+}
+
+func (d *dialect) spokenBy(h http.Header) bool {
+	for _, name := range d.signs {
+		if len(h[name]) > 0 {
+			return true
+		}
+	}
+	if d.signs != nil {
+		return false
+	}
+	for i := range d.columns {
+		c := &d.columns[i]
+		if len(h[c.limit]) > 0 || len(h[c.remaining]) > 0 || len(h[c.reset]) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ParseHeaders reads what a response's headers report of limits, in whichever dialect.
+func ParseHeaders(h http.Header) (o Headers) {
+	d := dialectOf(h)
+	if d == nil {
+		return o
+	}
+	for i := range d.columns {
+		c := &d.columns[i]
+		if w := o.window(c.subject); *w == (Window{}) {
+			c.read(h, w)
+		}
+	}
+	if n, ok := parseCount(first(h, d.cost)); ok {
+		o.QueryCost = n
+	}
+	return o
+}
+
+func (c *column) read(h http.Header, w *Window) {
+	if n, ok := parseCount(first(h, c.limit)); ok && n > 0 {
+		w.Limit, w.HasLimit = n, true
+	}
+	// More left than the limit is a contradiction: the limit, the smaller promise, counts.
+	if n, ok := parseCount(first(h, c.remaining)); ok && (!w.HasLimit || n <= w.Limit) {
+		w.Remaining, w.HasRemaining = n, true
+	}
+	if d, form := parseReset(first(h, c.reset), h); form != noTime {
+		w.Reset, w.HasReset = d, true
+		w.coarse = form == bareSeconds && c.full
+		w.rough = form == moment || !c.full
+	}
+	if d, _, ok := parseWait(first(h, c.renewal)); ok {
+		w.Renewal = d
+	}
+	if w.HasLimit || w.HasRemaining || w.HasReset {
+		w.Stated, w.Step = c.period, c.step
+	}
+}
+
+// A timeForm is how a reset is written.
+type timeForm uint8
+
+const (
+	noTime      timeForm = iota
+	duration             // 6m0s
+	bareSeconds          // 12
+	moment               // RFC 3339, or seconds or milliseconds since 1970: exact to a second
+)
+
+// parseReset reads a reset in any form. A moment counts from the response's Date, which
+// is by the same clock.
+func parseReset(s string, h http.Header) (time.Duration, timeForm) {
+	if s == "" {
+		return 0, noTime
+	}
+	if d, bare, ok := parseWait(s); ok && bare {
+		return d, bareSeconds
+	} else if ok {
+		return d, duration
+	}
+	at, ok := parseMoment(strings.TrimSpace(s))
+	if !ok {
+		return 0, noTime
+	}
+	date, err := http.ParseTime(first(h, "Date"))
+	if err != nil {
+		return 0, noTime
+	}
+	d := max(0, at.Sub(date)) // dates are whole seconds: what has just passed may lie before
+	if d > maxWait || date.Sub(at) > time.Minute {
+		return 0, noTime
+	}
+	return d, moment
+}
+
+func parseMoment(s string) (time.Time, bool) {
+	const (
+		seconds      = 100_000_000 // 1973: less is no moment
+		milliseconds = 1000 * seconds
+	)
+	n, ok := parseNumber(s)
+	switch {
+	case ok && n >= milliseconds:
+		return time.UnixMilli(int64(n)), true
+	case ok && n >= seconds:
+		return time.Unix(int64(n), 0), true
+	case ok:
+		return time.Time{}, false
+	}
+	at, err := time.Parse(time.RFC3339, s)
+	return at, err == nil
+}
+
+// resetWait returns how long to wait for a call of the size of the one that this response
+// rejects, where the resets of its dialect say that.
+func resetWait(h http.Header) (longest time.Duration) {
+	d := dialectOf(h)
+	if d == nil || !d.wait {
+		return 0
+	}
+	for i := range d.columns {
+		// Seconds that are no moment may be anything.
+		if wait, form := parseReset(first(h, d.columns[i].reset), h); form == moment {
+			longest = max(longest, wait)
+		}
+	}
+	return longest
+}
