@@ -236,7 +236,7 @@ func (r *batchResult) missed() []string {
 	var out []string
 	for i := range r.ours {
 		miss := func(format string, args ...any) {
-			out = append(out, fmt.Sprintf("batch, %s, seed %d: ", r.batch.name, i+1)+fmt.Sprintf(format, args...))
+			out = append(out, fmt.Sprintf("batch, %s, seed %d, ours: ", r.batch.name, i+1)+fmt.Sprintf(format, args...))
 		}
 		bar, x := &r.batch.bar, &r.ours[i]
 		if more := x.makespan - r.oracle[i].makespan; bar.more > 0 && more > bar.more {

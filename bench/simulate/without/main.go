@@ -63,7 +63,7 @@ func run(ctx context.Context, only *regexp.Regexp, all bool, out string) error {
 		if all {
 			scenarios = anything
 		}
-		bars, err := missed(ctx, root, scenarios)
+		bars, err := missed(ctx, root, scenarios, r.batches)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
@@ -107,11 +107,14 @@ func copyModule(from, to string) error {
 
 var missLine = regexp.MustCompile(`(?m)^\s+\w+_test\.go:\d+: (.*), ours: (.*)$`)
 
-// missed plays the scenarios and returns the bars that ours misses.
-func missed(ctx context.Context, root, scenarios string) ([]string, error) {
+// missed plays the scenarios and batches and returns the bars that ours misses.
+func missed(ctx context.Context, root, scenarios, batches string) ([]string, error) {
 	var output bytes.Buffer
-	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-timeout", "60m", "-run", "^TestSimulation$", ".",
-		"-args", "-policy", "^ours$", "-scenario", scenarios)
+	run, args := "^TestSimulation$", []string{"-policy", "^ours$", "-scenario", scenarios}
+	if batches != "" {
+		run, args = "^TestBatches$", []string{"-batch", batches, "-seeds", "3"}
+	}
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-timeout", "60m", "-run", run, ".", "-args"}, args...)...)
 	cmd.Dir = filepath.Join(root, "bench", "simulate")
 	cmd.Stdout, cmd.Stderr = &output, &output
 	err := cmd.Run()

@@ -14,41 +14,53 @@ type rule struct {
 	scenarios string
 	file      string
 	old, new  string
+	batches   string // what is played instead of scenarios, if not empty
 }
 
 const (
-	gauge    = "internal/calibration/tracker.go"
-	margins  = "internal/calibration/margin.go"
-	surplus  = "internal/calibration/surplus.go"
-	opening  = "internal/calibration/slowstart.go"
-	trusts   = "internal/calibration/trust.go"
-	unused   = "internal/calibration/unused.go"
-	figures  = "internal/calibration/estimate.go"
-	headers  = "internal/quota/headers.go"
-	throttle = "internal/quota/throttle.go"
-	anything = "^[^0-9]" // but what is about the store
+	gauge      = "internal/calibration/tracker.go"
+	margins    = "internal/calibration/margin.go"
+	surplus    = "internal/calibration/surplus.go"
+	opening    = "internal/calibration/slowstart.go"
+	trusts     = "internal/calibration/trust.go"
+	unused     = "internal/calibration/unused.go"
+	figures    = "internal/calibration/estimate.go"
+	headers    = "internal/quota/headers.go"
+	throttle   = "internal/quota/throttle.go"
+	sets       = "internal/quota/set.go"
+	subwindows = "internal/quota/subwindow.go"
+	charges    = "internal/calibration/charge.go"
+	anything   = "^[^0-9]" // but what is about the store
 )
 
 var rules = []rule{
-	{"a margin for what was seen to go wrong", "noise|too low|large calls|bursts$|heavy", margins, "seenMargin  = 1.25", "seenMargin  = 0.0"},
-	{"a least margin of 0.5 %", "small tier|deadlines, load of 90", margins, "leastMargin = 0.005", "leastMargin = 0.0"},
+	{"a margin for what was seen to go wrong", "noise|too low|large calls|bursts$|heavy", margins, "seenMargin  = 1.25", "seenMargin  = 0.0", ""},
+	{"a least margin of 0.5 %", "small tier|deadlines, load of 90", margins, "leastMargin = 0.005", "leastMargin = 0.0", ""},
 	{"margins are learned only where the bucket could have been known", "restart|cold|nothing configured", gauge,
-		"return !t.syncedAt.IsZero() && !sent.At.Before(t.syncedAt)", "return true"},
-	{"requests may overtake each other", "deadlines", gauge, "return max(0, t.sends.Between(sent.At, overtaking)-sent.Cost)", "return 0"},
-	{"the first answer counts whole", "restart|cold", gauge, "		return t.begin(now, sent, diff)", "		t.first = now"},
-	{"a surplus must last 10 s", "deadlines", surplus, "return amount, s.reports >= evidence && now.Sub(s.since) >= patience", "return amount, true"},
-	{"of requests only what was put on is taken off", "always full|random|deadlines", gauge, "	if t.Exact {", "	if false {"},
-	{"a figure that is repeated to the unit is ignored", "empty", gauge, "if repeated || t.trust.lost(now) {", "if repeated && false || t.trust.lost(now) {"},
-	{"a large deficit that stands alone is undone by a later answer", "20th|random", gauge, "diff > large && t.suspect.amount == 0", "diff > large && false"},
-	{"figures that make no sense are ignored", "random", trusts, "	if t.swings < manySwings {", "	if true {"},
-	{"an opening is paced", "restart|cold", opening, "	if s.over {\n		return 0\n	}\n	f := max", "	if true {\n		return 0\n	}\n	f := max"},
-	{"an opening begins anew after a long pause", "limit halved|restart|slices", opening, "	*s = SlowStart{base: 1, from: at.Add(quiet - doubling), pausedTo: at, probe: true}", "	_ = at"},
-	{"an answer's limit counts when others tell it too", "limit wrong", figures, "case amount < present && (unanimous", "case amount < present && (true || unanimous"},
-	{"a known figure with another period is a mistake", "period wrong", headers, "if l.is(rep.Limit) {", "if false {"},
-	{"whether unused output is kept is learned", "kept|large calls", unused, "case -0.25 < back && back < 0.25:", "case false:"},
-	{"slices are learned from early 429s", "slices of 1 s$", throttle, "float64(reached) < 0.99*float64(t.Limit)", "reached < 0"},
-	{"slices are learned from Azure's 429s", "Azure", throttle, "sent.Used < 0.9*float64(l.Amount())", "sent.Used < 0"},
-	{"limits follow the answer to the latest request", "limit", headers, "	if r.SentAt.Before(l.reportSentAt) {\n		return c, false", "	if false {\n		return c, false"},
+		"return !t.syncedAt.IsZero() && !sent.At.Before(t.syncedAt)", "return true", ""},
+	{"requests may overtake each other", "deadlines", gauge, "return max(0, t.sends.Between(sent.At, overtaking)-sent.Cost)", "return 0", ""},
+	{"the first answer counts whole", "restart|cold", gauge, "		return t.begin(now, sent, diff)", "		t.first = now", ""},
+	{"a surplus must last 10 s", "deadlines", surplus, "return amount, s.reports >= evidence && now.Sub(s.since) >= patience", "return amount, true", ""},
+	{"of requests only what was put on is taken off", "always full|random|deadlines", gauge, "	if t.Exact {\n		diff", "	if false {\n		diff", ""},
+	{"a figure that is repeated to the unit is ignored", "empty", gauge, "if repeated || t.trust.lost(now) {", "if repeated && false || t.trust.lost(now) {", ""},
+	{"a large deficit that stands alone is undone by a later answer", "20th|random", gauge, "diff > large && t.suspect.amount == 0", "diff > large && false", ""},
+	{"figures that make no sense are ignored", "random", trusts, "	if t.swings < manySwings {", "	if true {", ""},
+	{"an opening is paced", "restart|cold", opening, "	if s.over {\n		return 0\n	}\n	f := max", "	if true {\n		return 0\n	}\n	f := max", ""},
+	{"an opening begins anew after a long pause", "limit halved|restart|slices", opening, "	*s = SlowStart{base: 1, from: at.Add(quiet - doubling), pausedTo: at, probe: true}", "	_ = at", ""},
+	{"an answer's limit counts when others tell it too", "limit wrong", figures, "case amount < present && (unanimous", "case amount < present && (true || unanimous", ""},
+	{"a known figure with another period is a mistake", "period wrong", headers, "if l.is(rep.Limit) {", "if false {", ""},
+	{"whether unused output is kept is learned", "kept|large calls", unused, "case -0.25 < back && back < 0.25:", "case false:", ""},
+	{"slices are learned from early 429s", "slices of 1 s$", throttle, "float64(reached) < 0.99*float64(t.Limit)", "reached < 0", ""},
+	{"slices are learned from Azure's 429s", "Azure", throttle, "sent.Used < 0.9*float64(l.Amount())", "sent.Used < 0", ""},
+	{"limits follow the answer to the latest request", "limit", headers, "	if r.SentAt.Before(l.reportSentAt) {\n		return c, false", "	if false {\n		return c, false", ""},
+	{"the margin grows with how fast the bucket is emptied", "", margins, "t.CalmMargin(now)*t.rush(now)", "t.CalmMargin(now)", "^unused kept|foreign"},
+	{"whether unused output is kept is learned from small calls together", "", gauge, "if t.unused.observeAll(now, r, limit) || large {", "if large {", "^unused kept|20 × declared, kept"},
+	{"a subwindow is refunded nothing of admitted calls", "", sets, "l.whole == nil || cancelled", "true", "slices of 1 s"},
+	{"a subwindow begins where its throttle says", "", subwindows, "if fresh { // the call", "if false { // the call", "slices of 1"},
+	{"a new subwindow pauses the fleet until all can know it", "", throttle, "const heard = 300 * time.Millisecond", "const heard = 0", "slices of 1"},
+	{"what the server charges for input is learned from drifts", "", charges, "return c.adopt(now, c.Ratio()*(1+(slope+found)/2))", "return false", "estimates"},
+	{"what the server charges for input is learned from throttles", "", charges, "return ok && math.Abs(mean/c.Ratio()-1) > noticeable && c.adopt(now, mean)", "return false", "estimates"},
+	{"a slow start opens as far as a subwindow would have throttled", "", opening, "{{1.2, 4, 4}, {11, 16, 5}}", "{{1.2, 64, 64}, {11, 64, 64}}", "slices of 1"},
 }
 
 // tests are for rules that no scenario's bar is about: where they stand, and their
