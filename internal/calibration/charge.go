@@ -22,6 +22,8 @@ type charge struct {
 	since   time.Time
 	found   float64 // the slope of the drift before, 0 for none
 	samples recentRatios
+	bounds  int     // how many reports have bounded the ratio since it was adopted
+	most    float64 // that it can be, by them
 }
 
 const (
@@ -35,6 +37,8 @@ const (
 	certainRatio, surely, noticeable = 0.06, 4, 0.08
 	// filled is the part of the limit that must be used for no refill to be lost.
 	filled = 0.05
+	// fewBounds is how many reports must bound the ratio from above.
+	fewBounds = 4
 	// agreement is how far two drifts in a row may differ.
 	agreement = 0.1
 	// drained is how long after a change calls are charged by the old ratio yet, somewhere.
@@ -89,6 +93,22 @@ func (c *charge) report(now time.Time, r *report, limit float64) (changed bool) 
 	return c.adopt(now, c.Ratio()*(1+(slope+found)/2))
 }
 
+// bound takes in a report of less than the call alone was charged by our count: the server
+// has charged it that at most. It reports whether another ratio has been adopted.
+func (c *charge) bound(now time.Time, r *report) (changed bool) {
+	if r.server >= r.Cost || r.input <= 0 || r.ratio != c.Ratio() {
+		return false
+	}
+	most := r.ratio * (r.server - (r.Cost - r.input)) / r.input
+	if most < leastRatio {
+		return false
+	}
+	if c.bounds++; c.bounds == 1 || most < c.most {
+		c.most = most
+	}
+	return c.bounds >= fewBounds && c.most < c.Ratio()*(1-noticeable) && c.adopt(now, c.most)
+}
+
 // sample takes in the ratio that a throttle shows of one call, and reports whether another
 // one has been adopted.
 func (c *charge) sample(now time.Time, ratio float64) (changed bool) {
@@ -105,7 +125,7 @@ func (c *charge) adopt(now time.Time, ratio float64) bool {
 		return false
 	}
 	c.ratio, c.at = ratio, now
-	c.drift, c.found = regression{}, 0
+	c.drift, c.found, c.bounds = regression{}, 0, 0
 	return true
 }
 

@@ -39,6 +39,9 @@ func (f *flow) send(at time.Time, cost float64) {
 	}
 }
 
+// fewCalls is how many calls as large as the largest are no rush.
+const fewCalls = 8
+
 // rush is how many times more was spent in the second before than refills in it, the
 // largest call apart; at least 1. What is not known of the server's bucket grows with it:
 // what the network reorders, and what is off in all that no response has reported yet. A
@@ -48,6 +51,10 @@ func (t *Tracker) rush(now time.Time) float64 {
 		return 1
 	}
 	const span = time.Second + slotWidth // that Between looks at
+	spent := t.flow.spent.Between(now.Add(-time.Second), time.Second) - t.flow.largest.amount
+	if t.Exact && spent < fewCalls*t.flow.largest.amount {
+		return 1 // what they are charged is known
+	}
 	even := t.flow.rate * max(1, t.Period.Minutes()) * span.Seconds()
-	return max(1, (t.flow.spent.Between(now.Add(-time.Second), time.Second)-t.flow.largest.amount)/even)
+	return max(1, spent/even)
 }

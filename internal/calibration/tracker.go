@@ -39,6 +39,8 @@ type Sent struct {
 	own      float64 // charged by us, in all
 	refunded float64 // by anybody, in all
 	rush     float64 // how many times faster than it refills the bucket was emptied
+	input    float64 // the part of Cost that is input
+	ratio    float64 // of the server's charge of it to our count, as it was charged
 }
 
 // A report is a request with a response, and where the server's bucket stood when it
@@ -115,7 +117,7 @@ func (t *Tracker) Send(at time.Time, cost, input float64, level Level) Sent {
 			t.syncedAt = at
 		}
 	}
-	return Sent{At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded, rush: t.rush(at)}
+	return Sent{At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded, rush: t.rush(at), input: input, ratio: t.charge.Ratio()}
 }
 
 // See records where the bucket stands, as an ask shows that has charged nothing. It shows
@@ -208,7 +210,7 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 		t.surplus, t.explained = surplus{}, now.Add(explainedFor)
 		t.relearn(now)
 	}
-	if !t.Exact && t.charge.report(now, &r, limit) {
+	if !t.Exact && (t.charge.bound(now, &r) || t.charge.report(now, &r, limit)) {
 		t.unused.trend = trend{}
 		t.surplus, t.explained = surplus{}, now.Add(explainedFor)
 		t.relearn(now)
