@@ -38,8 +38,8 @@ var leaving = []struct {
 	}, true, ratelimiter.ErrShutdown},
 }
 
-// A call that stands alone is asked for at once. If its caller leaves while the store
-// takes its time to grant it, the charge goes back.
+// A call that stands alone is asked for at once. Its caller may leave while the store
+// takes its time to grant it: the charge goes back when it has.
 func TestCallThatLeavesDuringItsAsk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore()
@@ -52,10 +52,15 @@ func TestCallThatLeavesDuringItsAsk(t *testing.T) {
 		l := newWarm(t, ratelimiter.WithBackend(s))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
+		start := time.Now()
 		r, err := l.Acquire(ctx, tokens(100))
 		if !errors.Is(err, context.DeadlineExceeded) || r != nil {
 			t.Fatalf("%v, %v", r, err)
 		}
+		if waited := time.Since(start); waited != time.Second {
+			t.Errorf("the caller waited %v", waited)
+		}
+		time.Sleep(time.Second) // until the store has answered
 		synctest.Wait()
 		if tokens, requests := remaining(t, l, "m", "tpm"), remaining(t, l, "m", "rpm"); tokens != 600 || requests != 600 {
 			t.Errorf("%d tokens and %d requests remain; want all", tokens, requests)

@@ -89,6 +89,9 @@ func (s *SlowStart) Restart(at time.Time) {
 	*s = SlowStart{base: 1, from: at.Add(quiet - doubling), pausedTo: at, probe: true}
 }
 
+// PausedTo is the end of the pause at which it last began anew; zero for none.
+func (s *SlowStart) PausedTo() time.Time { return s.pausedTo }
+
 // Sent records that a call starts.
 func (s *SlowStart) Sent(now time.Time) {
 	const rounding = time.Millisecond // of the backend's clock

@@ -186,11 +186,11 @@ func (a *account) modelsLocked() []string {
 }
 
 // clear forgets what is known of the levels of a model's buckets, or of all, and returns
-// the models and the owners of the buckets.
-func (a *account) clear(now time.Time, model string) (models, owners []string) {
+// the owners of the buckets.
+func (a *account) clear(now time.Time, model string) (owners []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	models = []string{model}
+	models := []string{model}
 	if model == "" {
 		models = a.modelsLocked()
 	}
@@ -200,15 +200,15 @@ func (a *account) clear(now time.Time, model string) (models, owners []string) {
 		owners = append(owners, s.quota.Owners()...)
 	}
 	slices.Sort(owners)
-	return models, slices.Compact(owners)
+	return slices.Compact(owners)
 }
 
-// cleared lets the models' queues look again.
-func (a *account) cleared(models []string) {
+// cleared lets the queues of all models look again that draw from one of the owners.
+func (a *account) cleared(owners []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, m := range models {
-		if s := a.scopes[m]; s != nil {
+	for _, s := range a.scopes {
+		if slices.ContainsFunc(s.quota.Owners(), func(o string) bool { return slices.Contains(owners, o) }) {
 			s.last = snapshot{}
 			s.wakeLocked()
 		}

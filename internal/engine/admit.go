@@ -6,6 +6,7 @@ import (
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/predict"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
 // A Call is one that asks to be admitted.
@@ -47,10 +48,15 @@ func (e *Engine) Admit(ctx context.Context, r *Reservation) error {
 // An entry is what a call needs at the door.
 type entry struct {
 	arrived time.Time
-	seq     uint64
+	known   <-chan struct{} // closed when what the call waits for is known
+	begin   func()          // finds it out, if no other call does
+	looked  bool            // at the buckets, for the last snapshot was no proof
 	ask     ask
 	first   bool  // the last ask had an answer
 	place   place // in the queue, or none
+
+	answered bool // the ask has been, before the caller has
+	left     bool // who then waits for it no more
 }
 
 // A place is a call's place in the queue.
@@ -70,8 +76,8 @@ type step uint8
 const (
 	rejected step = iota
 	again         // the account was forgotten meanwhile
-	load          // what others know of the scope, for all who come
-	loading       // another call does
+	load          // wait until it is known what others know of the scope
+	look          // wait until it is known how the buckets stand
 	join          // the queue
 	askAlone      // the backend, for nobody waits
 )
@@ -84,11 +90,13 @@ func (e *Engine) enter(ctx context.Context, r *Reservation) (place, error) {
 		switch step, err := e.account(r.Call.Account).enter(ctx, r, &en); step {
 		case rejected:
 			return place{}, err
-		case load:
-			r.scope.load()
-		case loading:
+		case load, look:
+			if begin := en.begin; begin != nil {
+				en.begin = nil
+				e.background(begin)
+			}
 			select {
-			case <-r.scope.loading:
+			case <-en.known:
 			case <-ctx.Done():
 				return place{}, ctx.Err()
 			}
@@ -112,15 +120,24 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 	s := a.scopeLocked(c.Model)
 	r.scope = s
 	if a.engine.keeper != nil && !s.loaded {
-		if s.loading != nil {
-			return loading, nil
+		if s.loading == nil {
+			s.loading, en.begin = make(chan struct{}), s.load
 		}
-		s.loading = make(chan struct{})
+		en.known = s.loading
 		return load, nil
 	}
 	s.predictLocked(c, &r.charge)
 	if err := s.judgeLocked(ctx, r, en.arrived); err != nil {
-		return rejected, err
+		if !s.outdatedLocked(en.arrived, err) {
+			return rejected, err
+		}
+		if !en.looked && s.away == nil {
+			if s.looking == nil {
+				s.looking, en.begin = make(chan struct{}), s.refresh
+			}
+			en.known, en.looked = s.looking, true
+			return look, nil
+		}
 	}
 	s.quota.DropDoubtful(&r.charge.cost, en.arrived)
 	s.quota.Begin(en.arrived)
@@ -128,7 +145,7 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 		a.contexts.Touch(c.Body.Previous)
 		a.contexts.Touch(c.Body.Conversation)
 	}
-	en.seq = s.queue.arrivals()
+	r.seq = s.queue.arrivals()
 	// While the backend is away, one call's ask speaks for those that come meanwhile.
 	if s.queue.len() > 0 || s.driver.running || s.slotsLocked(en.arrived) == 0 || s.away != nil && s.asking > 0 {
 		if c.MaxWait != 0 {
@@ -160,7 +177,7 @@ func (s *scope) judgeLocked(ctx context.Context, r *Reservation, now time.Time) 
 	if !ok && maxWait <= 0 {
 		return nil
 	}
-	least := s.earliestLocked(ch, now)
+	least := s.earliestLocked(r, now)
 	if ok {
 		if allowed := s.latestLocked(now, deadline).Sub(now); least.wait > 0 && least.wait > allowed {
 			return tooLate(Deadline, ch, least, 0, max(0, allowed))
@@ -175,7 +192,7 @@ func (s *scope) judgeLocked(ctx context.Context, r *Reservation, now time.Time) 
 // joinLocked puts the call into the queue and sees to it that somebody asks for it.
 func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) {
 	w := &waiter{
-		seq: en.seq, arrived: en.arrived, retry: r.Call.Retry, charge: r.charge, reservation: r,
+		seq: r.seq, arrived: en.arrived, retry: r.Call.Retry, charge: r.charge, reservation: r,
 		result: make(chan error, 1),
 	}
 	p := &en.place
@@ -194,10 +211,74 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) {
 	s.driveLocked()
 }
 
-// askAlone asks the backend for a call that nobody waits before.
+// proof is how old a snapshot of the buckets may be to reject a call for: meanwhile they may
+// have been cleared, or a pause been lifted, by whom this process does not hear of.
+const proof = time.Second
+
+// outdatedLocked reports whether a rejection rests on a snapshot that is no proof any more.
+func (s *scope) outdatedLocked(now time.Time, err error) bool {
+	r, ok := err.(*Rejection)
+	return ok && (r.Reason == Deadline || r.Reason == MaxWait) && now.Sub(s.last.at) > proof
+}
+
+// refresh takes a snapshot of the buckets, and lets those who wait for it go on. Where the
+// backend does not answer, the last one stays.
+func (s *scope) refresh() {
+	e := s.account.engine
+	look := s.lookNow()
+	answer, err := e.config.Backend.Look(context.Background(), look.Ask)
+	s.refreshed(&look, &answer, err)
+}
+
+func (s *scope) lookNow() ask {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	limits := s.quota.Limits()
+	return s.look(limits, quota.Unpaced(time.Now(), limits))
+}
+
+func (s *scope) refreshed(look *ask, answer *backend.Answer, err error) {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	if err == nil {
+		s.keepLocked(look, answer)
+	}
+	close(s.looking)
+	s.looking = nil
+}
+
+// askAlone asks the backend for a call that nobody waits before. If the context ends first,
+// what is granted nevertheless is given back in the background.
 func (r *Reservation) askAlone(ctx context.Context, en *entry) error {
 	e := r.scope.account.engine
 	en.ask.Costs, en.ask.Fresh, en.ask.Leave = []backend.Amounts{r.charge.cost}, true, r.Call.MaxWait == 0
+	if e.local || ctx.Done() == nil {
+		return r.takeAlone(ctx, en)
+	}
+	done := make(chan error, 1)
+	e.tasks.start(func() { done <- r.takeAlone(ctx, en) })
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		if r.scope.abandon(en) {
+			return ctx.Err()
+		}
+		return <-done
+	}
+}
+
+// abandon leaves a call's ask to itself, and reports false if it has been answered.
+func (s *scope) abandon(en *entry) bool {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	en.left = !en.answered
+	return en.left
+}
+
+// takeAlone makes a call's own ask. If it fails, the call has neither a place nor a charge.
+func (r *Reservation) takeAlone(ctx context.Context, en *entry) error {
+	e := r.scope.account.engine
 	answer, err := e.take(&en.ask.Ask)
 	release, err := r.answered(ctx, en, &answer, err)
 	if release != nil {
@@ -227,7 +308,10 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	if failed && !en.first {
 		s.rejectAllLocked(err)
 	}
+	en.answered = true
 	switch {
+	case en.left && answer.Granted == 0:
+		err = ctx.Err()
 	case err != nil && (!failed || !en.first || en.ask.Leave):
 		err = backendFailed(&r.charge, err)
 	case failed:
@@ -237,7 +321,7 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	case answer.Granted > 0:
 		s.grantLocked(now, r, &r.charge, &en.ask, answer, 0)
 	case r.Call.MaxWait == 0:
-		err = tooLate(MaxWait, &r.charge, s.earliestLocked(&r.charge, now), 0, 0)
+		err = tooLate(MaxWait, &r.charge, s.earliestLocked(r, now), 0, 0)
 	default:
 		if err = s.judgeLocked(ctx, r, now); err == nil {
 			s.joinLocked(ctx, r, en)
@@ -255,7 +339,7 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 func (r *Reservation) await(ctx context.Context, p *place) error {
 	w := p.waiter
 	if r.Call.Waiting != nil {
-		r.Call.Waiting(Waiting{Cost: p.charge.cost, Ahead: p.ahead, Wait: p.wait})
+		r.callWaiting(w, Waiting{Cost: p.charge.cost, Ahead: p.ahead, Wait: p.wait})
 	}
 	var expired <-chan time.Time
 	if p.reason != 0 {
@@ -273,6 +357,18 @@ func (r *Reservation) await(ctx context.Context, p *place) error {
 	case <-r.scope.account.engine.done:
 		return r.giveUp(w, &Rejection{Reason: Shutdown, Cost: p.charge.cost})
 	}
+}
+
+// callWaiting calls the hook, and gives up if that panics.
+func (r *Reservation) callWaiting(w *waiter, info Waiting) {
+	returned := false
+	defer func() {
+		if !returned {
+			_ = r.giveUp(w, nil)
+		}
+	}()
+	r.Call.Waiting(info)
+	returned = true
 }
 
 // giveUp leaves the queue, and cancels the reservation if it has just been granted.

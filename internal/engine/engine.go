@@ -86,9 +86,9 @@ func (e *Engine) OnlyAccount() (name string, ok bool) {
 // their pauses; an empty model means every one that the account has used.
 func (e *Engine) Clear(ctx context.Context, name, model string) error {
 	a := e.peek(name)
-	models, owners := a.clear(time.Now(), model)
+	owners := a.clear(time.Now(), model)
 	err := e.config.Backend.Clear(ctx, name, owners)
-	a.cleared(models)
+	a.cleared(owners)
 	if err != nil {
 		return &Rejection{Reason: BackendFailed, Cause: err}
 	}

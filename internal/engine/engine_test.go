@@ -282,7 +282,7 @@ func TestEarliest(t *testing.T) {
 			if x.waiting > 0 {
 				s.queue.join(&waiter{charge: charge{cost: backend.Amounts{1, x.waiting, 0}}})
 			}
-			got := s.earliestLocked(&charge{cost: backend.Amounts{1, x.tokens, 0}}, now.Add(x.since))
+			got := s.earliestLocked(&Reservation{charge: charge{cost: backend.Amounts{1, x.tokens, 0}}}, now.Add(x.since))
 			if margin := got.wait - x.want; margin < 0 || margin > 150*time.Millisecond || x.want == 0 && x.tokens <= tpm && got.wait > 0 {
 				b.Errorf("%s: %v; want %v", x.name, got.wait, x.want)
 			}

@@ -37,6 +37,7 @@ type fake struct {
 	onTake, lose func(n int, ask *backend.Ask) error
 	onSettle     func(n int, s *backend.Settlement) error
 	looks        error // what questions fail with
+	onLook       func()
 }
 
 func newFake() *fake { return &fake{memory: memory.New()} }
@@ -107,6 +108,9 @@ func (f *fake) Settle(ctx context.Context, s backend.Settlement) error {
 }
 
 func (f *fake) Look(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	if f.onLook != nil {
+		f.onLook()
+	}
 	if f.looks != nil {
 		return backend.Answer{}, f.looks
 	}

@@ -82,11 +82,12 @@ type bound struct {
 // those in line will cost is an estimate.
 const steady = 0.9
 
-// earliestLocked is when a call could start behind those of this process that wait. Where
-// calls are refunded tokens, only as if they stood back and every call in flight were
-// refunded all.
-func (s *scope) earliestLocked(c *charge, now time.Time) bound {
-	a := s.account
+// earliestLocked is when a call could start behind those of this process that would stand
+// before it. Where calls are refunded tokens, only as if they stood back and every call in
+// flight were refunded all.
+func (s *scope) earliestLocked(r *Reservation, now time.Time) bound {
+	a, c := s.account, &r.charge
+	ahead := s.queue.before(r.Call.Retry, r.seq)
 	since := now.Sub(s.last.at)
 	least := bound{wait: max(0, s.last.paused-since)}
 	for i := range min(len(s.last.limits), len(s.last.levels)) {
@@ -105,7 +106,7 @@ func (s *scope) earliestLocked(c *charge, now time.Time) bound {
 			if d != backend.Tokens { // what is held back for the way may soon not be
 				margin += steady * max(0, l.CalmMargin(now)*limit-margin)
 			}
-			need += float64(s.queue.wanted[d]) + min(margin, max(0, (capacity-need)/2))
+			need += float64(ahead[d]) + min(margin, max(0, (capacity-need)/2))
 		case !a.engine.local:
 			continue // nobody knows what other processes will be refunded
 		default:

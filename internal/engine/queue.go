@@ -22,6 +22,7 @@ type queue struct {
 type list struct {
 	head, tail *waiter
 	n          int
+	wanted     backend.Amounts
 }
 
 // A waiter is a call in the queue.
@@ -89,9 +90,7 @@ func (q *queue) join(w *waiter) (ahead int) {
 		at--
 	}
 	mine.insert(w, after)
-	for d, n := range w.charge.cost {
-		q.wanted[d] += n
-	}
+	q.count(w, w.charge.cost, 1)
 	if q.retryFirst != w.retry {
 		return at + min(others.n, at+1)
 	}
@@ -111,9 +110,7 @@ func (q *queue) leave(w *waiter) {
 	} else {
 		q.fresh.remove(w)
 	}
-	for d, n := range w.charge.cost {
-		q.wanted[d] -= n
-	}
+	q.count(w, w.charge.cost, -1)
 	if q.head() == nil {
 		q.retryFirst = !q.retryFirst
 	}
@@ -134,8 +131,57 @@ func (q *queue) among(w *waiter, n int) bool {
 
 // cut lowers what a waiter wants in tokens.
 func (q *queue) cut(w *waiter, tokens int64) {
-	q.wanted[backend.Tokens] -= w.charge.cost[backend.Tokens] - tokens
+	q.count(w, backend.Amounts{backend.Tokens: w.charge.cost[backend.Tokens] - tokens}, -1)
 	w.charge.cut(tokens)
+}
+
+// count adds what a waiter wants to the sums, or takes it off.
+func (q *queue) count(w *waiter, amounts backend.Amounts, sign int64) {
+	l := &q.fresh
+	if w.retry {
+		l = &q.retries
+	}
+	for d, n := range amounts {
+		q.wanted[d] += sign * n
+		l.wanted[d] += sign * n
+	}
+}
+
+// mostCounted is how many of the other kind are counted before a call that would join: what
+// a judgement costs must not grow with the queue.
+const mostCounted = 256
+
+// before is what those want at least that would stand before a call if it joined now. seq is
+// that of its arrival, or 0 if it arrives only now.
+func (q *queue) before(retry bool, seq uint64) backend.Amounts {
+	mine, others := &q.fresh, &q.retries
+	if retry {
+		mine, others = others, mine
+	}
+	wanted, n := mine.wanted, mine.n
+	for w := mine.tail; seq > 0 && w != nil && w.seq > seq; w = w.prev {
+		n--
+		for d, cost := range w.charge.cost {
+			wanted[d] -= cost
+		}
+	}
+	if q.len() > 0 && q.retryFirst != retry {
+		n++ // as many of the others, and the one that is next
+	}
+	if n >= others.n {
+		for d, cost := range others.wanted {
+			wanted[d] += cost
+		}
+		return wanted
+	}
+	w := others.head
+	for range min(n, mostCounted) {
+		for d, cost := range w.charge.cost {
+			wanted[d] += cost
+		}
+		w = w.next
+	}
+	return wanted
 }
 
 // insert puts w after another, or at the head where that is nil.

@@ -31,6 +31,7 @@ type Reservation struct {
 	Call Call
 
 	scope     *scope
+	seq       uint64 // of the arrival in its queue; 0 before
 	charge    charge
 	stamp     int64
 	started   time.Time

@@ -31,6 +31,7 @@ type scope struct {
 
 	loading chan struct{} // closed when what others know has been loaded
 	loaded  bool
+	looking chan struct{} // closed when the buckets have been looked at; nil if nobody does
 	sync    syncing
 }
 
@@ -73,7 +74,7 @@ func (s *scope) look(limits []*quota.Limit, buckets []backend.Bucket) ask {
 
 // idleLocked reports whether nothing happens in the scope.
 func (s *scope) idleLocked() bool {
-	return s.inFlight == 0 && s.asking == 0 && s.queue.len() == 0 && !s.driver.running && (s.loaded || s.loading == nil)
+	return s.inFlight == 0 && s.asking == 0 && s.queue.len() == 0 && !s.driver.running && s.looking == nil && (s.loaded || s.loading == nil)
 }
 
 // slotsLocked is how many more calls may be asked for at present: −1 for any number.
@@ -111,7 +112,12 @@ func (s *scope) answeredLocked(ask *ask, answer *backend.Answer) {
 	if answer.Granted == 0 {
 		s.quota.Saw(now, ask.limits, ask.Buckets, answer)
 	}
-	s.last = snapshot{now, answer.Paused, ask.limits, ask.Buckets, answer.Levels, s.account.refunded}
+	s.keepLocked(ask, answer)
+}
+
+// keepLocked keeps a snapshot.
+func (s *scope) keepLocked(ask *ask, answer *backend.Answer) {
+	s.last = snapshot{time.Now(), answer.Paused, ask.limits, ask.Buckets, answer.Levels, s.account.refunded}
 }
 
 // releaseTicketLocked returns how to take a ticket out of the line that a fast ask has

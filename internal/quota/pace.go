@@ -150,15 +150,20 @@ func (s *Set) Slots(now time.Time, inFlight, asking int) int {
 const longPause = time.Second
 
 // PausedByOthers takes in that a backend says how long the scope is paused: another
-// process may have been throttled.
+// process may have been throttled, or have lifted a pause.
 func (s *Set) PausedByOthers(now time.Time, d time.Duration) {
-	if d >= longPause && !s.Paced(now) {
-		s.restart(now.Add(d))
+	// What this process has paused itself, the backend may hear a moment later.
+	const heard = time.Second
+	until := now.Add(d)
+	lifted := s.start.PausedTo().Sub(until) > heard && now.Sub(s.restarted) > heard
+	if lifted || d >= longPause && !s.Paced(now) {
+		s.restart(now, until)
 	}
 }
 
 // restart begins anew when a long pause will be over.
-func (s *Set) restart(at time.Time) {
+func (s *Set) restart(now, at time.Time) {
+	s.restarted = now
 	s.start.Restart(at)
 	for _, l := range s.limits {
 		l.tracker.Doubt(at)

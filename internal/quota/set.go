@@ -14,6 +14,7 @@ type Set struct {
 	limits []*Limit // replaced when it changes, never changed in place: asks refer to it
 
 	start      calibration.SlowStart
+	restarted  time.Time                             // when a pause last made start begin anew
 	sends      [backend.Dimensions]calibration.Sends // of this scope in this process
 	sent       [backend.Dimensions]float64           // in all
 	candidates [backend.Dimensions]candidate
@@ -57,8 +58,12 @@ func (s *Set) Owners() []string {
 	return owners
 }
 
-// Clear forgets what is known of the levels: the backend has filled the buckets.
+// Clear forgets what is known of the levels: the backend has filled the buckets, and lifted
+// their pauses.
 func (s *Set) Clear(now time.Time) {
+	if s.start.PausedTo().After(now) {
+		s.restart(now, now)
+	}
 	for _, l := range s.limits {
 		l.clear(now)
 	}

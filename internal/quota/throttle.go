@@ -23,7 +23,7 @@ func (s *Set) Throttled(now time.Time, r *Request, t *wire.Throttle, pause time.
 		s.slowDown(now)
 	}
 	if pause >= longPause {
-		s.restart(now.Add(pause))
+		s.restart(now, now.Add(pause))
 	}
 	c, changed := s.throttled(now, r, t)
 	if changed {
