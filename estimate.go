@@ -115,5 +115,5 @@ func (r *Reservation) state(c *Cost) {
 	call := &r.engine.Call
 	call.Model = normalizeModel(c.Model)
 	call.Requests, call.Images = max(1, a[backend.Requests]), a[backend.Images]
-	call.Body = predict.Body{Tokens: a[backend.Tokens], Input: a[backend.Tokens], Choices: 1}
+	call.Body = predict.Body{Tokens: a[backend.Tokens], Input: a[backend.Tokens], Choices: 1, Whole: true}
 }

@@ -122,7 +122,7 @@ func (r *Reservation) finalLocked(now time.Time, o *Outcome) backend.Amounts {
 	req := r.requestLocked()
 	tokens := final[backend.Tokens]
 	is := bounded(r.usedTokens(&req, o))
-	if unused := tokens - is; unused > 0 && !r.Call.Body.Undeclared {
+	if unused := tokens - is; unused > 0 && !r.Call.Body.Undeclared && !r.Call.Body.Whole {
 		if r.Call.Body.Continues() || !o.HasUsage && !o.shown() {
 			unused = 0 // which part is not sure: what stands on the server was a guess too
 		}
@@ -154,6 +154,8 @@ func (r *Reservation) usedTokens(req *quota.Request, o *Outcome) int64 {
 		return u.Total
 	case o.Text == 0:
 		return tokens
+	case r.Call.Body.Whole:
+		return max(tokens, o.Text)
 	case o.shown(), o.Whole && r.informed && req.IsLittle(tokens-input-o.Text):
 		return input + o.Text
 	}

@@ -13,6 +13,9 @@ type Body struct {
 	Choices int64
 	// Undeclared says that the output has no maximum.
 	Undeclared bool
+	// Whole says that Tokens is what the call will use, and that nobody knows which part
+	// of it is input.
+	Whole bool
 
 	// Continuable says that a later call may refer to the response by its id.
 	// Previous and Conversation are what this call itself refers to so.
@@ -30,7 +33,7 @@ type Body struct {
 func (b *Body) Continues() bool { return b.Previous != "" || b.Conversation != "" }
 
 // Exact reports whether the tokens of the input can be told from the body.
-func (b *Body) Exact() bool { return !b.Continues() && b.Guessed == 0 }
+func (b *Body) Exact() bool { return !b.Continues() && b.Guessed == 0 && !b.Whole }
 
 // A Prediction is what a call will use.
 type Prediction struct {
