@@ -67,6 +67,9 @@ type Error struct {
 
 // Error says what stands in the way and what to do about it.
 func (e *Error) Error() string {
+	if e == nil || e.Reason == nil {
+		return "ratelimiter: the call is rejected"
+	}
 	var b strings.Builder
 	b.WriteString("ratelimiter: ")
 	if e.Model != "" {
@@ -135,6 +138,9 @@ func rejected(err error, account, model string) error {
 
 // Unwrap returns the reason and the cause.
 func (e *Error) Unwrap() []error {
+	if e == nil || e.Reason == nil {
+		return nil
+	}
 	if e.Cause == nil {
 		return []error{e.Reason}
 	}
@@ -143,7 +149,7 @@ func (e *Error) Unwrap() []error {
 
 // Is makes ErrDeadline match context.DeadlineExceeded, which it foresees.
 func (e *Error) Is(target error) bool {
-	return target == context.DeadlineExceeded && e.Reason == ErrDeadline
+	return target == context.DeadlineExceeded && e != nil && e.Reason == ErrDeadline
 }
 
 func periodName(d time.Duration) string {
