@@ -14,9 +14,10 @@ const (
 	traceKey
 )
 
-// ContextWithReservation returns a context whose first request through a Transport of
-// the same limiter uses r instead of acquiring a reservation of its own, so
-// that nothing is charged twice. The Transport then settles r.
+// ContextWithReservation returns a context whose first request for r's model and account
+// through a Transport of the same limiter uses r instead of acquiring a reservation of its
+// own, so that nothing is charged twice. From then on the response settles r, also where
+// it is a stream that outlives the caller: the caller's Settle and Cancel do nothing.
 func ContextWithReservation(ctx context.Context, r *Reservation) context.Context {
 	return context.WithValue(ctx, reservationKey, r)
 }

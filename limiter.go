@@ -134,14 +134,22 @@ func (r *Reservation) admit(ctx context.Context) error {
 		return rejected(err, c.Account, c.Model)
 	}
 	r.ctx = context.WithoutCancel(ctx)
+	started := false
+	defer func() {
+		if !started { // a hook has panicked
+			r.end(&engine.Outcome{Cancelled: true})
+		}
+	}()
 	l.traceStarted(ctx, StartedInfo{
 		Account: c.Account, Model: c.Model, Cost: r.Cost(), Waited: time.Since(arrived),
 	})
+	started = true
 	return nil
 }
 
 // Do makes a call: it acquires, runs f and settles to the usage that f
-// returns. Where f fails, the charge stays as it is, for failed requests count
+// returns, or to that of the response where a Transport of the limiter has made the
+// call with f's context. Where f fails, the charge stays as it is, for failed requests count
 // (OpenAI's rate-limit guide: "unsuccessful requests contribute to your
 // per-minute limit").
 func (l *Limiter) Do(ctx context.Context, call Call, f func(context.Context) (Usage, error)) error {

@@ -12,21 +12,29 @@ import (
 
 // A Reservation is a cost that has been charged, so that its call may start.
 // It ends in exactly one of Settle and Cancel; what comes later does nothing.
-// Its methods are safe for concurrent use. The zero value has ended.
+// Where a Transport has used it for a request ([ContextWithReservation]), the
+// response ends it, and Settle and Cancel do nothing. Its methods are safe for
+// concurrent use. The zero value has ended.
 type Reservation struct {
 	limiter  *Limiter
 	engine   engine.Reservation
 	counted  string // the model by whose rules tokens are counted
 	encoding tokens.Encoding
-	claimed  atomic.Bool     // by a Transport
+	taken    atomic.Bool     // by a Transport, or by its end
 	ctx      context.Context // for hooks; never waited on
 }
 
-// claim takes a reservation for a Transport of the limiter, once.
-func (r *Reservation) claim(l *Limiter) bool {
-	if r == nil || r.limiter != l || r.engine.Ended() || !r.claimed.CompareAndSwap(false, true) {
+// claim takes a reservation for a Transport's own, once, if that is for the same account
+// and model: budgets of others have not been charged.
+func (r *Reservation) claim(own *Reservation) bool {
+	if r == nil || r.limiter != own.limiter {
 		return false
 	}
+	is, want := &r.engine.Call, &own.engine.Call
+	if is.Account != want.Account || is.Model != want.Model || !r.taken.CompareAndSwap(false, true) {
+		return false
+	}
+	r.counted, r.encoding = own.counted, own.encoding
 	r.engine.Sent(time.Now())
 	return true
 }
@@ -43,7 +51,7 @@ func (r *Reservation) Cost() Cost {
 // not use go back, those it used in addition are charged. A zero Usage keeps
 // the charge as it is.
 func (r *Reservation) Settle(u Usage) {
-	r.end(&engine.Outcome{
+	r.endByCaller(&engine.Outcome{
 		Usage:    wire.Usage{Input: u.InputTokens, Output: u.OutputTokens, Total: u.total()},
 		HasUsage: u.total() > 0,
 	})
@@ -51,13 +59,17 @@ func (r *Reservation) Settle(u Usage) {
 
 // Cancel ends the reservation of a call that was never made: all of its charge
 // goes back. After Settle it does nothing, so that it can be deferred.
-func (r *Reservation) Cancel() { r.end(&engine.Outcome{Cancelled: true}) }
+func (r *Reservation) Cancel() { r.endByCaller(&engine.Outcome{Cancelled: true}) }
+
+// endByCaller ends the reservation unless a Transport will.
+func (r *Reservation) endByCaller(o *engine.Outcome) {
+	if r != nil && r.limiter != nil && r.taken.CompareAndSwap(false, true) {
+		r.end(o)
+	}
+}
 
 // end settles the reservation, once, and reports it.
 func (r *Reservation) end(o *engine.Outcome) {
-	if r == nil || r.limiter == nil {
-		return
-	}
 	settled, ok := r.engine.Settle(o)
 	if !ok {
 		return

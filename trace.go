@@ -7,8 +7,10 @@ import (
 
 // Trace is a set of hooks into the life of calls, in the manner of
 // net/http/httptrace. Any of them may be nil. They run on the goroutines of
-// the calls they are about, must be safe for concurrent use, and must return
-// soon.
+// the calls they are about, without any lock, must be safe for concurrent use,
+// and must return soon. If one panics, so does what its caller has called: nothing
+// is sent any more, or the response's body is closed, and the call's charge is
+// cancelled or settled.
 type Trace struct {
 	// Waiting is called once for a call that can't start at once.
 	Waiting func(context.Context, WaitingInfo)
@@ -110,52 +112,62 @@ func (h hooks) waiting() bool {
 	return h[0] != nil && h[0].Waiting != nil || h[1] != nil && h[1].Waiting != nil
 }
 
+// each runs the hooks in order: the limiter's also where the context's panics.
+func (h hooks) each(run func(*Trace)) {
+	if h[1] != nil {
+		defer run(h[1])
+	}
+	if h[0] != nil {
+		run(h[0])
+	}
+}
+
 func (h hooks) callWaiting(ctx context.Context, info WaitingInfo) {
-	for _, t := range h {
-		if t != nil && t.Waiting != nil {
+	h.each(func(t *Trace) {
+		if t.Waiting != nil {
 			t.Waiting(ctx, info)
 		}
-	}
+	})
 }
 
 func (l *Limiter) traceStarted(ctx context.Context, info StartedInfo) {
-	for _, t := range l.traces(ctx) {
-		if t != nil && t.Started != nil {
+	l.traces(ctx).each(func(t *Trace) {
+		if t.Started != nil {
 			t.Started(ctx, info)
 		}
-	}
+	})
 }
 
 func (l *Limiter) traceObserved(ctx context.Context, info ObservedInfo) {
-	for _, t := range l.traces(ctx) {
-		if t != nil && t.Observed != nil {
+	l.traces(ctx).each(func(t *Trace) {
+		if t.Observed != nil {
 			t.Observed(ctx, info)
 		}
-	}
+	})
 }
 
 func (l *Limiter) tracePaused(ctx context.Context, info PausedInfo) {
-	for _, t := range l.traces(ctx) {
-		if t != nil && t.Paused != nil {
+	l.traces(ctx).each(func(t *Trace) {
+		if t.Paused != nil {
 			t.Paused(ctx, info)
 		}
-	}
+	})
 }
 
 func (l *Limiter) traceSettled(ctx context.Context, info SettledInfo) {
-	for _, t := range l.traces(ctx) {
-		if t != nil && t.Settled != nil {
+	l.traces(ctx).each(func(t *Trace) {
+		if t.Settled != nil {
 			t.Settled(ctx, info)
 		}
-	}
+	})
 }
 
 func (l *Limiter) traceCredentials(ctx context.Context, info CredentialsInfo) {
-	for _, t := range l.traces(ctx) {
-		if t != nil && t.Credentials != nil {
+	l.traces(ctx).each(func(t *Trace) {
+		if t.Credentials != nil {
 			t.Credentials(ctx, info)
 		}
-	}
+	})
 }
 
 // backend calls the hook about the backend.

@@ -32,7 +32,7 @@ type Transport struct {
 }
 
 // RoundTrip implements http.RoundTripper.
-func (t *Transport) RoundTrip(req *http.Request) (resp *http.Response, err error) {
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := t.check(); err != nil {
 		if req.Body != nil {
 			req.Body.Close()
@@ -47,35 +47,66 @@ func (t *Transport) RoundTrip(req *http.Request) (resp *http.Response, err error
 	if err != nil {
 		return nil, err
 	}
-	r := &Reservation{limiter: t.limiter}
-	reached := false // the base
-	returns := false
-	defer func() {
-		if !returns { // a hook, a counter or the base has panicked; it goes on to the caller
-			defer closeBody(resp)
-			defer r.end(&engine.Outcome{Cancelled: !reached})
-			body.Close()
-		}
-	}()
-	if r, err = t.reserve(req, r, endpoint, deployment, body); err != nil {
-		returns = true
-		body.Close()
-		return nil, err
+	x := exchange{body: body}
+	defer x.abandon()
+	err = t.send(req, endpoint, deployment, &x)
+	x.done = true
+	return x.resp, err
+}
+
+// send lets the request wait, sends it and takes in the head of its response.
+func (t *Transport) send(req *http.Request, e wire.Endpoint, deployment string, x *exchange) (err error) {
+	ctx := req.Context()
+	if x.r, err = t.reserve(req, e, deployment, x.body); err != nil {
+		x.body.Close()
+		return err
+	}
+	if err = ctx.Err(); err != nil { // since it was admitted
+		x.body.Close()
+		x.r.unanswered(true)
+		return err
 	}
 	sent, written := watchWrite(req)
-	body.attach(sent)
-	reached = true
-	resp, err = t.base.RoundTrip(sent)
-	if err != nil || resp == nil {
-		r.unanswered(written.never(err))
-		returns = true
-		return resp, err
+	x.body.attach(sent)
+	x.sent = true
+	x.resp, err = t.base.RoundTrip(sent)
+	if err != nil || x.resp == nil {
+		x.r.unanswered(written.never(err) || t.runsHooks() && !written.connected.Load())
+		return err
 	}
-	resp.Request = req
-	r.observe(req.Context(), resp, written)
-	r.meter(req.Context(), resp)
-	returns = true
-	return resp, nil
+	x.resp.Request = req
+	x.r.observe(ctx, x.resp, written)
+	x.r.meter(ctx, x.resp)
+	return nil
+}
+
+// runsHooks reports whether the base is known to run those of httptrace: if it has not even
+// looked for a connection, it has sent nothing.
+func (t *Transport) runsHooks() bool {
+	_, ok := t.base.(*http.Transport)
+	return ok
+}
+
+// An exchange is a request on its way, and what must not be left behind if a hook, a counter
+// or the base panics.
+type exchange struct {
+	body *requestBody
+	r    *Reservation // once it has been admitted
+	sent bool
+	resp *http.Response
+	done bool
+}
+
+// abandon ends the exchange of a RoundTrip that has panicked.
+func (x *exchange) abandon() {
+	if x.done {
+		return
+	}
+	if x.r != nil {
+		defer x.r.unanswered(!x.sent)
+	}
+	x.body.Close()
+	closeBody(x.resp)
 }
 
 func closeBody(resp *http.Response) {
@@ -123,32 +154,30 @@ func (t *Transport) pass(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// reserve takes the reservation that the context brings, or makes r one and waits until the
+// reserve takes the reservation that the context brings, or makes one and waits until the
 // request may start.
-func (t *Transport) reserve(req *http.Request, r *Reservation, e wire.Endpoint, deployment string, b *requestBody) (*Reservation, error) {
+func (t *Transport) reserve(req *http.Request, e wire.Endpoint, deployment string, b *requestBody) (*Reservation, error) {
 	ctx := req.Context()
+	r := &Reservation{limiter: t.limiter}
 	r.estimateRequest(req, e, deployment, b)
-	if brought, ok := value[*Reservation](ctx, reservationKey); ok && brought.claim(t.limiter) {
-		return brought, nil
-	}
 	call := &r.engine.Call
 	call.Account = t.limiter.accountOf(req)
+	if brought, ok := value[*Reservation](ctx, reservationKey); ok && brought.claim(r) {
+		return brought, nil
+	}
 	retry := req.Header.Get("X-Stainless-Retry-Count")
 	call.Retry = retry != "" && retry != "0"
 	if err := r.admit(ctx); err != nil {
-		return r, err
+		return nil, err
 	}
-	r.claimed.Store(true)
+	r.taken.Store(true)
 	return r, nil
 }
 
 // unanswered ends the reservation of a request that got no response.
 func (r *Reservation) unanswered(neverSent bool) {
-	if neverSent {
-		r.Cancel()
-		return
-	}
-	r.Settle(Usage{}) // the server may have counted it
+	// What was sent the server may have counted.
+	r.end(&engine.Outcome{Cancelled: neverSent})
 }
 
 // observe takes in the headers of a response.
@@ -174,17 +203,20 @@ func (r *Reservation) meter(ctx context.Context, resp *http.Response) {
 	switch {
 	case status >= 400:
 		defer r.failed(status) // also if a hook panics
-		var said []byte
-		if !bodiless && mayThrottle(status) {
-			body := newPeekedBody(ctx, resp.Body)
-			resp.Body = body
-			said = r.decoded(resp.Header, body.peek())
+		decide := func(said []byte) {
+			refusal := wire.ParseThrottle(status, resp.Header, said)
+			if refusal.Kind != wire.Other || status == http.StatusTooManyRequests {
+				r.throttled(ctx, &refusal, status)
+			}
 		}
-		// The headers may say it all.
-		refusal := wire.ParseThrottle(status, resp.Header, said)
-		if refusal.Kind != wire.Other || status == http.StatusTooManyRequests {
-			r.throttled(ctx, &refusal, status)
+		if bodiless || !mayThrottle(status) {
+			decide(nil) // the headers may say it all
+			return
 		}
+		body := newPeekedBody(ctx, resp.Body)
+		resp.Body = body
+		enough := wire.ParseThrottle(status, resp.Header, nil).RetryAfter > 0
+		body.whenCome(func(prefix []byte) { decide(r.decoded(resp.Header, prefix)) }, enough)
 	case status >= 300, bodiless, status == http.StatusSwitchingProtocols:
 		r.failed(status)
 	default:
