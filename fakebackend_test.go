@@ -80,6 +80,13 @@ func (s *store) Settle(ctx context.Context, settlement backend.Settlement) error
 	return s.Backend.Settle(ctx, settlement)
 }
 
+func (s *store) Look(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	if s.down.Load() {
+		return backend.Answer{}, errAway
+	}
+	return s.Backend.Look(ctx, ask)
+}
+
 // asked is how often each number of a ticket came.
 func (s *store) asked() map[ticket]int {
 	s.mu.Lock()

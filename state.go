@@ -34,6 +34,10 @@ type LimitState struct {
 	Limit     int64
 	Remaining int64         // negative while a debt is refilled
 	Reset     time.Duration // until the bucket is full again
+	// Unknown says that nobody knows how the bucket stands, since the backend does
+	// not answer and WithFallback or WithFailOpen lets calls through: Remaining and
+	// Reset are 0.
+	Unknown bool
 	// Margin is what is left unused, so that what is not known of the server's
 	// bucket refuses nothing: a least one, and what its answers have shown to go
 	// wrong, or, before any answer has told of it, what requests take to get there.
@@ -83,7 +87,7 @@ func newScopeState(s *engine.ScopeState) ScopeState {
 	for i := range s.Limits {
 		l := &s.Limits[i]
 		state.Limits = append(state.Limits, LimitState{
-			Name: l.Name, Owner: cmp.Or(l.Owner, s.Model), Limit: l.Limit, Remaining: l.Remaining, Reset: l.Reset,
+			Name: l.Name, Owner: cmp.Or(l.Owner, s.Model), Limit: l.Limit, Remaining: l.Remaining, Reset: l.Reset, Unknown: l.Unknown,
 			Margin: l.Margin, Burst: l.Burst, Ramp: l.Ramp, Ignored: l.Ignored, KeepsUnused: l.KeepsUnused,
 			Source: l.Source, Age: l.Age,
 		})

@@ -120,7 +120,8 @@ type Answer struct {
 	// Changed, if not nil, is closed when asking before Hint may be worth it.
 	Changed <-chan struct{}
 	// Levels says how much is free in each of the ask's buckets after the
-	// grant; negative while a debt is refilled.
+	// grant; negative while a debt is refilled. It is nil where nobody knows, as
+	// while something else stands in for the backend.
 	Levels []float64
 	// Charged is all that was ever charged to each of them, this grant included
 	// and refunds not taken off; Corrected the sum of everything else that has

@@ -21,6 +21,7 @@ type LimitState struct {
 	Name, Owner      string // Owner is empty for the model's own
 	Limit, Remaining int64
 	Reset            time.Duration // until the bucket is full again
+	Unknown          bool          // Remaining and Reset are, and 0
 	Margin, Ramp     int64
 	Burst, Ignored   time.Duration
 	KeepsUnused      bool
@@ -42,6 +43,9 @@ func (e *Engine) State(ctx context.Context, name string) ([]ScopeState, error) {
 		for i := range state.Limits {
 			b, l := &look.Buckets[i], &state.Limits[i]
 			l.Margin, l.Burst = int64(b.Margin), b.Burst
+			if l.Unknown = i >= len(answer.Levels); l.Unknown {
+				continue
+			}
 			l.Remaining = int64(answer.Levels[i])
 			l.Reset = time.Duration((b.Capacity() - answer.Levels[i]) * float64(b.Period) / float64(b.Limit))
 		}

@@ -70,8 +70,8 @@ func (f *failover) Take(ctx context.Context, ask backend.Ask) (backend.Answer, e
 	answer, err := f.local.Take(ctx, ask)
 	f.stands(&ask, answer.Granted < len(ask.Costs))
 	answer.Stamp = -answer.Stamp
-	answer.Hint = min(answer.Hint, probing) // the primary may be back by then
-	answer.Levels = nil                     // they say nothing about the real buckets
+	answer.Hint = min(answer.Hint, probing)                         // the primary may be back by then
+	answer.Levels, answer.Charged, answer.Corrected = nil, nil, nil // they are of other buckets
 	return answer, err
 }
 
@@ -116,13 +116,12 @@ func (f *failover) Look(ctx context.Context, ask backend.Ask) (backend.Answer, e
 			return answer, err
 		}
 	}
-	levels := make([]float64, len(ask.Buckets))
 	if len(f.config.Limits) == 0 {
-		return backend.Answer{Levels: levels}, nil
+		return backend.Answer{}, nil
 	}
 	ask.Buckets = f.buckets(ask.Line)
 	answer, err := f.local.Look(ctx, ask)
-	answer.Levels = append(answer.Levels, levels...)[:len(levels)]
+	answer.Levels, answer.Charged, answer.Corrected = nil, nil, nil // they are of other buckets
 	return answer, err
 }
 

@@ -467,7 +467,8 @@ func TestTicketsLeaveTheLocalLine(t *testing.T) {
 	})
 }
 
-// Questions are answered locally too.
+// Questions are answered locally too, as far as that can be: how the primary's buckets stand
+// nobody knows.
 func TestLook(t *testing.T) {
 	run(t, ten, func(b *bench) {
 		b.fail(errAway)
@@ -475,7 +476,7 @@ func TestLook(t *testing.T) {
 		ask := b.ask(5)
 		ask.Buckets = append(ask.Buckets, ask.Buckets[0], ask.Buckets[0])
 		a, err := b.Look(b.Context(), ask)
-		if err != nil || len(a.Levels) != 3 || a.Wait != 500*time.Millisecond || a.Levels[0] != 0 {
+		if err != nil || a.Levels != nil || a.Wait != 500*time.Millisecond {
 			b.Errorf("%+v, %v", a, err)
 		}
 		b.fail(nil)
@@ -486,7 +487,7 @@ func TestLook(t *testing.T) {
 	})
 	run(t, nil, func(b *bench) {
 		b.fail(errAway)
-		if a, err := b.Look(b.Context(), b.ask(5)); err != nil || a.Wait != 0 || len(a.Levels) != 1 {
+		if a, err := b.Look(b.Context(), b.ask(5)); err != nil || a.Wait != 0 || a.Levels != nil {
 			b.Errorf("%+v, %v", a, err)
 		}
 	})
