@@ -15,24 +15,35 @@ const (
 // a bucket at the time. It keeps one slot for each 10 ms in which something was sent. The
 // zero value is ready.
 type Sends struct {
-	slots []slot  // oldest first
-	start float64 // what had been charged before the first of them
+	slots []slot    // oldest first
+	start float64   // what had been charged before the first of them
+	begun time.Time // slots are counted from the first send
 	brief bool    // only the last two seconds
 }
 
 type slot struct {
-	index         int64   // of slotWidth since the epoch
+	index         int64   // of slotWidth since begun
 	before, after float64 // all that had been charged before its first and after its last send
 }
 
-func slotOf(t time.Time) int64 { return t.UnixNano() / int64(slotWidth) }
+// slotOf goes by the monotonic clock: a wall clock may be set back.
+func (s *Sends) slotOf(t time.Time) int64 {
+	since := t.Sub(s.begun)
+	if since < 0 {
+		since -= slotWidth - 1 // round down
+	}
+	return int64(since / slotWidth)
+}
 
 // Add records a send of this cost, after which charged was all that had ever been
 // charged. The backend's answers may come out of order. But a total below that of a
 // minute ago belongs to a new bucket, the old one having been lost, and earlier sends say
 // nothing about it.
 func (s *Sends) Add(at time.Time, charged, cost float64) {
-	index, before := slotOf(at), charged-cost
+	if s.begun.IsZero() {
+		s.begun = at
+	}
+	index, before := s.slotOf(at), charged-cost
 	if n := len(s.slots); n > 0 && before < s.start && index-s.slots[0].index > int64(overtaking/slotWidth) {
 		s.slots = s.slots[:0]
 	}
@@ -81,7 +92,7 @@ func (s *Sends) trim(now int64) {
 // Between is what was charged from a time on for a duration, as far as our own sends
 // show. Between two sends the charges of others are taken to have come evenly.
 func (s *Sends) Between(from time.Time, d time.Duration) float64 {
-	return max(0, s.at(slotOf(from.Add(d)))-s.at(slotOf(from)-1))
+	return max(0, s.at(s.slotOf(from.Add(d)))-s.at(s.slotOf(from)-1))
 }
 
 // at is how much had been charged at the end of a slot.
