@@ -11,8 +11,22 @@ import (
 
 // lies edits the headers of every nth answer: they say that so much remains.
 func lies(n int64, remaining func(r *rand.Rand, limit int64) int64) openaitest.Option {
+	return levels(func(seq int64) bool { return seq%n == 0 }, remaining)
+}
+
+// randomly does so to that part of the answers.
+func randomly(part float64, remaining func(r *rand.Rand, limit int64) int64) openaitest.Option {
+	return levels(func(seq int64) bool { return chosen(seq, part) }, remaining)
+}
+
+// chosen reports whether an answer is among that part of all, at random.
+func chosen(seq int64, part float64) bool {
+	return rand.New(rand.NewPCG(7, uint64(seq))).Float64() < part
+}
+
+func levels(wrong func(seq int64) bool, remaining func(r *rand.Rand, limit int64) int64) openaitest.Option {
 	return openaitest.WithHeader(func(c *openaitest.Call, _ int, h http.Header) {
-		if c.Seq%n != 0 {
+		if !wrong(c.Seq) {
 			return
 		}
 		r := rand.New(rand.NewPCG(5, uint64(c.Seq)))
@@ -38,6 +52,27 @@ func otherLimits(n, times int64) openaitest.Option {
 		for _, kind := range []string{"Requests", "Tokens"} {
 			if limit, err := strconv.ParseInt(h.Get("X-Ratelimit-Limit-"+kind), 10, 64); err == nil {
 				h.Set("X-Ratelimit-Limit-"+kind, strconv.FormatInt(limit/times, 10))
+				h.Set("X-Ratelimit-Remaining-"+kind, "0")
+				h.Set("X-Ratelimit-Reset-"+kind, time.Minute.String())
+			}
+		}
+	})
+}
+
+// randomLimits makes so many answers, at random, tell a limit that is so much lower, and
+// leaves the rest of their headers as it is or has nothing left.
+func randomLimits(part float64, times int64, whole bool) openaitest.Option {
+	return openaitest.WithHeader(func(c *openaitest.Call, _ int, h http.Header) {
+		if !chosen(c.Seq, part) {
+			return
+		}
+		for _, kind := range []string{"Requests", "Tokens"} {
+			limit, err := strconv.ParseInt(h.Get("X-Ratelimit-Limit-"+kind), 10, 64)
+			if err != nil {
+				continue
+			}
+			h.Set("X-Ratelimit-Limit-"+kind, strconv.FormatInt(limit/times, 10))
+			if !whole {
 				h.Set("X-Ratelimit-Remaining-"+kind, "0")
 				h.Set("X-Ratelimit-Reset-"+kind, time.Minute.String())
 			}

@@ -64,6 +64,8 @@ var (
 	steady = bar{share: 0.995}
 	// lied is for servers whose headers are wrong.
 	lied = bar{share: 0.9, refused: 5}
+	// misled is for those of whose answers a minority tells another limit.
+	misled = bar{share: 0.95, refused: 5}
 	// reported is for what docs/ARCHITECTURE.md names as exceptions.
 	reported = bar{none: true}
 )

@@ -18,7 +18,7 @@ type Sends struct {
 	slots []slot    // oldest first
 	start float64   // what had been charged before the first of them
 	begun time.Time // slots are counted from the first send
-	brief bool    // only the last two seconds
+	brief bool      // only the last two seconds
 }
 
 type slot struct {

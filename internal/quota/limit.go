@@ -55,7 +55,11 @@ func (l *Limit) is(amount int64) bool { return l.configured == amount || l.learn
 // report takes in what the server says the limit is, in its response to a request
 // sent then. It reports whether that is what is believed.
 func (l *Limit) report(amount int64, source string, now, sent time.Time) bool {
-	changed := l.learned.Report(now, amount, l.configured)
+	report := l.learned.Report
+	if source == throttleSource {
+		report = l.learned.Throttle
+	}
+	changed := report(now, amount, l.configured)
 	if changed {
 		l.tracker.Forget()
 	}
