@@ -10,8 +10,9 @@ import "time"
 // A lower amount is adopted when the last 12 reports agree on it, or the last 6 for half
 // a minute, or 23 of the last 32, or nearly half of the last few hundred, or when it
 // alternates with the present one. A higher one is adopted when the last 8 agree on it, or
-// 21 of the last 32, and fewer than 12 of the last 32 confirm the present one. The zero
-// value has no report.
+// 21 of the last 32, and fewer than 12 of the last 32 confirm the present one. Among the
+// first 32 reports, 8 in a row are enough, or twice as many as confirm the present one. The
+// zero value has no report.
 type LimitEstimate struct {
 	Amount int64 // adopted; 0 for none
 
@@ -37,7 +38,7 @@ const (
 	shareOver    = 128
 	// A lie must not hold a limit down for long: each call then takes long as well.
 	few, most, someOfMany = 8, 21, 12
-	// Among the first reports of all, a first one that was wrong is outvoted.
+	// Among the first reports of all, one that was wrong is outvoted.
 	outvoted = 4
 	// Where reports are few, an amount is given up that none has confirmed for silence,
 	// when agreed reports in a row contradict it.
@@ -51,14 +52,24 @@ const (
 // changed. The first report is adopted, unless it is below what is assumed (0 for
 // nothing).
 func (e *LimitEstimate) Report(now time.Time, amount, assumed int64) (changed bool) {
+	return e.report(now, amount, assumed, 1)
+}
+
+// Throttle takes in the amount for which the server has throttled a call.
+func (e *LimitEstimate) Throttle(now time.Time, amount, assumed int64) (changed bool) {
+	return e.report(now, amount, assumed, throttleVotes)
+}
+
+// report takes in an amount that counts in a row for so many reports.
+func (e *LimitEstimate) report(now time.Time, amount, assumed int64, votes int) (changed bool) {
 	if e.n == 0 || amount != e.last[(e.n-1)%len(e.last)] {
 		e.run, e.since = 0, now
 	}
-	e.run++
 	e.turns++
-	if e.run > 1 || e.n < 2 || amount != e.last[(e.n-2)%len(e.last)] {
+	if e.run > 0 || e.n < 2 || amount != e.last[(e.n-2)%len(e.last)] {
 		e.turns = 0
 	}
+	e.run += votes
 	e.last[e.n%len(e.last)] = amount
 	e.n++
 	present := e.Amount
@@ -71,20 +82,12 @@ func (e *LimitEstimate) Report(now time.Time, amount, assumed int64) (changed bo
 		return false
 	}
 	first := e.Amount == 0 && amount >= assumed
-	if !first && (amount >= present || !e.lower(now, amount)) && (amount <= present || !e.higher(now, amount, present)) {
+	if !first && (amount >= present || !e.lower(now, amount, present)) && (amount <= present || !e.higher(now, amount, present)) {
 		return false
 	}
 	e.Amount, e.confirmed = amount, now
 	e.rival, e.share = 0, 0
 	return true
-}
-
-// Throttle takes in the amount for which the server has throttled a call.
-func (e *LimitEstimate) Throttle(now time.Time, amount, assumed int64) (changed bool) {
-	for range throttleVotes {
-		changed = e.Report(now, amount, assumed) || changed
-	}
-	return changed
 }
 
 // challenge keeps how many reports of late agree on an amount below the present one.
@@ -102,9 +105,9 @@ func (e *LimitEstimate) challenge(amount, present int64) {
 }
 
 // lower reports whether enough reports agree on an amount below the present one.
-func (e *LimitEstimate) lower(now time.Time, amount int64) bool {
-	unanimous := e.n > 1 && e.run == e.n
-	return unanimous || e.run >= longRun || e.run >= shortRun && now.Sub(e.since) >= lasting ||
+func (e *LimitEstimate) lower(now time.Time, amount, present int64) bool {
+	unanimous := e.n > 1 && e.count(amount) == e.n
+	return unanimous || e.young(amount, present) || e.run >= longRun || e.run >= shortRun && now.Sub(e.since) >= lasting ||
 		e.count(amount) >= nearlyAll || e.turns >= manyTurns || amount == e.rival && e.share >= secondBucket
 }
 
@@ -113,9 +116,13 @@ func (e *LimitEstimate) higher(now time.Time, amount, present int64) bool {
 	if e.run >= agreed && now.Sub(e.confirmed) >= silence {
 		return true
 	}
-	votes, against := e.count(amount), e.count(present)
-	young := e.n <= len(e.last) && votes >= max(outvoted, 2*against)
-	return young && e.Amount > 0 || against < someOfMany && (e.run >= few || votes >= most)
+	return e.young(amount, present) ||
+		e.count(present) < someOfMany && (e.run >= few || e.count(amount) >= most)
+}
+
+// young reports whether enough of the first reports of all agree on an amount.
+func (e *LimitEstimate) young(amount, present int64) bool {
+	return e.Amount > 0 && e.n <= len(e.last) && (e.run >= few || e.count(amount) >= max(outvoted, 2*e.count(present)))
 }
 
 // count is how many of the last reports agree on an amount.

@@ -20,8 +20,10 @@ func TestLimitEstimate(t *testing.T) {
 		{"once below it", many(1, 300), 400, 0},
 		{"twice below it", many(2, 300), 400, 300},
 		{"one that is lower", append(many(20, 500), 30), 0, 500},
-		{"halved", append(many(20, 500), many(12, 250)...), 0, 250},
-		{"nearly often enough", append(many(20, 500), many(11, 250)...), 0, 500},
+		{"halved", append(many(40, 500), many(12, 250)...), 0, 250},
+		{"halved early", append(many(9, 500), many(8, 250)...), 0, 250},
+		{"nearly early", append(many(9, 500), many(7, 250)...), 0, 500},
+		{"nearly often enough", append(many(40, 500), many(11, 250)...), 0, 500},
 		{"every twentieth is wrong", many(5, append(many(19, 500), 30)...), 0, 500},
 		{"wrong ones that differ", append(many(20, 500), 1, 2, 3, 4, 5, 6, 7, 8), 0, 500},
 		{"one that is higher", append(many(20, 500), 1000), 0, 500},
@@ -112,7 +114,7 @@ func TestLimitEstimateOfLies(t *testing.T) {
 // The figure of a throttle counts for several reports.
 func TestLimitEstimateOfThrottles(t *testing.T) {
 	var e LimitEstimate
-	for range 20 {
+	for range 40 {
 		e.Report(epoch, 600, 0)
 	}
 	for i := range 3 {

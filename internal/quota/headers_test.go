@@ -384,8 +384,8 @@ func TestConfirmed(t *testing.T) {
 		{[]int64{500}, false},
 		{[]int64{500, 500}, true},
 		{[]int64{500, 500, 400}, true}, // which is not believed
-		{append(times(9, 500), times(5, 400)...), false},
-		{append(times(9, 500), times(6, 400)...), true},
+		{append(times(9, 500), times(8, 400)...), false},
+		{append(times(9, 500), times(9, 400)...), true},
 	} {
 		w := newWorld(t, "")
 		for i, n := range x.reports {

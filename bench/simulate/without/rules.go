@@ -47,7 +47,7 @@ var rules = []rule{
 	{"figures that make no sense are ignored", "random", trusts, "	if t.swings < manySwings {", "	if true {", ""},
 	{"an opening is paced", "restart|cold", opening, "	if s.over {\n		return 0\n	}\n	f := max", "	if true {\n		return 0\n	}\n	f := max", ""},
 	{"an opening begins anew after a long pause", "limit halved|restart|slices", opening, "	*s = SlowStart{base: 1, from: at.Add(quiet - doubling), pausedTo: at, probe: true}", "	_ = at", ""},
-	{"an answer's limit counts when others tell it too", "limit wrong", figures, "unanimous := e.n > 1 && e.run == e.n", "unanimous := true", ""},
+	{"an answer's limit counts when others tell it too", "limit wrong", figures, "unanimous := e.n > 1 && e.count(amount) == e.n", "unanimous := true", ""},
 	{"a known figure with another period is a mistake", "period wrong", headers, "if l.is(rep.Limit) {", "if false {", ""},
 	{"whether unused output is kept is learned", "kept|large calls", unused, "case -0.25 < back && back < 0.25:", "case false:", ""},
 	{"slices are learned from early 429s", "slices of 1 s$", throttle, "float64(reached) < 0.99*float64(t.Limit)", "reached < 0", ""},
