@@ -11,8 +11,8 @@ import "time"
 // a minute, or 23 of the last 32, or nearly half of the last few hundred, or when it
 // alternates with the present one. A higher one is adopted when the last 8 agree on it, or
 // 21 of the last 32, and fewer than 12 of the last 32 confirm the present one. Among the
-// first 32 reports, 8 in a row are enough, or twice as many as confirm the present one. The
-// zero value has no report.
+// first 32 reports, 8 in a row are enough, or twice as many as confirm the present one, or
+// three more of a higher one. The zero value has no report.
 type LimitEstimate struct {
 	Amount int64 // adopted; 0 for none
 
@@ -38,8 +38,9 @@ const (
 	shareOver    = 128
 	// A lie must not hold a limit down for long: each call then takes long as well.
 	few, most, someOfMany = 8, 21, 12
-	// Among the first reports of all, one that was wrong is outvoted.
-	outvoted = 4
+	// Among the first reports of all, one that was wrong is outvoted, and sooner where it
+	// was too low: the next reports are long in coming.
+	outvoted, majority = 4, 3
 	// Where reports are few, an amount is given up that none has confirmed for silence,
 	// when agreed reports in a row contradict it.
 	silence, agreed = time.Minute, 3
@@ -107,7 +108,7 @@ func (e *LimitEstimate) challenge(amount, present int64) {
 // lower reports whether enough reports agree on an amount below the present one.
 func (e *LimitEstimate) lower(now time.Time, amount, present int64) bool {
 	unanimous := e.n > 1 && e.count(amount) == e.n
-	return unanimous || e.young(amount, present) || e.run >= longRun || e.run >= shortRun && now.Sub(e.since) >= lasting ||
+	return unanimous || e.young(amount, 2*e.count(present)) || e.run >= longRun || e.run >= shortRun && now.Sub(e.since) >= lasting ||
 		e.count(amount) >= nearlyAll || e.turns >= manyTurns || amount == e.rival && e.share >= secondBucket
 }
 
@@ -116,13 +117,13 @@ func (e *LimitEstimate) higher(now time.Time, amount, present int64) bool {
 	if e.run >= agreed && now.Sub(e.confirmed) >= silence {
 		return true
 	}
-	return e.young(amount, present) ||
+	return e.young(amount, e.count(present)+majority) ||
 		e.count(present) < someOfMany && (e.run >= few || e.count(amount) >= most)
 }
 
 // young reports whether enough of the first reports of all agree on an amount.
-func (e *LimitEstimate) young(amount, present int64) bool {
-	return e.Amount > 0 && e.n <= len(e.last) && (e.run >= few || e.count(amount) >= max(outvoted, 2*e.count(present)))
+func (e *LimitEstimate) young(amount int64, enough int) bool {
+	return e.Amount > 0 && e.n <= len(e.last) && (e.run >= few || e.count(amount) >= max(outvoted, enough))
 }
 
 // count is how many of the last reports agree on an amount.
