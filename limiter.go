@@ -78,7 +78,7 @@ func (l *Limiter) check() error {
 }
 
 // Acquire blocks until the call may start, and charges it. The error is an
-// [*Error] where the limiter refuses the call, or the context's where that
+// [*Error] if the limiter rejects the call, or the context's where that
 // ends first; nothing is charged then.
 //
 // The reservation must be ended by Settle or Cancel:

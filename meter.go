@@ -152,8 +152,8 @@ func (b *meteredBody) reasons() bool {
 	return costing.MayReason(b.r.counted) || costing.MayReason(b.r.engine.Call.Model) || costing.MayReason(b.meter.Model())
 }
 
-// statusOf is the status with which the server would have refused a call before it began,
-// where it has refused it inside a response; 0 for an error of another kind.
+// statusOf is the status with which the server would have throttled a call before it began,
+// where it has done so inside a response; 0 for an error of another kind.
 func statusOf(k wire.Kind) int {
 	switch k {
 	case wire.Other:

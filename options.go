@@ -48,7 +48,7 @@ type family struct {
 	models []string
 }
 
-// defaultMaxPause is the longest that a refusal by the server pauses a scope,
+// defaultMaxPause is the longest that a throttle by the server pauses a scope,
 // unless WithMaxPause says otherwise.
 const defaultMaxPause = 10 * time.Minute
 
@@ -203,9 +203,8 @@ func WithDigestKey(key []byte) Option {
 	})
 }
 
-// WithMaxWait refuses calls that can't start within d with [ErrMaxWait]; 0
-// refuses whatever can't start at once. By default calls wait as long as their
-// context lets them.
+// WithMaxWait rejects calls that can't start within d, with [ErrMaxWait]; 0 rejects
+// whatever can't start at once. By default calls wait as long as their context lets them.
 func WithMaxWait(d time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if d < 0 {
@@ -215,7 +214,7 @@ func WithMaxWait(d time.Duration) Option {
 	})
 }
 
-// WithMaxPause bounds how long a refusal by the server pauses a scope, whatever
+// WithMaxPause bounds how long a throttle by the server pauses a scope, whatever
 // it says. After it calls are tried again. Without it, that is ten minutes.
 func WithMaxPause(d time.Duration) Option {
 	return optionFunc(func(c *config) {
@@ -227,7 +226,7 @@ func WithMaxPause(d time.Duration) Option {
 }
 
 // WithFallback keeps limits of this process's own while the backend does not
-// answer, instead of refusing calls with [ErrBackend]: its share of the budget,
+// answer, instead of rejecting calls with [ErrBackend]: its share of the budget,
 // for each model or, where models share limits, for those together. A call above
 // one of them starts once that limit's budget is full, and those behind it wait
 // until its debt has refilled. The backend is tried again once a second;
@@ -244,7 +243,7 @@ func WithFallback(limits Limits) Option {
 }
 
 // WithFailOpen lets all calls pass while the backend does not answer, instead of
-// refusing them with [ErrBackend]. The backend is tried again once a second;
+// rejecting them with [ErrBackend]. The backend is tried again once a second;
 // [Trace.Backend] tells of both changes.
 func WithFailOpen() Option {
 	return optionFunc(func(c *config) { c.failOpen = true })

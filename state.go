@@ -23,7 +23,7 @@ type ScopeState struct {
 	Waiting  int           // calls of this process in line
 	InFlight int           // calls of this process that have started and not ended
 	Oldest   time.Duration // how long the first call in line has waited
-	Paused   time.Duration // how long a refusal by the server still pauses it
+	Paused   time.Duration // how long a throttle by the server still pauses it
 	Limits   []LimitState
 }
 
@@ -39,7 +39,7 @@ type LimitState struct {
 	// Reset are 0.
 	Unknown bool
 	// Margin is what is left unused, so that what is not known of the server's
-	// bucket refuses nothing: a least one, and what its answers have shown to go
+	// bucket throttles nothing: a least one, and what its responses have shown to go
 	// wrong, or, before any answer has told of it, what requests take to get there.
 	Margin int64
 	// Burst is the time in which refills what the bucket holds, where that is not

@@ -18,7 +18,7 @@ type Trace struct {
 	Started func(context.Context, StartedInfo)
 	// Observed is called when a response's headers have been read.
 	Observed func(context.Context, ObservedInfo)
-	// Paused is called when a refusal by the server pauses a scope, or is of
+	// Paused is called when a throttle by the server pauses a scope, or is of
 	// a kind that pauses nobody.
 	Paused func(context.Context, PausedInfo)
 	// Settled is called once for each call that had started, when its charge

@@ -204,9 +204,9 @@ func (r *Reservation) meter(ctx context.Context, resp *http.Response) {
 	case status >= 400:
 		defer r.failed(status) // also if a hook panics
 		decide := func(said []byte) {
-			refusal := wire.ParseThrottle(status, resp.Header, said)
-			if refusal.Kind != wire.Other || status == http.StatusTooManyRequests {
-				r.throttled(ctx, &refusal, status)
+			throttle := wire.ParseThrottle(status, resp.Header, said)
+			if throttle.Kind != wire.Other || status == http.StatusTooManyRequests {
+				r.throttled(ctx, &throttle, status)
 			}
 		}
 		if bodiless || !mayThrottle(status) {

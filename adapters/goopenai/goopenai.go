@@ -30,7 +30,7 @@ import (
 // the wait: under load, calls would fail without ever being sent. Bound the
 // wait itself with [ratelimiter.WithMaxWait] or the context.
 //
-// A call that the limiter refuses (it is larger than a limit, or can't start
+// A call that the limiter rejects (it is larger than a limit, or can't start
 // before its deadline or within its longest wait) is not sent. The SDK's error
 // is found with errors.As as a [*ratelimiter.Error] and with errors.Is as its
 // reason, such as [ratelimiter.ErrTooLarge].

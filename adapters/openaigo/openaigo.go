@@ -30,11 +30,11 @@ import (
 //
 // # Refusals
 //
-// A call that the limiter refuses (it is larger than a limit, or can't start
+// A call that the limiter rejects (it is larger than a limit, or can't start
 // before its deadline or within its longest wait) is not sent and not retried.
 // What the SDK returns, from a stream's Err too, is found with errors.As as a
 // [*ratelimiter.Error] and with errors.Is as its reason, such as
-// [ratelimiter.ErrTooLarge]. Middlewares see a refusal as a response of status
+// [ratelimiter.ErrTooLarge]. Middlewares see a rejection as a response of status
 // 429 whose body fails with that error: the SDK has no other way to be told not
 // to try again. If the context ends by itself while a call waits, the error is
 // the context's.
@@ -73,7 +73,7 @@ var defaultBase = sync.OnceValue(func() http.RoundTripper {
 	return t
 })
 
-// A transport answers what the limiter refuses in a way that the SDK does not
+// A transport answers what the limiter rejects in a way that the SDK does not
 // try again. Of an error it would make three attempts.
 type transport struct {
 	*ratelimiter.Transport
@@ -81,11 +81,11 @@ type transport struct {
 
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.Transport.RoundTrip(req)
-	var refusal *ratelimiter.Error
-	if !errors.As(err, &refusal) || refusal.Reason == ratelimiter.ErrBackend {
+	var rejection *ratelimiter.Error
+	if !errors.As(err, &rejection) || rejection.Reason == ratelimiter.ErrBackend {
 		return resp, err // the store may be back at the next attempt
 	}
-	if refusal.Reason == ratelimiter.ErrDeadline && req.Header.Get("X-Stainless-Timeout") != "" {
+	if rejection.Reason == ratelimiter.ErrDeadline && req.Header.Get("X-Stainless-Timeout") != "" {
 		err = fmt.Errorf("%w (option.WithRequestTimeout includes the wait, openaigo.WithRequestTimeout does not)", err)
 	}
 	return &http.Response{
@@ -93,15 +93,15 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		StatusCode: http.StatusTooManyRequests,
 		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header:        http.Header{"X-Should-Retry": {"false"}},
-		Body:          refusedBody{err},
+		Body:          rejectedBody{err},
 		ContentLength: -1,
 		Request:       req,
 	}, nil
 }
 
-// refusedBody hands the refusal to the SDK, which returns what it meets while
+// rejectedBody hands the rejection to the SDK, which returns what it meets while
 // it reads the body of a failure.
-type refusedBody struct{ err error }
+type rejectedBody struct{ err error }
 
-func (b refusedBody) Read([]byte) (int, error) { return 0, b.err }
-func (b refusedBody) Close() error             { return nil }
+func (b rejectedBody) Read([]byte) (int, error) { return 0, b.err }
+func (b rejectedBody) Close() error             { return nil }

@@ -263,7 +263,7 @@ func (m *Meter) content(p []byte) {
 }
 
 // dispatch draws the conclusions from an event. An error among a stream's chunks need not
-// be its end: usage may follow. But a call that was refused before it put out anything is
+// be its end: usage may follow. But a call that was throttled before it put out anything is
 // over, and some callers read no further.
 func (m *Meter) dispatch() {
 	e := m.scanner.event

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Kind is what a refusal calls for.
+// Kind is what a throttle calls for.
 type Kind uint8
 
 const (
@@ -29,7 +29,7 @@ const (
 	Overloaded
 )
 
-// Dimension is what a refusal is about.
+// Dimension is what a throttle is about.
 type Dimension uint8
 
 const (
@@ -215,8 +215,8 @@ func contains(text string, words ...string) bool {
 	return slices.ContainsFunc(words, func(s string) bool { return strings.Contains(text, s) })
 }
 
-// subject finds what the refusal is about. The message comes first: the type of
-// a refusal about images or requests per day is "requests" too. azure is the
+// subject finds what the throttle is about. The message comes first: the type of
+// a throttle about images or requests per day is "requests" too. azure is the
 // x-ratelimit-type header.
 func (r *Throttle) subject(azure string, f *fault) (Dimension, time.Duration) {
 	if d, period := subjectOf(f.quotaID); d != Unknown {
