@@ -109,6 +109,9 @@ func (d *document) Missed() []string {
 	for _, r := range d.results {
 		out = append(out, r.missed()...)
 	}
+	for _, r := range d.batches {
+		out = append(out, r.missed()...)
+	}
 	return out
 }
 

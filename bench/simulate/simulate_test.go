@@ -58,6 +58,13 @@ func TestSimulation(t *testing.T) {
 		d.real = append(d.real, r)
 	}
 	if *full && *scenarioNames == "" && *policyNames == "" {
+		for i := range batches {
+			r := playBatch(t, &batches[i], 0)
+			for _, m := range r.missed() {
+				t.Error(m)
+			}
+			d.batches = append(d.batches, r)
+		}
 		d.took = time.Since(began)
 		if err := d.write(*docs); err != nil {
 			t.Error(err)
