@@ -1,6 +1,7 @@
 package costing_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
@@ -26,6 +27,27 @@ const cookbookTools = `"messages":[
    "location":{"type":"string","description":"The city and state, e.g. San Francisco, CA"},
    "unit":{"type":"string","description":"The unit of temperature to return","enum":["celsius","fahrenheit"]}},
   "required":["location"]}}}]`
+
+// On gpt-5 and later a chat with functions has 83 tokens more, and a response has not.
+func TestToolsOfLateModels(t *testing.T) {
+	for model, more := range map[string]int64{
+		"gpt-5": 83, "gpt-5-mini-2025-08-07": 83, "openai/gpt-5.4-mini": 83, "gpt-6-astra": 83, "GPT-5": 83,
+		"gpt-4o": 0, "gpt-4.1": 0, "o3": 0, "gpt-oss-120b": 0, "some-model": 0,
+	} {
+		with := estimate(wire.Chat, `{`+cookbookTools+`,"model":"`+model+`"}`).Input
+		flat := estimate(wire.Chat, `{`+cookbookTools+`,"model":"gpt-4o"}`).Input
+		if with-flat != more {
+			t.Errorf("%s: %d tokens more than gpt-4o; want %d", model, with-flat, more)
+		}
+		if none := estimate(wire.Chat, `{"messages":`+cookbookMessages+`,"model":"`+model+`"}`).Input; none != 124 {
+			t.Errorf("%s: %d tokens without tools; want 124", model, none)
+		}
+	}
+	response := `{"model":"gpt-5","input":"hi","tools":[{"type":"function","name":"f","parameters":{}}]}`
+	if a, b := estimate(wire.Responses, response).Input, estimate(wire.Responses, strings.Replace(response, "gpt-5", "gpt-4o", 1)).Input; a != b {
+		t.Errorf("a response has %d tokens on gpt-5, %d on gpt-4o", a, b)
+	}
+}
 
 func estimate(e wire.Endpoint, body string) costing.Estimate {
 	return costing.JSON(e, "", []byte(body), tokens.Exact{})
