@@ -33,6 +33,9 @@ func (s *shortfall) raise(now time.Time, part float64) {
 
 // left is the part that has not faded.
 func (s *shortfall) left(now time.Time) float64 {
+	if s.part == 0 {
+		return 0
+	}
 	return s.part * math.Exp(-now.Sub(s.at).Seconds()/learnedFade.Seconds())
 }
 

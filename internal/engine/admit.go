@@ -45,6 +45,10 @@ func (e *Engine) Admit(ctx context.Context, r *Reservation) error {
 	return err
 }
 
+// mostAsking is how many calls of a scope ask by themselves at a time. Those beyond it join
+// the queue, where nobody then has to look past more of them for its place.
+const mostAsking = 1024
+
 // An entry is what a call needs at the door.
 type entry struct {
 	arrived time.Time
@@ -147,7 +151,7 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 	}
 	r.seq = s.queue.arrivals()
 	// While the backend is away, one call's ask speaks for those that come meanwhile.
-	if s.queue.len() > 0 || s.driver.running || s.slotsLocked(en.arrived) == 0 || s.away != nil && s.asking > 0 {
+	if s.queue.len() > 0 || s.driver.running || s.slotsLocked(en.arrived) == 0 || s.away != nil && s.asking > 0 || s.asking >= mostAsking {
 		if c.MaxWait != 0 {
 			s.joinLocked(ctx, r, en)
 			return join, nil
