@@ -22,7 +22,7 @@ func normalizeModel(name string) string {
 	return name
 }
 
-// accountOf tells who pays for a request.
+// accountOf returns the account that pays for a request.
 func (l *Limiter) accountOf(r *http.Request) string {
 	if name, ok := value[string](r.Context(), accountKey); ok && name != "" {
 		return name

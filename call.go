@@ -21,7 +21,7 @@ type Chat struct {
 	Model    string    `json:"model"`
 	Messages []Message `json:"messages"`
 	// MaxTokens is the declared maximum of the output. 0 declares none: the mean
-	// of what the model's last 32 answers in this process have needed is
+	// of what the model's last 32 responses in this process have needed is
 	// reserved, 256 tokens before the first of them.
 	MaxTokens int64 `json:"max_completion_tokens,omitempty"`
 	// N is the number of answers; 0 means 1.

@@ -55,7 +55,7 @@ type Error struct {
 	Limit  int64
 	Period time.Duration
 	// Source is where the limit comes from: "configured" or the header that
-	// told it, Age ago.
+	// reported it, Age ago.
 	Source string
 	Age    time.Duration
 	// Wait is how long the call would have had to wait at least, as far as was

@@ -93,7 +93,7 @@ func ExampleWithTrace() {
 			log.InfoContext(ctx, "waiting", "model", i.Model, "ahead", i.Ahead, "wait", i.Wait)
 		},
 		Paused: func(ctx context.Context, i ratelimiter.PausedInfo) {
-			log.WarnContext(ctx, "refused by the server", "model", i.Model, "kind", i.Kind, "for", i.For)
+			log.WarnContext(ctx, "throttled by the server", "model", i.Model, "kind", i.Kind, "for", i.For)
 		},
 		Settled: func(ctx context.Context, i ratelimiter.SettledInfo) {
 			log.InfoContext(ctx, "settled", "model", i.Model, "charged", i.Charged.Tokens, "final", i.Final.Tokens)
@@ -117,7 +117,7 @@ func ExampleWithTrace() {
 		resp.Body.Close()
 	}
 	// Output:
-	// level=WARN msg="refused by the server" model=davinci-002 kind=quota for=0s
+	// level=WARN msg="throttled by the server" model=davinci-002 kind=quota for=0s
 	// level=INFO msg=settled model=davinci-002 charged=10 final=0
 	// level=INFO msg=settled model=davinci-002 charged=10 final=4
 }

@@ -87,7 +87,7 @@ func (b *meteredBody) watch(p []byte, err error) *report {
 	}
 	if b.meter.Failed() && !b.said {
 		b.said = true
-		return &report{throttle: b.meter.Throttle(b.header)}
+		return &report{throttle: b.meter.Throttle(b.header, time.Now())}
 	}
 	return nil
 }
@@ -126,7 +126,7 @@ func (b *meteredBody) finishLocked(eof bool) *report {
 		b.decoded.Stop()
 	}
 	said, ok := b.meter.Usage()
-	t := b.meter.Throttle(b.header)
+	t := b.meter.Throttle(b.header, time.Now())
 	e := &report{}
 	if !b.said {
 		e.throttle = t

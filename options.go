@@ -175,7 +175,7 @@ func WithBackend(b backend.Backend) Option {
 }
 
 // WithAccount names the account that pays for every call of the limiter.
-// Without it the account is told apart by the request, by what stays the same when
+// Without it the account is found in the request, by what stays the same when
 // credentials rotate: its host, and its OpenAI-Organization and OpenAI-Project headers,
 // or the issuer and subject of a JWT, or else a digest of its API key. On Azure and
 // Amazon Bedrock it is the host alone, on Google Cloud the host and the project in the
@@ -230,7 +230,7 @@ func WithMaxPause(d time.Duration) Option {
 // for each model or, where models share limits, for those together. A call above
 // one of them starts once that limit's budget is full, and those behind it wait
 // until its debt has refilled. The backend is tried again once a second;
-// [Trace.Backend] tells of both changes.
+// [Trace.Backend] reports both changes.
 //
 // These limits come on top of what the backend grants, and nobody counts both
 // together: their budget is full when the backend fails, and a single ask without
@@ -244,7 +244,7 @@ func WithFallback(limits Limits) Option {
 
 // WithFailOpen lets all calls pass while the backend does not answer, instead of
 // rejecting them with [ErrBackend]. The backend is tried again once a second;
-// [Trace.Backend] tells of both changes.
+// [Trace.Backend] reports both changes.
 func WithFailOpen() Option {
 	return optionFunc(func(c *config) { c.failOpen = true })
 }

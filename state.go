@@ -40,14 +40,14 @@ type LimitState struct {
 	Unknown bool
 	// Margin is what is left unused, so that what is not known of the server's
 	// bucket throttles nothing: a least one, and what its responses have shown to go
-	// wrong, or, before any answer has told of it, what requests take to get there.
+	// wrong, or, before any response has shown that, what requests take to get there.
 	Margin int64
 	// Burst is the time in which refills what the bucket holds, where that is not
 	// the limit's period: as configured, or, where Name ends in "/subwindow",
 	// the subwindows in which a throttle by the server has shown it to enforce the limit.
 	Burst time.Duration
 	// Ramp is what is let through a minute while traffic may only grow slowly,
-	// after the server has answered slow_down; else 0.
+	// after the server has sent slow_down; else 0.
 	Ramp int64
 	// Ignored is for how long what the server says of its bucket is not believed
 	// any more, since it could not be true.
@@ -55,8 +55,8 @@ type LimitState struct {
 	// KeepsUnused says that the server has been seen to keep output that was
 	// declared and not used, rather than to give it back when a call ends.
 	KeepsUnused bool
-	// Source is where Limit comes from: "configured" or the header that told
-	// it, Age ago.
+	// Source is where Limit comes from: "configured" or the header that
+	// reported it, Age ago.
 	Source string
 	Age    time.Duration
 }

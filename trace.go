@@ -84,7 +84,7 @@ type SettledInfo struct {
 	Charged        Cost // when the call started
 	Final          Cost // what stays charged
 	// Estimate is what Usage was expected to be: the tokens of the input, and
-	// for the output the declared maximum, or what recent answers have needed.
+	// for the output the declared maximum, or what recent responses have needed.
 	Estimate Usage
 	// Usage is what the response said, or the caller of Settle. Where HasUsage
 	// is false nothing was said, and OutputTokens are those of a stream's

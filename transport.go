@@ -204,7 +204,7 @@ func (r *Reservation) meter(ctx context.Context, resp *http.Response) {
 	case status >= 400:
 		defer r.failed(status) // also if a hook panics
 		decide := func(said []byte) {
-			throttle := wire.ParseThrottle(status, resp.Header, said)
+			throttle := wire.ParseThrottle(status, resp.Header, said, time.Now())
 			if throttle.Kind != wire.Other || status == http.StatusTooManyRequests {
 				r.throttled(ctx, &throttle, status)
 			}
@@ -215,7 +215,7 @@ func (r *Reservation) meter(ctx context.Context, resp *http.Response) {
 		}
 		body := newPeekedBody(ctx, resp.Body)
 		resp.Body = body
-		enough := wire.ParseThrottle(status, resp.Header, nil).RetryAfter > 0
+		enough := wire.ParseThrottle(status, resp.Header, nil, time.Now()).RetryAfter > 0
 		body.whenCome(func(prefix []byte) { decide(r.decoded(resp.Header, prefix)) }, enough)
 	case status >= 300, bodiless, status == http.StatusSwitchingProtocols:
 		r.failed(status)

@@ -53,7 +53,7 @@ var cases = []struct {
 	run  func(*suite)
 }{
 	{"charges every dimension or none", (*suite).allOrNone},
-	{"refuses what can never fit", (*suite).tooLarge},
+	{"rejects what can never fit", (*suite).tooLarge},
 	{"starts what is above the capacity on a full bucket", (*suite).aboveCapacity},
 	{"grants after the wait it has told", (*suite).wait},
 	{"keeps a margin", (*suite).margin},
@@ -184,7 +184,7 @@ func (s *suite) settles(x backend.Settlement) {
 	}
 }
 
-func (s *suite) refused(ask backend.Ask) {
+func (s *suite) rejects(ask backend.Ask) {
 	s.Helper()
 	if _, err := s.Backend.Take(s.Context(), ask); !errors.Is(err, backend.ErrTooLarge) {
 		s.Errorf("take: %v; want ErrTooLarge", err)

@@ -32,8 +32,8 @@ func (s *suite) allOrNone() {
 
 func (s *suite) tooLarge() {
 	b := []backend.Bucket{perDay("m", backend.Tokens, 1000)}
-	s.refused(s.ask("m", "p", b, tokens(1001)))
-	s.refused(s.ask("m", "p", b, tokens(1), tokens(1001)))
+	s.rejects(s.ask("m", "p", b, tokens(1001)))
+	s.rejects(s.ask("m", "p", b, tokens(1), tokens(1001)))
 	s.level(s.lookAt("m", b).Levels[0], 1000, b[0])
 	s.granted(s.ask("m", "p", b, tokens(1000)), 1)
 }

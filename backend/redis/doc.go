@@ -30,7 +30,7 @@
 // # Losses
 //
 // A call takes no longer than [WithTimeout] allows and then fails with an
-// [*Error]; what the limiter makes of it (refuse, pass, or a budget of the
+// [*Error]; what the limiter makes of it (reject, pass, or a budget of the
 // process's own) is set there. Nothing needs a restart when Redis is back.
 //
 // Nothing is charged twice: an ask of the line whose reply was lost is sent
@@ -53,7 +53,7 @@
 //	ratelimiter:{D}L:line      sorted set: the tickets of line L, model by model
 //	ratelimiter:{D}L:silent    sorted set: those that were stepped over, who are
 //	                           forgotten after ten seconds
-//	ratelimiter:{D}L:tickets   hash: what they need, and what they were told
+//	ratelimiter:{D}L:tickets   hash: what they need, and their last answer
 //	ratelimiter:{D}T:reply     string: the last answer to a ticket that has left
 //	ratelimiter:{D}S:note      string: what was learned of the limits of scope S
 //

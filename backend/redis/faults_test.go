@@ -240,9 +240,9 @@ func TestRestartWithData(t *testing.T) {
 	}
 }
 
-// Each of these is refused with an error that says what is wrong, changes nothing,
+// Each of these is rejected with an error that says what is wrong, changes nothing,
 // and is over as soon as its cause is.
-func TestRefusals(t *testing.T) {
+func TestRejections(t *testing.T) {
 	s := redistest.Run(t)
 	c := admin(t, s)
 	do := func(args ...any) {
@@ -251,7 +251,7 @@ func TestRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	type refusal struct {
+	type rejection struct {
 		name        string
 		want        error
 		cause, cure func(b *Backend)
@@ -259,7 +259,7 @@ func TestRefusals(t *testing.T) {
 	key := func(b *Backend, i int) string {
 		return lineKeys(b.accountKey("account"), lineField("model:m"), ticketField("ticket"))[i]
 	}
-	cases := []refusal{
+	cases := []rejection{
 		{"out of memory", ErrFull,
 			func(*Backend) { do("config", "set", "maxmemory", "1") },
 			func(*Backend) { do("config", "set", "maxmemory", "0") }},
@@ -272,7 +272,7 @@ func TestRefusals(t *testing.T) {
 	}
 	for i, name := range []string{"account", "line", "tickets", "reply"} {
 		var kept string
-		cases = append(cases, refusal{"something else in the key of the " + name, ErrOccupied,
+		cases = append(cases, rejection{"something else in the key of the " + name, ErrOccupied,
 			func(b *Backend) {
 				kept = key(b, i) + "kept"
 				c.Rename(t.Context(), key(b, i), kept) // where there is one
@@ -295,7 +295,7 @@ func TestRefusals(t *testing.T) {
 			}
 			x.cure(b)
 			if n := used(t, b, buckets); n != 1 {
-				t.Errorf("%d used; want 1: what was refused changed nothing", n)
+				t.Errorf("%d used; want 1: what was rejected changed nothing", n)
 			}
 			mustTake(t, b, ask(3, buckets, 10))
 		})

@@ -86,7 +86,7 @@ func TestFallbackBesideRedis(t *testing.T) {
 	}
 	r.Settle(ratelimiter.Usage{})
 	turns(false)
-	<-answer // with a refusal
+	<-answer // with a throttle
 	<-answered
 	redistest.Eventually(t, "the model is paused here", func() bool { return scopeOf(t, l, "m").Paused > 0 })
 	if d := scopeOf(t, l, "n").Paused; d > 0 {
@@ -96,7 +96,7 @@ func TestFallbackBesideRedis(t *testing.T) {
 	redistest.Eventually(t, "the pause is told to Redis", func() bool { return scopeOf(t, other, "m").Paused > 0 })
 	turns(true)
 	if d := scopeOf(t, l, "m").Paused; d == 0 {
-		t.Error("whom the server has refused is not paused")
+		t.Error("what the server has throttled is not paused")
 	}
 	acquire(t, l, cost("n", 60)).Settle(ratelimiter.Usage{})
 	for _, l := range []*ratelimiter.Limiter{l, other} {

@@ -28,15 +28,15 @@ type Client interface {
 // no goroutine between calls and needs no closing; the client remains the
 // caller's.
 type Backend struct {
-	client  Client
-	prompt  Client // see func prompt
-	prefix  string
-	fault   error // of the options: why every call fails, or nil
-	timeout time.Duration
-	now     func() int64 // microseconds since New, which no step of the clock moves
-	virtual func() int64 // what Redis is told instead of its own, or nil
-	memory  memory
-	tickets cache
+	client    Client
+	ctxClient Client // see newCtxClient
+	prefix    string
+	fault     error // of the options: why every call fails, or nil
+	timeout   time.Duration
+	now       func() int64 // microseconds since New, which no step of the clock moves
+	virtual   func() int64 // what Redis is told instead of its own, or nil
+	memory    memory
+	tickets   cache
 
 	deadlines deadlines
 }
@@ -52,7 +52,7 @@ func New(client Client, options ...Option) *Backend {
 	for _, o := range options {
 		o.apply(b)
 	}
-	b.prompt = prompt(client, b.timeout/2)
+	b.ctxClient = newCtxClient(client, b.timeout/2)
 	return b
 }
 

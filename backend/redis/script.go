@@ -66,8 +66,8 @@ func newScript(name string, parts ...string) *script {
 
 // run executes the script and returns its reply.
 func (b *Backend) run(ctx context.Context, s *script, repeatable bool, args []any) (any, error) {
-	return b.within(ctx, s.name, repeatable, func(ctx context.Context, prompt Client) (any, error) {
-		return b.once(ctx, prompt, s, args)
+	return b.within(ctx, s.name, repeatable, func(ctx context.Context, ctxClient Client) (any, error) {
+		return b.once(ctx, ctxClient, s, args)
 	})
 }
 
@@ -80,7 +80,7 @@ func (b *Backend) within(ctx context.Context, op string, repeatable bool, send f
 	}
 	begun := time.Now()
 	first, cancel := b.deadlines.after(ctx, begun, b.timeout/2)
-	reply, err := send(first, b.prompt)
+	reply, err := send(first, b.ctxClient)
 	cancel()
 	if repeatable && err != nil && !isReply(err) && ctx.Err() == nil {
 		rest, cancel := context.WithDeadline(ctx, begun.Add(b.timeout))
@@ -93,14 +93,14 @@ func (b *Backend) within(ctx context.Context, op string, repeatable bool, send f
 // once sends the script, and once more as a whole where Redis does not know it
 // yet and so has not run it. Nor does it run while a Cluster moves the keys to
 // another node, which is waited for.
-func (b *Backend) once(ctx context.Context, prompt Client, s *script, args []any) (any, error) {
-	if prompt == nil {
+func (b *Backend) once(ctx context.Context, ctxClient Client, s *script, args []any) (any, error) {
+	if ctxClient == nil {
 		args = slices.Clone(args) // an attempt that was given up may still have them
 	}
 	for {
-		reply, err := b.process(ctx, prompt, command(ctx, "evalsha", s.sha, args))
+		reply, err := b.process(ctx, ctxClient, command(ctx, "evalsha", s.sha, args))
 		if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
-			reply, err = b.process(ctx, prompt, command(ctx, "eval", s.source, args))
+			reply, err = b.process(ctx, ctxClient, command(ctx, "eval", s.source, args))
 		}
 		if err == nil || !strings.HasPrefix(err.Error(), "TRYAGAIN") {
 			return reply, err
@@ -132,11 +132,11 @@ func command(ctx context.Context, name, body string, args []any) onlyOnce {
 }
 
 // process sends the command. While they wait for a reply, most clients do not
-// look at the context, so that they are waited for from outside; a prompt client,
+// look at the context, so that they are waited for from outside; a ctxClient,
 // if there is one, needs no goroutine for that.
-func (b *Backend) process(ctx context.Context, prompt Client, cmd onlyOnce) (any, error) {
-	if prompt != nil {
-		if err := prompt.Process(ctx, cmd); err != nil {
+func (b *Backend) process(ctx context.Context, ctxClient Client, cmd onlyOnce) (any, error) {
+	if ctxClient != nil {
+		if err := ctxClient.Process(ctx, cmd); err != nil {
 			return nil, err
 		}
 		return cmd.Val(), nil
@@ -154,9 +154,9 @@ func (b *Backend) process(ctx context.Context, prompt Client, cmd onlyOnce) (any
 	}
 }
 
-// prompt returns the client in a form that ends a command within the timeout by
+// newCtxClient returns the client in a form that ends a command within the timeout by
 // itself, or nil if there is none.
-func prompt(client Client, timeout time.Duration) Client {
+func newCtxClient(client Client, timeout time.Duration) Client {
 	switch c := client.(type) {
 	case *goredis.Client:
 		if c.Options().ContextTimeoutEnabled {

@@ -23,7 +23,7 @@ func (s *scenario) missed(x *played) []string {
 	}
 	p := x.promises
 	if p.wrongly > 0 {
-		miss("%d of %d refusals at once were wrong", p.wrongly, p.refused)
+		miss("%d of %d rejections at once were wrong", p.wrongly, p.refused)
 	}
 	if s.bar.inTime > 0 && p.inTime() < s.bar.inTime {
 		miss("%.2f %% of the accepted calls started in time; the bar is %.1f %%", 100*p.inTime(), 100*s.bar.inTime)

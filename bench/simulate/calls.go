@@ -152,7 +152,7 @@ func logged(calls []*job, l openaitest.Limits) *scenario {
 // logTable is what each policy makes of a log.
 func (r *result) logTable() *table {
 	t := &table{header: []string{
-		fmt.Sprintf("%d calls", len(r.scenario.log)), "sent", "429s", "given up", "refused", "p50 wait", "p99 wait", "longest", "last sent after", "of the tier",
+		fmt.Sprintf("%d calls", len(r.scenario.log)), "sent", "429s", "given up", "rejected", "p50 wait", "p99 wait", "longest", "last sent after", "of the tier",
 	}}
 	for _, x := range r.runs {
 		var sent, refusedCalls int

@@ -14,7 +14,7 @@ type figures struct {
 	until     time.Duration
 	attempts  int // at the server
 	refused   int // of them
-	early     int // refused before
+	early     int // throttled before
 	tokens    int64
 	requests  int64 // admitted
 	calls     int   // that ended

@@ -52,7 +52,7 @@ type outcome int
 const (
 	open     outcome = iota // it has not ended, or with its process
 	answered                // whole
-	givenUp                 // the server refused every attempt
+	givenUp                 // the server throttled every attempt
 	failed                  // the transport gave an error at every attempt
 	refused                 // the limiter said at once that it is hopeless
 	late                    // its deadline passed

@@ -64,7 +64,7 @@ func (r *result) table() *table {
 		t.header = append(t.header, "lost")
 	}
 	if s.hurried() {
-		t.header = append(t.header, "refused", "wrongly", "late")
+		t.header = append(t.header, "rejected", "wrongly", "late")
 	}
 	t.header = append(t.header, "calls", "took")
 	for _, x := range r.runs {

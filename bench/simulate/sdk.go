@@ -16,7 +16,7 @@ import (
 const attempts = 3
 
 // send makes a call as openai-go v3 does: up to three attempts, as long apart as
-// the server asks for, or else a back-off. What the limiter refuses is final, as
+// the server asks for, or else a back-off. What the limiter rejects is final, as
 // with its adapter.
 func send(ctx context.Context, transport http.RoundTripper, host string, j *job) outcome {
 	body := j.body()

@@ -78,7 +78,7 @@ func (d *document) ColdStarts() string {
 
 // Deadlines are what became of calls that have one.
 func (d *document) Deadlines() string {
-	t := &table{header: []string{"scenario", "policy", "calls", "refused at once", "wrongly", "not started in time, of those accepted"}}
+	t := &table{header: []string{"scenario", "policy", "calls", "rejected at once", "wrongly", "not started in time, of those accepted"}}
 	for _, r := range d.results {
 		if !r.scenario.hurried() {
 			continue

@@ -7,7 +7,7 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
-// A sliceView is what the oracle knows of the slices in which the server
+// A sliceView is what the oracle knows of the subwindows in which the server
 // enforces its limits: the server does not show them, but the oracle has sent
 // all that fills them and knows when it arrives.
 type sliceView struct {
@@ -31,7 +31,7 @@ type arrival struct {
 	n  float64
 }
 
-// newSliceView returns nil for a server without slices.
+// newSliceView returns nil for a server without subwindows.
 func newSliceView(s *scenario) *sliceView {
 	if s.slices == nil {
 		return nil

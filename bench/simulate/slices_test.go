@@ -7,7 +7,7 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
-// TestOracleSeesSlices: the oracle is never refused, and leaves nothing of a slice.
+// TestOracleSeesSlices: the oracle is never throttled, and leaves nothing of a subwindow.
 func TestOracleSeesSlices(t *testing.T) {
 	for name, s := range map[string]scenario{
 		"requests":           saturated("requests", brief(), sliced(openaitest.RPM, openaitest.Slices{})),

@@ -62,8 +62,8 @@ func demo(ctx context.Context) error {
 // verdict says what the limiter's run did not keep.
 func verdict(r result) error {
 	switch {
-	case r.refused > 0:
-		return fmt.Errorf("the limiter let %d calls through that were refused", r.refused)
+	case r.throttled > 0:
+		return fmt.Errorf("the limiter let %d calls through that were throttled", r.throttled)
 	case r.lost > 0:
 		return fmt.Errorf("the limiter's run lost %d calls", r.lost)
 	case r.took.Seconds() > r.ideal.Seconds()*(1+tolerance):

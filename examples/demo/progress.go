@@ -68,5 +68,5 @@ func showBars(runs []*run, done <-chan struct{}) {
 
 // line says how far a run is.
 func (r *run) line() string {
-	return fmt.Sprintf("%s: %3d answered, %3d lost, %3d 429s", r.name, r.answered.Load(), r.lost.Load(), r.refused())
+	return fmt.Sprintf("%s: %3d answered, %3d lost, %3d 429s", r.name, r.answered.Load(), r.lost.Load(), r.throttled())
 }

@@ -12,10 +12,10 @@ import (
 
 // A result is what the server's accounts say about a run.
 type result struct {
-	refused, lost int64
-	took          time.Duration // from a model's first admission to its last, the longest
-	ideal         time.Duration // of the whole burst
-	share         float64       // of the budget
+	throttled, lost int64
+	took            time.Duration // from a model's first admission to its last, the longest
+	ideal           time.Duration // of the whole burst
+	share           float64       // of the budget
 }
 
 // ideal is the shortest time in which the limits let through what the run was
@@ -48,7 +48,7 @@ func report(bare, limited *run) [2]result {
 		{"requests"}, {"429s seen"}, {"calls lost"}, {"time"}, {"ideal time"}, {"behind the ideal"}, {"budget used"}, {"longest wait"},
 	}
 	for i, r := range []*run{bare, limited} {
-		res := result{refused: r.refused(), lost: r.lost.Load(), ideal: shortest}
+		res := result{throttled: r.throttled(), lost: r.lost.Load(), ideal: shortest}
 		var seen int64
 		for _, m := range models {
 			a := r.server.Account(m)
@@ -65,7 +65,7 @@ func report(bare, limited *run) [2]result {
 		}
 		header = append(header, r.name)
 		for j, cell := range []any{
-			seen, res.refused, res.lost, seconds(res.took), seconds(shortest), behind,
+			seen, res.throttled, res.lost, seconds(res.took), seconds(shortest), behind,
 			fmt.Sprintf("%.1f %%", 100*res.share), seconds(time.Duration(r.longest.Load())),
 		} {
 			rows[j] = append(rows[j], cell)

@@ -60,8 +60,8 @@ func (r *run) send(ctx context.Context, calls []call) {
 	wg.Wait()
 }
 
-// refused is how many 429s the server has sent.
-func (r *run) refused() int64 {
+// throttled is how many 429s the server has sent.
+func (r *run) throttled() int64 {
 	var n int64
 	for _, m := range models {
 		n += r.server.Account(m).Refused

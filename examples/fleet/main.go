@@ -3,7 +3,7 @@
 // no network, only redis-server: Redis and the stand-in for OpenAI's API are
 // its own, and listen on this machine.
 //
-// It fails unless no call was refused with a 429, none was lost but those that
+// It fails unless no call was throttled with a 429, none was lost but those that
 // the killed process had open, all processes had equal shares before the kill
 // and those that were left after it, and all of the budget was back in use
 // within two seconds.

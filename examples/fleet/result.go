@@ -27,7 +27,7 @@ const soon = 4 * time.Second
 // A result is what became of the fleet.
 type result struct {
 	fleet         fleet
-	refused       map[string]int
+	throttled     map[string]int
 	before, after shares  // until the kill, and since the takeover should be over
 	used, soon    float64 // in all, and right after the takeover
 }
@@ -49,7 +49,7 @@ func newResult(f fleet, api *standIn, begin, kill, end time.Time) *result {
 		used:   api.used(span{begin, end}),
 		soon:   api.used(span{back, back.Add(soon)}),
 	}
-	_, r.refused = api.counts(span{to: time.Now()})
+	_, r.throttled = api.counts(span{to: time.Now()})
 	return r
 }
 
@@ -81,7 +81,7 @@ func (r *result) print() {
 		if i == killed {
 			after = "killed"
 		}
-		t.AppendRow(table.Row{i + 1, last.Answered, last.lost(), r.refused[m.key], percent(r.before.of(m)), after})
+		t.AppendRow(table.Row{i + 1, last.Answered, last.lost(), r.throttled[m.key], percent(r.before.of(m)), after})
 	}
 	t.AppendFooter(table.Row{"", "", "", "calls", r.before.total, r.after.total})
 	t.AppendFooter(table.Row{"", "", "", "fair is", "±" + percent(r.before.tolerance()), "±" + percent(r.after.tolerance())})
@@ -96,8 +96,8 @@ func (r *result) verdict() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	for i, m := range r.fleet {
-		if n := r.refused[m.key]; n > 0 {
-			fault("process %d: %d calls were refused with a 429", i+1, n)
+		if n := r.throttled[m.key]; n > 0 {
+			fault("process %d: %d calls were throttled with a 429", i+1, n)
 		}
 		if !r.before.fair(m) {
 			fault("process %d: %s of the calls before the kill", i+1, percent(r.before.of(m)))

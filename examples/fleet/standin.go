@@ -18,7 +18,7 @@ const (
 // limits are such that tokens are scarce: some 200 calls a second.
 var limits = openaitest.Limits{RPM: 30_000, TPM: 1_200_000}
 
-// A standIn is the API, with a log of whose calls it has admitted and refused.
+// A standIn is the API, with a log of whose calls it has admitted and throttled.
 type standIn struct {
 	*openaitest.Server
 
@@ -64,22 +64,22 @@ type span struct{ from, to time.Time }
 
 func (s span) holds(t time.Time) bool { return !t.Before(s.from) && t.Before(s.to) }
 
-// counts returns how many calls were admitted in a span and how many refused,
+// counts returns how many calls were admitted in a span and how many throttled,
 // by key.
-func (s *standIn) counts(in span) (admitted, refused map[string]int) {
-	admitted, refused = make(map[string]int), make(map[string]int)
+func (s *standIn) counts(in span) (admitted, throttled map[string]int) {
+	admitted, throttled = make(map[string]int), make(map[string]int)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.calls {
 		switch {
 		case !in.holds(c.Admitted):
 		case c.Outcome == openaitest.Refused:
-			refused[c.key]++
+			throttled[c.key]++
 		default:
 			admitted[c.key]++
 		}
 	}
-	return admitted, refused
+	return admitted, throttled
 }
 
 // used is how much of the tokens that refilled in a span calls have used in it:

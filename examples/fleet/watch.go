@@ -56,7 +56,7 @@ func (w *watch) until(ctx context.Context, end time.Time) error {
 
 func (w *watch) show(live bool) {
 	now := time.Now()
-	_, refused := w.api.counts(span{to: now})
+	_, throttled := w.api.counts(span{to: now})
 	lately := span{now.Add(-past - window), now.Add(-past)}
 	admitted, _ := w.api.counts(lately)
 	total := 0
@@ -70,7 +70,7 @@ func (w *watch) show(live bool) {
 		if closed(m.done) {
 			waiting = "killed"
 		}
-		t.AppendRow(table.Row{i + 1, r.Answered, refused[m.key], waiting, percent(float64(admitted[m.key]) / float64(max(1, total)))})
+		t.AppendRow(table.Row{i + 1, r.Answered, throttled[m.key], waiting, percent(float64(admitted[m.key]) / float64(max(1, total)))})
 	}
 	t.AppendFooter(table.Row{"", "", "", "budget used", percent(w.api.used(lately))})
 	text := t.Render()

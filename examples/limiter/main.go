@@ -41,8 +41,8 @@ func main() {
 
 	question.MaxTokens = 40_000
 	_, err = limiter.Acquire(ctx, question)
-	var refusal *ratelimiter.Error
-	if errors.As(err, &refusal) {
-		fmt.Printf("refused, %d %s above the limit: %v\n", refusal.Need-refusal.Limit, refusal.Unit, err)
+	var rejection *ratelimiter.Error
+	if errors.As(err, &rejection) {
+		fmt.Printf("rejected, %d %s above the limit: %v\n", rejection.Need-rejection.Limit, rejection.Unit, err)
 	}
 }

@@ -26,7 +26,7 @@ var trace = &ratelimiter.Trace{
 		slog.DebugContext(ctx, "observed", "status", i.Status, "tokens_left", i.Tokens.Remaining, "latency", i.Latency)
 	},
 	Paused: func(ctx context.Context, i ratelimiter.PausedInfo) {
-		slog.WarnContext(ctx, "refused by the server", "kind", i.Kind, "pause", i.For, "message", i.Message)
+		slog.WarnContext(ctx, "throttled by the server", "kind", i.Kind, "pause", i.For, "message", i.Message)
 	},
 	Settled: func(ctx context.Context, i ratelimiter.SettledInfo) {
 		slog.InfoContext(ctx, "settled", "model", i.Model, "charged", i.Charged.Tokens, "final", i.Final.Tokens, "took", i.Duration)

@@ -153,7 +153,7 @@ func (a *account) newScopeLocked(model string, keep bool) *scope {
 	}
 	s.quota = quota.NewSet(owner, limits)
 	if keep {
-		// Another one if the scope is met again after it was forgotten: the backend may
+		// Another one if the scope is loaded again after it was forgotten: the backend may
 		// remember what it has answered to the ticket of the one before.
 		s.ticket = fmt.Sprintf("%s/%d", a.engine.id, a.engine.tickets.Add(1))
 	}

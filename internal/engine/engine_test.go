@@ -357,7 +357,7 @@ func newKept(b *bench) (*keeper, *Engine) {
 	return k, e
 }
 
-// What a process learns it shares, and a scope that it meets begins with what others know.
+// What a process learns it shares, and a scope that it loads begins with what others know.
 // Those who come meanwhile wait for that.
 func TestNotes(t *testing.T) {
 	run(t, false, func(b *bench) {

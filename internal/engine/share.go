@@ -25,7 +25,7 @@ const (
 	hurryEvery, hurryFor = 100 * time.Millisecond, 500 * time.Millisecond
 )
 
-// load takes in what others know of a scope that this process has just met, and lets those
+// load takes in what others know of a scope that this process has just entered, and lets those
 // who wait for that go on.
 func (s *scope) load() {
 	s.loadNote()

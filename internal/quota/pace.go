@@ -152,10 +152,10 @@ const longPause = time.Second
 // PausedByOthers takes in that a backend says how long the scope is paused: another
 // process may have been throttled, or have lifted a pause.
 func (s *Set) PausedByOthers(now time.Time, d time.Duration) {
-	// What this process has paused itself, the backend may hear a moment later.
-	const heard = time.Second
+	// What this process has paused itself, the backend may get a moment later.
+	const lag = time.Second
 	until := now.Add(d)
-	lifted := s.start.PausedTo().Sub(until) > heard && now.Sub(s.restarted) > heard
+	lifted := s.start.PausedTo().Sub(until) > lag && now.Sub(s.restarted) > lag
 	if lifted || d >= longPause && !s.Paced(now) {
 		s.restart(now, until)
 	}

@@ -33,12 +33,12 @@ func (s *Set) Throttled(now time.Time, r *Request, t *wire.Throttle, pause time.
 }
 
 // LeastPause is how long the scope must pause at least for a throttle to be of use to the
-// others: of a subwindow that is new they must hear before they send more than it holds.
+// others: of a subwindow that is new they must know before they send more than it holds.
 func (s *Set) LeastPause(now time.Time) time.Duration {
-	const heard = 300 * time.Millisecond
+	const spread = 300 * time.Millisecond
 	for _, l := range s.limits {
 		if l.whole != nil && l.found.Equal(now) {
-			return heard
+			return spread
 		}
 	}
 	return 0

@@ -261,7 +261,7 @@ func TestWaitByReset(t *testing.T) {
 		{date + "x-ratelimit-reset-requests: 1795867203\nx-ratelimit-limit-requests: 10", 0}, // OpenAI's: until it is full
 		{date + "anthropic-ratelimit-requests-limit: 5\nanthropic-ratelimit-requests-reset: 2026-11-28T12:00:30Z", 0},
 	} {
-		if got := ParseThrottle(http.StatusTooManyRequests, headers(c.headers), nil).RetryAfter; got != c.want {
+		if got := ParseThrottle(http.StatusTooManyRequests, headers(c.headers), nil, now).RetryAfter; got != c.want {
 			t.Errorf("%s: %v, want %v", c.headers, got, c.want)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // A Meter watches a response body go by, without altering, delaying or buffering it. It
@@ -278,8 +279,9 @@ func (m *Meter) dispatch() {
 	case e == failed || m.scanner.fault.seen || m.status >= 400:
 		m.fault = m.scanner.fault
 		m.fault.seen = true
+		// Its kind needs no clock: a date in the message is taken to be yet to come.
 		m.done = e == failed || e == terminal || m.status >= 400 ||
-			!m.scanner.shown && newThrottle(m.status, nil, m.fault).Kind != Other
+			!m.scanner.shown && newThrottle(m.status, nil, m.fault, time.Time{}).Kind != Other
 		m.ended = e == terminal
 	case e == terminal:
 		m.done, m.ended = true, true
@@ -315,13 +317,13 @@ func (m *Meter) Ended() bool { return m.ended }
 // Throttle returns the error in the body: of a response that failed as a whole
 // (any status from 400 on; h are its headers, as in [ParseThrottle]), or of one that
 // began with 200 and carries an error object or event. It is nil if there was none. It
-// may be called at any time, and covers what was read by then.
-func (m *Meter) Throttle(h http.Header) *Throttle {
+// may be called at any time, and covers what was read by then. now is as in [ParseThrottle].
+func (m *Meter) Throttle(h http.Header, now time.Time) *Throttle {
 	f := m.error()
 	if !f.seen && m.status < 400 {
 		return nil
 	}
-	r := newThrottle(m.status, h, f)
+	r := newThrottle(m.status, h, f, now)
 	return &r
 }
 

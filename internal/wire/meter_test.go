@@ -37,7 +37,7 @@ func watch(status int, body []byte, cuts ...int) (s seen, doneIn int) {
 	}
 	s.Usage, s.HasUsage = m.Usage()
 	s.Ended, s.ID = m.Ended(), m.ID()
-	if r := m.Throttle(nil); r != nil {
+	if r := m.Throttle(nil, now); r != nil {
 		s.Refusal, s.Refused = *r, true
 	}
 	return s, doneIn

@@ -64,18 +64,18 @@ type Throttle struct {
 }
 
 // ParseThrottle reads as much as it can of an error response. h and body may be nil, and
-// body may be cut anywhere.
-func ParseThrottle(status int, h http.Header, body []byte) Throttle {
+// body may be cut anywhere. Waits that are stated as a date are counted from now.
+func ParseThrottle(status int, h http.Header, body []byte, now time.Time) Throttle {
 	m := NewMeter(status, "", nil)
 	m.Write(body)
-	r := newThrottle(status, h, m.error())
+	r := newThrottle(status, h, m.error(), now)
 	if r.RetryAfter == 0 {
 		r.RetryAfter = resetWait(h)
 	}
 	return r
 }
 
-func newThrottle(status int, h http.Header, f fault) Throttle {
+func newThrottle(status int, h http.Header, f fault, now time.Time) Throttle {
 	r := Throttle{
 		Limit: -1, Used: -1, Requested: -1,
 		Code: f.code, Type: f.typ, Message: f.message,
@@ -94,7 +94,7 @@ func newThrottle(status int, h http.Header, f fault) Throttle {
 	if n, ok := figure(f.message, "Requested"); ok {
 		r.Requested = n
 	}
-	r.RetryAfter = r.wait(h, &f)
+	r.RetryAfter = r.wait(h, &f, now)
 	if r.Kind = r.kind(status, &f); r.Kind == Overloaded {
 		r.Dimension, r.Period = Unknown, 0 // its type may be "requests"
 	}
@@ -271,8 +271,7 @@ func subjectOf(quotaID string) (d Dimension, period time.Duration) {
 
 // wait returns the most precise wait there is: milliseconds in the header, then the
 // message, then a member of the body, then seconds in the header.
-func (r *Throttle) wait(h http.Header, f *fault) time.Duration {
-	now := time.Now()
+func (r *Throttle) wait(h http.Header, f *fault, now time.Time) time.Duration {
 	if d, ok := retryAfterMS(h); ok && d > 0 {
 		return d
 	}

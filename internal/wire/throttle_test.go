@@ -139,11 +139,13 @@ func TestParseRefusal(t *testing.T) {
 			figures{Other, Unknown, 0, -1, -1, -1, 0}},
 		{"500", 500, "", "oops", figures{Other, Unknown, 0, -1, -1, -1, 0}},
 		{"bare 429", 429, "", "", figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"a date", 429, "retry-after: Tue, 24 Nov 2026 12:00:07 GMT", "", figures{RateLimit, Unknown, 0, -1, -1, -1, 7 * time.Second}},
+		{"a date in the past", 429, "retry-after: Tue, 24 Nov 2026 11:59:59 GMT", "", figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 		{"absurd wait", 429, "retry-after: 1e12", body("Please retry after 99999 hours.", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, longestWait}},
 		{"cut", 429, "", body("… on tokens per min (TPM): Limit 10000, Used 8554, Requ", "", "")[:70], figures{RateLimit, Tokens, minute, 10000, -1, -1, 0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := ParseThrottle(c.status, headers(c.headers), []byte(c.body))
+			r := ParseThrottle(c.status, headers(c.headers), []byte(c.body), now)
 			got := figures{r.Kind, r.Dimension, r.Period, r.Limit, r.Used, r.Requested, r.RetryAfter}
 			if got != c.want {
 				t.Errorf("%+v, want %+v", got, c.want)
@@ -153,7 +155,7 @@ func TestParseRefusal(t *testing.T) {
 }
 
 func TestRefusalKeepsWords(t *testing.T) {
-	r := ParseThrottle(429, nil, []byte(`{"error":{"code":"c","type":"t","message":"`+strings.Repeat("word ", 4000)+`"}}`))
+	r := ParseThrottle(429, nil, []byte(`{"error":{"code":"c","type":"t","message":"`+strings.Repeat("word ", 4000)+`"}}`), now)
 	if r.Code != "c" || r.Type != "t" || r.Message != strings.TrimSpace(strings.Repeat("word ", bufferSize/5)) {
 		t.Errorf("%q, %q, message of %d bytes", r.Code, r.Type, len(r.Message))
 	}
@@ -167,7 +169,7 @@ func FuzzRefusal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, status int, ms, message string) {
 		h := http.Header{"Retry-After-Ms": {ms}}
 		for _, body := range []string{message, `{"error":{"message":"` + message + `"}}`, `{"error":{"message":"` + message} {
-			r := ParseThrottle(status, h, []byte(body))
+			r := ParseThrottle(status, h, []byte(body), now)
 			if r.RetryAfter < 0 || r.RetryAfter > longestWait || r.Kind > Overloaded || r.Dimension > Images || len(r.Message) > bufferSize ||
 				min(r.Limit, r.Used, r.Requested) < -1 || max(r.Limit, r.Used, r.Requested) > maxCount {
 				t.Errorf("%q: %+v", body, r)

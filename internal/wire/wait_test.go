@@ -6,8 +6,10 @@ import (
 	"time"
 )
 
+// now is when the tests' responses come.
+var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
 func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		seconds, ms string
 		want        time.Duration
@@ -54,7 +56,6 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestWaitIn(t *testing.T) {
-	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	const ms = time.Millisecond
 	for message, want := range map[string]time.Duration{
 		"Rate limit reached. Please try again in 534ms. Visit …":                  534 * ms,
