@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -304,6 +305,27 @@ func TestWaitingHookThatPanics(t *testing.T) {
 			if s := b.state(); s.InFlight+s.Waiting != 0 || b.free() != tpm {
 				b.Errorf("%+v, %d free", s, b.free())
 			}
+		})
+	}
+}
+
+// How long a call must wait at least is how long it waits, also where it needs so much of a
+// bucket that the margin for the way is not left beside it.
+func TestEarliestIsWhenACallStarts(t *testing.T) {
+	for _, tokens := range []int64{100, tpm / 2, tpm - 30, tpm - 12, tpm - 8, tpm - 1, tpm} {
+		t.Run(fmt.Sprint(tokens), func(t *testing.T) {
+			var waited time.Duration
+			run(t, false, func(b *bench) {
+				b.spend()
+				begun := time.Now()
+				b.admit(call(tokens)).Settle(&Outcome{})
+				waited = time.Since(begun)
+			})
+			run(t, false, func(b *bench) {
+				b.spend()
+				b.rejects(patient(tokens, waited-2*time.Millisecond))
+				b.admit(patient(tokens, waited+2*time.Millisecond)).Settle(&Outcome{})
+			})
 		})
 	}
 }
