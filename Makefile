@@ -5,7 +5,6 @@ ROOT := $(CURDIR)
 # The library, and the modules that nobody imports. The library comes last, so
 # that a run of the tests closes with its packages.
 MODULES := tools bench examples .
-CODE := $(filter-out tools,$(MODULES))
 FUZZTIME ?= 20s
 COUNT ?= 6
 LIMITS ?= rpm=600,tpm=200000
@@ -32,19 +31,19 @@ mod: ## go mod tidy in every module, the library first since the others follow i
 	$(call each,. $(filter-out .,$(MODULES)),go mod tidy,go mod tidy)
 
 vet: ## go vet
-	$(call each,$(CODE),go vet,go vet ./...)
+	$(call each,$(MODULES),go vet,go vet ./...)
 
 staticcheck: ## staticcheck, at the version that tools/go.mod pins
 	@echo "staticcheck: built from the module cache, honnef.co/go/tools is downloaded the first time"
-	$(call each,$(CODE),staticcheck,go tool -modfile="$(ROOT)/tools/go.mod" staticcheck ./...)
+	$(call each,$(MODULES),staticcheck,go tool -modfile="$(ROOT)/tools/go.mod" staticcheck ./...)
 
-deadcode: ## no function that neither a program nor a test of a public package reaches
+deadcode: ## no function that neither a program nor a test of a public package reaches, no internal method or field that only its own tests use
 	@echo "deadcode"; sh tools/deadcode.sh
 
 unit: ## all tests, with the race detector
 	@sh tools/need.sh "$$(go env CC | cut -d' ' -f1)" "the race detector" gcc libc6-dev
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
-	$(call each,$(CODE),go test -race,CGO_ENABLED=1 go test -race ./...)
+	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 go test -race ./...)
 
 fuzz: ## every fuzz target for FUZZTIME (20s) each; plain tests run their seeds
 	@set -e; for p in $$(go list ./...); do \

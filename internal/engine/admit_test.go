@@ -80,7 +80,7 @@ func TestAbandonedGrantIsRefunded(t *testing.T) {
 			if err := r.giveUp(w, context.Canceled); err != context.Canceled {
 				b.Error(err)
 			}
-			if got := b.free(); got != free || !r.Ended() {
+			if got := b.free(); got != free || !r.ended.Load() {
 				b.Errorf("%d of %d are free", got, free)
 			}
 			w.result <- errAway // or it was rejected

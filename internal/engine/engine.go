@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,18 +57,6 @@ func New(c Config) *Engine {
 		accounts: map[string]*account{},
 		done:     make(chan struct{}),
 	}
-}
-
-// Accounts returns the names of the accounts that calls have come for, sorted.
-func (e *Engine) Accounts() []string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	names := make([]string, 0, len(e.accounts))
-	for name := range e.accounts {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // OnlyAccount returns the name of the one account that calls have come for. ok is false

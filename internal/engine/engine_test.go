@@ -41,7 +41,7 @@ func TestEvictions(t *testing.T) {
 			}
 		}
 		for _, name := range append(waiting, flying...) {
-			if !slices.Contains(b.Accounts(), name) {
+			if !slices.Contains(b.names(), name) {
 				b.Errorf("%s is forgotten", name)
 			}
 		}
@@ -116,7 +116,7 @@ func TestQuestionsMakeNothing(t *testing.T) {
 		if err := b.Engine.Clear(b.Context(), "a", ""); err != nil {
 			b.Error(err)
 		}
-		if names := b.Accounts(); len(names) > 0 || len(b.asked()) > 0 {
+		if names := b.names(); len(names) > 0 || len(b.asked()) > 0 {
 			b.Errorf("%v", names)
 		}
 		if name, ok := b.OnlyAccount(); ok {
@@ -134,7 +134,7 @@ func TestQuestionsMakeNothing(t *testing.T) {
 			b.Errorf("the only one is %s, %v", name, ok)
 		}
 		b.account("b")
-		if _, ok := b.OnlyAccount(); ok || fmt.Sprint(b.Accounts()) != "[a b]" {
+		if _, ok := b.OnlyAccount(); ok || fmt.Sprint(b.names()) != "[a b]" {
 			b.Error("there are two")
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -238,6 +239,13 @@ func (b *bench) free() int64 {
 	}
 	b.Fatalf("no tokens in %+v", scopes)
 	return 0
+}
+
+// names are those of the accounts that calls have come for, sorted.
+func (b *bench) names() []string {
+	b.Engine.mu.Lock()
+	defer b.Engine.mu.Unlock()
+	return slices.Sorted(maps.Keys(b.accounts))
 }
 
 func (b *bench) scope() *scope {

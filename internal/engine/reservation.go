@@ -55,14 +55,6 @@ func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, 
 	s.account.reserved += c.cost[backend.Tokens]
 }
 
-// Engine is the one that has admitted the call, or nil.
-func (r *Reservation) Engine() *Engine {
-	if r.scope == nil {
-		return nil
-	}
-	return r.scope.account.engine
-}
-
 // Cost is what the reservation has charged.
 func (r *Reservation) Cost() backend.Amounts { return r.charge.cost }
 
@@ -71,9 +63,6 @@ func (r *Reservation) Estimate() wire.Usage {
 	tokens := r.charge.cost[backend.Tokens]
 	return wire.Usage{Input: r.charge.counted, Output: max(0, tokens-r.charge.input)}
 }
-
-// Ended reports whether the reservation has.
-func (r *Reservation) Ended() bool { return r.ended.Load() }
 
 // Sent says that the call starts only now: its caller may have taken its time.
 func (r *Reservation) Sent(now time.Time) {

@@ -124,9 +124,6 @@ func (s *Server) ready() error {
 	}
 }
 
-// Process is the server's process, for signals.
-func (s *Server) Process() *os.Process { return s.cmd.Process }
-
 // Kill ends the server as a crash would, and returns when it is gone.
 func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill()
