@@ -81,7 +81,7 @@ var batches = []batch{
 		b.server = append(b.server, openaitest.WithAzure(true))
 	}),
 	newBatch("foreign 30 %", atMost(1.02, 3).held(1.03, 8, 0), func(b *batch) { b.foreign = 0.3 }),
-	newBatch("limits halved at 20 s", batchBar{makespan: 1.03, refused: 15, seeds: 20}.held(1.05, 40, 0), func(b *batch) { b.halved = 20 * time.Second }),
+	newBatch("limits halved at 20 s", batchBar{makespan: 1.03, refused: 15, seeds: 20}.held(1.1, 40, 0), func(b *batch) { b.halved = 20 * time.Second }),
 	newBatch("slow answers", atMost(1.02, 0).held(1.05, 10, 0), func(b *batch) {
 		b.answer, b.travel, b.workers = 2*time.Second, 30*time.Millisecond, 128
 	}),
@@ -91,9 +91,9 @@ var batches = []batch{
 	newBatch("500 RPM and 300k TPM", atMost(1.02, 0).held(1.03, 12, 0), func(b *batch) {
 		b.limits, b.calls, b.largest = openaitest.Limits{RPM: 500, TPM: 300_000}, 600, 20_000
 	}),
-	newBatch("estimates 50 % too high", atMost(1.03, 0).held(1.06, 12, 1), func(b *batch) { b.estimates = 1 / 1.5 }),
-	newBatch("estimates 23 % too low", atMost(1.03, 0).held(1.04, 30, 1), func(b *batch) { b.estimates = 1.3 }),
-	newBatch("estimates 50 % too high, slices of 1 s", atMost(1.03, 20).held(1.35, 80, 8), inSlices(time.Second), func(b *batch) {
+	newBatch("estimates 50 % too high", atMost(1.03, 0).held(1.06, 6, 0), func(b *batch) { b.estimates = 1 / 1.5 }),
+	newBatch("estimates 23 % too low", atMost(1.03, 0).held(1.04, 10, 0), func(b *batch) { b.estimates = 1.3 }),
+	newBatch("estimates 50 % too high, slices of 1 s", atMost(1.03, 20).held(1.2, 40, 2), inSlices(time.Second), func(b *batch) {
 		b.estimates, b.largest = 1/1.5, 20_000
 	}),
 	newBatch("estimates 23 % too low, slices of 1 s", atMost(1.03, 20).held(1.03, 50, 2), inSlices(time.Second), func(b *batch) {

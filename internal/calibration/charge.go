@@ -96,7 +96,8 @@ func (c *charge) report(now time.Time, r *report, limit float64) (changed bool) 
 // bound takes in a report of less than the call alone was charged by our count: the server
 // has charged it that at most. It reports whether another ratio has been adopted.
 func (c *charge) bound(now time.Time, r *report) (changed bool) {
-	if r.server >= r.Cost || r.input <= 0 || r.ratio != c.Ratio() {
+	const enough = 500 // tokens, below which what is added to each call counts
+	if r.server >= r.Cost || r.input < enough || r.ratio != c.Ratio() {
 		return false
 	}
 	most := r.ratio * (r.server - (r.Cost - r.input)) / r.input
