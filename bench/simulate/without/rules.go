@@ -56,20 +56,22 @@ var rules = []rule{
 	{"the margin grows with how fast the bucket is emptied", "", margins, "t.CalmMargin(now)*t.rush(now)", "t.CalmMargin(now)", "^unused kept|foreign"},
 	{"whether unused output is kept is learned from small calls together", "", gauge, "if t.unused.observeAll(now, r, limit) || large {", "if large {", "^unused kept|20 × declared, kept"},
 	{"a subwindow is refunded nothing of admitted calls", "", sets, "l.whole == nil || cancelled", "true", "slices of 1 s"},
-	{"a subwindow begins where its throttle says", "", subwindows, "if fresh { // the call", "if false { // the call", "slices of 1"},
+	{"a subwindow begins where its throttle says", "", subwindows, "if fresh { // the call", "if fresh && false { // the call", "slices of 1"},
 	{"a new subwindow pauses the fleet until all can know it", "", throttle, "const spread = 300 * time.Millisecond", "const spread = 0", "slices of 1"},
 	{"what the server charges for input is learned from drifts", "", charges, "return c.adopt(now, c.Ratio()*(1+(slope+found)/2))", "return false", "estimates"},
-	{"what the server charges for input is learned from throttles", "", charges, "return ok && math.Abs(mean/c.Ratio()-1) > noticeable && c.adopt(now, mean)", "return false", "estimates"},
+	{"what the server charges for input is learned from throttles", "", charges, "return ok && math.Abs(mean/c.Ratio()-1) > noticeable && c.adopt(now, mean)", "return ok && mean < 0", "estimates"},
 	{"a slow start opens as far as a subwindow would have throttled", "", opening, "{{1.2, 4, 4}, {11, 16, 5}}", "{{1.2, 64, 64}, {11, 64, 64}}", "slices of 1"},
 }
 
 // tests are for rules that no scenario's bar is about: where they stand, and their
 // names, by those of the rules.
 var tests = map[string][2]string{
-	"margins are learned only where the bucket could have been known": {"internal/calibration", "TestFirstAnswersLeaveNoMargin"},
-	"the first answer counts whole":                                   {"internal/calibration", "TestFirstAnswerCountsWhole"},
-	"limits follow the answer to the latest request":                  {"bench/simulate", "TestShort"},
-	"of requests only what was put on is taken off":                   {".", "TestConfiguredTokensBelowTheServers"},
+	"a new subwindow pauses the fleet until all can know it":             {"internal/quota", "TestLeastPause"},
+	"whether unused output is kept is learned from small calls together": {"internal/calibration", "TestUnusedOfSmallCalls"},
+	"margins are learned only where the bucket could have been known":    {"internal/calibration", "TestFirstAnswersLeaveNoMargin"},
+	"the first answer counts whole":                                      {"internal/calibration", "TestFirstAnswerCountsWhole"},
+	"limits follow the answer to the latest request":                     {"bench/simulate", "TestShort"},
+	"of requests only what was put on is taken off":                      {".", "TestConfiguredTokensBelowTheServers"},
 }
 
 // remove takes the rule out of a copy of the module. restore puts it back.
