@@ -48,8 +48,8 @@ func TestAccountsThatAreNamedOnce(t *testing.T) {
 			time.Sleep(time.Second)
 			spend(t, b, "account", 60, time.Minute)
 		}
-		if len(b.accounts) > many || len(b.round) != len(b.accounts) {
-			t.Errorf("%d accounts are kept, %d in the round; one is in use", len(b.accounts), len(b.round))
+		if len(b.accounts) > many || b.round.Len() != len(b.accounts) {
+			t.Errorf("%d accounts are kept, %d in the round; one is in use", len(b.accounts), b.round.Len())
 		}
 	})
 }

@@ -19,8 +19,7 @@ import (
 type Backend struct {
 	mu       sync.Mutex
 	accounts map[string]*account
-	round    []*account // the same, in the order in which forget comes to them
-	next     int        // where in it
+	round    ledger.Round[*account] // the same, in the order in which forget comes to them
 }
 
 var _ backend.Local = (*Backend)(nil)
@@ -40,10 +39,7 @@ type account struct {
 	untold    bool      // and whether one has changed since
 }
 
-const (
-	many  = 1024 // accounts are kept without a look at them
-	looks = 2    // accounts are looked at by each call, where there are more
-)
+const many = 1024 // accounts are kept without a look at them
 
 // account returns the account, locked.
 func (b *Backend) account(name string) *account {
@@ -59,7 +55,7 @@ func (b *Backend) account(name string) *account {
 		}
 		a = &account{name: name, ledger: ledger.New(), wake: map[string]chan struct{}{}}
 		b.accounts[name] = a
-		b.round = append(b.round, a)
+		b.round.Add(a)
 	}
 	a.mu.Lock() // before b.mu is released, so that forget can't drop it
 	return a
@@ -68,20 +64,13 @@ func (b *Backend) account(name string) *account {
 // forget looks at the next few accounts, in a round that comes to all of them, and
 // drops those in which nothing is left that anybody would miss. b.mu must be held.
 func (b *Backend) forget(now int64) {
-	for range looks {
-		if b.next >= len(b.round) {
-			b.next = 0
-		}
-		a := b.round[b.next]
+	b.round.Visit(func(a *account) bool {
 		if !a.forgotten(now) {
-			b.next++
-			continue
+			return false
 		}
 		delete(b.accounts, a.name)
-		last := len(b.round) - 1
-		b.round[b.next], b.round[last] = b.round[last], nil
-		b.round = b.round[:last]
-	}
+		return true
+	})
 }
 
 // forgotten lets the account forget some of what nobody would miss, and reports

@@ -11,10 +11,7 @@ import (
 // not: a call that takes no longer can still be settled.
 const Slack = 10 * time.Minute
 
-const (
-	few   = 64 // owners are kept without a look at them
-	looks = 2  // owners are looked at by each call, where there are more
-)
+const few = 64 // owners are kept without a look at them
 
 // never is earlier than every charge.
 const never = math.MinInt64
@@ -23,7 +20,7 @@ const never = math.MinInt64
 // those that nobody would miss. A call looks at two however many there are, and so
 // the account holds at most twice what is in use, and a few.
 func (a *Account) forget(now int64) {
-	if len(a.round) > a.few {
+	if a.round.Len() > a.few {
 		a.visit(now)
 	}
 }
@@ -41,20 +38,13 @@ func (a *Account) Empty() bool {
 }
 
 func (a *Account) visit(now int64) {
-	for range min(looks, len(a.round)) {
-		if a.next >= len(a.round) {
-			a.next = 0
-		}
-		o := a.round[a.next]
+	a.round.Visit(func(o *owner) bool {
 		if !o.idle(now) {
-			a.next++
-			continue
+			return false
 		}
 		delete(a.owners, o.name)
-		last := len(a.round) - 1
-		a.round[a.next], a.round[last] = a.round[last], nil
-		a.round = a.round[:last]
-	}
+		return true
+	})
 }
 
 // idle reports whether a new owner would do as well: no ticket in line counts on it,

@@ -46,8 +46,8 @@ func TestModelsThatAreNamedOnce(t *testing.T) {
 			if most > tt.most+few {
 				t.Errorf("%d owners were kept; want at most %d", most, tt.most)
 			}
-			if len(a.owners) != len(a.round) || len(a.lines) != 0 {
-				t.Errorf("%d owners, %d of them in the round, %d lines", len(a.owners), len(a.round), len(a.lines))
+			if len(a.owners) != a.round.Len() || len(a.lines) != 0 {
+				t.Errorf("%d owners, %d of them in the round, %d lines", len(a.owners), a.round.Len(), len(a.lines))
 			}
 			// They go even if nobody new is named.
 			now += micros(Slack)

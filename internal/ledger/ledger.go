@@ -19,9 +19,8 @@ type Account struct {
 	Lease, Erase time.Duration
 
 	owners map[string]*owner
-	round  []*owner // the same, in the order in which forget comes to them
-	next   int      // where in it
-	few    int      // owners are kept without a look at them
+	round  Round[*owner] // the same, in the order in which forget comes to them
+	few    int           // owners are kept without a look at them
 
 	lines    map[string]*line
 	answered map[string]*reply // to tickets that got all they asked for
@@ -190,7 +189,7 @@ func (a *Account) owner(now int64, name string) *owner {
 	if o == nil {
 		o = &owner{name: name, stamp: now, since: now, charged: never}
 		a.owners[name] = o
-		a.round = append(a.round, o)
+		a.round.Add(o)
 	}
 	o.advance(now)
 	return o
