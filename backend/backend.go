@@ -97,6 +97,32 @@ type Ask struct {
 	// ticket keeps its place until all of them are granted: that is its turn, so
 	// that until then its asks should bring no more than is left of them.
 	Costs []Amounts
+	// Flows says on whose behalf each of the Costs asks; nil for all of them on the
+	// zero Flow's.
+	Flows []Flow
+}
+
+// FlowOf is on whose behalf the i-th cost asks.
+func (a *Ask) FlowOf(i int) Flow {
+	if i < len(a.Flows) {
+		return a.Flows[i]
+	}
+	return Flow{}
+}
+
+// A Flow is one of those who share a line: a tenant of a class. While flows wait,
+// classes get shares of what the line's buckets let through by their weights, and the
+// tenants of a class equal ones of the class's. A share that nobody uses goes to the
+// others. It is measured in what is charged in tokens, or in requests where none of
+// the buckets counts tokens.
+type Flow struct {
+	// Class and Tenant are names or digests. The empty ones are flows like others.
+	Class, Tenant string
+	// Weight is the class's; 0 means 1.
+	Weight float64
+	// Credit is by how much the cost counts less, for earlier ones of the flow have used
+	// less than they were charged; negative where they have used more.
+	Credit int64
 }
 
 // An Answer says what an [Ask] got.

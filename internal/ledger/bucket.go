@@ -14,7 +14,7 @@ type owner struct {
 	paused  int64 // nothing starts before it
 	latest  int64 // no charge has a stamp that is later than it and than stamp
 	charged int64 // the latest stamp of a charge to its buckets, or never
-	classes int   // of tickets in line that draw from its buckets, or heed its pauses
+	nodes   int   // in lines: tickets draw from its buckets, or heed its pauses
 	buckets []*bucket
 }
 

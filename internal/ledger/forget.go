@@ -52,7 +52,7 @@ func (a *Account) visit(now int64) {
 // owner that comes back settles nothing from before, and its buckets' Charged and
 // Corrected begin anew.
 func (o *owner) idle(now int64) bool {
-	if o.classes > 0 || o.paused > now || o.since > now || o.charged >= now-micros(Slack) {
+	if o.nodes > 0 || o.paused > now || o.since > now || o.charged >= now-micros(Slack) {
 		return false
 	}
 	dt := float64(max(0, now-o.stamp))

@@ -32,7 +32,7 @@ func (v *survey) hint(next, rest backend.Amounts, wait, pause float64) float64 {
 	}
 	// A ticket that comes in the middle of its turn gets a part of it, and must come
 	// again. So it comes before its turn begins, if that ends soon after.
-	if _, held := v.behind(next); held {
+	if v.behind(next) {
 		begins, _ := v.wait(next, true)
 		if begins < longest && all-begins <= longest/2 {
 			return begins * 3 / 4
@@ -45,21 +45,20 @@ func (v *survey) hint(next, rest backend.Amounts, wait, pause float64) float64 {
 func (v *survey) longest(next backend.Amounts, wait, pause float64) float64 {
 	soon, late := float64(micros(Soon)), float64(micros(Late))
 	longest := soon
-	if tickets, _ := v.behind(next); tickets > Near {
-		longest = max(soon, min(soon*float64(tickets-1)/(Near-1), wait))
+	if v.tickets > Near && v.behind(next) {
+		longest = max(soon, min(soon*float64(v.tickets-1)/(Near-1), wait))
 	}
 	longest = min(max(longest, pause), late)
 	vary := 1 - float64(Jitter*float64(v.now%1000)/1000) // by the last digits of the time
 	return longest * vary
 }
 
-// behind reports whether the cost is held up by tickets ahead, and by how many.
-func (v *survey) behind(cost backend.Amounts) (tickets int, held bool) {
-	for k := range v.ahead {
-		a, c := &v.ahead[k], float64(cost[v.buckets[k].dimension])
-		if a.most > 0 && !v.free(k, c) {
-			tickets, held = max(tickets, a.tickets), true
+// behind reports whether the cost is held up by what is set aside for others.
+func (v *survey) behind(cost backend.Amounts) bool {
+	for k, b := range v.buckets {
+		if v.asideOf(k) > 0 && !v.free(k, float64(cost[b.dimension])) {
+			return true
 		}
 	}
-	return tickets, held
+	return false
 }

@@ -64,7 +64,7 @@ func TestHintBehindAnotherModel(t *testing.T) {
 		hint  time.Duration
 	}{
 		{"that waits for long", 5 * time.Second, 100 * time.Millisecond},
-		{"that starts soon", 10 * time.Millisecond, 200 * time.Millisecond},
+		{"that starts soon", 10 * time.Millisecond, 225 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := New()

@@ -49,14 +49,12 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 	l := a.line(now, ask)
 	scope, buckets := a.owner(now, ask.Scope), a.resolve(now, ask.Buckets)
 	t := l.tickets[ask.Ticket]
-	place := int64(math.MaxInt64)
 	if t != nil {
-		place = t.place
 		if t.silent && !ask.Fresh {
-			l.comeBack(t, scope, buckets)
+			l.comeBack(t)
 		}
 		if ask.Number <= t.number && !ask.Fresh {
-			t.seen = l.clock
+			l.saw(t)
 			return t.answer, nil
 		}
 	}
@@ -66,11 +64,17 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 		return stand(backend.Answer{Stamp: now}, buckets), nil
 	}
 	if ask.Fresh && t != nil {
-		return stand(backend.Answer{Stamp: now, Tickets: l.ahead(place) + 1}, buckets), nil
+		return stand(backend.Answer{Stamp: now, Tickets: 1 + l.ahead(t)}, buckets), nil
 	}
-	v := a.survey(now, l, place, scope, buckets)
-	answer := v.grant(ask.Costs)
-	a.place(l, t, ask, v, answer)
+	l.release(now)
+	var old []part
+	if t != nil {
+		old = t.parts
+	}
+	parts, of := l.flows.assign(old, ask)
+	v := newSurvey(now, l, scope, buckets, t, false)
+	answer := v.grant(ask, parts, of)
+	a.place(v, t, ask, parts, of, answer)
 	return answer, nil
 }
 
@@ -79,37 +83,48 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 func (a *Account) line(now int64, ask *backend.Ask) *line {
 	if l := a.lines[ask.Line]; l != nil {
 		l.tick(now)
-		l.patrol(micros(a.Lease), ask.Ticket)
+		l.patrol(ask.Ticket)
 		l.erase(micros(a.Erase))
 		if a.close(ask.Line, l); len(l.tickets) > 0 {
 			return l
 		}
 	}
-	return &line{stamp: now}
+	return &line{stamp: now, lease: micros(a.Lease)}
 }
 
-// place puts the ticket where the answer leaves it: out of the line, at its
-// end if it is new, or where it was, with what was not granted.
-func (a *Account) place(l *line, old *ticket, ask *backend.Ask, v survey, answer backend.Answer) {
+// place puts the ticket where the answer leaves it: out of the line, or in it with what
+// was not granted.
+func (a *Account) place(v survey, old *ticket, ask *backend.Ask, parts []part, of []int, answer backend.Answer) {
+	l := v.line
 	rest := ask.Costs[answer.Granted:]
 	if len(rest) == 0 || ask.Leave {
-		l.remove(old)
+		l.flows.withdraw(left(parts))
+		if old != nil {
+			old.parts = nil // they were taken over
+			l.remove(old)
+		}
 		a.close(ask.Line, l)
 		if !ask.Fresh {
 			a.remember(v.now, ask, answer)
 		}
 		return
 	}
-	t := &ticket{id: ask.Ticket, number: ask.Number, answer: answer, seen: l.clock, need: sum(rest)}
+	t := &ticket{id: ask.Ticket, number: ask.Number, answer: answer, seen: l.clock, scope: v.scope, buckets: v.buckets}
+	t.tag, t.next, t.need = parts[of[answer.Granted]].tag, rest[0], sum(rest)
+	t.parts = left(parts)
+	for i := range t.parts {
+		t.end = max(t.end, t.parts[i].end)
+	}
 	if old == nil {
-		l.last++
-		t.place = l.last
-		l.enter(t, v.scope, v.buckets)
+		t.place = l.newPlace()
+		l.enter(t)
 	} else {
 		t.place = old.place
-		l.enter(t, v.scope, v.buckets)
-		l.leave(old)
+		l.asked = remove(l.asked, float64(old.seen), old.place)
+		l.replace(old, t)
 	}
+	l.listen(t)
+	v.hold(t)
 	a.lines[ask.Line] = l
 }
 
@@ -128,7 +143,8 @@ func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
 	if len(ask.Costs) > 0 {
 		cost = ask.Costs[0]
 	}
-	v := a.survey(now, l, math.MaxInt64, a.owner(now, ask.Scope), a.resolve(now, ask.Buckets))
+	v := newSurvey(now, l, a.owner(now, ask.Scope), a.resolve(now, ask.Buckets), nil, true)
+	v.come(l.flows.end(ask.FlowOf(0)))
 	answer := stand(backend.Answer{Stamp: now, Tickets: v.tickets}, v.buckets)
 	if !v.fits(cost) {
 		wait, pause := v.wait(cost, false)

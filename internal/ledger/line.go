@@ -7,89 +7,276 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// A line is the order between the processes that share a bucket. What an ask finds
-// in it costs the same however many stand there: they are kept by class, and it looks
-// at few of each.
+// A line is the order between the processes that share buckets. Every owner has a node
+// in it: a scope's holds its tickets, a family's those of its scopes, the account's
+// those of both. A node whose own buckets hold it back stands in nobody's way. So an ask
+// looks at the first few of each node on its path, however many there are.
 type line struct {
+	flows   flows
 	tickets map[string]*ticket
-	classes []*class
+	nodes   map[*owner]*node
+	blocked []entry   // nodes, by when their own buckets let them on
+	asked   []entry   // tickets, by when they last asked, without the silent; none without a lease
 	silent  []*ticket // that have been stepped over
-	last    int64     // the last place that was given away
+	lease   int64     // after which a ticket is silent; 0 for never
+	places  float64   // that were given away
 	stamp   int64     // when somebody last came
 	clock   int64     // the line's own time, which stands still while a clock is set back
-
-	// How far patrol has come.
-	patrolled *class
-	place     int64
 }
 
 // A ticket is one process's place for one scope. It has charged nothing.
 type ticket struct {
 	id     string
-	place  int64
+	place  float64 // in the order of arrival
 	number uint64
 	answer backend.Answer // to number
 	seen   int64          // when it last asked, by the line's clock
 	silent bool           // it has been stepped over since
-	need   backend.Amounts
-	class  *class
-}
-
-// A class is the tickets of a line that draw from the same buckets.
-type class struct {
+	demand
+	parts   []part
 	scope   *owner
 	buckets []*bucket
-	tickets []*ticket       // in the order of their places, without the silent
-	need    backend.Amounts // of all of them
 }
 
-// hold has its owners kept while there is such a class, or no longer where n is -1.
-func (c *class) hold(n int) {
-	c.scope.classes += n
-	for _, b := range c.buckets {
-		b.owner.classes += n
-	}
+// A demand is what a ticket, or all of a node, asks for.
+type demand struct {
+	tag, end float64         // of the first cost, and after the last
+	next     backend.Amounts // the first cost
+	need     backend.Amounts // all costs
 }
 
-// before is how many of its tickets have a place before that one.
-func (c *class) before(place int64) int {
-	n, _ := slices.BinarySearchFunc(c.tickets, place, func(t *ticket, p int64) int { return cmp.Compare(t.place, p) })
+// A node is an owner's place in the order: first its own, then that among the nodes of
+// the broader owner that its tickets draw from as well.
+type node struct {
+	owner    *owner
+	parent   *node
+	children int             // nodes that have it as their parent
+	standing int             // tickets below
+	need     backend.Amounts // of all of them
+	end      float64         // after the last of their costs
+	order    []entry         // of its tickets, or its nodes that nothing holds back
+	place    float64
+	until    float64 // when its own buckets let it on, or 0
+	held     float64 // the place of the ticket that waits for that
+	at       entry   // its entry in the parent's order, if it stands there
+	stands   bool
+}
+
+// An entry is a place in an order: by tag, then by place, which is unique.
+type entry struct {
+	tag, place float64
+	node       *node // or
+	ticket     *ticket
+}
+
+func (e *entry) compare(o *entry) int {
+	return cmp.Or(cmp.Compare(e.tag, o.tag), cmp.Compare(e.place, o.place))
+}
+
+// before is how many of the entries come before a place.
+func before(order []entry, tag, place float64) int {
+	n, _ := slices.BinarySearchFunc(order, entry{tag: tag, place: place}, func(e, o entry) int { return e.compare(&o) })
 	return n
 }
 
-// enter puts the ticket into the class of these buckets, where its place is.
-func (l *line) enter(t *ticket, scope *owner, buckets []*bucket) {
+func add(order []entry, e entry) []entry {
+	return slices.Insert(order, before(order, e.tag, e.place), e)
+}
+
+func remove(order []entry, tag, place float64) []entry {
+	if at := before(order, tag, place); at < len(order) && order[at].tag == tag && order[at].place == place {
+		return slices.Delete(order, at, at+1)
+	}
+	return order
+}
+
+// newPlace gives away the next place.
+func (l *line) newPlace() float64 {
+	l.places++
+	return l.places
+}
+
+// node returns an owner's node.
+func (l *line) node(o *owner) *node {
+	n := l.nodes[o]
+	if n == nil {
+		if l.nodes == nil {
+			l.nodes = map[*owner]*node{}
+		}
+		n = &node{owner: o, place: l.newPlace()}
+		l.nodes[o] = n
+		o.nodes++
+	}
+	return n
+}
+
+// path is the owners that a ticket draws from: its scope, and then the broader ones.
+func path(scope *owner, buckets []*bucket) []*owner {
+	owners := append(make([]*owner, 0, 4), scope)
+	for _, b := range buckets {
+		if !slices.Contains(owners, b.owner) {
+			owners = append(owners, b.owner)
+		}
+	}
+	return owners
+}
+
+// deepest is how many nodes stand above each other at most.
+const deepest = 8
+
+// enter puts the ticket where its place is.
+func (l *line) enter(t *ticket) {
 	if l.tickets == nil {
 		l.tickets = map[string]*ticket{}
 	}
 	l.tickets[t.id] = t
-	at := slices.IndexFunc(l.classes, func(c *class) bool { return c.scope == scope && slices.Equal(c.buckets, buckets) })
-	if at < 0 {
-		at = len(l.classes)
-		l.classes = append(l.classes, &class{scope: scope, buckets: buckets})
-		l.classes[at].hold(1)
+	owners := path(t.scope, t.buckets)
+	for i, o := range owners {
+		n := l.node(o)
+		n.standing++
+		n.end = max(n.end, t.end)
+		for d, units := range t.need {
+			n.need[d] += units
+		}
+		if i+1 < len(owners) {
+			l.adopt(n, l.node(owners[i+1]))
+		}
 	}
-	t.class = l.classes[at]
-	t.class.tickets = slices.Insert(t.class.tickets, t.class.before(t.place), t)
-	for d, n := range t.need {
-		t.class.need[d] += n
+	n := l.node(t.scope)
+	n.order = add(n.order, entry{tag: t.tag, place: t.place, ticket: t})
+	l.stand(n)
+}
+
+// leave takes the ticket out of its place.
+func (l *line) leave(t *ticket) {
+	l.out(t)
+	l.discount(t)
+}
+
+// replace puts a ticket where it was, as it has become.
+func (l *line) replace(old, t *ticket) {
+	l.out(old)
+	l.enter(t)
+	l.discount(old)
+}
+
+// out takes the ticket out of the order.
+func (l *line) out(t *ticket) {
+	n := l.node(t.scope)
+	n.order = remove(n.order, t.tag, t.place)
+	l.stand(n)
+}
+
+// discount takes the ticket out of the sums.
+func (l *line) discount(t *ticket) {
+	for _, o := range path(t.scope, t.buckets) {
+		n := l.node(o)
+		n.standing--
+		for d, units := range t.need {
+			n.need[d] -= units
+		}
+		l.drop(n)
 	}
 }
 
-// leave takes the ticket out of its class, where another may have its place already.
-func (l *line) leave(t *ticket) {
-	c := t.class
-	at := c.before(t.place)
-	if c.tickets[at] != t {
-		at++
+// adopt has a node stand among those of a broader owner.
+func (l *line) adopt(n, parent *node) {
+	was := n.parent
+	if was == parent {
+		return
 	}
-	c.tickets = slices.Delete(c.tickets, at, at+1)
-	for d, n := range t.need {
-		c.need[d] -= n
+	l.unstand(n)
+	n.parent = parent
+	parent.children++
+	l.stand(n)
+	if was != nil {
+		was.children--
+		l.drop(was)
 	}
-	if len(c.tickets) == 0 {
-		l.classes = slices.DeleteFunc(l.classes, func(x *class) bool { return x == c })
-		c.hold(-1)
+}
+
+// drop forgets a node below which nobody stands.
+func (l *line) drop(n *node) {
+	for i := 0; i < deepest && n != nil && n.standing == 0 && n.children == 0; i++ {
+		l.unblock(n)
+		l.unstand(n)
+		delete(l.nodes, n.owner)
+		n.owner.nodes--
+		if n = n.parent; n != nil {
+			n.children--
+		}
+	}
+}
+
+// head is the node's first ticket, or nil.
+func (n *node) head() *ticket {
+	for i := 0; i < deepest && len(n.order) > 0; i++ {
+		if t := n.order[0].ticket; t != nil {
+			return t
+		}
+		n = n.order[0].node
+	}
+	return nil
+}
+
+// stand gives the node, and those above it, the place that its first ticket has.
+func (l *line) stand(n *node) {
+	for i := 0; i < deepest; i++ {
+		t := n.head()
+		if n.until > 0 && t != nil && t.place != n.held {
+			l.unblock(n) // another one is first
+		}
+		switch {
+		case n.parent == nil:
+			return
+		case t == nil || n.until > 0:
+			if !n.stands {
+				return
+			}
+			l.unstand(n)
+		case n.stands && n.at.tag == t.tag && n.at.place == t.place:
+			return
+		default:
+			l.unstand(n)
+			n.at, n.stands = entry{tag: t.tag, place: t.place, node: n}, true
+			n.parent.order = add(n.parent.order, n.at)
+		}
+		n = n.parent
+	}
+}
+
+func (l *line) unstand(n *node) {
+	if n.stands {
+		n.parent.order = remove(n.parent.order, n.at.tag, n.at.place)
+		n.stands = false
+	}
+}
+
+// block takes a node out of the way of those beside it until its own buckets let its
+// first ticket on.
+func (l *line) block(n *node, t *ticket, until float64) {
+	l.unblock(n)
+	n.until, n.held = until, t.place
+	l.blocked = add(l.blocked, entry{tag: until, place: n.place, node: n})
+	l.stand(n)
+}
+
+func (l *line) unblock(n *node) {
+	if n.until > 0 {
+		l.blocked = remove(l.blocked, n.until, n.place)
+		n.until = 0
+	}
+}
+
+// release puts back the first few nodes that nothing holds back any more.
+func (l *line) release(now int64) {
+	for range Rounds {
+		if len(l.blocked) == 0 || l.blocked[0].tag > float64(now) {
+			return
+		}
+		n := l.blocked[0].node
+		l.unblock(n)
+		l.stand(n)
 	}
 }
 
@@ -102,22 +289,39 @@ func (l *line) remove(t *ticket) {
 		l.silent = slices.DeleteFunc(l.silent, func(x *ticket) bool { return x == t })
 	default:
 		l.leave(t)
+		l.asked = remove(l.asked, float64(t.seen), t.place)
 	}
+	l.flows.withdraw(t.parts)
 	delete(l.tickets, t.id)
 }
 
 // stepOver takes a silent ticket out of everybody's way.
 func (l *line) stepOver(t *ticket) {
 	l.leave(t)
+	l.asked = remove(l.asked, float64(t.seen), t.place)
 	t.silent = true
 	l.silent = append(l.silent, t)
 }
 
 // comeBack gives a ticket that was only slow its place again.
-func (l *line) comeBack(t *ticket, scope *owner, buckets []*bucket) {
-	l.remove(t)
+func (l *line) comeBack(t *ticket) {
+	l.silent = slices.DeleteFunc(l.silent, func(x *ticket) bool { return x == t })
 	t.silent = false
-	l.enter(t, scope, buckets)
+	l.enter(t)
+	l.listen(t)
+}
+
+// saw notes that the ticket has asked.
+func (l *line) saw(t *ticket) {
+	l.asked = remove(l.asked, float64(t.seen), t.place)
+	t.seen = l.clock
+	l.listen(t)
+}
+
+func (l *line) listen(t *ticket) {
+	if l.lease > 0 {
+		l.asked = add(l.asked, entry{tag: float64(t.seen), place: t.place, ticket: t})
+	}
 }
 
 // tick lets the line's time pass.
@@ -126,62 +330,21 @@ func (l *line) tick(now int64) {
 	l.stamp = now
 }
 
-// ahead is how many tickets stand before the place.
-func (l *line) ahead(place int64) (n int) {
-	for _, c := range l.classes {
-		n += c.before(place)
-	}
-	return n
-}
+const (
+	// Patrol is how many tickets that may be silent each ask looks at.
+	Patrol = 16
+	// Rounds is how many nodes that may go on it puts back.
+	Rounds = 4
+)
 
-// Rounds is how many tickets each ask checks.
-const Rounds = 2
-
-// patrol steps over the silent among the next few tickets, class by class and round
-// again, and goes on while it finds some: surveys don't come to those who died far
-// behind. The ticket that asks is not one of them.
-func (l *line) patrol(lease int64, asks string) {
-	if lease == 0 {
-		return
-	}
-	for found := true; found; {
-		found = false
-		var silent []*ticket
-		checked := 0
-		for ; checked < Rounds; checked++ {
-			t := l.next()
-			if t == nil {
-				break
-			}
-			if t.id != asks && l.clock-t.seen > lease {
-				silent = append(silent, t)
-			}
-		}
-		for _, t := range silent {
+// patrol steps over the first few that have been silent. The ticket that asks is not one
+// of them.
+func (l *line) patrol(asks string) {
+	for _, e := range slices.Clone(l.asked[:min(Patrol, len(l.asked))]) {
+		if t := e.ticket; t.id != asks && l.clock-t.seen > l.lease {
 			l.stepOver(t)
-			found = true
-		}
-		if checked < Rounds {
-			l.patrolled = nil
-			return
 		}
 	}
-}
-
-// next is the ticket that patrol comes to, or nil after the last one.
-func (l *line) next() *ticket {
-	at := max(0, slices.Index(l.classes, l.patrolled))
-	for ; at < len(l.classes); at++ {
-		c := l.classes[at]
-		if c != l.patrolled {
-			l.patrolled, l.place = c, 0
-		}
-		if n := c.before(l.place + 1); n < len(c.tickets) {
-			l.place = c.tickets[n].place
-			return c.tickets[n]
-		}
-	}
-	return nil
 }
 
 // erase forgets those who were stepped over and have been silent for too long.
@@ -194,21 +357,4 @@ func (l *line) erase(after int64) {
 			l.remove(t)
 		}
 	}
-}
-
-// Heads is how many tickets of a class are looked at one by one.
-const Heads = 4
-
-// front returns the first tickets of the class before the place, none of them
-// silent, and how many more there are.
-func (l *line) front(c *class, place, lease int64) (front []*ticket, more int) {
-	n := 0
-	for n < Heads && n < len(c.tickets) && c.tickets[n].place < place {
-		if t := c.tickets[n]; lease > 0 && l.clock-t.seen > lease {
-			l.stepOver(t)
-			continue
-		}
-		n++
-	}
-	return c.tickets[:n], c.before(place) - n
 }

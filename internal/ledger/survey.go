@@ -8,309 +8,245 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// A survey is what one ask finds: its buckets, and what those ahead may draw from
-// them.
+// A survey is what one ask finds: its buckets, and who stands before it at each node on
+// its path.
+//
+// What those before it may draw is set aside: of a bucket, what the tickets of the same
+// scope ask for, and what the other nodes below the bucket's owner ask for that nothing
+// of their own holds back. One that its own buckets hold back draws nothing meanwhile,
+// and comes first when they let it on.
 type survey struct {
 	now     int64
+	line    *line
+	only    bool // it changes nothing
 	scope   *owner
 	buckets []*bucket
-	tickets int     // ahead
-	ahead   []ahead // by bucket; nil if nobody is
+	path    []*owner
+	place   float64   // of the ticket
+	levels  []level   // by owner on the path
+	tickets int       // before the cost that comes next
+	aside   []float64 // for them, by bucket
 }
 
-// survey looks at the tickets before the place.
-//
-// What those ahead could draw must not be missing when they can start, and nothing
-// else is withheld. A ticket that is held back elsewhere draws when its other buckets
-// let it start, and until then this one refills. So for each bucket it is worked out
-// what those ahead may have drawn by any time to come, and what will have refilled by
-// then; the most by which the former is ahead must stay.
-func (a *Account) survey(now int64, l *line, place int64, scope *owner, buckets []*bucket) survey {
-	v := survey{now: now, scope: scope, buckets: buckets}
-	if len(l.classes) == 0 {
+// A level is those who stand at a node of the path.
+type level struct {
+	node   *node
+	self   *entry // the ticket's, or that of the node below on its path
+	rivals []rival
+	last   *entry // the last of the rivals, if there are others behind it
+}
+
+// A rival is a ticket, or a node, that may stand before.
+type rival struct {
+	entry
+	end        float64
+	next, need backend.Amounts
+	part       float64 // of what it needs, as its own buckets let it start now
+	tickets    float64
+	buckets    []*bucket
+}
+
+// Heads is how many of a node are looked at one by one.
+const Heads = 4
+
+// tries is how many are found to be held back, in one ask and at one node, before the
+// others count as if they were.
+const tries = 4
+
+func newSurvey(now int64, l *line, scope *owner, buckets []*bucket, t *ticket, only bool) survey {
+	v := survey{now: now, line: l, only: only, scope: scope, buckets: buckets, place: math.Inf(1)}
+	if len(l.tickets) == 0 {
 		return v
 	}
-	var demands []*demand
-	for _, c := range slices.Clone(l.classes) {
-		front, more := l.front(c, place, micros(a.Lease))
-		if len(front) > 0 {
-			d := c.demand(now, front, more)
-			v.tickets += d.tickets
-			demands = append(demands, d)
+	v.path, v.aside = path(scope, buckets), make([]float64, len(buckets))
+	if t != nil {
+		v.place = t.place
+	}
+	for i, o := range v.path {
+		n := l.nodes[o]
+		level := level{node: n}
+		if n == nil {
+			v.levels = append(v.levels, level)
+			continue
 		}
-	}
-	if len(demands) == 0 {
-		return v
-	}
-	v.ahead = make([]ahead, len(buckets))
-	for k, b := range buckets {
-		v.ahead[k] = aheadIn(scope, b, demands)
+		if i == 0 && t != nil {
+			level.self = &entry{tag: t.tag, place: t.place}
+		} else if i > 0 {
+			if below := l.nodes[v.path[i-1]]; below != nil && below.parent == n && below.stands {
+				level.self = &below.at
+			}
+		}
+		v.collect(&level)
+		v.levels = append(v.levels, level)
 	}
 	return v
 }
 
-// A demand is what the tickets of a class before some place need, added up from one
-// to the next. Those behind the first few count as much each as the mean of their
-// class.
-type demand struct {
-	*class
-	tickets int
-	paused  float64 // for how long yet
-	sums    []units // the first is zero
-	starts  []float64
-	drawn   float64
-}
-
-// units are amounts in each dimension.
-type units [backend.Dimensions]float64
-
-func (c *class) demand(now int64, front []*ticket, more int) *demand {
-	c.scope.advance(now)
-	d := &demand{class: c, tickets: len(front) + more, paused: max(0, float64(c.scope.paused-now)), sums: make([]units, 1, Heads+2)}
-	for _, b := range c.buckets {
-		b.owner.advance(now)
-		d.paused = max(d.paused, float64(b.owner.paused-now))
-	}
-	var sum units
-	for _, t := range front {
-		for i, n := range t.need {
-			sum[i] += float64(n)
-		}
-		d.sums = append(d.sums, sum)
-	}
-	if more > 0 {
-		behind := float64(len(c.tickets) - len(front))
-		for i, n := range c.need {
-			rest := float64(n) - sum[i]
-			sum[i] += rest * float64(more) / behind
-		}
-		d.sums = append(d.sums, sum)
-	}
-	d.starts = make([]float64, len(d.sums))
-	return d
-}
-
-// all is what they need together.
-func (d *demand) all() *units { return &d.sums[len(d.sums)-1] }
-
-// schedule works out when the buckets but this one let the sums start: negative where
-// they hold more. A single call starts on a full bucket at the latest.
-func (d *demand) schedule(b *bucket) {
-	for i := range d.starts {
-		d.starts[i] = math.Inf(-1)
-		if d.paused > 0 {
-			d.starts[i] = d.paused
-		}
-	}
-	for _, o := range d.buckets {
-		if o == b || d.all()[o.dimension] == 0 {
+// collect finds the first few who stand at a node, without those who are held back.
+func (v *survey) collect(level *level) {
+	n := level.node
+	first := slices.Clone(n.order[:min(Heads+tries+1, len(n.order))])
+	more := len(n.order) > len(first)
+	blocked := 0
+	for _, e := range first {
+		if self := level.self; self != nil && e.tag == self.tag && e.place == self.place {
 			continue
 		}
-		need := 0.0
-		for i := range d.sums {
-			if i > 0 {
-				more := d.sums[i][o.dimension] - d.sums[i-1][o.dimension]
-				if d.sums[i][backend.Requests]-d.sums[i-1][backend.Requests] <= 1 {
-					more = min(more, o.capacity)
-				}
-				need += more
+		if len(level.rivals) == Heads {
+			more = true
+			break
+		}
+		if e.ticket != nil {
+			level.rivals = append(level.rivals, rival{e, e.ticket.end, e.ticket.next, e.ticket.need, 1, 1, e.ticket.buckets})
+			continue
+		}
+		t := e.node.head() // it stands here because it has one
+		if m, until := v.held(t, n.owner); m != nil {
+			if blocked++; blocked <= tries && !v.only {
+				v.line.block(m, t, until)
 			}
-			d.starts[i] = max(d.starts[i], (need-o.level())/o.rate)
+			continue
 		}
+		level.rivals = append(level.rivals, rival{e, e.node.end, t.next, e.node.need, e.node.part(t, n.owner), float64(e.node.standing), t.buckets})
 	}
-	for i := range d.starts {
-		if math.IsInf(d.starts[i], -1) {
-			d.starts[i] = 0
-		}
+	if more && len(level.rivals) > 0 {
+		level.last = &level.rivals[len(level.rivals)-1].entry
 	}
 }
 
-// by is how much of this dimension they have drawn by then.
-func (d *demand) by(at float64, dimension backend.Dimension) float64 {
-	n := len(d.starts)
-	i := n - 1
-	for i >= 0 && d.starts[i] > at {
-		i--
+// held returns the first node on a ticket's path below an owner whose own buckets do not
+// let its first cost start soon, and when they do.
+func (v *survey) held(t *ticket, above *owner) (n *node, until float64) {
+	for _, o := range path(t.scope, t.buckets) {
+		if o == above {
+			return nil, 0
+		}
+		o.advance(v.now)
+		wait := float64(o.paused - v.now)
+		for _, b := range t.buckets {
+			if b.owner == o {
+				wait = max(wait, b.until(float64(t.next[b.dimension])))
+			}
+		}
+		if wait > soon {
+			return v.line.node(o), float64(v.now) + wait
+		}
 	}
-	switch {
-	case i < 0:
-		return 0
-	case i == n-1:
-		return d.sums[i][dimension]
-	}
-	part := (at - d.starts[i]) / (d.starts[i+1] - d.starts[i])
-	return d.sums[i][dimension] + float64(part*(d.sums[i+1][dimension]-d.sums[i][dimension]))
+	return nil, 0
 }
 
 const soon = float64(Soon / time.Microsecond)
 
-// ready reports whether a call of theirs could start soon.
-func (d *demand) ready() bool {
+// until is how long until the bucket by itself lets a cost start.
+func (b *bucket) until(cost float64) float64 {
 	switch {
-	case d.starts[0] > soon:
-		return false
-	case d.starts[1] <= soon:
-		return true
+	case cost == 0:
+		return 0
+	case cost > b.capacity:
+		return b.used / b.rate
 	}
-	requests := d.sums[1][backend.Requests]
-	return requests == 0 || d.by(soon, backend.Requests) >= 1
+	return (cost + b.marginFor(cost) - b.level()) / b.rate
 }
 
-// A group is the demands that draw from another bucket too, which bounds what they
-// draw together.
-type group struct {
-	bucket  *bucket
-	demands []*demand
-	part    float64 // the most that is drawn here for a unit there
-	end     float64 // when it has let all of them start
-}
-
-// Ahead is what those ahead may draw from a bucket: at each of some times, by how much
-// it exceeds the refill until then, as far as that depends on what is free now.
-type ahead struct {
-	at, excess []float64
-	most       float64
-	ready      bool // one of them could start soon
-	tickets    int  // that hold up those behind: of their own scope, and others who could start soon
-}
-
-func aheadIn(scope *owner, b *bucket, all []*demand) (a ahead) {
-	var demands []*demand
-	var times []float64
-	for _, d := range all {
-		if slices.Contains(d.buckets, b) && d.all()[b.dimension] != 0 {
-			demands = append(demands, d)
-			d.schedule(b)
-			a.ready = a.ready || d.ready()
-			if d.scope == scope || d.starts[1] <= soon {
-				a.tickets += d.tickets
+// part is how much of what the node needs the buckets below an owner let start now.
+func (n *node) part(t *ticket, above *owner) float64 {
+	part := 1.0
+	for _, o := range path(t.scope, t.buckets) {
+		if o == above {
+			break
+		}
+		for _, b := range t.buckets {
+			if need := float64(n.need[b.dimension]); b.owner == o && need > 0 {
+				part = min(part, max(0, b.level())/need)
 			}
-			times = append(times, d.starts...)
 		}
 	}
-	groups := groupsOf(b, demands)
-	for i := range groups {
-		times = append(times, groups[i].end)
-	}
-	times = slices.DeleteFunc(times, func(t float64) bool { return t <= 0 })
-	times = append(times, 0)
-	slices.Sort(times)
-	low := 0.0 // the lowest excess so far
-	add := func(at float64, before bool) {
-		sum := drawn(demands, groups, at, b.dimension, before)
-		excess := sum - float64(b.rate*at)
-		// What refills while the bucket is full is lost to all: what is drawn after
-		// that does not depend on what is free now.
-		is := min(excess, low+b.capacity)
-		a.at, a.excess = append(a.at, at), append(a.excess, is)
-		a.most = max(a.most, is)
-		low = min(low, excess)
-	}
-	for _, at := range times {
-		if at > 0 && slices.ContainsFunc(demands, func(d *demand) bool { return d.paused == at }) {
-			add(at, true) // what is drawn jumps here
-		}
-		add(at, false)
-	}
-	return a
+	return part
 }
 
-// drawn is what the demands have drawn by a time, or, with before, right before pauses
-// end at it.
-func drawn(demands []*demand, groups []group, at float64, dimension backend.Dimension, before bool) (sum float64) {
-	for _, d := range demands {
-		if d.drawn = 0; !before || d.paused != at {
-			d.drawn = d.by(at, dimension)
-		}
-	}
-	for i := range groups {
-		groups[i].bound(at)
-	}
-	for _, d := range demands {
-		sum += d.drawn
-	}
-	return sum
+// before reports whether the rival stands before a cost of that tag and place.
+func (r *rival) before(tag, place float64) bool {
+	return r.tag < tag || r.tag == tag && r.place < place
 }
 
-// groupsOf finds the buckets but b that several of the demands draw from.
-func groupsOf(b *bucket, demands []*demand) (groups []group) {
-	if len(demands) < 2 {
-		return nil
+// share is the part of what the rival needs that comes before a cost of that tag, and
+// that its own buckets let start now.
+func (r *rival) share(tag float64) float64 {
+	if r.end > tag {
+		return min(r.part, (tag-r.tag)/(r.end-r.tag))
 	}
-	for i, d := range demands {
-		for _, o := range d.buckets {
-			drawsFrom := func(d *demand) bool { return slices.Contains(d.buckets, o) && d.all()[o.dimension] != 0 }
-			if o == b || !drawsFrom(d) || slices.ContainsFunc(demands[:i], drawsFrom) {
-				continue // or it is known
-			}
-			g := group{bucket: o}
-			there := 0.0
-			for _, d := range demands[i:] {
-				if drawsFrom(d) {
-					g.demands = append(g.demands, d)
-					g.part = max(g.part, d.ratio(b.dimension, o.dimension))
-					there += d.all()[o.dimension]
+	return r.part
+}
+
+// come has the survey look at what stands before a cost of that tag.
+func (v *survey) come(tag float64) {
+	clear(v.aside)
+	tickets := 0.0
+	for i := range v.levels {
+		level := &v.levels[i]
+		seen := 0
+		for seen < len(level.rivals) && level.rivals[seen].before(tag, v.place) {
+			seen++
+		}
+		if seen == 0 {
+			continue
+		}
+		more := 1.0 // those behind the first few are as they are in the mean
+		if behind := level.behind(tag, v.place); behind > 0 {
+			more += float64(behind) / float64(seen)
+		}
+		for j := range level.rivals[:seen] {
+			r := &level.rivals[j]
+			share := r.share(tag)
+			tickets += float64(max(1, math.Floor(float64(r.tickets*share))) * more)
+			for k, b := range v.buckets {
+				if slices.Index(v.path, b.owner) >= i && slices.Contains(r.buckets, b) {
+					v.aside[k] += float64(max(float64(r.next[b.dimension]), float64(float64(r.need[b.dimension])*share)) * more)
 				}
 			}
-			if len(g.demands) > 1 && !math.IsInf(g.part, 1) {
-				g.end = (there - o.level()) / o.rate
-				groups = append(groups, g)
-			}
 		}
 	}
-	return groups
+	v.tickets = int(tickets)
 }
 
-// ratio is the most of one dimension that a ticket needs for a unit of another.
-func (d *demand) ratio(here, there backend.Dimension) (most float64) {
-	for i := 1; i < len(d.sums); i++ {
-		h, t := d.sums[i][here]-d.sums[i-1][here], d.sums[i][there]-d.sums[i-1][there]
-		switch {
-		case h <= 0:
-		case t <= 0:
-			return math.Inf(1)
-		default:
-			most = max(most, h/t)
-		}
+// behind is how many stand at a node behind the rivals, and before a cost of that tag and
+// place.
+func (l *level) behind(tag, place float64) int {
+	if l.last == nil || !(l.last.tag < tag || l.last.tag == tag && l.last.place < place) {
+		return 0
 	}
-	return most
+	n := before(l.node.order, tag, place) - before(l.node.order, l.last.tag, l.last.place) - 1
+	if s := l.self; s != nil && s.compare(l.last) > 0 && (s.tag < tag || s.tag == tag && s.place < place) {
+		n--
+	}
+	return n
 }
 
-// bound cuts what the group has drawn by then to what its bucket lets it at most.
-func (g *group) bound(at float64) {
-	sum := 0.0
-	for _, d := range g.demands {
-		sum += d.drawn
+// asideOf is what is set aside of the k-th bucket.
+func (v *survey) asideOf(k int) float64 {
+	if v.aside == nil {
+		return 0
 	}
-	most := max(0, (g.bucket.level()+float64(g.bucket.rate*at))*g.part)
-	if sum > most {
-		for _, d := range g.demands {
-			d.drawn *= most / sum
-		}
-	}
+	return v.aside[k]
 }
 
 // free reports whether the k-th bucket holds the cost beside what is set aside. A
 // cost above the capacity starts on a full bucket and leaves a debt.
 func (v *survey) free(k int, cost float64) bool {
-	b := v.buckets[k]
-	var ahead ahead
-	if v.ahead != nil {
-		ahead = v.ahead[k]
-	}
+	b, aside := v.buckets[k], v.asideOf(k)
 	switch {
 	case cost == 0:
 		return true
 	case cost > b.capacity:
-		return b.used == 0 && !ahead.ready
+		return b.used == 0 && aside == 0
 	default:
-		return ahead.most+cost+b.marginFor(cost) <= b.level()
+		return aside+cost+b.marginFor(cost) <= b.level()
 	}
 }
 
-// grant charges the longest prefix of costs that fits.
-func (v *survey) grant(costs []backend.Amounts) backend.Answer {
-	answer := backend.Answer{Stamp: max(v.now, v.scope.since), Tickets: v.tickets}
+// grant charges the longest prefix of the costs that fits.
+func (v *survey) grant(ask *backend.Ask, parts []part, of []int) backend.Answer {
+	answer := backend.Answer{Stamp: max(v.now, v.scope.since)}
 	for _, b := range v.buckets {
 		answer.Stamp = max(answer.Stamp, b.owner.since)
 	}
@@ -320,11 +256,16 @@ func (v *survey) grant(costs []backend.Amounts) backend.Answer {
 			b.owner.latest = max(b.owner.latest, answer.Stamp)
 		}
 	}
-	for i, cost := range costs {
+	for i, cost := range ask.Costs {
+		p := &parts[of[i]]
+		v.come(p.tag)
+		if i == 0 {
+			answer.Tickets = v.tickets
+		}
 		if !v.fits(cost) {
 			wait, pause := v.wait(cost, false)
 			answer.Wait, answer.Paused = duration(wait), duration(pause)
-			answer.Hint = duration(v.hint(cost, sum(costs[i:]), wait, pause))
+			answer.Hint = duration(v.hint(cost, sum(ask.Costs[i:]), wait, pause))
 			break
 		}
 		for _, b := range v.buckets {
@@ -332,9 +273,32 @@ func (v *survey) grant(costs []backend.Amounts) backend.Answer {
 			b.charged += float64(cost[b.dimension])
 			b.owner.charged = max(b.owner.charged, answer.Stamp)
 		}
+		v.line.flows.serve(p, units(ask, i))
 		answer.Granted++
 	}
 	return stand(answer, v.buckets)
+}
+
+// hold takes the nodes of a ticket that has come to be their first out of the way if
+// their own buckets hold it back, and puts them back if not.
+func (v *survey) hold(t *ticket) {
+	l, owners := v.line, path(v.scope, v.buckets)
+	top := owners[len(owners)-1]
+	m, until := v.held(t, top)
+	for _, o := range owners {
+		n := l.nodes[o]
+		if o == top || n.head() != t {
+			return
+		}
+		if n == m {
+			l.block(n, t, until)
+			return
+		}
+		if n.until > 0 {
+			l.unblock(n)
+			l.stand(n)
+		}
+	}
 }
 
 func sum(costs []backend.Amounts) (total backend.Amounts) {
@@ -359,9 +323,9 @@ func (v *survey) fits(cost backend.Amounts) bool {
 	return true
 }
 
-// wait is how long until the cost fits if nothing is given back and those
-// ahead start as soon as they can, and how much of that is a pause; in parts if
-// it is the sum of several, in microseconds. It is at least one.
+// wait is how long until the cost fits if nothing is given back and those before it
+// start as soon as they can, and how much of that is a pause; in parts if it is the sum
+// of several, in microseconds. It is at least one.
 func (v *survey) wait(cost backend.Amounts, parts bool) (wait, paused float64) {
 	longest, pause := 1.0, max(0, float64(v.scope.paused-v.now))
 	for k, b := range v.buckets {
@@ -374,27 +338,13 @@ func (v *survey) wait(cost backend.Amounts, parts bool) (wait, paused float64) {
 		if c > b.capacity && !parts {
 			left = -b.used
 		}
-		if v.ahead == nil {
-			longest = max(longest, -left/b.rate)
-		} else {
-			longest = max(longest, v.ahead[k].until(left, b.rate))
-		}
+		longest = max(longest, (v.asideOf(k)-left)/b.rate)
 	}
 	return max(longest, pause), pause
 }
 
-// until is when those ahead leave so much for good.
-func (a *ahead) until(left, rate float64) float64 {
-	i := len(a.at) - 1
-	if a.excess[i] > left {
-		return a.at[i] + (a.excess[i]-left)/rate
-	}
-	for i > 0 && a.excess[i-1] <= left {
-		i--
-	}
-	if i == 0 {
-		return 0
-	}
-	fall := (a.excess[i-1] - left) / (a.excess[i-1] - a.excess[i])
-	return a.at[i-1] + float64(fall*(a.at[i]-a.at[i-1]))
+// ahead is how many stand before a ticket.
+func (l *line) ahead(t *ticket) int {
+	n := l.node(t.scope)
+	return before(n.order, t.tag, t.place)
 }

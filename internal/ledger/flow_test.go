@@ -1,0 +1,112 @@
+package ledger
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// A crowd is flows that never stop asking, in several processes and models of one
+// account.
+type crowd struct {
+	a       *Account
+	now     int64
+	number  uint64
+	askers  []*asker
+	granted map[backend.Flow]float64 // tokens
+	largest map[backend.Flow]float64
+}
+
+type asker struct {
+	id, scope string
+	flow      backend.Flow
+	buckets   []backend.Bucket
+	sizes     func() int64
+	costs     []backend.Amounts
+	turn      int
+}
+
+func (c *crowd) take(t interface{ Fatal(...any) }, x *asker) (granted int) {
+	for len(x.costs) < x.turn {
+		size := x.sizes()
+		c.largest[x.flow] = max(c.largest[x.flow], float64(size))
+		x.costs = append(x.costs, backend.Amounts{1, size})
+	}
+	c.number++
+	q := ask(x.scope, x.id, c.number, x.buckets, x.costs...)
+	for range x.costs {
+		q.Flows = append(q.Flows, x.flow)
+	}
+	answer, err := c.a.Take(c.now, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cost := range x.costs[:answer.Granted] {
+		c.granted[x.flow] += float64(cost[1])
+	}
+	x.costs = x.costs[answer.Granted:]
+	return answer.Granted
+}
+
+// Flows that wait all the time get what their weights say, whatever the sizes of their
+// calls, in how many processes and models they ask, and in which order: what two of them
+// got, each divided by its weight, differs in any interval by no more than four of the
+// largest calls of each, and one more for each process and model that it asks in.
+func TestSharesOfFlowsThatWait(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		c := &crowd{a: New(), granted: map[backend.Flow]float64{}, largest: map[backend.Flow]float64{}}
+		const limit = 6_000_000 // 100 a millisecond
+		account := bucketOf("account", "tpm", backend.Tokens, limit)
+		account.Burst = time.Duration(rapid.IntRange(100, 5000).Draw(t, "burst")) * time.Millisecond
+		var flows []backend.Flow
+		askers := map[backend.Flow]float64{}
+		for i := range rapid.IntRange(2, 4).Draw(t, "flows") {
+			f := backend.Flow{Class: fmt.Sprint(i), Weight: float64(rapid.IntRange(1, 5).Draw(t, "weight"))}
+			flows = append(flows, f)
+			most := rapid.Int64Range(100, 5000).Draw(t, "most")
+			for j := range rapid.IntRange(1, 3).Draw(t, "askers") {
+				scope := rapid.SampledFrom([]string{"A", "B", "C"}).Draw(t, "scope")
+				c.askers = append(c.askers, &asker{id: fmt.Sprint(i, "/", j), scope: scope, flow: f, buckets: []backend.Bucket{account},
+					turn: rapid.IntRange(8, 16).Draw(t, "turn"), sizes: func() int64 { return 1 + r.Int64N(most) }})
+				askers[f]++
+			}
+		}
+		c.take(t, &asker{id: "x", scope: "X", buckets: []backend.Bucket{account}, turn: 1, sizes: func() int64 { return int64(account.Capacity()) }})
+		for _, x := range c.askers { // all of them wait from now on
+			c.take(t, x)
+		}
+		type bounds struct{ low, high float64 }
+		seen := map[[2]int]*bounds{}
+		for range rapid.IntRange(50, 150).Draw(t, "steps") {
+			c.now += r.Int64N(3000)
+			for granted := true; granted; { // until all of them wait
+				granted = false
+				for _, x := range r.Perm(len(c.askers)) {
+					granted = c.take(t, c.askers[x]) > 0 || granted
+				}
+			}
+			for i, f := range flows {
+				for j, g := range flows[:i] {
+					d := c.granted[f]/f.Weight - c.granted[g]/g.Weight
+					b := seen[[2]int{i, j}]
+					if b == nil {
+						b = &bounds{math.Min(0, d), math.Max(0, d)}
+						seen[[2]int{i, j}] = b
+					}
+					b.low, b.high = min(b.low, d), max(b.high, d)
+					bound := (4+askers[f])*c.largest[f]/f.Weight + (4+askers[g])*c.largest[g]/g.Weight
+					if b.high-b.low > bound {
+						t.Fatalf("flows %v and %v: %.0f apart, of %.0f", f, g, b.high-b.low, bound)
+					}
+				}
+			}
+		}
+	})
+}
