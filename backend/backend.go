@@ -93,9 +93,9 @@ type Ask struct {
 	// Buckets are those the scope draws from. Each cost must fit the Limit of
 	// every one of them, else the answer is ErrTooLarge and nothing changes.
 	Buckets []Bucket
-	// Costs are at most MaxCosts, in the order in which they want to start. A
-	// ticket keeps its place until all of them are granted: that is its turn, so
-	// that until then its asks should bring no more than is left of them.
+	// Costs are at most MaxCosts, in the order in which they want to start. A ticket keeps
+	// its place until all of them are granted. Those that it brings in addition meanwhile
+	// come after all that their flows have asked for elsewhere.
 	Costs []Amounts
 	// Flows says on whose behalf each of the Costs asks; nil for all of them on the
 	// zero Flow's.
@@ -158,6 +158,11 @@ type Answer struct {
 	Charged, Corrected []float64
 	// Tickets is how many stand ahead in line.
 	Tickets int
+	// Virtual is how far the line has come, and Tags where in it each of the ask's costs
+	// stands, granted ones where they stood: of a lower tag come first. Both are for asks
+	// with Flows; the zero values say nothing.
+	Virtual float64
+	Tags    []float64
 }
 
 // A Settlement corrects what an earlier grant has charged.

@@ -11,7 +11,9 @@ import (
 
 // A Call is one that asks to be admitted.
 type Call struct {
-	Account, Model   string
+	Account, Model string
+	// Flow is on whose behalf the call asks.
+	Flow             backend.Flow
 	Requests, Images int64
 	Body             predict.Body
 	// Retry says that the call is another try of one that came before.
@@ -200,7 +202,7 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) {
 		result: make(chan error, 1),
 	}
 	p := &en.place
-	p.waiter, p.charge, p.ahead = w, r.charge, s.queue.join(w)
+	p.waiter, p.charge, p.ahead = w, r.charge, s.queue.join(w, r.Call.Flow)
 	if deadline, ok := ctx.Deadline(); ok {
 		p.reason, p.until = Deadline, s.latestLocked(en.arrived, deadline)
 	}
@@ -255,7 +257,8 @@ func (s *scope) refreshed(look *ask, answer *backend.Answer, err error) {
 // what is granted nevertheless is given back in the background.
 func (r *Reservation) askAlone(ctx context.Context, en *entry) error {
 	e := r.scope.account.engine
-	en.ask.Costs, en.ask.Fresh, en.ask.Leave = []backend.Amounts{r.charge.cost}, true, r.Call.MaxWait == 0
+	en.ask.Costs, en.ask.Flows = []backend.Amounts{r.charge.cost}, flowOf(&r.Call)
+	en.ask.Fresh, en.ask.Leave = true, r.Call.MaxWait == 0
 	if e.local || ctx.Done() == nil {
 		return r.takeAlone(ctx, en)
 	}

@@ -12,12 +12,13 @@ import (
 type driver struct {
 	running bool
 	kick    chan struct{}
-	turn    int // how many calls are left of the ticket's turn, while it is in line
-	full    int // how many asks in a row got all they wanted
+	full    int             // how many asks in a row got all they wanted
+	stands  backend.Amounts // in line, as the last ask has left it
+	single  bool            // the next ask brings one call
 }
 
-// turnTime is how long what a ticket takes in a turn needs to refill: enough to keep asks
-// few, and little enough for a call that waits behind many tickets.
+// turnTime is how long what a ticket asks for needs to refill: enough to keep asks few, and
+// little enough for a call that waits behind many tickets.
 const turnTime = 100 * time.Millisecond
 
 // driveLocked runs the driver if somebody waits. Fast asks go first, unless they may take
@@ -83,7 +84,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	defer s.account.mu.Unlock()
 	t.batch = s.batchLocked(now)
 	if s.queue.len() == 0 {
-		s.driver.running, s.driver.turn = false, 0
+		s.driver.running, s.driver.stands = false, backend.Amounts{}
 		if a, ok := s.releaseTicketLocked(now); ok {
 			release = &a.Ask
 		}
@@ -95,19 +96,19 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 		for _, w := range t.batch {
 			t.ask.Costs = append(t.ask.Costs, w.charge.cost)
 		}
+		t.ask.Flows = s.queue.asks(t.batch)
 	}
 	return t, true, nil
 }
 
 // batchLocked returns the calls that ask next, after rejecting those at the head that have
-// become impossible: those that are left of the ticket's turn, or a new one. A turn need
-// not be short where there is plenty for all.
+// become impossible. They need not be few where there is plenty for all.
 func (s *scope) batchLocked(now time.Time) (batch []*waiter) {
 	n := backend.MaxCosts
-	if s.driver.turn > 0 {
-		n = s.driver.turn
+	if s.driver.single {
+		n = 1
 	}
-	short := s.driver.turn == 0 && s.driver.full < 2
+	short := s.driver.full < 2
 	if slots := s.slotsLocked(now); slots >= 0 {
 		n = min(n, slots)
 	}
@@ -161,24 +162,30 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	d := &s.driver
 	s.stored = err != nil || answer.Granted < len(t.batch)
 	d.full++
-	if d.turn = len(t.batch) - answer.Granted; d.turn > 0 {
+	if answer.Granted < len(t.batch) {
 		d.full = 0
 	}
+	d.single, d.stands = false, backend.Amounts{}
 	switch {
 	case s.failedLocked(err):
-		d.turn = 0
 		s.rejectAllLocked(err)
 	case err == nil:
+		s.queue.heard(t.batch, answer)
+		for _, cost := range t.ask.Costs[answer.Granted:] {
+			for i, n := range cost {
+				d.stands[i] += n
+			}
+		}
 	case len(t.batch) > 1:
-		d.turn = 1 // which of them is too large shows when they ask one by one
+		d.single = true // which of them is too large shows when they ask one by one
 	default:
-		d.turn = 0
 		if w := t.batch[0]; !w.ended {
 			s.rejectLocked(w, backendFailed(&w.charge, err))
 		}
 	}
 	for i, w := range t.batch[:answer.Granted] {
 		s.grantLocked(now, w.reservation, &w.charge, &t.ask, answer, i)
+		w.reservation.flow = w.flow
 		if w.ended {
 			abandoned = append(abandoned, w.reservation)
 			continue

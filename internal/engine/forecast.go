@@ -41,16 +41,10 @@ func (a *account) forecast(c *Call, now time.Time) (look ask, behind backend.Amo
 	}
 	limits := s.quota.Admissible(&ch.cost, now)
 	look = s.look(limits, quota.Unpaced(now, limits))
-	look.Costs = []backend.Amounts{ch.cost}
+	look.Costs, look.Flows = []backend.Amounts{ch.cost}, flowOf(c)
 	behind = s.queue.wanted
-	n := s.driver.turn
-	for w := range s.queue.all() {
-		if n--; n < 0 {
-			break
-		}
-		for d, c := range w.charge.cost {
-			behind[d] -= c
-		}
+	for d, c := range s.driver.stands {
+		behind[d] = max(0, behind[d]-c)
 	}
 	return look, behind, nil
 }
@@ -87,7 +81,7 @@ const steady = 0.9
 // flight were refunded all.
 func (s *scope) earliestLocked(r *Reservation, now time.Time) bound {
 	a, c := s.account, &r.charge
-	ahead := s.queue.before(r.Call.Retry, r.seq)
+	ahead := s.queue.before(r.Call.Flow, r.Call.Retry, r.seq)
 	since := now.Sub(s.last.at)
 	least := bound{wait: max(0, s.last.paused-since)}
 	for i := range min(len(s.last.limits), len(s.last.levels)) {

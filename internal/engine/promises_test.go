@@ -199,7 +199,7 @@ func TestBefore(t *testing.T) {
 		n := rapid.IntRange(0, 40).Draw(rt, "calls")
 		for i := range n {
 			w := &waiter{
-				seq: q.arrivals() + 1, retry: rapid.Bool().Draw(rt, "retry"),
+				seq: uint64(2*i) + 2, retry: rapid.Bool().Draw(rt, "retry"),
 				charge: charge{cost: backend.Amounts{1, int64(1) << i, 0}},
 			}
 			q.join(w)
@@ -219,7 +219,7 @@ func TestBefore(t *testing.T) {
 		}
 		q.join(w)
 		var want backend.Amounts
-		for x := range q.all() {
+		for _, x := range collect(&q) {
 			if x == w {
 				break
 			}

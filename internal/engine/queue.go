@@ -1,21 +1,19 @@
 package engine
 
 import (
-	"iter"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// A queue is the line of this process's callers for one scope: the order of arrival, but
-// a retry near the front, at most one before each fresh call. Two lists make that order:
-// the queue alternates between them as long as both have somebody. Joining, leaving and
-// the head cost the same however many wait. The zero value is empty.
+// A queue is the line of this process's callers of one flow for one scope: the order of
+// arrival, but a retry near the front, at most one before each fresh call. Two lists make
+// that order: the queue alternates between them as long as both have somebody. Joining,
+// leaving and the head cost the same however many wait. The zero value is empty.
 type queue struct {
 	fresh, retries list
 	retryFirst     bool            // the head is a retry
 	wanted         backend.Amounts // by all
-	arrived        uint64
 }
 
 // A list is doubly linked through its waiters.
@@ -34,6 +32,8 @@ type waiter struct {
 	arrived     time.Time
 	retry       bool
 	charge      charge
+	flow        *flow
+	credit      int64 // by how much it counts less for its flow's share
 	reservation *Reservation
 	ended       bool       // it has a result, or its caller has left
 	result      chan error // nil for a reservation
@@ -49,29 +49,25 @@ func (q *queue) head() *waiter {
 	return q.fresh.head
 }
 
-// all returns those who wait, in order.
-func (q *queue) all() iter.Seq[*waiter] {
-	return func(yield func(*waiter) bool) {
-		fresh, retry, retryNext := q.fresh.head, q.retries.head, q.retryFirst
-		for fresh != nil || retry != nil {
-			var w *waiter
-			if retry == nil || fresh != nil && !retryNext {
-				w, fresh = fresh, fresh.next
-			} else {
-				w, retry = retry, retry.next
-			}
-			retryNext = !w.retry
-			if !yield(w) {
-				return
-			}
-		}
-	}
+// A cursor goes through a queue in its order.
+type cursor struct {
+	fresh, retry *waiter
+	retryNext    bool
 }
 
-// arrivals counts an arrival, and returns its number.
-func (q *queue) arrivals() uint64 {
-	q.arrived++
-	return q.arrived
+func (q *queue) cursor() cursor { return cursor{q.fresh.head, q.retries.head, q.retryFirst} }
+
+// next returns the next in line, or nil.
+func (c *cursor) next() (w *waiter) {
+	if c.retry == nil || c.fresh != nil && !c.retryNext {
+		if w = c.fresh; w != nil {
+			c.fresh = w.next
+		}
+	} else {
+		w, c.retry = c.retry, c.retry.next
+	}
+	c.retryNext = w != nil && !w.retry
+	return w
 }
 
 // join puts w in line and returns how many stand before it. It takes its place among its
@@ -114,19 +110,6 @@ func (q *queue) leave(w *waiter) {
 	if q.head() == nil {
 		q.retryFirst = !q.retryFirst
 	}
-}
-
-// among reports whether w is one of the first n.
-func (q *queue) among(w *waiter, n int) bool {
-	for x := range q.all() {
-		if x == w {
-			return true
-		}
-		if n--; n <= 0 {
-			return false
-		}
-	}
-	return false
 }
 
 // cut lowers what a waiter wants in tokens.

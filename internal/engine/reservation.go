@@ -31,6 +31,7 @@ type Reservation struct {
 	Call Call
 
 	scope     *scope
+	flow      *flow  // whose share it has waited for, or nil
 	seq       uint64 // of the arrival in its queue; 0 before
 	charge    charge
 	stamp     int64

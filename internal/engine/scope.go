@@ -22,7 +22,7 @@ type scope struct {
 	latency  time.Duration // the shortest time to a response's headers
 	last     snapshot      // of the buckets
 
-	queue  queue
+	queue  flows
 	driver driver
 	asking int   // fast asks under way
 	stored bool  // a fast ask has left a ticket in the line

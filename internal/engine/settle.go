@@ -84,6 +84,9 @@ func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settl
 		refund[d] = charged[d] - final[d]
 		a.refunded[d] += float64(max(0, refund[d]))
 	}
+	if r.flow != nil {
+		r.flow.credit += refund[backend.Tokens]
+	}
 	if !r.discarded {
 		s.quota.Settled(charged[backend.Tokens], refund[backend.Tokens])
 	}

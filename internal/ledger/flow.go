@@ -104,6 +104,17 @@ func (f *flows) assign(old []part, ask *backend.Ask) (parts []part, of []int) {
 	return parts, of
 }
 
+// tags is the tag of each of the ask's costs.
+func tags(ask *backend.Ask, parts []part, of []int) []float64 {
+	parts, tags := slices.Clone(parts), make([]float64, len(of))
+	for i, at := range of {
+		p := &parts[at]
+		tags[i] = p.tag
+		p.tag += float64(units(ask, i) * p.pace)
+	}
+	return tags
+}
+
 // withdraw takes back what a ticket has asked for, unless others of the flow have come
 // since: they stay in their order.
 func (f *flows) withdraw(parts []part) {

@@ -256,6 +256,9 @@ func (v *survey) grant(ask *backend.Ask, parts []part, of []int) backend.Answer 
 			b.owner.latest = max(b.owner.latest, answer.Stamp)
 		}
 	}
+	if ask.Flows != nil {
+		answer.Tags = tags(ask, parts, of)
+	}
 	for i, cost := range ask.Costs {
 		p := &parts[of[i]]
 		v.come(p.tag)
@@ -275,6 +278,9 @@ func (v *survey) grant(ask *backend.Ask, parts []part, of []int) backend.Answer 
 		}
 		v.line.flows.serve(p, units(ask, i))
 		answer.Granted++
+	}
+	if ask.Flows != nil {
+		answer.Virtual = v.line.flows.virtual
 	}
 	return stand(answer, v.buckets)
 }

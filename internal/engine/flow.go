@@ -1,0 +1,283 @@
+package engine
+
+import (
+	"container/heap"
+	"iter"
+	"slices"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// flows are the callers of this process for one scope: a queue for each class and tenant.
+// The backend decides between the flows of all processes; here only the order is kept in
+// which they ask for their next calls: by where the backend has last said that they stand,
+// and for one that it has not told of, before all others that it has.
+type flows struct {
+	known   map[flowKey]*flow
+	waiting byTag[*flow] // those of them in whose queue somebody waits
+	tenants map[string]int
+	virtual float64 // how far the backend's line has come
+	n       int
+	wanted  backend.Amounts // by all
+	arrived uint64
+}
+
+type flowKey struct{ class, tenant string }
+
+// A flow is the callers of a tenant, within a class.
+type flow struct {
+	backend.Flow
+	queue
+	tag    float64 // of its next call
+	index  int     // among those that wait, if somebody does
+	credit int64   // what its calls have used less than they were charged
+}
+
+// flowOf is on whose behalf a single call asks: nil where the backend need not be told.
+func flowOf(c *Call) []backend.Flow {
+	if plain(c.Flow) {
+		return nil
+	}
+	return []backend.Flow{c.Flow}
+}
+
+// plain reports whether the backend need not be told of the flow.
+func plain(f backend.Flow) bool {
+	return f.Class == "" && f.Tenant == "" && (f.Weight == 0 || f.Weight == 1)
+}
+
+// byTag is a heap of what stands in line, the lowest tag first.
+type byTag[T tagged] []T
+
+type tagged interface {
+	at() float64  // its tag
+	moved(to int) // in the heap
+}
+
+func (h byTag[T]) Len() int           { return len(h) }
+func (h byTag[T]) Less(i, j int) bool { return h[i].at() < h[j].at() }
+func (h byTag[T]) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].moved(i)
+	h[j].moved(j)
+}
+func (h *byTag[T]) Push(x any) {
+	x.(T).moved(len(*h))
+	*h = append(*h, x.(T))
+}
+func (h *byTag[T]) Pop() any {
+	last := len(*h) - 1
+	x := (*h)[last]
+	clear((*h)[last:]) // so that it can be collected
+	*h = (*h)[:last]
+	return x
+}
+
+func (f *flow) at() float64  { return f.tag }
+func (f *flow) moved(to int) { f.index = to }
+
+// A glance goes through the queue of a flow.
+type glance struct {
+	tag, pace float64
+	next      *waiter
+	cursor    cursor
+}
+
+func (g *glance) at() float64 { return g.tag }
+func (g *glance) moved(int)   {}
+
+func (q *flows) len() int { return q.n }
+
+// head returns the first in line, or nil.
+func (q *flows) head() *waiter {
+	if len(q.waiting) == 0 {
+		return nil
+	}
+	return q.waiting[0].head()
+}
+
+// flow returns the flow of a class and tenant.
+func (q *flows) flow(is backend.Flow) *flow {
+	key := flowKey{is.Class, is.Tenant}
+	f := q.known[key]
+	if f == nil {
+		if q.known == nil {
+			q.known, q.tenants = map[flowKey]*flow{}, map[string]int{}
+		}
+		q.forgetSome()
+		f = &flow{Flow: is, tag: q.virtual}
+		q.known[key] = f
+		q.tenants[is.Class]++
+	}
+	return f
+}
+
+// forgetSome looks at a few flows and drops those that are as good as new. There are at
+// most as many as wait, and as the line has yet to come to.
+func (q *flows) forgetSome() {
+	n := 0
+	for key, f := range q.known {
+		if f.len() == 0 && f.tag <= q.virtual {
+			delete(q.known, key)
+			q.tenants[key.class]--
+		}
+		if n++; n == examined {
+			return
+		}
+	}
+}
+
+// pace is how much further in line the next call of a flow stands for a unit.
+func (q *flows) pace(f *flow) float64 {
+	n := float64(q.tenants[f.Class])
+	if f.Weight > 0 {
+		n /= f.Weight
+	}
+	return n
+}
+
+// units is what the call counts for its flow's share.
+func (w *waiter) units() float64 {
+	n := w.charge.cost[backend.Tokens]
+	if n == 0 {
+		n = w.charge.cost[backend.Requests]
+	}
+	return float64(max(0, n-w.credit))
+}
+
+// all returns those who wait, in the order in which they ask.
+func (q *flows) all() iter.Seq[*waiter] {
+	return func(yield func(*waiter) bool) {
+		switch len(q.waiting) {
+		case 0:
+			return
+		case 1:
+			c := q.waiting[0].cursor()
+			for w := c.next(); w != nil && yield(w); w = c.next() {
+			}
+			return
+		}
+		glances := make(byTag[*glance], len(q.waiting))
+		for i, f := range q.waiting { // the order is a heap's already
+			g := &glance{tag: f.tag, pace: q.pace(f), cursor: f.cursor()}
+			g.next = g.cursor.next()
+			glances[i] = g
+		}
+		for len(glances) > 0 {
+			g := glances[0]
+			w := g.next
+			if !yield(w) {
+				return
+			}
+			g.tag += w.units() * g.pace
+			if g.next = g.cursor.next(); g.next == nil {
+				heap.Pop(&glances)
+			} else {
+				heap.Fix(&glances, 0)
+			}
+		}
+	}
+}
+
+// arrivals counts an arrival, and returns its number.
+func (q *flows) arrivals() uint64 {
+	q.arrived++
+	return q.arrived
+}
+
+// join puts w in line, and returns how many of its flow stand before it.
+func (q *flows) join(w *waiter, is backend.Flow) (ahead int) {
+	f := q.flow(is)
+	w.flow = f
+	if f.len() == 0 {
+		f.tag = max(f.tag, q.virtual)
+		heap.Push(&q.waiting, f)
+	}
+	q.count(&w.charge.cost, 1)
+	return f.join(w)
+}
+
+// leave takes w out, if it is in line.
+func (q *flows) leave(w *waiter) {
+	if !w.queued {
+		return
+	}
+	f := w.flow
+	f.leave(w)
+	q.count(&w.charge.cost, -1)
+	if f.len() == 0 {
+		heap.Remove(&q.waiting, f.index)
+	}
+	if q.n == 0 {
+		q.known, q.tenants, q.virtual = nil, nil, 0
+	}
+}
+
+func (q *flows) count(amounts *backend.Amounts, sign int64) {
+	q.n += int(sign)
+	for d, n := range amounts {
+		q.wanted[d] += sign * n
+	}
+}
+
+// among reports whether w is one of the first n.
+func (q *flows) among(w *waiter, n int) bool {
+	for x := range q.all() {
+		if x == w {
+			return true
+		}
+		if n--; n <= 0 {
+			return false
+		}
+	}
+	return false
+}
+
+// cut lowers what a waiter wants in tokens.
+func (q *flows) cut(w *waiter, tokens int64) {
+	q.wanted[backend.Tokens] -= w.charge.cost[backend.Tokens] - tokens
+	w.flow.cut(w, tokens)
+}
+
+// before is what those want at least that would stand before a call if it joined now.
+func (q *flows) before(is backend.Flow, retry bool, seq uint64) backend.Amounts {
+	f := q.known[flowKey{is.Class, is.Tenant}]
+	if f == nil {
+		return backend.Amounts{}
+	}
+	return f.before(retry, seq)
+}
+
+// asks says on whose behalf the calls ask: nil where the backend need not be told. What
+// their flows were refunded counts for the first of them.
+func (q *flows) asks(batch []*waiter) []backend.Flow {
+	if !slices.ContainsFunc(batch, func(w *waiter) bool { return !plain(w.flow.Flow) }) {
+		return nil
+	}
+	flows := make([]backend.Flow, len(batch))
+	for i, w := range batch {
+		if f := w.flow; f.credit != 0 {
+			took := min(f.credit, int64(w.units()))
+			w.credit, f.credit = w.credit+took, f.credit-took
+		}
+		flows[i] = w.flow.Flow
+		flows[i].Credit = w.credit
+	}
+	return flows
+}
+
+// heard takes in where the backend says that calls stand which have asked.
+func (q *flows) heard(batch []*waiter, answer *backend.Answer) {
+	if answer.Tags == nil {
+		return
+	}
+	q.virtual = max(q.virtual, answer.Virtual)
+	for i := len(batch) - 1; i >= 0; i-- {
+		w := batch[i]
+		f := w.flow
+		if f.tag = answer.Tags[i]; i < answer.Granted {
+			f.tag += w.units() * q.pace(f)
+		}
+	}
+	heap.Init(&q.waiting)
+}

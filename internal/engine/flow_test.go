@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+func named(class, tenant string, weight float64) backend.Flow {
+	return backend.Flow{Class: class, Tenant: tenant, Weight: weight}
+}
+
+// Whoever joins and leaves, and wherever the backend says that they stand: everybody is in
+// line once, each flow in its own order, and who comes next is of the lowest tag.
+func TestFlowsOfCallers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var q flows
+		var in []*waiter
+		check := func() {
+			all := slices.Collect(q.all())
+			if len(all) != len(in) || q.len() != len(in) {
+				t.Fatalf("%d in line, %d counted; want %d", len(all), q.len(), len(in))
+			}
+			tags := map[*flow]float64{}
+			cursors := map[*flow]*cursor{}
+			var wanted backend.Amounts
+			for i, w := range all {
+				if i == 0 && q.head() != w {
+					t.Fatal("the head is not the first")
+				}
+				f := w.flow
+				if cursors[f] == nil {
+					c := f.cursor()
+					cursors[f], tags[f] = &c, f.tag
+				}
+				if cursors[f].next() != w {
+					t.Fatal("a flow is out of order")
+				}
+				for _, g := range q.waiting {
+					tag, seen := tags[g]
+					if !seen {
+						tag = g.tag
+					}
+					c := cursors[g]
+					if c == nil {
+						first := g.cursor()
+						c = &first
+					}
+					left := *c
+					if g != f && left.next() != nil && tag < tags[f] {
+						t.Fatalf("one of tag %v before one of %v", tags[f], tag)
+					}
+				}
+				tags[f] += w.units() * q.pace(f)
+				for d, n := range w.charge.cost {
+					wanted[d] += n
+				}
+			}
+			if wanted != q.wanted {
+				t.Fatalf("they want %v; counted are %v", wanted, q.wanted)
+			}
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"join": func(t *rapid.T) {
+				is := named(rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "class"), rapid.SampledFrom([]string{"", "x", "y", "z"}).Draw(t, "tenant"), 0)
+				is.Weight = map[string]float64{"": 0, "a": 3, "b": 0.5}[is.Class]
+				w := &waiter{seq: q.arrivals(), retry: rapid.Bool().Draw(t, "retry")}
+				w.charge.cost = backend.Amounts{1, rapid.Int64Range(0, 100).Draw(t, "tokens")}
+				q.join(w, is)
+				in = append(in, w)
+				check()
+			},
+			"leave": func(t *rapid.T) {
+				if len(in) == 0 {
+					t.Skip()
+				}
+				i := rapid.IntRange(0, len(in)-1).Draw(t, "who")
+				q.leave(in[i])
+				q.leave(in[i]) // once more changes nothing
+				in = slices.Delete(in, i, i+1)
+				check()
+			},
+			"hear": func(t *rapid.T) {
+				var batch []*waiter
+				answer := &backend.Answer{Virtual: q.virtual + rapid.Float64Range(0, 100).Draw(t, "virtual")}
+				for w := range q.all() {
+					if len(batch) == 4 {
+						break
+					}
+					batch = append(batch, w)
+					answer.Tags = append(answer.Tags, answer.Virtual+rapid.Float64Range(0, 100).Draw(t, "tag"))
+				}
+				if len(batch) == 0 {
+					return
+				}
+				answer.Granted = rapid.IntRange(0, len(batch)).Draw(t, "granted")
+				q.heard(batch, answer)
+				check()
+				for _, w := range batch[:answer.Granted] {
+					q.leave(w)
+					in = slices.DeleteFunc(in, func(x *waiter) bool { return x == w })
+				}
+				check()
+			},
+			"among": func(t *rapid.T) {
+				n := rapid.IntRange(1, 5).Draw(t, "n")
+				for i, w := range slices.Collect(q.all()) {
+					if got := q.among(w, n); got != (i < n) {
+						t.Fatalf("the one at %d is among the first %d: %v", i, n, got)
+					}
+				}
+				if q.among(&waiter{}, n) {
+					t.Fatal("a stranger is among them")
+				}
+			},
+		})
+	})
+}
+
+// A tenant that is new goes before those who have been served, and its class's tenants
+// share what the class has.
+func TestNewTenantGoesFirst(t *testing.T) {
+	var q flows
+	join := func(is backend.Flow, n int) (all []*waiter) {
+		for range n {
+			w := &waiter{seq: q.arrivals(), charge: charge{cost: backend.Amounts{1, 100}}}
+			q.join(w, is)
+			all = append(all, w)
+		}
+		return all
+	}
+	old := join(named("batch", "old", 1), 3)
+	q.heard(old[:2], &backend.Answer{Granted: 1, Virtual: 1000, Tags: []float64{1000, 1100}})
+	q.leave(old[0])
+	young := join(named("batch", "young", 1), 2)
+	quick := join(named("chat", "", 100), 2)
+	want := append(append([]*waiter{young[0]}, quick...), old[1], young[1], old[2])
+	got := slices.Collect(q.all())
+	if got[0] != young[0] && got[0] != quick[0] {
+		t.Error("one that has been served before goes first")
+	}
+	slices.SortStableFunc(want[:3], func(a, b *waiter) int { return slices.Index(got, a) - slices.Index(got, b) })
+	if !slices.Equal(got, want) {
+		t.Errorf("the order is %v; want %v", order(got), order(want))
+	}
+}
+
+// What a flow was refunded counts for its next calls, once.
+func TestCreditOfAFlow(t *testing.T) {
+	var q flows
+	var batch []*waiter
+	for range 3 {
+		w := &waiter{charge: charge{cost: backend.Amounts{1, 100}}}
+		q.join(w, named("a", "x", 1))
+		batch = append(batch, w)
+	}
+	batch[0].flow.credit = 130
+	credits := func() (got []int64) {
+		for _, f := range q.asks(batch) {
+			got = append(got, f.Credit)
+		}
+		return got
+	}
+	want := []int64{100, 30, 0}
+	for range 2 {
+		if got := credits(); !slices.Equal(got, want) {
+			t.Errorf("credits %v; want %v", got, want)
+		}
+	}
+	batch[2].flow.credit = -50 // they have used more
+	if got := credits(); !slices.Equal(got, []int64{100, 30, -50}) && !slices.Equal(got, []int64{50, 30, 0}) {
+		t.Errorf("credits %v", got)
+	}
+}
+
+// Callers of no class and tenant are no concern of the backend's.
+func TestPlainFlowsAreNotTold(t *testing.T) {
+	var q flows
+	w := &waiter{}
+	q.join(w, backend.Flow{})
+	if f := q.asks([]*waiter{w}); f != nil {
+		t.Errorf("the backend is told of %v", f)
+	}
+}
+
+// Tenants that come once are forgotten: what is kept grows with those that wait.
+func TestTenantsAreForgotten(t *testing.T) {
+	var q flows
+	stays := &waiter{}
+	q.join(stays, named("a", "stays", 1))
+	for i := range 10_000 {
+		w := &waiter{charge: charge{cost: backend.Amounts{1, 10}}}
+		q.join(w, named("a", fmt.Sprint(i), 1))
+		q.heard([]*waiter{w}, &backend.Answer{Granted: 1, Virtual: float64(20 * i), Tags: []float64{float64(20 * i)}})
+		q.leave(w)
+	}
+	if n := len(q.known); n > 100 {
+		t.Errorf("%d flows are known; one waits", n)
+	}
+	q.leave(stays)
+	if len(q.known) != 0 || len(q.tenants) != 0 {
+		t.Errorf("%d flows are known, %v; nobody waits", len(q.known), q.tenants)
+	}
+}
