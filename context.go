@@ -12,6 +12,8 @@ const (
 	maxWaitKey
 	accountKey
 	traceKey
+	classKey
+	tenantKey
 )
 
 // ContextWithReservation returns a context whose first request for r's model and account

@@ -120,6 +120,10 @@ func (r *Reservation) admit(ctx context.Context) error {
 	l, c := r.limiter, &r.engine.Call
 	arrived := time.Now()
 	c.MaxWait = l.config.maxWait
+	var longest time.Duration
+	if c.Flow, longest = l.config.flow(ctx); longest > 0 {
+		c.MaxWait = longest
+	}
 	if d, ok := value[time.Duration](ctx, maxWaitKey); ok {
 		c.MaxWait = d
 	}
@@ -179,6 +183,7 @@ func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 		return 0, err
 	}
 	c := &r.engine.Call
+	c.Flow, _ = l.config.flow(ctx)
 	wait, err := l.engine.Forecast(ctx, c)
 	return wait, rejected(err, c.Account, c.Model)
 }

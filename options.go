@@ -33,6 +33,7 @@ type config struct {
 	digestKey []byte
 	maxWait   time.Duration // negative: none
 	maxPause  time.Duration
+	classes   map[string]Class
 	trace     *Trace
 	counter   tokens.Counter
 	decoders  decode.Set

@@ -102,21 +102,24 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 }
 
 // batchLocked returns the calls that ask next, after rejecting those at the head that have
-// become impossible. They need not be few where there is plenty for all.
+// become impossible. They need not be few where there is plenty for all. There is one more
+// than is likely to start, so that the ticket stays in line while somebody waits: a line in
+// which nobody stands does not know who has had how much.
 func (s *scope) batchLocked(now time.Time) (batch []*waiter) {
 	n := backend.MaxCosts
 	if s.driver.single {
 		n = 1
 	}
-	short := s.driver.full < 2
 	if slots := s.slotsLocked(now); slots >= 0 {
 		n = min(n, slots)
 	}
+	short, enough := s.driver.full < 2, false
 	var total backend.Amounts
 	for w := range s.queue.all() {
-		if len(batch) == n || short && s.quota.Refill(&total) >= turnTime {
+		if len(batch) == n || enough {
 			break
 		}
+		enough = short && s.quota.Refill(&total) >= turnTime
 		c := &w.charge
 		if fit := s.quota.Fit(c.cost[backend.Tokens], c.certain); fit < c.cost[backend.Tokens] {
 			s.queue.cut(w, fit) // to limits that were learned meanwhile

@@ -271,7 +271,12 @@ func (q *flows) heard(batch []*waiter, answer *backend.Answer) {
 	if answer.Tags == nil {
 		return
 	}
-	q.virtual = max(q.virtual, answer.Virtual)
+	if behind := q.virtual - answer.Virtual; behind > 0 { // the line has begun anew
+		for _, f := range q.known {
+			f.tag = max(f.tag-behind, answer.Virtual)
+		}
+	}
+	q.virtual = answer.Virtual
 	for i := len(batch) - 1; i >= 0; i-- {
 		w := batch[i]
 		f := w.flow

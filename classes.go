@@ -1,0 +1,100 @@
+package ratelimiter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/digest"
+)
+
+// A Class is a kind of calls, such as those of people who wait beside those of a nightly
+// batch. While there is not enough for all, classes share what there is by their weights;
+// what one does not use goes to the others at once. Shares are counted in what is charged
+// in tokens, or in requests where no limit on tokens is known, over the whole fleet.
+type Class struct {
+	// Weight is how much more the class gets than one of weight 1, from 0.001 to
+	// 1,000,000; 0 means 1. A hundred times the weight of another is almost a priority,
+	// and still starves nobody.
+	Weight float64
+	// MaxWait is the longest that a call of the class waits, as of [WithMaxWait], over
+	// which it goes; 0 leaves it at that.
+	MaxWait time.Duration
+}
+
+const (
+	leastWeight, mostWeight = 0.001, 1_000_000
+	longestName             = 128 // of classes and tenants, in bytes
+	mostClasses             = 64
+)
+
+// WithClasses names the classes of calls and their weights. Calls are given one with
+// [ContextWithClass]; those without, and those of a name that is not here, are of the
+// class "", which may be among them and has else the weight 1. All processes that share a
+// budget should be given the same.
+func WithClasses(classes map[string]Class) Option {
+	return optionFunc(func(c *config) {
+		if c.classes != nil {
+			c.fault(errors.New("WithClasses is given twice"))
+		}
+		if len(classes) > mostClasses {
+			c.fault(fmt.Errorf("WithClasses: %d classes; there may be %d", len(classes), mostClasses))
+		}
+		c.classes = map[string]Class{}
+		for name, class := range classes {
+			what := fmt.Sprintf("WithClasses: class %q", shortened(name))
+			if len(name) > longestName {
+				c.fault(fmt.Errorf("%s: its name has %d bytes; it may have %d", what, len(name), longestName))
+			}
+			if w := class.Weight; w != 0 && !(w >= leastWeight && w <= mostWeight) { // or it is no number
+				c.fault(fmt.Errorf("%s: a weight of %v is not from 0.001 to 1,000,000", what, w))
+			}
+			if class.MaxWait < 0 {
+				c.fault(fmt.Errorf("%s: MaxWait %v is negative", what, class.MaxWait))
+			}
+			c.classes[name] = class
+		}
+	})
+}
+
+func shortened(name string) string {
+	if len(name) > longestName {
+		return name[:longestName] + "…"
+	}
+	return name
+}
+
+// ContextWithClass says of which class the calls made with the context are: see
+// [WithClasses].
+func ContextWithClass(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, classKey, name)
+}
+
+// ContextWithTenant says on whose behalf the calls made with the context are. While there
+// is not enough for all, the tenants of a class share equally what the class gets, over
+// the whole fleet, and each one's calls of a model start in the order in which they came;
+// calls without a tenant are one tenant's. Any name will do, and there may be any number:
+// a tenant costs something only while its calls wait. Accounts remain who pays.
+func ContextWithTenant(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, tenantKey, name)
+}
+
+// flow is on whose behalf a call is made, and the longest wait of its class, or 0.
+func (c *config) flow(ctx context.Context) (flow backend.Flow, maxWait time.Duration) {
+	flow.Tenant, _ = value[string](ctx, tenantKey)
+	if len(flow.Tenant) > longestName {
+		flow.Tenant = "sha256:" + digest.Of(flow.Tenant)
+	}
+	if c.classes == nil {
+		return flow, 0
+	}
+	name, _ := value[string](ctx, classKey)
+	class, ok := c.classes[name]
+	if !ok {
+		name, class = "", c.classes[""]
+	}
+	flow.Class, flow.Weight = name, class.Weight
+	return flow, class.MaxWait
+}

@@ -1,0 +1,194 @@
+package ratelimiter_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+)
+
+func TestWithClassesFaults(t *testing.T) {
+	for want, classes := range map[string]map[string]ratelimiter.Class{
+		"a weight of -1 is not from":    {"a": {Weight: -1}},
+		"a weight of NaN is not from":   {"a": {Weight: math.NaN()}},
+		"a weight of 1e+12 is not from": {"a": {Weight: 1e12}},
+		"a weight of 0.0001 is not":     {"a": {Weight: 0.0001}},
+		"its name has 10000 bytes":      {strings.Repeat("x", 10_000): {}},
+		"MaxWait -1s is negative":       {"a": {MaxWait: -time.Second}},
+		"65 classes":                    many(65),
+	} {
+		_, err := ratelimiter.New(ratelimiter.WithClasses(classes))
+		if err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 1000 {
+			t.Errorf("%v; want %s", err, want)
+		}
+	}
+	if _, err := ratelimiter.New(ratelimiter.WithClasses(map[string]ratelimiter.Class{"": {Weight: 3}, "a": {}})); err != nil {
+		t.Error(err)
+	}
+}
+
+func many(n int) map[string]ratelimiter.Class {
+	classes := map[string]ratelimiter.Class{}
+	for i := range n {
+		classes[fmt.Sprint(i)] = ratelimiter.Class{}
+	}
+	return classes
+}
+
+// A crowd counts what starts, of calls that all want to.
+type crowd struct {
+	t       *testing.T
+	limiter *ratelimiter.Limiter
+	calls   sync.WaitGroup
+	mu      sync.Mutex
+	tokens  map[string]int64 // started, by name
+	waited  map[string][]time.Duration
+}
+
+// call has one call of a name wait and be done.
+func (c *crowd) call(ctx context.Context, name string, tokens int64) {
+	c.calls.Go(func() {
+		came := time.Now()
+		r, err := c.limiter.Acquire(ctx, ratelimiter.Cost{Model: "m", Tokens: tokens})
+		if err != nil {
+			return
+		}
+		r.Settle(ratelimiter.Usage{TotalTokens: tokens})
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.tokens[name] += tokens
+		c.waited[name] = append(c.waited[name], time.Since(came))
+	})
+}
+
+func newCrowd(t *testing.T, options ...ratelimiter.Option) *crowd {
+	options = append(options, ratelimiter.WithAccount("a"))
+	l, err := ratelimiter.New(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &crowd{t: t, limiter: l, tokens: map[string]int64{}, waited: map[string][]time.Duration{}}
+}
+
+// Classes share by weight, whatever the sizes of their calls.
+func TestClassesShareByWeight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 60_000, Burst: 10 * time.Second}),
+			ratelimiter.WithClasses(map[string]ratelimiter.Class{"a": {Weight: 3}, "b": {Weight: 1}}))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		for i := range 4000 {
+			c.call(ratelimiter.ContextWithClass(ctx, "a"), "a", int64(50+i%7*100))
+			c.call(ratelimiter.ContextWithClass(ctx, "b"), "b", int64(500+i%3*100))
+		}
+		started := func() (a, b int64) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.tokens["a"], c.tokens["b"]
+		}
+		time.Sleep(20 * time.Second) // the burst is for those who come first
+		beforeA, beforeB := started()
+		time.Sleep(5 * time.Minute)
+		a, b := started()
+		a, b = a-beforeA, b-beforeB
+		if share := float64(a) / float64(a+b); math.Abs(share-0.75) > 0.01 {
+			t.Errorf("%.3f of what has started is a's; want 0.75", share)
+		}
+		if all := a + b; all < 298_000 || all > 302_000 {
+			t.Errorf("%d tokens have started in five minutes", all)
+		}
+		cancel()
+		c.calls.Wait()
+	})
+}
+
+// A call of a class of much weight does not wait behind a batch, nor does one of a tenant
+// that others flood; and what nobody else wants goes to whoever wants it.
+func TestNobodyWaitsBehindABatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 600_000, Burst: time.Second}),
+			ratelimiter.WithClasses(map[string]ratelimiter.Class{"chat": {Weight: 100}, "batch": {}}))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		for range 3000 {
+			c.call(ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(ctx, "batch"), "flood"), "flood", 2000)
+		}
+		time.Sleep(10 * time.Second)
+		for i := range 60 {
+			time.Sleep(time.Second)
+			c.call(ratelimiter.ContextWithClass(ctx, "chat"), "chat", 500)
+			if i%10 == 0 {
+				c.call(ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(ctx, "batch"), "small"), "small", 500)
+			}
+		}
+		time.Sleep(5 * time.Second)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		// A large call may just be about to start: 2,000 tokens refill in 200 ms.
+		for name, n := range map[string]int{"chat": 60, "small": 6} {
+			if got := len(c.waited[name]); got != n {
+				t.Errorf("%d of %d calls of %q have started", got, n, name)
+			}
+			for _, w := range c.waited[name] {
+				if w > 450*time.Millisecond {
+					t.Errorf("one of %q has waited %v", name, w)
+				}
+			}
+		}
+		all := c.tokens["flood"] + c.tokens["chat"] + c.tokens["small"]
+		if want := int64(75 * 10_000); all < want-2000 {
+			t.Errorf("%d tokens have started in 75 s; want %d", all, want)
+		}
+		cancel()
+	})
+}
+
+// Names that nobody configured, and tenants of any length, count as stated.
+func TestUnknownClassIsTheDefault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, Burst: time.Second}),
+			ratelimiter.WithClasses(map[string]ratelimiter.Class{"": {Weight: 2}, "b": {Weight: 1}}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		for range 1000 {
+			c.call(ratelimiter.ContextWithClass(ctx, "no such class"), "unknown", 0)
+			c.call(ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(ctx, "b"), strings.Repeat("long", 2500)), "b", 0)
+		}
+		time.Sleep(time.Minute)
+		c.mu.Lock()
+		unknown, b := len(c.waited["unknown"]), len(c.waited["b"])
+		c.mu.Unlock()
+		if ratio := float64(unknown) / float64(b); math.Abs(ratio-2) > 0.1 {
+			t.Errorf("%d and %d have started; want twice as many of the default class", unknown, b)
+		}
+		cancel()
+	})
+}
+
+// A class's longest wait is that of its calls, unless the context says another.
+func TestMaxWaitOfAClass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 1}), ratelimiter.WithMaxWait(time.Hour),
+			ratelimiter.WithClasses(map[string]ratelimiter.Class{"chat": {MaxWait: 2 * time.Second}}))
+		call := ratelimiter.Cost{Model: "m", Requests: 1}
+		r, err := c.limiter.Acquire(t.Context(), call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Settle(ratelimiter.Usage{})
+		chat := ratelimiter.ContextWithClass(t.Context(), "chat")
+		begun := time.Now()
+		if _, err := c.limiter.Acquire(chat, call); err == nil || time.Since(begun) > 2*time.Second {
+			t.Errorf("%v after %v; want a rejection within 2 s", err, time.Since(begun))
+		}
+		if _, err := c.limiter.Acquire(ratelimiter.ContextWithMaxWait(chat, time.Hour), call); err != nil {
+			t.Error(err)
+		}
+	})
+}
