@@ -56,7 +56,7 @@ func (c *crowd) take(t interface{ Fatal(...any) }, x *asker) (granted int) {
 
 // Flows that wait all the time get what their weights say, whatever the sizes of their
 // calls, in how many processes and models they ask, and in which order: what two of them
-// got, each divided by its weight, differs in any interval by no more than four of the
+// got, each divided by its weight, differs in any interval by no more than six of the
 // largest calls of each, and one more for each process and model that it asks in.
 func TestSharesOfFlowsThatWait(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -101,7 +101,7 @@ func TestSharesOfFlowsThatWait(t *testing.T) {
 						seen[[2]int{i, j}] = b
 					}
 					b.low, b.high = min(b.low, d), max(b.high, d)
-					bound := (4+askers[f])*c.largest[f]/f.Weight + (4+askers[g])*c.largest[g]/g.Weight
+					bound := (6+askers[f])*c.largest[f]/f.Weight + (6+askers[g])*c.largest[g]/g.Weight
 					if b.high-b.low > bound {
 						t.Fatalf("flows %v and %v: %.0f apart, of %.0f", f, g, b.high-b.low, bound)
 					}

@@ -725,34 +725,46 @@ func (w *world) check(t *rapid.T, q *backend.Ask, scope, ticket string) {
 	w.queues[ticket] = w.queues[ticket][answer.Granted:]
 }
 
-// never stuck (I5) and in order (I2): left alone, the line empties within what
-// its needs take to refill, and no ticket waits for those behind it.
+// never stuck (I5): left alone, the line empties within what its needs take to refill,
+// whatever the models, families and flows, and more of them than are looked at.
 func TestLineEmpties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := New()
-		n := rapid.IntRange(1, 12).Draw(t, "tickets")
 		account := bucketOf("account", "rpm", backend.Requests, rapid.Int64Range(30, 600).Draw(t, "account"))
+		family := bucketOf("family", "rpm", backend.Requests, rapid.Int64Range(30, 600).Draw(t, "family"))
 		own := map[string][]backend.Bucket{}
-		for _, s := range []string{"A", "B"} {
+		var scopes []string
+		for i := range rapid.IntRange(1, 3*Heads).Draw(t, "scopes") {
+			s := fmt.Sprint("S", i)
 			tok := bucketOf(s, "tpm", backend.Tokens, rapid.Int64Range(100, 5000).Draw(t, "tpm"))
 			tok.Burst = time.Duration(rapid.IntRange(1, 60).Draw(t, "burst")) * time.Second
 			own[s] = []backend.Bucket{tok, account}
+			if rapid.Bool().Draw(t, "in the family") {
+				own[s] = []backend.Bucket{tok, family, account}
+			}
+			scopes = append(scopes, s)
 		}
 		type place struct {
 			scope string
 			id    string
 			costs []backend.Amounts
+			flows []backend.Flow
 			at    int64
 		}
 		var line []*place
 		var need float64
+		n := rapid.IntRange(1, 30).Draw(t, "tickets")
 		for i := range n {
-			s := []string{"A", "B"}[i%2]
+			s := rapid.SampledFrom(scopes).Draw(t, "scope")
 			p := &place{scope: s, id: fmt.Sprint(s, i)}
 			for range rapid.IntRange(1, 5).Draw(t, "costs") {
 				c := cost(1, rapid.Int64Range(1, own[s][0].Limit).Draw(t, "tokens"), 0)
 				p.costs = append(p.costs, c)
-				need += float64(c[1])/float64(own[s][0].Limit)*60 + 60/float64(account.Limit)
+				p.flows = append(p.flows, backend.Flow{
+					Class: rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "class"), Weight: 2,
+					Tenant: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "tenant"),
+				})
+				need += float64(c[1])/float64(own[s][0].Limit)*60 + 60/float64(account.Limit) + 60/float64(family.Limit)
 			}
 			line = append(line, p)
 		}
@@ -768,11 +780,14 @@ func TestLineEmpties(t *testing.T) {
 					continue
 				}
 				numbers++
-				answer, err := a.Take(now, ask(p.scope, p.id, numbers, own[p.scope], p.costs...))
+				q := ask(p.scope, p.id, numbers, own[p.scope], p.costs...)
+				q.Flows = p.flows
+				answer, err := a.Take(now, q)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if p.costs = p.costs[answer.Granted:]; len(p.costs) == 0 {
+				p.costs, p.flows = p.costs[answer.Granted:], p.flows[answer.Granted:]
+				if len(p.costs) == 0 {
 					left--
 					next = now // those behind may have been waiting for it
 					for _, o := range line {
@@ -786,6 +801,14 @@ func TestLineEmpties(t *testing.T) {
 			now = max(now+1, next)
 			if left > 0 && float64(now)/1e6 > need+float64(n)*0.2+61 {
 				t.Fatalf("%d tickets still wait after %d s; all they need refills in %.0f s", left, now/second, need)
+			}
+		}
+		if l := a.lines["line"]; l != nil {
+			t.Fatalf("%d tickets, %d nodes and %d that are held back are left of the line", len(l.tickets), len(l.nodes), len(l.blocked))
+		}
+		for _, o := range a.owners {
+			if o.nodes != 0 {
+				t.Fatalf("%s is kept for %d nodes that are gone", o.name, o.nodes)
 			}
 		}
 	})
