@@ -89,11 +89,8 @@ func (f *flows) assign(old []part, ask *backend.Ask) (parts []part, of []int) {
 		parts[at].costs++
 		parts[at].units += units(ask, i)
 	}
-	for i := len(old) - 1; i >= 0; i-- {
-		if p := &parts[i]; p.units != old[i].units && f.end(p.flow) == p.end {
-			p.end = p.tag + float64(p.units*p.pace)
-			f.setEnd(p.flow, p.end)
-		}
+	for i := range old {
+		f.review(parts[:len(old)], i)
 	}
 	for i := len(old); i < len(parts); i++ {
 		p := &parts[i]
@@ -102,6 +99,34 @@ func (f *flows) assign(old []part, ask *backend.Ask) (parts []part, of []int) {
 		f.setEnd(p.flow, p.end)
 	}
 	return parts, of
+}
+
+// review sees to the parts of a flow that a ticket has had before, of which i is the
+// first. If others of the flow have come since, they stay in their order, whatever the
+// ticket no longer asks for; else the flow's finish tag moves, and tenants that have come or
+// gone count from now on.
+func (f *flows) review(parts []part, i int) {
+	flow, last := parts[i].flow, i
+	for j := range parts {
+		if parts[j].of(flow) {
+			if j < i {
+				return
+			}
+			last = j
+		}
+	}
+	if f.end(flow) != parts[last].end {
+		return
+	}
+	pace, end := f.pace(flow), parts[i].tag
+	for j := i; j <= last; j++ {
+		if p := &parts[j]; p.of(flow) {
+			p.tag, p.pace = max(p.tag, end), pace
+			p.end = p.tag + float64(p.units*p.pace)
+			end = p.end
+		}
+	}
+	f.setEnd(flow, end)
 }
 
 // tags is the tag of each of the ask's costs.
