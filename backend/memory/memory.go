@@ -33,11 +33,14 @@ type account struct {
 	name   string
 	mu     sync.Mutex
 	ledger *ledger.Account
-	wake   map[string]chan struct{} // by line, closed when something changed
+	wake   map[string]waits // by line
 
 	described time.Time // when somebody was last told of a limit that had changed
 	untold    bool      // and whether one has changed since
 }
+
+// waits are closed when something changed, by ticket.
+type waits map[string]chan struct{}
 
 const many = 1024 // accounts are kept without a look at them
 
@@ -53,7 +56,7 @@ func (b *Backend) account(name string) *account {
 		if b.accounts == nil {
 			b.accounts = map[string]*account{}
 		}
-		a = &account{name: name, ledger: ledger.New(), wake: map[string]chan struct{}{}}
+		a = &account{name: name, ledger: ledger.New(), wake: map[string]waits{}}
 		b.accounts[name] = a
 		b.round.Add(a)
 	}
@@ -90,12 +93,17 @@ func (b *Backend) Take(_ context.Context, ask backend.Ask) (backend.Answer, erro
 	a := b.account(ask.Account)
 	defer a.mu.Unlock()
 	answer, err := a.ledger.Take(now(), &ask)
-	if a.redescribed() || !ask.Fresh && (ask.Leave || answer.Granted > 0 || len(ask.Costs) == 0) {
-		a.changed(ask.Line) // the line has moved
+	switch {
+	case a.redescribed():
+		a.changed(ask.Line)
+	case a.ledger.Moved(ask.Line), answer.Granted > 0, len(ask.Costs) == 0:
+		a.changedFor(ask.Line, ask.Scope, ask.Buckets, ask.Ticket)
 	}
 	answer.Hint = answer.Wait // for Changed tells of all else
 	if err == nil && answer.Granted < len(ask.Costs) && !ask.Leave {
-		answer.Changed = a.watch(ask.Line)
+		answer.Changed = a.watch(ask.Line, ask.Ticket)
+	} else if !ask.Fresh {
+		a.forgetWait(ask.Line, ask.Ticket)
 	}
 	return answer, err
 }
@@ -105,7 +113,7 @@ func (b *Backend) Settle(_ context.Context, s backend.Settlement) error {
 	a := b.account(s.Account)
 	defer a.mu.Unlock()
 	a.ledger.Settle(now(), &s)
-	a.changed(s.Line)
+	a.changedFor(s.Line, "", s.Buckets, "")
 	return nil
 }
 
@@ -143,19 +151,55 @@ func (a *account) redescribed() bool {
 	return true
 }
 
-func (a *account) watch(line string) <-chan struct{} {
-	c := a.wake[line]
+func (a *account) watch(line, ticket string) <-chan struct{} {
+	w := a.wake[line]
+	if w == nil {
+		w = waits{}
+		a.wake[line] = w
+	}
+	c := w[ticket]
 	if c == nil {
 		c = make(chan struct{})
-		a.wake[line] = c
+		w[ticket] = c
 	}
 	return c
 }
 
+// forgetWait is for a ticket that waits no more.
+func (a *account) forgetWait(line, ticket string) {
+	if w := a.wake[line]; w != nil {
+		if delete(w, ticket); len(w) == 0 {
+			delete(a.wake, line)
+		}
+	}
+}
+
+// changed wakes all who wait in a line.
 func (a *account) changed(line string) {
-	if c := a.wake[line]; c != nil {
+	for _, c := range a.wake[line] {
 		close(c)
-		delete(a.wake, line)
+	}
+	delete(a.wake, line)
+}
+
+// changedFor wakes those in a line for whom something has changed at the owners of some
+// buckets, but not the one that has asked.
+func (a *account) changedFor(line, scope string, buckets []backend.Bucket, asked string) {
+	w := a.wake[line]
+	if w == nil {
+		return
+	}
+	owners := append(make([]string, 0, 4), scope)
+	for i := range buckets {
+		if o := buckets[i].Owner; o != owners[len(owners)-1] {
+			owners = append(owners, o)
+		}
+	}
+	for _, ticket := range a.ledger.Front(line, owners) {
+		if c := w[ticket]; c != nil && ticket != asked {
+			close(c)
+			a.forgetWait(line, ticket)
+		}
 	}
 }
 

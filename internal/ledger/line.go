@@ -21,6 +21,7 @@ type line struct {
 	lease   int64     // after which a ticket is silent; 0 for never
 	places  float64   // that were given away
 	stamp   int64     // when somebody last came
+	moved   bool      // somebody was taken out of others' way
 	clock   int64     // the line's own time, which stands still while a clock is set back
 }
 
@@ -149,6 +150,7 @@ func (l *line) enter(t *ticket) {
 
 // leave takes the ticket out of its place.
 func (l *line) leave(t *ticket) {
+	l.moved = true
 	l.out(t)
 	l.discount(t)
 }
@@ -255,6 +257,7 @@ func (l *line) unstand(n *node) {
 // block takes a node out of the way of those beside it until its own buckets let its
 // first ticket on.
 func (l *line) block(n *node, t *ticket, until float64) {
+	l.moved = l.moved || n.until == 0
 	l.unblock(n)
 	n.until, n.held = until, t.place
 	l.blocked = add(l.blocked, entry{tag: until, place: n.place, node: n})

@@ -1,0 +1,63 @@
+package memory
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// However many models wait for an account's budget, what comes back wakes a few of them,
+// and each that takes its part wakes the next: so all of them start.
+func TestWhatComesBackWakesAFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const models = 200
+		b := New()
+		all := backend.Bucket{Owner: "account", Name: "rpm", Limit: models, Period: 24 * time.Hour}
+		ask := func(scope string, number uint64, n int64) backend.Answer {
+			answer, err := b.Take(t.Context(), backend.Ask{Account: "a", Line: "account", Scope: scope, Ticket: scope, Number: number,
+				Buckets: []backend.Bucket{all}, Costs: []backend.Amounts{{n}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return answer
+		}
+		first := ask("x", 1, models)
+		changed := map[string]<-chan struct{}{}
+		for i := range models {
+			name := fmt.Sprint("m", i)
+			changed[name] = ask(name, 1, 1).Changed
+		}
+		back := backend.Settlement{Account: "a", Line: "account", Stamp: first.Stamp, Buckets: []backend.Bucket{all}, Refund: backend.Amounts{models}}
+		if err := b.Settle(t.Context(), back); err != nil {
+			t.Fatal(err)
+		}
+		number := uint64(1)
+		for most := 0; len(changed) > 0; {
+			var woken []string
+			for name, c := range changed {
+				select {
+				case <-c:
+					woken = append(woken, name)
+				default:
+				}
+			}
+			if most = max(most, len(woken)); most > 10 || len(woken) == 0 {
+				t.Fatalf("%d are woken at once; %d wait", len(woken), len(changed))
+			}
+			for _, name := range woken {
+				number++
+				if answer := ask(name, number, 1); answer.Granted == 1 {
+					delete(changed, name)
+				} else {
+					changed[name] = answer.Changed
+				}
+			}
+		}
+		if len(b.accounts["a"].wake) != 0 {
+			t.Errorf("%v are kept though nobody waits", b.accounts["a"].wake)
+		}
+	})
+}
