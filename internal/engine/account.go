@@ -24,6 +24,7 @@ type account struct {
 	scopes    map[string]*scope
 	shared    map[sharedKey]*quota.Limit // by families and by the account as a whole
 	contexts  predict.Contexts
+	usage     usage
 }
 
 // sharedKey identifies a limit within an account.

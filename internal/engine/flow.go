@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"container/heap"
 	"iter"
 	"slices"
@@ -138,10 +139,7 @@ func (q *flows) pace(f *flow) float64 {
 
 // units is what the call counts for its flow's share.
 func (w *waiter) units() float64 {
-	n := w.charge.cost[backend.Tokens]
-	if n == 0 {
-		n = w.charge.cost[backend.Requests]
-	}
+	n := cmp.Or(w.charge.cost[backend.Tokens], w.charge.cost[backend.Requests])
 	return float64(max(0, n-w.credit))
 }
 

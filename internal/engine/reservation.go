@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"sync/atomic"
 	"time"
 
@@ -54,6 +55,7 @@ func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, 
 	r.sent = s.quota.Charged(now, &g)
 	s.inFlight++
 	s.account.reserved += c.cost[backend.Tokens]
+	s.account.usage.add(now, &r.Call, cmp.Or(c.cost[backend.Tokens], c.cost[backend.Requests]))
 }
 
 // Cost is what the reservation has charged.

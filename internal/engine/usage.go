@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// usage is what the flows of an account have started in this process within the last
+// minute, or a little less. Where there are more than many, the rest count for their class
+// alone.
+type usage struct {
+	periods [usagePeriods]usagePeriod
+	used    bool // some flow is not the plain one
+}
+
+type usagePeriod struct {
+	begun  time.Time
+	tokens map[flowKey]int64
+}
+
+const (
+	usagePeriods = 6
+	usageEach    = 10 * time.Second
+	manyTenants  = 1024 // are kept for each period
+)
+
+// add counts what a call has been charged.
+func (u *usage) add(now time.Time, c *Call, tokens int64) {
+	if u.used = u.used || !plain(c.Flow); !u.used {
+		return
+	}
+	begun := now.Truncate(usageEach)
+	p := &u.periods[begun.Unix()/int64(usageEach/time.Second)%usagePeriods]
+	if !p.begun.Equal(begun) {
+		*p = usagePeriod{begun, map[flowKey]int64{}}
+	}
+	key := flowKey{c.Flow.Class, c.Flow.Tenant}
+	if _, known := p.tokens[key]; !known && len(p.tokens) >= manyTenants {
+		key.tenant = ""
+	}
+	p.tokens[key] += tokens
+}
+
+// ShareState is how a class stands, or a tenant of one, in this process.
+type ShareState struct {
+	Class, Tenant string
+	Waiting       int
+	Oldest        time.Duration // how long the first of those has waited
+	// Started is what has been charged for its calls within the last minute, in tokens or,
+	// where those are not known, requests.
+	Started int64
+	// Share is the part of that in what has been charged for all.
+	Share float64
+}
+
+// mostShown is how many tenants are shown: the busiest.
+const mostShown = 10
+
+// Shares describes the classes of an account, sorted by name, and its busiest tenants. It is
+// nil where calls have neither.
+func (e *Engine) Shares(name string) (classes, tenants []ShareState) {
+	return e.peek(name).shares(time.Now())
+}
+
+func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := map[flowKey]*ShareState{}
+	of := func(key flowKey) *ShareState {
+		s := all[key]
+		if s == nil {
+			s = &ShareState{Class: key.class, Tenant: key.tenant}
+			all[key] = s
+		}
+		return s
+	}
+	for _, s := range a.scopes {
+		for key, f := range s.queue.known {
+			if w := f.head(); w != nil {
+				x := of(key)
+				x.Waiting += f.len()
+				x.Oldest = max(x.Oldest, now.Sub(w.arrived))
+			}
+		}
+	}
+	total := int64(0)
+	for i := range a.usage.periods {
+		p := &a.usage.periods[i]
+		if now.Sub(p.begun) >= usagePeriods*usageEach {
+			continue
+		}
+		for key, n := range p.tokens {
+			of(key).Started += n
+			total += n
+		}
+	}
+	if !a.usage.used && (len(all) == 0 || len(all) == 1 && all[flowKey{}] != nil) {
+		return nil, nil
+	}
+	byClass := map[string]*ShareState{}
+	for key, s := range all {
+		s.Share = share(s.Started, total)
+		if key.tenant != "" {
+			tenants = append(tenants, *s)
+		}
+		c := byClass[key.class]
+		if c == nil {
+			c = &ShareState{Class: key.class}
+			byClass[key.class] = c
+		}
+		c.Waiting, c.Started, c.Oldest = c.Waiting+s.Waiting, c.Started+s.Started, max(c.Oldest, s.Oldest)
+	}
+	for _, c := range byClass {
+		c.Share = share(c.Started, total)
+		classes = append(classes, *c)
+	}
+	slices.SortFunc(classes, func(a, b ShareState) int { return cmp.Compare(a.Class, b.Class) })
+	slices.SortFunc(tenants, func(a, b ShareState) int {
+		return cmp.Or(cmp.Compare(b.Started, a.Started), cmp.Compare(b.Waiting, a.Waiting),
+			cmp.Compare(a.Class, b.Class), cmp.Compare(a.Tenant, b.Tenant))
+	})
+	return classes, tenants[:min(len(tenants), mostShown)]
+}
+
+func share(part, all int64) float64 {
+	if all == 0 {
+		return 0
+	}
+	return float64(part) / float64(all)
+}

@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// What is shown of classes and tenants is that of the last minute, and bounded.
+func TestUsageOfFlows(t *testing.T) {
+	a := newAccount(New(Config{}), "a")
+	now := time.Unix(1_000_000_000, 0)
+	start := func(class, tenant string, tokens int64) {
+		a.usage.add(now, &Call{Flow: named(class, tenant, 1)}, tokens)
+	}
+	start("", "", 1000)
+	if classes, tenants := a.shares(now); classes != nil || tenants != nil {
+		t.Errorf("%v, %v of calls that have neither", classes, tenants)
+	}
+	start("chat", "", 300)
+	start("batch", "x", 100)
+	now = now.Add(30 * time.Second)
+	start("batch", "y", 600)
+	classes, tenants := a.shares(now)
+	if len(classes) != 2 || classes[0].Class != "batch" || classes[0].Started != 700 || classes[0].Share != 0.7 || classes[1].Share != 0.3 {
+		t.Errorf("classes %+v", classes)
+	}
+	if len(tenants) != 2 || tenants[0].Tenant != "y" || tenants[1].Started != 100 {
+		t.Errorf("tenants %+v", tenants)
+	}
+	now = now.Add(35 * time.Second) // the first are gone
+	if classes, _ = a.shares(now); len(classes) != 1 || classes[0].Started != 600 {
+		t.Errorf("classes %+v", classes)
+	}
+	for i := range 3 * manyTenants {
+		start("batch", fmt.Sprint(i), 1)
+	}
+	if n := len(a.usage.periods[now.Unix()/10%usagePeriods].tokens); n > manyTenants+1 {
+		t.Errorf("%d tenants are kept", n)
+	}
+	if classes, tenants = a.shares(now); len(tenants) != mostShown || classes[0].Started != 600+3*manyTenants {
+		t.Errorf("%d tenants, classes %+v", len(tenants), classes)
+	}
+}
+
+// Those that wait are shown, with how long the first of them has.
+func TestUsageShowsThoseThatWait(t *testing.T) {
+	a := newAccount(New(Config{}), "a")
+	now := time.Now()
+	for _, model := range []string{"m", "n"} {
+		s := a.scopeLocked(model)
+		s.queue.join(&waiter{arrived: now.Add(-time.Minute)}, named("chat", "x", 1))
+		s.queue.join(&waiter{arrived: now.Add(-time.Second)}, named("chat", "x", 1))
+	}
+	a.scopes["m"].queue.join(&waiter{arrived: now}, backend.Flow{})
+	classes, tenants := a.shares(now)
+	if len(tenants) != 1 || tenants[0].Waiting != 4 || tenants[0].Oldest != time.Minute {
+		t.Errorf("tenants %+v", tenants)
+	}
+	if len(classes) != 2 || classes[0].Waiting != 1 || classes[1].Waiting != 4 {
+		t.Errorf("classes %+v", classes)
+	}
+}
