@@ -22,6 +22,7 @@ var rulesText string
 type document struct {
 	results []*result
 	batches []*batchResult
+	shares  []*sharingResult
 	real    []*result
 	took    time.Duration
 }

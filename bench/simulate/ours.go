@@ -24,6 +24,7 @@ var ours = policy{name: "ours", new: func(w *world) fleet {
 type limiters struct {
 	world     *world
 	backend   func(*connection) backend.Backend // nil for memory
+	options   []ratelimiter.Option
 	forgetAll func()
 	close     func()
 
@@ -34,7 +35,7 @@ type limiters struct {
 
 func (f *limiters) start(process int) http.RoundTripper {
 	s := f.world.scenario
-	options := []ratelimiter.Option{ratelimiter.WithAccount("simulated")}
+	options := append([]ratelimiter.Option{ratelimiter.WithAccount("simulated")}, f.options...)
 	if c := s.limits; !s.learns && (c.RPM > 0 || c.TPM > 0) {
 		options = append(options, ratelimiter.WithLimits(model, ratelimiter.Limits{RPM: c.RPM, TPM: c.TPM, RPD: c.RPD, TPD: c.TPD}))
 	}

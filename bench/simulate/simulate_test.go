@@ -65,6 +65,13 @@ func TestSimulation(t *testing.T) {
 			}
 			d.batches = append(d.batches, r)
 		}
+		for _, s := range sharings(1) {
+			r := playShares(t, &s)
+			for _, m := range r.missed() {
+				t.Error(m)
+			}
+			d.shares = append(d.shares, r)
+		}
 		d.took = time.Since(began)
 		if err := d.write(*docs); err != nil {
 			t.Error(err)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -103,8 +104,8 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 
 // batchLocked returns the calls that ask next, after rejecting those at the head that have
 // become impossible. They need not be few where there is plenty for all. There is one more
-// than is likely to start, so that the ticket stays in line while somebody waits: a line in
-// which nobody stands does not know who has had how much.
+// than is likely to start, and the first of every other flow, so that the ticket and the
+// flows stay in line while somebody waits: who does not stand there loses his place.
 func (s *scope) batchLocked(now time.Time) (batch []*waiter) {
 	n := backend.MaxCosts
 	if s.driver.single {
@@ -113,28 +114,51 @@ func (s *scope) batchLocked(now time.Time) (batch []*waiter) {
 	if slots := s.slotsLocked(now); slots >= 0 {
 		n = min(n, slots)
 	}
+	heads := s.queue.heads(n)
+	missing := len(heads)
+	stands := func(f *flow) bool {
+		return slices.ContainsFunc(batch, func(w *waiter) bool { return w.flow == f })
+	}
 	short, enough := s.driver.full < 2, false
 	var total backend.Amounts
 	for w := range s.queue.all() {
-		if len(batch) == n || enough {
+		first := missing > 0 && !stands(w.flow)
+		if enough || len(batch)+missing >= n && !first || len(batch) == n {
 			break
 		}
 		enough = short && s.quota.Refill(&total) >= turnTime
-		c := &w.charge
-		if fit := s.quota.Fit(c.cost[backend.Tokens], c.certain); fit < c.cost[backend.Tokens] {
-			s.queue.cut(w, fit) // to limits that were learned meanwhile
-		}
-		if l := s.quota.Exceeded(&c.cost, now); l != nil {
-			s.rejectLocked(w, tooLarge(c, l, now))
+		if !s.admissibleLocked(w, now) {
 			continue
 		}
-		s.quota.DropDoubtful(&c.cost, now)
+		if first {
+			missing--
+		}
 		batch = append(batch, w)
-		for d, n := range c.cost {
+		for d, n := range w.charge.cost {
 			total[d] += n
 		}
 	}
+	for _, w := range heads {
+		if len(batch) < n && w.queued && !stands(w.flow) && s.admissibleLocked(w, now) {
+			batch = append(batch, w)
+		}
+	}
 	return batch
+}
+
+// admissibleLocked brings a waiter's cost to what is known now, and rejects it if it has
+// become impossible.
+func (s *scope) admissibleLocked(w *waiter, now time.Time) bool {
+	c := &w.charge
+	if fit := s.quota.Fit(c.cost[backend.Tokens], c.certain); fit < c.cost[backend.Tokens] {
+		s.queue.cut(w, fit) // to limits that were learned meanwhile
+	}
+	if l := s.quota.Exceeded(&c.cost, now); l != nil {
+		s.rejectLocked(w, tooLarge(c, l, now))
+		return false
+	}
+	s.quota.DropDoubtful(&c.cost, now)
+	return true
 }
 
 // ask asks for a turn's calls and hands out the answer. again says that there may be more

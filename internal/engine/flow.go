@@ -177,6 +177,21 @@ func (q *flows) all() iter.Seq[*waiter] {
 	}
 }
 
+// heads returns the first of each of the first few flows, or none where there is one.
+func (q *flows) heads(n int) (heads []*waiter) {
+	if len(q.waiting) < 2 {
+		return nil
+	}
+	flows := make(byTag[*glance], len(q.waiting))
+	for i, f := range q.waiting {
+		flows[i] = &glance{tag: f.tag, next: f.head()}
+	}
+	for range min(n, len(flows)) {
+		heads = append(heads, heap.Pop(&flows).(*glance).next)
+	}
+	return heads
+}
+
 // arrivals counts an arrival, and returns its number.
 func (q *flows) arrivals() uint64 {
 	q.arrived++

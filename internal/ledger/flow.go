@@ -17,40 +17,61 @@ import (
 // is as good as one that nobody has heard of.
 type flows struct {
 	virtual float64
-	finish  map[string]map[string]float64 // by class and tenant
+	known   map[string]map[string]*flow // by class and tenant
 }
 
+// A flow is a class's tenant. What asks for it next comes after both tags.
+type flow struct {
+	finish float64
+	last   float64 // the tag of what came last: who comes later does not go before it
+}
+
+func (f *flow) begin() float64 { return max(f.finish, f.last) }
+
 // pace is by how much a flow's finish tag grows for a unit.
-func (f *flows) pace(flow backend.Flow) float64 {
-	class := f.finish[flow.Class]
-	for name, finish := range class {
-		if finish <= f.virtual {
-			delete(class, name)
+func (f *flows) pace(is backend.Flow) float64 {
+	class := f.known[is.Class]
+	for tenant, x := range class {
+		if x.begin() <= f.virtual {
+			delete(class, tenant)
 		}
 	}
 	tenants := float64(len(class))
-	if _, ok := class[flow.Tenant]; !ok {
+	if class[is.Tenant] == nil {
 		tenants++
 	}
-	if flow.Weight > 0 {
-		return tenants / flow.Weight
+	if is.Weight > 0 {
+		return tenants / is.Weight
 	}
 	return tenants
 }
 
-// end is the flow's finish tag, or the virtual time if that is later.
-func (f *flows) end(flow backend.Flow) float64 {
-	return max(f.virtual, f.finish[flow.Class][flow.Tenant])
+// begin is the tag of what asks next for the flow.
+func (f *flows) begin(is backend.Flow) float64 {
+	if x := f.known[is.Class][is.Tenant]; x != nil {
+		return max(f.virtual, x.begin())
+	}
+	return f.virtual
 }
 
-func (f *flows) setEnd(flow backend.Flow, end float64) {
-	if f.finish == nil {
-		f.finish = map[string]map[string]float64{}
+// come gives a part its place behind all else of its flow.
+func (f *flows) come(p *part) {
+	p.tag, p.pace = f.begin(p.flow), f.pace(p.flow)
+	p.end = p.tag + float64(p.units*p.pace)
+	if f.known == nil {
+		f.known = map[string]map[string]*flow{}
 	}
-	if f.finish[flow.Class] == nil {
-		f.finish[flow.Class] = map[string]float64{}
+	if f.known[p.flow.Class] == nil {
+		f.known[p.flow.Class] = map[string]*flow{}
 	}
-	f.finish[flow.Class][flow.Tenant] = end
+	f.known[p.flow.Class][p.flow.Tenant] = &flow{finish: p.end, last: p.tag}
+}
+
+// move moves a flow's finish tag.
+func (f *flows) move(is backend.Flow, by float64) {
+	if x := f.known[is.Class][is.Tenant]; x != nil {
+		x.finish += by
+	}
 }
 
 // A part is some costs of a ticket, of one flow, that came together.
@@ -58,7 +79,7 @@ type part struct {
 	flow  backend.Flow
 	costs int
 	tag   float64 // of the first
-	end   float64 // the flow's finish tag after the last
+	end   float64 // after the last
 	units float64
 	pace  float64
 }
@@ -90,43 +111,16 @@ func (f *flows) assign(old []part, ask *backend.Ask) (parts []part, of []int) {
 		parts[at].units += units(ask, i)
 	}
 	for i := range old {
-		f.review(parts[:len(old)], i)
+		p := &parts[i]
+		p.pace = f.pace(p.flow) // tenants may have come or gone
+		end := p.tag + float64(p.units*p.pace)
+		f.move(p.flow, end-p.end)
+		p.end = end
 	}
 	for i := len(old); i < len(parts); i++ {
-		p := &parts[i]
-		p.tag, p.pace = f.end(p.flow), f.pace(p.flow)
-		p.end = p.tag + float64(p.units*p.pace)
-		f.setEnd(p.flow, p.end)
+		f.come(&parts[i])
 	}
 	return parts, of
-}
-
-// review sees to the parts of a flow that a ticket has had before, of which i is the
-// first. If others of the flow have come since, they stay in their order, whatever the
-// ticket no longer asks for; else the flow's finish tag moves, and tenants that have come or
-// gone count from now on.
-func (f *flows) review(parts []part, i int) {
-	flow, last := parts[i].flow, i
-	for j := range parts {
-		if parts[j].of(flow) {
-			if j < i {
-				return
-			}
-			last = j
-		}
-	}
-	if f.end(flow) != parts[last].end {
-		return
-	}
-	pace, end := f.pace(flow), parts[i].tag
-	for j := i; j <= last; j++ {
-		if p := &parts[j]; p.of(flow) {
-			p.tag, p.pace = max(p.tag, end), pace
-			p.end = p.tag + float64(p.units*p.pace)
-			end = p.end
-		}
-	}
-	f.setEnd(flow, end)
 }
 
 // tags is the tag of each of the ask's costs.
@@ -140,13 +134,11 @@ func tags(ask *backend.Ask, parts []part, of []int) []float64 {
 	return tags
 }
 
-// withdraw takes back what a ticket has asked for, unless others of the flow have come
-// since: they stay in their order.
+// withdraw takes back what a ticket has asked for.
 func (f *flows) withdraw(parts []part) {
-	for i := len(parts) - 1; i >= 0; i-- {
-		if p := &parts[i]; f.end(p.flow) == p.end {
-			f.setEnd(p.flow, p.tag)
-		}
+	for i := range parts {
+		p := &parts[i]
+		f.move(p.flow, p.tag-p.end)
 	}
 }
 

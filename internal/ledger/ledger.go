@@ -144,7 +144,7 @@ func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
 		cost = ask.Costs[0]
 	}
 	v := newSurvey(now, l, a.owner(now, ask.Scope), a.resolve(now, ask.Buckets), nil, true)
-	v.come(l.flows.end(ask.FlowOf(0)))
+	v.come(l.flows.begin(ask.FlowOf(0)))
 	answer := stand(backend.Answer{Stamp: now, Tickets: v.tickets}, v.buckets)
 	if !v.fits(cost) {
 		wait, pause := v.wait(cost, false)

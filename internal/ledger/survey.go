@@ -40,6 +40,7 @@ type level struct {
 type rival struct {
 	entry
 	end        float64
+	parts      []part // of the ticket, or of the node's first
 	next, need backend.Amounts
 	part       float64 // of what it needs, as its own buckets let it start now
 	tickets    float64
@@ -97,7 +98,7 @@ func (v *survey) collect(level *level) {
 			break
 		}
 		if e.ticket != nil {
-			level.rivals = append(level.rivals, rival{e, e.ticket.end, e.ticket.next, e.ticket.need, 1, 1, e.ticket.buckets})
+			level.rivals = append(level.rivals, rival{e, e.ticket.end, e.ticket.parts, e.ticket.next, e.ticket.need, 1, 1, e.ticket.buckets})
 			continue
 		}
 		t := e.node.head() // it stands here because it has one
@@ -107,7 +108,7 @@ func (v *survey) collect(level *level) {
 			}
 			continue
 		}
-		level.rivals = append(level.rivals, rival{e, e.node.end, t.next, e.node.need, e.node.part(t, n.owner), float64(e.node.standing), t.buckets})
+		level.rivals = append(level.rivals, rival{e, e.node.end, t.parts, t.next, e.node.need, e.node.part(t, n.owner), float64(e.node.standing), t.buckets})
 	}
 	if more && len(level.rivals) > 0 {
 		level.last = &level.rivals[len(level.rivals)-1].entry
@@ -172,10 +173,27 @@ func (r *rival) before(tag, place float64) bool {
 // share is the part of what the rival needs that comes before a cost of that tag, and
 // that its own buckets let start now.
 func (r *rival) share(tag float64) float64 {
-	if r.end > tag {
-		return min(r.part, (tag-r.tag)/(r.end-r.tag))
+	if r.node != nil && len(r.parts) == 1 {
+		if r.end > tag {
+			return min(r.part, (tag-r.tag)/(r.end-r.tag))
+		}
+		return r.part
 	}
-	return r.part
+	// The tickets of a node are taken to be as its first.
+	sum, all := 0.0, 0.0
+	for i := range r.parts {
+		p := &r.parts[i]
+		all += p.units
+		if p.end <= tag {
+			sum += p.units
+		} else if p.tag < tag {
+			sum += float64(p.units * (tag - p.tag) / (p.end - p.tag))
+		}
+	}
+	if sum == all {
+		return r.part
+	}
+	return min(r.part, sum/all)
 }
 
 // come has the survey look at what stands before a cost of that tag.

@@ -1,0 +1,239 @@
+package simulate
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/openaitest"
+)
+
+// A sharing is callers of several classes and tenants who want more than there is.
+type sharing struct {
+	name      string
+	limits    openaitest.Limits
+	classes   map[string]ratelimiter.Class
+	processes int
+	killed    time.Duration // when one of them is; 0 for never
+	groups    []group
+	warmUp    time.Duration
+	length    time.Duration // from then on
+}
+
+// A group is callers of one class and tenant.
+type group struct {
+	name          string
+	class, tenant string
+	waiting       int           // calls that wait in each process, all the time
+	every         time.Duration // or: how often a call comes, in one process after the other
+	least, most   int           // words of a prompt
+	part          float64       // of what there is: what the group must get, within a hundredth of that
+	p99           time.Duration // the bar of its waits, or 0
+}
+
+// A groupResult is what a group came to.
+type groupResult struct {
+	group    *group
+	calls    int
+	part     float64 // of what the server admitted, in tokens
+	p50, p99 time.Duration
+}
+
+// A sharingResult is a sharing's.
+type sharingResult struct {
+	sharing *sharing
+	groups  []groupResult
+	use     float64 // of what refilled
+	refused int
+}
+
+// shares is the scenario's world and what is played in it. It must be called in a synctest
+// bubble.
+func (s *sharing) run() *sharingResult {
+	w := newWorld(&scenario{name: s.name, limits: s.limits, processes: s.processes, duration: s.warmUp + s.length, trip: time.Millisecond})
+	f := &limiters{world: w, options: []ratelimiter.Option{ratelimiter.WithClasses(s.classes)}}
+	shared := newStore()
+	f.backend = func(l *connection) backend.Backend { return &link{l, shared} }
+	w.fleet = f
+	for i := range s.processes {
+		w.launch(i)
+	}
+	jobs := make([][]*job, len(s.groups))
+	for i := range s.groups {
+		g := &s.groups[i]
+		random := rand.New(rand.NewPCG(uint64(i), 11))
+		next := func() *job {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			words := g.least
+			if g.most > g.least {
+				words += random.IntN(g.most - g.least)
+			}
+			j := &job{index: len(w.jobs), words: words, cap: 20, output: 20, travel: 10 * time.Millisecond}
+			j.charge = j.prompt()
+			j.headers = j.travel + 200*time.Millisecond
+			j.total = j.headers
+			w.jobs = append(w.jobs, j)
+			jobs[i] = append(jobs[i], j)
+			return j
+		}
+		for id := range s.processes {
+			p := *w.process(id)
+			p.ctx = ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(p.ctx, g.class), g.tenant)
+			for range g.waiting {
+				w.calls.Go(func() {
+					for p.ctx.Err() == nil {
+						w.call(&p, next())
+					}
+				})
+			}
+		}
+		if g.every > 0 {
+			w.calls.Go(func() {
+				for n := 0; sleep(w.ctx, g.every); n++ {
+					p := *w.process(n % s.processes)
+					p.ctx = ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(p.ctx, g.class), g.tenant)
+					w.calls.Go(func() { w.call(&p, next()) })
+				}
+			})
+		}
+	}
+	if s.killed > 0 {
+		w.calls.Go(func() {
+			if sleep(w.ctx, s.killed) {
+				w.kill(s.processes - 1)
+			}
+		})
+	}
+	sleep(w.ctx, s.warmUp+s.length)
+	w.length = w.now()
+	w.cancel()
+	w.calls.Wait()
+	w.fleet.stop()
+	return s.result(w, jobs)
+}
+
+// result works out the figures.
+func (s *sharing) result(w *world, jobs [][]*job) *sharingResult {
+	r := &sharingResult{sharing: s}
+	for _, a := range w.attempts {
+		if a.refused {
+			r.refused++
+		}
+	}
+	var total int64
+	tokens := make([]int64, len(s.groups))
+	for i := range s.groups {
+		x := groupResult{group: &s.groups[i]}
+		var waits []time.Duration
+		for _, j := range jobs[i] {
+			if j.started < s.warmUp {
+				continue
+			}
+			x.calls++
+			tokens[i] += j.charge
+			waits = append(waits, j.waited())
+		}
+		total += tokens[i]
+		x.p50, x.p99 = quantile(waits, 0.5), quantile(waits, 0.99)
+		r.groups = append(r.groups, x)
+	}
+	all := 0.0
+	for i := range r.groups {
+		r.groups[i].part = float64(tokens[i]) / float64(total)
+		all += float64(tokens[i]) + 20*float64(r.groups[i].calls)
+	}
+	r.use = all / (float64(s.limits.TPM) / 60 * s.length.Seconds())
+	return r
+}
+
+// missed says what of the bars is missed.
+func (r *sharingResult) missed() (out []string) {
+	miss := func(format string, args ...any) {
+		out = append(out, "shares, "+r.sharing.name+": "+fmt.Sprintf(format, args...))
+	}
+	if r.refused > 0 {
+		miss("%d 429s", r.refused)
+	}
+	if r.use < 0.995 {
+		miss("%.2f %% of what there is; the bar is 99.5 %%", 100*r.use)
+	}
+	for i := range r.groups {
+		x := &r.groups[i]
+		if want := x.group.part; want > 0 && (x.part < want-0.01 || x.part > want+0.01) {
+			miss("%s has %.2f %%; the bar is %.0f ± 1", x.group.name, 100*x.part, 100*want)
+		}
+		if bar := x.group.p99; bar > 0 && x.p99 > bar {
+			miss("%s waits %v at p99; the bar is %v", x.group.name, x.p99, bar)
+		}
+	}
+	return out
+}
+
+// sharings are the figures that are published.
+func sharings(scale int) []sharing {
+	tenants := []group{{name: "the one that floods", tenant: "flood", waiting: 50 * 4, least: 2000, most: 10_000, part: 0.1}}
+	for i := range 9 {
+		tenants = append(tenants, group{name: fmt.Sprint("tenant ", i+1), tenant: fmt.Sprint(i), waiting: 4, least: 100, most: 500, part: 0.1})
+	}
+	return []sharing{
+		{
+			name: "a batch, and one interactive call a second", limits: openaitest.Limits{RPM: 6000, TPM: 2_000_000}, processes: 4,
+			classes: map[string]ratelimiter.Class{"interactive": {Weight: 100}, "batch": {Weight: 1}},
+			groups: []group{
+				{name: "batch", class: "batch", waiting: 100_000 / 4 / scale, least: 1000, most: 1000},
+				{name: "interactive", class: "interactive", every: time.Second, least: 500, most: 500, p99: 250*time.Millisecond + 520*time.Minute/2_000_000},
+			},
+			warmUp: 30 * time.Second, length: 3 * time.Minute,
+		},
+		{
+			name: "ten tenants, one of which floods", limits: openaitest.Limits{RPM: 20_000, TPM: 2_000_000}, processes: 4,
+			groups: tenants, warmUp: 30 * time.Second, length: 3 * time.Minute,
+		},
+		{
+			name: "weights of 3 and 1", limits: openaitest.Limits{RPM: 20_000, TPM: 2_000_000}, processes: 4, killed: 2 * time.Minute,
+			classes: map[string]ratelimiter.Class{"a": {Weight: 3}, "b": {Weight: 1}},
+			groups: []group{
+				{name: "a", class: "a", waiting: 100, least: 500, most: 8000, part: 0.75},
+				{name: "b", class: "b", waiting: 100, least: 500, most: 8000, part: 0.25},
+			},
+			warmUp: 30 * time.Second, length: 5 * time.Minute,
+		},
+	}
+}
+
+var sharesHeader = []string{"callers", "group", "calls", "part of the tokens", "bar", "p50 wait, s", "p99 wait, s", "bar", "use", "429s"}
+
+// rows are the result's, one for each group.
+func (r *sharingResult) rows() (rows [][]string) {
+	for i := range r.groups {
+		x := &r.groups[i]
+		cells := []string{"", x.group.name, fmt.Sprint(x.calls), fmt.Sprintf("%.2f %%", 100*x.part), "", milli(x.p50), milli(x.p99), "", "", ""}
+		if i == 0 {
+			cells[0], cells[8], cells[9] = r.sharing.name, fmt.Sprintf("%.2f %%", 100*r.use), fmt.Sprint(r.refused)
+		}
+		if x.group.part > 0 {
+			cells[4] = fmt.Sprintf("%.0f ± 1", 100*x.group.part)
+		}
+		if x.group.p99 > 0 {
+			cells[7] = milli(x.group.p99)
+		}
+		rows = append(rows, cells)
+	}
+	return rows
+}
+
+func milli(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
+
+// Shares are what groups of callers got of a budget that they share.
+func (d *document) Shares() string {
+	t := &table{header: sharesHeader}
+	for _, r := range d.shares {
+		for _, cells := range r.rows() {
+			t.add(cells...)
+		}
+	}
+	return t.markdown()
+}

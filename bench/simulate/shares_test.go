@@ -1,0 +1,51 @@
+package simulate
+
+import (
+	"flag"
+	"regexp"
+	"testing"
+	"testing/synctest"
+)
+
+var sharesNames = flag.String("shares", "", "play the sharings that match this regular expression, at full length")
+
+// TestShares plays what the flag chooses.
+func TestShares(t *testing.T) {
+	if *sharesNames == "" {
+		t.Skip("without -shares, TestShortShares is enough")
+	}
+	which := regexp.MustCompile(*sharesNames)
+	table := &table{header: sharesHeader}
+	for _, s := range sharings(1) {
+		if which.MatchString(s.name) {
+			r := playShares(t, &s)
+			for _, cells := range r.rows() {
+				table.add(cells...)
+			}
+			for _, m := range r.missed() {
+				t.Error(m)
+			}
+		}
+	}
+	show(table)
+}
+
+// TestShortShares plays a part of each.
+func TestShortShares(t *testing.T) {
+	for _, s := range sharings(100) {
+		r := playShares(t, &s)
+		for _, cells := range r.rows() {
+			t.Log(cells)
+		}
+		for _, m := range r.missed() {
+			t.Error(m)
+		}
+	}
+}
+
+func playShares(t *testing.T, s *sharing) (r *sharingResult) {
+	t.Run(s.name, func(t *testing.T) {
+		synctest.Test(t, func(*testing.T) { r = s.run() })
+	})
+	return r
+}
