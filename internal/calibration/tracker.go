@@ -18,6 +18,8 @@ const (
 	overtaking = 250 * time.Millisecond
 	// surelyApplied is the longest that a correction takes to reach the backend.
 	surelyApplied = time.Second
+	// spreading is how long what was found takes to reach all processes.
+	spreading = 5 * time.Second
 	// remarkable is the part of the limit above which a deficit is suspect.
 	remarkable = 0.05
 )
@@ -40,8 +42,8 @@ type Sent struct {
 	refunded float64 // by anybody, in all
 	rush     float64 // how many times faster than it refills the bucket was emptied
 	passed   float64 // the most that it may have overtaken: charged by anybody in the moment before
-	input    float64 // the part of Cost that is input
-	ratio    float64 // of the server's charge of it to our count, as it was charged
+	input    Input   // of Cost
+	inputs   float64 // charged by anybody for input, in all, as far as our own calls tell
 }
 
 // A report is a request with a response, and where the server's bucket stood when it
@@ -104,12 +106,18 @@ type deficit struct {
 	sent   time.Time
 }
 
+// Input is the part of a request's cost that is its input: as it was charged, and by our
+// count, which is 0 where part of the cost is a guess.
+type Input struct {
+	Charged, Counted float64
+}
+
 // Send records a request of this cost that has been charged, which leaves the bucket at
-// this level. input is the part of the cost that is the request's input.
-func (t *Tracker) Send(at time.Time, cost, input float64, level Level) Sent {
+// this level.
+func (t *Tracker) Send(at time.Time, cost float64, input Input, level Level) Sent {
 	refunded := t.see(at, cost, level)
 	t.flow.send(at, cost)
-	t.charge.send(cost, input)
+	inputs := t.charge.send(cost, input.Charged, level.Charged)
 	t.own += cost
 	t.corrected = level.Corrected // others correct it too
 	if t.syncedAt.IsZero() && !t.first.IsZero() {
@@ -120,7 +128,7 @@ func (t *Tracker) Send(at time.Time, cost, input float64, level Level) Sent {
 	}
 	return Sent{
 		At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded, rush: t.rush(at),
-		passed: max(0, level.Charged-cost-t.sends.Before(at.Add(-overtaking))), input: input, ratio: t.charge.Ratio(),
+		passed: max(0, level.Charged-cost-t.sends.Before(at.Add(-overtaking))), input: input, inputs: inputs,
 	}
 }
 
@@ -182,7 +190,7 @@ func (t *Tracker) Forget() {
 	t.suspect = deficit{}
 	t.trust.last = Sent{}
 	t.unused.ended, t.unused.trend = time.Time{}, trend{}
-	t.charge.drift = regression{}
+	t.charge.forget()
 }
 
 // Observe compares where the server's bucket stood when it admitted a request with where
@@ -210,11 +218,11 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 	}
 	large := t.unused.observe(now, r, t.flow.rate)
 	if t.unused.observeAll(now, r, limit) || large {
-		t.charge.drift = regression{}
+		t.charge.forget()
 		t.surplus, t.explained = surplus{}, now.Add(explainedFor)
 		t.relearn(now)
 	}
-	if !t.Exact && (t.charge.bound(now, &r) || t.charge.report(now, &r, limit)) {
+	if !t.Exact && t.observeCharge(now, &r) {
 		t.unused.trend = trend{}
 		t.surplus, t.explained = surplus{}, now.Add(explainedFor)
 		t.relearn(now)
@@ -246,6 +254,19 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 		diff, t.surplus = amount, surplus{} // what contradicted it does not count for ever
 	}
 	return t.correct(diff)
+}
+
+// observeCharge takes in what a report says of how the server charges the input, and reports
+// whether something was found.
+func (t *Tracker) observeCharge(now time.Time, r *report) bool {
+	if t.charge.bound(now, r) {
+		return true
+	}
+	changed, kept := t.charge.report(now, r, t.flow.rate)
+	if kept && !t.unused.kept {
+		t.unused.adopt(true, now)
+	}
+	return changed
 }
 
 // begin adopts the first report. A surplus may be what the request has overtaken and, if
@@ -280,7 +301,7 @@ func (t *Tracker) synced(sent Sent) bool {
 // relearn forgets the margin, whose cause is known now.
 func (t *Tracker) relearn(now time.Time) {
 	t.shortfall.set(now, 0)
-	t.Doubt(now)
+	t.Doubt(now.Add(spreading))
 }
 
 // Doubt says that until a moment after a time nobody can know where the server's bucket
