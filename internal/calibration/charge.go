@@ -15,34 +15,43 @@ type charge struct {
 	ratio float64 // of the server's charge of the input to our count; 0 for 1
 	at    time.Time
 
-	// Of our own calls, fading: the input's part in what charges vary by.
-	xc, cc float64
+	// Of our own calls, fading: their input and their cost.
+	x, c float64
+	// What anybody has charged for input, as far as our own calls tell, when so much was
+	// charged in all.
+	inputs, charged float64
 
 	drift   regression
 	since   time.Time
-	found   float64 // the slope of the drift before, 0 for none
+	latest  report // of those in drift
+	found   found  // by the drift before
 	samples recentRatios
 	bounds  int     // how many reports have bounded the ratio since it was adopted
 	most    float64 // that it can be, by them
+}
+
+// found is what a drift has shown: by what part of our count the server's charge differs, and
+// whether it keeps what we refund.
+type found struct {
+	slope float64
+	kept  bool
 }
 
 const (
 	leastRatio, mostRatio = 0.25, 4
 	// driftSpan is how long reports are taken together, and fewDrifts too few of them.
 	driftSpan = 30 * time.Second
-	fewDrifts = 24
+	fewDrifts = 40
 	// certainRatio is the standard error below which a ratio is adopted, surely how many
 	// of them it must differ by, for reports are not independent, and noticeable by how
 	// much at least: what is less the margin covers.
 	certainRatio, surely, noticeable = 0.06, 4, 0.08
-	// filled is the part of the limit that must be used for no refill to be lost.
-	filled = 0.05
 	// fewBounds is how many reports must bound the ratio from above.
 	fewBounds = 4
 	// agreement is how far two drifts in a row may differ.
 	agreement = 0.1
 	// drained is how long after a change calls are charged by the old ratio yet, somewhere.
-	drained = 3 * time.Second
+	drained = 7 * time.Second
 )
 
 // Ratio is how many times our count of the input the server charges.
@@ -53,54 +62,77 @@ func (c *charge) Ratio() float64 {
 	return c.ratio
 }
 
-// send records a call of ours, of whose cost input is the input as it was charged.
-func (c *charge) send(cost, input float64) {
+// send records a call of ours, of whose cost input is the input as it was charged, and
+// after which so much was charged in all. It returns what of that was for input: of others'
+// charges, the part is taken to be as large as of ours.
+func (c *charge) send(cost, input, charged float64) (inputs float64) {
 	const fade = 0.995
-	c.xc = fade*c.xc + input*cost
-	c.cc = fade*c.cc + cost*cost
+	c.x, c.c = fade*c.x+input, fade*c.c+cost
+	if c.charged > 0 && c.c > 0 {
+		c.inputs += (charged - cost - c.charged) * c.x / c.c
+	}
+	c.inputs += input
+	c.charged = charged
+	return c.inputs
 }
 
-// report takes in a report, and reports whether another ratio has been adopted.
-func (c *charge) report(now time.Time, r *report, limit float64) (changed bool) {
-	if r.server < filled*limit || now.Sub(c.since) > driftSpan {
-		c.drift = regression{}
-	}
-	if r.server < filled*limit {
-		return false
-	}
+// report takes in a report, and reports whether another ratio has been adopted, and whether
+// the server has been found to keep unused output that others' calls and ours were refunded.
+// rate is what refills in a second.
+func (c *charge) report(now time.Time, r *report, rate float64) (changed, kept bool) {
 	if !c.at.IsZero() && r.At.Sub(c.at) < drained {
-		return false
+		return false, false
+	}
+	if c.emptied(r, rate) || now.Sub(c.since) > driftSpan {
+		c.forget()
 	}
 	if c.drift.n == 0 {
 		c.since = now
 	}
-	c.drift.add([regressors]float64{r.At.Sub(c.since).Seconds(), r.Charged, r.refunded}, r.ahead())
-	if c.drift.n < fewDrifts || int(c.drift.n)%4 != 0 || c.cc == 0 || c.xc == 0 {
-		return false
+	if r.At.After(c.latest.At) {
+		c.latest = *r
 	}
-	part := c.xc / c.cc // of a charge's variation that is the input's
-	slope, off, ok := c.drift.solve(1)
-	slope, off = slope/part, off/part
-	if !ok || off > certainRatio || math.Abs(slope) < max(surely*off, noticeable) {
-		return false
+	c.drift.add([regressors]float64{r.At.Sub(c.since).Seconds(), r.inputs, r.refunded}, r.ahead())
+	if c.drift.n < fewDrifts || int(c.drift.n)%4 != 0 {
+		return false, false
+	}
+	// What others use is no less than nothing, and for long no more than the limit.
+	g, kept := c.drift.bounded(0, 0, rate).either(2, 1)
+	f := g.solve()
+	slope, off := f.b[1], f.off[1]
+	if !f.ok[1] || off > certainRatio || math.Abs(slope) < max(surely*off, noticeable) {
+		return false, false
 	}
 	// Others' bursts look like a ratio once in a while, but not twice like the same.
-	found := c.found
-	c.found, c.drift = slope, regression{}
-	if math.Abs(slope-found) > agreement {
-		return false
+	was := c.found
+	c.found = found{slope, kept}
+	c.forget()
+	if math.Abs(slope-was.slope) > min(agreement, math.Abs(slope)) {
+		return false, false
 	}
-	return c.adopt(now, c.Ratio()*(1+(slope+found)/2))
+	kept = c.found.kept && was.kept
+	changed = c.adopt(now, c.Ratio()*(1+(slope+was.slope)/2))
+	return changed, kept && changed
 }
+
+// emptied reports whether the server's bucket may have been empty since the latest report,
+// so that what would have refilled was lost.
+func (c *charge) emptied(r *report, rate float64) bool {
+	gap := r.At.Sub(c.latest.At)
+	return c.drift.n > 0 && gap > 0 && c.latest.server <= rate*(gap+overtaking).Seconds()
+}
+
+// forget begins the regression anew.
+func (c *charge) forget() { c.drift, c.latest = regression{}, report{} }
 
 // bound takes in a report of less than the call alone was charged by our count: the server
 // has charged it that at most. It reports whether another ratio has been adopted.
 func (c *charge) bound(now time.Time, r *report) (changed bool) {
 	const enough = 500 // tokens, below which what is added to each call counts
-	if r.server >= r.Cost || r.input < enough || r.ratio != c.Ratio() {
+	if r.server >= r.Cost || r.input.Counted < enough {
 		return false
 	}
-	most := r.ratio * (r.server - (r.Cost - r.input)) / r.input
+	most := (r.server - (r.Cost - r.input.Charged)) / r.input.Counted
 	if most < leastRatio {
 		return false
 	}
@@ -126,7 +158,8 @@ func (c *charge) adopt(now time.Time, ratio float64) bool {
 		return false
 	}
 	c.ratio, c.at = ratio, now
-	c.drift, c.found, c.bounds = regression{}, 0, 0
+	c.forget()
+	c.found, c.bounds = found{}, 0
 	return true
 }
 
@@ -147,100 +180,4 @@ func (r *recentRatios) add(x float64) (mean float64, agree bool) {
 		least, most = min(least, y), max(most, y)
 	}
 	return mean, n > 1 && most-least < 0.1*mean
-}
-
-// regressors are what a drift may go with: time, charges and refunds.
-const regressors = 3
-
-// A regression fits y = a + Σ bᵢ·xᵢ by least squares. The zero value has no points.
-type regression struct {
-	n    float64
-	mean [regressors + 1]float64
-	dev  [regressors + 1][regressors + 1]float64 // sums of products of deviations; y is the last
-}
-
-func (g *regression) add(x [regressors]float64, y float64) {
-	g.n++
-	var before, after [regressors + 1]float64
-	for i := range before {
-		v := y
-		if i < regressors {
-			v = x[i]
-		}
-		before[i] = v - g.mean[i]
-		g.mean[i] += before[i] / g.n
-		after[i] = v - g.mean[i]
-	}
-	for i := range before {
-		for j := range after {
-			g.dev[i][j] += before[i] * after[j]
-		}
-	}
-}
-
-// solve returns the i-th coefficient and its standard error. What has not varied is left
-// out; ok is false where the i-th is that, or the points are too few.
-func (g *regression) solve(i int) (b, off float64, ok bool) {
-	var used []int
-	for k := range regressors {
-		if g.dev[k][k] > 1e-9*math.Abs(g.mean[k]*g.mean[k]) && g.dev[k][k] > 0 {
-			used = append(used, k)
-		}
-	}
-	inverse, ok := g.invert(used)
-	if !ok || g.n < float64(len(used)+3) {
-		return 0, 0, false
-	}
-	var at = -1
-	var coefficients [regressors]float64
-	rest := g.dev[regressors][regressors]
-	for a, k := range used {
-		if k == i {
-			at = a
-		}
-		for b, l := range used {
-			coefficients[a] += inverse[a][b] * g.dev[l][regressors]
-		}
-		rest -= coefficients[a] * g.dev[k][regressors]
-	}
-	if at < 0 {
-		return 0, 0, false
-	}
-	variance := max(0, rest) / (g.n - float64(len(used)) - 1)
-	return coefficients[at], math.Sqrt(variance * max(0, inverse[at][at])), true
-}
-
-// invert inverts the products of the regressors that are used. ok is false where they
-// all but depend on each other.
-func (g *regression) invert(used []int) (inverse [regressors][regressors]float64, ok bool) {
-	var m [regressors][2 * regressors]float64
-	n := len(used)
-	for a, k := range used {
-		for b, l := range used {
-			m[a][b] = g.dev[k][l] / math.Sqrt(g.dev[k][k]*g.dev[l][l]) // correlations
-		}
-		m[a][n+a] = 1
-	}
-	for a := range n {
-		pivot := m[a][a]
-		if pivot < 1e-6 {
-			return inverse, false
-		}
-		for c := range 2 * n {
-			m[a][c] /= pivot
-		}
-		for b := range n {
-			if f := m[b][a]; b != a && f != 0 {
-				for c := range 2 * n {
-					m[b][c] -= f * m[a][c]
-				}
-			}
-		}
-	}
-	for a, k := range used {
-		for b, l := range used {
-			inverse[a][b] = m[a][n+b] / math.Sqrt(g.dev[k][k]*g.dev[l][l])
-		}
-	}
-	return inverse, true
 }

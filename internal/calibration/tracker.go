@@ -18,6 +18,8 @@ const (
 	overtaking = 250 * time.Millisecond
 	// surelyApplied is the longest that a correction takes to reach the backend.
 	surelyApplied = time.Second
+	// spreading is how long what was found takes to reach all processes.
+	spreading = 5 * time.Second
 	// remarkable is the part of the limit above which a deficit is suspect.
 	remarkable = 0.05
 )
@@ -39,8 +41,9 @@ type Sent struct {
 	own      float64 // charged by us, in all
 	refunded float64 // by anybody, in all
 	rush     float64 // how many times faster than it refills the bucket was emptied
-	input    float64 // the part of Cost that is input
-	ratio    float64 // of the server's charge of it to our count, as it was charged
+	passed   float64 // the most that it may have overtaken: charged by anybody in the moment before
+	input    Input   // of Cost
+	inputs   float64 // charged by anybody for input, in all, as far as our own calls tell
 }
 
 // A report is a request with a response, and where the server's bucket stood when it
@@ -103,12 +106,18 @@ type deficit struct {
 	sent   time.Time
 }
 
+// Input is the part of a request's cost that is its input: as it was charged, and by our
+// count, which is 0 where part of the cost is a guess.
+type Input struct {
+	Charged, Counted float64
+}
+
 // Send records a request of this cost that has been charged, which leaves the bucket at
-// this level. input is the part of the cost that is the request's input.
-func (t *Tracker) Send(at time.Time, cost, input float64, level Level) Sent {
+// this level.
+func (t *Tracker) Send(at time.Time, cost float64, input Input, level Level) Sent {
 	refunded := t.see(at, cost, level)
 	t.flow.send(at, cost)
-	t.charge.send(cost, input)
+	inputs := t.charge.send(cost, input.Charged, level.Charged)
 	t.own += cost
 	t.corrected = level.Corrected // others correct it too
 	if t.syncedAt.IsZero() && !t.first.IsZero() {
@@ -117,7 +126,10 @@ func (t *Tracker) Send(at time.Time, cost, input float64, level Level) Sent {
 			t.syncedAt = at
 		}
 	}
-	return Sent{At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded, rush: t.rush(at), input: input, ratio: t.charge.Ratio()}
+	return Sent{
+		At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded, rush: t.rush(at),
+		passed: max(0, level.Charged-cost-t.sends.Before(at.Add(-overtaking))), input: input, inputs: inputs,
+	}
 }
 
 // See records where the bucket stands, as an ask shows that has charged nothing. It shows
@@ -178,7 +190,7 @@ func (t *Tracker) Forget() {
 	t.suspect = deficit{}
 	t.trust.last = Sent{}
 	t.unused.ended, t.unused.trend = time.Time{}, trend{}
-	t.charge.drift = regression{}
+	t.charge.forget()
 }
 
 // Observe compares where the server's bucket stood when it admitted a request with where
@@ -206,11 +218,11 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 	}
 	large := t.unused.observe(now, r, t.flow.rate)
 	if t.unused.observeAll(now, r, limit) || large {
-		t.charge.drift = regression{}
+		t.charge.forget()
 		t.surplus, t.explained = surplus{}, now.Add(explainedFor)
 		t.relearn(now)
 	}
-	if !t.Exact && (t.charge.bound(now, &r) || t.charge.report(now, &r, limit)) {
+	if !t.Exact && t.observeCharge(now, &r) {
 		t.unused.trend = trend{}
 		t.surplus, t.explained = surplus{}, now.Add(explainedFor)
 		t.relearn(now)
@@ -221,7 +233,7 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 	}
 	if undo := t.suspect.amount; undo > 0 && sent.At.After(t.suspect.sent) {
 		t.suspect = deficit{}
-		if diff < -undo/2 {
+		if diff+sent.passed < -undo/2 {
 			return t.correct(-undo)
 		}
 	}
@@ -244,12 +256,28 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 	return t.correct(diff)
 }
 
-// begin adopts the first report. If somebody else has corrected our bucket meanwhile, a
-// surplus may be theirs.
+// observeCharge takes in what a report says of how the server charges the input, and reports
+// whether something was found.
+func (t *Tracker) observeCharge(now time.Time, r *report) bool {
+	if t.charge.bound(now, r) {
+		return true
+	}
+	changed, kept := t.charge.report(now, r, t.flow.rate)
+	if kept && !t.unused.kept {
+		t.unused.adopt(true, now)
+	}
+	return changed
+}
+
+// begin adopts the first report. A surplus may be what the request has overtaken and, if
+// somebody else has corrected our bucket meanwhile, theirs.
 func (t *Tracker) begin(now time.Time, sent Sent, diff float64) (c Correction, changed bool) {
 	t.first = now
-	if diff < 0 && t.corrected != sent.Corrected {
-		diff = 0
+	if diff < 0 {
+		diff = min(0, diff+sent.passed)
+		if t.corrected != sent.Corrected {
+			diff = 0
+		}
 	}
 	c, changed = t.correct(diff)
 	t.asked = Correction{t.corrected - diff, t.corrected}
@@ -257,8 +285,9 @@ func (t *Tracker) begin(now time.Time, sent Sent, diff float64) (c Correction, c
 }
 
 // overtaken is what the server may have admitted before a request although it was sent
-// after it: the network reorders. What the request itself has overtaken shows as a surplus,
-// of which nearly the smallest counts.
+// after it: the network reorders. What the request itself has overtaken shows as a surplus:
+// of those that last, nearly the smallest counts, and of one that counts at once, only what
+// is more than that.
 func (t *Tracker) overtaken(sent Sent) float64 {
 	return max(0, t.sends.Between(sent.At, overtaking)-sent.Cost)
 }
@@ -272,7 +301,7 @@ func (t *Tracker) synced(sent Sent) bool {
 // relearn forgets the margin, whose cause is known now.
 func (t *Tracker) relearn(now time.Time) {
 	t.shortfall.set(now, 0)
-	t.Doubt(now)
+	t.Doubt(now.Add(spreading))
 }
 
 // Doubt says that until a moment after a time nobody can know where the server's bucket

@@ -25,7 +25,7 @@ func newBench(t *testing.T) *bench { return &bench{T: t, g: Tracker{Period: time
 func (b *bench) send(at time.Duration, cost float64) Sent {
 	b.used += cost
 	b.charged += cost
-	return b.g.Send(after(at), cost, 0, Level{b.used, b.charged, b.corrected})
+	return b.g.Send(after(at), cost, Input{}, Level{b.used, b.charged, b.corrected})
 }
 
 // report takes in that the server stood at a figure when it admitted what was
@@ -356,12 +356,12 @@ func TestMarginOfWhatWasKnown(t *testing.T) {
 		{"when it must have been made", 2100 * time.Millisecond, false, 0.03},
 	} {
 		g := Tracker{Period: time.Minute}
-		g.Observe(after(time.Second), g.Send(after(0), 100, 0, Level{100, 100, 0}), 9000, limit)
+		g.Observe(after(time.Second), g.Send(after(0), 100, Input{}, Level{100, 100, 0}), 9000, limit)
 		level := Level{200, 200, 0}
 		if x.made {
 			level = Level{9100, 200, 8900}
 		}
-		s := g.Send(after(x.sent), 100, 0, level)
+		s := g.Send(after(x.sent), 100, Input{}, level)
 		g.Observe(after(3*time.Second), s, level.Used+300, limit)
 		if m := g.Findings().Margin; math.Abs(m-x.margin) > 1e-9 {
 			t.Errorf("sent %s: %v; want %v", x.name, m, x.margin)

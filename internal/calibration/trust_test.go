@@ -80,7 +80,7 @@ func TestBucketThatBeginsAnewIsNoSwing(t *testing.T) {
 			for call, cost := range []float64{1 + growing*float64(life), 1} {
 				charged += cost
 				// Five minutes refill five limits, of which a full bucket takes nothing.
-				sent := g.Send(now, cost, 0, Level{Used: cost, Charged: charged, Corrected: 500 * float64(call)})
+				sent := g.Send(now, cost, Input{}, Level{Used: cost, Charged: charged, Corrected: 500 * float64(call)})
 				used := cost + 0.01*float64(2*life+call) // never the same twice
 				g.Observe(now.Add(time.Second), sent, used, 100)
 				if d := g.Ignored(now.Add(time.Second)); d > 0 {

@@ -146,19 +146,29 @@ func (s *scope) batchLocked(now time.Time) (batch []*waiter) {
 	return batch
 }
 
-// admissibleLocked brings a waiter's cost to what is known now, and rejects it if it has
+// admissibleLocked brings what a waiter wants to what is known now, and rejects it if it has
 // become impossible.
 func (s *scope) admissibleLocked(w *waiter, now time.Time) bool {
 	c := &w.charge
-	if fit := s.quota.Fit(c.cost[backend.Tokens], c.certain); fit < c.cost[backend.Tokens] {
-		s.queue.cut(w, fit) // to limits that were learned meanwhile
-	}
+	s.renewLocked(w)
 	if l := s.quota.Exceeded(&c.cost, now); l != nil {
 		s.rejectLocked(w, tooLarge(c, l, now))
 		return false
 	}
 	s.quota.DropDoubtful(&c.cost, now)
 	return true
+}
+
+// renewLocked changes what a waiter wants to what was learned since it joined: what the
+// server charges for its input, and limits.
+func (s *scope) renewLocked(w *waiter) {
+	c := &w.charge
+	if input := s.chargedInputLocked(&w.reservation.Call.Body, c.counted); input != c.input {
+		s.queue.change(w, func(c *charge) { c.recharge(input) })
+	}
+	if fit := s.quota.Fit(c.cost[backend.Tokens], c.certain); fit < c.cost[backend.Tokens] {
+		s.queue.change(w, func(c *charge) { c.cut(fit) })
+	}
 }
 
 // ask asks for a turn's calls and hands out the answer. again says that there may be more

@@ -417,15 +417,18 @@ func TestSyncTimes(t *testing.T) {
 		name                  string
 		dirty, busy, keeps    bool
 		saved, loaded         time.Duration // ago
+		begun                 time.Duration // ago
 		recalled, kept, clean bool
 	}{
-		{"nothing to do", false, false, true, saveEvery, loadEvery - 1, false, false, true},
-		{"something new", true, false, true, saveAtMost + 1, 0, true, true, true},
-		{"something new, too soon", true, false, true, saveAtMost, 0, false, false, false},
-		{"a minute has passed", false, false, true, saveEvery + 1, 0, true, true, true},
-		{"to be loaded", false, false, true, 0, loadEvery, true, false, true},
-		{"one is under way", true, true, true, time.Hour, time.Hour, false, false, false},
-		{"nobody keeps notes", true, false, false, time.Hour, time.Hour, false, false, false},
+		{"nothing to do", false, false, true, saveEvery, loadEvery - 1, earlyFor, false, false, true},
+		{"something new", true, false, true, saveAtMost + 1, 0, earlyFor, true, true, true},
+		{"something new, too soon", true, false, true, saveAtMost, 0, earlyFor, false, false, false},
+		{"a minute has passed", false, false, true, saveEvery + 1, 0, earlyFor, true, true, true},
+		{"to be loaded", false, false, true, 0, loadEvery, earlyFor, true, false, true},
+		{"to be loaded, in the beginning", false, false, true, 0, earlyEvery, earlyFor - 1, true, false, true},
+		{"nothing to do, in the beginning", false, false, true, 0, earlyEvery - 1, 0, false, false, true},
+		{"one is under way", true, true, true, time.Hour, time.Hour, time.Hour, false, false, false},
+		{"nobody keeps notes", true, false, false, time.Hour, time.Hour, time.Hour, false, false, false},
 	} {
 		run(t, false, func(b *bench) {
 			k, e := newKept(b)
@@ -438,7 +441,7 @@ func TestSyncTimes(t *testing.T) {
 			if x.dirty {
 				s.learn(now)
 			}
-			s.sync = syncing{loaded: now.Add(-x.loaded), saved: now.Add(-x.saved), busy: x.busy}
+			s.sync = syncing{loaded: now.Add(-x.loaded), saved: now.Add(-x.saved), begun: now.Add(-x.begun), busy: x.busy}
 			if !x.keeps {
 				e.keeper = nil
 			}

@@ -246,10 +246,13 @@ func (q *flows) among(w *waiter, n int) bool {
 	return false
 }
 
-// cut lowers what a waiter wants in tokens.
-func (q *flows) cut(w *waiter, tokens int64) {
-	q.wanted[backend.Tokens] -= w.charge.cost[backend.Tokens] - tokens
-	w.flow.cut(w, tokens)
+// change changes what a waiter wants.
+func (q *flows) change(w *waiter, f func(*charge)) {
+	was := w.charge.cost
+	w.flow.change(w, f)
+	for d, n := range w.charge.cost {
+		q.wanted[d] += n - was[d]
+	}
 }
 
 // before is what those want at least that would stand before a call if it joined now.

@@ -53,7 +53,7 @@ func (a *account) forecast(c *Call, now time.Time) (look ask, behind backend.Amo
 // and what that does not say.
 func (s *scope) predictLocked(c *Call, ch *charge) {
 	p := predict.Of(&c.Body, &s.outputs, &s.account.contexts)
-	input := s.quota.ChargedInput(p.Input)
+	input := s.chargedInputLocked(&c.Body, p.Input)
 	tokens := min(quota.Largest, p.Tokens-p.Input+input)
 	*ch = charge{
 		cost:    backend.Amounts{backend.Requests: c.Requests, backend.Tokens: tokens, backend.Images: c.Images},
@@ -62,6 +62,15 @@ func (s *scope) predictLocked(c *Call, ch *charge) {
 		certain: min(p.Certain, tokens), // what was learned rejects nothing
 	}
 	ch.cut(s.quota.Fit(tokens, ch.certain))
+}
+
+// chargedInputLocked is what the server charges for an input of so many tokens by our count.
+// A cost that is stated as a whole is none.
+func (s *scope) chargedInputLocked(b *predict.Body, counted int64) int64 {
+	if b.Whole {
+		return counted
+	}
+	return s.quota.ChargedInput(counted)
 }
 
 // A bound is how long a call must wait at least, and for which limit; for none where a

@@ -112,10 +112,11 @@ func (q *queue) leave(w *waiter) {
 	}
 }
 
-// cut lowers what a waiter wants in tokens.
-func (q *queue) cut(w *waiter, tokens int64) {
-	q.count(w, backend.Amounts{backend.Tokens: w.charge.cost[backend.Tokens] - tokens}, -1)
-	w.charge.cut(tokens)
+// change changes what a waiter wants.
+func (q *queue) change(w *waiter, f func(*charge)) {
+	q.count(w, w.charge.cost, -1)
+	f(&w.charge)
+	q.count(w, w.charge.cost, 1)
 }
 
 // count adds what a waiter wants to the sums, or takes it off.

@@ -163,7 +163,7 @@ func TestQueueIsItsModel(t *testing.T) {
 				input := rapid.Int64Range(0, 100).Draw(t, "input")
 				w.charge.input = min(input, w.charge.cost[backend.Tokens])
 				n := rapid.Int64Range(0, w.charge.cost[backend.Tokens]).Draw(t, "tokens")
-				q.cut(w, n)
+				q.change(w, func(c *charge) { c.cut(n) })
 				if w.charge.cost[backend.Tokens] != n || w.charge.input > n {
 					t.Fatalf("%+v is cut to %d", w.charge, n)
 				}

@@ -18,10 +18,20 @@ type charge struct {
 	certain int64 // the part of its tokens that is no guess
 }
 
-// cut lowers the tokens.
+// cut lowers the tokens, and the input with them where it is more.
 func (c *charge) cut(tokens int64) {
-	c.cost[backend.Tokens] = tokens
-	c.input, c.counted = min(c.input, tokens), min(c.counted, tokens)
+	c.cost[backend.Tokens] = min(c.cost[backend.Tokens], tokens)
+	if c.input > tokens {
+		c.counted = int64(float64(c.counted)*float64(tokens)/float64(c.input) + 0.5)
+		c.input = tokens
+	}
+}
+
+// recharge replaces what the server charges for the input.
+func (c *charge) recharge(input int64) {
+	c.cost[backend.Tokens] += input - c.input
+	c.input = input
+	c.certain = min(c.certain, c.cost[backend.Tokens])
 }
 
 // A Reservation is a cost that has been charged, so that its call may start. It ends once,
@@ -45,7 +55,7 @@ type Reservation struct {
 
 // grantLocked makes r the reservation for the i-th cost that an answer has granted.
 func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, answer *backend.Answer, i int) {
-	g := quota.Grant{Cost: c.cost, Input: c.input, Limits: ask.limits, Buckets: ask.Buckets, Answer: answer}
+	g := quota.Grant{Cost: c.cost, Input: r.comparable(c), Limits: ask.limits, Buckets: ask.Buckets, Answer: answer}
 	for _, cost := range ask.Costs[i+1 : answer.Granted] {
 		for d, n := range cost {
 			g.Later[d] += n
@@ -77,9 +87,21 @@ func (r *Reservation) Sent(now time.Time) {
 // requestLocked is the reservation's call as quota knows it.
 func (r *Reservation) requestLocked() quota.Request {
 	return quota.Request{
-		SentAt: r.started, Cost: r.charge.cost, Input: r.charge.input, Counted: r.charge.counted,
-		Certain: r.charge.certain, Sent: r.sent,
+		SentAt: r.started, Cost: r.charge.cost, Input: r.comparable(&r.charge), Certain: r.charge.certain, Sent: r.sent,
 	}
+}
+
+// comparable is what a charge says of the input that the server's figures can be compared
+// with.
+func (r *Reservation) comparable(c *charge) quota.Input {
+	b := &r.Call.Body
+	switch {
+	case b.Whole:
+		return quota.Input{}
+	case !b.Exact() || b.Undeclared: // part of the charge is a guess
+		return quota.Input{Charged: c.input}
+	}
+	return quota.Input{Charged: c.input, Counted: c.counted}
 }
 
 // A Response is what the head of a response says.

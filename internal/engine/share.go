@@ -12,6 +12,7 @@ import (
 type syncing struct {
 	loaded, saved time.Time
 	hurry         time.Time // until when to load often
+	begun         time.Time // when the first response came
 	busy          bool
 	due           bool // a goroutine waits until what is new may be saved
 }
@@ -21,6 +22,8 @@ type syncing struct {
 const (
 	saveEvery, saveAtMost = time.Minute, time.Second
 	loadEvery             = 5 * time.Second
+	// In the beginning most is learned.
+	earlyEvery, earlyFor = time.Second, time.Minute
 	// After a throttle it is loaded often, for a moment.
 	hurryEvery, hurryFor = 100 * time.Millisecond, 500 * time.Millisecond
 )
@@ -52,7 +55,13 @@ func (s *scope) syncLocked(now time.Time) {
 	e := s.account.engine
 	since := now.Sub(s.sync.saved)
 	save := s.quota.Urgent() || s.quota.Dirty() && since > saveAtMost || since > saveEvery
+	if s.sync.begun.IsZero() {
+		s.sync.begun = now
+	}
 	every := loadEvery
+	if now.Sub(s.sync.begun) < earlyFor {
+		every = earlyEvery
+	}
 	if now.Before(s.sync.hurry) {
 		every = hurryEvery
 	}

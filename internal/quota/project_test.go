@@ -154,7 +154,7 @@ func TestQueryCost(t *testing.T) {
 		w := newWorld(t, "tpm=1000000")
 		for i := range 3 {
 			r := w.send(time.Duration(i)*time.Second, 1100)
-			r.Input, r.Counted = 1000, 1000
+			r.Input = Input{1000, 1000}
 			w.respondAs(time.Duration(i)*time.Second+time.Millisecond, r, wire.Headers{QueryCost: x.cost})
 		}
 		if got := w.ChargedInput(1000); got != x.want {

@@ -200,10 +200,17 @@ type Sent struct {
 	calibration.Sent
 }
 
+// Input is the part of a call's tokens that is input: as it was charged, and as it was
+// counted; 0 where the input can't be told from the rest, or the charge is not comparable
+// with the server's, since part of it is a guess.
+type Input struct {
+	Charged, Counted int64
+}
+
 // A Grant is a cost that a backend has charged, of those that it was asked for.
 type Grant struct {
 	Cost    backend.Amounts
-	Input   int64            // the part of Cost's tokens that is input
+	Input   Input            // the part of Cost's tokens that is input
 	Limits  []*Limit         // that the ask began with
 	Buckets []backend.Bucket // of the ask
 	Answer  *backend.Answer
@@ -218,9 +225,9 @@ func (s *Set) Charged(now time.Time, g *Grant) []Sent {
 	for k := range sent {
 		l, b := g.Limits[k], &g.Buckets[k]
 		later := float64(g.Later[b.Dimension])
-		input := 0.0
+		var input calibration.Input
 		if l.Dimension == backend.Tokens {
-			input = float64(g.Input)
+			input = calibration.Input{Charged: float64(g.Input.Charged), Counted: float64(g.Input.Counted)}
 		}
 		sent[k] = Sent{l, l.tracker.Send(now, float64(g.Cost[b.Dimension]), input, calibration.Level{
 			Used:      b.Capacity() - g.Answer.Levels[k] - later,
@@ -266,8 +273,7 @@ func Refundable(sent []Sent, cancelled bool) []*Limit {
 type Request struct {
 	SentAt  time.Time
 	Cost    backend.Amounts
-	Input   int64 // the part of its tokens that is input, as charged
-	Counted int64 // and as counted
+	Input   Input // the part of its tokens that is input
 	Certain int64 // the part of its tokens that is no guess
 	Sent    []Sent
 }

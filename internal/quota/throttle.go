@@ -114,12 +114,12 @@ func (s *Set) throttled(now time.Time, r *Request, t *wire.Throttle) (c Correcti
 // was requested, less what is declared of the output.
 func (s *Set) sampleInput(now time.Time, r *Request, l *Limit, t *wire.Throttle) {
 	const enough = 500 // tokens, below which what is added to each call counts
-	if l.Dimension != backend.Tokens || t.Requested <= 0 || r.Counted < enough {
+	if l.Dimension != backend.Tokens || t.Requested <= 0 || r.Input.Counted < enough {
 		return
 	}
 	before := l.tracker.InputRatio()
-	output := r.Cost[backend.Tokens] - r.Input
-	l.tracker.InputCharged(now, float64(t.Requested-output)/float64(r.Counted))
+	output := r.Cost[backend.Tokens] - r.Input.Charged
+	l.tracker.InputCharged(now, float64(t.Requested-output)/float64(r.Input.Counted))
 	if l.tracker.InputRatio() != before {
 		s.dirty, s.urgent = true, true
 	}

@@ -30,6 +30,7 @@ const (
 	sets       = "internal/quota/set.go"
 	subwindows = "internal/quota/subwindow.go"
 	charges    = "internal/calibration/charge.go"
+	drivers    = "internal/engine/driver.go"
 	anything   = "^[^0-9]" // but what is about the store
 )
 
@@ -40,6 +41,8 @@ var rules = []rule{
 		"return !t.syncedAt.IsZero() && !sent.At.Before(t.syncedAt)", "return true", ""},
 	{"requests may overtake each other", "deadlines", gauge, "return max(0, t.sends.Between(sent.At, overtaking)-sent.Cost)", "return 0", ""},
 	{"the first answer counts whole", "restart|cold", gauge, "		return t.begin(now, sent, diff)", "		t.first = now", ""},
+	{"what the first answer may have overtaken is no surplus", "a cold start$", gauge, "diff = min(0, diff+sent.passed)", "diff = min(0, diff)", ""},
+	{"a deficit is not undone by what a request has overtaken", "20th|random", gauge, "diff+sent.passed < -undo/2", "diff < -undo/2", ""},
 	{"a surplus must last 10 s", "deadlines", surplus, "return amount, s.reports >= evidence && now.Sub(s.since) >= patience", "return amount, true", ""},
 	{"of requests only what was put on is taken off", "always full|random|deadlines", gauge, "	if t.Exact {\n		diff", "	if false {\n		diff", ""},
 	{"a figure that is repeated to the unit is ignored", "empty", gauge, "if repeated || t.trust.lost(now) {", "if repeated && false || t.trust.lost(now) {", ""},
@@ -58,7 +61,12 @@ var rules = []rule{
 	{"a subwindow is refunded nothing of admitted calls", "", sets, "l.whole == nil || cancelled", "true", "slices of 1 s"},
 	{"a subwindow begins where its throttle says", "", subwindows, "if fresh { // the call", "if fresh && false { // the call", "slices of 1"},
 	{"a new subwindow pauses the fleet until all can know it", "", throttle, "const spread = 300 * time.Millisecond", "const spread = 0", "slices of 1"},
-	{"what the server charges for input is learned from drifts", "", charges, "return c.adopt(now, c.Ratio()*(1+(slope+found)/2))", "return false", "estimates"},
+	{"what the server charges for input is learned from drifts", "", charges, "changed = c.adopt(now, c.Ratio()*(1+(slope+was.slope)/2))", "changed = false", "estimates"},
+	{"others use no less than nothing, and no more than the limit", "", charges, "c.drift.bounded(0, 0, rate).either(2, 1)", "c.drift.either(2, 1)", "estimates"},
+	{"what a bucket that was empty did not take is no charge of input", "", charges, "c.emptied(r, rate) || now", "now", "estimates"},
+	{"what is kept is told from what input is charged", "", charges, "g, kept := c.drift.bounded(0, 0, rate).either(2, 1)", "g, kept := c.drift.bounded(0, 0, rate), false", "estimates"},
+	{"calls that wait are charged by what is known when they start", "", drivers, "input != c.input {", "false {", "estimates"},
+	{"no margin is learned while what was found spreads", "", gauge, "t.Doubt(now.Add(spreading))", "t.Doubt(now)", "estimates"},
 	{"what the server charges for input is learned from throttles", "", charges, "return ok && math.Abs(mean/c.Ratio()-1) > noticeable && c.adopt(now, mean)", "return ok && mean < 0", "estimates"},
 	{"a slow start opens as far as a subwindow would have throttled", "", opening, "{{1.2, 4, 4}, {11, 16, 5}}", "{{1.2, 64, 64}, {11, 64, 64}}", "slices of 1"},
 }
@@ -70,6 +78,13 @@ var tests = map[string][2]string{
 	"whether unused output is kept is learned from small calls together": {"internal/calibration", "TestUnusedOfSmallCalls"},
 	"margins are learned only where the bucket could have been known":    {"internal/calibration", "TestFirstAnswersLeaveNoMargin"},
 	"the first answer counts whole":                                      {"internal/calibration", "TestFirstAnswerCountsWhole"},
+	"what the first answer may have overtaken is no surplus":             {"internal/calibration", "TestFirstReportMayHaveOvertaken"},
+	"a deficit is not undone by what a request has overtaken":            {"internal/calibration", "TestSuspectDeficitSurvivesWhatIsOvertaken"},
+	"others use no less than nothing, and no more than the limit":        {"internal/calibration", "TestInputChargeFromDrift"},
+	"what a bucket that was empty did not take is no charge of input":    {"internal/calibration", "TestEmptyBucketIsNoRatio"},
+	"what is kept is told from what input is charged":                    {"internal/calibration", "TestDriftsShowWhatIsKept"},
+	"calls that wait are charged by what is known when they start":       {"internal/engine", "TestWaitersAreChargedByWhatIsKnown"},
+	"no margin is learned while what was found spreads":                  {"internal/calibration", "TestNoMarginUntilOthersKnow"},
 	"limits follow the answer to the latest request":                     {"bench/simulate", "TestShort"},
 	"of requests only what was put on is taken off":                      {".", "TestConfiguredTokensBelowTheServers"},
 }

@@ -1,0 +1,207 @@
+package calibration
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// A stream is calls to a server that charges their input by another ratio than we count it.
+type stream struct {
+	ratio   float64       // of the server's charge to our count
+	keeps   bool          // the server keeps unused output
+	foreign float64       // what others use in a second
+	every   time.Duration // between calls
+	bursts  int           // of so many calls, and pauses as long as they; 0 for none
+	stood   float64       // of both buckets, in the beginning
+	ahead   float64       // of ours, beside that
+	calls   int
+	noise   float64 // of reports, as requests overtake each other
+}
+
+const (
+	wide     = 2_400_000 // a minute
+	wideRate = wide / 60.
+)
+
+// play sends the stream, and returns the tracker that has followed it.
+func (s *stream) play() *Tracker {
+	g := &Tracker{Period: time.Minute}
+	ours, server, charged, corrected := s.stood+s.ahead, s.stood, s.stood+s.ahead, 0.0
+	at, random := time.Duration(0), rand.New(rand.NewPCG(1, 2))
+	for i := range s.calls {
+		step := s.every
+		if s.bursts > 0 && i%s.bursts == 0 {
+			step += s.every * time.Duration(s.bursts)
+		}
+		at += step
+		if ours -= wideRate * step.Seconds(); ours < 0 {
+			ours, corrected = 0, corrected-ours
+		}
+		server = max(0, server+(s.foreign-wideRate)*step.Seconds())
+		counted, output := 400+float64(i*i%7)*200, 200+float64(i%3)*100
+		input := counted * g.InputRatio()
+		ours, charged = ours+input+output, charged+input+output
+		server += counted*s.ratio + output
+		sent := g.Send(after(at), input+output, Input{input, counted}, Level{ours, charged, corrected})
+		c, _ := g.Observe(after(at+50*time.Millisecond), sent, server+s.noise*(2*random.Float64()-1), wide)
+		ours, corrected = ours+c.To-c.From, corrected+c.To-c.From
+		unused := output / 2
+		if !g.Unused(after(at+50*time.Millisecond), unused, wide) {
+			ours -= unused
+		}
+		if !s.keeps {
+			server -= unused
+		}
+	}
+	return g
+}
+
+func TestInputChargeFromDrift(t *testing.T) {
+	const fast = 10 * time.Millisecond
+	for _, x := range []struct {
+		name string
+		stream
+		want, off float64
+	}{
+		{"as counted", stream{ratio: 1, every: fast, calls: 1000}, 1, 0},
+		{"less", stream{ratio: 0.67, every: fast, calls: 1000}, 0.67, 0.03},
+		{"more", stream{ratio: 1.3, every: fast, calls: 1000}, 1.3, 0.03},
+		{"less, unused output kept", stream{ratio: 0.67, keeps: true, every: fast, calls: 1000}, 0.67, 0.03},
+		{"more, unused output kept", stream{ratio: 1.3, keeps: true, every: fast, calls: 1000}, 1.3, 0.03},
+		{"others use an eighth", stream{ratio: 1, foreign: wideRate / 8, every: fast, calls: 1000}, 1, 0},
+		{"others use a third, less", stream{ratio: 0.67, foreign: wideRate / 3, every: fast, bursts: 50, calls: 2000}, 0.67, 0.03},
+		// Calls and time go together: only that nobody uses less than nothing can tell.
+		{"at the limit's pace, less", stream{ratio: 0.85, every: 28 * time.Millisecond, stood: wide / 2, calls: 3000, noise: 2000}, 0.85, 0.05},
+		{"less, with noise", stream{ratio: 0.67, every: fast, calls: 1500, stood: wide / 10, noise: 10_000}, 0.67, 0.05},
+		{"too little to notice", stream{ratio: 1.05, every: fast, calls: 1000}, 1, 0},
+	} {
+		g := x.play()
+		if got := g.InputRatio(); math.Abs(got-x.want) > x.off+1e-9 {
+			t.Errorf("%s: %.3f; want %.3f", x.name, got, x.want)
+		}
+		if x.keeps != g.Findings().Kept {
+			t.Errorf("%s: unused output is kept: %v", x.name, !x.keeps)
+		}
+	}
+}
+
+// What a bucket that was empty did not take is no ratio.
+func TestEmptyBucketIsNoRatio(t *testing.T) {
+	s := stream{ratio: 1, every: 10 * time.Millisecond, bursts: 20, ahead: wide / 2, calls: 3000}
+	if got := s.play().InputRatio(); got != 1 {
+		t.Errorf("%.3f", got)
+	}
+	c := charge{drift: regression{n: 1}, latest: report{Sent{At: epoch}, 600}}
+	for _, x := range []struct {
+		after   time.Duration
+		emptied bool
+	}{{349 * time.Millisecond, false}, {350 * time.Millisecond, true}, {-time.Second, false}} {
+		d := c
+		d.since = epoch
+		d.report(epoch, &report{Sent{At: after(x.after)}, 1000}, 1000)
+		if got := d.drift.n == 1; got != x.emptied {
+			t.Errorf("after %v: %v reports", x.after, d.drift.n)
+		}
+	}
+}
+
+// Others charge by the old ratio for a while, which is no second ratio.
+func TestNoDriftUntilOthersKnow(t *testing.T) {
+	for _, x := range []struct {
+		after time.Duration
+		n     float64
+	}{{drained - 1, 0}, {drained, 1}} {
+		c := charge{ratio: 0.67, at: epoch}
+		c.report(after(x.after), &report{Sent{At: after(x.after)}, 1000}, 1000)
+		if c.drift.n != x.n {
+			t.Errorf("%v reports after %v", c.drift.n, x.after)
+		}
+	}
+}
+
+// A report of less than the call alone was charged bounds what the server charges, whatever
+// it was charged by.
+func TestInputChargeIsBounded(t *testing.T) {
+	bound := func(c *charge, server, charged, counted float64) bool {
+		return c.bound(epoch, &report{Sent{Cost: charged + 200, input: Input{charged, counted}}, server})
+	}
+	for _, x := range []struct {
+		name             string
+		charged, counted float64
+		server           float64
+		want             float64
+	}{
+		{"less", 1000, 1000, 900, 0.7},
+		{"charged by another ratio", 1300, 1000, 900, 0.7},
+		{"no less than it was charged", 600, 1000, 900, 1},
+		{"a guess", 1000, 0, 900, 1},
+		{"a small prompt", 499, 499, 400, 1},
+		{"too little to notice", 1000, 1000, 1121, 1},
+		{"absurd", 1000, 1000, 400, 1},
+	} {
+		var c charge
+		for i := range fewBounds {
+			if bound(&c, x.server+float64(i), x.charged, x.counted) != (x.want != 1 && i == fewBounds-1) {
+				t.Errorf("%s: the %d. bound", x.name, i+1)
+			}
+		}
+		if got := c.Ratio(); math.Abs(got-x.want) > 1e-9 {
+			t.Errorf("%s: %v; want %v", x.name, got, x.want)
+		}
+	}
+}
+
+// Of what others charge, the part that is input is taken to be that of our own calls.
+func TestOthersInput(t *testing.T) {
+	var c charge
+	for _, x := range []struct{ cost, input, charged, want float64 }{
+		{400, 300, 5400, 300}, // what was before does not matter
+		{400, 300, 6800, 300 + 300 + 750},
+	} {
+		if got := c.send(x.cost, x.input, x.charged); math.Abs(got-x.want) > 1e-9 {
+			t.Errorf("%v of %v; want %v", got, x.charged, x.want)
+		}
+	}
+}
+
+// A drift that goes with refunds is found together with one that goes with the input.
+func TestDriftsShowWhatIsKept(t *testing.T) {
+	for _, refunds := range []float64{0, 1} {
+		var c charge
+		changed, kept := false, false
+		for i := 0; !changed; i++ {
+			if i > 200 {
+				t.Fatal("nothing is found")
+			}
+			n := float64(i)
+			refunded := 150*n + 100*math.Sin(n)
+			inputs := 1000*n + 3000*math.Sin(n/2)
+			r := report{Sent{At: after(time.Duration(i) * time.Millisecond), inputs: inputs, refunded: refunded}, 1e6}
+			r.Used = 1e6 - refunds*refunded + 0.3*inputs // ahead is what is left of server − Used
+			changed, kept = c.report(r.At, &r, 1)
+		}
+		if kept != (refunds == 1) || math.Abs(c.Ratio()-0.7) > 0.01 {
+			t.Errorf("kept: %v, a ratio of %v", kept, c.Ratio())
+		}
+	}
+}
+
+// What was found takes a while to reach all processes: until then a deficit is no margin.
+func TestNoMarginUntilOthersKnow(t *testing.T) {
+	for _, x := range []struct {
+		at     time.Duration
+		margin float64
+	}{{spreading + surelyApplied/2, 0}, {spreading + 2*surelyApplied, 0.02}} {
+		b := begun(t)
+		b.g.relearn(after(2 * time.Second))
+		b.send(2*time.Second+x.at, 1)
+		at := 2*time.Second + x.at + time.Second/4
+		s := b.send(at, 100)
+		b.report(at+time.Second, s, s.Used+0.02*limit, 0.02*limit)
+		if got := b.g.Findings().Margin; math.Abs(got-x.margin) > 1e-9 {
+			t.Errorf("after %v: a margin of %v; want %v", x.at, got, x.margin)
+		}
+	}
+}
