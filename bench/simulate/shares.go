@@ -136,7 +136,7 @@ func (s *sharing) result(w *world, jobs [][]*job) *sharingResult {
 				continue
 			}
 			x.calls++
-			tokens[i] += j.charge
+			tokens[i] += j.charge + j.cap
 			waits = append(waits, j.waited())
 		}
 		total += tokens[i]
@@ -146,7 +146,7 @@ func (s *sharing) result(w *world, jobs [][]*job) *sharingResult {
 	all := 0.0
 	for i := range r.groups {
 		r.groups[i].part = float64(tokens[i]) / float64(total)
-		all += float64(tokens[i]) + 20*float64(r.groups[i].calls)
+		all += float64(tokens[i])
 	}
 	r.use = all / (float64(s.limits.TPM) / 60 * s.length.Seconds())
 	return r

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -102,11 +101,10 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	return t, true, nil
 }
 
-// batchLocked returns the calls that ask next, after rejecting those at the head that have
-// become impossible. They need not be few where there is plenty for all. There is one more
-// than is likely to start, and the first of every other flow, so that the ticket and the
-// flows stay in line while somebody waits: who does not stand there loses his place.
-func (s *scope) batchLocked(now time.Time) (batch []*waiter) {
+// batchLocked returns the calls that ask next, after rejecting those that have become
+// impossible. They need not be few where there is plenty for all. There is one more than is
+// likely to start, so that the ticket stays in line while somebody waits.
+func (s *scope) batchLocked(now time.Time) []*waiter {
 	n := backend.MaxCosts
 	if s.driver.single {
 		n = 1
@@ -114,36 +112,43 @@ func (s *scope) batchLocked(now time.Time) (batch []*waiter) {
 	if slots := s.slotsLocked(now); slots >= 0 {
 		n = min(n, slots)
 	}
-	heads := s.queue.heads(n)
-	missing := len(heads)
-	stands := func(f *flow) bool {
-		return slices.ContainsFunc(batch, func(w *waiter) bool { return w.flow == f })
+	b := batch{most: n, short: s.driver.full < 2}
+	for _, w := range s.queue.standing(n) {
+		s.askForLocked(&b, w, now)
 	}
-	short, enough := s.driver.full < 2, false
-	var total backend.Amounts
 	for w := range s.queue.all() {
-		first := missing > 0 && !stands(w.flow)
-		if enough || len(batch)+missing >= n && !first || len(batch) == n {
+		if b.full() {
 			break
 		}
-		enough = short && s.quota.Refill(&total) >= turnTime
-		if !s.admissibleLocked(w, now) {
-			continue
-		}
-		if first {
-			missing--
-		}
-		batch = append(batch, w)
-		for d, n := range w.charge.cost {
-			total[d] += n
+		if !w.stands {
+			s.askForLocked(&b, w, now)
 		}
 	}
-	for _, w := range heads {
-		if len(batch) < n && w.queued && !stands(w.flow) && s.admissibleLocked(w, now) {
-			batch = append(batch, w)
-		}
+	s.queue.stand(b.calls)
+	return b.calls
+}
+
+// A batch is the calls of an ask.
+type batch struct {
+	calls  []*waiter
+	total  backend.Amounts
+	most   int
+	short  bool
+	enough bool
+}
+
+func (b *batch) full() bool { return len(b.calls) >= b.most || b.enough }
+
+// askForLocked adds a call to the batch, or rejects it.
+func (s *scope) askForLocked(b *batch, w *waiter, now time.Time) {
+	if !s.admissibleLocked(w, now) {
+		return
 	}
-	return batch
+	b.enough = b.short && s.quota.Refill(&b.total) >= turnTime
+	b.calls = append(b.calls, w)
+	for d, n := range w.charge.cost {
+		b.total[d] += n
+	}
 }
 
 // admissibleLocked brings what a waiter wants to what is known now, and rejects it if it has

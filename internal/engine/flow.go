@@ -17,7 +17,8 @@ type flows struct {
 	known   map[flowKey]*flow
 	waiting byTag[*flow] // those of them in whose queue somebody waits
 	tenants map[string]int
-	virtual float64 // how far the backend's line has come
+	virtual float64   // how far the backend's line has come
+	stood   []*waiter // who has asked last, where there are several flows
 	n       int
 	wanted  backend.Amounts // by all
 	arrived uint64
@@ -177,19 +178,47 @@ func (q *flows) all() iter.Seq[*waiter] {
 	}
 }
 
-// heads returns the first of each of the first few flows, or none where there is one.
-func (q *flows) heads(n int) (heads []*waiter) {
+// standing returns those who ask again, in order: who stands in the backend's line already,
+// for who leaves it loses his place, and the first of every flow that does not, for the same
+// reason. They are n at most. With a single flow that is nobody: its order is the queue's.
+func (q *flows) standing(n int) (all []*waiter) {
 	if len(q.waiting) < 2 {
+		for _, w := range q.stood {
+			w.stands = false
+		}
+		q.stood = nil
 		return nil
 	}
-	flows := make(byTag[*glance], len(q.waiting))
-	for i, f := range q.waiting {
-		flows[i] = &glance{tag: f.tag, next: f.head()}
+	present := map[*flow]bool{}
+	for _, w := range q.stood {
+		if w.stands = w.queued; w.queued {
+			all, present[w.flow] = append(all, w), true
+		}
 	}
+	flows := make(byTag[*glance], 0, len(q.waiting))
+	for _, f := range q.waiting {
+		if !present[f] {
+			flows = append(flows, &glance{tag: f.tag, next: f.head()})
+		}
+	}
+	heap.Init(&flows)
 	for range min(n, len(flows)) {
-		heads = append(heads, heap.Pop(&flows).(*glance).next)
+		g := heap.Pop(&flows).(*glance)
+		g.next.stands, g.next.tag = true, g.tag
+		all = append(all, g.next)
 	}
-	return heads
+	slices.SortStableFunc(all, func(a, b *waiter) int { return cmp.Compare(a.tag, b.tag) })
+	for _, w := range all[min(n, len(all)):] {
+		w.stands = false
+	}
+	return all[:min(n, len(all))]
+}
+
+// stand notes who asks.
+func (q *flows) stand(batch []*waiter) {
+	if len(q.waiting) > 1 {
+		q.stood = batch
+	}
 }
 
 // arrivals counts an arrival, and returns its number.
@@ -296,7 +325,8 @@ func (q *flows) heard(batch []*waiter, answer *backend.Answer) {
 	for i := len(batch) - 1; i >= 0; i-- {
 		w := batch[i]
 		f := w.flow
-		if f.tag = answer.Tags[i]; i < answer.Granted {
+		w.tag = answer.Tags[i]
+		if f.tag = w.tag; i < answer.Granted {
 			f.tag += w.units() * q.pace(f)
 		}
 	}

@@ -33,7 +33,9 @@ type waiter struct {
 	retry       bool
 	charge      charge
 	flow        *flow
-	credit      int64 // by how much it counts less for its flow's share
+	credit      int64   // by how much it counts less for its flow's share
+	stands      bool    // in the backend's line, as far as is known
+	tag         float64 // where
 	reservation *Reservation
 	ended       bool       // it has a result, or its caller has left
 	result      chan error // nil for a reservation
