@@ -95,6 +95,15 @@ func (s *Sends) Between(from time.Time, d time.Duration) float64 {
 	return max(0, s.at(s.slotOf(from.Add(d)))-s.at(s.slotOf(from)-1))
 }
 
+// Before is what anybody had charged by a time, as far as our own sends show: nothing before
+// the first of them.
+func (s *Sends) Before(t time.Time) float64 {
+	if index := s.slotOf(t) - 1; len(s.slots) > 0 && index >= s.slots[0].index {
+		return s.at(index)
+	}
+	return 0
+}
+
 // at is how much had been charged at the end of a slot.
 func (s *Sends) at(index int64) float64 {
 	i := sort.Search(len(s.slots), func(i int) bool { return s.slots[i].index > index })

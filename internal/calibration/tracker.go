@@ -39,6 +39,7 @@ type Sent struct {
 	own      float64 // charged by us, in all
 	refunded float64 // by anybody, in all
 	rush     float64 // how many times faster than it refills the bucket was emptied
+	passed   float64 // the most that it may have overtaken: charged by anybody in the moment before
 	input    float64 // the part of Cost that is input
 	ratio    float64 // of the server's charge of it to our count, as it was charged
 }
@@ -117,7 +118,10 @@ func (t *Tracker) Send(at time.Time, cost, input float64, level Level) Sent {
 			t.syncedAt = at
 		}
 	}
-	return Sent{At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded, rush: t.rush(at), input: input, ratio: t.charge.Ratio()}
+	return Sent{
+		At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded, rush: t.rush(at),
+		passed: max(0, level.Charged-cost-t.sends.Before(at.Add(-overtaking))), input: input, ratio: t.charge.Ratio(),
+	}
 }
 
 // See records where the bucket stands, as an ask shows that has charged nothing. It shows
@@ -221,7 +225,7 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 	}
 	if undo := t.suspect.amount; undo > 0 && sent.At.After(t.suspect.sent) {
 		t.suspect = deficit{}
-		if diff < -undo/2 {
+		if diff+sent.passed < -undo/2 {
 			return t.correct(-undo)
 		}
 	}
@@ -244,12 +248,15 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 	return t.correct(diff)
 }
 
-// begin adopts the first report. If somebody else has corrected our bucket meanwhile, a
-// surplus may be theirs.
+// begin adopts the first report. A surplus may be what the request has overtaken and, if
+// somebody else has corrected our bucket meanwhile, theirs.
 func (t *Tracker) begin(now time.Time, sent Sent, diff float64) (c Correction, changed bool) {
 	t.first = now
-	if diff < 0 && t.corrected != sent.Corrected {
-		diff = 0
+	if diff < 0 {
+		diff = min(0, diff+sent.passed)
+		if t.corrected != sent.Corrected {
+			diff = 0
+		}
 	}
 	c, changed = t.correct(diff)
 	t.asked = Correction{t.corrected - diff, t.corrected}
@@ -257,8 +264,9 @@ func (t *Tracker) begin(now time.Time, sent Sent, diff float64) (c Correction, c
 }
 
 // overtaken is what the server may have admitted before a request although it was sent
-// after it: the network reorders. What the request itself has overtaken shows as a surplus,
-// of which nearly the smallest counts.
+// after it: the network reorders. What the request itself has overtaken shows as a surplus:
+// of those that last, nearly the smallest counts, and of one that counts at once, only what
+// is more than that.
 func (t *Tracker) overtaken(sent Sent) float64 {
 	return max(0, t.sends.Between(sent.At, overtaking)-sent.Cost)
 }

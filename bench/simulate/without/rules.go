@@ -40,6 +40,8 @@ var rules = []rule{
 		"return !t.syncedAt.IsZero() && !sent.At.Before(t.syncedAt)", "return true", ""},
 	{"requests may overtake each other", "deadlines", gauge, "return max(0, t.sends.Between(sent.At, overtaking)-sent.Cost)", "return 0", ""},
 	{"the first answer counts whole", "restart|cold", gauge, "		return t.begin(now, sent, diff)", "		t.first = now", ""},
+	{"what the first answer may have overtaken is no surplus", "a cold start$", gauge, "diff = min(0, diff+sent.passed)", "diff = min(0, diff)", ""},
+	{"a deficit is not undone by what a request has overtaken", "20th|random", gauge, "diff+sent.passed < -undo/2", "diff < -undo/2", ""},
 	{"a surplus must last 10 s", "deadlines", surplus, "return amount, s.reports >= evidence && now.Sub(s.since) >= patience", "return amount, true", ""},
 	{"of requests only what was put on is taken off", "always full|random|deadlines", gauge, "	if t.Exact {\n		diff", "	if false {\n		diff", ""},
 	{"a figure that is repeated to the unit is ignored", "empty", gauge, "if repeated || t.trust.lost(now) {", "if repeated && false || t.trust.lost(now) {", ""},
@@ -70,6 +72,8 @@ var tests = map[string][2]string{
 	"whether unused output is kept is learned from small calls together": {"internal/calibration", "TestUnusedOfSmallCalls"},
 	"margins are learned only where the bucket could have been known":    {"internal/calibration", "TestFirstAnswersLeaveNoMargin"},
 	"the first answer counts whole":                                      {"internal/calibration", "TestFirstAnswerCountsWhole"},
+	"what the first answer may have overtaken is no surplus":             {"internal/calibration", "TestFirstReportMayHaveOvertaken"},
+	"a deficit is not undone by what a request has overtaken":            {"internal/calibration", "TestSuspectDeficitSurvivesWhatIsOvertaken"},
 	"limits follow the answer to the latest request":                     {"bench/simulate", "TestShort"},
 	"of requests only what was put on is taken off":                      {".", "TestConfiguredTokensBelowTheServers"},
 }
