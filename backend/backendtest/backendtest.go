@@ -26,7 +26,7 @@ type Subject struct {
 	Advance func(time.Duration)
 	// Shared is set for backends that several processes use at once: there the
 	// ticket of a process that no longer asks is stepped over after a second and
-	// erased after ten.
+	// erased after ten, of which at most half a second counts between two asks.
 	Shared bool
 }
 
@@ -73,6 +73,7 @@ var cases = []struct {
 	{"looks and changes nothing", (*suite).look},
 	{"keeps accounts and lines apart", (*suite).apart},
 	{"steps over a silent ticket", (*suite).silent},
+	{"takes nobody for silent while it answers nobody", (*suite).stall},
 	{"forgets who died behind one that waits", (*suite).dead},
 	{"never grants more than there is", (*suite).concurrent},
 	{"keeps a busy model from blocking another", (*suite).busyModel},

@@ -56,6 +56,9 @@ var constants = map[string]string{
 	"HEADS":  number(ledger.Heads),
 	"ROUNDS": number(ledger.Rounds),
 
+	"GAP":     microseconds(ledger.Gap),
+	"STEPPED": number(ledger.Stepped),
+
 	"HEAD_DOUBLES":     number(headDoubles),
 	"FAST_DOUBLES":     number(fastDoubles),
 	"DESCRIBE_DOUBLES": number(describeDoubles),

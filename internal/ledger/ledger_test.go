@@ -333,22 +333,62 @@ func TestSilentTicketIsSteppedOver(t *testing.T) {
 	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}
 	take(t, a, 0, ask("m", "x", 1, buckets, cost(60, 0, 0)))
 	take(t, a, 0, ask("m", "dead", 1, buckets, cost(60, 0, 0)))
-	if got := take(t, a, second, ask("m", "p", 1, buckets, cost(1, 0, 0))); got.Granted != 0 {
+	take(t, a, second/2, ask("m", "p", 1, buckets, cost(1, 0, 0)))
+	if got := take(t, a, second, ask("m", "p", 2, buckets, cost(1, 0, 0))); got.Granted != 0 {
 		t.Fatal("overtook a ticket that is not stale")
 	}
-	if got := take(t, a, second+1, ask("m", "p", 2, buckets, cost(1, 0, 0))); got.Granted != 1 {
+	if got := take(t, a, second+1, ask("m", "p", 3, buckets, cost(1, 0, 0))); got.Granted != 1 {
 		t.Fatal("waits for a stale ticket")
 	}
 	// It was only slow: it keeps its place.
-	take(t, a, 2*second, ask("m", "p", 3, buckets, cost(30, 0, 0)))
+	take(t, a, 2*second, ask("m", "p", 4, buckets, cost(30, 0, 0)))
 	take(t, a, 3*second, ask("m", "dead", 2, buckets, cost(60, 0, 0)))
-	if got := take(t, a, 3*second, ask("m", "p", 4, buckets, cost(1, 0, 0))); got.Granted != 0 || got.Tickets != 1 {
+	if got := take(t, a, 3*second, ask("m", "p", 5, buckets, cost(1, 0, 0))); got.Granted != 0 || got.Tickets != 1 {
 		t.Error("the slow ticket lost its place")
 	}
 	// It stays silent for longer, and is forgotten.
-	take(t, a, 14*second, ask("m", "p", 5, buckets, cost(30, 0, 0)))
+	for n := range uint64(22) {
+		take(t, a, 3*second+int64(n)*second/2, ask("m", "p", 6+n, buckets, cost(30, 0, 0)))
+	}
 	if got := take(t, a, 14*second, ask("m", "dead", 3, buckets, cost(1, 0, 0))); got.Tickets != 1 {
 		t.Error("an erased ticket kept its place")
+	}
+}
+
+// However many have died, an ask steps over some, and the next ones over the rest.
+func TestManyDeadAreSteppedOverByManyAsks(t *testing.T) {
+	a := New()
+	a.Lease, a.Erase = time.Second, 10*time.Second
+	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}
+	take(t, a, 0, ask("m", "x", 1, buckets, cost(60, 0, 0)))
+	const dead = 1000
+	for i := range dead {
+		take(t, a, 0, ask("m", fmt.Sprint("dead", i), 1, buckets, cost(1, 0, 0)))
+	}
+	now, number := int64(0), uint64(0)
+	alive := func(d int64) int {
+		now, number = now+d, number+1
+		return take(t, a, now, ask("m", "alive", number, buckets, cost(60, 0, 0))).Tickets
+	}
+	alive(second / 2)
+	alive(second / 2)
+	for left := dead; left > 0; left -= Stepped {
+		if got, want := alive(1), max(0, left-Stepped); got != want {
+			t.Fatalf("%d tickets ahead; want %d", got, want)
+		}
+	}
+	for range 17 {
+		alive(second / 2)
+	}
+	now += second / 2
+	for left := dead; left > 0; left -= Stepped {
+		if got := len(a.lines["line"].silent); got != left {
+			t.Fatalf("%d are kept; want %d", got, left)
+		}
+		alive(1)
+	}
+	if got := len(a.lines["line"].silent); got != 0 {
+		t.Errorf("%d are kept", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
@@ -16,7 +17,8 @@ type line struct {
 	silent  []*ticket // that have been stepped over
 	last    int64     // the last place that was given away
 	stamp   int64     // when somebody last came
-	clock   int64     // the line's own time, which stands still while a clock is set back
+	clock   int64     // the line's own time, in which nobody's silence is the store's
+	steps   int       // how many tickets this ask may yet step over
 
 	// How far patrol has come.
 	patrolled *class
@@ -108,6 +110,7 @@ func (l *line) remove(t *ticket) {
 
 // stepOver takes a silent ticket out of everybody's way.
 func (l *line) stepOver(t *ticket) {
+	l.steps--
 	l.leave(t)
 	t.silent = true
 	l.silent = append(l.silent, t)
@@ -120,10 +123,19 @@ func (l *line) comeBack(t *ticket, scope *owner, buckets []*bucket) {
 	l.enter(t, scope, buckets)
 }
 
+const (
+	// Gap is the most that a line's clock advances from one ask to the next. Those in
+	// line ask more often; while the store answers nobody, nobody is silent.
+	Gap = 500 * time.Millisecond
+	// Stepped is how many tickets an ask steps over, or forgets, at most.
+	Stepped = 256
+)
+
 // tick lets the line's time pass.
 func (l *line) tick(now int64) {
-	l.clock += max(0, now-l.stamp)
+	l.clock += min(max(0, now-l.stamp), micros(Gap))
 	l.stamp = now
+	l.steps = Stepped
 }
 
 // ahead is how many tickets stand before the place.
@@ -153,7 +165,7 @@ func (l *line) patrol(lease int64, asks string) {
 			if t == nil {
 				break
 			}
-			if t.id != asks && l.clock-t.seen > lease {
+			if t.id != asks && l.clock-t.seen > lease && len(silent) < l.steps {
 				silent = append(silent, t)
 			}
 		}
@@ -189,10 +201,9 @@ func (l *line) erase(after int64) {
 	if after == 0 {
 		return
 	}
-	for _, t := range slices.Clone(l.silent) {
-		if l.clock-t.seen > after {
-			l.remove(t)
-		}
+	gone := slices.DeleteFunc(slices.Clone(l.silent), func(t *ticket) bool { return l.clock-t.seen <= after })
+	for _, t := range gone[:min(len(gone), Stepped)] {
+		l.remove(t)
 	}
 }
 
@@ -204,7 +215,7 @@ const Heads = 4
 func (l *line) front(c *class, place, lease int64) (front []*ticket, more int) {
 	n := 0
 	for n < Heads && n < len(c.tickets) && c.tickets[n].place < place {
-		if t := c.tickets[n]; lease > 0 && l.clock-t.seen > lease {
+		if t := c.tickets[n]; lease > 0 && l.clock-t.seen > lease && l.steps > 0 {
 			l.stepOver(t)
 			continue
 		}
