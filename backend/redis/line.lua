@@ -64,10 +64,10 @@ do
 
   -- renew has the line's keys live on, if it is time.
   function renew()
-    if expiry >= now + K.ASLEEP / 2 then
+    if expiry >= shown + K.ASLEEP / 2 then
       return
     end
-    expiry = now + K.ASLEEP
+    expiry = shown + K.ASLEEP
     call('PEXPIRE', KEYS[2], K.ASLEEP / 1000)
     call('PEXPIRE', KEYS[3], K.ASLEEP / 1000)
     if silent == 1 then

@@ -12,7 +12,6 @@ type owner struct {
 	stamp   int64 // the time up to which the buckets have refilled
 	since   int64 // charges before it are no longer settled
 	paused  int64 // nothing starts before it
-	latest  int64 // no charge has a stamp that is later than it and than stamp
 	charged int64 // the latest stamp of a charge to its buckets, or never
 	classes int   // of tickets in line that draw from its buckets, or heed its pauses
 	buckets []*bucket
@@ -31,20 +30,16 @@ type bucket struct {
 	used      float64 // > capacity while there is a debt
 	charged   float64 // in all
 	corrected float64 // used = charged − refunds − refill + corrected
+	born      int64   // when an ask first described it
 }
 
-// advance refills all buckets up to now. A clock that went back refills
-// nothing and counts on from where it is, and a pause lasts no longer for it.
+// advance refills all buckets up to now, if they have not been already.
 func (o *owner) advance(now int64) {
 	dt := now - o.stamp
-	if dt < 0 {
-		o.paused += dt
-		o.latest = max(o.latest, o.stamp)
-	}
-	o.stamp = now
 	if dt <= 0 {
 		return
 	}
+	o.stamp = now
 	for _, b := range o.buckets {
 		b.set(b.used - float64(b.rate*float64(dt)))
 	}
@@ -57,7 +52,7 @@ func (o *owner) bucket(d *backend.Bucket) *bucket {
 			return b
 		}
 	}
-	b := &bucket{owner: o, name: d.Name, used: max(0, d.Start), corrected: max(0, d.Start)}
+	b := &bucket{owner: o, name: d.Name, used: max(0, d.Start), corrected: max(0, d.Start), born: o.stamp}
 	o.buckets = append(o.buckets, b)
 	return b
 }

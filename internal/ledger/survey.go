@@ -310,16 +310,7 @@ func (v *survey) free(k int, cost float64) bool {
 
 // grant charges the longest prefix of costs that fits.
 func (v *survey) grant(costs []backend.Amounts) backend.Answer {
-	answer := backend.Answer{Stamp: max(v.now, v.scope.since), Tickets: v.tickets}
-	for _, b := range v.buckets {
-		answer.Stamp = max(answer.Stamp, b.owner.since)
-	}
-	if answer.Stamp > v.now {
-		v.scope.latest = max(v.scope.latest, answer.Stamp)
-		for _, b := range v.buckets {
-			b.owner.latest = max(b.owner.latest, answer.Stamp)
-		}
-	}
+	answer := backend.Answer{Stamp: v.now, Tickets: v.tickets}
 	for i, cost := range costs {
 		if !v.fits(cost) {
 			wait, pause := v.wait(cost, false)
