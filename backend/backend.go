@@ -57,7 +57,10 @@ type Bucket struct {
 	// this bucket, or has lost it.
 	Start float64
 	// StartStamp is the Stamp of the Answer that Start goes back to, or 0 if it goes
-	// back to none.
+	// back to none. Where the backend lost the bucket after that answer, and has since
+	// begun it anew for somebody who knew less, a larger Start raises what is used to
+	// what it would be if it had begun there. A bucket takes that in while it is
+	// young, for a minute.
 	StartStamp int64
 }
 

@@ -58,6 +58,7 @@ var cases = []struct {
 	{"grants after the wait it has told", (*suite).wait},
 	{"keeps a margin", (*suite).margin},
 	{"begins an unknown bucket where it is told", (*suite).start},
+	{"takes in what others know of a bucket that was lost", (*suite).raise},
 	{"keeps what is used when a limit changes", (*suite).limits},
 	{"sets aside what those ahead need", (*suite).aside},
 	{"goes round between tickets", (*suite).roundRobin},

@@ -58,6 +58,7 @@ var constants = map[string]string{
 
 	"GAP":     microseconds(ledger.Gap),
 	"STEPPED": number(ledger.Stepped),
+	"YOUNG":   microseconds(ledger.Young),
 
 	"HEAD_DOUBLES":     number(headDoubles),
 	"FAST_DOUBLES":     number(fastDoubles),

@@ -121,6 +121,20 @@ do
     return o
   end
 
+  -- raise takes in what a start says of a bucket that was lost after that was told, as
+  -- far as nobody has yet.
+  local function raise(o, i, start, stamp)
+    local age = o[K.STAMP] - o[i + K.BORN]
+    if start <= 0 or stamp == 0 or stamp >= o[i + K.BORN] or age >= K.YOUNG then
+      return
+    end
+    local to, corrected = start + o[i + K.RATE] * age, o[i + K.CORRECTED]
+    if corrected < to then
+      o[i + K.CORRECTED] = to
+      set(o, i, o[i + K.USED] + (to - corrected))
+    end
+  end
+
   do
     local d = doubles(ARGV[#ARGV - 1])
     for x = 1, #d, K.DESCRIBE_DOUBLES do
@@ -130,7 +144,9 @@ do
         i = i + K.SIZE
       end
       local known, own = o[i], K.OWN_DOUBLES + count * K.START_DOUBLES
-      if not known then
+      if known then
+        raise(o, i, a[own - 2], a[own])
+      else
         o[i + K.USED], o[i + K.CHARGED], o[i + K.CORRECTED] = a[own - 2], 0, a[own - 2]
         o[i + K.BORN], o[K.YOUNGEST] = o[K.STAMP], o[K.STAMP]
       end

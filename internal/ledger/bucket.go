@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"math"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -45,10 +46,12 @@ func (o *owner) advance(now int64) {
 	}
 }
 
-// bucket returns the bucket that d names.
+// bucket returns the bucket that d names, with what is known of it from before it was
+// lost.
 func (o *owner) bucket(d *backend.Bucket) *bucket {
 	for _, b := range o.buckets {
 		if b.name == d.Name {
+			b.raise(o.stamp, d)
 			return b
 		}
 	}
@@ -93,6 +96,22 @@ func (b *bucket) correct(c backend.Correction) {
 		b.corrected = c.To
 		b.set(used)
 	}
+}
+
+// Young is for how long a bucket that was begun anew takes in what others know of it.
+// Those who use it ask within that time. What the others have seen is old, and settled
+// since.
+const Young = time.Minute
+
+// raise takes in what d's Start says of a bucket that was lost after that was told, as
+// far as nobody has yet. It is corrected to what it would be if it had begun there.
+func (b *bucket) raise(now int64, d *backend.Bucket) {
+	age := now - b.born
+	if d.Start <= 0 || d.StartStamp == 0 || d.StartStamp >= b.born || age >= micros(Young) {
+		return
+	}
+	to := d.Start + float64(b.rate*float64(age))
+	b.correct(backend.Correction{From: math.Inf(-1), To: to})
 }
 
 // marginFor is what a start of this cost leaves in the bucket. It never makes a

@@ -456,6 +456,24 @@ func TestWhatIsUsedAddsUp(t *testing.T) {
 	used(50*second, 80, -25)
 }
 
+// A bucket that was begun anew half a minute ago is corrected to what it would be if it
+// had begun with what was used then.
+func TestRaiseOfABucketThatHasRefilled(t *testing.T) {
+	for _, tt := range []struct{ charged, used float64 }{{0, 40}, {10, 50}, {50, 90}} {
+		a := New()
+		b := bucketOf("m", "tpm", backend.Tokens, 100)
+		take(t, a, 100*second, ask("m", "p", 1, []backend.Bucket{b}))
+		take(t, a, 130*second-1, ask("m", "p", 2, []backend.Bucket{b}, cost(0, int64(tt.charged), 0)))
+		b.Start, b.StartStamp = 40, 99*second
+		for range 2 {
+			got, err := a.Look(130*second-1, ask("m", "", 0, []backend.Bucket{b}))
+			if used := 100 - got.Levels[0]; err != nil || math.Abs(used-tt.used) > 1e-5 {
+				t.Errorf("%v are used beside 40 of before; want %v: %v", used, tt.used, err)
+			}
+		}
+	}
+}
+
 func TestPeriodThatChangesAlone(t *testing.T) {
 	a := New()
 	b := bucketOf("m", "tpm", backend.Tokens, 600)
