@@ -56,6 +56,12 @@ type Bucket struct {
 	// Start is what counts as used already when the backend has never heard of
 	// this bucket, or has lost it.
 	Start float64
+	// StartStamp is the Stamp of the Answer that Start goes back to, or 0 if it goes
+	// back to none. Where the backend lost the bucket after that answer, and has since
+	// begun it anew for somebody who knew less, a larger Start raises what is used to
+	// what it would be if it had begun there. A bucket takes that in while it is
+	// young, for a minute.
+	StartStamp int64
 }
 
 // Capacity is the most that the bucket can hold, at least 1.
@@ -202,7 +208,8 @@ type Correction struct {
 
 // Backend keeps the budgets. Its methods are safe for concurrent use and
 // return no later than the context or the backend's own timeout allows.
-// Everything a backend loses counts as used up to Bucket.Start. What nobody would
+// Everything a backend loses counts as used up to Bucket.Start. No step of its clock
+// refills a bucket, as far as it can tell. What nobody would
 // miss it may forget: an owner that is not paused, whose buckets are full, on which no
 // ticket in line counts, and which has charged nothing for ten minutes, since a charge
 // may have to be settled yet.

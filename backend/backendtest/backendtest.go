@@ -26,7 +26,7 @@ type Subject struct {
 	Advance func(time.Duration)
 	// Shared is set for backends that several processes use at once: there the
 	// ticket of a process that no longer asks is stepped over after a second and
-	// erased after ten.
+	// erased after ten, of which at most half a second counts between two asks.
 	Shared bool
 }
 
@@ -58,6 +58,7 @@ var cases = []struct {
 	{"grants after the wait it has told", (*suite).wait},
 	{"keeps a margin", (*suite).margin},
 	{"begins an unknown bucket where it is told", (*suite).start},
+	{"takes in what others know of a bucket that was lost", (*suite).raise},
 	{"keeps what is used when a limit changes", (*suite).limits},
 	{"sets aside what those ahead need", (*suite).aside},
 	{"goes round between tickets", (*suite).roundRobin},
@@ -77,6 +78,7 @@ var cases = []struct {
 	{"looks and changes nothing", (*suite).look},
 	{"keeps accounts and lines apart", (*suite).apart},
 	{"steps over a silent ticket", (*suite).silent},
+	{"takes nobody for silent while it answers nobody", (*suite).stall},
 	{"forgets who died behind one that waits", (*suite).dead},
 	{"never grants more than there is", (*suite).concurrent},
 	{"keeps a busy model from blocking another", (*suite).busyModel},

@@ -87,6 +87,35 @@ func (s *suite) start() {
 	s.granted(s.ask("m", "p", b, tokens(100)), 0)
 }
 
+func (s *suite) raise() {
+	other := []backend.Bucket{perDay("other", backend.Tokens, 1000)}
+	before := s.granted(s.ask("other", "q", other, tokens(1)), 1).Stamp
+	s.advance(time.Millisecond)
+	b := []backend.Bucket{perDay("m", backend.Tokens, 1000)}
+	after := s.granted(s.ask("m", "p", b, tokens(100)), 1).Stamp
+	for _, x := range []struct{ start, stamp, level int64 }{
+		{0, before, 900},
+		{500, 0, 900},      // it goes back to no answer
+		{500, after, 900},  // to one that knew of the bucket as it is
+		{300, before, 600}, // beside what was charged since
+		{300, before, 600}, // once
+		{200, before, 600}, // somebody else knows less
+		{700, before, 200}, // or more
+		{5000, before, -1000},
+	} {
+		b[0].Start, b[0].StartStamp = float64(x.start), x.stamp
+		s.level(s.lookAt("m", b).Levels[0], float64(x.level), b[0])
+	}
+	b[0].Start, b[0].StartStamp = 0, 0
+	s.settles(backend.Settlement{Stamp: after, Buckets: b, Refund: tokens(5000)})
+	if s.Advance == nil {
+		return
+	}
+	s.advance(time.Minute)
+	b[0].Start, b[0].StartStamp = 9000, before // it is no longer young
+	s.level(s.lookAt("m", b).Levels[0], 1000, b[0])
+}
+
 func (s *suite) limits() {
 	b := []backend.Bucket{perDay("m", backend.Tokens, 1000)}
 	s.granted(s.ask("m", "p", b, tokens(600)), 1)

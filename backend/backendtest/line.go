@@ -163,20 +163,43 @@ func (s *suite) silent() {
 	s.granted(s.ask("m", "x", b, requests(50)), 1)
 	s.granted(s.ask("m", "silent", b, requests(100)), 0)
 	s.granted(s.ask("m", "p", b, requests(1)), 0)
-	s.advance(1100 * time.Millisecond)
+	for range 2 {
+		s.advance(400 * time.Millisecond)
+		s.granted(s.ask("m", "p", b, requests(1)), 0)
+	}
+	s.advance(300 * time.Millisecond)
 	s.granted(s.ask("m", "p", b, requests(1)), 1)
 	// It was only slow, and has kept its place.
 	if a := s.granted(s.ask("m", "silent", b, requests(100)), 0); a.Tickets != 0 {
 		s.Errorf("the slow ticket stands behind %d", a.Tickets)
 	}
 	s.granted(s.ask("m", "p", b, requests(1)), 0)
-	for range 11 {
-		s.advance(time.Second)
+	for range 24 {
+		s.advance(500 * time.Millisecond)
 		s.take(s.ask("m", "q", b, requests(100)))
 	}
 	// It is forgotten, and comes back at the end.
 	if a := s.granted(s.ask("m", "silent", b, requests(100)), 0); a.Tickets == 0 {
 		s.Error("an erased ticket has kept its place")
+	}
+}
+
+// stall: those who wait have asked as often as they are told to, and nobody was
+// answered for a while.
+func (s *suite) stall() {
+	if !s.Shared {
+		s.Skip("only where processes can die")
+	}
+	b := []backend.Bucket{perDay("m", backend.Requests, 100)}
+	s.granted(s.ask("m", "x", b, requests(50)), 1)
+	s.granted(s.ask("m", "large", b, requests(100)), 0)
+	for range 3 {
+		for i := range 50 {
+			s.granted(s.ask("m", fmt.Sprint("small", i), b, requests(1)), 0)
+		}
+		s.advance(100 * time.Millisecond)
+		s.granted(s.ask("m", "large", b, requests(100)), 0)
+		s.advance(3 * time.Second)
 	}
 }
 

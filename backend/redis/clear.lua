@@ -2,8 +2,7 @@
 -- pauses. What was charged before is no longer settled.
 for j = 1, owned do
   local o = owner(j)
-  o[K.PAUSED] = 0
-  o[K.SINCE] = math.max(now, o[K.SINCE], o[K.LATEST]) + 1
+  o[K.STAMP], o[K.SINCE], o[K.PAUSED] = now + 1, now + 1, 0
   for i = K.FIRST, #o, K.SIZE do
     o[i + K.USED], o[i + K.CORRECTED] = 0, o[i + K.CORRECTED] - o[i + K.USED]
   end

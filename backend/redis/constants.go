@@ -26,11 +26,11 @@ const (
 
 // How many doubles Go packs for the scripts, and the scripts for Go.
 const (
-	headDoubles     = 3 // before what fast.lua wants: see numbers in ARGV[1]
+	headDoubles     = 6 // before what fast.lua wants: see numbers in ARGV[1]
 	fastDoubles     = 4 // for each bucket that fast.lua looks at
 	describeDoubles = 7 // for each bucket in ARGV[-2]
 	ownDoubles      = 4 // in ARGV[-1], before the buckets, with a meaning that differs by script
-	startDoubles    = 2 // for each bucket in ARGV[-1]
+	startDoubles    = 3 // for each bucket in ARGV[-1]
 
 	ownerDoubles  = 4 // in an owner's state, before its buckets
 	bucketDoubles = 5 // for each of them
@@ -56,6 +56,10 @@ var constants = map[string]string{
 	"HEADS":  number(ledger.Heads),
 	"ROUNDS": number(ledger.Rounds),
 
+	"GAP":     microseconds(ledger.Gap),
+	"STEPPED": number(ledger.Stepped),
+	"YOUNG":   microseconds(ledger.Young),
+
 	"HEAD_DOUBLES":     number(headDoubles),
 	"FAST_DOUBLES":     number(fastDoubles),
 	"DESCRIBE_DOUBLES": number(describeDoubles),
@@ -65,11 +69,11 @@ var constants = map[string]string{
 	"BUCKET_DOUBLES":   number(bucketDoubles),
 	"ANSWER_DOUBLES":   number(answerDoubles),
 
-	// An owner, unpacked: the first four numbers of its state, and nine for each of its
+	// An owner, unpacked: the first four numbers of its state, and ten for each of its
 	// buckets, of which the first is its digest.
-	"STAMP": "1", "SINCE": "2", "PAUSED": "3", "LATEST": "4", "FIRST": "5", "SIZE": "9",
+	"STAMP": "1", "SINCE": "2", "PAUSED": "3", "YOUNGEST": "4", "FIRST": "5", "SIZE": "10",
 	// And beside a bucket's place:
-	"NAME": "1", "DIMENSION": "2", "LIMIT": "3", "RATE": "4", "CAPACITY": "5", "USED": "6", "CHARGED": "7", "CORRECTED": "8",
+	"NAME": "1", "DIMENSION": "2", "LIMIT": "3", "RATE": "4", "CAPACITY": "5", "USED": "6", "CHARGED": "7", "CORRECTED": "8", "BORN": "9",
 
 	// Where in a ticket they begin; before them stand when it last asked, and its number.
 	"NEED": "17", "PLACE": "41", "DIGEST": "49", "ANSWER": "53",

@@ -3,11 +3,13 @@
 --
 -- ARGV[-2] for each bucket, owner by owner, the number of its owner, a digest of
 --          its description, and that: name, dimension, limit, rate, capacity
--- ARGV[-1] numbers: four that differ by script; for each bucket its margin, and
---          what is used of it if it is unknown here; then what differs by script
+-- ARGV[-1] numbers: four that differ by script; for each bucket what is used of it if
+--          it is unknown here, its margin, and the stamp of the answer that the first
+--          goes back to, or 0; then what differs by script
 --
 -- An owner is unpacked into a flat array: the first four numbers of its state,
--- and nine for each bucket: its digest and description, used, charged, corrected.
+-- and ten for each bucket: its digest and description, used, charged, corrected, and
+-- when it began.
 --
 -- What this part offers to others:
 local a           -- the numbers of ARGV[-1]
@@ -33,11 +35,12 @@ do
   local function unpack_owner(state, described)
     local s, d = doubles(state), doubles(described or '')
     local o = {s[1], s[2], s[3], s[4]}
-    for i = 1, #d, 4 do
-      local x, to = K.FIRST + K.BUCKET_DOUBLES * (i - 1) / 4, #o
+    for i = 1, #d, 5 do
+      local x, to = K.FIRST + K.BUCKET_DOUBLES * (i - 1) / 5, #o
       o[to + 1], o[to + 1 + K.NAME], o[to + 1 + K.DIMENSION] = s[x], d[i], d[i + 1]
       o[to + 1 + K.LIMIT], o[to + 1 + K.RATE], o[to + 1 + K.CAPACITY] = d[i + 2], s[x + 1], d[i + 3]
       o[to + 1 + K.USED], o[to + 1 + K.CHARGED], o[to + 1 + K.CORRECTED] = s[x + 2], s[x + 3], s[x + 4]
+      o[to + 1 + K.BORN] = d[i + 4]
     end
     return o
   end
@@ -48,7 +51,7 @@ do
       local x = #s
       s[x + 1], s[x + 2], s[x + 3], s[x + 4], s[x + 5] = o[i], o[i + K.RATE], o[i + K.USED], o[i + K.CHARGED], o[i + K.CORRECTED]
       x = #d
-      d[x + 1], d[x + 2], d[x + 3], d[x + 4] = o[i + K.NAME], o[i + K.DIMENSION], o[i + K.LIMIT], o[i + K.CAPACITY]
+      d[x + 1], d[x + 2], d[x + 3], d[x + 4], d[x + 5] = o[i + K.NAME], o[i + K.DIMENSION], o[i + K.LIMIT], o[i + K.CAPACITY], o[i + K.BORN]
     end
     return pack('<' .. rep('d', #s), unpack(s)), pack('<' .. rep('d', #d), unpack(d))
   end
@@ -78,22 +81,16 @@ do
     o[i + K.USED], o[i + K.CORRECTED] = within, o[i + K.CORRECTED] + (within - used)
   end
 
-  -- open unpacks an owner and refills its buckets up to now. A clock that went
-  -- back refills nothing, and a pause lasts no longer for it.
+  -- open unpacks an owner and refills its buckets up to now, if they have not been
+  -- already.
   function open(state, described)
     if not state then
       return {now, now, 0, 0}
     end
     local o = unpack_owner(state, described)
     local dt = now - o[K.STAMP]
-    if dt < 0 then
-      o[K.PAUSED] = o[K.PAUSED] + dt
-      if o[K.STAMP] > o[K.LATEST] then
-        o[K.LATEST] = o[K.STAMP]
-      end
-    end
-    o[K.STAMP] = now
     if dt > 0 then
+      o[K.STAMP] = now
       for i = K.FIRST, #o, K.SIZE do
         set(o, i, o[i + K.USED] - o[i + K.RATE] * dt)
       end
@@ -124,6 +121,20 @@ do
     return o
   end
 
+  -- raise takes in what a start says of a bucket that was lost after that was told, as
+  -- far as nobody has yet.
+  local function raise(o, i, start, stamp)
+    local age = o[K.STAMP] - o[i + K.BORN]
+    if start <= 0 or stamp == 0 or stamp >= o[i + K.BORN] or age >= K.YOUNG then
+      return
+    end
+    local to, corrected = start + o[i + K.RATE] * age, o[i + K.CORRECTED]
+    if corrected < to then
+      o[i + K.CORRECTED] = to
+      set(o, i, o[i + K.USED] + (to - corrected))
+    end
+  end
+
   do
     local d = doubles(ARGV[#ARGV - 1])
     for x = 1, #d, K.DESCRIBE_DOUBLES do
@@ -132,10 +143,12 @@ do
       while o[i] and o[i + K.NAME] ~= d[x + 2] do
         i = i + K.SIZE
       end
-      local known = o[i]
-      if not known then
-        local used = a[K.OWN_DOUBLES + count * K.START_DOUBLES]
-        o[i + K.USED], o[i + K.CHARGED], o[i + K.CORRECTED] = used, 0, used
+      local known, own = o[i], K.OWN_DOUBLES + count * K.START_DOUBLES
+      if known then
+        raise(o, i, a[own - 2], a[own])
+      else
+        o[i + K.USED], o[i + K.CHARGED], o[i + K.CORRECTED] = a[own - 2], 0, a[own - 2]
+        o[i + K.BORN], o[K.YOUNGEST] = o[K.STAMP], o[K.STAMP]
       end
       if known ~= d[x + 1] then
         for y = 0, K.CAPACITY do
@@ -164,7 +177,7 @@ do
         if refilled(o) + K.SLACK < now and o[K.STAMP] + K.SLACK < now then
           idle[#idle + 1], idle[#idle + 2] = f, description(f)
         end
-      elseif #f == 13 and string.sub(f, 1, 1) == 'l' and select(2, numbers('<dd', v)) < now then
+      elseif #f == 13 and string.sub(f, 1, 1) == 'l' and select(2, numbers('<dd', v)) < shown then
         idle[#idle + 1] = f
       end
     end
@@ -187,17 +200,19 @@ do
         out[x + 3], out[x + 4] = description(field[j]), described
       end
     end
-    local renew = full + K.SLACK > expires
+    local renew = full + offset + K.SLACK > expires
     if renew then
-      expires = full + (full - now) / 8 + K.SLACK + K.STEP
+      expires = full + offset + (full - now) / 8 + K.SLACK + K.STEP
+    end
+    if renew or moved then
       out[#out + 1] = 'm'
-      out[#out + 1] = pack('<dd', f[1], expires)
+      out[#out + 1] = pack('<dddd', f[1], expires, offset, born)
     end
     if #out > 0 then
       call('HSET', KEYS[1], unpack(out))
     end
     if renew then
-      call('PEXPIRE', KEYS[1], string.format('%.0f', (expires - now) / 1000))
+      call('PEXPIRE', KEYS[1], string.format('%.0f', (expires - shown) / 1000))
       sweep()
     end
   end

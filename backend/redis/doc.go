@@ -5,10 +5,24 @@
 //	limiter, err := ratelimiter.New(ratelimiter.WithBackend(redis.New(client)), ...)
 //
 // An ask is one round trip of one script, whatever number of limits it draws
-// from. Settlements are another, off the caller's path. Time is Redis's own; the
-// clocks of processes don't matter. Where Redis's is set back, or a server takes
-// over whose clock is behind, nothing refills for it, and no pause and no dead
-// process holds anybody up for longer.
+// from. Settlements are another, off the caller's path.
+//
+// # Time
+//
+// Time is Redis's own; what the clocks of processes show doesn't matter. Where Redis's
+// clock is set, or a server takes over that is ahead or behind, nothing refills for it,
+// and no pause and no dead process holds anybody up for longer: each ask says how much
+// time can have passed since the process last heard of the account, and how much must
+// have. Three things stay. A step forward that is no longer than [WithTimeout] counts as
+// time. So does a longer one, once, if a process asks first that has heard nothing of the
+// account yet. And the time between the last ask before a step back and the first one
+// after it refills nothing.
+//
+// A process whose own clock stands still, as some do while a machine is suspended, takes
+// the time for a step, so that nothing refills for it unless others have asked.
+//
+// While Redis stands still, for however long, nobody in line loses a place: of the time
+// between two asks of a line half a second counts at most as the silence of the others.
 //
 // # What is tested
 //
@@ -25,7 +39,7 @@
 // counts those behind them as so many of their mean. So a large call is sure of what
 // it needs when it is among the first four of its model. A line is a model's own
 // unless models share a family's or the account's limit. After many processes died at
-// once, the next ask takes some microseconds for each of them.
+// once, an ask steps over 256 of them, and the next one over more.
 //
 // # Losses
 //
@@ -39,7 +53,9 @@
 // stays. Where the reply to a settlement is lost, it may not have been applied.
 //
 // A Redis that lost its data (a restart, a failover, an eviction) starts from the
-// levels that the asking process saw last, not from full buckets. A line of which a
+// levels that the asking process saw last, not from full buckets. Where that process knew
+// little, as a new one does, the first ask of each that knows more corrects the buckets,
+// for a minute; what was charged meanwhile counts beside it. A line of which a
 // key was lost begins anew, in the order in which processes ask again. A replica that
 // takes over may lack the charges of the last moments.
 //
@@ -49,7 +65,8 @@
 // them into one slot of a Cluster; D, like the other names, is 96 bits of a
 // SHA-256.
 //
-//	ratelimiter:{D}            hash: owners and their buckets; "m": version, expiry
+//	ratelimiter:{D}            hash: owners and their buckets; "m": version, expiry, and
+//	                           by how much Redis's clock is ahead of the account's
 //	ratelimiter:{D}L:line      sorted set: the tickets of line L, model by model
 //	ratelimiter:{D}L:silent    sorted set: those that were stepped over, who are
 //	                           forgotten after ten seconds

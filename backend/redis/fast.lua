@@ -1,12 +1,13 @@
 -- fast.lua serves the ask that nothing stands in the way of: one cost, nobody in
--- line, all buckets known as they are described, and room in each. Whatever else
+-- line, all buckets known as they are described, room in each, and no doubt about the
+-- time. Whatever else
 -- is left to what follows. Most calls end here, so that every instruction counts;
 -- the arithmetic is that of core.lua and line.lua. The reply is what is written, of
 -- each owner up to the last of its buckets that the ask draws from.
 --
 -- ARGV[1]  for each bucket the digest of its description, its capacity, the cost,
 --          and the cost with the margin that must stay
-if n > 8 * K.HEAD_DOUBLES and not fields[2] then
+if n > 8 * K.HEAD_DOUBLES and not fields[2] and now >= f[4] and now <= f[5] then
   local at, full, out, reply = K.HEAD_DOUBLES + 1, 0, {}, nil -- at: of the next bucket in f; 0 if there is no way
   for j = 1, owned do
     local state = fields[j + 2]
@@ -18,7 +19,7 @@ if n > 8 * K.HEAD_DOUBLES and not fields[2] then
     local format = size == 2 and '<dddddddddddddd' or '<dddd' .. rep('ddddd', size)
     local o, last = {numbers(format, state)}, K.OWNER_DOUBLES
     local dt = now - o[K.STAMP]
-    if dt < 0 or o[K.SINCE] > now or o[K.PAUSED] > now then -- the clock was set back, or a pause
+    if dt < 0 or o[K.PAUSED] > now or o[K.YOUNGEST] > f[6] then
       at = 0
       break
     end
@@ -52,7 +53,7 @@ if n > 8 * K.HEAD_DOUBLES and not fields[2] then
     end
     reply = reply and reply .. head or head
   end
-  if at == #f and now + full + K.SLACK <= expires then
+  if at == #f and shown + full + K.SLACK <= expires then
     call('HSET', KEYS[1], unpack(out))
     return reply
   end

@@ -267,8 +267,8 @@ func TestRejections(t *testing.T) {
 			func(*Backend) { do("replicaof", "127.0.0.1", "1") },
 			func(*Backend) { do("replicaof", "no", "one") }},
 		{"another version", ErrVersion,
-			func(b *Backend) { do("hset", key(b, 0), "m", numbersOf(version-1, 1e18)) },
-			func(b *Backend) { do("hset", key(b, 0), "m", numbersOf(version, 0)) }},
+			func(b *Backend) { do("hset", key(b, 0), "m", numbersOf(version-1, 1e18, 0, 0)) },
+			func(b *Backend) { do("hset", key(b, 0), "m", numbersOf(version, 0, 0, 0)) }},
 	}
 	for i, name := range []string{"account", "line", "tickets", "reply"} {
 		var kept string

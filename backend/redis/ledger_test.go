@@ -21,8 +21,10 @@ type history struct {
 	t       *testing.T
 	r       *rand.Rand
 	now     int64
-	passed  int64 // as time goes, not the clock
-	script  *Backend
+	passed  int64                // as time goes, not the clock
+	latest  int64                // stamp of an answer
+	scripts [3]*processUnderTest // of which the last remembers nothing
+	script  *processUnderTest    // whose turn it is
 	ledger  *ledger.Account
 	account string
 	quick   bool // costs refill in milliseconds, not in seconds
@@ -44,7 +46,8 @@ type ticketUnderTest struct {
 	scope  int
 	number uint64
 	last   *backend.Ask // what it asked last
-	at     int64        // and when: how much time had passed
+	at     int64        // and when, by the account's time
+	passed int64        // how much had passed
 	costs  []backend.Amounts
 }
 
@@ -113,15 +116,25 @@ type virtualBackend struct {
 	now int64
 }
 
+// A processUnderTest has a clock of its own, which no step of Redis's moves.
+type processUnderTest struct {
+	*Backend
+	clock int64
+}
+
 func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 	h := &history{
-		t: t, r: rand.New(rand.NewPCG(seed, 1)), script: script.Backend, ledger: ledger.New(),
+		t: t, r: rand.New(rand.NewPCG(seed, 1)), ledger: ledger.New(),
 		now: 1_700_000_000_000_000, seed: seed, account: fmt.Sprint("account", seed), tickets: map[string]*ticketUnderTest{},
 		seen: map[string]float64{},
 	}
-	withClock(func() int64 { return h.now }).apply(script.Backend)
-	script.memory = memory{}
-	script.tickets = cache{}
+	for i := range h.scripts {
+		p := &processUnderTest{clock: h.r.Int64N(1e12)}
+		p.Backend = New(script.client, WithPrefix(script.prefix), WithTimeout(10*time.Second), withClock(func() int64 { return h.now }))
+		p.now = func() int64 { return p.clock }
+		h.scripts[i] = p
+	}
+	h.script = h.scripts[0]
 	h.ledger.Lease, h.ledger.Erase = lease, erase
 	h.quick = h.r.IntN(3) == 0
 	limit := func(most int64) int64 {
@@ -182,6 +195,10 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 const mostTickets = 12
 
 func (h *history) step() string {
+	h.turn()
+	if h.r.IntN(200) == 0 {
+		return h.lose()
+	}
 	switch h.r.IntN(20) {
 	case 0, 1, 2, 3:
 		h.tick()
@@ -198,6 +215,48 @@ func (h *history) step() string {
 	default:
 		return h.take()
 	}
+}
+
+// lose has Redis forget the account.
+func (h *history) lose() string {
+	h.note("lose", nil)
+	lease, erase := h.ledger.Lease, h.ledger.Erase
+	h.ledger = ledger.New()
+	h.ledger.Lease, h.ledger.Erase = lease, erase
+	c := admin(h.t, shared)
+	defer c.Close()
+	keys, err := c.Keys(h.t.Context(), h.script.accountKey(h.account)+"*").Result()
+	if err == nil && len(keys) > 0 {
+		err = c.Del(h.t.Context(), keys...).Err()
+	}
+	if err != nil {
+		h.fatal("lose: %v", err)
+	}
+	return "lose"
+}
+
+// turn has some process ask next. What it remembers of the buckets is left out, for the
+// asks have starts of their own.
+func (h *history) turn() {
+	h.script = h.scripts[h.r.IntN(len(h.scripts))]
+	m := &h.script.memory
+	m.levels, h.script.tickets = nil, cache{}
+	if h.script == h.scripts[len(h.scripts)-1] {
+		m.accounts = nil
+	}
+	h.ledger.Known = m.bounds(m.time(h.account), h.script.clock, h.script.timeout.Microseconds())
+}
+
+// described is how an ask describes buckets: some were lost, and are known from before.
+func (h *history) described(buckets []backend.Bucket) []backend.Bucket {
+	buckets = slices.Clone(buckets)
+	for i := range buckets {
+		if h.r.IntN(4) == 0 {
+			buckets[i].StartStamp = max(1, h.latest-h.r.Int64N(120e6))
+			buckets[i].Start = h.r.Float64() * float64(buckets[i].Limit)
+		}
+	}
+	return buckets
 }
 
 func (h *history) tick() {
@@ -217,6 +276,15 @@ func (h *history) tick() {
 	}
 	h.now += dt
 	h.passed += max(0, dt)
+	for _, p := range h.scripts {
+		switch h.r.IntN(10) {
+		case 0: // it stood still, or the time was Redis's alone
+		case 1:
+			p.clock += h.r.Int64N(30e6)
+		default:
+			p.clock += max(0, dt)
+		}
+	}
 }
 
 func (h *history) cost(s *scopeUnderTest) backend.Amounts {
@@ -255,13 +323,12 @@ func (h *history) take() string {
 	q := h.tickets[id]
 	s := &h.scopes[q.scope]
 	kind := "ask"
-	if age := h.passed - q.at; q.last != nil && !q.last.Fresh && age < 9e6 && h.r.IntN(15) == 0 {
+	if age := max(h.now-q.at, h.latest-q.at, h.passed-q.passed); q.last != nil && !q.last.Fresh && age < 9e6 && h.r.IntN(15) == 0 {
 		kind = "again"
 	} else {
-		q.at = h.passed
 		q.number++
 		q.last = &backend.Ask{Account: h.account, Line: s.line, Scope: s.name, Ticket: id, Number: q.number,
-			Buckets: append([]backend.Bucket(nil), s.buckets...)}
+			Buckets: h.described(s.buckets)}
 		switch n := h.r.IntN(12); {
 		case n == 0:
 			kind = "go"
@@ -288,6 +355,9 @@ func (h *history) take() string {
 		want.Levels, want.Charged, want.Corrected = got.Levels, got.Charged, got.Corrected
 	}
 	h.same(s, got, want, err, wantErr)
+	if kind != "again" {
+		q.at, q.passed = got.Stamp, h.passed
+	}
 	if got.Hint > ledger.Late {
 		h.fatal("a hint of %v is beyond the lease", got.Hint)
 	}
@@ -307,7 +377,7 @@ func (h *history) take() string {
 
 func (h *history) look() string {
 	s := &h.scopes[h.r.IntN(len(h.scopes))]
-	ask := backend.Ask{Account: h.account, Line: s.line, Scope: s.name, Buckets: s.buckets}
+	ask := backend.Ask{Account: h.account, Line: s.line, Scope: s.name, Buckets: h.described(s.buckets)}
 	if h.r.IntN(4) > 0 {
 		ask.Costs = []backend.Amounts{h.cost(s)}
 	}
@@ -326,7 +396,7 @@ func (h *history) settle() string {
 	c := h.charges[i]
 	h.charges = append(h.charges[:i], h.charges[i+1:]...)
 	s := &h.scopes[c.scope]
-	x := backend.Settlement{Account: h.account, Line: s.line, Stamp: c.stamp, Buckets: s.buckets}
+	x := backend.Settlement{Account: h.account, Line: s.line, Stamp: c.stamp, Buckets: h.described(s.buckets)}
 	for d, n := range c.cost {
 		x.Refund[d] = h.r.Int64N(2*n+1) - n/2
 	}
@@ -407,7 +477,7 @@ func (h *history) describe() string {
 }
 
 func (h *history) note(op string, v any) {
-	h.log = append(h.log, fmt.Sprintf("%d %s %+v", h.now, op, v))
+	h.log = append(h.log, fmt.Sprintf("%d %+v %s %+v", h.now, h.ledger.Known, op, v))
 }
 
 func (h *history) same(s *scopeUnderTest, got, want backend.Answer, err, wantErr error) {
@@ -420,6 +490,7 @@ func (h *history) same(s *scopeUnderTest, got, want backend.Answer, err, wantErr
 		!slices.Equal(got.Charged, want.Charged) || !slices.Equal(got.Corrected, want.Corrected) {
 		h.fatal("script %+v\nledger %+v", got, want)
 	}
+	h.latest = max(h.latest, got.Stamp)
 	for i, c := range want.Corrected {
 		h.seen[s.buckets[i].Owner+"/"+s.buckets[i].Name] = c
 	}

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"math"
 	"sync"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -9,19 +10,21 @@ import (
 // memory is how full the buckets were when Redis last told. Asks carry it, so
 // that a Redis that lost its data starts from there, not from full buckets.
 type memory struct {
-	mu     sync.Mutex
-	levels map[bucketKey]*level
+	mu       sync.Mutex
+	levels   map[bucketKey]*level
+	accounts map[string]*heard
 }
 
 type bucketKey struct{ account, owner, name string }
 
 // A level is guarded by its memory's lock.
 type level struct {
-	at   int64
-	used float64
+	at    int64
+	used  float64
+	stamp int64 // the account's time then
 }
 
-// remembered is how many buckets are kept.
+// remembered is how many buckets are kept, and how many accounts.
 const remembered = 4096
 
 // find returns the level of each bucket, which may be one without a past.
@@ -36,7 +39,7 @@ func (m *memory) find(account string, buckets []backend.Bucket) []*level {
 		key := bucketKey{account, buckets[i].Owner, buckets[i].Name}
 		l := m.levels[key]
 		if l == nil {
-			m.room()
+			room(m.levels)
 			l = &level{}
 			m.levels[key] = l
 		}
@@ -45,40 +48,46 @@ func (m *memory) find(account string, buckets []backend.Bucket) []*level {
 	return out
 }
 
-// starts adds each bucket's margin, and what to begin it with if Redis does not
-// know it.
-func (m *memory) starts(n *numbers, now int64, owners []owner, levels []*level, buckets []backend.Bucket) {
+// starts adds for each bucket what to begin it with if Redis does not know it, its
+// margin, and the stamp of the answer that the first goes back to. It returns the
+// earliest of these, or infinity if nothing goes back to an answer.
+func (m *memory) starts(n *numbers, now int64, owners []owner, levels []*level, buckets []backend.Bucket) float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	earliest := math.Inf(1)
 	for _, o := range owners {
 		for _, k := range o.buckets {
 			d, l := &buckets[k.at], levels[k.at]
-			used := max(0, d.Start)
-			if l.used > 0 {
-				used = max(used, l.used-k.rate*float64(max(0, now-l.at)))
+			used, stamp := max(0, d.Start), d.StartStamp
+			if left := l.used - k.rate*float64(max(0, now-l.at)); left > used {
+				used, stamp = left, l.stamp
 			}
-			n.add(d.Margin, used)
+			if used > 0 && stamp > 0 {
+				earliest = min(earliest, float64(stamp))
+			}
+			n.add(used, d.Margin, float64(stamp))
 		}
 	}
+	return earliest
 }
 
-// saw notes what an answer said.
-func (m *memory) saw(now int64, levels []*level, buckets []backend.Bucket, free []float64) {
+// saw notes what an answer said to an ask that was sent then.
+func (m *memory) saw(p *prepared, sent, received int64, answer *backend.Answer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i, l := range levels {
-		*l = level{now, buckets[i].Capacity() - free[i]}
+	p.heard.hear(answer.Stamp, sent, received)
+	for i, l := range p.levels {
+		*l = level{sent, p.buckets[i].Capacity() - answer.Levels[i], answer.Stamp}
 	}
 }
 
-// room drops some buckets, whichever come first, if too many are kept. m.mu must
-// be held.
-func (m *memory) room() {
-	for key := range m.levels {
-		if len(m.levels) < remembered {
+// room drops some of what is kept, whichever come first, if it is too much.
+func room[K comparable, V any](kept map[K]V) {
+	for key := range kept {
+		if len(kept) < remembered {
 			return
 		}
-		delete(m.levels, key)
+		delete(kept, key)
 	}
 }
 

@@ -15,8 +15,8 @@
 --          walks over them twice, however many processes have died
 --
 -- The line's field in the account: the last place that was given away, when the
--- line's keys expire, the line's clock, which stands still while Redis's is set
--- back, and Redis's then, whether somebody has been stepped over, and the place and
+-- line's keys expire by Redis's clock, the line's clock, in which nobody's silence is
+-- Redis's, and the account's then, whether somebody has been stepped over, and the place and
 -- the class up to which patrol has come; then for each class its digest, how many
 -- tickets it has, and what they need.
 --
@@ -27,6 +27,7 @@ local newcomer -- gives away the next place
 local before   -- how many stand before a place
 local from     -- what stands in the line right before a place
 local fetch    -- the tickets of members
+local silent_among -- finds those who are silent
 local step_over, come_back -- take silent tickets out of everybody's way, and back
 local enter, exit, count_in -- a ticket's way into a class, and out of it
 local whole    -- has a line of which something was lost begin anew
@@ -36,13 +37,12 @@ local renew    -- has the line's keys live on
 local keep     -- writes the line and the owners back
 do
   local last, expiry, silent, round, patrolled = 0, 0, 0, 0, ''
+  local steps = K.STEPPED -- how many tickets this ask may yet step over
   if fields[2] then
     local state, before = fields[2], nil
     last, expiry, clock, before, silent, round = numbers('<dddddd', state)
     patrolled = sub(state, 49, 52)
-    if now > before then
-      clock = clock + (now - before)
-    end
+    clock = clock + math.min(math.max(0, now - before), K.GAP)
     for at = 53, #state, 36 do
       classes[#classes + 1] = {digest = sub(state, at, at + 3), numbers('<dddd', state, at + 4)}
     end
@@ -64,10 +64,10 @@ do
 
   -- renew has the line's keys live on, if it is time.
   function renew()
-    if expiry >= now + K.ASLEEP / 2 then
+    if expiry >= shown + K.ASLEEP / 2 then
       return
     end
-    expiry = now + K.ASLEEP
+    expiry = shown + K.ASLEEP
     call('PEXPIRE', KEYS[2], K.ASLEEP / 1000)
     call('PEXPIRE', KEYS[3], K.ASLEEP / 1000)
     if silent == 1 then
@@ -130,9 +130,20 @@ do
     call('ZREM', KEYS[2], from(digest, place) .. id)
   end
 
+  -- silent_among adds to a list those of the tickets that are silent, but not the one
+  -- that asks, each after its id, up to as many as this ask may yet step over.
+  function silent_among(ids, tickets, asks, over)
+    for x = 1, #ids do
+      if ids[x] ~= asks and clock - numbers('<d', tickets[x]) > K.LEASE and #over < 2 * steps then
+        over[#over + 1], over[#over + 2] = ids[x], tickets[x]
+      end
+    end
+  end
+
   -- step_over takes silent tickets out of everybody's way: for each its id and itself,
   -- in turns.
   function step_over(over)
+    steps = steps - #over / 2
     for x = 1, #over, 2 do
       local t = over[x + 1]
       call('ZADD', KEYS[5], numbers('<d', t), over[x])
@@ -183,11 +194,7 @@ do
         else
           patrolled, round, checked = digest, numbers('>d', members[#members], 5), checked + #members
           local ids, tickets = fetch(members)
-          for y = 1, #ids do
-            if ids[y] ~= ARGV[3] and clock - numbers('<d', tickets[y]) > K.LEASE then
-              over[#over + 1], over[#over + 2] = ids[y], tickets[y]
-            end
-          end
+          silent_among(ids, tickets, ARGV[3], over)
         end
       end
       step_over(over)
@@ -229,11 +236,10 @@ do
     if silent == 0 then
       return
     end
-    local gone = call('ZRANGEBYSCORE', KEYS[5], '-inf', '(' .. exact(clock - K.ERASE))
-    for x = 1, #gone, 1000 do
-      local some = {unpack(gone, x, math.min(x + 999, #gone))}
-      call('ZREM', KEYS[5], unpack(some))
-      call('HDEL', KEYS[3], unpack(some))
+    local gone = call('ZRANGEBYSCORE', KEYS[5], '-inf', '(' .. exact(clock - K.ERASE), 'LIMIT', 0, K.STEPPED)
+    if #gone > 0 then
+      call('ZREM', KEYS[5], unpack(gone))
+      call('HDEL', KEYS[3], unpack(gone))
     end
     if call('EXISTS', KEYS[5]) == 0 then
       silent = 0

@@ -17,6 +17,7 @@ type prepared struct {
 
 	owners []owner
 	levels []*level
+	heard  *heard
 	args   []any // of a command: script, number of keys, keys, arguments
 	first  int   // where the first numbers stand in args; the last stand last
 }
@@ -47,7 +48,7 @@ func (b *Backend) prepare(ask *backend.Ask) *prepared {
 func newPrepared(b *Backend, ask *backend.Ask) *prepared {
 	p := &prepared{account: ask.Account, line: ask.Line, scope: ask.Scope, ticket: ask.Ticket, buckets: slices.Clone(ask.Buckets)}
 	p.owners = byOwner(ask.Scope, ask.Buckets)
-	p.levels = b.memory.find(ask.Account, ask.Buckets)
+	p.levels, p.heard = b.memory.find(ask.Account, ask.Buckets), b.memory.time(ask.Account)
 	line, id := lineField(ask.Line), ticketField(ask.Ticket)
 	p.args, p.first = arguments(lineKeys(b.accountKey(ask.Account), line, id), line, id, p.owners, ask.Buckets)
 	return p

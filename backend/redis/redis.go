@@ -15,7 +15,7 @@ import (
 )
 
 // version is that of keys, values and arguments.
-const version = 3
+const version = 4
 
 // Client is what a [Backend] needs of go-redis. Every client of go-redis v9 has
 // it: [goredis.Client] (also over Sentinel), [goredis.ClusterClient],
@@ -74,7 +74,7 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	}
 	p := b.prepare(ask)
 	now := b.now()
-	numbers := b.head(len(p.owners), 2*len(ask.Buckets)+len(ask.Costs))
+	numbers := b.head(p.heard, now, len(p.owners), 2*len(ask.Buckets)+len(ask.Costs))
 	if s == takeScript && ask.Fresh && len(ask.Costs) == 1 {
 		for _, o := range p.owners {
 			for _, k := range o.buckets {
@@ -84,7 +84,7 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	}
 	first := len(numbers)
 	numbers.add(float64(len(ask.Costs)), truth(ask.Fresh), truth(ask.Leave), float64(ask.Number))
-	b.memory.starts(&numbers, now, p.owners, p.levels, ask.Buckets)
+	numbers.since(b.memory.starts(&numbers, now, p.owners, p.levels, ask.Buckets))
 	for _, c := range ask.Costs {
 		for _, amount := range c {
 			numbers.add(float64(amount))
@@ -100,7 +100,7 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	if err != nil {
 		return backend.Answer{}, wrap(s.name, err)
 	}
-	b.memory.saw(now, p.levels, ask.Buckets, answer.Levels)
+	b.memory.saw(p, now, b.now(), &answer)
 	return answer, nil
 }
 
@@ -122,13 +122,14 @@ func (b *Backend) Settle(ctx context.Context, s backend.Settlement) error {
 		paused = s.Buckets[0].Owner
 	}
 	owners := byOwner(paused, s.Buckets)
-	n := b.head(len(owners), 4*len(s.Buckets))
+	now := b.now()
+	n := b.head(b.memory.time(s.Account), now, len(owners), 4*len(s.Buckets))
 	first := len(n)
 	for _, amount := range s.Refund {
 		n.add(float64(amount))
 	}
 	n.add(float64(s.Stamp))
-	b.memory.starts(&n, b.now(), owners, b.memory.find(s.Account, s.Buckets), s.Buckets)
+	n.since(b.memory.starts(&n, now, owners, b.memory.find(s.Account, s.Buckets), s.Buckets))
 	pause := 0.0
 	if s.PauseOwner != "" && s.Pause > 0 {
 		pause = float64(micros(s.Pause))
@@ -157,7 +158,7 @@ func (b *Backend) Clear(ctx context.Context, account string, names []string) err
 		owners[i] = owner{name: name, field: ownerField(name)}
 	}
 	args, at := arguments([]string{b.accountKey(account)}, "", "", owners, nil)
-	args[at], args[len(args)-1] = []byte(b.head(len(owners), 0)), []byte{}
+	args[at], args[len(args)-1] = []byte(b.head(b.memory.time(account), b.now(), len(owners), 0)), []byte{}
 	_, err := b.run(ctx, clearScript, true, args)
 	if err == nil {
 		b.memory.forget(account, names)
@@ -165,16 +166,23 @@ func (b *Backend) Clear(ctx context.Context, account string, names []string) err
 	return err
 }
 
-// head is what head.lua wants to know, with room for more: the time is Redis's own
-// where it is 0.
-func (b *Backend) head(owners, more int) numbers {
-	now := int64(0)
+// head is what head.lua wants to know of an ask that is sent now, with room for more.
+// The time is Redis's own where it is 0, and nothing goes back to an answer yet.
+func (b *Backend) head(h *heard, now int64, owners, more int) numbers {
+	shown := int64(0)
 	if b.virtual != nil {
-		now = b.virtual()
+		shown = b.virtual()
 	}
-	n := make(numbers, 0, 8*(8+4*more))
-	n.add(version, float64(now), float64(owners))
+	n := make(numbers, 0, 8*(12+4*more))
+	n.add(version, float64(shown), float64(owners))
+	n.bounds(b.memory.bounds(h, now, b.timeout.Microseconds()))
+	n.add(math.Inf(1))
 	return n
+}
+
+// since says in what head made to which answer at the earliest something goes back.
+func (n numbers) since(stamp float64) {
+	binary.LittleEndian.PutUint64(n[8*(headDoubles-1):], math.Float64bits(stamp))
 }
 
 // decode reads an answer as answer.lua packs it, or as fast.lua does.
@@ -198,7 +206,7 @@ func decode(reply any, owners []owner, buckets []backend.Bucket) (backend.Answer
 	}
 	for _, o := range owners {
 		if !full {
-			a.Stamp = int64(next()) // now, which is no earlier than charges count
+			a.Stamp = int64(next())
 			_, _, _ = next(), next(), next()
 		}
 		for _, k := range o.buckets {

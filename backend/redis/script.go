@@ -18,6 +18,9 @@ var headSource string
 //go:embed fast.lua
 var fastSource string
 
+//go:embed clock.lua
+var clockSource string
+
 //go:embed core.lua
 var coreSource string
 
@@ -49,10 +52,10 @@ var clearSource string
 var recallSource string
 
 var (
-	takeScript   = newScript("take", headSource, fastSource, coreSource, lineSource, surveySource, answerSource, hintSource, takeSource)
-	lookScript   = newScript("look", headSource, coreSource, lineSource, surveySource, answerSource, lookSource)
-	settleScript = newScript("settle", headSource, coreSource, settleSource)
-	clearScript  = newScript("clear", headSource, coreSource, clearSource)
+	takeScript   = newScript("take", headSource, fastSource, clockSource, coreSource, lineSource, surveySource, answerSource, hintSource, takeSource)
+	lookScript   = newScript("look", headSource, clockSource, coreSource, lineSource, surveySource, answerSource, lookSource)
+	settleScript = newScript("settle", headSource, clockSource, coreSource, settleSource)
+	clearScript  = newScript("clear", headSource, clockSource, coreSource, clearSource)
 	recallScript = newScript("recall", recallSource)
 )
 

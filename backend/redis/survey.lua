@@ -59,11 +59,7 @@ do
       end
       ids, tickets = fetch(members)
       over = {}
-      for x = 1, #ids do
-        if clock - numbers('<d', tickets[x]) > K.LEASE then
-          over[#over + 1], over[#over + 2] = ids[x], tickets[x]
-        end
-      end
+      silent_among(ids, tickets, nil, over)
       step_over(over)
     until #over == 0
     local sums, n = {{0, 0, 0}}, before(c, place)

@@ -76,23 +76,10 @@ end
 local base = K.OWN_DOUBLES + count * K.START_DOUBLES
 local tickets = #classes > 0 and survey(own) or 0
 
-local stamp, open_to_all = now, scope[K.PAUSED] <= now
-if scope[K.SINCE] > stamp then
-  stamp = scope[K.SINCE]
-end
+local open_to_all = scope[K.PAUSED] <= now
 for k = 1, count do
-  local o = holder[k]
-  if o[K.SINCE] > stamp then
-    stamp = o[K.SINCE]
-  end
-  if o[K.PAUSED] > now then
+  if holder[k][K.PAUSED] > now then
     open_to_all = false
-  end
-end
-if stamp > now then
-  scope[K.LATEST] = math.max(scope[K.LATEST], stamp)
-  for k = 1, count do
-    holder[k][K.LATEST] = math.max(holder[k][K.LATEST], stamp)
   end
 end
 
@@ -116,7 +103,7 @@ end
 
 local rest = wanted - granted
 if rest == 0 then
-  local answer = told(granted, stamp, 0, 0, 0, tickets) .. figures()
+  local answer = told(granted, now, 0, 0, 0, tickets) .. figures()
   remove()
   remember(answer)
   keep()
@@ -125,7 +112,7 @@ end
 
 local need, next_cost = costs(granted + 1, wanted), costs(granted + 1, granted + 1)
 local t, pause = wait(next_cost, false)
-local header = told(granted, stamp, t, pause, hint(next_cost, need, t, pause), tickets)
+local header = told(granted, now, t, pause, hint(next_cost, need, t, pause), tickets)
 local answer = header .. figures()
 
 if leave then

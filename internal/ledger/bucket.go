@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"math"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -12,7 +13,6 @@ type owner struct {
 	stamp   int64 // the time up to which the buckets have refilled
 	since   int64 // charges before it are no longer settled
 	paused  int64 // nothing starts before it
-	latest  int64 // no charge has a stamp that is later than it and than stamp
 	charged int64 // the latest stamp of a charge to its buckets, or never
 	nodes   int   // in lines: tickets draw from its buckets, or heed its pauses
 	buckets []*bucket
@@ -31,33 +31,31 @@ type bucket struct {
 	used      float64 // > capacity while there is a debt
 	charged   float64 // in all
 	corrected float64 // used = charged − refunds − refill + corrected
+	born      int64   // when an ask first described it
 }
 
-// advance refills all buckets up to now. A clock that went back refills
-// nothing and counts on from where it is, and a pause lasts no longer for it.
+// advance refills all buckets up to now, if they have not been already.
 func (o *owner) advance(now int64) {
 	dt := now - o.stamp
-	if dt < 0 {
-		o.paused += dt
-		o.latest = max(o.latest, o.stamp)
-	}
-	o.stamp = now
 	if dt <= 0 {
 		return
 	}
+	o.stamp = now
 	for _, b := range o.buckets {
 		b.set(b.used - float64(b.rate*float64(dt)))
 	}
 }
 
-// bucket returns the bucket that d names.
+// bucket returns the bucket that d names, with what is known of it from before it was
+// lost.
 func (o *owner) bucket(d *backend.Bucket) *bucket {
 	for _, b := range o.buckets {
 		if b.name == d.Name {
+			b.raise(o.stamp, d)
 			return b
 		}
 	}
-	b := &bucket{owner: o, name: d.Name, used: max(0, d.Start), corrected: max(0, d.Start)}
+	b := &bucket{owner: o, name: d.Name, used: max(0, d.Start), corrected: max(0, d.Start), born: o.stamp}
 	o.buckets = append(o.buckets, b)
 	return b
 }
@@ -98,6 +96,22 @@ func (b *bucket) correct(c backend.Correction) {
 		b.corrected = c.To
 		b.set(used)
 	}
+}
+
+// Young is for how long a bucket that was begun anew takes in what others know of it.
+// Those who use it ask within that time. What the others have seen is old, and settled
+// since.
+const Young = time.Minute
+
+// raise takes in what d's Start says of a bucket that was lost after that was told, as
+// far as nobody has yet. It is corrected to what it would be if it had begun there.
+func (b *bucket) raise(now int64, d *backend.Bucket) {
+	age := now - b.born
+	if d.Start <= 0 || d.StartStamp == 0 || d.StartStamp >= b.born || age >= micros(Young) {
+		return
+	}
+	to := d.Start + float64(b.rate*float64(age))
+	b.correct(backend.Correction{From: math.Inf(-1), To: to})
 }
 
 // marginFor is what a start of this cost leaves in the bucket. It never makes a

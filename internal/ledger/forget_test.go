@@ -309,7 +309,10 @@ func TestAccountWithASlowTicketIsNotEmpty(t *testing.T) {
 	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}
 	take(t, a, 0, ask("m", "p", 1, buckets, cost(60, 0, 0)))
 	take(t, a, 0, ask("m", "slow", 1, buckets, cost(1, 0, 0)))
-	take(t, a, 2*second, ask("m", "q", 1, buckets, cost(1, 0, 0))) // steps over it
+	for n := range uint64(3) {
+		take(t, a, int64(n+1)*second/2, ask("m", "q", n+1, buckets, cost(60, 0, 0))) // steps over it
+	}
+	take(t, a, 2*second, &backend.Ask{Line: "line", Scope: "m", Ticket: "q", Number: 4, Leave: true})
 	for range 10 {
 		a.Forget(2 * micros(Slack))
 	}

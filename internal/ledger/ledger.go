@@ -17,7 +17,10 @@ type Account struct {
 	// Lease is how long after its last call a ticket still counts, and Erase
 	// when it is forgotten. 0 means for ever, of both.
 	Lease, Erase time.Duration
+	// Known is what the next caller knows of the account's time.
+	Known Bounds
 
+	clock  clock
 	owners map[string]*owner
 	round  Round[*owner] // the same, in the order in which forget comes to them
 	few    int           // owners are kept without a look at them
@@ -33,11 +36,12 @@ func New() *Account {
 	return &Account{few: few, owners: map[string]*owner{}, lines: map[string]*line{}, answered: map[string]*reply{}}
 }
 
-// Take is backend.Backend's Take at the time now.
-func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
+// Take is backend.Backend's Take when the store's clock shows that time.
+func (a *Account) Take(shown int64, ask *backend.Ask) (backend.Answer, error) {
 	if tooLarge(ask) {
 		return backend.Answer{}, backend.ErrTooLarge
 	}
+	now, clock := a.read(shown, ask.Scope, ask.Buckets)
 	a.forget(now)
 	a.forgetReplies(now)
 	if r, ok := a.answered[ask.Ticket]; ok {
@@ -46,6 +50,7 @@ func (a *Account) Take(now int64, ask *backend.Ask) (backend.Answer, error) {
 		}
 		delete(a.answered, ask.Ticket)
 	}
+	a.clock = clock
 	l := a.line(now, ask)
 	scope, buckets := a.owner(now, ask.Scope), a.resolve(now, ask.Buckets)
 	t := l.tickets[ask.Ticket]
@@ -128,11 +133,13 @@ func (a *Account) place(v survey, old *ticket, ask *backend.Ask, parts []part, o
 	a.lines[ask.Line] = l
 }
 
-// Look is backend.Backend's Look at the time now.
-func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
+// Look is backend.Backend's Look when the store's clock shows that time.
+func (a *Account) Look(shown int64, ask *backend.Ask) (backend.Answer, error) {
 	if tooLarge(ask) {
 		return backend.Answer{}, backend.ErrTooLarge
 	}
+	now, clock := a.read(shown, ask.Scope, ask.Buckets)
+	a.clock = clock
 	a.forget(now)
 	l := a.lines[ask.Line]
 	if l == nil {
@@ -154,8 +161,10 @@ func (a *Account) Look(now int64, ask *backend.Ask) (backend.Answer, error) {
 	return answer, nil
 }
 
-// Settle is backend.Backend's Settle at the time now.
-func (a *Account) Settle(now int64, s *backend.Settlement) {
+// Settle is backend.Backend's Settle when the store's clock shows that time.
+func (a *Account) Settle(shown int64, s *backend.Settlement) {
+	now, clock := a.read(shown, s.PauseOwner, s.Buckets)
+	a.clock = clock
 	a.forget(now)
 	for i, b := range a.resolve(now, s.Buckets) {
 		if s.Stamp < b.owner.since {
@@ -172,17 +181,24 @@ func (a *Account) Settle(now int64, s *backend.Settlement) {
 	}
 }
 
-// Clear is backend.Backend's Clear at the time now.
-func (a *Account) Clear(now int64, owners []string) {
+// Clear is backend.Backend's Clear when the store's clock shows that time.
+func (a *Account) Clear(shown int64, owners []string) {
+	latest := int64(never)
+	for _, name := range owners {
+		latest = a.latest(latest, name)
+	}
+	now, clock := a.clock.read(shown, a.Known, latest)
+	a.clock = clock
 	a.forget(now)
 	for _, name := range owners {
 		o := a.owner(now, name)
 		o.paused = 0
-		o.since = max(now, o.since, o.latest) + 1 // later than every stamp so far
 		for _, b := range o.buckets {
 			b.corrected -= b.used
 			b.used = 0
 		}
+		o.since = now + 1 // later than every stamp so far
+		o.stamp = o.since
 	}
 }
 

@@ -353,22 +353,62 @@ func TestSilentTicketIsSteppedOver(t *testing.T) {
 	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}
 	take(t, a, 0, ask("m", "x", 1, buckets, cost(60, 0, 0)))
 	take(t, a, 0, ask("m", "dead", 1, buckets, cost(60, 0, 0)))
-	if got := take(t, a, second, ask("m", "p", 1, buckets, cost(1, 0, 0))); got.Granted != 0 {
+	take(t, a, second/2, ask("m", "p", 1, buckets, cost(1, 0, 0)))
+	if got := take(t, a, second, ask("m", "p", 2, buckets, cost(1, 0, 0))); got.Granted != 0 {
 		t.Fatal("overtook a ticket that is not stale")
 	}
-	if got := take(t, a, second+1, ask("m", "p", 2, buckets, cost(1, 0, 0))); got.Granted != 1 {
+	if got := take(t, a, second+1, ask("m", "p", 3, buckets, cost(1, 0, 0))); got.Granted != 1 {
 		t.Fatal("waits for a stale ticket")
 	}
 	// It was only slow: it keeps its place.
-	take(t, a, 2*second, ask("m", "p", 3, buckets, cost(30, 0, 0)))
+	take(t, a, 2*second, ask("m", "p", 4, buckets, cost(30, 0, 0)))
 	take(t, a, 3*second, ask("m", "dead", 2, buckets, cost(60, 0, 0)))
-	if got := take(t, a, 3*second, ask("m", "p", 4, buckets, cost(1, 0, 0))); got.Granted != 0 || got.Tickets != 1 {
+	if got := take(t, a, 3*second, ask("m", "p", 5, buckets, cost(1, 0, 0))); got.Granted != 0 || got.Tickets != 1 {
 		t.Error("the slow ticket lost its place")
 	}
 	// It stays silent for longer, and is forgotten.
-	take(t, a, 14*second, ask("m", "p", 5, buckets, cost(30, 0, 0)))
+	for n := range uint64(22) {
+		take(t, a, 3*second+int64(n)*second/2, ask("m", "p", 6+n, buckets, cost(30, 0, 0)))
+	}
 	if got := take(t, a, 14*second, ask("m", "dead", 3, buckets, cost(1, 0, 0))); got.Tickets != 1 {
 		t.Error("an erased ticket kept its place")
+	}
+}
+
+// However many have died, an ask steps over some, and the next ones over the rest.
+func TestManyDeadAreSteppedOverByManyAsks(t *testing.T) {
+	a := New()
+	a.Lease, a.Erase = time.Second, 10*time.Second
+	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}
+	take(t, a, 0, ask("m", "x", 1, buckets, cost(60, 0, 0)))
+	const dead = 1000
+	for i := range dead {
+		take(t, a, 0, ask("m", fmt.Sprint("dead", i), 1, buckets, cost(1, 0, 0)))
+	}
+	now, number := int64(0), uint64(0)
+	alive := func(d int64) int {
+		now, number = now+d, number+1
+		return take(t, a, now, ask("m", "alive", number, buckets, cost(60, 0, 0))).Tickets
+	}
+	alive(second / 2)
+	alive(second / 2)
+	for left := dead; left > 0; left -= Patrol {
+		if got, want := alive(1), max(0, left-Patrol); got != want {
+			t.Fatalf("%d tickets ahead; want %d", got, want)
+		}
+	}
+	for range 17 {
+		alive(second / 2)
+	}
+	now += second / 2
+	for left := dead; left > 0; left -= Erased {
+		if got := len(a.lines["line"].silent); got != left {
+			t.Fatalf("%d are kept; want %d", got, left)
+		}
+		alive(1)
+	}
+	if got := len(a.lines["line"].silent); got != 0 {
+		t.Errorf("%d are kept", got)
 	}
 }
 
@@ -434,6 +474,24 @@ func TestWhatIsUsedAddsUp(t *testing.T) {
 	take(t, a, 40*second, ask("m", "p", 2, buckets, cost(0, 50, 0)))
 	a.Clear(50*second, []string{"m"})
 	used(50*second, 80, -25)
+}
+
+// A bucket that was begun anew half a minute ago is corrected to what it would be if it
+// had begun with what was used then.
+func TestRaiseOfABucketThatHasRefilled(t *testing.T) {
+	for _, tt := range []struct{ charged, used float64 }{{0, 40}, {10, 50}, {50, 90}} {
+		a := New()
+		b := bucketOf("m", "tpm", backend.Tokens, 100)
+		take(t, a, 100*second, ask("m", "p", 1, []backend.Bucket{b}))
+		take(t, a, 130*second-1, ask("m", "p", 2, []backend.Bucket{b}, cost(0, int64(tt.charged), 0)))
+		b.Start, b.StartStamp = 40, 99*second
+		for range 2 {
+			got, err := a.Look(130*second-1, ask("m", "", 0, []backend.Bucket{b}))
+			if used := 100 - got.Levels[0]; err != nil || math.Abs(used-tt.used) > 1e-5 {
+				t.Errorf("%v are used beside 40 of before; want %v: %v", used, tt.used, err)
+			}
+		}
+	}
 }
 
 func TestPeriodThatChangesAlone(t *testing.T) {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
@@ -22,7 +23,7 @@ type line struct {
 	places  float64   // that were given away
 	stamp   int64     // when somebody last came
 	moved   bool      // somebody was taken out of others' way
-	clock   int64     // the line's own time, which stands still while a clock is set back
+	clock   int64     // the line's own time, in which nobody's silence is the store's
 }
 
 // A ticket is one process's place for one scope. It has charged nothing.
@@ -327,18 +328,22 @@ func (l *line) listen(t *ticket) {
 	}
 }
 
-// tick lets the line's time pass.
-func (l *line) tick(now int64) {
-	l.clock += max(0, now-l.stamp)
-	l.stamp = now
-}
-
 const (
-	// Patrol is how many tickets that may be silent each ask looks at.
-	Patrol = 16
+	// Gap is the most that a line's clock advances from one ask to the next. Those in
+	// line ask more often; while the store answers nobody, nobody is silent.
+	Gap = 500 * time.Millisecond
+	// Patrol is how many tickets that may be silent each ask looks at, and Erased how many
+	// that have been for long it forgets at most.
+	Patrol, Erased = 16, 256
 	// Rounds is how many nodes that may go on it puts back.
 	Rounds = 4
 )
+
+// tick lets the line's time pass.
+func (l *line) tick(now int64) {
+	l.clock += min(max(0, now-l.stamp), micros(Gap))
+	l.stamp = now
+}
 
 // patrol steps over the first few that have been silent. The ticket that asks is not one
 // of them.
@@ -355,9 +360,8 @@ func (l *line) erase(after int64) {
 	if after == 0 {
 		return
 	}
-	for _, t := range slices.Clone(l.silent) {
-		if l.clock-t.seen > after {
-			l.remove(t)
-		}
+	gone := slices.DeleteFunc(slices.Clone(l.silent), func(t *ticket) bool { return l.clock-t.seen <= after })
+	for _, t := range gone[:min(len(gone), Erased)] {
+		l.remove(t)
 	}
 }

@@ -264,16 +264,7 @@ func (v *survey) free(k int, cost float64) bool {
 
 // grant charges the longest prefix of the costs that fits.
 func (v *survey) grant(ask *backend.Ask, parts []part, of []int) backend.Answer {
-	answer := backend.Answer{Stamp: max(v.now, v.scope.since)}
-	for _, b := range v.buckets {
-		answer.Stamp = max(answer.Stamp, b.owner.since)
-	}
-	if answer.Stamp > v.now {
-		v.scope.latest = max(v.scope.latest, answer.Stamp)
-		for _, b := range v.buckets {
-			b.owner.latest = max(b.owner.latest, answer.Stamp)
-		}
-	}
+	answer := backend.Answer{Stamp: v.now}
 	if ask.Flows != nil {
 		answer.Tags = tags(ask, parts, of)
 	}

@@ -124,6 +124,9 @@ func (s *Server) ready() error {
 	}
 }
 
+// Signal sends the server a signal.
+func (s *Server) Signal(sig os.Signal) error { return s.cmd.Process.Signal(sig) }
+
 // Kill ends the server as a crash would, and returns when it is gone.
 func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill()
