@@ -206,3 +206,40 @@ func TestTenantsAreForgotten(t *testing.T) {
 		t.Errorf("%d flows are known, %v; nobody waits", len(q.known), q.tenants)
 	}
 }
+
+// Who stands in the backend's line asks again, and the first of every flow that does not,
+// in the order of their tags; a single flow keeps the queue's order.
+func TestWhoStandsAsksAgain(t *testing.T) {
+	var q flows
+	join := func(tenant string) *waiter {
+		w := &waiter{seq: q.arrivals(), charge: charge{cost: backend.Amounts{1, 100}}}
+		q.join(w, named("", tenant, 1))
+		return w
+	}
+	x1, x2 := join("x"), join("x")
+	if got := q.standing(16); got != nil {
+		t.Errorf("%v of a single flow stand", order(got))
+	}
+	y1, z1 := join("y"), join("z")
+	if got := q.standing(2); len(got) != 2 {
+		t.Errorf("%v of two", order(got))
+	}
+	batch := []*waiter{x1, x2, y1}
+	q.stand(batch)
+	q.heard(batch, &backend.Answer{Granted: 1, Virtual: 10, Tags: []float64{10, 500, 300}})
+	q.leave(x1)
+	got := q.standing(16)
+	if want := []*waiter{z1, y1, x2}; !slices.Equal(got, want) {
+		t.Errorf("%v ask; want %v", order(got), order(want))
+	}
+	for i, w := range got {
+		if !w.stands {
+			t.Errorf("the one at %d is not known to stand", i)
+		}
+	}
+	q.leave(y1)
+	q.leave(z1)
+	if got := q.standing(16); got != nil || x2.stands {
+		t.Errorf("%v stand though one flow is left", order(got))
+	}
+}
