@@ -323,3 +323,26 @@ func TestAccountWithASlowTicketIsNotEmpty(t *testing.T) {
 		t.Error("its place is forgotten")
 	}
 }
+
+// What an ask costs does not grow with the models that wait in its line.
+func TestModelsInLineCostNothing(t *testing.T) {
+	err := lineartest.Check(500, func(n int) func() {
+		a := New()
+		a.Lease, a.Erase = time.Hour, time.Hour
+		account := bucketOf("account", "rpm", backend.Requests, 60)
+		take(t, a, 0, ask("x", "x", 1, []backend.Bucket{account}, cost(60, 0, 0)))
+		number := uint64(0)
+		work := func() {
+			number++
+			for i := range n {
+				m := fmt.Sprint("m", i)
+				take(t, a, int64(number), ask(m, m, number, []backend.Bucket{bucketOf(m, "rpm", backend.Requests, 60), account}, cost(1, 0, 0)))
+			}
+		}
+		work() // all of them wait
+		return work
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
