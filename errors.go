@@ -22,14 +22,16 @@ var (
 	// ErrMaxWait: the call can't start within the longest wait it was given
 	// with WithMaxWait or ContextWithMaxWait.
 	ErrMaxWait = errors.New("the call can't start within its longest wait")
+	// ErrQueueFull: as many calls of the model wait as WithMaxWaiting allows.
+	ErrQueueFull = errors.New("too many calls wait already")
 	// ErrBackend: the budget can't be asked for at present. Two asks in a row have
 	// failed, so that this comes after at most two of the backend's timeouts, not
 	// counting how long the call stood in line before; a model's first call in a
 	// process, which also asks what others have learned, may take a third.
 	ErrBackend = errors.New("the budget's store does not answer")
-	// ErrNoAccount: a call without HTTP names no account, and there is not
-	// exactly one that it could mean.
-	ErrNoAccount = errors.New("no account is named")
+	// ErrNoAccount: a call without HTTP, or a question, names no account, and there is
+	// more than one that it could mean.
+	ErrNoAccount = errors.New("no account is named, and there are several")
 	// ErrShutdown: the limiter has been shut down.
 	ErrShutdown = errors.New("the limiter has been shut down")
 	// ErrNoLimiter: the limiter is nil, or was not made by New.
@@ -63,6 +65,10 @@ type Error struct {
 	Wait, Waited time.Duration
 	// Allowed is the longest wait that the deadline or MaxWait left.
 	Allowed time.Duration
+	// Waiting is how many calls of the model waited in this process when the call was
+	// rejected with ErrQueueFull, and Oldest is for how long the oldest of them had.
+	Waiting int
+	Oldest  time.Duration
 }
 
 // Error says what stands in the way and what to do about it.
@@ -77,7 +83,7 @@ func (e *Error) Error() string {
 	}
 	switch {
 	case e.Reason == ErrTooLarge && e.Unit != "":
-		fmt.Fprintf(&b, "needs %s %s, the limit is %s", thousands(e.Need), e.Unit, thousands(e.Limit))
+		fmt.Fprintf(&b, "needs %s, the limit is %s", amount(e.Need, e.Unit), thousands(e.Limit))
 		if e.Source != "" {
 			fmt.Fprintf(&b, " (%s", e.Source)
 			if e.Age > 0 {
@@ -93,17 +99,11 @@ func (e *Error) Error() string {
 		}
 	case e.Reason == ErrDeadline || e.Reason == ErrMaxWait:
 		b.WriteString(e.Reason.Error())
-		if e.Wait > 0 {
-			fmt.Fprintf(&b, ": it would wait %s at least", seconds(e.Wait))
-			if e.Unit != "" {
-				fmt.Fprintf(&b, " for %s %s of %s per %s", thousands(e.Need), e.Unit, thousands(e.Limit), periodName(e.Period))
-			}
-			fmt.Fprintf(&b, ", and has %s", seconds(e.Allowed))
-		} else {
-			fmt.Fprintf(&b, ": it has waited %s", seconds(e.Waited))
-		}
+		e.writeWait(&b)
+	case e.Reason == ErrQueueFull && e.Waiting > 0:
+		fmt.Fprintf(&b, "%v: %s, the oldest for %s", e.Reason, thousands(int64(e.Waiting)), seconds(e.Oldest))
 	case e.Reason == ErrNoAccount:
-		b.WriteString("no account is named: use WithAccount or ContextWithAccount")
+		b.WriteString("no account is named, and there are several: use WithAccount or ContextWithAccount")
 	default:
 		b.WriteString(e.Reason.Error())
 	}
@@ -113,9 +113,41 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// writeWait says how long the call has waited, and would have to, for what.
+func (e *Error) writeWait(b *strings.Builder) {
+	left, more := e.RetryAfter(), ""
+	switch {
+	case left == 0:
+		fmt.Fprintf(b, ": it has waited %s", seconds(e.Waited))
+		return
+	case e.Waited > 0:
+		fmt.Fprintf(b, ": it has waited %s, and", seconds(e.Waited))
+		more = " more"
+	default:
+		b.WriteString(": it")
+	}
+	fmt.Fprintf(b, " would wait %s%s at least", seconds(left), more)
+	if e.Unit != "" {
+		fmt.Fprintf(b, " for %s of %s per %s", amount(e.Need, e.Unit), thousands(e.Limit), periodName(e.Period))
+	}
+	if e.Waited == 0 {
+		fmt.Fprintf(b, ", and has %s", seconds(e.Allowed))
+	}
+}
+
+// RetryAfter is how much longer the call would have had to wait at least, as far as is known;
+// 0 where that is not known, or no wait would help.
+func (e *Error) RetryAfter() time.Duration {
+	if e == nil {
+		return 0
+	}
+	return max(0, e.Wait-e.Waited)
+}
+
 var reasons = map[engine.Reason]error{
 	engine.TooLarge: ErrTooLarge, engine.Deadline: ErrDeadline, engine.MaxWait: ErrMaxWait,
 	engine.BackendFailed: ErrBackend, engine.Shutdown: ErrShutdown,
+	engine.QueueFull: ErrQueueFull,
 }
 
 // rejected turns the engine's rejection of a call into an Error; other errors stay as
@@ -128,6 +160,7 @@ func rejected(err error, account, model string) error {
 	e := &Error{
 		Reason: reasons[r.Reason], Cause: r.Cause, Account: account, Model: model, Cost: costOf(model, r.Cost),
 		Wait: r.Wait, Waited: r.Waited, Allowed: r.Allowed,
+		Waiting: r.Waiting, Oldest: r.Oldest,
 	}
 	if r.Kind.Name != "" {
 		e.Unit, e.Period, e.Need = r.Kind.Unit, r.Kind.Period, r.Cost[r.Kind.Dimension]
@@ -150,6 +183,14 @@ func (e *Error) Unwrap() []error {
 // Is makes ErrDeadline match context.DeadlineExceeded, which it foresees.
 func (e *Error) Is(target error) bool {
 	return target == context.DeadlineExceeded && e != nil && e.Reason == ErrDeadline
+}
+
+// amount writes so many of a unit, which is in the plural.
+func amount(n int64, unit string) string {
+	if n == 1 {
+		unit = strings.TrimSuffix(unit, "s")
+	}
+	return thousands(n) + " " + unit
 }
 
 func periodName(d time.Duration) string {

@@ -2,6 +2,7 @@ package ratelimiter
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type Limiter struct {
 	trace   *Trace
 	counter tokens.Counter
 	watch   identity.Watch // of credentials
+	named   named
 
 	mu   sync.Mutex
 	base http.RoundTripper // where the caller brings none
@@ -36,23 +38,31 @@ func New(options ...Option) (*Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Limiter{config: c, engine: engine.New(c.engine()), trace: c.trace, counter: c.counter}, nil
+	l := &Limiter{config: c, engine: engine.New(c.engine()), trace: c.trace, counter: c.counter}
+	l.named.set(c.rules().Named())
+	return l, nil
 }
 
 // engine is the configuration of the engine.
 func (c *config) engine() engine.Config {
-	e := engine.Config{Backend: c.withFailover(), Models: map[string]quota.Rule{}, MaxPause: c.maxPause}
+	return engine.Config{Backend: c.withFailover(), Rules: *c.rules(), MaxPause: c.maxPause, MaxWaiting: c.maxWaiting,
+		Warn: c.warnings.longWait(), LongWait: c.warnings.after}
+}
+
+// rules are the limits that are configured.
+func (c *config) rules() *engine.Rules {
+	rules := engine.Rules{Models: map[string]quota.Rule{}}
 	for model, limits := range c.models {
-		e.Models[model] = limits.rule()
+		rules.Models[model] = limits.rule()
 	}
 	for name, f := range c.families {
-		e.Families = append(e.Families, engine.Family{Name: name, Rule: f.limits.rule(), Models: f.models})
+		rules.Families = append(rules.Families, engine.Family{Name: name, Rule: f.limits.rule(), Models: f.models})
 	}
 	if c.limits != nil {
 		rule := c.limits.rule()
-		e.Account = &rule
+		rules.Account = &rule
 	}
-	return e
+	return &rules
 }
 
 // withFailover is the backend, and what answers while it does not where the user wants
@@ -116,7 +126,7 @@ func (l *Limiter) resolve(ctx context.Context, call Call) (*Reservation, error) 
 }
 
 // admit waits until the reservation's call may start.
-func (r *Reservation) admit(ctx context.Context) error {
+func (r *Reservation) admit(ctx context.Context) (err error) {
 	l, c := r.limiter, &r.engine.Call
 	arrived := time.Now()
 	c.MaxWait = l.config.maxWait
@@ -134,20 +144,27 @@ func (r *Reservation) admit(ctx context.Context) error {
 			})
 		}
 	}
+	started, returns := false, false
+	defer func() {
+		switch {
+		case !started: // or a hook or the backend has panicked
+			l.traceNotStarted(ctx, NotStartedInfo{
+				Account: c.Account, Model: c.Model, Waited: time.Since(arrived), Queued: r.engine.Queued(), Err: err,
+			})
+		case !returns: // a hook has panicked
+			r.end(&engine.Outcome{Cancelled: true})
+		}
+	}()
+	l.warnIfNotNamed(ctx, c.Model)
 	if err := l.engine.Admit(ctx, &r.engine); err != nil {
 		return rejected(err, c.Account, c.Model)
 	}
 	r.ctx = context.WithoutCancel(ctx)
-	started := false
-	defer func() {
-		if !started { // a hook has panicked
-			r.end(&engine.Outcome{Cancelled: true})
-		}
-	}()
-	l.traceStarted(ctx, StartedInfo{
-		Account: c.Account, Model: c.Model, Cost: r.Cost(), Waited: time.Since(arrived),
-	})
 	started = true
+	l.traceStarted(ctx, StartedInfo{
+		Account: c.Account, Model: c.Model, Cost: r.Cost(), Waited: time.Since(arrived), Queued: r.engine.Queued(),
+	})
+	returns = true
 	return nil
 }
 
@@ -201,6 +218,42 @@ func (l *Limiter) Clear(ctx context.Context, model string) error {
 	}
 	model = normalizeModel(model)
 	return rejected(l.engine.Clear(ctx, account, model), account, model)
+}
+
+// SetLimits replaces all limits that are configured, while the limiter runs: from now on
+// those of the options hold, which are [WithLimits], [WithShared] and [WithAccountLimits],
+// and what none of them names is learned. They are checked as New checks them; if anything is
+// wrong, all of it is reported together, and nothing changes.
+//
+// What is used stays used. Calls that wait see the new limits at once, and one that has
+// become too large for them fails with [ErrTooLarge] when it comes to the head of its line.
+// What the server has said of a limit that is set to another amount is forgotten, until it
+// says it again.
+//
+// Other limiters that share a backend are not told: each keeps to its own limits, and its
+// calls start when what all have used leaves room for them under these. So one with a smaller
+// limit may get nothing while the others are busy. And what is used counts at most as twice
+// the limit of whoever asks: while one limit is more than twice another, more than the larger
+// one may start. So tell all of them, at about the same time.
+func (l *Limiter) SetLimits(options ...Option) error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	c := emptyConfig()
+	for _, o := range options {
+		if _, ok := o.(limitsOption); !ok && o != nil {
+			c.fault(errors.New("SetLimits takes WithLimits, WithShared and WithAccountLimits, and no other option"))
+			continue
+		}
+		c.apply(o)
+	}
+	if err := c.check(); err != nil {
+		return err
+	}
+	rules := c.rules()
+	l.named.set(rules.Named())
+	l.engine.SetRules(rules)
+	return nil
 }
 
 // Shutdown rejects new calls and those that wait with [ErrShutdown], and

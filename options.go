@@ -2,9 +2,11 @@ package ratelimiter
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -23,25 +25,33 @@ type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
 
+// A limitsOption sets limits. It may be given to [Limiter.SetLimits] too.
+type limitsOption func(*config)
+
+func (f limitsOption) apply(c *config) { f(c) }
+
 // config collects the options; New checks it as a whole.
 type config struct {
-	models    map[string]Limits
-	families  map[string]family
-	limits    *Limits // of the account
-	backend   backend.Backend
-	account   string
-	digestKey []byte
-	maxWait   time.Duration // negative: none
-	maxPause  time.Duration
-	classes   map[string]Class
-	trace     *Trace
-	counter   tokens.Counter
-	decoders  decode.Set
-	usage     bool // ask streams for usage
-	endpoints []namedEndpoint
-	failOpen  bool // while the backend is away
-	fallback  *Limits
-	errs      []error
+	models     map[string]Limits
+	families   map[string]family
+	limits     *Limits // of the account
+	backend    backend.Backend
+	account    string
+	digestKey  []byte
+	maxWait    time.Duration // negative: none
+	maxPause   time.Duration
+	maxWaiting int // 0: any number
+	classes    map[string]Class
+	trace      *Trace
+	counter    tokens.Counter
+	decoders   decode.Set
+	usage      bool // ask streams for usage
+	endpoints  []namedEndpoint
+	failOpen   bool // while the backend is away
+	fallback   *Limits
+	warnings   warnings
+	responses  bool // stand for rejections
+	errs       []error
 }
 
 type family struct {
@@ -54,18 +64,12 @@ type family struct {
 const defaultMaxPause = 10 * time.Minute
 
 func newConfig(options []Option) (*config, error) {
-	c := &config{
-		models:   map[string]Limits{},
-		families: map[string]family{},
-		maxWait:  -1,
-		maxPause: defaultMaxPause,
-		counter:  tokens.Exact{},
-		decoders: decode.Set{},
-	}
+	c := emptyConfig()
+	c.maxWait, c.maxPause = -1, defaultMaxPause
+	c.warnings = warnings{log: slog.Default, after: defaultLongWait}
+	c.counter, c.decoders = tokens.Exact{}, decode.Set{}
 	for _, o := range options {
-		if o != nil {
-			o.apply(c)
-		}
+		c.apply(o)
 	}
 	if c.backend == nil {
 		if c.failOpen || c.fallback != nil {
@@ -76,11 +80,27 @@ func newConfig(options []Option) (*config, error) {
 	if c.failOpen && c.fallback != nil {
 		c.fault(errors.New("WithFallback and WithFailOpen contradict each other"))
 	}
-	c.checkFamilies()
-	if len(c.errs) > 0 {
-		return nil, fmt.Errorf("ratelimiter: the configuration is faulty:\n%w", errors.Join(c.errs...))
+	return c, c.check()
+}
+
+// emptyConfig configures nothing.
+func emptyConfig() *config {
+	return &config{models: map[string]Limits{}, families: map[string]family{}}
+}
+
+func (c *config) apply(o Option) {
+	if o != nil {
+		o.apply(c)
 	}
-	return c, nil
+}
+
+// check reports all that is wrong, together.
+func (c *config) check() error {
+	c.checkFamilies()
+	if len(c.errs) == 0 {
+		return nil
+	}
+	return fmt.Errorf("ratelimiter: the configuration is faulty:\n%w", errors.Join(c.errs...))
 }
 
 func (c *config) fault(err error) {
@@ -111,7 +131,7 @@ func (c *config) checkFamilies() {
 // space and in lower case. A dated name such as gpt-4o-2024-08-06 is a model of its
 // own: use [WithShared] where it shares its alias's limits.
 func WithLimits(model string, limits Limits) Option {
-	return optionFunc(func(c *config) {
+	return limitsOption(func(c *config) {
 		name := normalizeModel(model)
 		if name == "" {
 			c.fault(errors.New("WithLimits: the model's name is empty; WithAccountLimits sets limits for all models together"))
@@ -127,7 +147,7 @@ func WithLimits(model string, limits Limits) Option {
 // WithShared gives several models one budget, such as a family that shares its
 // limits. The models may have limits of their own beside it.
 func WithShared(name string, limits Limits, models ...string) Option {
-	return optionFunc(func(c *config) {
+	return limitsOption(func(c *config) {
 		what := fmt.Sprintf("WithShared(%q)", name)
 		if name == "" {
 			c.fault(errors.New("WithShared: the family's name is empty"))
@@ -156,7 +176,7 @@ func WithShared(name string, limits Limits, models ...string) Option {
 // WithAccountLimits limits all models of an account together. Each account
 // that the limiter meets has these limits for itself.
 func WithAccountLimits(limits Limits) Option {
-	return optionFunc(func(c *config) {
+	return limitsOption(func(c *config) {
 		if c.limits != nil {
 			c.fault(errors.New("WithAccountLimits is given twice"))
 		}
@@ -215,6 +235,18 @@ func WithMaxWait(d time.Duration) Option {
 	})
 }
 
+// WithMaxWaiting lets at most n calls of a model wait in this process, for each account by
+// itself; n must be positive. A call beyond them that would have to wait is rejected at once,
+// with [ErrQueueFull]. Without it any number may wait. [WithMaxWait] of 0 lets none wait.
+func WithMaxWaiting(n int) Option {
+	return optionFunc(func(c *config) {
+		if n <= 0 {
+			c.fault(fmt.Errorf("WithMaxWaiting: %d is not positive; WithMaxWait(0) lets no call wait", n))
+		}
+		c.maxWaiting = n
+	})
+}
+
 // WithMaxPause bounds how long a throttle by the server pauses a scope, whatever
 // it says. After it calls are tried again. Without it, that is ten minutes.
 func WithMaxPause(d time.Duration) Option {
@@ -255,6 +287,22 @@ func WithTrace(t *Trace) Option {
 	return optionFunc(func(c *config) { c.trace = t })
 }
 
+// WithWarnings says where the limiter warns, with a logger in place of slog.Default(), and
+// after how long a wait. It warns of calls that have waited for so long, once a minute for each
+// model, and of the first call of each model that has no limits while others have, whose
+// names may be misspelt. A nil logger warns of nothing; an after of 0 means 30 seconds.
+func WithWarnings(logger *slog.Logger, after time.Duration) Option {
+	return optionFunc(func(c *config) {
+		if after < 0 {
+			c.fault(fmt.Errorf("WithWarnings: %v is negative", after))
+		}
+		c.warnings = warnings{after: cmp.Or(after, defaultLongWait)}
+		if logger != nil {
+			c.warnings.log = func() *slog.Logger { return logger }
+		}
+	})
+}
+
 // WithCounter counts tokens with c instead of as OpenAI's tiktoken does.
 func WithCounter(c Counter) Option {
 	return optionFunc(func(conf *config) {
@@ -286,6 +334,17 @@ func WithDecoder(encoding string, decoder func(io.Reader) (io.Reader, error)) Op
 		}
 		c.decoders[name] = decoder
 	})
+}
+
+// WithRejectionResponses lets a [Transport] answer what the limiter rejects with a response, for
+// clients that know nothing of [*Error]: of an error of the transport they make a failure of
+// the network, which they try again. The response is a 429, or a 503 with [ErrBackend] and
+// [ErrShutdown]. It has x-should-retry: false, which OpenAI's SDKs obey, Retry-After where that
+// is known, and an error in OpenAI's form, of type "ratelimiter" and with the reason as its
+// code: too_large, deadline, max_wait, queue_full, backend or shutdown. The adapters need no
+// such thing.
+func WithRejectionResponses() Option {
+	return optionFunc(func(c *config) { c.responses = true })
 }
 
 // WithStreamUsage sets "stream_options": {"include_usage": true} in chat and text streams

@@ -57,7 +57,7 @@ var constants = map[string]string{
 	"ROUNDS": number(ledger.Rounds),
 
 	"GAP":     microseconds(ledger.Gap),
-	"STEPPED": number(ledger.Stepped),
+	"STEPPED": number(ledger.Erased),
 	"YOUNG":   microseconds(ledger.Young),
 
 	"HEAD_DOUBLES":     number(headDoubles),

@@ -155,7 +155,9 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 	// While the backend is away, one call's ask speaks for those that come meanwhile.
 	if s.queue.len() > 0 || s.driver.running || s.slotsLocked(en.arrived) == 0 || s.away != nil && s.asking > 0 || s.asking >= mostAsking {
 		if c.MaxWait != 0 {
-			s.joinLocked(ctx, r, en)
+			if err := s.joinLocked(ctx, r, en); err != nil {
+				return rejected, err
+			}
 			return join, nil
 		}
 		if s.away != nil {
@@ -195,12 +197,19 @@ func (s *scope) judgeLocked(ctx context.Context, r *Reservation, now time.Time) 
 	return nil
 }
 
-// joinLocked puts the call into the queue and sees to it that somebody asks for it.
-func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) {
+// joinLocked puts the call into the queue and sees to it that somebody asks for it. It
+// rejects the call if the queue is full.
+func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error {
+	if most := s.account.engine.config.MaxWaiting; most > 0 && s.queue.len() >= most {
+		return s.queueFullLocked(&r.charge)
+	}
 	w := &waiter{
 		seq: r.seq, arrived: en.arrived, retry: r.Call.Retry, charge: r.charge, reservation: r,
 		result: make(chan error, 1),
 	}
+	r.queued = true
+	before := s.queue.before(r.Call.Flow, r.Call.Retry, r.seq)
+	en.place.wait = s.expectedLocked(time.Now(), &r.charge.cost, &before).wait
 	p := &en.place
 	p.waiter, p.charge, p.ahead = w, r.charge, s.queue.join(w, r.Call.Flow)
 	if deadline, ok := ctx.Deadline(); ok {
@@ -215,6 +224,14 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) {
 		s.wakeLocked() // elsewhere only a new head can start earlier
 	}
 	s.driveLocked()
+	return nil
+}
+
+func (s *scope) queueFullLocked(c *charge) *Rejection {
+	now := time.Now()
+	rejection := tooLate(QueueFull, c, s.expectedLocked(now, &c.cost, &s.queue.wanted), 0, 0)
+	rejection.Waiting, rejection.Oldest = s.queue.len(), now.Sub(s.queue.oldest(now))
+	return rejection
 }
 
 // proof is how old a snapshot of the buckets may be to reject a call for: meanwhile they may
@@ -307,7 +324,8 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	defer s.account.mu.Unlock()
 	now := time.Now()
 	s.asking--
-	s.stored = s.stored || !en.ask.Leave && (err != nil || answer.Granted == 0)
+	release = s.movedLocked(&en.ask)
+	s.stored = s.stored || release == nil && !en.ask.Leave && (err != nil || answer.Granted == 0)
 	if err == nil {
 		s.answeredLocked(&en.ask, answer)
 	}
@@ -323,21 +341,22 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 		err = backendFailed(&r.charge, err)
 	case failed:
 		// The queue asks once more. If only the reply was lost, its charge stays.
-		err = nil
-		s.joinLocked(ctx, r, en)
+		err = s.joinLocked(ctx, r, en)
 	case answer.Granted > 0:
 		s.grantLocked(now, r, &r.charge, &en.ask, answer, 0)
 	case r.Call.MaxWait == 0:
 		err = tooLate(MaxWait, &r.charge, s.earliestLocked(r, now), 0, 0)
 	default:
 		if err = s.judgeLocked(ctx, r, now); err == nil {
-			s.joinLocked(ctx, r, en)
-			en.place.wait = answer.Wait
+			err = s.joinLocked(ctx, r, en)
+			en.place.wait = max(en.place.wait, answer.Wait)
 		}
 	}
 	s.driveLocked()
-	if a, ok := s.releaseTicketLocked(now); ok {
-		release = &a.Ask
+	if release == nil {
+		if a, ok := s.releaseTicketLocked(now); ok {
+			release = &a.Ask
+		}
 	}
 	return release, err
 }
@@ -346,35 +365,48 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 func (r *Reservation) await(ctx context.Context, p *place) error {
 	w := p.waiter
 	if r.Call.Waiting != nil {
-		r.callWaiting(w, Waiting{Cost: p.charge.cost, Ahead: p.ahead, Wait: p.wait})
+		r.hook(w, func() { r.Call.Waiting(Waiting{Cost: p.charge.cost, Ahead: p.ahead, Wait: p.wait}) })
 	}
-	var expired <-chan time.Time
+	var expired, long <-chan time.Time
 	if p.reason != 0 {
 		timer := time.NewTimer(time.Until(p.until))
 		defer timer.Stop()
 		expired = timer.C
 	}
-	select {
-	case err := <-w.result:
-		return err
-	case <-ctx.Done():
-		return r.giveUp(w, ctx.Err())
-	case <-expired:
-		return r.giveUp(w, tooLate(p.reason, &p.charge, bound{}, time.Since(w.arrived), p.until.Sub(w.arrived)))
-	case <-r.scope.account.engine.done:
-		return r.giveUp(w, &Rejection{Reason: Shutdown, Cost: p.charge.cost})
+	c := &r.scope.account.engine.config
+	if c.Warn != nil {
+		timer := time.NewTimer(time.Until(w.arrived.Add(c.LongWait)))
+		defer timer.Stop()
+		long = timer.C
+	}
+	for {
+		select {
+		case err := <-w.result:
+			return err
+		case <-ctx.Done():
+			return r.giveUp(w, ctx.Err())
+		case <-expired:
+			return r.giveUp(w, r.scope.expired(w, p))
+		case <-r.scope.account.engine.done:
+			return r.giveUp(w, &Rejection{Reason: Shutdown, Cost: p.charge.cost})
+		case <-long:
+			if info, due := r.scope.longWait(w); due {
+				r.hook(w, func() { c.Warn(info) })
+			}
+			long = time.After(warnEvery)
+		}
 	}
 }
 
-// callWaiting calls the hook, and gives up if that panics.
-func (r *Reservation) callWaiting(w *waiter, info Waiting) {
+// hook calls one, and gives up if it panics.
+func (r *Reservation) hook(w *waiter, call func()) {
 	returned := false
 	defer func() {
 		if !returned {
 			_ = r.giveUp(w, nil)
 		}
 	}()
-	r.Call.Waiting(info)
+	call()
 	returned = true
 }
 

@@ -13,12 +13,34 @@ import (
 
 // A Config says where budgets live and what was configured of them.
 type Config struct {
-	Backend  backend.Backend
+	Backend backend.Backend
+	Rules   Rules
+	// MaxPause is the longest that a throttle by the server pauses a scope.
+	MaxPause time.Duration
+	// MaxWaiting is how many calls of a scope may wait in this process; 0 for any number.
+	MaxWaiting int
+	// Warn, if not nil, is called without any lock with calls that have waited for LongWait,
+	// at most once a minute for each scope, on the goroutine of the call.
+	Warn     func(LongWait)
+	LongWait time.Duration
+}
+
+// Rules are the limits that were configured. Nobody changes them.
+type Rules struct {
 	Models   map[string]quota.Rule // by model
 	Families []Family
 	Account  *quota.Rule // for all models of an account together; nil for none
-	// MaxPause is the longest that a throttle by the server pauses a scope.
-	MaxPause time.Duration
+}
+
+// Named returns the models that are configured, in any order, some of them twice.
+func (r *Rules) Named() (models []string) {
+	for model := range r.Models {
+		models = append(models, model)
+	}
+	for i := range r.Families {
+		models = append(models, r.Families[i].Models...)
+	}
+	return models
 }
 
 // A Family is several models that share limits.
@@ -35,9 +57,11 @@ type Engine struct {
 	id     string
 	local  bool           // the backend needs no I/O
 	keeper backend.Keeper // the backend, if it keeps notes
+	rules  atomic.Pointer[Rules]
 
 	mu       sync.Mutex
 	accounts map[string]*account
+	heir     string // the account that has taken over the unnamed one, if any
 
 	tickets atomic.Int64 // given to scopes
 	closed  atomic.Bool
@@ -49,7 +73,7 @@ type Engine struct {
 func New(c Config) *Engine {
 	_, local := c.Backend.(backend.Local)
 	keeper, _ := c.Backend.(backend.Keeper)
-	return &Engine{
+	e := &Engine{
 		config:   c,
 		id:       rand.Text(),
 		local:    local,
@@ -57,16 +81,8 @@ func New(c Config) *Engine {
 		accounts: map[string]*account{},
 		done:     make(chan struct{}),
 	}
-}
-
-// OnlyAccount returns the name of the one account that calls have come for. ok is false
-// where there is none or more than one.
-func (e *Engine) OnlyAccount() (name string, ok bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for name = range e.accounts {
-	}
-	return name, len(e.accounts) == 1
+	e.rules.Store(&c.Rules)
+	return e
 }
 
 // Clear fills the buckets of the account's model, those it shares included, and lifts

@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
@@ -273,6 +274,20 @@ func (q *flows) among(w *waiter, n int) bool {
 		}
 	}
 	return false
+}
+
+// ahead is how many of its flow stand before w and what they want, of the first most.
+func (q *flows) ahead(w *waiter, most int) (n int, wanted backend.Amounts) {
+	return w.flow.ahead(w, most)
+}
+
+// oldest returns the time of the earliest arrival of those who wait, or of one that comes
+// now.
+func (q *flows) oldest(now time.Time) time.Time {
+	for _, f := range q.waiting {
+		now = f.oldest(now)
+	}
+	return now
 }
 
 // change changes what a waiter wants.

@@ -72,6 +72,29 @@ func (c *cursor) next() (w *waiter) {
 	return w
 }
 
+// oldest returns the time of the earliest arrival of those who wait, or of one that comes
+// now.
+func (q *queue) oldest(now time.Time) time.Time {
+	for _, l := range []*list{&q.fresh, &q.retries} {
+		if l.head != nil && l.head.arrived.Before(now) {
+			now = l.head.arrived
+		}
+	}
+	return now
+}
+
+// ahead is how many stand before w and what they want, of the first most.
+func (q *queue) ahead(w *waiter, most int) (n int, wanted backend.Amounts) {
+	c := q.cursor()
+	for x := c.next(); x != nil && x != w && n < most; x = c.next() {
+		n++
+		for d, cost := range x.charge.cost {
+			wanted[d] += cost
+		}
+	}
+	return n, wanted
+}
+
 // join puts w in line and returns how many stand before it. It takes its place among its
 // kind by its arrival: it may have asked by itself while others joined.
 func (q *queue) join(w *waiter) (ahead int) {
