@@ -22,6 +22,8 @@ var (
 	// ErrMaxWait: the call can't start within the longest wait it was given
 	// with WithMaxWait or ContextWithMaxWait.
 	ErrMaxWait = errors.New("the call can't start within its longest wait")
+	// ErrQueueFull: as many calls of the model wait as WithMaxWaiting allows.
+	ErrQueueFull = errors.New("too many calls wait already")
 	// ErrBackend: the budget can't be asked for at present. Two asks in a row have
 	// failed, so that this comes after at most two of the backend's timeouts, not
 	// counting how long the call stood in line before; a model's first call in a
@@ -63,6 +65,10 @@ type Error struct {
 	Wait, Waited time.Duration
 	// Allowed is the longest wait that the deadline or MaxWait left.
 	Allowed time.Duration
+	// Waiting is how many calls of the model waited in this process when the call was
+	// rejected with ErrQueueFull, and Oldest is for how long the oldest of them had.
+	Waiting int
+	Oldest  time.Duration
 }
 
 // Error says what stands in the way and what to do about it.
@@ -102,6 +108,8 @@ func (e *Error) Error() string {
 		} else {
 			fmt.Fprintf(&b, ": it has waited %s", seconds(e.Waited))
 		}
+	case e.Reason == ErrQueueFull && e.Waiting > 0:
+		fmt.Fprintf(&b, "%v: %s, the oldest for %s", e.Reason, thousands(int64(e.Waiting)), seconds(e.Oldest))
 	case e.Reason == ErrNoAccount:
 		b.WriteString("no account is named: use WithAccount or ContextWithAccount")
 	default:
@@ -116,6 +124,7 @@ func (e *Error) Error() string {
 var reasons = map[engine.Reason]error{
 	engine.TooLarge: ErrTooLarge, engine.Deadline: ErrDeadline, engine.MaxWait: ErrMaxWait,
 	engine.BackendFailed: ErrBackend, engine.Shutdown: ErrShutdown,
+	engine.QueueFull: ErrQueueFull,
 }
 
 // rejected turns the engine's rejection of a call into an Error; other errors stay as
@@ -128,6 +137,7 @@ func rejected(err error, account, model string) error {
 	e := &Error{
 		Reason: reasons[r.Reason], Cause: r.Cause, Account: account, Model: model, Cost: costOf(model, r.Cost),
 		Wait: r.Wait, Waited: r.Waited, Allowed: r.Allowed,
+		Waiting: r.Waiting, Oldest: r.Oldest,
 	}
 	if r.Kind.Name != "" {
 		e.Unit, e.Period, e.Need = r.Kind.Unit, r.Kind.Period, r.Cost[r.Kind.Dimension]

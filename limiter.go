@@ -41,7 +41,7 @@ func New(options ...Option) (*Limiter, error) {
 
 // engine is the configuration of the engine.
 func (c *config) engine() engine.Config {
-	e := engine.Config{Backend: c.withFailover(), Models: map[string]quota.Rule{}, MaxPause: c.maxPause}
+	e := engine.Config{Backend: c.withFailover(), Models: map[string]quota.Rule{}, MaxPause: c.maxPause, MaxWaiting: c.maxWaiting}
 	for model, limits := range c.models {
 		e.Models[model] = limits.rule()
 	}

@@ -25,22 +25,23 @@ func (f optionFunc) apply(c *config) { f(c) }
 
 // config collects the options; New checks it as a whole.
 type config struct {
-	models    map[string]Limits
-	families  map[string]family
-	limits    *Limits // of the account
-	backend   backend.Backend
-	account   string
-	digestKey []byte
-	maxWait   time.Duration // negative: none
-	maxPause  time.Duration
-	trace     *Trace
-	counter   tokens.Counter
-	decoders  decode.Set
-	usage     bool // ask streams for usage
-	endpoints []namedEndpoint
-	failOpen  bool // while the backend is away
-	fallback  *Limits
-	errs      []error
+	models     map[string]Limits
+	families   map[string]family
+	limits     *Limits // of the account
+	backend    backend.Backend
+	account    string
+	digestKey  []byte
+	maxWait    time.Duration // negative: none
+	maxPause   time.Duration
+	maxWaiting int // 0: any number
+	trace      *Trace
+	counter    tokens.Counter
+	decoders   decode.Set
+	usage      bool // ask streams for usage
+	endpoints  []namedEndpoint
+	failOpen   bool // while the backend is away
+	fallback   *Limits
+	errs       []error
 }
 
 type family struct {
@@ -211,6 +212,18 @@ func WithMaxWait(d time.Duration) Option {
 			c.fault(fmt.Errorf("WithMaxWait: %v is negative", d))
 		}
 		c.maxWait = d
+	})
+}
+
+// WithMaxWaiting lets at most n calls of a model wait in this process, for each account by
+// itself; n must be positive. A call beyond them that would have to wait is rejected at once,
+// with [ErrQueueFull]. Without it any number may wait. [WithMaxWait] of 0 lets none wait.
+func WithMaxWaiting(n int) Option {
+	return optionFunc(func(c *config) {
+		if n <= 0 {
+			c.fault(fmt.Errorf("WithMaxWaiting: %d is not positive; WithMaxWait(0) lets no call wait", n))
+		}
+		c.maxWaiting = n
 	})
 }
 

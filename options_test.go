@@ -27,7 +27,7 @@ func TestFaultsAreReportedTogether(t *testing.T) {
 		ratelimiter.WithShared("x", limits, "o"), ratelimiter.WithShared("z", limits), ratelimiter.WithShared("", limits, " "),
 		ratelimiter.WithAccountLimits(limits), ratelimiter.WithAccountLimits(limits),
 		ratelimiter.WithAccount(""), ratelimiter.WithBackend(nil),
-		ratelimiter.WithMaxWait(-1), ratelimiter.WithMaxPause(0), ratelimiter.WithCounter(nil),
+		ratelimiter.WithMaxWait(-1), ratelimiter.WithMaxPause(0), ratelimiter.WithMaxWaiting(0), ratelimiter.WithCounter(nil),
 	)
 	if err == nil {
 		t.Fatal("no error")
@@ -48,14 +48,14 @@ func TestFaultsAreReportedTogether(t *testing.T) {
 		`WithShared: the family's name is empty`, `WithShared(""): a model's name is empty`,
 		`WithAccountLimits is given twice`,
 		`WithAccount: the name is empty`, `WithBackend: the backend is nil`,
-		`WithMaxWait: -1ns is negative`, `WithMaxPause: 0s is not positive`,
+		`WithMaxWait: -1ns is negative`, `WithMaxPause: 0s is not positive`, `WithMaxWaiting: 0 is not positive`,
 		`WithCounter: the counter is nil`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not reported", want)
 		}
 	}
-	if n := strings.Count(err.Error(), "\n"); n < 20 {
+	if n := strings.Count(err.Error(), "\n"); n < 21 {
 		t.Errorf("%d lines in\n%v", n, err)
 	}
 }

@@ -22,7 +22,7 @@ type ScopeState struct {
 	Model    string
 	Waiting  int           // calls of this process in line
 	InFlight int           // calls of this process that have started and not ended
-	Oldest   time.Duration // how long the first call in line has waited
+	Oldest   time.Duration // how long the oldest call in line has waited
 	Paused   time.Duration // how long a throttle by the server still pauses it
 	Limits   []LimitState
 }

@@ -153,7 +153,9 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 	// While the backend is away, one call's ask speaks for those that come meanwhile.
 	if s.queue.len() > 0 || s.driver.running || s.slotsLocked(en.arrived) == 0 || s.away != nil && s.asking > 0 || s.asking >= mostAsking {
 		if c.MaxWait != 0 {
-			s.joinLocked(ctx, r, en)
+			if err := s.joinLocked(ctx, r, en); err != nil {
+				return rejected, err
+			}
 			return join, nil
 		}
 		if s.away != nil {
@@ -193,8 +195,12 @@ func (s *scope) judgeLocked(ctx context.Context, r *Reservation, now time.Time) 
 	return nil
 }
 
-// joinLocked puts the call into the queue and sees to it that somebody asks for it.
-func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) {
+// joinLocked puts the call into the queue and sees to it that somebody asks for it. It
+// rejects the call if the queue is full.
+func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error {
+	if most := s.account.engine.config.MaxWaiting; most > 0 && s.queue.len() >= most {
+		return s.queueFullLocked(&r.charge)
+	}
 	w := &waiter{
 		seq: r.seq, arrived: en.arrived, retry: r.Call.Retry, charge: r.charge, reservation: r,
 		result: make(chan error, 1),
@@ -213,6 +219,14 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) {
 		s.wakeLocked() // elsewhere only a new head can start earlier
 	}
 	s.driveLocked()
+	return nil
+}
+
+func (s *scope) queueFullLocked(c *charge) *Rejection {
+	now := time.Now()
+	return &Rejection{
+		Reason: QueueFull, Cost: c.cost, Waiting: s.queue.len(), Oldest: now.Sub(s.queue.oldest(now)),
+	}
 }
 
 // proof is how old a snapshot of the buckets may be to reject a call for: meanwhile they may
@@ -320,15 +334,14 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 		err = backendFailed(&r.charge, err)
 	case failed:
 		// The queue asks once more. If only the reply was lost, its charge stays.
-		err = nil
-		s.joinLocked(ctx, r, en)
+		err = s.joinLocked(ctx, r, en)
 	case answer.Granted > 0:
 		s.grantLocked(now, r, &r.charge, &en.ask, answer, 0)
 	case r.Call.MaxWait == 0:
 		err = tooLate(MaxWait, &r.charge, s.earliestLocked(r, now), 0, 0)
 	default:
 		if err = s.judgeLocked(ctx, r, now); err == nil {
-			s.joinLocked(ctx, r, en)
+			err = s.joinLocked(ctx, r, en)
 			en.place.wait = answer.Wait
 		}
 	}

@@ -19,6 +19,8 @@ type Config struct {
 	Account  *quota.Rule // for all models of an account together; nil for none
 	// MaxPause is the longest that a throttle by the server pauses a scope.
 	MaxPause time.Duration
+	// MaxWaiting is how many calls of a scope may wait in this process; 0 for any number.
+	MaxWaiting int
 }
 
 // A Family is several models that share limits.

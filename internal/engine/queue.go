@@ -49,6 +49,17 @@ func (q *queue) head() *waiter {
 	return q.fresh.head
 }
 
+// oldest returns the time of the earliest arrival of those who wait, or of one that comes
+// now.
+func (q *queue) oldest(now time.Time) time.Time {
+	for _, l := range []*list{&q.fresh, &q.retries} {
+		if l.head != nil && l.head.arrived.Before(now) {
+			now = l.head.arrived
+		}
+	}
+	return now
+}
+
 // all returns those who wait, in order.
 func (q *queue) all() iter.Seq[*waiter] {
 	return func(yield func(*waiter) bool) {

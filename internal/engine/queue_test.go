@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -48,6 +49,9 @@ func (m *model) leave(w *waiter) {
 	m.fresh, m.retries = slices.DeleteFunc(m.fresh, is), slices.DeleteFunc(m.retries, is)
 }
 
+// now is later than every arrival.
+var now = time.Unix(1e6, 0)
+
 // check compares a queue with what it should be, and with its own promises.
 func (m *model) check(t *rapid.T, q *queue) {
 	got, want := slices.Collect(q.all()), m.all()
@@ -57,6 +61,15 @@ func (m *model) check(t *rapid.T, q *queue) {
 	var head *waiter
 	if len(want) > 0 {
 		head = want[0]
+	}
+	oldest := now
+	for _, w := range want {
+		if w.arrived.Before(oldest) {
+			oldest = w.arrived
+		}
+	}
+	if got := q.oldest(now); !got.Equal(oldest) {
+		t.Fatalf("the oldest arrived at %v; want %v", got, oldest)
 	}
 	if q.head() != head {
 		t.Fatalf("the head is %v of %v", q.head(), order(want))
@@ -117,6 +130,7 @@ func TestQueueIsItsModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"arrive": func(t *rapid.T) {
 				w := &waiter{seq: q.arrivals(), retry: rapid.Bool().Draw(t, "retry")}
+				w.arrived = now.Add(-time.Hour + time.Duration(w.seq)*time.Second)
 				w.charge.cost = backend.Amounts{1, rapid.Int64Range(0, 100).Draw(t, "tokens"), rapid.Int64Range(0, 2).Draw(t, "images")}
 				if rapid.IntRange(0, 3).Draw(t, "asks") == 0 {
 					asking = append(asking, w)

@@ -17,6 +17,7 @@ const (
 	MaxWait                         // the call can't start within its longest wait
 	BackendFailed                   // the budget can't be asked for
 	Shutdown                        // the engine has been shut down
+	QueueFull                       // as many calls of the scope wait as may
 )
 
 // A Rejection says why a call was rejected, before it was sent and without a charge.
@@ -32,6 +33,10 @@ type Rejection struct {
 	// Wait is how long the call would have had to wait at least, as far as was known; it
 	// has already waited for Waited, and might have for Allowed.
 	Wait, Waited, Allowed time.Duration
+	// Waiting is how many calls waited in a queue that was full, the oldest of them for
+	// Oldest.
+	Waiting int
+	Oldest  time.Duration
 }
 
 // Error implements error; callers make a better message of the figures.

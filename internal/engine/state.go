@@ -65,10 +65,7 @@ func (a *account) state(model string, now time.Time) (ScopeState, backend.Ask) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.peekScopeLocked(model)
-	state := ScopeState{Model: model, Waiting: s.queue.len(), InFlight: s.inFlight}
-	if w := s.queue.head(); w != nil {
-		state.Oldest = now.Sub(w.arrived)
-	}
+	state := ScopeState{Model: model, Waiting: s.queue.len(), InFlight: s.inFlight, Oldest: now.Sub(s.queue.oldest(now))}
 	limits := s.quota.Limits()
 	for _, l := range limits {
 		ls := LimitState{
