@@ -116,7 +116,7 @@ func (l *Limiter) resolve(ctx context.Context, call Call) (*Reservation, error) 
 }
 
 // admit waits until the reservation's call may start.
-func (r *Reservation) admit(ctx context.Context) error {
+func (r *Reservation) admit(ctx context.Context) (err error) {
 	l, c := r.limiter, &r.engine.Call
 	arrived := time.Now()
 	c.MaxWait = l.config.maxWait
@@ -130,20 +130,26 @@ func (r *Reservation) admit(ctx context.Context) error {
 			})
 		}
 	}
+	started, returns := false, false
+	defer func() {
+		switch {
+		case !started: // or a hook or the backend has panicked
+			l.traceNotStarted(ctx, NotStartedInfo{
+				Account: c.Account, Model: c.Model, Waited: time.Since(arrived), Queued: r.engine.Queued(), Err: err,
+			})
+		case !returns: // a hook has panicked
+			r.end(&engine.Outcome{Cancelled: true})
+		}
+	}()
 	if err := l.engine.Admit(ctx, &r.engine); err != nil {
 		return rejected(err, c.Account, c.Model)
 	}
 	r.ctx = context.WithoutCancel(ctx)
-	started := false
-	defer func() {
-		if !started { // a hook has panicked
-			r.end(&engine.Outcome{Cancelled: true})
-		}
-	}()
-	l.traceStarted(ctx, StartedInfo{
-		Account: c.Account, Model: c.Model, Cost: r.Cost(), Waited: time.Since(arrived),
-	})
 	started = true
+	l.traceStarted(ctx, StartedInfo{
+		Account: c.Account, Model: c.Model, Cost: r.Cost(), Waited: time.Since(arrived), Queued: r.engine.Queued(),
+	})
+	returns = true
 	return nil
 }
 

@@ -12,10 +12,15 @@ import (
 // is sent any more, or the response's body is closed, and the call's charge is
 // cancelled or settled.
 type Trace struct {
-	// Waiting is called once for a call that can't start at once.
+	// Waiting is called once for a call that can't start at once and joins the queue. One
+	// call of Started or of NotStarted, with Queued set, follows each.
 	Waiting func(context.Context, WaitingInfo)
 	// Started is called when a call has been charged and may start.
 	Started func(context.Context, StartedInfo)
+	// NotStarted is called when a call that asked for its budget won't start: the limiter
+	// rejects it, or its context has ended. Whatever happens, also if a hook panics, each
+	// call that asks is reported once, here or to Started.
+	NotStarted func(context.Context, NotStartedInfo)
 	// Observed is called when a response's headers have been read.
 	Observed func(context.Context, ObservedInfo)
 	// Paused is called when a throttle by the server pauses a scope, or is of
@@ -47,6 +52,17 @@ type StartedInfo struct {
 	Account, Model string
 	Cost           Cost
 	Waited         time.Duration
+	Queued         bool // Waiting has been called
+}
+
+// NotStartedInfo is given to [Trace.NotStarted].
+type NotStartedInfo struct {
+	Account, Model string
+	Waited         time.Duration
+	Queued         bool // Waiting has been called
+	// Err is what the caller gets: an [*Error], or its context's error. It is nil where
+	// the caller gets a panic.
+	Err error
 }
 
 // ObservedInfo is given to [Trace.Observed].
@@ -134,6 +150,14 @@ func (l *Limiter) traceStarted(ctx context.Context, info StartedInfo) {
 	l.traces(ctx).each(func(t *Trace) {
 		if t.Started != nil {
 			t.Started(ctx, info)
+		}
+	})
+}
+
+func (l *Limiter) traceNotStarted(ctx context.Context, info NotStartedInfo) {
+	l.traces(ctx).each(func(t *Trace) {
+		if t.NotStarted != nil {
+			t.NotStarted(ctx, info)
 		}
 	})
 }

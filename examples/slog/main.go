@@ -22,6 +22,9 @@ var trace = &ratelimiter.Trace{
 	Started: func(ctx context.Context, i ratelimiter.StartedInfo) {
 		slog.InfoContext(ctx, "started", "model", i.Model, "tokens", i.Cost.Tokens, "waited", i.Waited)
 	},
+	NotStarted: func(ctx context.Context, i ratelimiter.NotStartedInfo) {
+		slog.InfoContext(ctx, "not started", "model", i.Model, "waited", i.Waited, "err", i.Err)
+	},
 	Observed: func(ctx context.Context, i ratelimiter.ObservedInfo) {
 		slog.DebugContext(ctx, "observed", "status", i.Status, "tokens_left", i.Tokens.Remaining, "latency", i.Latency)
 	},

@@ -205,6 +205,7 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error
 		seq: r.seq, arrived: en.arrived, retry: r.Call.Retry, charge: r.charge, reservation: r,
 		result: make(chan error, 1),
 	}
+	r.queued = true
 	p := &en.place
 	p.waiter, p.charge, p.ahead = w, r.charge, s.queue.join(w)
 	if deadline, ok := ctx.Deadline(); ok {

@@ -38,6 +38,7 @@ type Reservation struct {
 	sent      []quota.Sent
 	informed  bool // the response reported the level of the server's tokens
 	discarded bool // nobody was given it
+	queued    bool // it has waited in the queue
 	ended     atomic.Bool
 }
 
@@ -57,6 +58,9 @@ func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, 
 
 // Cost is what the reservation has charged.
 func (r *Reservation) Cost() backend.Amounts { return r.charge.cost }
+
+// Queued reports whether Call.Waiting was due, once Admit has returned.
+func (r *Reservation) Queued() bool { return r.queued }
 
 // Estimate is what is expected of the response's usage.
 func (r *Reservation) Estimate() wire.Usage {
