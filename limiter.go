@@ -2,6 +2,7 @@ package ratelimiter
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -41,18 +42,23 @@ func New(options ...Option) (*Limiter, error) {
 
 // engine is the configuration of the engine.
 func (c *config) engine() engine.Config {
-	e := engine.Config{Backend: c.withFailover(), Models: map[string]quota.Rule{}, MaxPause: c.maxPause, MaxWaiting: c.maxWaiting}
+	return engine.Config{Backend: c.withFailover(), Rules: *c.rules(), MaxPause: c.maxPause, MaxWaiting: c.maxWaiting}
+}
+
+// rules are the limits that are configured.
+func (c *config) rules() *engine.Rules {
+	rules := engine.Rules{Models: map[string]quota.Rule{}}
 	for model, limits := range c.models {
-		e.Models[model] = limits.rule()
+		rules.Models[model] = limits.rule()
 	}
 	for name, f := range c.families {
-		e.Families = append(e.Families, engine.Family{Name: name, Rule: f.limits.rule(), Models: f.models})
+		rules.Families = append(rules.Families, engine.Family{Name: name, Rule: f.limits.rule(), Models: f.models})
 	}
 	if c.limits != nil {
 		rule := c.limits.rule()
-		e.Account = &rule
+		rules.Account = &rule
 	}
-	return e
+	return &rules
 }
 
 // withFailover is the backend, and what answers while it does not where the user wants
@@ -202,6 +208,39 @@ func (l *Limiter) Clear(ctx context.Context, model string) error {
 	}
 	model = normalizeModel(model)
 	return rejected(l.engine.Clear(ctx, account, model), account, model)
+}
+
+// SetLimits replaces all limits that are configured, while the limiter runs: from now on
+// those of the options hold, which are [WithLimits], [WithShared] and [WithAccountLimits],
+// and what none of them names is learned. They are checked as New checks them; if anything is
+// wrong, all of it is reported together, and nothing changes.
+//
+// What is used stays used. Calls that wait see the new limits at once, and one that has
+// become too large for them fails with [ErrTooLarge] when it comes to the head of its line.
+// What the server has said of a limit that is set to another amount is forgotten, until it
+// says it again.
+//
+// Other limiters that share a backend are not told: each keeps to its own limits. While
+// those of two differ, they draw on one budget, which may be used up to the larger limit,
+// and a call starts when what all have used leaves room for it under its own limiter's. So
+// tell all of them, soon.
+func (l *Limiter) SetLimits(options ...Option) error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	c := emptyConfig()
+	for _, o := range options {
+		if _, ok := o.(limitsOption); !ok && o != nil {
+			c.fault(errors.New("SetLimits takes WithLimits, WithShared and WithAccountLimits, and no other option"))
+			continue
+		}
+		c.apply(o)
+	}
+	if err := c.check(); err != nil {
+		return err
+	}
+	l.engine.SetRules(c.rules())
+	return nil
 }
 
 // Shutdown rejects new calls and those that wait with [ErrShutdown], and

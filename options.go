@@ -23,6 +23,11 @@ type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
 
+// A limitsOption sets limits. It may be given to [Limiter.SetLimits] too.
+type limitsOption func(*config)
+
+func (f limitsOption) apply(c *config) { f(c) }
+
 // config collects the options; New checks it as a whole.
 type config struct {
 	models     map[string]Limits
@@ -54,18 +59,11 @@ type family struct {
 const defaultMaxPause = 10 * time.Minute
 
 func newConfig(options []Option) (*config, error) {
-	c := &config{
-		models:   map[string]Limits{},
-		families: map[string]family{},
-		maxWait:  -1,
-		maxPause: defaultMaxPause,
-		counter:  tokens.Exact{},
-		decoders: decode.Set{},
-	}
+	c := emptyConfig()
+	c.maxWait, c.maxPause = -1, defaultMaxPause
+	c.counter, c.decoders = tokens.Exact{}, decode.Set{}
 	for _, o := range options {
-		if o != nil {
-			o.apply(c)
-		}
+		c.apply(o)
 	}
 	if c.backend == nil {
 		if c.failOpen || c.fallback != nil {
@@ -76,11 +74,27 @@ func newConfig(options []Option) (*config, error) {
 	if c.failOpen && c.fallback != nil {
 		c.fault(errors.New("WithFallback and WithFailOpen contradict each other"))
 	}
-	c.checkFamilies()
-	if len(c.errs) > 0 {
-		return nil, fmt.Errorf("ratelimiter: the configuration is faulty:\n%w", errors.Join(c.errs...))
+	return c, c.check()
+}
+
+// emptyConfig configures nothing.
+func emptyConfig() *config {
+	return &config{models: map[string]Limits{}, families: map[string]family{}}
+}
+
+func (c *config) apply(o Option) {
+	if o != nil {
+		o.apply(c)
 	}
-	return c, nil
+}
+
+// check reports all that is wrong, together.
+func (c *config) check() error {
+	c.checkFamilies()
+	if len(c.errs) == 0 {
+		return nil
+	}
+	return fmt.Errorf("ratelimiter: the configuration is faulty:\n%w", errors.Join(c.errs...))
 }
 
 func (c *config) fault(err error) {
@@ -111,7 +125,7 @@ func (c *config) checkFamilies() {
 // space and in lower case. A dated name such as gpt-4o-2024-08-06 is a model of its
 // own: use [WithShared] where it shares its alias's limits.
 func WithLimits(model string, limits Limits) Option {
-	return optionFunc(func(c *config) {
+	return limitsOption(func(c *config) {
 		name := normalizeModel(model)
 		if name == "" {
 			c.fault(errors.New("WithLimits: the model's name is empty; WithAccountLimits sets limits for all models together"))
@@ -127,7 +141,7 @@ func WithLimits(model string, limits Limits) Option {
 // WithShared gives several models one budget, such as a family that shares its
 // limits. The models may have limits of their own beside it.
 func WithShared(name string, limits Limits, models ...string) Option {
-	return optionFunc(func(c *config) {
+	return limitsOption(func(c *config) {
 		what := fmt.Sprintf("WithShared(%q)", name)
 		if name == "" {
 			c.fault(errors.New("WithShared: the family's name is empty"))
@@ -156,7 +170,7 @@ func WithShared(name string, limits Limits, models ...string) Option {
 // WithAccountLimits limits all models of an account together. Each account
 // that the limiter meets has these limits for itself.
 func WithAccountLimits(limits Limits) Option {
-	return optionFunc(func(c *config) {
+	return limitsOption(func(c *config) {
 		if c.limits != nil {
 			c.fault(errors.New("WithAccountLimits is given twice"))
 		}

@@ -134,30 +134,37 @@ func (a *account) forgetScopesLocked() {
 // newScopeLocked sets a scope up from the configuration. keep says that the limits it
 // shares with other scopes are theirs from now on.
 func (a *account) newScopeLocked(model string, keep bool) *scope {
-	c := &a.engine.config
-	owner := quota.ModelOwner(model)
-	s := &scope{account: a, model: model, line: owner}
-	var limits []*quota.Limit
+	s := &scope{account: a, model: model}
+	line, limits := a.configuredLocked(model, keep)
+	s.line, s.quota = line, quota.NewSet(quota.ModelOwner(model), limits)
+	if keep {
+		s.ticket = a.engine.newTicket()
+	}
+	return s
+}
+
+// newTicket names a ticket. No name comes twice: the backend may remember what it has
+// answered to the ticket of a scope that was forgotten, or stood in another line.
+func (e *Engine) newTicket() string { return fmt.Sprintf("%s/%d", e.id, e.tickets.Add(1)) }
+
+// configuredLocked returns a model's configured limits, and the line of the widest.
+func (a *account) configuredLocked(model string, keep bool) (line string, limits []*quota.Limit) {
+	c := a.engine.rules.Load()
+	line = quota.ModelOwner(model)
 	if rule, ok := c.Models[model]; ok {
-		limits = append(limits, rule.Limits(owner)...)
+		limits = append(limits, rule.Limits(line)...)
 	}
 	for i := range c.Families {
 		if f := &c.Families[i]; slices.Contains(f.Models, model) {
-			s.line = quota.FamilyOwner(f.Name)
-			limits = append(limits, a.shareLocked(s.line, &f.Rule, keep)...)
+			line = quota.FamilyOwner(f.Name)
+			limits = append(limits, a.shareLocked(line, &f.Rule, keep)...)
 		}
 	}
 	if c.Account != nil {
-		s.line = quota.AccountOwner
-		limits = append(limits, a.shareLocked(quota.AccountOwner, c.Account, keep)...)
+		line = quota.AccountOwner
+		limits = append(limits, a.shareLocked(line, c.Account, keep)...)
 	}
-	s.quota = quota.NewSet(owner, limits)
-	if keep {
-		// Another one if the scope is loaded again after it was forgotten: the backend may
-		// remember what it has answered to the ticket of the one before.
-		s.ticket = fmt.Sprintf("%s/%d", a.engine.id, a.engine.tickets.Add(1))
-	}
-	return s
+	return line, limits
 }
 
 // shareLocked returns the limits of an owner that several scopes draw from: all of them

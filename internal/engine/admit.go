@@ -319,7 +319,8 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	defer s.account.mu.Unlock()
 	now := time.Now()
 	s.asking--
-	s.stored = s.stored || !en.ask.Leave && (err != nil || answer.Granted == 0)
+	left, moved := s.movedLocked(&en.ask)
+	s.stored = s.stored || !moved && !en.ask.Leave && (err != nil || answer.Granted == 0)
 	if err == nil {
 		s.answeredLocked(&en.ask, answer)
 	}
@@ -347,7 +348,9 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 		}
 	}
 	s.driveLocked()
-	if a, ok := s.releaseTicketLocked(now); ok {
+	if moved {
+		release = &left.Ask
+	} else if a, ok := s.releaseTicketLocked(now); ok {
 		release = &a.Ask
 	}
 	return release, err

@@ -143,15 +143,20 @@ func (s *scope) ask(t *turn) (hint time.Duration, changed <-chan struct{}, again
 		// stood still, nothing is charged twice.
 		answer, err = e.take(&t.ask.Ask)
 	}
-	for _, r := range s.deliver(t, &answer, err) {
+	abandoned, release := s.deliver(t, &answer, err)
+	for _, r := range abandoned {
 		r.discard()
+	}
+	if release != nil {
+		e.leave(release)
 	}
 	return answer.Hint, answer.Changed, answer.Granted == len(t.batch) || err != nil
 }
 
 // deliver hands the backend's answer to the calls that asked, and returns the reservations
-// of those whose callers have left.
-func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned []*Reservation) {
+// of those whose callers have left. release is what takes the ask's ticket out of a line in
+// which the scope stands no more.
+func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned []*Reservation, release *backend.Ask) {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
 	now := time.Now()
@@ -185,7 +190,10 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		}
 		s.endLocked(w, nil)
 	}
-	return abandoned
+	if left, moved := s.movedLocked(&t.ask); moved {
+		s.stored, d.turn, release = false, 0, &left.Ask
+	}
+	return abandoned, release
 }
 
 // failedLocked notes whether the backend has answered, and reports whether it has not.

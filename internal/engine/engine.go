@@ -13,14 +13,19 @@ import (
 
 // A Config says where budgets live and what was configured of them.
 type Config struct {
-	Backend  backend.Backend
-	Models   map[string]quota.Rule // by model
-	Families []Family
-	Account  *quota.Rule // for all models of an account together; nil for none
+	Backend backend.Backend
+	Rules   Rules
 	// MaxPause is the longest that a throttle by the server pauses a scope.
 	MaxPause time.Duration
 	// MaxWaiting is how many calls of a scope may wait in this process; 0 for any number.
 	MaxWaiting int
+}
+
+// Rules are the limits that were configured. Nobody changes them.
+type Rules struct {
+	Models   map[string]quota.Rule // by model
+	Families []Family
+	Account  *quota.Rule // for all models of an account together; nil for none
 }
 
 // A Family is several models that share limits.
@@ -37,6 +42,7 @@ type Engine struct {
 	id     string
 	local  bool           // the backend needs no I/O
 	keeper backend.Keeper // the backend, if it keeps notes
+	rules  atomic.Pointer[Rules]
 
 	mu       sync.Mutex
 	accounts map[string]*account
@@ -51,7 +57,7 @@ type Engine struct {
 func New(c Config) *Engine {
 	_, local := c.Backend.(backend.Local)
 	keeper, _ := c.Backend.(backend.Keeper)
-	return &Engine{
+	e := &Engine{
 		config:   c,
 		id:       rand.Text(),
 		local:    local,
@@ -59,6 +65,8 @@ func New(c Config) *Engine {
 		accounts: map[string]*account{},
 		done:     make(chan struct{}),
 	}
+	e.rules.Store(&c.Rules)
+	return e
 }
 
 // OnlyAccount returns the name of the one account that calls have come for. ok is false

@@ -103,7 +103,7 @@ func TestForget(t *testing.T) {
 // Questions make no account and no scope, and share no limits.
 func TestQuestionsMakeNothing(t *testing.T) {
 	run(t, false, func(b *bench) {
-		b.config.Account = &quota.Rule{Amounts: [5]int64{0: 100}}
+		b.rules.Load().Account = &quota.Rule{Amounts: [5]int64{0: 100}}
 		if _, err := b.Forecast(b.Context(), call(1)); err != nil {
 			b.Error(err)
 		}
@@ -143,7 +143,7 @@ func TestQuestionsMakeNothing(t *testing.T) {
 // Limits of a family and of the account are shared, models stand in the line of the widest.
 func TestScopesShare(t *testing.T) {
 	run(t, true, func(b *bench) {
-		b.config.Families = []Family{{Name: "f", Rule: quota.Rule{Amounts: [5]int64{0: 50, 2: 500}}, Models: []string{"m", "n"}}}
+		b.rules.Load().Families = []Family{{Name: "f", Rule: quota.Rule{Amounts: [5]int64{0: 50, 2: 500}}, Models: []string{"m", "n"}}}
 		get := func(account, model string) *scope {
 			a := b.account(account)
 			a.mu.Lock()
@@ -161,7 +161,7 @@ func TestScopesShare(t *testing.T) {
 		if m.ticket == n.ticket || m.ticket == other.ticket || m.ticket == "" {
 			b.Error("tickets are")
 		}
-		b.config.Account = &quota.Rule{Amounts: [5]int64{0: 10}}
+		b.rules.Load().Account = &quota.Rule{Amounts: [5]int64{0: 10}}
 		if s := get("c", "m"); s.line != "account" || len(s.quota.Limits()) != 5 || last(s).Owner != "account" || last(s) != last(get("c", "x")) {
 			b.Errorf("the account's limits: %s, %v", s.line, s.quota.Owners())
 		}
@@ -300,7 +300,7 @@ func TestEarliest(t *testing.T) {
 // State describes what this process sees.
 func TestState(t *testing.T) {
 	run(t, false, func(b *bench) {
-		b.config.Account = &quota.Rule{Amounts: [5]int64{2: 9000}}
+		b.rules.Load().Account = &quota.Rule{Amounts: [5]int64{2: 9000}}
 		b.open()
 		b.admit(call(tpm))
 		a := b.start(call(500))

@@ -171,7 +171,7 @@ func run(t *testing.T, local bool, f func(b *bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{T: t, fake: newFake()}
-		c := Config{Backend: b.fake, Models: map[string]quota.Rule{"m": {Amounts: [5]int64{0: rpm, 2: tpm}}}, MaxPause: time.Minute}
+		c := Config{Backend: b.fake, Rules: Rules{Models: map[string]quota.Rule{"m": {Amounts: [5]int64{0: rpm, 2: tpm}}}}, MaxPause: time.Minute}
 		if local {
 			c.Backend = b.memory
 		}

@@ -108,7 +108,7 @@ func TestClearOfAFamily(t *testing.T) {
 		f := newFake()
 		e := New(Config{
 			Backend: f, MaxPause: time.Minute,
-			Families: []Family{{Name: "f", Models: []string{"m", "n"}, Rule: quota.Rule{Amounts: [5]int64{0: rpm, 2: tpm}}}},
+			Rules: Rules{Families: []Family{{Name: "f", Models: []string{"m", "n"}, Rule: quota.Rule{Amounts: [5]int64{0: rpm, 2: tpm}}}}},
 		})
 		b := &bench{T: t, Engine: e, fake: f}
 		b.spend()

@@ -52,6 +52,17 @@ func (l *Limit) Amount() int64 {
 // is reports whether the limit has been configured or learned to be the amount.
 func (l *Limit) is(amount int64) bool { return l.configured == amount || l.learned.Amount == amount }
 
+// Configure makes the limit what another is configured to be. If that is another amount,
+// what the server has said of the one before is about a limit that has been changed.
+func (l *Limit) Configure(now time.Time, to *Limit) {
+	if l.configured != to.configured && to.configured > 0 {
+		l.learned, l.confirmed = calibration.LimitEstimate{}, false
+		l.reportAt, l.reportSentAt = now, now
+		l.tracker.Forget()
+	}
+	l.configured, l.burst = to.configured, to.burst
+}
+
 // report takes in what the server says the limit is, in its response to a request
 // sent then. It reports whether that is what is believed.
 func (l *Limit) report(amount int64, source string, now, sent time.Time) bool {

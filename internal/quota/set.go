@@ -31,6 +31,48 @@ func NewSet(owner string, limits []*Limit) Set { return Set{owner: owner, limits
 // ExpectSubwindows says that the server is of a kind that enforces limits in subwindows.
 func (s *Set) ExpectSubwindows() { s.subwindows = true }
 
+// Configure replaces what was configured: limits are those of the scope's own, which may be
+// new, and those that it shares from now on. What was learned of a limit stays unless the
+// limit is configured to be another.
+func (s *Set) Configure(now time.Time, limits []*Limit) {
+	holds := make([]*Limit, 0, len(s.limits))
+	for _, to := range limits {
+		l := to
+		if own := s.own(to); own != nil {
+			own.Configure(now, to)
+			l = own
+		}
+		holds = append(holds, l)
+	}
+	for _, l := range s.limits {
+		switch {
+		case l.whole != nil || slices.Contains(holds, l) || l.Owner != s.owner:
+			continue
+		case l.configured > 0:
+			l.Configure(now, newLimit(l.Owner, l.Kind))
+		}
+		if l.learned.Amount > 0 {
+			holds = append(holds, l)
+		}
+	}
+	for _, l := range s.limits {
+		if l.whole != nil && slices.Contains(holds, l.whole) {
+			holds = append(holds, l)
+		}
+	}
+	s.limits = holds
+}
+
+// own returns the limit of the scope's own with this owner and name.
+func (s *Set) own(like *Limit) *Limit {
+	for _, l := range s.limits {
+		if l.whole == nil && l.Owner == s.owner && l.Owner == like.Owner && l.Name == like.Name {
+			return l
+		}
+	}
+	return nil
+}
+
 // Owner owns the scope's own buckets.
 func (s *Set) Owner() string { return s.owner }
 

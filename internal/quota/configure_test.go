@@ -1,0 +1,28 @@
+package quota
+
+import (
+	"testing"
+	"time"
+)
+
+// What is not named goes, unless it was learned; a subwindow goes only with its limit.
+func TestConfigure(t *testing.T) {
+	w := newWorld(t, "rpm=60 tpm=600")
+	w.subwindow(at(0), w.limits[0], time.Second)
+	learned := newLimit(owner, Kinds[1])
+	learned.adopt(1000, "header", at(0))
+	w.add(learned)
+	for _, x := range []struct{ to, want string }{
+		{"rpm=60 tpm=600", "rpm=60 tpm=600 rpd=1000 rpm/subwindow=60"},
+		{"rpm=600 tpm=600 account/tpm=9000", "rpm=600 tpm=600 account/tpm=9000 rpd=1000 rpm/subwindow=600"},
+		{"rpm=600 family:f/tpm=9000", "rpm=600 family:f/tpm=9000 rpd=1000 rpm/subwindow=600"},
+		{"tpm=700 rpd=500", "tpm=700 rpd=500"},
+		{"tpm=700", "tpm=700"},
+		{"", ""},
+	} {
+		w.Configure(at(0), configured(x.to))
+		if got := w.holds(); got != x.want {
+			t.Errorf("%s: %s; want %s", x.to, got, x.want)
+		}
+	}
+}
