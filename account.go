@@ -3,10 +3,12 @@ package ratelimiter
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/digest"
+	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
 	"github.com/openai-ratelimiter/ratelimiter/internal/identity"
 )
 
@@ -37,7 +39,7 @@ func (l *Limiter) accountOf(r *http.Request) string {
 	return id.Account
 }
 
-// accountFor names the account of a call without HTTP.
+// accountFor names the account of a call without HTTP, or of a question.
 func (l *Limiter) accountFor(ctx context.Context) (string, error) {
 	if name, ok := value[string](ctx, accountKey); ok && name != "" {
 		return name, nil
@@ -45,8 +47,27 @@ func (l *Limiter) accountFor(ctx context.Context) (string, error) {
 	if l.config.account != "" {
 		return l.config.account, nil
 	}
-	if name, ok := l.engine.OnlyAccount(); ok {
-		return name, nil
+	switch known := l.engine.Accounts(); len(known) {
+	case 0:
+		return engine.Unnamed, nil
+	case 1:
+		return known[0], nil
 	}
 	return "", &Error{Reason: ErrNoAccount}
+}
+
+// Accounts returns the names of the accounts that are known, sorted: the one of [WithAccount]
+// and those that calls have come for. A name is what [ContextWithAccount] takes, to ask
+// about that account. Calls without HTTP that name no account are those of "unnamed" until
+// one is known, which then takes over what they have used.
+func (l *Limiter) Accounts() []string {
+	if l.check() != nil {
+		return nil
+	}
+	names := l.engine.Accounts()
+	if name := l.config.account; name != "" && !slices.Contains(names, name) {
+		names = append(names, name)
+		slices.Sort(names)
+	}
+	return names
 }

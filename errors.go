@@ -29,9 +29,9 @@ var (
 	// counting how long the call stood in line before; a model's first call in a
 	// process, which also asks what others have learned, may take a third.
 	ErrBackend = errors.New("the budget's store does not answer")
-	// ErrNoAccount: a call without HTTP names no account, and there is not
-	// exactly one that it could mean.
-	ErrNoAccount = errors.New("no account is named")
+	// ErrNoAccount: a call without HTTP, or a question, names no account, and there is
+	// more than one that it could mean.
+	ErrNoAccount = errors.New("no account is named, and there are several")
 	// ErrShutdown: the limiter has been shut down.
 	ErrShutdown = errors.New("the limiter has been shut down")
 	// ErrNoLimiter: the limiter is nil, or was not made by New.
@@ -111,7 +111,7 @@ func (e *Error) Error() string {
 	case e.Reason == ErrQueueFull && e.Waiting > 0:
 		fmt.Fprintf(&b, "%v: %s, the oldest for %s", e.Reason, thousands(int64(e.Waiting)), seconds(e.Oldest))
 	case e.Reason == ErrNoAccount:
-		b.WriteString("no account is named: use WithAccount or ContextWithAccount")
+		b.WriteString("no account is named, and there are several: use WithAccount or ContextWithAccount")
 	default:
 		b.WriteString(e.Reason.Error())
 	}

@@ -31,7 +31,8 @@ func (r *Reservation) claim(own *Reservation) bool {
 		return false
 	}
 	is, want := &r.engine.Call, &own.engine.Call
-	if is.Account != want.Account || is.Model != want.Model || !r.taken.CompareAndSwap(false, true) {
+	paid := is.Account == want.Account || is.Account == engine.Unnamed && r.engine.PaidBy(want.Account)
+	if !paid || is.Model != want.Model || !r.taken.CompareAndSwap(false, true) {
 		return false
 	}
 	r.counted, r.encoding = own.counted, own.encoding

@@ -38,7 +38,9 @@ func eachStore(t *testing.T, f func(t *testing.T, store ratelimiter.Option)) {
 
 // After SetLimits what is used stays used, and calls that wait start as the new limits say.
 func TestSetLimits(t *testing.T) {
-	tpm := func(n int64) ratelimiter.Option { return ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, TPM: n}) }
+	tpm := func(n int64) ratelimiter.Option {
+		return ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, TPM: n})
+	}
 	for name, tt := range map[string]struct {
 		to     []ratelimiter.Option
 		least  time.Duration // the wait of a call of 300 tokens, when 600 of 600 a minute are used

@@ -15,9 +15,10 @@ import (
 // below it: scopes, queues, and what was learned.
 type account struct {
 	engine *Engine
-	name   string
 
 	mu        sync.Mutex
+	name      string
+	since     int64                       // no charge has a stamp before it
 	forgotten bool                        // the engine holds it no more
 	reserved  int64                       // tokens of the calls in flight
 	refunded  [backend.Dimensions]float64 // to buckets, in all
@@ -44,17 +45,35 @@ func newAccount(e *Engine, name string) *account {
 
 // account returns the account of that name.
 func (e *Engine) account(name string) *account {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	a := e.accounts[name]
-	if a == nil {
-		if len(e.accounts) >= manyEntries {
-			e.forgetSomeLocked()
-		}
-		a = newAccount(e, name)
-		e.accounts[name] = a
+	a, move := e.find(name)
+	if move != nil {
+		e.background(move)
 	}
 	return a
+}
+
+// find returns the account of that name, and what is to be done if it has just taken over
+// the unnamed one.
+func (e *Engine) find(name string) (a *account, move func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if name == Unnamed {
+		name = e.meantLocked()
+	}
+	if a = e.accounts[name]; a != nil {
+		return a, nil
+	}
+	if len(e.accounts) >= manyEntries {
+		e.forgetSomeLocked()
+	}
+	if a = e.accounts[Unnamed]; a != nil {
+		delete(e.accounts, Unnamed)
+		e.heir, move = name, func() { a.takeName(name) }
+	} else {
+		a = newAccount(e, name)
+	}
+	e.accounts[name] = a
+	return a, move
 }
 
 // peek returns the account of that name for a question about it, which must not make it

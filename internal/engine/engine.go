@@ -46,6 +46,7 @@ type Engine struct {
 
 	mu       sync.Mutex
 	accounts map[string]*account
+	heir     string // the account that has taken over the unnamed one, if any
 
 	tickets atomic.Int64 // given to scopes
 	closed  atomic.Bool
@@ -67,16 +68,6 @@ func New(c Config) *Engine {
 	}
 	e.rules.Store(&c.Rules)
 	return e
-}
-
-// OnlyAccount returns the name of the one account that calls have come for. ok is false
-// where there is none or more than one.
-func (e *Engine) OnlyAccount() (name string, ok bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for name = range e.accounts {
-	}
-	return name, len(e.accounts) == 1
 }
 
 // Clear fills the buckets of the account's model, those it shares included, and lifts

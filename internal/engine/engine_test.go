@@ -119,7 +119,7 @@ func TestQuestionsMakeNothing(t *testing.T) {
 		if names := b.names(); len(names) > 0 || len(b.asked()) > 0 {
 			b.Errorf("%v", names)
 		}
-		if name, ok := b.OnlyAccount(); ok {
+		if name, ok := b.only(); ok {
 			b.Errorf("%s is the only one", name)
 		}
 		b.admit(call(1))
@@ -130,11 +130,11 @@ func TestQuestionsMakeNothing(t *testing.T) {
 		if len(a.scopes) != 1 || len(a.shared) != 1 {
 			b.Errorf("%d scopes, %d shared limits", len(a.scopes), len(a.shared))
 		}
-		if name, ok := b.OnlyAccount(); !ok || name != "a" {
+		if name, ok := b.only(); !ok || name != "a" {
 			b.Errorf("the only one is %s, %v", name, ok)
 		}
 		b.account("b")
-		if _, ok := b.OnlyAccount(); ok || fmt.Sprint(b.names()) != "[a b]" {
+		if _, ok := b.only(); ok || fmt.Sprint(b.names()) != "[a b]" {
 			b.Error("there are two")
 		}
 	})
@@ -509,4 +509,13 @@ func TestTasks(t *testing.T) {
 			t.Errorf("%v, %+v", err, &all)
 		}
 	})
+}
+
+// only is the name of the one account that calls have come for.
+func (b *bench) only() (name string, ok bool) {
+	names := b.Accounts()
+	if len(names) != 1 {
+		return "", false
+	}
+	return names[0], true
 }

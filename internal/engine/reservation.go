@@ -59,6 +59,12 @@ func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, 
 // Cost is what the reservation has charged.
 func (r *Reservation) Cost() backend.Amounts { return r.charge.cost }
 
+// PaidBy reports whether the account of that name pays for the reservation. If it gets known
+// only now, that includes what calls without an account have reserved.
+func (r *Reservation) PaidBy(name string) bool {
+	return r.scope.account.engine.account(name) == r.scope.account
+}
+
 // Queued reports whether Call.Waiting was due, once Admit has returned.
 func (r *Reservation) Queued() bool { return r.queued }
 
@@ -134,7 +140,7 @@ func (r *Reservation) settlementLocked(now time.Time, corrections []quota.Correc
 	s := r.scope
 	limits := s.quota.Limits()
 	settlement := &backend.Settlement{
-		Account: s.account.name, Line: s.line, Stamp: r.stamp,
+		Account: s.account.name, Line: s.line, Stamp: max(r.stamp, s.account.since),
 		Buckets:     quota.Unpaced(now, limits),
 		Corrections: make([]backend.Correction, len(limits)),
 	}

@@ -92,7 +92,7 @@ func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settl
 		return settled, nil
 	}
 	return settled, &backend.Settlement{
-		Account: a.name, Line: s.line, Stamp: r.stamp, Refund: refund,
+		Account: a.name, Line: s.line, Stamp: max(r.stamp, a.since), Refund: refund,
 		Buckets: s.quota.Buckets(now, quota.Refundable(r.sent, final[backend.Tokens] == 0)),
 	}
 }

@@ -37,7 +37,7 @@ func (s *scope) load() {
 
 // loadNote takes in what others know. Where the backend does not answer, nothing is known.
 func (s *scope) loadNote() {
-	data, left, err := s.account.engine.keeper.Recall(context.Background(), s.account.name, s.quota.Owner())
+	data, left, err := s.account.engine.keeper.Recall(context.Background(), s.payer(), s.quota.Owner())
 	if err != nil || data == nil {
 		return
 	}
@@ -74,7 +74,7 @@ func (s *scope) syncLocked(now time.Time) {
 		s.loadNote() // others may have learned something that must not be overwritten
 		note, err := s.note(now, save)
 		if save && err == nil {
-			_ = e.keeper.Keep(context.Background(), s.account.name, s.quota.Owner(), note, quota.NoteLife)
+			_ = e.keeper.Keep(context.Background(), s.payer(), s.quota.Owner(), note, quota.NoteLife)
 		}
 	})
 }
