@@ -83,7 +83,7 @@ func (e *Error) Error() string {
 	}
 	switch {
 	case e.Reason == ErrTooLarge && e.Unit != "":
-		fmt.Fprintf(&b, "needs %s %s, the limit is %s", thousands(e.Need), e.Unit, thousands(e.Limit))
+		fmt.Fprintf(&b, "needs %s, the limit is %s", amount(e.Need, e.Unit), thousands(e.Limit))
 		if e.Source != "" {
 			fmt.Fprintf(&b, " (%s", e.Source)
 			if e.Age > 0 {
@@ -99,15 +99,7 @@ func (e *Error) Error() string {
 		}
 	case e.Reason == ErrDeadline || e.Reason == ErrMaxWait:
 		b.WriteString(e.Reason.Error())
-		if e.Wait > 0 {
-			fmt.Fprintf(&b, ": it would wait %s at least", seconds(e.Wait))
-			if e.Unit != "" {
-				fmt.Fprintf(&b, " for %s %s of %s per %s", thousands(e.Need), e.Unit, thousands(e.Limit), periodName(e.Period))
-			}
-			fmt.Fprintf(&b, ", and has %s", seconds(e.Allowed))
-		} else {
-			fmt.Fprintf(&b, ": it has waited %s", seconds(e.Waited))
-		}
+		e.writeWait(&b)
 	case e.Reason == ErrQueueFull && e.Waiting > 0:
 		fmt.Fprintf(&b, "%v: %s, the oldest for %s", e.Reason, thousands(int64(e.Waiting)), seconds(e.Oldest))
 	case e.Reason == ErrNoAccount:
@@ -119,6 +111,37 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": %v", e.Cause)
 	}
 	return b.String()
+}
+
+// writeWait says how long the call has waited, and would have to, for what.
+func (e *Error) writeWait(b *strings.Builder) {
+	left, more := e.RetryAfter(), ""
+	switch {
+	case left == 0:
+		fmt.Fprintf(b, ": it has waited %s", seconds(e.Waited))
+		return
+	case e.Waited > 0:
+		fmt.Fprintf(b, ": it has waited %s, and", seconds(e.Waited))
+		more = " more"
+	default:
+		b.WriteString(": it")
+	}
+	fmt.Fprintf(b, " would wait %s%s at least", seconds(left), more)
+	if e.Unit != "" {
+		fmt.Fprintf(b, " for %s of %s per %s", amount(e.Need, e.Unit), thousands(e.Limit), periodName(e.Period))
+	}
+	if e.Waited == 0 {
+		fmt.Fprintf(b, ", and has %s", seconds(e.Allowed))
+	}
+}
+
+// RetryAfter is how much longer the call would have had to wait at least, as far as is known;
+// 0 where that is not known, or no wait would help.
+func (e *Error) RetryAfter() time.Duration {
+	if e == nil {
+		return 0
+	}
+	return max(0, e.Wait-e.Waited)
 }
 
 var reasons = map[engine.Reason]error{
@@ -160,6 +183,14 @@ func (e *Error) Unwrap() []error {
 // Is makes ErrDeadline match context.DeadlineExceeded, which it foresees.
 func (e *Error) Is(target error) bool {
 	return target == context.DeadlineExceeded && e != nil && e.Reason == ErrDeadline
+}
+
+// amount writes so many of a unit, which is in the plural.
+func amount(n int64, unit string) string {
+	if n == 1 {
+		unit = strings.TrimSuffix(unit, "s")
+	}
+	return thousands(n) + " " + unit
 }
 
 func periodName(d time.Duration) string {

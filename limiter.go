@@ -42,7 +42,8 @@ func New(options ...Option) (*Limiter, error) {
 
 // engine is the configuration of the engine.
 func (c *config) engine() engine.Config {
-	return engine.Config{Backend: c.withFailover(), Rules: *c.rules(), MaxPause: c.maxPause, MaxWaiting: c.maxWaiting}
+	return engine.Config{Backend: c.withFailover(), Rules: *c.rules(), MaxPause: c.maxPause, MaxWaiting: c.maxWaiting,
+		Warn: c.warnings.longWait(), LongWait: c.warnings.after}
 }
 
 // rules are the limits that are configured.

@@ -2,9 +2,11 @@ package ratelimiter
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -46,6 +48,7 @@ type config struct {
 	endpoints  []namedEndpoint
 	failOpen   bool // while the backend is away
 	fallback   *Limits
+	warnings   warnings
 	errs       []error
 }
 
@@ -61,6 +64,7 @@ const defaultMaxPause = 10 * time.Minute
 func newConfig(options []Option) (*config, error) {
 	c := emptyConfig()
 	c.maxWait, c.maxPause = -1, defaultMaxPause
+	c.warnings = warnings{log: slog.Default, after: defaultLongWait}
 	c.counter, c.decoders = tokens.Exact{}, decode.Set{}
 	for _, o := range options {
 		c.apply(o)
@@ -279,6 +283,21 @@ func WithFailOpen() Option {
 // WithTrace sets hooks for all calls of the limiter.
 func WithTrace(t *Trace) Option {
 	return optionFunc(func(c *config) { c.trace = t })
+}
+
+// WithWarnings says where the limiter warns, with a logger in place of slog.Default(), and
+// after how long a wait. It warns of calls that have waited for so long, once a minute for each
+// model. A nil logger warns of nothing; an after of 0 means 30 seconds.
+func WithWarnings(logger *slog.Logger, after time.Duration) Option {
+	return optionFunc(func(c *config) {
+		if after < 0 {
+			c.fault(fmt.Errorf("WithWarnings: %v is negative", after))
+		}
+		c.warnings = warnings{after: cmp.Or(after, defaultLongWait)}
+		if logger != nil {
+			c.warnings.log = func() *slog.Logger { return logger }
+		}
+	})
 }
 
 // WithCounter counts tokens with c instead of as OpenAI's tiktoken does.

@@ -78,7 +78,7 @@ func pairs() []pair {
 
 // newLimiter returns a limiter with limits for the model.
 func newLimiter(limits ratelimiter.Limits) *ratelimiter.Limiter {
-	l, err := ratelimiter.New(ratelimiter.WithAccount("bench"), ratelimiter.WithLimits(model, limits))
+	l, err := ratelimiter.New(ratelimiter.WithAccount("bench"), ratelimiter.WithLimits(model, limits), ratelimiter.WithWarnings(nil, 0))
 	if err != nil {
 		panic(err) // the options above are constant
 	}

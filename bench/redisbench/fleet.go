@@ -85,7 +85,7 @@ func (b *bench) fleet(processes int, rtt time.Duration, limits ratelimiter.Limit
 		l := &link{Client: client, rtt: rtt}
 		var c redis.Client = l
 		limiter, err := ratelimiter.New(ratelimiter.WithAccount("bench"), ratelimiter.WithLimits("gpt-4o", limits),
-			ratelimiter.WithBackend(redis.New(c, redis.WithPrefix(prefix))))
+			ratelimiter.WithWarnings(nil, 0), ratelimiter.WithBackend(redis.New(c, redis.WithPrefix(prefix))))
 		must(err)
 		f.limiters, f.links, f.closers = append(f.limiters, limiter), append(f.links, l), append(f.closers, client)
 	}

@@ -47,7 +47,7 @@ func (f *limiters) start(process int) http.RoundTripper {
 		f.connections[process] = newConnection(process, s.trip)
 		options = append(options, ratelimiter.WithBackend(f.backend(f.connections[process])))
 	}
-	l, err := ratelimiter.New(options...)
+	l, err := ratelimiter.New(append(options, ratelimiter.WithWarnings(nil, 0))...) // it waits for long on purpose
 	if err != nil {
 		panic(err) // the options are ours
 	}

@@ -47,6 +47,7 @@ func runProcess(config string) error {
 	limiter, err := ratelimiter.New(
 		ratelimiter.WithAccount("simulated"),
 		ratelimiter.WithLimits(model, ratelimiter.Limits{RPM: s.limits.RPM, TPM: s.limits.TPM}),
+		ratelimiter.WithWarnings(nil, 0),
 		ratelimiter.WithBackend(redis.New(store)))
 	if err != nil {
 		return err

@@ -35,6 +35,7 @@ func demo(ctx context.Context) error {
 	defer cancel()
 
 	limiter, err := ratelimiter.New(
+		ratelimiter.WithWarnings(nil, 0), // the table shows the longest wait
 		ratelimiter.WithLimits(chatModel, ratelimiter.Limits{RPM: limits[chatModel].RPM, TPM: limits[chatModel].TPM}),
 		ratelimiter.WithLimits(textModel, ratelimiter.Limits{RPM: limits[textModel].RPM, TPM: limits[textModel].TPM}),
 		ratelimiter.WithLimits(imageModel, ratelimiter.Limits{RPM: limits[imageModel].RPM, IPM: limits[imageModel].IPM}))

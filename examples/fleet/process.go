@@ -43,6 +43,7 @@ func process(key, redisAddr, baseURL string) error {
 	limiter, err := ratelimiter.New(
 		ratelimiter.WithAccount("fleet"), // each process has a key of its own
 		ratelimiter.WithLimits(model, ratelimiter.Limits{RPM: limits.RPM, TPM: limits.TPM}),
+		ratelimiter.WithWarnings(nil, 0), // the table shows who waits
 		ratelimiter.WithBackend(redis.New(store)))
 	if err != nil {
 		return err

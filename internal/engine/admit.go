@@ -206,6 +206,8 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error
 		result: make(chan error, 1),
 	}
 	r.queued = true
+	before := s.queue.before(r.Call.Retry, r.seq)
+	en.place.wait = s.expectedLocked(time.Now(), &r.charge.cost, &before).wait
 	p := &en.place
 	p.waiter, p.charge, p.ahead = w, r.charge, s.queue.join(w)
 	if deadline, ok := ctx.Deadline(); ok {
@@ -225,9 +227,9 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error
 
 func (s *scope) queueFullLocked(c *charge) *Rejection {
 	now := time.Now()
-	return &Rejection{
-		Reason: QueueFull, Cost: c.cost, Waiting: s.queue.len(), Oldest: now.Sub(s.queue.oldest(now)),
-	}
+	rejection := tooLate(QueueFull, c, s.expectedLocked(now, &c.cost, &s.queue.wanted), 0, 0)
+	rejection.Waiting, rejection.Oldest = s.queue.len(), now.Sub(s.queue.oldest(now))
+	return rejection
 }
 
 // proof is how old a snapshot of the buckets may be to reject a call for: meanwhile they may
@@ -344,7 +346,7 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	default:
 		if err = s.judgeLocked(ctx, r, now); err == nil {
 			err = s.joinLocked(ctx, r, en)
-			en.place.wait = answer.Wait
+			en.place.wait = max(en.place.wait, answer.Wait)
 		}
 	}
 	s.driveLocked()
@@ -360,35 +362,48 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 func (r *Reservation) await(ctx context.Context, p *place) error {
 	w := p.waiter
 	if r.Call.Waiting != nil {
-		r.callWaiting(w, Waiting{Cost: p.charge.cost, Ahead: p.ahead, Wait: p.wait})
+		r.hook(w, func() { r.Call.Waiting(Waiting{Cost: p.charge.cost, Ahead: p.ahead, Wait: p.wait}) })
 	}
-	var expired <-chan time.Time
+	var expired, long <-chan time.Time
 	if p.reason != 0 {
 		timer := time.NewTimer(time.Until(p.until))
 		defer timer.Stop()
 		expired = timer.C
 	}
-	select {
-	case err := <-w.result:
-		return err
-	case <-ctx.Done():
-		return r.giveUp(w, ctx.Err())
-	case <-expired:
-		return r.giveUp(w, tooLate(p.reason, &p.charge, bound{}, time.Since(w.arrived), p.until.Sub(w.arrived)))
-	case <-r.scope.account.engine.done:
-		return r.giveUp(w, &Rejection{Reason: Shutdown, Cost: p.charge.cost})
+	c := &r.scope.account.engine.config
+	if c.Warn != nil {
+		timer := time.NewTimer(time.Until(w.arrived.Add(c.LongWait)))
+		defer timer.Stop()
+		long = timer.C
+	}
+	for {
+		select {
+		case err := <-w.result:
+			return err
+		case <-ctx.Done():
+			return r.giveUp(w, ctx.Err())
+		case <-expired:
+			return r.giveUp(w, r.scope.expired(w, p))
+		case <-r.scope.account.engine.done:
+			return r.giveUp(w, &Rejection{Reason: Shutdown, Cost: p.charge.cost})
+		case <-long:
+			if info, due := r.scope.longWait(w); due {
+				r.hook(w, func() { c.Warn(info) })
+			}
+			long = time.After(warnEvery)
+		}
 	}
 }
 
-// callWaiting calls the hook, and gives up if that panics.
-func (r *Reservation) callWaiting(w *waiter, info Waiting) {
+// hook calls one, and gives up if it panics.
+func (r *Reservation) hook(w *waiter, call func()) {
 	returned := false
 	defer func() {
 		if !returned {
 			_ = r.giveUp(w, nil)
 		}
 	}()
-	r.Call.Waiting(info)
+	call()
 	returned = true
 }
 

@@ -19,6 +19,10 @@ type Config struct {
 	MaxPause time.Duration
 	// MaxWaiting is how many calls of a scope may wait in this process; 0 for any number.
 	MaxWaiting int
+	// Warn, if not nil, is called without any lock with calls that have waited for LongWait,
+	// at most once a minute for each scope, on the goroutine of the call.
+	Warn     func(LongWait)
+	LongWait time.Duration
 }
 
 // Rules are the limits that were configured. Nobody changes them.

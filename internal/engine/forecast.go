@@ -88,18 +88,8 @@ const steady = 0.9
 func (s *scope) earliestLocked(r *Reservation, now time.Time) bound {
 	a, c := s.account, &r.charge
 	ahead := s.queue.before(r.Call.Retry, r.seq)
-	since := now.Sub(s.last.at)
-	least := bound{wait: max(0, s.last.paused-since)}
-	for i := range min(len(s.last.limits), len(s.last.levels)) {
-		then, l := &s.last.buckets[i], s.last.limits[i]
-		d, is := then.Dimension, l.Bucket(now)
-		if c.cost[d] == 0 {
-			continue
-		}
-		capacity, limit := is.Capacity(), float64(is.Limit)
-		need := min(float64(c.cost[d]), capacity)
-		level := capacity - (then.Capacity() - s.last.levels[i]) // what is used stays used
-		level += a.refunded[d] - s.last.refunded[d]
+	return s.boundLocked(now, &c.cost, func(l *quota.Limit, is *backend.Bucket, need, level float64) (float64, bool) {
+		d, capacity, limit := is.Dimension, is.Capacity(), float64(is.Limit)
 		switch {
 		case d != backend.Tokens || s.quota.RefundsNothing():
 			margin := quota.Transit.Seconds() / l.Period.Seconds() * limit
@@ -108,15 +98,43 @@ func (s *scope) earliestLocked(r *Reservation, now time.Time) bound {
 			}
 			need += float64(ahead[d]) + min(margin, max(0, (capacity-need)/2))
 		case !a.engine.local:
-			continue // nobody knows what other processes will be refunded
+			return 0, false // nobody knows what other processes will be refunded
 		default:
 			level += float64(a.reserved)
 		}
-		if wait := time.Duration((need-level)*float64(is.Period)/limit) - since; wait > least.wait {
-			least = bound{wait, l}
+		return need - level, true
+	})
+}
+
+// expectedLocked is how long a call waits behind those of this process that stand before it
+// and want so much, if nothing is refunded.
+func (s *scope) expectedLocked(now time.Time, cost, ahead *backend.Amounts) bound {
+	return s.boundLocked(now, cost, func(_ *quota.Limit, is *backend.Bucket, need, level float64) (float64, bool) {
+		return need + float64(ahead[is.Dimension]) + min(is.Margin, max(0, (is.Capacity()-need)/2)) - level, true
+	})
+}
+
+// boundLocked is the longest wait for one of the limits that a cost draws from. lack says how
+// much of a limit is missing, or that it does not count, where its bucket needs so much and
+// would hold that, had nothing refilled since the last snapshot.
+func (s *scope) boundLocked(now time.Time, cost *backend.Amounts, lack func(l *quota.Limit, is *backend.Bucket, need, level float64) (float64, bool)) bound {
+	since := now.Sub(s.last.at)
+	most := bound{wait: max(0, s.last.paused-since)}
+	for i := range min(len(s.last.limits), len(s.last.levels)) {
+		then, l := &s.last.buckets[i], s.last.limits[i]
+		d, is := then.Dimension, l.Bucket(now)
+		if cost[d] == 0 {
+			continue
+		}
+		capacity := is.Capacity()
+		level := capacity - (then.Capacity() - s.last.levels[i]) // what is used stays used
+		level += s.account.refunded[d] - s.last.refunded[d]
+		missing, counts := lack(l, &is, min(float64(cost[d]), capacity), level)
+		if wait := time.Duration(missing*float64(is.Period)/float64(is.Limit)) - since; counts && wait > most.wait {
+			most = bound{wait, l}
 		}
 	}
-	return least
+	return most
 }
 
 // latestLocked is when a call must start for its response to come before its deadline, as

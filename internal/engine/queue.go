@@ -79,6 +79,20 @@ func (q *queue) all() iter.Seq[*waiter] {
 	}
 }
 
+// ahead is how many stand before w and what they want, of the first most.
+func (q *queue) ahead(w *waiter, most int) (n int, wanted backend.Amounts) {
+	for x := range q.all() {
+		if x == w || n == most {
+			break
+		}
+		n++
+		for d, cost := range x.charge.cost {
+			wanted[d] += cost
+		}
+	}
+	return n, wanted
+}
+
 // arrivals counts an arrival, and returns its number.
 func (q *queue) arrivals() uint64 {
 	q.arrived++

@@ -28,6 +28,7 @@ type scope struct {
 	stored bool  // a fast ask has left a ticket in the line
 	away   error // why the last ask had no answer
 	asks   uint64
+	warned time.Time // when a long wait was last reported
 
 	loading chan struct{} // closed when what others know has been loaded
 	loaded  bool
