@@ -24,6 +24,7 @@ type Limiter struct {
 	trace   *Trace
 	counter tokens.Counter
 	watch   identity.Watch // of credentials
+	named   named
 
 	mu   sync.Mutex
 	base http.RoundTripper // where the caller brings none
@@ -37,7 +38,9 @@ func New(options ...Option) (*Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Limiter{config: c, engine: engine.New(c.engine()), trace: c.trace, counter: c.counter}, nil
+	l := &Limiter{config: c, engine: engine.New(c.engine()), trace: c.trace, counter: c.counter}
+	l.named.set(c.rules().Named())
+	return l, nil
 }
 
 // engine is the configuration of the engine.
@@ -148,6 +151,7 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 			r.end(&engine.Outcome{Cancelled: true})
 		}
 	}()
+	l.warnIfNotNamed(ctx, c.Model)
 	if err := l.engine.Admit(ctx, &r.engine); err != nil {
 		return rejected(err, c.Account, c.Model)
 	}
@@ -240,7 +244,9 @@ func (l *Limiter) SetLimits(options ...Option) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	l.engine.SetRules(c.rules())
+	rules := c.rules()
+	l.named.set(rules.Named())
+	l.engine.SetRules(rules)
 	return nil
 }
 

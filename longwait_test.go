@@ -137,7 +137,7 @@ func TestWarningThatPanics(t *testing.T) {
 
 type panicking struct{ slog.Handler }
 
-func (panicking) Enabled(context.Context, slog.Level) bool { return true }
+func (panicking) Enabled(context.Context, slog.Level) bool  { return true }
 func (panicking) Handle(context.Context, slog.Record) error { panic("handler") }
 
 // WaitingInfo.Wait is how long the call will wait at least, for all who wait, and about what

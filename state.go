@@ -19,7 +19,10 @@ type State struct {
 
 // ScopeState is one model of an account.
 type ScopeState struct {
-	Model    string
+	Model string
+	// Unused says that limits are configured for the model and no call has come for it: its
+	// name may not be the one that requests give.
+	Unused   bool
 	Waiting  int           // calls of this process in line
 	InFlight int           // calls of this process that have started and not ended
 	Oldest   time.Duration // how long the oldest call in line has waited
@@ -83,7 +86,7 @@ func (l *Limiter) State(ctx context.Context) (State, error) {
 }
 
 func newScopeState(s *engine.ScopeState) ScopeState {
-	state := ScopeState{Model: s.Model, Waiting: s.Waiting, InFlight: s.InFlight, Oldest: s.Oldest, Paused: s.Paused}
+	state := ScopeState{Model: s.Model, Unused: s.Unused, Waiting: s.Waiting, InFlight: s.InFlight, Oldest: s.Oldest, Paused: s.Paused}
 	for i := range s.Limits {
 		l := &s.Limits[i]
 		state.Limits = append(state.Limits, LimitState{

@@ -4,6 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
@@ -36,4 +40,61 @@ func (w *warnings) longWait() func(engine.LongWait) {
 			slog.String("model", i.Model), slog.Duration("waited", i.Waited), slog.String("limit", limit),
 			slog.Duration("wait_at_least", i.Wait), slog.Int("ahead", i.Ahead), slog.Int("waiting", i.Waiting))
 	}
+}
+
+// named are the models for which limits are configured, and those of which it was warned
+// that they are none of them.
+type named struct {
+	models atomic.Pointer[map[string]bool]
+
+	mu     sync.Mutex
+	warned map[string]bool
+}
+
+// mostWarned is how many models are warned of: names may come from anywhere.
+const mostWarned = 64
+
+func (n *named) set(models []string) {
+	set := map[string]bool{}
+	for _, m := range models {
+		set[m] = true
+	}
+	n.models.Store(&set)
+}
+
+// missing reports whether the model is none of those that are configured, if any are, and it
+// was not warned of that yet.
+func (n *named) missing(model string) bool {
+	models := *n.models.Load()
+	return len(models) > 0 && model != "" && !models[model] && n.first(model)
+}
+
+// first reports whether the model is one to be warned of now.
+func (n *named) first(model string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.warned[model] || len(n.warned) == mostWarned {
+		return false
+	}
+	if n.warned == nil {
+		n.warned = map[string]bool{}
+	}
+	n.warned[model] = true
+	return true
+}
+
+// warnIfNotNamed warns once of a model that has no limits of its own or of a family while
+// others have: the name of one of them may be misspelt, or be an alias of this one.
+func (l *Limiter) warnIfNotNamed(ctx context.Context, model string) {
+	if l.config.warnings.log == nil || !l.named.missing(model) {
+		return
+	}
+	l.config.warnings.log().LogAttrs(ctx, slog.LevelWarn, "ratelimiter: no limits are configured for this model, but for others",
+		slog.String("model", model), slog.Any("configured", l.named.sorted()))
+}
+
+// sorted are the first few of the models that are configured.
+func (n *named) sorted() []string {
+	names := slices.Sorted(maps.Keys(*n.models.Load()))
+	return names[:min(len(names), 10)]
 }

@@ -32,6 +32,17 @@ type Rules struct {
 	Account  *quota.Rule // for all models of an account together; nil for none
 }
 
+// Named returns the models that are configured, in any order, some of them twice.
+func (r *Rules) Named() (models []string) {
+	for model := range r.Models {
+		models = append(models, model)
+	}
+	for i := range r.Families {
+		models = append(models, r.Families[i].Models...)
+	}
+	return models
+}
+
 // A Family is several models that share limits.
 type Family struct {
 	Name   string

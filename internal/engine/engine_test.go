@@ -107,7 +107,7 @@ func TestQuestionsMakeNothing(t *testing.T) {
 		if _, err := b.Forecast(b.Context(), call(1)); err != nil {
 			b.Error(err)
 		}
-		if s, err := b.State(b.Context(), "a"); len(s) > 0 || err != nil {
+		if s, err := b.State(b.Context(), "a"); len(s) != 1 || !s[0].Unused || err != nil {
 			b.Errorf("%v, %v", s, err)
 		}
 		if err := b.Engine.Clear(b.Context(), "a", "m"); err != nil {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -11,6 +12,7 @@ import (
 // ScopeState is one model of an account, as this process sees it.
 type ScopeState struct {
 	Model             string
+	Unused            bool // its limits are configured, and no call has come for it
 	Waiting, InFlight int
 	Oldest, Paused    time.Duration
 	Limits            []LimitState
@@ -29,7 +31,8 @@ type LimitState struct {
 	Age              time.Duration
 }
 
-// State describes the scopes of an account, sorted by model. It changes nothing.
+// State describes the scopes of an account and the models that are configured, sorted by
+// model. It changes nothing.
 func (e *Engine) State(ctx context.Context, name string) ([]ScopeState, error) {
 	a := e.peek(name)
 	var scopes []ScopeState
@@ -54,10 +57,13 @@ func (e *Engine) State(ctx context.Context, name string) ([]ScopeState, error) {
 	return scopes, nil
 }
 
+// models returns the names of the scopes and of the models that are configured, sorted.
 func (a *account) models() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.modelsLocked()
+	names := append(a.modelsLocked(), a.engine.rules.Load().Named()...)
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // state describes a scope but for its levels, and what to ask the backend about those.
@@ -65,7 +71,7 @@ func (a *account) state(model string, now time.Time) (ScopeState, backend.Ask) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.peekScopeLocked(model)
-	state := ScopeState{Model: model, Waiting: s.queue.len(), InFlight: s.inFlight, Oldest: now.Sub(s.queue.oldest(now))}
+	state := ScopeState{Model: model, Unused: a.scopes[model] == nil, Waiting: s.queue.len(), InFlight: s.inFlight, Oldest: now.Sub(s.queue.oldest(now))}
 	limits := s.quota.Limits()
 	for _, l := range limits {
 		ls := LimitState{
