@@ -49,6 +49,7 @@ type config struct {
 	failOpen   bool // while the backend is away
 	fallback   *Limits
 	warnings   warnings
+	responses  bool // stand for rejections
 	errs       []error
 }
 
@@ -332,6 +333,17 @@ func WithDecoder(encoding string, decoder func(io.Reader) (io.Reader, error)) Op
 		}
 		c.decoders[name] = decoder
 	})
+}
+
+// WithRejectionResponses lets a [Transport] answer what the limiter rejects with a response, for
+// clients that know nothing of [*Error]: of an error of the transport they make a failure of
+// the network, which they try again. The response is a 429, or a 503 with [ErrBackend] and
+// [ErrShutdown]. It has x-should-retry: false, which OpenAI's SDKs obey, Retry-After where that
+// is known, and an error in OpenAI's form, of type "ratelimiter" and with the reason as its
+// code: too_large, deadline, max_wait, queue_full, backend or shutdown. The adapters need no
+// such thing.
+func WithRejectionResponses() Option {
+	return optionFunc(func(c *config) { c.responses = true })
 }
 
 // WithStreamUsage sets "stream_options": {"include_usage": true} in chat and text streams

@@ -24,7 +24,7 @@ import (
 // are remembered, in memory, since a store would cost a trip for a guess that the call's
 // own response corrects.
 //
-// A rejection is returned as an [*Error]. Batch jobs and the frames of Realtime
+// A rejection is returned as an [*Error], or with [WithRejectionResponses] as a response. Batch jobs and the frames of Realtime
 // connections are not limited.
 type Transport struct {
 	limiter *Limiter
@@ -51,6 +51,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer x.abandon()
 	err = t.send(req, endpoint, deployment, &x)
 	x.done = true
+	if err != nil && x.r == nil {
+		if resp := t.limiter.response(req, err); resp != nil {
+			return resp, nil
+		}
+	}
 	return x.resp, err
 }
 

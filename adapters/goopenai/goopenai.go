@@ -31,7 +31,8 @@ import (
 // wait itself with [ratelimiter.WithMaxWait] or the context.
 //
 // A call that the limiter rejects (it is larger than a limit, or can't start
-// before its deadline or within its longest wait) is not sent. The SDK's error
+// before its deadline or within its longest wait, or the budget's store does not
+// answer) is not sent. The SDK's error
 // is found with errors.As as a [*ratelimiter.Error] and with errors.Is as its
 // reason, such as [ratelimiter.ErrTooLarge].
 func WithLimiter(config openai.ClientConfig, limiter *ratelimiter.Limiter) openai.ClientConfig {

@@ -31,7 +31,8 @@ import (
 // # Refusals
 //
 // A call that the limiter rejects (it is larger than a limit, or can't start
-// before its deadline or within its longest wait) is not sent and not retried.
+// before its deadline or within its longest wait, or the budget's store does not
+// answer) is not sent and not retried.
 // What the SDK returns, from a stream's Err too, is found with errors.As as a
 // [*ratelimiter.Error] and with errors.Is as its reason, such as
 // [ratelimiter.ErrTooLarge]. Middlewares see a rejection as a response of status
@@ -82,8 +83,8 @@ type transport struct {
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.Transport.RoundTrip(req)
 	var rejection *ratelimiter.Error
-	if !errors.As(err, &rejection) || rejection.Reason == ratelimiter.ErrBackend {
-		return resp, err // the store may be back at the next attempt
+	if !errors.As(err, &rejection) {
+		return resp, err
 	}
 	if rejection.Reason == ratelimiter.ErrDeadline && req.Header.Get("X-Stainless-Timeout") != "" {
 		err = fmt.Errorf("%w (option.WithRequestTimeout includes the wait, openaigo.WithRequestTimeout does not)", err)

@@ -1,0 +1,59 @@
+package ratelimiter
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+)
+
+// codes are the reasons in the body of a response that stands for a rejection.
+var codes = map[error]string{
+	ErrTooLarge: "too_large", ErrDeadline: "deadline", ErrMaxWait: "max_wait", ErrQueueFull: "queue_full",
+	ErrBackend: "backend", ErrShutdown: "shutdown",
+}
+
+// rejectionBody is an error in OpenAI's form.
+type rejectionBody struct {
+	Error struct {
+		Message string  `json:"message"`
+		Type    string  `json:"type"`
+		Param   *string `json:"param"`
+		Code    string  `json:"code"`
+	} `json:"error"`
+}
+
+// response is what the transport returns in place of an error: nil if that is none of the
+// limiter's own, or WithRejectionResponses is not set.
+func (l *Limiter) response(req *http.Request, err error) *http.Response {
+	var e *Error
+	if !l.config.responses || !errors.As(err, &e) || codes[e.Reason] == "" {
+		return nil
+	}
+	status := http.StatusTooManyRequests
+	if e.Reason == ErrBackend || e.Reason == ErrShutdown {
+		status = http.StatusServiceUnavailable
+	}
+	var body rejectionBody
+	body.Error.Message, body.Error.Type, body.Error.Code = e.Error(), "ratelimiter", codes[e.Reason]
+	text, err := json.Marshal(body)
+	if err != nil {
+		return nil
+	}
+	header := http.Header{"Content-Type": {"application/json"}, "X-Should-Retry": {"false"}}
+	if wait := e.RetryAfter(); wait > 0 {
+		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	}
+	return &http.Response{
+		Status:     strconv.Itoa(status) + " " + http.StatusText(status),
+		StatusCode: status,
+		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header:        header,
+		Body:          io.NopCloser(bytes.NewReader(text)),
+		ContentLength: int64(len(text)),
+		Request:       req,
+	}
+}
