@@ -8,64 +8,65 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
 )
 
-// State is what an account's budget looks like to this process.
+// State is what an account's budget looks like to this process. Its JSON has durations in
+// nanoseconds.
 type State struct {
-	Account string
-	Scopes  []ScopeState // sorted by model
+	Account string       `json:"account"`
+	Scopes  []ScopeState `json:"scopes"` // sorted by model
 	// ManyCredentials are hosts that have been called with many credentials within an
 	// hour, each taken for an account: see [Trace.Credentials].
-	ManyCredentials []string
+	ManyCredentials []string `json:"many_credentials,omitempty"`
 }
 
 // ScopeState is one model of an account.
 type ScopeState struct {
-	Model string
+	Model string `json:"model"`
 	// Unused says that limits are configured for the model and no call has come for it: its
 	// name may not be the one that requests give.
-	Unused   bool
-	Waiting  int           // calls of this process in line
-	InFlight int           // calls of this process that have started and not ended
-	Oldest   time.Duration // how long the oldest call in line has waited
-	Paused   time.Duration // how long a throttle by the server still pauses it
-	Limits   []LimitState
+	Unused   bool          `json:"unused,omitempty"`
+	Waiting  int           `json:"waiting"`   // calls of this process in line
+	InFlight int           `json:"in_flight"` // calls of this process that have started and not ended
+	Oldest   time.Duration `json:"oldest_ns"` // how long the oldest call in line has waited
+	Paused   time.Duration `json:"paused_ns"` // how long a throttle by the server still pauses it
+	Limits   []LimitState  `json:"limits"`
 }
 
 // LimitState is one limit that a scope draws from, and its bucket.
 type LimitState struct {
-	Name      string // "rpm", "rpd", "tpm", "tpd", "ipm" or "tpm/project", or "rpm/subwindow" and so on
-	Owner     string // the model, "family:" and a family's name, or "account"
-	Limit     int64
-	Remaining int64         // negative while a debt is refilled
-	Reset     time.Duration // until the bucket is full again
+	Name      string        `json:"name"`  // "rpm", "rpd", "tpm", "tpd", "ipm" or "tpm/project", or "rpm/subwindow" and so on
+	Owner     string        `json:"owner"` // the model, "family:" and a family's name, or "account"
+	Limit     int64         `json:"limit"`
+	Remaining int64         `json:"remaining"` // negative while a debt is refilled
+	Reset     time.Duration `json:"reset_ns"`  // until the bucket is full again
 	// Unknown says that nobody knows how the bucket stands, since the backend does
 	// not answer and WithFallback or WithFailOpen lets calls through: Remaining and
 	// Reset are 0.
-	Unknown bool
+	Unknown bool `json:"unknown,omitempty"`
 	// Margin is what is left unused, so that what is not known of the server's
 	// bucket throttles nothing: a least one, and what its responses have shown to go
 	// wrong, or, before any response has shown that, what requests take to get there.
-	Margin int64
+	Margin int64 `json:"margin"`
 	// Burst is the time in which refills what the bucket holds, where that is not
 	// the limit's period: as configured, or, where Name ends in "/subwindow",
 	// the subwindows in which a throttle by the server has shown it to enforce the limit.
-	Burst time.Duration
+	Burst time.Duration `json:"burst_ns,omitempty"`
 	// Ramp is what is let through a minute while traffic may only grow slowly,
 	// after the server has sent slow_down; else 0.
-	Ramp int64
+	Ramp int64 `json:"ramp,omitempty"`
 	// Ignored is for how long what the server says of its bucket is not believed
 	// any more, since it could not be true.
-	Ignored time.Duration
+	Ignored time.Duration `json:"ignored_ns,omitempty"`
 	// KeepsUnused says that the server has been seen to keep output that was
 	// declared and not used, rather than to give it back when a call ends.
-	KeepsUnused bool
+	KeepsUnused bool `json:"keeps_unused,omitempty"`
 	// Source is where Limit comes from: "configured" or the header that
 	// reported it, Age ago.
-	Source string
-	Age    time.Duration
+	Source string        `json:"source"`
+	Age    time.Duration `json:"age_ns,omitempty"`
 }
 
-// State reports the account that ctx or WithAccount names, or else the only
-// one the limiter has met. It changes nothing.
+// State reports the account that ctx or WithAccount names, or else the only one that is known:
+// the models that calls have come for and those that are configured. It changes nothing.
 func (l *Limiter) State(ctx context.Context) (State, error) {
 	if err := l.check(); err != nil {
 		return State{}, err
@@ -78,7 +79,7 @@ func (l *Limiter) State(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, rejected(err, name, "")
 	}
-	state := State{Account: name, ManyCredentials: l.watch.Hosts()}
+	state := State{Account: name, Scopes: []ScopeState{}, ManyCredentials: l.watch.Hosts()}
 	for i := range scopes {
 		state.Scopes = append(state.Scopes, newScopeState(&scopes[i]))
 	}
@@ -86,7 +87,7 @@ func (l *Limiter) State(ctx context.Context) (State, error) {
 }
 
 func newScopeState(s *engine.ScopeState) ScopeState {
-	state := ScopeState{Model: s.Model, Unused: s.Unused, Waiting: s.Waiting, InFlight: s.InFlight, Oldest: s.Oldest, Paused: s.Paused}
+	state := ScopeState{Model: s.Model, Unused: s.Unused, Waiting: s.Waiting, InFlight: s.InFlight, Oldest: s.Oldest, Paused: s.Paused, Limits: []LimitState{}}
 	for i := range s.Limits {
 		l := &s.Limits[i]
 		state.Limits = append(state.Limits, LimitState{
