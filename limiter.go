@@ -225,10 +225,11 @@ func (l *Limiter) Clear(ctx context.Context, model string) error {
 // What the server has said of a limit that is set to another amount is forgotten, until it
 // says it again.
 //
-// Other limiters that share a backend are not told: each keeps to its own limits. While
-// those of two differ, they draw on one budget, which may be used up to the larger limit,
-// and a call starts when what all have used leaves room for it under its own limiter's. So
-// tell all of them, soon.
+// Other limiters that share a backend are not told: each keeps to its own limits, and its
+// calls start when what all have used leaves room for them under these. So one with a smaller
+// limit may get nothing while the others are busy. And what is used counts at most as twice
+// the limit of whoever asks: while one limit is more than twice another, more than the larger
+// one may start. So tell all of them, at about the same time.
 func (l *Limiter) SetLimits(options ...Option) error {
 	if err := l.check(); err != nil {
 		return err

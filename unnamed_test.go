@@ -90,9 +90,8 @@ func TestBeforeAnyAccount(t *testing.T) {
 func TestFirstAccountTakesOver(t *testing.T) {
 	for _, known := range []bool{false, true} {
 		eachStore(t, func(t *testing.T, store ratelimiter.Option) {
-			var account string
 			if known { // to the store, by another process
-				account = keyed(t, newLimiter(t, store, unnamedLimits), t.Context(), "k", 1)
+				keyed(t, newLimiter(t, store, unnamedLimits), t.Context(), "k", 1)
 				time.Sleep(time.Hour)
 			}
 			l := newLimiter(t, store, unnamedLimits)
@@ -113,7 +112,7 @@ func TestFirstAccountTakesOver(t *testing.T) {
 				t.Fatalf("%d wait", waiting)
 			}
 			// It is one who comes after the 2,000, which are there 10 s after the start.
-			account = keyed(t, l, t.Context(), "k", 1)
+			account := keyed(t, l, t.Context(), "k", 1)
 			if waited := <-started; waited < 10*time.Second || waited > 11*time.Second {
 				t.Errorf("the call in line started after %v", waited)
 			}

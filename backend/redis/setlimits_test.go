@@ -1,10 +1,10 @@
 package redis_test
 
 import (
+	"context"
 	"crypto/rand"
 	"sync"
 	"testing"
-	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -22,10 +22,12 @@ func TestSetLimitsInAFleet(t *testing.T) {
 	}
 	defer server.Close()
 	prefix := "test:" + rand.Text() + ":"
-	newMember := func() *ratelimiter.Limiter {
+	newMember := func() (l *ratelimiter.Limiter, waiting chan struct{}) {
+		waiting = make(chan struct{}, 1)
 		client := goredis.NewClient(&goredis.Options{Addr: server.Addr})
 		t.Cleanup(func() { client.Close() })
-		l, err := ratelimiter.New(ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{TPD: 100}),
+		trace := &ratelimiter.Trace{Waiting: func(context.Context, ratelimiter.WaitingInfo) { waiting <- struct{}{} }}
+		l, err := ratelimiter.New(ratelimiter.WithAccount("a"), ratelimiter.WithTrace(trace), ratelimiter.WithLimits("m", ratelimiter.Limits{TPD: 100}),
 			ratelimiter.WithBackend(redis.New(client, redis.WithPrefix(prefix))))
 		if err != nil {
 			t.Fatal(err)
@@ -35,24 +37,27 @@ func TestSetLimitsInAFleet(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		return l
+		return l, waiting
 	}
-	told, other := newMember(), newMember()
+	told, toldWaits := newMember()
+	other, otherWaits := newMember()
 	warm(t, told, "m")
 	call := ratelimiter.Cost{Model: "m", Tokens: 100}
 	acquire(t, told, call).Settle(ratelimiter.Usage{})
 	var wg, first sync.WaitGroup
 	// The second stands behind the first, and is told later.
 	first.Go(func() { acquire(t, told, call).Settle(ratelimiter.Usage{}) })
-	waits(t, told)
+	<-toldWaits
 	wg.Go(func() { acquire(t, other, call).Settle(ratelimiter.Usage{}) })
-	waits(t, other)
+	<-otherWaits
 	raised := ratelimiter.WithLimits("m", ratelimiter.Limits{TPD: 1000})
 	if err := told.SetLimits(raised); err != nil {
 		t.Fatal(err)
 	}
 	first.Wait()
-	waits(t, other) // it keeps to its own limit
+	if state, err := other.State(t.Context()); err != nil || state.Scopes[0].Waiting != 1 {
+		t.Errorf("%+v, %v; it keeps to its own limit", state, err)
+	}
 	if err := other.SetLimits(raised); err != nil {
 		t.Fatal(err)
 	}
@@ -63,20 +68,5 @@ func TestSetLimitsInAFleet(t *testing.T) {
 	}
 	if l := state.Scopes[0].Limits[0]; l.Limit != 1000 || l.Remaining < 700 || l.Remaining > 705 {
 		t.Errorf("%+v; want 700 of 1000", l)
-	}
-}
-
-// waits returns when a call of the limiter waits.
-func waits(t *testing.T, l *ratelimiter.Limiter) {
-	t.Helper()
-	for {
-		state, err := l.State(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(state.Scopes) > 0 && state.Scopes[0].Waiting > 0 {
-			return
-		}
-		time.Sleep(time.Millisecond)
 	}
 }
