@@ -66,14 +66,15 @@ func (e *Engine) find(name string) (a *account, move func()) {
 	if len(e.accounts) >= manyEntries {
 		e.forgetSomeLocked()
 	}
-	if a = e.accounts[Unnamed]; a != nil {
+	if unnamed := e.accounts[Unnamed]; unnamed != nil {
 		delete(e.accounts, Unnamed)
-		e.heir, move = name, func() { a.takeName(name) }
-	} else {
-		a = newAccount(e, name)
+		heir := name
+		e.heir, e.accounts[heir] = heir, unnamed
+		return unnamed, func() { unnamed.takeName(heir) }
 	}
+	a = newAccount(e, name)
 	e.accounts[name] = a
-	return a, move
+	return a, nil
 }
 
 // peek returns the account of that name for a question about it, which must not make it

@@ -321,8 +321,8 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	defer s.account.mu.Unlock()
 	now := time.Now()
 	s.asking--
-	left, moved := s.movedLocked(&en.ask)
-	s.stored = s.stored || !moved && !en.ask.Leave && (err != nil || answer.Granted == 0)
+	release = s.movedLocked(&en.ask)
+	s.stored = s.stored || release == nil && !en.ask.Leave && (err != nil || answer.Granted == 0)
 	if err == nil {
 		s.answeredLocked(&en.ask, answer)
 	}
@@ -350,10 +350,10 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 		}
 	}
 	s.driveLocked()
-	if moved {
-		release = &left.Ask
-	} else if a, ok := s.releaseTicketLocked(now); ok {
-		release = &a.Ask
+	if release == nil {
+		if a, ok := s.releaseTicketLocked(now); ok {
+			release = &a.Ask
+		}
 	}
 	return release, err
 }

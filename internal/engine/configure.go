@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
@@ -63,14 +64,14 @@ func (s *scope) changeLineLocked(now time.Time, line string) ask {
 }
 
 // movedLocked returns what takes the ticket of an ask out of the line that its scope has
-// left while the ask was under way: it may have joined that line only then. ok is false if
-// the scope still stands there.
-func (s *scope) movedLocked(old *ask) (left ask, ok bool) {
+// left while the ask was under way: it may have joined that line only then. It is nil if the
+// scope still stands there.
+func (s *scope) movedLocked(old *ask) *backend.Ask {
 	if old.Ticket == s.ticket {
-		return left, false
+		return nil
 	}
-	left = *old
+	left := old.Ask
 	s.asks++
 	left.Number = s.asks
-	return left, true
+	return &left
 }

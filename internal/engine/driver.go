@@ -190,8 +190,8 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		}
 		s.endLocked(w, nil)
 	}
-	if left, moved := s.movedLocked(&t.ask); moved {
-		s.stored, d.turn, release = false, 0, &left.Ask
+	if release = s.movedLocked(&t.ask); release != nil {
+		s.stored, d.turn = false, 0
 	}
 	return abandoned, release
 }
