@@ -2,6 +2,7 @@ package ratelimiter_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -189,6 +190,51 @@ func TestMaxWaitOfAClass(t *testing.T) {
 		}
 		if _, err := c.limiter.Acquire(ratelimiter.ContextWithMaxWait(chat, time.Hour), call); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Whose a call is stands in what its hooks get, in errors and in State.
+func TestClassesAreVisible(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen []string
+		note := func(what, class, tenant string) { seen = append(seen, what+" "+class+" "+tenant) }
+		trace := &ratelimiter.Trace{
+			Waiting: func(_ context.Context, i ratelimiter.WaitingInfo) { note("waits", i.Class, i.Tenant) },
+			Started: func(_ context.Context, i ratelimiter.StartedInfo) { note("starts", i.Class, i.Tenant) },
+			Settled: func(_ context.Context, i ratelimiter.SettledInfo) { note("settled", i.Class, i.Tenant) },
+			NotStarted: func(_ context.Context, i ratelimiter.NotStartedInfo) {
+				note("does not start", i.Class, i.Tenant)
+			},
+		}
+		c := newCrowd(t, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 1}), ratelimiter.WithTrace(trace),
+			ratelimiter.WithClasses(map[string]ratelimiter.Class{"chat": {}}))
+		ctx := ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(t.Context(), "chat"), "acme")
+		call := ratelimiter.Cost{Model: "m", Requests: 1}
+		for range 2 {
+			r, err := c.limiter.Acquire(ctx, call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Settle(ratelimiter.Usage{})
+		}
+		_, err := c.limiter.Acquire(ratelimiter.ContextWithMaxWait(ctx, 0), call)
+		var e *ratelimiter.Error
+		if !errors.As(err, &e) || e.Class != "chat" || e.Tenant != "acme" || !strings.Contains(err.Error(), "m, class chat:") {
+			t.Errorf("%v", err)
+		}
+		want := []string{"starts", "settled", "waits", "starts", "settled", "does not start"}
+		if len(seen) != len(want) {
+			t.Fatalf("%q", seen)
+		}
+		for i := range want {
+			if seen[i] != want[i]+" chat acme" {
+				t.Errorf("%q; want %s", seen[i], want[i])
+			}
+		}
+		state, err := c.limiter.State(t.Context())
+		if err != nil || len(state.Classes) != 1 || len(state.Tenants) != 1 || state.Tenants[0].Tenant != "acme" || state.Classes[0].Share != 1 {
+			t.Errorf("%+v, %v", state, err)
 		}
 	})
 }

@@ -46,8 +46,9 @@ type Error struct {
 	Reason error
 	// Cause is the backend's error, where it had one, else nil.
 	Cause error
-	// Account and Model name the scope.
+	// Account and Model name the scope, Class and Tenant on whose behalf the call asked.
 	Account, Model string
+	Class, Tenant  string
 	// Cost is what the call needed.
 	Cost Cost
 	// Unit ("requests", "tokens" or "images"), Need, Limit and Period describe
@@ -78,7 +79,10 @@ func (e *Error) Error() string {
 	}
 	var b strings.Builder
 	b.WriteString("ratelimiter: ")
-	if e.Model != "" {
+	switch {
+	case e.Model != "" && e.Class != "":
+		fmt.Fprintf(&b, "%s, class %s: ", e.Model, e.Class)
+	case e.Model != "":
 		fmt.Fprintf(&b, "%s: ", e.Model)
 	}
 	switch {
@@ -150,8 +154,17 @@ var reasons = map[engine.Reason]error{
 	engine.QueueFull: ErrQueueFull,
 }
 
-// rejected turns the engine's rejection of a call into an Error; other errors stay as
+// callRejected turns the engine's rejection of a call into an Error; other errors stay as
 // they are.
+func callRejected(err error, c *engine.Call) error {
+	err = rejected(err, c.Account, c.Model)
+	if e, ok := err.(*Error); ok {
+		e.Class, e.Tenant = c.Flow.Class, c.Flow.Tenant
+	}
+	return err
+}
+
+// rejected is callRejected where there is no call.
 func rejected(err error, account, model string) error {
 	r, ok := err.(*engine.Rejection)
 	if !ok {

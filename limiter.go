@@ -140,7 +140,8 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 	if traces := l.traces(ctx); traces.waiting() {
 		c.Waiting = func(w engine.Waiting) {
 			traces.callWaiting(ctx, WaitingInfo{
-				Account: c.Account, Model: c.Model, Cost: costOf(c.Model, w.Cost), Ahead: w.Ahead, Wait: w.Wait,
+				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant,
+				Cost: costOf(c.Model, w.Cost), Ahead: w.Ahead, Wait: w.Wait,
 			})
 		}
 	}
@@ -149,7 +150,8 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 		switch {
 		case !started: // or a hook or the backend has panicked
 			l.traceNotStarted(ctx, NotStartedInfo{
-				Account: c.Account, Model: c.Model, Waited: time.Since(arrived), Queued: r.engine.Queued(), Err: err,
+				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant,
+				Waited: time.Since(arrived), Queued: r.engine.Queued(), Err: err,
 			})
 		case !returns: // a hook has panicked
 			r.end(&engine.Outcome{Cancelled: true})
@@ -157,12 +159,13 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 	}()
 	l.warnIfNotNamed(ctx, c.Model)
 	if err := l.engine.Admit(ctx, &r.engine); err != nil {
-		return rejected(err, c.Account, c.Model)
+		return callRejected(err, c)
 	}
 	r.ctx = context.WithoutCancel(ctx)
 	started = true
 	l.traceStarted(ctx, StartedInfo{
-		Account: c.Account, Model: c.Model, Cost: r.Cost(), Waited: time.Since(arrived), Queued: r.engine.Queued(),
+		Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant,
+		Cost: r.Cost(), Waited: time.Since(arrived), Queued: r.engine.Queued(),
 	})
 	returns = true
 	return nil
@@ -202,7 +205,7 @@ func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 	c := &r.engine.Call
 	c.Flow, _ = l.config.flow(ctx)
 	wait, err := l.engine.Forecast(ctx, c)
-	return wait, rejected(err, c.Account, c.Model)
+	return wait, callRejected(err, c)
 }
 
 // Clear fills the buckets of a model, those it shares included, and lifts

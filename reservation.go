@@ -75,9 +75,10 @@ func (r *Reservation) end(o *engine.Outcome) {
 	if !ok {
 		return
 	}
-	model := r.engine.Call.Model
+	c := &r.engine.Call
+	model := c.Model
 	r.limiter.traceSettled(r.hookContext(), SettledInfo{
-		Account: r.engine.Call.Account, Model: model,
+		Account: c.Account, Model: model, Class: c.Flow.Class, Tenant: c.Flow.Tenant,
 		Charged: costOf(model, settled.Charged), Final: costOf(model, settled.Final),
 		Estimate: usageOf(r.engine.Estimate()), Usage: usageOf(settled.Usage), HasUsage: settled.HasUsage,
 		Duration: settled.Duration,

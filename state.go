@@ -13,9 +13,26 @@ import (
 type State struct {
 	Account string       `json:"account"`
 	Scopes  []ScopeState `json:"scopes"` // sorted by model
+	// Classes are those that calls of this process are of, sorted by name, and Tenants the
+	// ten busiest tenants; both are empty where calls have neither.
+	Classes []ShareState `json:"classes,omitempty"`
+	Tenants []ShareState `json:"tenants,omitempty"`
 	// ManyCredentials are hosts that have been called with many credentials within an
 	// hour, each taken for an account: see [Trace.Credentials].
 	ManyCredentials []string `json:"many_credentials,omitempty"`
+}
+
+// ShareState is a class of calls, or a tenant of one, in this process.
+type ShareState struct {
+	Class  string `json:"class"`
+	Tenant string `json:"tenant,omitempty"` // empty for a class
+	// Waiting is how many of its calls wait, and Oldest for how long the first of them has.
+	Waiting int           `json:"waiting"`
+	Oldest  time.Duration `json:"oldest_ns"`
+	// Started is what was charged for its calls in the last minute, in tokens, or in requests
+	// for those that have none, and Share its part, from 0 to 1, in what was charged for all.
+	Started int64   `json:"started"`
+	Share   float64 `json:"share"`
 }
 
 // ScopeState is one model of an account.
@@ -83,7 +100,16 @@ func (l *Limiter) State(ctx context.Context) (State, error) {
 	for i := range scopes {
 		state.Scopes = append(state.Scopes, newScopeState(&scopes[i]))
 	}
+	classes, tenants := l.engine.Shares(name)
+	state.Classes, state.Tenants = newShareStates(classes), newShareStates(tenants)
 	return state, nil
+}
+
+func newShareStates(shares []engine.ShareState) (states []ShareState) {
+	for _, s := range shares {
+		states = append(states, ShareState(s))
+	}
+	return states
 }
 
 func newScopeState(s *engine.ScopeState) ScopeState {

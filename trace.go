@@ -42,6 +42,7 @@ type Trace struct {
 // WaitingInfo is given to [Trace.Waiting].
 type WaitingInfo struct {
 	Account, Model string
+	Class, Tenant  string
 	Cost           Cost
 	Ahead          int           // calls of this process before it
 	Wait           time.Duration // how long at least, as far as is known
@@ -50,6 +51,7 @@ type WaitingInfo struct {
 // StartedInfo is given to [Trace.Started].
 type StartedInfo struct {
 	Account, Model string
+	Class, Tenant  string
 	Cost           Cost
 	Waited         time.Duration
 	Queued         bool // Waiting has been called
@@ -58,6 +60,7 @@ type StartedInfo struct {
 // NotStartedInfo is given to [Trace.NotStarted].
 type NotStartedInfo struct {
 	Account, Model string
+	Class, Tenant  string
 	Waited         time.Duration
 	Queued         bool // Waiting has been called
 	// Err is what the caller gets: an [*Error], or its context's error. It is nil where
@@ -87,6 +90,7 @@ type Observation struct {
 // PausedInfo is given to [Trace.Paused].
 type PausedInfo struct {
 	Account, Model string
+	Class, Tenant  string
 	For            time.Duration // 0: nobody was paused
 	// Kind is "rate_limit", "too_large", "quota", "slow_down", "unavailable",
 	// "overloaded" or "other".
@@ -97,6 +101,7 @@ type PausedInfo struct {
 // SettledInfo is given to [Trace.Settled].
 type SettledInfo struct {
 	Account, Model string
+	Class, Tenant  string
 	Charged        Cost // when the call started
 	Final          Cost // what stays charged
 	// Estimate is what Usage was expected to be: the tokens of the input, and

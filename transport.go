@@ -271,7 +271,8 @@ var kinds = map[wire.Kind]string{
 // money. An overload pauses the model for as long as it says; one that does not say, and is
 // no 429, is like any failure of the server.
 func (r *Reservation) throttled(ctx context.Context, t *wire.Throttle, status int) {
-	info := PausedInfo{Account: r.engine.Call.Account, Model: r.engine.Call.Model, Kind: kinds[t.Kind], Message: t.Message}
+	c := &r.engine.Call
+	info := PausedInfo{Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Kind: kinds[t.Kind], Message: t.Message}
 	switch t.Kind {
 	case wire.RateLimit, wire.SlowDown:
 		info.For = r.engine.Throttled(t)
