@@ -17,13 +17,15 @@ import (
 // is as good as one that nobody has heard of.
 type flows struct {
 	virtual float64
-	known   map[string]map[string]*flow // by class and tenant
+	plain   flow                        // of no class and tenant
+	known   map[string]map[string]*flow // the others, by class and tenant
 }
 
 // A flow is a class's tenant. What asks for it next comes after both tags.
 type flow struct {
 	finish float64
 	last   float64 // the tag of what came last: who comes later does not go before it
+	asks   bool    // it is known
 }
 
 func (f *flow) begin() float64 { return max(f.finish, f.last) }
@@ -37,7 +39,12 @@ func (f *flows) pace(is backend.Flow) float64 {
 		}
 	}
 	tenants := float64(len(class))
-	if class[is.Tenant] == nil {
+	if is.Class == "" {
+		if f.plain.asks = f.plain.asks && f.plain.begin() > f.virtual; f.plain.asks {
+			tenants++
+		}
+	}
+	if f.flow(is) == nil {
 		tenants++
 	}
 	if is.Weight > 0 {
@@ -46,9 +53,20 @@ func (f *flows) pace(is backend.Flow) float64 {
 	return tenants
 }
 
+// flow returns the flow, or nil if it is not known.
+func (f *flows) flow(is backend.Flow) *flow {
+	switch {
+	case is.Class != "" || is.Tenant != "":
+		return f.known[is.Class][is.Tenant]
+	case f.plain.asks:
+		return &f.plain
+	}
+	return nil
+}
+
 // begin is the tag of what asks next for the flow.
 func (f *flows) begin(is backend.Flow) float64 {
-	if x := f.known[is.Class][is.Tenant]; x != nil {
+	if x := f.flow(is); x != nil {
 		return max(f.virtual, x.begin())
 	}
 	return f.virtual
@@ -58,18 +76,23 @@ func (f *flows) begin(is backend.Flow) float64 {
 func (f *flows) come(p *part) {
 	p.tag, p.pace = f.begin(p.flow), f.pace(p.flow)
 	p.end = p.tag + float64(p.units*p.pace)
+	x := flow{finish: p.end, last: p.tag, asks: true}
+	if p.flow.Class == "" && p.flow.Tenant == "" {
+		f.plain = x
+		return
+	}
 	if f.known == nil {
 		f.known = map[string]map[string]*flow{}
 	}
 	if f.known[p.flow.Class] == nil {
 		f.known[p.flow.Class] = map[string]*flow{}
 	}
-	f.known[p.flow.Class][p.flow.Tenant] = &flow{finish: p.end, last: p.tag}
+	f.known[p.flow.Class][p.flow.Tenant] = &x
 }
 
 // move moves a flow's finish tag.
 func (f *flows) move(is backend.Flow, by float64) {
-	if x := f.known[is.Class][is.Tenant]; x != nil {
+	if x := f.flow(is); x != nil {
 		x.finish += by
 	}
 }
@@ -90,13 +113,13 @@ func (p *part) of(flow backend.Flow) bool {
 
 // assign gives the costs of an ask their tags: it returns the ticket's parts, and for
 // each of the costs its part. Costs that the ticket had before keep their tags, in the
-// order of their flow; others come after all that the flow has asked for elsewhere.
-func (f *flows) assign(old []part, ask *backend.Ask) (parts []part, of []int) {
-	parts = slices.Clone(old)
+// order of their flow; others come after all that the flow has asked for elsewhere. Both
+// are appended to what is handed in.
+func (f *flows) assign(old []part, ask *backend.Ask, parts []part, of []int) ([]part, []int) {
+	parts = append(parts, old...)
 	for i := range parts {
 		parts[i].costs, parts[i].units = 0, 0
 	}
-	of = make([]int, len(ask.Costs))
 	for i := range ask.Costs {
 		flow := ask.FlowOf(i)
 		at := 0
@@ -106,7 +129,7 @@ func (f *flows) assign(old []part, ask *backend.Ask) (parts []part, of []int) {
 		if at == len(parts) {
 			parts = append(parts, part{flow: flow})
 		}
-		of[i] = at
+		of = append(of, at)
 		parts[at].costs++
 		parts[at].units += units(ask, i)
 	}

@@ -6,6 +6,7 @@ package ledger
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -26,6 +27,9 @@ type Account struct {
 	few    int           // owners are kept without a look at them
 
 	lines    map[string]*line
+	empty    line   // for an ask where nobody stands
+	parts    []part // of the ask, and its costs'
+	of       []int
 	answered map[string]*reply // to tickets that got all they asked for
 	replies  []*reply          // the same, the oldest first, and some that are void
 	changed  bool              // a limit has been described anew
@@ -76,10 +80,10 @@ func (a *Account) Take(shown int64, ask *backend.Ask) (backend.Answer, error) {
 	if t != nil {
 		old = t.parts
 	}
-	parts, of := l.flows.assign(old, ask)
+	a.parts, a.of = l.flows.assign(old, ask, a.parts[:0], a.of[:0])
 	v := newSurvey(now, l, scope, buckets, t, false)
-	answer := v.grant(ask, parts, of)
-	a.place(v, t, ask, parts, of, answer)
+	answer := v.grant(ask, a.parts, a.of)
+	a.place(v, t, ask, answer)
 	return answer, nil
 }
 
@@ -94,16 +98,17 @@ func (a *Account) line(now int64, ask *backend.Ask) *line {
 			return l
 		}
 	}
-	return &line{stamp: now, lease: micros(a.Lease)}
+	a.empty = line{stamp: now, lease: micros(a.Lease)}
+	return &a.empty
 }
 
 // place puts the ticket where the answer leaves it: out of the line, or in it with what
 // was not granted.
-func (a *Account) place(v survey, old *ticket, ask *backend.Ask, parts []part, of []int, answer backend.Answer) {
+func (a *Account) place(v survey, old *ticket, ask *backend.Ask, answer backend.Answer) {
 	l := v.line
 	rest := ask.Costs[answer.Granted:]
 	if len(rest) == 0 || ask.Leave {
-		l.flows.withdraw(left(parts))
+		l.flows.withdraw(left(a.parts))
 		if old != nil {
 			old.parts = nil // they were taken over
 			l.remove(old)
@@ -114,9 +119,13 @@ func (a *Account) place(v survey, old *ticket, ask *backend.Ask, parts []part, o
 		}
 		return
 	}
+	if l == &a.empty {
+		l = new(line)
+		*l, v.line = a.empty, l
+	}
 	t := &ticket{id: ask.Ticket, number: ask.Number, answer: answer, seen: l.clock, scope: v.scope, buckets: v.buckets}
-	t.tag, t.next, t.need = parts[of[answer.Granted]].tag, rest[0], sum(rest)
-	t.parts = left(parts)
+	t.tag, t.next, t.need = a.parts[a.of[answer.Granted]].tag, rest[0], sum(rest)
+	t.parts = slices.Clone(left(a.parts))
 	for i := range t.parts {
 		t.end = max(t.end, t.parts[i].end)
 	}
