@@ -4,7 +4,7 @@
 local function costs(from, upto)
   local total = {0, 0, 0}
   for x = from, upto do
-    local at = K.OWN_DOUBLES + count * K.START_DOUBLES + (x - 1) * 3
+    local at = K.OWN_DOUBLES + count * K.START_DOUBLES + (x - 1) * K.COST_DOUBLES
     for d = 1, 3 do
       total[d] = total[d] + a[at + d]
     end
@@ -12,11 +12,16 @@ local function costs(from, upto)
   return total
 end
 
--- An answer is doubles: granted, stamp, wait, pause, hint, tickets ahead; and the
--- figures: for each bucket what is used of it, charged and corrected. The dot tells
--- it from a reply of fast.lua.
-local function told(granted, stamp, wait, pause, hint, tickets)
-  return pack('<dddddd', granted, stamp, wait, pause, hint, tickets)
+-- An answer is doubles: granted, stamp, wait, pause, hint, tickets ahead, and how many
+-- tags; if there are any, how far the line has come, and they; and the figures: for each
+-- bucket what is used of it, charged and corrected. The dot tells it from a reply of
+-- fast.lua.
+local function told(granted, stamp, wait, pause, hint, tickets, tags)
+  local head = pack('<ddddddd', granted, stamp, wait, pause, hint, tickets, #tags)
+  if tags[1] then
+    head = head .. pack('<d' .. rep('d', #tags), line[K.VIRTUAL], unpack(tags))
+  end
+  return head
 end
 
 local function figures()

@@ -34,8 +34,14 @@ const (
 
 	ownerDoubles  = 4 // in an owner's state, before its buckets
 	bucketDoubles = 5 // for each of them
-	answerDoubles = 6 // in an answer, before the buckets' figures
+
+	costDoubles        = 5 // for each cost in ARGV[-1]
+	descriptionDoubles = 5 // for each bucket in an owner's descriptions
 )
+
+// atOnce is how many arguments a command has at most that the scripts make up: Lua's
+// stack has an end.
+const atOnce = 1000
 
 // The formats and the loops of the scripts have three dimensions.
 var _ [3]int64 = backend.Amounts{}
@@ -54,11 +60,17 @@ var constants = map[string]string{
 	"NEAR":   number(ledger.Near),
 	"JITTER": number(ledger.Jitter),
 	"HEADS":  number(ledger.Heads),
+	"TRIES":  number(ledger.Tries),
+	"FEW":    number(ledger.Heads + ledger.Tries + 2), // that a survey looks at, and one more
 	"ROUNDS": number(ledger.Rounds),
+	"PATROL": number(ledger.Patrol),
 
-	"GAP":     microseconds(ledger.Gap),
-	"STEPPED": number(ledger.Erased),
-	"YOUNG":   microseconds(ledger.Young),
+	"DEEPEST": number(ledger.Deepest),
+	"AT_ONCE": number(atOnce),
+
+	"GAP":    microseconds(ledger.Gap),
+	"ERASED": number(ledger.Erased),
+	"YOUNG":  microseconds(ledger.Young),
 
 	"HEAD_DOUBLES":     number(headDoubles),
 	"FAST_DOUBLES":     number(fastDoubles),
@@ -67,7 +79,9 @@ var constants = map[string]string{
 	"START_DOUBLES":    number(startDoubles),
 	"OWNER_DOUBLES":    number(ownerDoubles),
 	"BUCKET_DOUBLES":   number(bucketDoubles),
-	"ANSWER_DOUBLES":   number(answerDoubles),
+
+	"COST_DOUBLES":        number(costDoubles),
+	"DESCRIPTION_DOUBLES": number(descriptionDoubles),
 
 	// An owner, unpacked: the first four numbers of its state, and ten for each of its
 	// buckets, of which the first is its digest.
@@ -75,9 +89,17 @@ var constants = map[string]string{
 	// And beside a bucket's place:
 	"NAME": "1", "DIMENSION": "2", "LIMIT": "3", "RATE": "4", "CAPACITY": "5", "USED": "6", "CHARGED": "7", "CORRECTED": "8", "BORN": "9",
 
-	// Where in a ticket they begin; before them stand when it last asked, and its number.
-	"NEED": "17", "PLACE": "41", "DIGEST": "49", "ANSWER": "53",
-	// AFTER the digest of a class is after all of the class.
+	// A line, and a node, a ticket and a part of one, unpacked: see store.lua and line.lua.
+	"PLACES": "1", "EXPIRY": "2", "CLOCK": "3", "CAME": "4", "MEMBERS": "5", "RECORDS": "6", "TICKETS": "7",
+	"SILENCED": "8", "BLOCKED": "9", "VIRTUAL": "10", "FINISH": "11", "NAMED": "12", "LAST": "13",
+	"NODE_PLACE": "1", "DUE": "2", "STANDING": "3", "CHILDREN": "4", "NODE_NEED": "4", "NODE_END": "8",
+	"NUMBER": "1", "TAG": "2", "TICKET_PLACE": "3", "TICKET_END": "4", "NEXT": "4", "NEED": "7",
+	"SEEN": "11", "SILENT": "12", "PARTS": "13", "MARGINS": "113", // the byte where they begin
+	"RIVAL_NEXT": "5", "RIVAL_NEED": "8", "RIVAL_ID": "12", "RIVAL_SHAPE": "13", "RIVAL_NODE": "14", "RIVAL_MEMBER": "15", "RIVAL_PARTS": "17",
+	"COSTS": "1", "PART_TAG": "2", "PART_END": "3", "UNITS": "4", "WEIGHT": "5", "PACE": "6",
+	// Beside where a cost begins.
+	"COST_FLOW": "4", "COST_UNITS": "5",
+	// AFTER the beginning of members is after all of them: a number begins with less.
 	"AFTER": `'\255'`,
 }
 

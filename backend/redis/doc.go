@@ -34,12 +34,13 @@
 //
 // # Long lines
 //
-// What an ask costs depends on how many models wait in its line, not on how many
-// processes do: of each model it looks at the first four tickets before it, and
-// counts those behind them as so many of their mean. So a large call is sure of what
-// it needs when it is among the first four of its model. A line is a model's own
-// unless models share a family's or the account's limit. After many processes died at
-// once, an ask steps over 256 of them, and the next one over more.
+// What an ask costs depends neither on how many processes wait in its line nor on how many
+// models: at each of the model's, the family's and the account's nodes it looks at the first
+// four before it, and counts those behind them as so many of their mean. So a large call is
+// sure of what it needs when it is among the first four of its model. A model that its own
+// limit holds back is not looked at until that lets it on. A line is a model's own unless
+// models share a family's or the account's limit. After many processes died at once, the
+// next asks step over sixteen of them each.
 //
 // # Losses
 //
@@ -67,10 +68,11 @@
 //
 //	ratelimiter:{D}            hash: owners and their buckets; "m": version, expiry, and
 //	                           by how much Redis's clock is ahead of the account's
-//	ratelimiter:{D}L:line      sorted set: the tickets of line L, model by model
-//	ratelimiter:{D}L:silent    sorted set: those that were stepped over, who are
-//	                           forgotten after ten seconds
-//	ratelimiter:{D}L:tickets   hash: what they need, and their last answer
+//	ratelimiter:{D}L:line      sorted set: the orders of line L. Whose turn it is at each
+//	                           model, family and account; when those that are held back
+//	                           may go on; when each ticket last asked; what flows there are
+//	ratelimiter:{D}L:tickets   hash: tickets, what they need, and their last answer; and sums
+//	                           of that for each model, family and account
 //	ratelimiter:{D}T:reply     string: the last answer to a ticket that has left
 //	ratelimiter:{D}S:note      string: what was learned of the limits of scope S
 //
@@ -87,7 +89,7 @@
 //
 //	~ratelimiter:* resetchannels -@all +evalsha +eval +time
 //	+hget +hmget +hset +hdel +hlen +hgetall
-//	+zadd +zcard +zlexcount +zrangebylex +zrangebyscore +zrem +get +set +del +exists +pexpire +pttl
+//	+zadd +zcard +zlexcount +zrangebylex +zrem +get +set +del +pexpire +pttl
 //
 // and on a Cluster what go-redis needs to find its nodes: +cluster|slots,
 // +cluster|shards and +command.

@@ -447,14 +447,14 @@ func TestKeysOfALine(t *testing.T) {
 		take(-2, false, 10)
 		check("ask")
 	}
-	if n := c.ZCard(t.Context(), keys[1]).Val(); n != 1 {
-		t.Errorf("%d tickets in line; want one (-seed %d)", n, seed)
+	if n := c.ZCard(t.Context(), keys[1]).Val(); n != 2 {
+		t.Errorf("%d members; want one ticket's place, and when it asked (-seed %d)", n, seed)
 	}
-	if n := c.HLen(t.Context(), keys[2]).Val(); n != 2 {
-		t.Errorf("%d fields; want a ticket and its buckets (-seed %d)", n, seed)
-	}
-	if n := c.ZCard(t.Context(), keys[4]).Val(); n != 0 {
+	if n := c.ZLexCount(t.Context(), keys[1], "[s", "(t").Val(); n != 0 {
 		t.Errorf("%d have been stepped over; want none (-seed %d)", n, seed)
+	}
+	if n := c.HLen(t.Context(), keys[2]).Val(); n != 3 {
+		t.Errorf("%d records; want a ticket, its node and its shape (-seed %d)", n, seed)
 	}
 }
 

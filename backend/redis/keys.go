@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"hash/fnv"
 	"math"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
 // digest shortens a name that users chose, or that was derived from a secret,
@@ -18,6 +20,18 @@ func ownerField(name string) string { return digest("owner", name) }
 func lineField(name string) string  { return "l" + digest("line", name) }
 func ticketField(id string) string  { return digest("ticket", id) }
 
+// flowField is that of a flow. A name that is empty is 12 zeros.
+func flowField(f *backend.Flow) string {
+	return flowName("class", f.Class) + flowName("tenant", f.Tenant)
+}
+
+func flowName(kind, name string) string {
+	if name == "" {
+		return string(make([]byte, 12))
+	}
+	return digest(kind, name)
+}
+
 // accountKey is the key of an account's hash. All other keys of the account
 // begin with it, so that they share its hash tag and thereby its slot.
 func (b *Backend) accountKey(account string) string {
@@ -27,7 +41,7 @@ func (b *Backend) accountKey(account string) string {
 // lineKeys are those of a line and of one of its tickets.
 func lineKeys(account, line, ticket string) []string {
 	l := account + printable(line[1:])
-	return []string{account, l + ":line", l + ":tickets", account + printable(ticket) + ":reply", l + ":silent"}
+	return []string{account, l + ":line", l + ":tickets", account + printable(ticket) + ":reply"}
 }
 
 // noteKey is that of the note about a scope.

@@ -2,9 +2,11 @@ package redis
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -29,6 +31,7 @@ type history struct {
 	account string
 	quick   bool // costs refill in milliseconds, not in seconds
 	scopes  []scopeUnderTest
+	flows   []backend.Flow
 	tickets map[string]*ticketUnderTest
 	charges []chargeUnderTest
 	seen    map[string]float64 // what answers have said of Corrected, by bucket
@@ -40,6 +43,7 @@ type scopeUnderTest struct {
 	name    string
 	line    string
 	buckets []backend.Bucket
+	family  *backend.Bucket // that it has joined, or will
 }
 
 type ticketUnderTest struct {
@@ -49,6 +53,7 @@ type ticketUnderTest struct {
 	at     int64        // and when, by the account's time
 	passed int64        // how much had passed
 	costs  []backend.Amounts
+	flows  []backend.Flow // of the costs
 }
 
 type chargeUnderTest struct {
@@ -82,8 +87,14 @@ func TestScriptIsTheLedger(t *testing.T) {
 		for range each {
 			done[h.step()]++
 		}
+		h.consistent(done)
 	}
 	t.Logf("%v", done)
+	for _, what := range []string{"held back", "stepped over", "flows", "behind the first few"} {
+		if histories >= 100 && done[what] == 0 {
+			t.Errorf("no history ended with some %s", what)
+		}
+	}
 }
 
 // The same seed gives the same history, whatever ran before.
@@ -166,7 +177,28 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 	}
 	line := "line"
 	account := bucket("account", "rpm", backend.Requests, limit(3000))
-	for i := range 1 + h.r.IntN(4) {
+	families := make([]backend.Bucket, 3)
+	for i := range families {
+		families[i] = bucket(fmt.Sprint("family:", i), "rpm", backend.Requests, limit(2000))
+		if i == 0 {
+			families[i] = bucket("family:0", "ipm", backend.Images, limit(100))
+		}
+	}
+	for range h.r.IntN(5) {
+		f := backend.Flow{Class: fmt.Sprint("class", h.r.IntN(3)), Weight: float64(h.r.IntN(4)) / 2}
+		if h.r.IntN(4) == 0 {
+			f.Class = ""
+		}
+		if h.r.IntN(2) == 0 {
+			f.Tenant = fmt.Sprint("tenant", h.r.IntN(3))
+		}
+		h.flows = append(h.flows, f)
+	}
+	models := 1 + h.r.IntN(4)
+	if h.r.IntN(2) == 0 {
+		models += ledger.Heads + ledger.Tries + h.r.IntN(8) // more than are looked at
+	}
+	for i := range models {
 		name := fmt.Sprint("model:", i)
 		s := scopeUnderTest{name: name, line: line}
 		if h.r.IntN(4) > 0 {
@@ -175,8 +207,11 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 		if h.r.IntN(4) > 0 {
 			s.buckets = append(s.buckets, bucket(name, "tpm", backend.Tokens, limit(100_000)))
 		}
-		if h.r.IntN(4) == 0 {
-			s.buckets = append(s.buckets, bucket("family:f", "ipm", backend.Images, limit(100)))
+		if h.r.IntN(3) == 0 {
+			s.family = &families[h.r.IntN(len(families))]
+			if h.r.IntN(2) == 0 {
+				s.buckets = append(s.buckets, *s.family)
+			}
 		}
 		if h.r.IntN(3) > 0 {
 			s.buckets = append(s.buckets, account)
@@ -184,7 +219,11 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 			s.line = name
 		}
 		h.scopes = append(h.scopes, s)
-		for j := range 1 + h.r.IntN(mostTickets) {
+		most := mostTickets
+		if models > 4 {
+			most = 3
+		}
+		for j := range 1 + h.r.IntN(most) {
 			h.tickets[fmt.Sprint(name, "/", j)] = &ticketUnderTest{scope: i}
 		}
 	}
@@ -333,18 +372,26 @@ func (h *history) take() string {
 		case n == 0:
 			kind = "go"
 			q.last.Leave = true
-			q.costs = nil
+			q.costs, q.flows = nil, nil
 		case n < 4:
 			kind = "fresh"
 			q.last.Fresh = true
 			q.last.Leave = h.r.IntN(4) == 0
 			q.last.Costs = []backend.Amounts{h.cost(s)}
+			q.last.Flows = []backend.Flow{h.flow()}
 		default:
 			q.last.Leave = h.r.IntN(12) == 0
-			for n := 1 + h.r.IntN(backend.MaxCosts); len(q.costs) < n; {
-				q.costs = append(q.costs, h.cost(s))
+			if n == 4 && len(q.costs) > 1 { // some are given up
+				some := h.r.IntN(len(q.costs))
+				q.costs, q.flows = slices.Delete(q.costs, some, some+1), slices.Delete(q.flows, some, some+1)
 			}
-			q.last.Costs = append([]backend.Amounts(nil), q.costs...)
+			for n := 1 + h.r.IntN(backend.MaxCosts); len(q.costs) < n; {
+				q.costs, q.flows = append(q.costs, h.cost(s)), append(q.flows, h.flow())
+			}
+			q.last.Costs, q.last.Flows = slices.Clone(q.costs), slices.Clone(q.flows)
+			if len(h.flows) == 0 {
+				q.last.Flows = nil
+			}
 		}
 	}
 	ask := *q.last
@@ -354,7 +401,7 @@ func (h *history) take() string {
 	if kind == "again" && got.Granted == 0 { // the script says how the buckets stand now
 		want.Levels, want.Charged, want.Corrected = got.Levels, got.Charged, got.Corrected
 	}
-	h.same(s, got, want, err, wantErr)
+	h.same(&ask, got, want, err, wantErr)
 	if kind != "again" {
 		q.at, q.passed = got.Stamp, h.passed
 	}
@@ -366,7 +413,7 @@ func (h *history) take() string {
 			h.charges = append(h.charges, chargeUnderTest{q.scope, got.Stamp, c})
 		}
 		if !ask.Fresh && got.Granted > 0 {
-			q.costs = q.costs[got.Granted:]
+			q.costs, q.flows = q.costs[got.Granted:], q.flows[got.Granted:]
 		}
 		if got.Granted > 0 {
 			kind += " granted"
@@ -375,16 +422,29 @@ func (h *history) take() string {
 	return kind
 }
 
+// flow is one of those that ask in the history, and what its earlier costs have left over.
+func (h *history) flow() backend.Flow {
+	n := h.r.IntN(len(h.flows) + 1)
+	if n == len(h.flows) {
+		return backend.Flow{}
+	}
+	f := h.flows[n]
+	if h.r.IntN(3) == 0 {
+		f.Credit = h.r.Int64N(2000) - 1000
+	}
+	return f
+}
+
 func (h *history) look() string {
 	s := &h.scopes[h.r.IntN(len(h.scopes))]
 	ask := backend.Ask{Account: h.account, Line: s.line, Scope: s.name, Buckets: h.described(s.buckets)}
 	if h.r.IntN(4) > 0 {
-		ask.Costs = []backend.Amounts{h.cost(s)}
+		ask.Costs, ask.Flows = []backend.Amounts{h.cost(s)}, []backend.Flow{h.flow()}
 	}
 	h.note("look", ask)
 	want, wantErr := h.ledger.Look(h.now, &ask)
 	got, err := h.script.Look(h.t.Context(), ask)
-	h.same(s, got, want, err, wantErr)
+	h.same(&ask, got, want, err, wantErr)
 	return "look"
 }
 
@@ -454,9 +514,13 @@ func (h *history) clear() string {
 	return "clear"
 }
 
-// describe changes a limit, a burst or a margin.
+// describe changes a limit, a burst or a margin, or whether a scope draws from a family.
 func (h *history) describe() string {
 	s := &h.scopes[h.r.IntN(len(h.scopes))]
+	if s.family != nil && h.r.IntN(2) == 0 {
+		h.join(s)
+		return "join"
+	}
 	if len(s.buckets) == 0 {
 		return "nothing to describe"
 	}
@@ -471,28 +535,114 @@ func (h *history) describe() string {
 		b.Margin = h.r.Float64() * float64(b.Limit) / 10
 	}
 	for _, q := range h.tickets {
-		q.costs = nil // some would be too large now
+		q.costs, q.flows = nil, nil // some would be too large now
 	}
 	return "describe"
+}
+
+// join has a scope draw from its family, or no longer.
+func (h *history) join(s *scopeUnderTest) {
+	at := slices.IndexFunc(s.buckets, func(b backend.Bucket) bool { return b.Owner == s.family.Owner })
+	if at >= 0 {
+		if len(s.buckets) > 1 {
+			s.buckets = slices.Delete(s.buckets, at, at+1)
+		}
+		return
+	}
+	at = slices.IndexFunc(s.buckets, func(b backend.Bucket) bool { return b.Owner == "account" })
+	if at < 0 {
+		at = len(s.buckets)
+	}
+	s.buckets = slices.Insert(s.buckets, at, *s.family)
+	for _, q := range h.tickets {
+		if h.scopes[q.scope].name == s.name {
+			q.costs, q.flows = nil, nil
+		}
+	}
+}
+
+// consistent checks that what Redis keeps of the line adds up, and that nothing is left of
+// those who are gone. It notes what there is.
+func (h *history) consistent(done map[string]int) {
+	account := h.script.accountKey(h.account)
+	c := admin(h.t, shared)
+	defer c.Close()
+	numbersIn := func(s string, n int) []float64 {
+		out := make([]float64, n)
+		for i := range out {
+			out[i] = math.Float64frombits(binary.LittleEndian.Uint64([]byte(s[8*i:])))
+		}
+		return out
+	}
+	keys := lineKeys(account, lineField("line"), ticketField(""))
+	field, err := c.HGet(h.t.Context(), account, lineField("line")).Result()
+	if err != nil {
+		if n := c.HLen(h.t.Context(), keys[2]).Val(); n > 0 {
+			h.fatal("%d records of no line", n)
+		}
+		return
+	}
+	line := numbersIn(field, 13)
+	tickets, silent, blocked := line[6], line[7], line[8]
+	members := map[byte]float64{}
+	for _, m := range c.ZRange(h.t.Context(), keys[1], 0, -1).Val() {
+		members[m[0]]++
+	}
+	records := c.HGetAll(h.t.Context(), keys[2]).Val()
+	nodes, shapes, flows, standing, counted, top, most := 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+	for f, r := range records {
+		switch {
+		case len(f) == 8:
+			shapes++
+			counted += numbersIn(r, 1)[0]
+		case len(f) == 24:
+			flows++
+		case len(r) == 84 || len(r) == 120:
+			n := numbersIn(r, 8)
+			nodes++
+			standing += n[2]
+			most = max(most, n[3])
+			if n[2] <= 0 && n[3] <= 0 {
+				h.fatal("a node of nobody's")
+			}
+			if len(r) == 120 {
+				top++
+			}
+		}
+	}
+	switch {
+	case float64(len(records)) != line[5] || tickets+nodes+shapes+flows != line[5]:
+		h.fatal("%d records: %v tickets, %v nodes, %v shapes, %v flows; the line says %v", len(records), tickets, nodes, shapes, flows, line[5])
+	case counted != tickets || members['a'] != tickets-silent || members['s'] != silent || members['b'] != blocked ||
+		members['f'] != flows || members['o'] != tickets-silent+top:
+		h.fatal("members %v, %v tickets, %v silent, %v held back, %v flows, %v nodes that stand", members, tickets, silent, blocked, flows, top)
+	case (nodes > 0) != (tickets > silent) || standing < tickets-silent:
+		h.fatal("%v nodes with %v below, %v tickets", nodes, standing, tickets)
+	}
+	for what, n := range map[string]float64{"held back": blocked, "stepped over": silent, "flows": flows, "behind the first few": most - ledger.Heads} {
+		if n > 0 {
+			done[what]++
+		}
+	}
 }
 
 func (h *history) note(op string, v any) {
 	h.log = append(h.log, fmt.Sprintf("%d %+v %s %+v", h.now, h.ledger.Known, op, v))
 }
 
-func (h *history) same(s *scopeUnderTest, got, want backend.Answer, err, wantErr error) {
+func (h *history) same(ask *backend.Ask, got, want backend.Answer, err, wantErr error) {
 	h.t.Helper()
 	if !errors.Is(err, wantErr) || (err == nil) != (wantErr == nil) {
 		h.fatal("error %v; want %v", err, wantErr)
 	}
 	if got.Granted != want.Granted || got.Stamp != want.Stamp || got.Wait != want.Wait ||
 		got.Paused != want.Paused || got.Hint != want.Hint || got.Tickets != want.Tickets || !slices.Equal(got.Levels, want.Levels) ||
-		!slices.Equal(got.Charged, want.Charged) || !slices.Equal(got.Corrected, want.Corrected) {
+		!slices.Equal(got.Charged, want.Charged) || got.Virtual != want.Virtual || !slices.Equal(got.Tags, want.Tags) || !slices.Equal(got.Corrected, want.Corrected) {
 		h.fatal("script %+v\nledger %+v", got, want)
 	}
 	h.latest = max(h.latest, got.Stamp)
 	for i, c := range want.Corrected {
-		h.seen[s.buckets[i].Owner+"/"+s.buckets[i].Name] = c
+		h.seen[ask.Buckets[i].Owner+"/"+ask.Buckets[i].Name] = c
 	}
 }
 

@@ -1,255 +1,469 @@
 -- line.lua knows who stands in line. It is internal/ledger's line.go, operation for
 -- operation.
 --
--- KEYS[2]  the line: a sorted set of tickets, of score 0, each after the digest of
---          its class and its place, so that a class stands together, in the order in
---          which its tickets came
--- KEYS[3]  the tickets: a hash. A ticket is when it last asked by the line's clock,
---          its number, what it needs in each dimension, and its place (doubles), the
---          digest of its class, and its last answer, of which the figures of the
---          buckets are kept only if it granted something. The buckets of a class
---          stand in the same hash: the digest of the owner whose pauses hold, then
---          for each bucket its owner's and its name's.
--- KEYS[4]  the last answer to the ticket if it left nothing to wait for
--- KEYS[5]  those who have been stepped over, by when they last asked: so nobody
---          walks over them twice, however many processes have died
---
--- The line's field in the account: the last place that was given away, when the
--- line's keys expire by Redis's clock, the line's clock, in which nobody's silence is
--- Redis's, and the account's then, whether somebody has been stepped over, and the place and
--- the class up to which patrol has come; then for each class its digest, how many
--- tickets it has, and what they need.
+-- A node is eight numbers: its place, when its own buckets let it on, how many tickets
+-- stand below it, how many nodes do, what they need in each dimension, and the end of
+-- the last of them; then the place of the ticket that waits for its own buckets, its
+-- parent, and, if it stands there, the end of its member: tag, place, ticket and shape.
+-- A ticket is its number, tag, place and end, what its first cost needs, and all of
+-- them, when it last asked, whether it has been stepped over, and how many parts it has;
+-- then its shape, its margins, its parts, and its last answer, of which the buckets'
+-- figures are kept only if it granted something.
+-- A shape is how many tickets have it; then the owner whose pauses hold, and for each
+-- bucket its owner's digest and its name.
 --
 -- What this part offers to others:
-local sub = string.sub
-local classes, clock = {}, 0
-local newcomer -- gives away the next place
-local before   -- how many stand before a place
-local from     -- what stands in the line right before a place
-local fetch    -- the tickets of members
-local silent_among -- finds those who are silent
-local step_over, come_back -- take silent tickets out of everybody's way, and back
-local enter, exit, count_in -- a ticket's way into a class, and out of it
-local whole    -- has a line of which something was lost begin anew
-local tidy     -- steps over those who are silent, and forgets them
-local close    -- forgets a line in which nobody stands
-local renew    -- has the line's keys live on
-local keep     -- writes the line and the owners back
+local node, ticket, shape -- by their digests
+local own_bucket -- the number of the ask's bucket that a shape names, if it is one
+local order      -- the first few members of a node's order
+local block      -- takes a node out of the way until its buckets let that of a member on
+local rise       -- puts one back
+local queue = {}
+-- release    puts back the first few that nothing holds back any more
+-- tidy       steps over those who are silent, and forgets them
+-- ahead_of   how many stand before a ticket of its node
+-- new_ticket what is left of an ask
+-- put        puts a ticket into the line: at its end, or where it stands already
+-- saw        notes that it has asked
+-- come_back  gives one that was only slow its place again
+-- remove     forgets it
 do
-  local last, expiry, silent, round, patrolled = 0, 0, 0, 0, ''
-  local steps = K.STEPPED -- how many tickets this ask may yet step over
-  if fields[2] then
-    local state, before = fields[2], nil
-    last, expiry, clock, before, silent, round = numbers('<dddddd', state)
-    patrolled = sub(state, 49, 52)
-    clock = clock + math.min(math.max(0, now - before), K.GAP)
-    for at = 53, #state, 36 do
-      classes[#classes + 1] = {digest = sub(state, at, at + 3), numbers('<dddd', state, at + 4)}
-    end
+  local function new_place()
+    line[K.PLACES] = line[K.PLACES] + 1
+    return line[K.PLACES]
   end
 
-  local function line_field()
-    local state = {pack('<dddddd', last, expiry, clock, now, silent, round), #patrolled == 4 and patrolled or rep('\0', 4)}
-    for x = 1, #classes do
-      local c = classes[x]
-      state[x + 2] = c.digest .. pack('<dddd', c[1], c[2], c[3], c[4])
-    end
-    return table.concat(state)
+  local function pack_node(n)
+    return not n.gone and pack('<dddddddd', unpack(n, 1, 8)) .. n.held .. n.parent .. n.at
   end
 
-  -- keep writes the owners back, and the line's field.
-  function keep()
-    save(fields[2] and {ARGV[2], line_field()} or {})
-  end
-
-  -- renew has the line's keys live on, if it is time.
-  function renew()
-    if expiry >= shown + K.ASLEEP / 2 then
-      return
-    end
-    expiry = shown + K.ASLEEP
-    call('PEXPIRE', KEYS[2], K.ASLEEP / 1000)
-    call('PEXPIRE', KEYS[3], K.ASLEEP / 1000)
-    if silent == 1 then
-      call('PEXPIRE', KEYS[5], K.ASLEEP / 1000)
-    end
-  end
-
-  function newcomer()
-    last = last + 1
-    return last
-  end
-
-  -- exact writes a number as Redis reads it, to the last digit.
-  local function exact(n)
-    return string.format('%.0f', n)
-  end
-
-  local function find(digest)
-    for x = 1, #classes do
-      if classes[x].digest == digest then
-        return classes[x], x
+  function node(digest)
+    local n = known.nodes[digest]
+    if n == nil then
+      local record = get(digest)
+      n = false
+      if record then
+        n = {numbers('<dddddddd', record)}
+        n.digest, n.pack = digest, pack_node
+        n.held, n.parent, n.at = sub(record, 65, 72), sub(record, 73, 84), sub(record, 85)
       end
+      known.nodes[digest] = n
     end
+    return n
   end
 
-  -- from is what stands in the line right before a class's tickets from a place on; all
-  -- of the class are before its digest with AFTER.
-  function from(digest, place)
-    return digest .. pack('>d', place)
-  end
-
-  -- count_in counts a ticket among its class, and out again where n is -1.
-  function count_in(digest, n, need)
-    local c, x = find(digest)
-    if not c then
-      c, x = {digest = digest, 0, 0, 0, 0}, #classes + 1
-      classes[x] = c
-      call('HSET', KEYS[3], digest, sub(ARGV[4], 5))
+  -- need_node makes a node where there is none.
+  local function need_node(digest)
+    local n = node(digest)
+    if not n then
+      n = {new_place(), 0, 0, 0, 0, 0, 0, 0, digest = digest, pack = pack_node, held = rep('\0', 8), parent = nobody, at = ''}
+      known.nodes[digest], known.orders[digest] = n, {all = true}
     end
-    c[1] = c[1] + n
-    for d = 1, 3 do
-      c[d + 1] = c[d + 1] + n * need[d]
-    end
-    if c[1] == 0 then
-      table.remove(classes, x)
-      call('HDEL', KEYS[3], digest)
-    end
+    changed[digest] = n
+    return n
   end
 
-  -- enter puts a ticket into a class, where its place is, and exit takes it out. Where
-  -- that begins a key, it has no expiry yet.
-  function enter(digest, place, id, need)
-    count_in(digest, 1, need)
-    call('ZADD', KEYS[2], 0, from(digest, place) .. id)
-    expiry = 0
+  local function pack_shape(s)
+    return s.tickets > 0 and pack('<d', s.tickets) .. s.says
   end
 
-  function exit(digest, place, id, need)
-    count_in(digest, -1, need)
-    call('ZREM', KEYS[2], from(digest, place) .. id)
-  end
-
-  -- silent_among adds to a list those of the tickets that are silent, but not the one
-  -- that asks, each after its id, up to as many as this ask may yet step over.
-  function silent_among(ids, tickets, asks, over)
-    for x = 1, #ids do
-      if ids[x] ~= asks and clock - numbers('<d', tickets[x]) > K.LEASE and #over < 2 * steps then
-        over[#over + 1], over[#over + 2] = ids[x], tickets[x]
-      end
-    end
-  end
-
-  -- step_over takes silent tickets out of everybody's way: for each its id and itself,
-  -- in turns.
-  function step_over(over)
-    steps = steps - #over / 2
-    for x = 1, #over, 2 do
-      local t = over[x + 1]
-      call('ZADD', KEYS[5], numbers('<d', t), over[x])
-      exit(sub(t, K.DIGEST, K.DIGEST + 3), numbers('<d', t, K.PLACE), over[x], {numbers('<ddd', t, K.NEED)})
-    end
-    if #over > 0 then
-      silent = 1
-      call('PEXPIRE', KEYS[5], K.ASLEEP / 1000)
-    end
-  end
-
-  -- come_back reports whether a ticket was stepped over, and is no longer.
-  function come_back(id)
-    return silent == 1 and call('ZREM', KEYS[5], id) == 1
-  end
-
-  -- fetch returns the ids of members of the line, and their tickets.
-  function fetch(members)
-    local ids = {}
-    for x = 1, #members do
-      ids[x] = sub(members[x], 13)
-    end
-    return ids, call('HMGET', KEYS[3], unpack(ids))
-  end
-
-  -- before is how many tickets of the class stand before the place, or in all.
-  function before(c, place)
-    return place and call('ZLEXCOUNT', KEYS[2], '[' .. c.digest, '(' .. from(c.digest, place)) or c[1]
-  end
-
-  -- patrol steps over the silent among the next few tickets, class by class and round
-  -- again, and goes on while it finds some: surveys don't come to those who died far
-  -- behind. The ticket that asks is not one of them.
-  local function patrol()
-    local over
-    repeat
-      local _, x = find(patrolled)
-      local checked = 0
-      over = {}
-      if not x then
-        x, round = 1, 0
-      end
-      while checked < K.ROUNDS and classes[x] do
-        local digest = classes[x].digest
-        local members = call('ZRANGEBYLEX', KEYS[2], '[' .. from(digest, round + 1), '(' .. digest .. K.AFTER, 'LIMIT', 0, K.ROUNDS - checked)
-        if #members == 0 then
-          x, round = x + 1, 0
-        else
-          patrolled, round, checked = digest, numbers('>d', members[#members], 5), checked + #members
-          local ids, tickets = fetch(members)
-          silent_among(ids, tickets, ARGV[3], over)
+  -- shape returns what a digest stands for: the path of owners, and how many buckets.
+  function shape(digest)
+    local s = known.shapes[digest]
+    if not s then
+      local says = sub(digest == sub(ARGV[4], 1, 8) and ARGV[4] or get(digest), 9)
+      local path, n = {sub(says, 1, 12)}, 1
+      for at = 13, #says, 20 do
+        local o = sub(says, at, at + 11)
+        if o ~= path[n] then
+          n = n + 1
+          path[n] = o
         end
       end
-      step_over(over)
-      if checked < K.ROUNDS then
-        patrolled, round = '', 0
-        return
+      s = {digest = digest, says = says, pack = pack_shape, path = path, buckets = (#says - 12) / 20}
+      known.shapes[digest] = s
+    end
+    return s
+  end
+
+  local own
+  function own_bucket(name)
+    if not own then
+      own = {}
+      for k = 1, count do
+        own[sub(ARGV[4], 1 + k * 20, 20 + k * 20)] = k
       end
-    until #over == 0
-  end
-
-  -- forget has the line begin anew.
-  local function forget()
-    call('HDEL', KEYS[1], ARGV[2])
-    call('DEL', KEYS[2], KEYS[3], KEYS[5])
-    fields[2], last, expiry, clock, silent, round, patrolled, classes = false, 0, 0, 0, 0, 0, '', {}
-  end
-
-  -- close forgets the line if nobody stands in it.
-  function close()
-    if fields[2] and #classes == 0 and (silent == 0 or call('EXISTS', KEYS[5]) == 0) then
-      forget()
     end
+    return own[name]
   end
 
-  -- whole forgets the line where one of its keys was lost, or its field: some would
-  -- never be forgotten, and those who are alive come anew.
-  function whole()
-    local standing, stepped = 0, silent == 1 and call('ZCARD', KEYS[5]) or 0
-    for x = 1, #classes do
-      standing = standing + classes[x][1]
+  -- count_shape counts n tickets more that have it.
+  local function count_shape(digest, n)
+    local s = shape(digest)
+    if not s.tickets then
+      local record = get(digest)
+      s.tickets = record and numbers('<d', record) or 0
     end
-    if standing ~= call('ZCARD', KEYS[2]) or standing + stepped + #classes ~= call('HLEN', KEYS[3]) then
-      forget()
-    end
+    s.tickets, changed[digest] = s.tickets + n, s
   end
 
-  -- erase forgets those who were stepped over and have been silent for too long.
-  local function erase()
-    if silent == 0 then
+  local function pack_ticket(t)
+    return not t.gone and pack('<ddddddddddddd', unpack(t, 1, 13)) .. t.shape .. t.rest
+  end
+
+  -- key is the end of the members that have a ticket as the first.
+  local function key(t)
+    return pack('>dd', t[K.TAG], t[K.TICKET_PLACE]) .. t.id .. t.shape
+  end
+
+  function ticket(id)
+    local t = known.tickets[id]
+    if t == nil then
+      local record = get(id)
+      t = false
+      if record then
+        t = {numbers('<ddddddddddddd', record)}
+        t.id, t.shape, t.rest, t.pack = id, sub(record, 105, 112), sub(record, 113), pack_ticket
+        t.key = key(t)
+      end
+      known.tickets[id] = t
+    end
+    return t
+  end
+
+  -- new_ticket is what is left of an ask whose next cost has the tag.
+  function queue.new_ticket(number, tag, next_cost, need, parts, answer)
+    local last, margins = 0, {}
+    for x = 1, #parts do
+      last = math.max(last, parts[x][K.PART_END])
+    end
+    for k = 1, count do
+      margins[k] = a[K.OWN_DOUBLES + k * K.START_DOUBLES - 1]
+    end
+    return {number, tag, 0, last, next_cost[1], next_cost[2], next_cost[3], need[1], need[2], need[3], 0, 0, #parts,
+      id = ARGV[3], shape = sub(ARGV[4], 1, 8), pack = pack_ticket,
+      rest = pack('<' .. rep('d', count), unpack(margins)) .. flows.pack_parts(parts) .. answer}
+  end
+
+  function order(n, few)
+    local l = known.orders[n.digest]
+    if not l or #l < few and not l.all then
+      l = range('[o' .. n.digest, '(o' .. n.digest .. K.AFTER, few)
+      l.all = #l < few
+      known.orders[n.digest] = l
+    end
+    return l
+  end
+
+  -- add puts a member into a node's order, and drop_out takes it out.
+  local function add(n, m)
+    member(m, true)
+    local l = known.orders[n.digest]
+    if not l then
       return
     end
-    local gone = call('ZRANGEBYSCORE', KEYS[5], '-inf', '(' .. exact(clock - K.ERASE), 'LIMIT', 0, K.STEPPED)
-    if #gone > 0 then
-      call('ZREM', KEYS[5], unpack(gone))
-      call('HDEL', KEYS[3], unpack(gone))
+    local x, tag, place = 1, numbers('>dd', m, 14)
+    while l[x] do
+      local t, p = numbers('>dd', l[x], 14)
+      if tag < t or tag == t and place < p then
+        break
+      end
+      x = x + 1
     end
-    if call('EXISTS', KEYS[5]) == 0 then
-      silent = 0
-      close()
+    if l[x] or l.all then
+      table.insert(l, x, m)
     end
   end
 
-  -- tidy is what each ask of the line does for all of it.
-  function tidy()
-    patrol()
-    erase()
+  local function drop_out(n, m)
+    member(m, false)
+    local l = known.orders[n.digest] or {}
+    for x = 1, #l do
+      if l[x] == m then
+        table.remove(l, x)
+        return
+      end
+    end
+  end
+
+  local function unstand(n)
+    if n.at ~= '' then
+      drop_out(node(n.parent), 'o' .. n.parent .. n.at .. n.digest)
+      n.at, changed[n.digest] = '', n
+    end
+  end
+
+  local function unblock(n)
+    if n[K.DUE] > 0 then
+      member('b' .. pack('>dd', n[K.DUE], n[K.NODE_PLACE]) .. n.digest, false)
+      n[K.DUE], changed[n.digest], line[K.BLOCKED] = 0, n, line[K.BLOCKED] - 1
+    end
+  end
+
+  -- stand gives the node, and those above it, the place that its first ticket has.
+  local function stand(n)
+    for _ = 1, K.DEEPEST do
+      local m = order(n, 1)[1]
+      if n[K.DUE] > 0 and m and sub(m, 22, 29) ~= n.held then
+        unblock(n) -- another one is first
+      end
+      if n.parent == nobody then
+        return
+      end
+      local p = node(n.parent)
+      if not m or n[K.DUE] > 0 then
+        if n.at == '' then
+          return
+        end
+        unstand(n)
+      else
+        local at = sub(m, 14, 49)
+        if n.at == at then
+          return
+        end
+        unstand(n)
+        n.at, changed[n.digest] = at, n
+        add(p, 'o' .. n.parent .. at .. n.digest)
+      end
+      n = p
+    end
+  end
+
+  function block(n, m, due)
+    unblock(n)
+    n[K.DUE], n.held, changed[n.digest] = due, sub(m, 22, 29), n
+    line[K.BLOCKED] = line[K.BLOCKED] + 1
+    member('b' .. pack('>dd', due, n[K.NODE_PLACE]) .. n.digest, true)
+    stand(n)
+  end
+
+  function rise(n)
+    unblock(n)
+    stand(n)
+  end
+
+  function queue.release()
+    local still, upto = K.ROUNDS, '(b' .. pack('>d', now) .. K.AFTER
+    while still > 0 and line[K.BLOCKED] > 0 do
+      local most = still
+      local free = range('[b', upto, most)
+      for x = 1, #free do
+        local n = node(sub(free[x], 18, 29))
+        if n[K.DUE] > 0 then
+          still = still - 1
+          rise(n)
+        end
+      end
+      if #free < most then
+        return
+      end
+    end
+  end
+
+  -- drop forgets a node below which nobody stands.
+  local function drop(n)
+    for _ = 1, K.DEEPEST do
+      if not n or n[K.STANDING] ~= 0 or n[K.CHILDREN] ~= 0 then
+        return
+      end
+      unblock(n)
+      unstand(n)
+      n.gone, changed[n.digest], known.nodes[n.digest] = true, n, false
+      n = n.parent ~= nobody and node(n.parent)
+      if n then
+        n[K.CHILDREN], changed[n.digest] = n[K.CHILDREN] - 1, n
+      end
+    end
+  end
+
+  -- adopt has a node stand among those of a broader owner.
+  local function adopt(n, parent)
+    if n.parent == parent.digest then
+      return
+    end
+    local was = n.parent ~= nobody and node(n.parent)
+    unstand(n)
+    if was then
+      stand(was) -- n may have been the first there
+    end
+    n.parent = parent.digest
+    parent[K.CHILDREN] = parent[K.CHILDREN] + 1
+    stand(n)
+    if was then
+      was[K.CHILDREN], changed[was.digest] = was[K.CHILDREN] - 1, was
+      drop(was)
+    end
+  end
+
+  -- count_in adds what a ticket needs to a node.
+  local function count_in(n, t)
+    n[K.NODE_END] = math.max(n[K.NODE_END], t[K.TICKET_END])
+    for d = 1, 3 do
+      n[K.NODE_NEED + d] = n[K.NODE_NEED + d] + t[K.NEED + d]
+    end
+    changed[n.digest] = n
+  end
+
+  local function count_out(n, t)
+    for d = 1, 3 do
+      n[K.NODE_NEED + d] = n[K.NODE_NEED + d] - t[K.NEED + d]
+    end
+    changed[n.digest] = n
+  end
+
+  local function enter(t)
+    t.key = key(t)
+    local path = shape(t.shape).path
+    for i = 1, #path do
+      local n = need_node(path[i])
+      n[K.STANDING] = n[K.STANDING] + 1
+      count_in(n, t)
+      if path[i + 1] then
+        adopt(n, need_node(path[i + 1]))
+      end
+    end
+    local n = node(path[1])
+    add(n, 'o' .. n.digest .. t.key)
+    stand(n)
+  end
+
+  -- out takes the ticket out of the order, and discount out of the sums.
+  local function out(t)
+    local n = node(shape(t.shape).path[1])
+    drop_out(n, 'o' .. n.digest .. t.key)
+    stand(n)
+  end
+
+  local function discount(t)
+    local path = shape(t.shape).path
+    for i = 1, #path do
+      local n = node(path[i])
+      n[K.STANDING] = n[K.STANDING] - 1
+      count_out(n, t)
+      drop(n)
+    end
+  end
+
+  local function leave(t)
+    out(t)
+    discount(t)
+  end
+
+  -- asked is the member that says when a ticket last asked.
+  local function asked(t, list)
+    return list .. pack('>dd', t[K.SEEN], t[K.TICKET_PLACE]) .. t.id
+  end
+
+  local function listen(t)
+    member(asked(t, 'a'), true)
+    changed[t.id] = t
+  end
+
+  function queue.put(old, t)
+    known.tickets[t.id] = t
+    t[K.SEEN] = line[K.CLOCK]
+    if not old then
+      t[K.TICKET_PLACE] = new_place()
+      line[K.TICKETS] = line[K.TICKETS] + 1
+      count_shape(t.shape, 1)
+      enter(t)
+      listen(t)
+      return
+    end
+    t[K.TICKET_PLACE] = old[K.TICKET_PLACE]
+    member(asked(old, 'a'), false)
+    if old[K.TAG] == t[K.TAG] and old.shape == t.shape then
+      t.key = old.key
+      local path = shape(t.shape).path
+      for i = 1, #path do
+        local n = node(path[i])
+        if t[K.TICKET_END] > n[K.NODE_END] or t[K.NEED + 1] ~= old[K.NEED + 1] or
+          t[K.NEED + 2] ~= old[K.NEED + 2] or t[K.NEED + 3] ~= old[K.NEED + 3] then
+          count_in(n, t)
+          count_out(n, old)
+        end
+      end
+    else
+      out(old)
+      enter(t)
+      discount(old)
+      if old.shape ~= t.shape then
+        count_shape(t.shape, 1)
+        count_shape(old.shape, -1)
+      end
+    end
+    listen(t)
+  end
+
+  function queue.ahead_of(t)
+    local n = node(shape(t.shape).path[1])
+    return n and between('[o' .. n.digest, '(o' .. n.digest .. sub(t.key, 1, 16)) or 0
+  end
+
+  function queue.remove(t, parts)
+    if t[K.SILENT] == 1 then
+      member(asked(t, 's'), false)
+      line[K.SILENCED] = line[K.SILENCED] - 1
+    else
+      leave(t)
+      member(asked(t, 'a'), false)
+    end
+    flows.withdraw(parts)
+    count_shape(t.shape, -1)
+    t.gone, changed[t.id], known.tickets[t.id] = true, t, false
+    line[K.TICKETS] = line[K.TICKETS] - 1
+  end
+
+  function queue.saw(t)
+    member(asked(t, 'a'), false)
+    t[K.SEEN] = line[K.CLOCK]
+    listen(t)
+  end
+
+  function queue.come_back(t)
+    member(asked(t, 's'), false)
+    line[K.SILENCED], t[K.SILENT] = line[K.SILENCED] - 1, 0
+    enter(t)
+    listen(t)
+  end
+
+  -- step_over takes a silent ticket out of everybody's way.
+  local function step_over(t)
+    leave(t)
+    member(asked(t, 'a'), false)
+    member(asked(t, 's'), true)
+    line[K.SILENCED], t[K.SILENT], changed[t.id] = line[K.SILENCED] + 1, 1, t
+  end
+
+  -- since returns the first few tickets of a list that have not asked for so long.
+  local function since(list, long, most)
+    local before = line[K.CLOCK] - long
+    if before <= 0 then
+      return {}
+    end
+    local ids = range('[' .. list, '(' .. list .. pack('>d', before), most)
+    for x = 1, #ids do
+      ids[x] = sub(ids[x], 18)
+    end
+    fetch(ids)
+    return ids
+  end
+
+  function queue.tidy()
+    line[K.CLOCK], line[K.CAME] = line[K.CLOCK] + math.min(math.max(0, now - line[K.CAME]), K.GAP), now
+    local silent = since('a', K.LEASE, K.PATROL)
+    for x = 1, #silent do
+      if silent[x] ~= ARGV[3] then
+        step_over(ticket(silent[x]))
+      end
+    end
+    local gone = line[K.SILENCED] > 0 and since('s', K.ERASE, K.ERASED) or {}
+    for x = 1, #gone do
+      local t = ticket(gone[x])
+      queue.remove(t, flows.parts_of(t.rest, 1 + 8 * shape(t.shape).buckets, t[K.PARTS]))
+    end
+    if line[K.TICKETS] == 0 then
+      forget()
+    end
   end
 end

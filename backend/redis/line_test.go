@@ -15,7 +15,7 @@ import (
 )
 
 // An ask is as much work behind ten thousand tickets as behind ten: of its own model,
-// and of another one that does not stand in its way.
+// and of another one that its own limit keeps out of the way.
 func TestLengthOfTheLineCostsNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fills a long line")
@@ -51,7 +51,7 @@ func TestLengthOfTheLineCostsNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 				for range 10 {
-					if a := take(tt.scope, "y", 1); a.Granted != tt.granted || a.Tickets != n {
+					if a := take(tt.scope, "y", 1); a.Granted != tt.granted || a.Tickets != n*(1-tt.granted) {
 						t.Fatalf("granted %d, %d ahead", a.Granted, a.Tickets)
 					}
 				}
@@ -116,46 +116,105 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
-// Where something else is in the key of those who were stepped over, nobody is lost.
-func TestSomethingElseInTheKeyOfTheSilent(t *testing.T) {
-	c := admin(t, redistest.Run(t))
-	b := newVirtual(c)
-	buckets := perDay(100)
-	number := uint64(0)
-	take := func(ticket string, costs ...int64) (backend.Answer, error) {
-		number++
-		a := ask(number, buckets, costs...)
-		a.Ticket = ticket
-		return b.Take(t.Context(), a)
+// Where something else is in a key of a line, nobody is lost.
+func TestSomethingElseInAKeyOfALine(t *testing.T) {
+	for i, name := range []string{"account", "line", "tickets"} {
+		t.Run(name, func(t *testing.T) {
+			c := admin(t, redistest.Run(t))
+			b := newVirtual(c)
+			buckets := perDay(100)
+			number := uint64(0)
+			take := func(ticket string, costs ...int64) (backend.Answer, error) {
+				number++
+				a := ask(number, buckets, costs...)
+				a.Ticket = ticket
+				return b.Take(t.Context(), a)
+			}
+			for _, ticket := range []string{"x", "dead", "alive"} {
+				if _, err := take(ticket, 100); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 2 {
+				b.now += 500_000
+				if _, err := take("alive", 100); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.now++
+			key := lineKeys(b.accountKey("account"), lineField("model:m"), ticketField("x"))[i]
+			c.Rename(t.Context(), key, key+"kept")
+			if err := c.RPush(t.Context(), key, "x").Err(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := take("alive", 100); !errors.Is(err, ErrOccupied) {
+				t.Errorf("%v; want ErrOccupied", err)
+			}
+			if n := c.LLen(t.Context(), key).Val(); n != 1 {
+				t.Error("what was there is gone")
+			}
+			c.Rename(t.Context(), key+"kept", key)
+			if a, err := take("alive", 100); err != nil || a.Tickets != 0 {
+				t.Errorf("%d ahead, %v", a.Tickets, err)
+			}
+			if a, err := take("dead", 100); err != nil || a.Tickets != 0 {
+				t.Errorf("the one that was only slow stands behind %d, %v", a.Tickets, err)
+			}
+			if a, err := take("alive", 100); err != nil || a.Tickets != 1 {
+				t.Errorf("%d ahead, %v; want the one that has come back", a.Tickets, err)
+			}
+		})
 	}
-	for _, ticket := range []string{"x", "dead", "alive"} {
-		if _, err := take(ticket, 100); err != nil {
-			t.Fatal(err)
-		}
-	}
-	key := lineKeys(b.accountKey("account"), lineField("model:m"), ticketField("x"))[4]
-	if err := c.RPush(t.Context(), key, "x").Err(); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		b.now += 500_000
-		if _, err := take("alive", 100); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b.now++
-	if _, err := take("alive", 100); !errors.Is(err, ErrOccupied) {
-		t.Errorf("%v; want ErrOccupied", err)
-	}
-	if n := c.LLen(t.Context(), key).Val(); n != 1 {
-		t.Error("what was there is gone")
-	}
-	c.Del(t.Context(), key)
-	if a, err := take("alive", 100); err != nil || a.Tickets != 0 {
-		t.Errorf("%d ahead, %v", a.Tickets, err)
-	}
-	if a, err := take("dead", 100); err != nil || a.Tickets != 0 {
-		t.Errorf("the one that was only slow stands behind %d, %v", a.Tickets, err)
+}
+
+// An ask that waits is no more commands among a thousand models than among a few: none of
+// them is held back by its own limit, nor does any other have the tags that it has.
+func TestNumberOfModelsCostsNothing(t *testing.T) {
+	const most = 20 - 1 // for Redis's clock is asked, too, where no test has one
+	account := backend.Bucket{Owner: "account", Name: "tpd", Dimension: backend.Tokens, Limit: 1000, Period: 24 * time.Hour}
+	for _, models := range []int{1, 10, 1000} {
+		t.Run(fmt.Sprint(models), func(t *testing.T) {
+			if testing.Short() && models > 10 {
+				t.Skip("fills a long line")
+			}
+			c := admin(t, redistest.Run(t))
+			b := newVirtual(c)
+			number := uint64(0)
+			take := func(model int, tokens int64) backend.Answer {
+				t.Helper()
+				number++
+				name := fmt.Sprint("model:", model)
+				family := backend.Bucket{Owner: fmt.Sprint("family:", model/2), Name: "tpm", Dimension: backend.Tokens, Limit: 1e6, Period: time.Minute}
+				own := family
+				own.Owner = name
+				answer, err := b.Take(t.Context(), backend.Ask{Account: "account", Line: "account", Scope: name, Ticket: name, Number: number,
+					Buckets: []backend.Bucket{own, family, account}, Costs: []backend.Amounts{{1, tokens}},
+					Flows: []backend.Flow{{Class: fmt.Sprint("class", model%3), Tenant: name, Weight: 1}}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return answer
+			}
+			take(-1, 1000)
+			for i := range models {
+				take(i, 400)
+			}
+			b.now += 100_000
+			if err := c.ConfigResetStat(t.Context()).Err(); err != nil {
+				t.Fatal(err)
+			}
+			const asks = 20
+			for i := range asks {
+				if a := take(i%models, 400); a.Granted != 0 || models > 1 && a.Tickets > models-1 {
+					t.Fatalf("granted %d, %d ahead", a.Granted, a.Tickets)
+				}
+			}
+			n := float64(calls(t, c)) / asks
+			t.Logf("%.1f commands", n)
+			if n > most {
+				t.Errorf("%.1f commands for an ask; want at most %d", n, most)
+			}
+		})
 	}
 }
 

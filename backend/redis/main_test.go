@@ -20,7 +20,7 @@ var shared *redistest.Server
 // says that a user needs.
 const rules = "~ratelimiter:* resetchannels -@all +evalsha +eval +time" +
 	" +hget +hmget +hset +hdel +hlen +hgetall" +
-	" +zadd +zcard +zlexcount +zrangebylex +zrangebyscore +zrem +get +set +del +exists +pexpire +pttl"
+	" +zadd +zcard +zlexcount +zrangebylex +zrem +get +set +del +pexpire +pttl"
 
 // FleetEnv makes a process of the test binary a member of the fleet in fleet_test.go:
 // address and prefix.

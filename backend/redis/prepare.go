@@ -50,13 +50,14 @@ func newPrepared(b *Backend, ask *backend.Ask) *prepared {
 	p.owners = byOwner(ask.Scope, ask.Buckets)
 	p.levels, p.heard = b.memory.find(ask.Account, ask.Buckets), b.memory.time(ask.Account)
 	line, id := lineField(ask.Line), ticketField(ask.Ticket)
-	p.args, p.first = arguments(lineKeys(b.accountKey(ask.Account), line, id), line, id, p.owners, ask.Buckets)
+	p.args, p.first = arguments(lineKeys(b.accountKey(ask.Account), line, id), line, id, p.owners, ask.Buckets, "")
 	return p
 }
 
-// arguments lays out a command with room for the script and the numbers.
-func arguments(keys []string, line, ticket string, owners []owner, buckets []backend.Bucket) (args []any, first int) {
-	args = append(make([]any, 0, 9+len(keys)+len(owners)), nil, nil, len(keys))
+// arguments lays out a command with room for the script and the numbers. More stands
+// before the description of the buckets.
+func arguments(keys []string, line, ticket string, owners []owner, buckets []backend.Bucket, more ...any) (args []any, first int) {
+	args = append(make([]any, 0, 10+len(keys)+len(owners)), nil, nil, len(keys))
 	for _, k := range keys {
 		args = append(args, k)
 	}
@@ -65,6 +66,7 @@ func arguments(keys []string, line, ticket string, owners []owner, buckets []bac
 	for i := range owners {
 		args = append(args, owners[i].field)
 	}
+	args = append(args, more...)
 	return append(args, []byte(describe(owners, buckets)), nil), first
 }
 
@@ -107,7 +109,7 @@ func ticketOf(owners []owner) string {
 			t.add(b.name)
 		}
 	}
-	h := fnv.New32a() // a line has few
+	h := fnv.New64a()
 	h.Write(t)
 	return string(h.Sum(nil)) + string(t)
 }

@@ -12,10 +12,11 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/ledger"
 )
 
 // version is that of keys, values and arguments.
-const version = 4
+const version = 5
 
 // Client is what a [Backend] needs of go-redis. Every client of go-redis v9 has
 // it: [goredis.Client] (also over Sentinel), [goredis.ClusterClient],
@@ -74,7 +75,7 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	}
 	p := b.prepare(ask)
 	now := b.now()
-	numbers := b.head(p.heard, now, len(p.owners), 2*len(ask.Buckets)+len(ask.Costs))
+	numbers := b.head(p.heard, now, len(p.owners), 2*len(ask.Buckets)+2*len(ask.Costs))
 	if s == takeScript && ask.Fresh && len(ask.Costs) == 1 {
 		for _, o := range p.owners {
 			for _, k := range o.buckets {
@@ -85,12 +86,15 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	first := len(numbers)
 	numbers.add(float64(len(ask.Costs)), truth(ask.Fresh), truth(ask.Leave), float64(ask.Number))
 	numbers.since(b.memory.starts(&numbers, now, p.owners, p.levels, ask.Buckets))
-	for _, c := range ask.Costs {
+	var flows flows
+	for i, c := range ask.Costs {
 		for _, amount := range c {
 			numbers.add(float64(amount))
 		}
+		numbers.add(flows.number(ask, i), ledger.Units(ask, i))
 	}
 	args := slices.Clone(p.args)
+	args[len(args)-3] = []byte(flows.packed)
 	args[p.first], args[len(args)-1] = []byte(numbers[:first]), []byte(numbers[first:])
 	reply, err := b.run(ctx, s, repeatable, args)
 	if err != nil {
@@ -99,6 +103,9 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	answer, err := decode(reply, p.owners, ask.Buckets)
 	if err != nil {
 		return backend.Answer{}, wrap(s.name, err)
+	}
+	if ask.Flows != nil && answer.Granted > 0 && answer.Tags == nil {
+		answer.Tags = []float64{0} // fast.lua has granted it at the beginning of a line
 	}
 	b.memory.saw(p, now, b.now(), &answer)
 	return answer, nil
@@ -203,6 +210,12 @@ func decode(reply any, owners []owner, buckets []backend.Bucket) (backend.Answer
 	if full {
 		a.Granted, a.Stamp, a.Wait, a.Paused = int(next()), int64(next()), duration(next()), duration(next())
 		a.Hint, a.Tickets = duration(next()), int(next())
+		if n := int(next()); n > 0 && n <= backend.MaxCosts {
+			a.Virtual, a.Tags = next(), make([]float64, n)
+			for i := range a.Tags {
+				a.Tags[i] = next()
+			}
+		}
 	}
 	for _, o := range owners {
 		if !full {

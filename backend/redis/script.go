@@ -24,6 +24,12 @@ var clockSource string
 //go:embed core.lua
 var coreSource string
 
+//go:embed store.lua
+var storeSource string
+
+//go:embed flow.lua
+var flowSource string
+
 //go:embed line.lua
 var lineSource string
 
@@ -52,8 +58,8 @@ var clearSource string
 var recallSource string
 
 var (
-	takeScript   = newScript("take", headSource, fastSource, clockSource, coreSource, lineSource, surveySource, answerSource, hintSource, takeSource)
-	lookScript   = newScript("look", headSource, clockSource, coreSource, lineSource, surveySource, answerSource, lookSource)
+	takeScript   = newScript("take", headSource, fastSource, clockSource, coreSource, storeSource, flowSource, lineSource, surveySource, answerSource, hintSource, takeSource)
+	lookScript   = newScript("look", headSource, clockSource, coreSource, storeSource, flowSource, lineSource, surveySource, answerSource, lookSource)
 	settleScript = newScript("settle", headSource, clockSource, coreSource, settleSource)
 	clearScript  = newScript("clear", headSource, clockSource, coreSource, clearSource)
 	recallScript = newScript("recall", recallSource)

@@ -1,19 +1,376 @@
--- survey.lua looks at the tickets ahead of an ask. It is internal/ledger's survey.go,
--- operation for operation.
+-- survey.lua finds who stands before an ask at each node on its path, and what is set
+-- aside for them. It is internal/ledger's survey.go, operation for operation.
 --
 -- What this part offers to others:
-local ahead = {} -- what those ahead may draw from each of the ask's buckets, if there are any
-local survey     -- finds that out
-local free       -- whether a bucket holds a cost beside it
-local wait       -- how long until it does
+local tickets = 0 -- before the cost that comes next
+local aside = {}  -- for them, of each of the ask's buckets
+local survey      -- looks at the first few of each node
+local come        -- works out what comes before a cost
+local free        -- whether a bucket holds a cost beside it
+local fits        -- whether all of them do
+local wait        -- how long until they do
+local settle_in   -- takes a ticket's nodes out of the way, or puts them back
 do
-  -- margin is what a start of this cost leaves in the bucket.
-  local function margin(k, cost)
-    local m, spare = a[K.OWN_DOUBLES + k * K.START_DOUBLES - 1], (holder[k][place[k] + K.CAPACITY] - cost) / 2
+  local levels, level_of = {}, {} -- and the number of each bucket's owner on the path
+  for k = 1, count do
+    aside[k] = 0
+  end
+
+  -- cut is what a start of this cost leaves in a bucket.
+  local function cut(margin, capacity, cost)
+    local spare = (capacity - cost) / 2
     if spare < 0 then
       spare = 0
     end
-    return m < spare and m or spare
+    return margin < spare and margin or spare
+  end
+
+  local function margin(k, cost)
+    return cut(a[K.OWN_DOUBLES + k * K.START_DOUBLES - 1], holder[k][place[k] + K.CAPACITY], cost)
+  end
+
+  local numbered = {} -- the ask's owners
+  for j = 1, owned do
+    numbered[ARGV[4 + j]] = j
+  end
+
+  -- Others' owners are looked at, and stay as they are: their states, and descriptions.
+  local states, descriptions = {}, {}
+
+  local function open_others(wanted)
+    local found = call('HMGET', KEYS[1], unpack(wanted))
+    for x = 1, #wanted, 2 do
+      states[wanted[x]], descriptions[wanted[x]] = found[x], found[x + 1] or ''
+    end
+  end
+
+  -- A shape is read as it stands, behind its first eight bytes.
+  local function shape_at(digest)
+    return digest == sub(ARGV[4], 1, 8) and ARGV[4] or get(digest)
+  end
+
+  -- want adds the owners on a path below another one that are not open yet.
+  local function want(wanted, s, above)
+    local digest, at = sub(s, 9, 20), 21
+    while digest ~= above and digest ~= '' do
+      if not numbered[digest] and states[digest] == nil then
+        states[digest] = false
+        local x = #wanted
+        wanted[x + 1], wanted[x + 2] = digest, description(digest)
+      end
+      local last = digest
+      while digest == last do
+        digest, at = sub(s, at, at + 11), at + 20
+      end
+    end
+  end
+
+  -- bucket returns the dimension of an owner's bucket, its capacity, what will be used of
+  -- it if nothing else happens, and its rate; or nothing.
+  local function bucket(o, digest, dt, name)
+    if o then
+      for i = K.FIRST, #o, K.SIZE do
+        if o[i + K.NAME] == name then
+          return o[i + K.DIMENSION] + 1, o[i + K.CAPACITY], o[i + K.USED], o[i + K.RATE]
+        end
+      end
+      return
+    end
+    local d, at = descriptions[digest], 8 * K.OWNER_DOUBLES + 9
+    for x = 1, #d, 8 * K.DESCRIPTION_DOUBLES do
+      local this, dimension, _, capacity = numbers('<dddd', d, x)
+      if this == name then
+        local rate, used = numbers('<dd', states[digest], at)
+        used = used - rate * dt
+        if used < 0 then
+          used = 0
+        end
+        return dimension + 1, capacity, used, rate
+      end
+      at = at + 8 * K.BUCKET_DOUBLES
+    end
+  end
+
+  -- held looks at the owners on a path below another one. If the buckets of one do not let
+  -- a first cost start soon, it returns the owner and when they do; else nothing, and how
+  -- much they let start now of what a node needs. The cost stands behind next in t, and the
+  -- need behind need if there is one; the margins from a byte of a record on.
+  local function held(s, above, t, next, need, record, margins)
+    local part, digest, at = 1, sub(s, 9, 20), 21
+    while digest ~= above and digest ~= '' do
+      local o, stamp, paused, _ = numbered[digest] and owner(numbered[digest]), now, now, nil
+      if o then
+        stamp, paused = o[K.STAMP], o[K.PAUSED]
+      elseif states[digest] then
+        stamp, _, paused = numbers('<ddd', states[digest])
+      end
+      local dt = now > stamp and now - stamp or 0
+      local most = paused - stamp - dt
+      while sub(s, at, at + 11) == digest do
+        local d, capacity, used, rate = bucket(o, digest, dt, (numbers('<d', s, at + 12)))
+        local cost, all = d and t[next + d] or 0, d and need and t[need + d] or 0
+        if cost ~= 0 then
+          local t
+          if cost > capacity then
+            t = used / rate
+          else
+            local spare = numbers('<d', record, margins + (at - 21) / 20 * 8)
+            t = (cost + cut(spare, capacity, cost) - (capacity - used)) / rate
+          end
+          if t > most then
+            most = t
+          end
+        end
+        if all > 0 then
+          local level = capacity - used
+          local this = level > 0 and level / all or 0
+          if this < part then
+            part = this
+          end
+        end
+        at = at + 20
+      end
+      if most > K.SOON then
+        return digest, now + most
+      end
+      digest = sub(s, at, at + 11)
+    end
+    return nil, part
+  end
+
+  -- A rival is tag, place, end; how much of what it needs its own buckets let start now,
+  -- how many tickets; the first cost, and what it needs, in each dimension; its first
+  -- ticket and that one's shape; the node, or false if it is a ticket; its member; which of
+  -- the ask's buckets the ticket draws from; and its parts, unless it is a node and its first
+  -- has one.
+  local rivals_of, draws = {}, {}
+  local reordered = false -- since all was read
+
+  local function drawn_by(digest)
+    local d = draws[digest]
+    if not d then
+      local s = shape_at(digest)
+      d = {}
+      for at = 21, #s, 20 do
+        d[#d + 1] = own_bucket(sub(s, at, at + 19))
+      end
+      draws[digest] = d
+    end
+    return d
+  end
+
+  -- rival returns the one of a member, or false for the ask's own.
+  local function rival(m, i)
+    local r = rivals_of[m]
+    if r == nil then
+      local below, id = #m > 49 and sub(m, 50), sub(m, 30, 41)
+      if below and below == ARGV[3 + i] or not below and id == ARGV[3] then
+        r = false
+      else
+        local tag, p = numbers('>dd', m, 14)
+        r = {tag, p, 0, 1, 1, 0, 0, 0, 0, 0, 0, id, sub(m, 42, 49), below, m, false, false}
+      end
+      rivals_of[m] = r
+    end
+    return r
+  end
+
+  -- own_place is where that stands in the order.
+  local function own_place(level)
+    local self = level.self and (level.self.at or level.self.key) or ''
+    if self ~= '' then
+      return numbers('>dd', self)
+    end
+  end
+
+  -- read has all be read at once that the survey needs, unless some are held back.
+  local function read()
+    local records, y, wanted, heads = {}, 0, {}, {}
+    for i = 1, owned do
+      local n = node(ARGV[4 + i])
+      local l, left, x = n and order(n, K.HEADS + 2) or {}, K.HEADS, 1
+      while left > 0 and l[x] do
+        local r = rival(l[x], i)
+        if r then
+          records[y + 1], records[y + 2], records[y + 3] = r[K.RIVAL_ID], r[K.RIVAL_SHAPE], r[K.RIVAL_NODE] or nil
+          y = y + 2
+          if r[K.RIVAL_NODE] then
+            y = y + 1
+            local z = #heads
+            heads[z + 1], heads[z + 2] = r[K.RIVAL_SHAPE], n.digest
+          end
+          left = left - 1
+        end
+        x = x + 1
+      end
+    end
+    fetch(records)
+    for x = 1, #heads, 2 do
+      want(wanted, shape_at(heads[x]), heads[x + 1])
+    end
+    if wanted[1] then
+      open_others(wanted)
+    end
+  end
+
+  -- collect finds the first few who stand at a node, without those who are held back.
+  local function collect(level, n, i, only)
+    local first, rivals, blocked, x = order(n, K.HEADS + 2), level.rivals, 0, 1
+    while first[x] and x < K.FEW do
+      local m = first[x]
+      local r = rival(m, i)
+      if r and #rivals == K.HEADS then
+        break
+      elseif r then
+        local record = get(r[K.RIVAL_ID])
+        r[6], r[7], r[8] = numbers('<ddd', record, 8 * K.NEXT + 1)
+        r[16] = drawn_by(r[K.RIVAL_SHAPE])
+        local n_parts = numbers('<d', record, 8 * K.PARTS - 7)
+        if n_parts ~= 1 or not r[K.RIVAL_NODE] then
+          r[K.RIVAL_PARTS] = flows.parts_of(record, K.MARGINS + (#shape_at(r[K.RIVAL_SHAPE]) - 20) / 20 * 8, n_parts)
+        end
+        local below, digest, result = r[K.RIVAL_NODE], nil, nil
+        if below then
+          local b, _ = known.nodes[below], nil
+          if b then
+            r[3], r[5], r[9], r[10], r[11] = b[K.NODE_END], b[K.STANDING], b[K.NODE_NEED + 1], b[K.NODE_NEED + 2], b[K.NODE_NEED + 3]
+          else
+            r[5], _, r[9], r[10], r[11], r[3] = numbers('<dddddd', get(below), 8 * K.STANDING - 7)
+          end
+          local s, wanted = shape_at(r[K.RIVAL_SHAPE]), (x > K.HEADS or reordered) and {} -- the others have been
+          if wanted then
+            want(wanted, s, n.digest)
+          end
+          if wanted and wanted[1] then
+            open_others(wanted)
+          end
+          digest, result = held(s, n.digest, r, K.RIVAL_NEXT, K.RIVAL_NEED, record, K.MARGINS)
+          r[4] = result
+        else
+          r[9], r[10], r[11] = numbers('<ddd', record, 8 * K.NEED + 1)
+          r[3] = numbers('<d', record, 8 * K.TICKET_END - 7)
+        end
+        if not digest then
+          rivals[#rivals + 1] = r
+        else
+          if blocked == 0 then -- the order changes with those who are held back
+            first = {unpack(order(n, K.FEW), 1, K.FEW)}
+          end
+          blocked = blocked + 1
+          if blocked <= K.TRIES and not only then
+            reordered = true
+            block(node(digest), m, result)
+          end
+        end
+      end
+      x = x + 1
+    end
+    level.last = first[x] and rivals[#rivals]
+  end
+
+  function survey(mine, only)
+    if line[K.TICKETS] == 0 then
+      return
+    end
+    read()
+    for k = 1, count do
+      for j = 1, owned do
+        if owner(j) == holder[k] then
+          level_of[k] = j
+        end
+      end
+    end
+    for i = 1, owned do
+      local n = node(ARGV[4 + i])
+      local level = {node = n, rivals = {}}
+      levels[i] = level
+      if n then
+        if i == 1 and mine then
+          level.self = mine
+        elseif i > 1 then
+          local below = node(ARGV[3 + i])
+          if below and below.parent == n.digest and below.at ~= '' then
+            level.self = below
+          end
+        end
+        collect(level, n, i, only)
+      end
+    end
+  end
+
+  -- behind is how many stand at a node behind the rivals, and before a cost of that tag
+  -- and place.
+  local function behind(level, tag, p)
+    local last = level.last
+    if not last or not (last[1] < tag or last[1] == tag and last[2] < p) then
+      return 0
+    end
+    local n = between('(' .. last[K.RIVAL_MEMBER], '(o' .. level.node.digest .. pack('>dd', tag, p))
+    local own_tag, own_at = own_place(level)
+    if own_tag and (own_tag > last[1] or own_tag == last[1] and own_at > last[2]) and
+      (own_tag < tag or own_tag == tag and own_at < p) then
+      n = n - 1
+    end
+    return n
+  end
+
+  -- share_of_parts is how much of some parts comes before a cost of that tag, and at most
+  -- what there may be. The tickets of a node are taken to be as its first.
+  local function share_of_parts(parts, most, tag)
+    local sum, all = 0, 0
+    for x = 1, #parts do
+      local p = parts[x]
+      local units = p[K.UNITS]
+      all = all + units
+      if p[K.PART_END] <= tag then
+        sum = sum + units
+      elseif p[K.PART_TAG] < tag then
+        sum = sum + units * (tag - p[K.PART_TAG]) / (p[K.PART_END] - p[K.PART_TAG])
+      end
+    end
+    return sum == all and most or math.min(most, sum / all)
+  end
+
+  function come(tag, p)
+    local total = 0
+    for k = 1, count do
+      aside[k] = 0
+    end
+    for i = 1, #levels do
+      local level = levels[i]
+      local rivals, seen = level.rivals, 0
+      while rivals[seen + 1] and (rivals[seen + 1][1] < tag or rivals[seen + 1][1] == tag and rivals[seen + 1][2] < p) do
+        seen = seen + 1
+      end
+      local more = 1 -- those behind the first few are as they are in the mean
+      if seen > 0 then
+        local others_behind = behind(level, tag, p)
+        if others_behind > 0 then
+          more = more + others_behind / seen
+        end
+      end
+      for x = 1, seen do
+        local r = rivals[x]
+        local share, own = r[4], r[16]
+        if r[K.RIVAL_PARTS] then
+          share = share_of_parts(r[K.RIVAL_PARTS], share, tag)
+        elseif r[3] > tag then
+          local before = (tag - r[1]) / (r[3] - r[1])
+          if before < share then
+            share = before
+          end
+        end
+        total = total + math.max(1, math.floor(r[5] * share)) * more
+        for y = 1, #own do
+          local k = own[y]
+          if level_of[k] >= i then
+            local d = dimension[k]
+            aside[k] = aside[k] + math.max(r[K.RIVAL_NEXT + d], r[K.RIVAL_NEED + d] * share) * more
+          end
+        end
+      end
+    end
+    tickets = math.floor(total)
   end
 
   function free(k, cost)
@@ -21,310 +378,45 @@ do
       return true
     end
     local o, i = holder[k], place[k]
-    local capacity, used, a = o[i + K.CAPACITY], o[i + K.USED], ahead[k]
+    local capacity, used = o[i + K.CAPACITY], o[i + K.USED]
     if cost > capacity then
-      return used == 0 and not (a and a.ready)
+      return used == 0 and aside[k] == 0
     end
-    return (a and a.most or 0) + cost + margin(k, cost) <= capacity - used
+    return aside[k] + cost + margin(k, cost) <= capacity - used
   end
 
-  -- Other scopes' owners are opened and saved like our own.
-  local numbered, others = {}, owned
-  for j = 1, owned do
-    numbered[ARGV[4 + j]] = j
-  end
-
-  local function open_other(digest)
-    local j = numbered[digest]
-    if not j then
-      others = others + 1
-      j = others
-      numbered[digest] = j
-      local found = call('HMGET', KEYS[1], digest, description(digest))
-      owners[j], field[j] = open(found[1], found[2]), digest
-    end
-    return owner(j)
-  end
-
-  -- front adds up what the first tickets of a class before the place need, from one to
-  -- the next, and adds what those behind them do, each as much as the mean of their
-  -- class. It returns the sums and how many there are.
-  local function front(c, place)
-    local tickets, over
-    local upto = '(' .. (place and from(c.digest, place) or c.digest .. K.AFTER)
-    repeat
-      local members, ids = call('ZRANGEBYLEX', KEYS[2], '[' .. c.digest, upto, 'LIMIT', 0, K.HEADS), nil
-      if #members == 0 then
-        return {}, 0
-      end
-      ids, tickets = fetch(members)
-      over = {}
-      silent_among(ids, tickets, nil, over)
-      step_over(over)
-    until #over == 0
-    local sums, n = {{0, 0, 0}}, before(c, place)
-    for x = 1, #tickets do
-      local s, requests, tokens, images = sums[x], numbers('<ddd', tickets[x], K.NEED)
-      sums[x + 1] = {s[1] + requests, s[2] + tokens, s[3] + images}
-    end
-    if n > #tickets then
-      local s, rest = sums[#sums], {}
-      for d = 1, 3 do
-        rest[d] = s[d] + (c[d + 1] - s[d]) * (n - #tickets) / (c[1] - #tickets)
-      end
-      sums[#sums + 1] = rest
-    end
-    return sums, n
-  end
-
-  -- demand is what the tickets of a class before the place need, from which buckets,
-  -- and for how long they are paused yet. It returns it, if there are any, and how many.
-  local function demand(c, place)
-    local sums, n = front(c, place)
-    if n == 0 then
-      return nil, 0
-    end
-    local packed = c.digest == sub(ARGV[4], 1, 4) and sub(ARGV[4], 5) or call('HGET', KEYS[3], c.digest)
-    local scope = open_other(sub(packed, 1, 12))
-    local d = {scope = scope, sums = sums, all = sums[#sums], tickets = n, starts = {}, paused = math.max(0, scope[K.PAUSED] - now)}
-    for at = 13, #packed, 20 do
-      local o = open_other(sub(packed, at, at + 11))
-      local name = numbers('<d', packed, at + 12)
-      for i = K.FIRST, #o, K.SIZE do
-        if o[i + K.NAME] == name then
-          d[#d + 1] = {o, i}
-          d.paused = math.max(d.paused, o[K.PAUSED] - now)
-        end
-      end
-    end
-    return d, n
-  end
-
-  -- draws reports whether a demand needs something of a bucket.
-  local function draws(d, o, i)
-    for x = 1, #d do
-      if d[x][1] == o and d[x][2] == i then
-        return d.all[o[i + K.DIMENSION] + 1] ~= 0
-      end
-    end
-  end
-
-  -- schedule works out when the buckets but this one let the sums start: negative where
-  -- they hold more. A single call starts on a full bucket at the latest.
-  local never = -math.huge
-  local function schedule(d, o, i)
-    local sums, starts = d.sums, d.starts
-    for x = 1, #sums do
-      starts[x] = d.paused > 0 and d.paused or never
-    end
-    for y = 1, #d do
-      local p, q = d[y][1], d[y][2]
-      local dimension = p[q + K.DIMENSION] + 1
-      if (p ~= o or q ~= i) and d.all[dimension] ~= 0 then
-        local need, level = 0, p[q + K.CAPACITY] - p[q + K.USED]
-        for x = 1, #sums do
-          if x > 1 then
-            local more = sums[x][dimension] - sums[x - 1][dimension]
-            if sums[x][1] - sums[x - 1][1] <= 1 then
-              more = math.min(more, p[q + K.CAPACITY])
-            end
-            need = need + more
-          end
-          starts[x] = math.max(starts[x], (need - level) / p[q + K.RATE])
-        end
-      end
-    end
-    for x = 1, #starts do
-      if starts[x] == never then
-        starts[x] = 0
-      end
-    end
-  end
-
-  -- by is how much of a dimension the demand has drawn by then.
-  local function by(d, at, dimension)
-    local starts, sums = d.starts, d.sums
-    local x = #starts
-    while x > 0 and starts[x] > at do
-      x = x - 1
-    end
-    if x == 0 then
-      return 0
-    elseif x == #starts then
-      return sums[x][dimension]
-    end
-    local part = (at - starts[x]) / (starts[x + 1] - starts[x])
-    return sums[x][dimension] + part * (sums[x + 1][dimension] - sums[x][dimension])
-  end
-
-  -- ready reports whether a call of the demand could start soon.
-  local function ready(d)
-    if d.starts[1] > K.SOON then
+  -- fits reports whether the cost that begins behind at may start now.
+  function fits(cost, at)
+    if owner(1)[K.PAUSED] > now then
       return false
-    elseif d.starts[2] <= K.SOON then
-      return true
     end
-    return d.sums[2][1] == 0 or by(d, K.SOON, 1) >= 1
-  end
-
-  -- ratio is the most of one dimension that a ticket needs for a unit of another.
-  local function ratio(d, here, there)
-    local most = 0
-    for x = 2, #d.sums do
-      local h, t = d.sums[x][here] - d.sums[x - 1][here], d.sums[x][there] - d.sums[x - 1][there]
-      if h > 0 then
-        most = math.max(most, t > 0 and h / t or math.huge)
+    for k = 1, count do
+      if holder[k][K.PAUSED] > now or not free(k, cost[at + dimension[k]]) then
+        return false
       end
     end
-    return most
+    return true
   end
 
-  -- groups_of finds the buckets but this one that several demands draw from: the bucket,
-  -- the demands, how much is drawn here for a unit there at most, and when it has let
-  -- all of them start.
-  local function groups_of(o, i, demands)
-    local groups, known = {}, {}
-    for x = 1, #demands > 1 and #demands or 0 do
-      for y = 1, #demands[x] do
-        local p, q = demands[x][y][1], demands[x][y][2]
-        local seen = known[p] or {}
-        known[p] = seen
-        if (p ~= o or q ~= i) and not seen[q] and draws(demands[x], p, q) then
-          seen[q] = true
-          local g, there = {owner = p, place = q, part = 0}, 0
-          for z = x, #demands do
-            local d = demands[z]
-            if draws(d, p, q) then
-              g[#g + 1] = d
-              g.part = math.max(g.part, ratio(d, o[i + K.DIMENSION] + 1, p[q + K.DIMENSION] + 1))
-              there = there + d.all[p[q + K.DIMENSION] + 1]
-            end
-          end
-          if #g > 1 and g.part < math.huge then
-            g.ends = (there - (p[q + K.CAPACITY] - p[q + K.USED])) / p[q + K.RATE]
-            groups[#groups + 1] = g
-          end
-        end
+  -- settle_in is for a ticket that has been put into the line: it takes the nodes of which
+  -- it has come to be the first out of the way if their own buckets hold it back, and puts
+  -- them back if not.
+  function settle_in(t)
+    local digest, due = held(ARGV[4], ARGV[4 + owned], t, K.NEXT, nil, t.rest, 1)
+    for i = 1, owned - 1 do
+      local n = node(ARGV[4 + i])
+      local m = order(n, 1)[1]
+      if not m or sub(m, 14, 49) ~= t.key then
+        return
+      end
+      if n.digest == digest then
+        block(n, m, due)
+        return
+      end
+      if n[K.DUE] > 0 then
+        rise(n)
       end
     end
-    return groups
-  end
-
-  -- bound cuts what a group has drawn by then to what its bucket lets it at most.
-  local function bound(g, at)
-    local sum, p, q = 0, g.owner, g.place
-    for x = 1, #g do
-      sum = sum + g[x].drawn
-    end
-    local most = math.max(0, (p[q + K.CAPACITY] - p[q + K.USED] + p[q + K.RATE] * at) * g.part)
-    if sum > most then
-      for x = 1, #g do
-        g[x].drawn = g[x].drawn * (most / sum)
-      end
-    end
-  end
-
-  -- drawn is what demands have drawn by a time, or, with before, right before pauses end
-  -- at it.
-  local function drawn(demands, groups, at, dimension, before)
-    local sum = 0
-    for x = 1, #demands do
-      local d = demands[x]
-      d.drawn = before and d.paused == at and 0 or by(d, at, dimension)
-    end
-    for x = 1, #groups do
-      bound(groups[x], at)
-    end
-    for x = 1, #demands do
-      sum = sum + demands[x].drawn
-    end
-    return sum
-  end
-
-  -- ahead_in works out what the demands may draw from a bucket: at each of some times,
-  -- by how much it exceeds the refill until then, as far as that depends on what is free
-  -- now.
-  local function ahead_in(o, i, all)
-    local a, demands, dimension = {at = {}, most = 0, tickets = 0}, {}, o[i + K.DIMENSION] + 1
-    local times, jumps = {0}, {}
-    local function add(t)
-      if t > 0 then
-        times[#times + 1] = t
-      end
-    end
-    for x = 1, #all do
-      local d = all[x]
-      if draws(d, o, i) then
-        demands[#demands + 1] = d
-        schedule(d, o, i)
-        a.ready = a.ready or ready(d)
-        for y = 1, #d.starts do
-          add(d.starts[y])
-        end
-        if d.paused > 0 then
-          jumps[d.paused] = true
-        end
-        if d.scope == owner(1) or d.starts[2] <= K.SOON then
-          a.tickets = a.tickets + d.tickets
-        end
-      end
-    end
-    local groups = groups_of(o, i, demands)
-    for x = 1, #groups do
-      add(groups[x].ends)
-    end
-    table.sort(times)
-    local low = 0 -- the lowest excess so far
-    local function point(at, before)
-      local excess = drawn(demands, groups, at, dimension, before) - o[i + K.RATE] * at
-      -- What refills while the bucket is full is lost to all: what is drawn after that
-      -- does not depend on what is free now.
-      local is = math.min(excess, low + o[i + K.CAPACITY])
-      a.at[#a.at + 1], a[#a + 1] = at, is
-      a.most = math.max(a.most, is)
-      low = math.min(low, excess)
-    end
-    for x = 1, #times do
-      if jumps[times[x]] then
-        point(times[x], true) -- what is drawn jumps here
-      end
-      point(times[x], false)
-    end
-    return a
-  end
-
-  -- survey finds out what those before the place may draw from each of the ask's
-  -- buckets, or all, and returns how many they are. What those ahead could draw must not
-  -- be missing when they can start, and nothing else is withheld: a ticket that is held
-  -- back elsewhere draws when its other buckets let it start, and until then this one
-  -- refills.
-  function survey(place_of_ask)
-    local demands, tickets, list = {}, 0, {unpack(classes)}
-    for x = 1, #list do
-      local d, n = demand(list[x], place_of_ask)
-      demands[#demands + 1] = d
-      tickets = tickets + n
-    end
-    for k = 1, #demands > 0 and count or 0 do
-      ahead[k] = ahead_in(holder[k], place[k], demands)
-    end
-    return tickets
-  end
-
-  -- until_left is when those ahead leave so much for good.
-  local function until_left(a, left, rate)
-    local x = #a.at
-    if a[x] > left then
-      return a.at[x] + (a[x] - left) / rate
-    end
-    while x > 1 and a[x - 1] <= left do
-      x = x - 1
-    end
-    if x == 1 then
-      return 0
-    end
-    local fall = (a[x - 1] - left) / (a[x - 1] - a[x])
-    return a.at[x - 1] + fall * (a.at[x] - a.at[x - 1])
   end
 
   -- wait is how long until the cost fits, and the part of it that is a pause; in
@@ -345,7 +437,7 @@ do
         if c > o[i + K.CAPACITY] and not parts then
           left = -o[i + K.USED]
         end
-        local t = ahead[k] and until_left(ahead[k], left, o[i + K.RATE]) or -left / o[i + K.RATE]
+        local t = (aside[k] - left) / o[i + K.RATE]
         if t > longest then
           longest = t
         end

@@ -2,7 +2,8 @@
 -- ticket for the rest.
 --
 -- ARGV[-1] number of costs, 1 if fresh, 1 to leave, the ask's number; after the
---          buckets the costs, in each dimension
+--          buckets the costs: in each dimension, the number of their flow or 0, and what
+--          they count for its share
 local wanted, fresh, leave, number = a[1], a[2] == 1, a[3] == 1, a[4]
 
 if not fresh then
@@ -12,129 +13,96 @@ if not fresh then
   end
 end
 
-local scope = owner(1)
-
--- mine is the ticket, if there is one, which stands at own.
-local mine, own = false, nil
-if fields[2] or not fresh then
-  whole()
+owner(1) -- is refilled up to now
+local mine = false -- the ticket, if there is one
+if stored and not whole() then
+  forget()
 end
-if fields[2] then
-  tidy()
-  mine = call('HGET', KEYS[3], ARGV[3])
+if stored then
+  fetch(flows.keys({ARGV[3], sub(ARGV[4], 1, 8), unpack(ARGV, 5, 4 + owned)}))
+  queue.tidy()
+  mine = ticket(ARGV[3])
 end
-local old, digest = {}, sub(ARGV[4], 1, 4) -- what it needs; our class
+local parts, of = {}, nil
 if mine then
-  own = numbers('<d', mine, K.PLACE)
-  old = {numbers('<ddd', mine, K.NEED)}
-  if not fresh and come_back(ARGV[3]) then -- it was only slow
-    enter(digest, own, ARGV[3], old)
-    mine = sub(mine, 1, K.DIGEST - 1) .. digest .. sub(mine, K.ANSWER)
-    call('HSET', KEYS[3], ARGV[3], mine)
+  if not fresh and mine[K.SILENT] == 1 then
+    queue.come_back(mine)
   end
-  if not fresh and number <= select(2, numbers('<dd', mine)) then
-    call('HSET', KEYS[3], ARGV[3], pack('<d', clock) .. sub(mine, 9))
-    renew()
+  local from
+  parts, from = flows.parts_of(mine.rest, 1 + 8 * shape(mine.shape).buckets, mine[K.PARTS])
+  if not fresh and number <= mine[K.NUMBER] then
+    queue.saw(mine)
     keep()
-    mine = sub(mine, K.ANSWER)
-    return #mine > 8 * K.ANSWER_DOUBLES and mine or mine .. figures()
-  end
-end
-
--- remove takes the ticket out of the line.
-local function remove()
-  if mine then
-    if not come_back(ARGV[3]) then
-      exit(sub(mine, K.DIGEST, K.DIGEST + 3), own, ARGV[3], old)
-    end
-    call('HDEL', KEYS[3], ARGV[3])
-  end
-  close()
-end
-
--- remember keeps an answer after which the ticket is gone, lest the ask come again.
-local function remember(answer)
-  if not fresh then
-    call('SET', KEYS[4], pack('<d', number) .. answer, 'PX', K.ERASE / 1000)
+    local answer = sub(mine.rest, from)
+    return #answer % 8 == 1 and answer or answer .. figures() -- which end with a dot
   end
 end
 
 if wanted == 0 then
-  remove()
+  if mine then
+    queue.remove(mine, parts)
+  end
   keep()
-  return told(0, now, 0, 0, 0, 0) .. figures()
+  return told(0, now, 0, 0, 0, 0, {}) .. figures()
 end
 if fresh and mine then
-  local tickets = 1
-  for x = 1, #classes do
-    tickets = tickets + before(classes[x], own)
-  end
+  local ahead = queue.ahead_of(mine)
   keep()
-  return told(0, now, 0, 0, 0, tickets) .. figures()
+  return told(0, now, 0, 0, 0, 1 + ahead, {}) .. figures()
 end
 
-local base = K.OWN_DOUBLES + count * K.START_DOUBLES
-local tickets = #classes > 0 and survey(own) or 0
+queue.release()
+parts, of = flows.assign(parts, wanted)
+local tags = flows.tags(parts, of)
+survey(mine, false)
 
-local open_to_all = scope[K.PAUSED] <= now
-for k = 1, count do
-  if holder[k][K.PAUSED] > now then
-    open_to_all = false
+local granted, ahead, cost_place = 0, 0, mine and mine[K.TICKET_PLACE] or math.huge
+while granted < wanted do
+  local at = K.OWN_DOUBLES + count * K.START_DOUBLES + granted * K.COST_DOUBLES
+  local p = of[granted + 1]
+  come(p[K.PART_TAG], cost_place)
+  if granted == 0 then
+    ahead = tickets
   end
-end
-
-local granted = 0
-while open_to_all and granted < wanted do
-  local c = base + granted * 3
+  if not fits(a, at) then
+    break
+  end
   for k = 1, count do
-    if not free(k, a[c + dimension[k]]) then
-      open_to_all = false
-      break
-    end
+    local o, i, units = holder[k], place[k], a[at + dimension[k]]
+    o[i + K.USED], o[i + K.CHARGED] = o[i + K.USED] + units, o[i + K.CHARGED] + units
   end
-  if open_to_all then
-    for k = 1, count do
-      local o, i, units = holder[k], place[k], a[c + dimension[k]]
-      o[i + K.USED], o[i + K.CHARGED] = o[i + K.USED] + units, o[i + K.CHARGED] + units
-    end
-    granted = granted + 1
-  end
+  flows.serve(p, a[at + K.COST_UNITS])
+  granted = granted + 1
 end
 
-local rest = wanted - granted
-if rest == 0 then
-  local answer = told(granted, now, 0, 0, 0, tickets) .. figures()
-  remove()
-  remember(answer)
+-- gone is for a ticket that leaves the line, or has never stood there.
+local function gone(answer)
+  flows.withdraw(flows.left(parts))
+  if mine then
+    queue.remove(mine, {}) -- its parts were taken over
+  end
+  if not fresh then -- lest the ask come again
+    call('SET', KEYS[4], pack('<d', number) .. answer, 'PX', K.ERASE / 1000)
+  end
   keep()
   return answer
+end
+
+if granted == wanted then
+  return gone(told(granted, now, 0, 0, 0, ahead, tags) .. figures())
 end
 
 local need, next_cost = costs(granted + 1, wanted), costs(granted + 1, granted + 1)
 local t, pause = wait(next_cost, false)
-local header = told(granted, now, t, pause, hint(next_cost, need, t, pause), tickets)
+local header = told(granted, now, t, pause, hint(next_cost, need, t, pause), ahead, tags)
 local answer = header .. figures()
-
 if leave then
-  remove()
-  remember(answer)
-  keep()
-  return answer
+  return gone(answer)
 end
 
-fields[2] = true
-if not mine then
-  own = newcomer()
-  enter(digest, own, ARGV[3], need)
-elseif sub(mine, K.DIGEST, K.DIGEST + 3) == digest then
-  count_in(digest, 1, need)
-  count_in(digest, -1, old)
-else
-  enter(digest, own, ARGV[3], need)
-  exit(sub(mine, K.DIGEST, K.DIGEST + 3), own, ARGV[3], old)
-end
-call('HSET', KEYS[3], ARGV[3],
-  pack('<dddddd', clock, number, need[1], need[2], need[3], own) .. digest .. (granted > 0 and answer or header))
-renew()
+-- A ticket is left, where its turn is.
+local still = queue.new_ticket(number, of[granted + 1][K.PART_TAG], next_cost, need, flows.left(parts), granted > 0 and answer or header)
+queue.put(mine, still)
+settle_in(still)
 keep()
 return answer

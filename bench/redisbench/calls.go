@@ -60,10 +60,10 @@ func (b *bench) compare(owners []string, callers int) (take, empty, rate float64
 	must(err)
 	sha := client.ScriptLoad(background, "return {KEYS, ARGV}").Val()
 	var keys []string
-	for _, k := range seen.args[3:8] {
+	for _, k := range seen.args[3:7] {
 		keys = append(keys, k.(string))
 	}
-	args := seen.args[8:]
+	args := seen.args[7:]
 	limiter := redis_rate.NewLimiter(client)
 	rpm, tpm := redis_rate.PerMinute(1e9), redis_rate.PerMinute(1e9)
 

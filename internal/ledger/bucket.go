@@ -116,6 +116,8 @@ func (b *bucket) raise(now int64, d *backend.Bucket) {
 
 // marginFor is what a start of this cost leaves in the bucket. It never makes a
 // call wait for more than a full bucket.
-func (b *bucket) marginFor(cost float64) float64 {
-	return min(b.margin, max(0, (b.capacity-cost)/2))
+func (b *bucket) marginFor(cost float64) float64 { return b.cut(b.margin, cost) }
+
+func (b *bucket) cut(margin, cost float64) float64 {
+	return min(margin, max(0, (b.capacity-cost)/2))
 }

@@ -90,9 +90,9 @@ func (f *flows) come(p *part) {
 	f.known[p.flow.Class][p.flow.Tenant] = &x
 }
 
-// move moves a flow's finish tag.
+// move moves the finish tag of a flow that the virtual time has not passed.
 func (f *flows) move(is backend.Flow, by float64) {
-	if x := f.flow(is); x != nil {
+	if x := f.flow(is); x != nil && x.begin() > f.virtual {
 		x.finish += by
 	}
 }
@@ -131,7 +131,7 @@ func (f *flows) assign(old []part, ask *backend.Ask, parts []part, of []int) ([]
 		}
 		of = append(of, at)
 		parts[at].costs++
-		parts[at].units += units(ask, i)
+		parts[at].units += Units(ask, i)
 	}
 	for i := range old {
 		p := &parts[i]
@@ -152,7 +152,7 @@ func tags(ask *backend.Ask, parts []part, of []int) []float64 {
 	for i, at := range of {
 		p := &parts[at]
 		tags[i] = p.tag
-		p.tag += float64(units(ask, i) * p.pace)
+		p.tag += float64(Units(ask, i) * p.pace)
 	}
 	return tags
 }
@@ -178,9 +178,9 @@ func (f *flows) serve(p *part, units float64) {
 	p.costs--
 }
 
-// units is what a cost of the ask counts for its flow's share: its tokens, if a bucket
+// Units is what a cost of the ask counts for its flow's share: its tokens, if a bucket
 // counts them, or else its requests.
-func units(ask *backend.Ask, i int) float64 {
+func Units(ask *backend.Ask, i int) float64 {
 	d := backend.Requests
 	for j := range ask.Buckets {
 		if ask.Buckets[j].Dimension == backend.Tokens {

@@ -125,6 +125,9 @@ func (a *Account) place(v survey, old *ticket, ask *backend.Ask, answer backend.
 	}
 	t := &ticket{id: ask.Ticket, number: ask.Number, answer: answer, seen: l.clock, scope: v.scope, buckets: v.buckets}
 	t.tag, t.next, t.need = a.parts[a.of[answer.Granted]].tag, rest[0], sum(rest)
+	for i := range ask.Buckets {
+		t.margins = append(t.margins, ask.Buckets[i].Margin)
+	}
 	t.parts = slices.Clone(left(a.parts))
 	for i := range t.parts {
 		t.end = max(t.end, t.parts[i].end)
@@ -152,9 +155,8 @@ func (a *Account) Look(shown int64, ask *backend.Ask) (backend.Answer, error) {
 	a.forget(now)
 	l := a.lines[ask.Line]
 	if l == nil {
-		l = &line{stamp: now}
+		l = &line{}
 	}
-	l.tick(now)
 	var cost backend.Amounts
 	if len(ask.Costs) > 0 {
 		cost = ask.Costs[0]

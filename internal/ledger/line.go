@@ -16,14 +16,14 @@ type line struct {
 	flows   flows
 	tickets map[string]*ticket
 	nodes   map[*owner]*node
-	blocked []entry   // nodes, by when their own buckets let them on
-	asked   []entry   // tickets, by when they last asked, without the silent; none without a lease
-	silent  []*ticket // that have been stepped over
-	lease   int64     // after which a ticket is silent; 0 for never
-	places  float64   // that were given away
-	stamp   int64     // when somebody last came
-	moved   bool      // somebody was taken out of others' way
-	clock   int64     // the line's own time, in which nobody's silence is the store's
+	blocked []entry // nodes, by when their own buckets let them on
+	asked   []entry // tickets, by when they last asked, without the silent; none without a lease
+	silent  []entry // tickets that have been stepped over, by when they last asked
+	lease   int64   // after which a ticket is silent; 0 for never
+	places  float64 // that were given away
+	stamp   int64   // when somebody last came
+	moved   bool    // somebody was taken out of others' way
+	clock   int64   // the line's own time, in which nobody's silence is the store's
 }
 
 // A ticket is one process's place for one scope. It has charged nothing.
@@ -38,6 +38,7 @@ type ticket struct {
 	parts   []part
 	scope   *owner
 	buckets []*bucket
+	margins []float64 // of the buckets, as its ask described them
 }
 
 // A demand is what a ticket, or all of a node, asks for.
@@ -123,8 +124,8 @@ func path(scope *owner, buckets []*bucket) []*owner {
 	return owners
 }
 
-// deepest is how many nodes stand above each other at most.
-const deepest = 8
+// Deepest is how many nodes stand above each other at most.
+const Deepest = 8
 
 // enter puts the ticket where its place is.
 func (l *line) enter(t *ticket) {
@@ -156,8 +157,22 @@ func (l *line) leave(t *ticket) {
 	l.discount(t)
 }
 
-// replace puts a ticket where it was, as it has become.
+// replace puts a ticket where it was, as it has become. Where its place stays the same
+// the order does not change.
 func (l *line) replace(old, t *ticket) {
+	if old.tag == t.tag && old.scope == t.scope && slices.Equal(old.buckets, t.buckets) {
+		l.tickets[t.id] = t
+		order := l.node(t.scope).order
+		order[before(order, t.tag, t.place)].ticket = t
+		for _, o := range path(t.scope, t.buckets) {
+			n := l.node(o)
+			n.end = max(n.end, t.end)
+			for d, units := range t.need {
+				n.need[d] += units - old.need[d]
+			}
+		}
+		return
+	}
 	l.out(old)
 	l.enter(t)
 	l.discount(old)
@@ -189,6 +204,9 @@ func (l *line) adopt(n, parent *node) {
 		return
 	}
 	l.unstand(n)
+	if was != nil {
+		l.stand(was) // n may have been the first there
+	}
 	n.parent = parent
 	parent.children++
 	l.stand(n)
@@ -200,7 +218,7 @@ func (l *line) adopt(n, parent *node) {
 
 // drop forgets a node below which nobody stands.
 func (l *line) drop(n *node) {
-	for i := 0; i < deepest && n != nil && n.standing == 0 && n.children == 0; i++ {
+	for i := 0; i < Deepest && n != nil && n.standing == 0 && n.children == 0; i++ {
 		l.unblock(n)
 		l.unstand(n)
 		delete(l.nodes, n.owner)
@@ -213,7 +231,7 @@ func (l *line) drop(n *node) {
 
 // head is the node's first ticket, or nil.
 func (n *node) head() *ticket {
-	for i := 0; i < deepest && len(n.order) > 0; i++ {
+	for i := 0; i < Deepest && len(n.order) > 0; i++ {
 		if t := n.order[0].ticket; t != nil {
 			return t
 		}
@@ -224,7 +242,7 @@ func (n *node) head() *ticket {
 
 // stand gives the node, and those above it, the place that its first ticket has.
 func (l *line) stand(n *node) {
-	for i := 0; i < deepest; i++ {
+	for i := 0; i < Deepest; i++ {
 		t := n.head()
 		if n.until > 0 && t != nil && t.place != n.held {
 			l.unblock(n) // another one is first
@@ -290,7 +308,7 @@ func (l *line) remove(t *ticket) {
 	case t == nil:
 		return
 	case t.silent:
-		l.silent = slices.DeleteFunc(l.silent, func(x *ticket) bool { return x == t })
+		l.silent = remove(l.silent, float64(t.seen), t.place)
 	default:
 		l.leave(t)
 		l.asked = remove(l.asked, float64(t.seen), t.place)
@@ -304,12 +322,12 @@ func (l *line) stepOver(t *ticket) {
 	l.leave(t)
 	l.asked = remove(l.asked, float64(t.seen), t.place)
 	t.silent = true
-	l.silent = append(l.silent, t)
+	l.silent = add(l.silent, entry{tag: float64(t.seen), place: t.place, ticket: t})
 }
 
 // comeBack gives a ticket that was only slow its place again.
 func (l *line) comeBack(t *ticket) {
-	l.silent = slices.DeleteFunc(l.silent, func(x *ticket) bool { return x == t })
+	l.silent = remove(l.silent, float64(t.seen), t.place)
 	t.silent = false
 	l.enter(t)
 	l.listen(t)
@@ -360,8 +378,10 @@ func (l *line) erase(after int64) {
 	if after == 0 {
 		return
 	}
-	gone := slices.DeleteFunc(slices.Clone(l.silent), func(t *ticket) bool { return l.clock-t.seen <= after })
-	for _, t := range gone[:min(len(gone), Erased)] {
-		l.remove(t)
+	for range Erased {
+		if len(l.silent) == 0 || l.clock-l.silent[0].ticket.seen <= after {
+			return
+		}
+		l.remove(l.silent[0].ticket)
 	}
 }

@@ -50,9 +50,9 @@ type rival struct {
 // Heads is how many of a node are looked at one by one.
 const Heads = 4
 
-// tries is how many are found to be held back, in one ask and at one node, before the
+// Tries is how many are found to be held back, in one ask and at one node, before the
 // others count as if they were.
-const tries = 4
+const Tries = 4
 
 func newSurvey(now int64, l *line, scope *owner, buckets []*bucket, t *ticket, only bool) survey {
 	v := survey{now: now, line: l, only: only, scope: scope, buckets: buckets, place: math.Inf(1)}
@@ -86,7 +86,7 @@ func newSurvey(now int64, l *line, scope *owner, buckets []*bucket, t *ticket, o
 // collect finds the first few who stand at a node, without those who are held back.
 func (v *survey) collect(level *level) {
 	n := level.node
-	first := slices.Clone(n.order[:min(Heads+tries+1, len(n.order))])
+	first := slices.Clone(n.order[:min(Heads+Tries+1, len(n.order))])
 	more := len(n.order) > len(first)
 	blocked := 0
 	for _, e := range first {
@@ -103,12 +103,12 @@ func (v *survey) collect(level *level) {
 		}
 		t := e.node.head() // it stands here because it has one
 		if m, until := v.held(t, n.owner); m != nil {
-			if blocked++; blocked <= tries && !v.only {
+			if blocked++; blocked <= Tries && !v.only {
 				v.line.block(m, t, until)
 			}
 			continue
 		}
-		level.rivals = append(level.rivals, rival{e, e.node.end, t.parts, t.next, e.node.need, e.node.part(t, n.owner), float64(e.node.standing), t.buckets})
+		level.rivals = append(level.rivals, rival{e, e.node.end, t.parts, t.next, e.node.need, v.part(e.node, t, n.owner), float64(e.node.standing), t.buckets})
 	}
 	if more && len(level.rivals) > 0 {
 		level.last = &level.rivals[len(level.rivals)-1].entry
@@ -122,11 +122,10 @@ func (v *survey) held(t *ticket, above *owner) (n *node, until float64) {
 		if o == above {
 			return nil, 0
 		}
-		o.advance(v.now)
-		wait := float64(o.paused - v.now)
-		for _, b := range t.buckets {
+		wait := float64(o.paused - max(v.now, o.stamp))
+		for k, b := range t.buckets {
 			if b.owner == o {
-				wait = max(wait, b.until(float64(t.next[b.dimension])))
+				wait = max(wait, b.until(v.now, float64(t.next[b.dimension]), t.margins[k]))
 			}
 		}
 		if wait > soon {
@@ -138,19 +137,24 @@ func (v *survey) held(t *ticket, above *owner) (n *node, until float64) {
 
 const soon = float64(Soon / time.Microsecond)
 
-// until is how long until the bucket by itself lets a cost start.
-func (b *bucket) until(cost float64) float64 {
+// until is how long until the bucket by itself lets a cost start with that margin.
+func (b *bucket) until(now int64, cost, margin float64) float64 {
 	switch {
 	case cost == 0:
 		return 0
 	case cost > b.capacity:
-		return b.used / b.rate
+		return b.usedAt(now) / b.rate
 	}
-	return (cost + b.marginFor(cost) - b.level()) / b.rate
+	return (cost + b.cut(margin, cost) - (b.capacity - b.usedAt(now))) / b.rate
+}
+
+// usedAt is what will be used of the bucket if nothing else happens.
+func (b *bucket) usedAt(now int64) float64 {
+	return max(0, b.used-float64(b.rate*float64(max(0, now-b.owner.stamp))))
 }
 
 // part is how much of what the node needs the buckets below an owner let start now.
-func (n *node) part(t *ticket, above *owner) float64 {
+func (v *survey) part(n *node, t *ticket, above *owner) float64 {
 	part := 1.0
 	for _, o := range path(t.scope, t.buckets) {
 		if o == above {
@@ -158,7 +162,7 @@ func (n *node) part(t *ticket, above *owner) float64 {
 		}
 		for _, b := range t.buckets {
 			if need := float64(n.need[b.dimension]); b.owner == o && need > 0 {
-				part = min(part, max(0, b.level())/need)
+				part = min(part, max(0, b.capacity-b.usedAt(v.now))/need)
 			}
 		}
 	}
@@ -285,7 +289,7 @@ func (v *survey) grant(ask *backend.Ask, parts []part, of []int) backend.Answer 
 			b.charged += float64(cost[b.dimension])
 			b.owner.charged = max(b.owner.charged, answer.Stamp)
 		}
-		v.line.flows.serve(p, units(ask, i))
+		v.line.flows.serve(p, Units(ask, i))
 		answer.Granted++
 	}
 	if ask.Flows != nil {
@@ -360,6 +364,8 @@ func (v *survey) wait(cost backend.Amounts, parts bool) (wait, paused float64) {
 
 // ahead is how many stand before a ticket.
 func (l *line) ahead(t *ticket) int {
-	n := l.node(t.scope)
-	return before(n.order, t.tag, t.place)
+	if n := l.nodes[t.scope]; n != nil {
+		return before(n.order, t.tag, t.place)
+	}
+	return 0 // it is silent, and nobody else of its scope stands there
 }

@@ -1,0 +1,82 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// A scope may leave a family, or join it, while it has tickets in line: it stands where
+// its last ticket says, and nowhere else.
+func TestScopeThatLeavesItsFamilyInLine(t *testing.T) {
+	a := New()
+	account := bucketOf("account", "rpm", backend.Requests, 60)
+	family := bucketOf("family", "rpm", backend.Requests, 6000)
+	take(t, a, 0, ask("x", "x", 1, []backend.Bucket{account}, cost(60, 0, 0)))
+	take(t, a, 0, ask("m", "in the family", 1, []backend.Bucket{family, account}, cost(30, 0, 0)))
+	for n, buckets := range [][]backend.Bucket{{account}, {family, account}, {account}} {
+		take(t, a, 0, ask("m", "p", uint64(n+1), buckets, cost(30, 0, 0)))
+		if got := take(t, a, 0, ask("n", "q", uint64(n+1), []backend.Bucket{account}, cost(1, 0, 0))); got.Tickets != 2 {
+			t.Errorf("%d tickets ahead in step %d; want both of the scope", got.Tickets, n)
+		}
+	}
+	if got := take(t, a, 70*second, ask("n", "q", 9, []backend.Bucket{account}, cost(1, 0, 0))); got.Granted != 0 {
+		t.Error("granted what both tickets ahead need")
+	}
+}
+
+// Whether a model holds itself back is for its own margin to say, as the ticket that waits
+// has described it, and not as others have since.
+func TestMarginOfTheTicketHoldsItsModelBack(t *testing.T) {
+	for _, tt := range []struct {
+		margin  float64
+		granted int // to another model
+	}{{20, 1}, {0, 0}} {
+		a := New()
+		account := bucketOf("account", "rpm", backend.Requests, 600)
+		own := bucketOf("m", "rpm", backend.Requests, 60)
+		take(t, a, 0, ask("x", "x", 1, []backend.Bucket{account}, cost(590, 0, 0)))
+		take(t, a, 0, ask("m", "y", 1, []backend.Bucket{own}, cost(45, 0, 0)))
+		own.Margin = tt.margin
+		take(t, a, 0, ask("m", "p", 1, []backend.Bucket{own, account}, cost(12, 0, 0)))
+		other := own
+		other.Margin = 20 - tt.margin
+		take(t, a, 0, &backend.Ask{Line: "line", Scope: "m", Ticket: "z", Number: 1, Leave: true, Buckets: []backend.Bucket{other}})
+		if got := take(t, a, 0, ask("n", "q", 1, []backend.Bucket{account}, cost(5, 0, 0))); got.Granted != tt.granted {
+			t.Errorf("with a margin of %v %d were granted; want %d", tt.margin, got.Granted, tt.granted)
+		}
+	}
+}
+
+// An ask reads the buckets of those ahead, and leaves them as they are.
+func TestOthersStayAsTheyAre(t *testing.T) {
+	a := New()
+	account := bucketOf("account", "rpm", backend.Requests, 60)
+	take(t, a, 0, ask("x", "x", 1, []backend.Bucket{account}, cost(60, 0, 0)))
+	take(t, a, 0, ask("m", "p", 1, []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60), account}, cost(30, 0, 0)))
+	if got := take(t, a, second, ask("n", "q", 1, []backend.Bucket{account}, cost(1, 0, 0))); got.Tickets != 1 {
+		t.Fatalf("%d ahead; want one", got.Tickets)
+	}
+	if stamp := a.owners["m"].stamp; stamp != 0 {
+		t.Errorf("the other model's buckets have refilled up to %d", stamp)
+	}
+}
+
+// A fresh ask leaves no trace in the line where its ticket has been stepped over.
+func TestFreshAskOfASilentTicket(t *testing.T) {
+	a := New()
+	a.Lease, a.Erase = time.Second, 10*time.Second
+	account := bucketOf("account", "rpm", backend.Requests, 60)
+	take(t, a, 0, ask("x", "x", 1, []backend.Bucket{account}, cost(60, 0, 0)))
+	take(t, a, 0, ask("m", "slow", 1, []backend.Bucket{account}, cost(60, 0, 0)))
+	take(t, a, second+1, ask("n", "q", 1, []backend.Bucket{account}, cost(60, 0, 0)))
+	fresh := ask("m", "slow", 2, []backend.Bucket{account}, cost(1, 0, 0))
+	fresh.Fresh = true
+	if got := take(t, a, second+1, fresh); got.Granted != 0 || got.Tickets != 1 {
+		t.Errorf("granted %d, %d ahead; want it to stand behind its own ticket", got.Granted, got.Tickets)
+	}
+	if n := len(a.lines["line"].nodes); n != 2 {
+		t.Errorf("%d nodes; want that of the other scope and the account's", n)
+	}
+}
