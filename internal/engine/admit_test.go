@@ -121,7 +121,7 @@ func TestGrantOfSeveralKnowsWhereEachStood(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
 		b.admit(call(tpm))
-		costs := []int64{100, 100, 1, 2, 30}
+		costs := []int64{100, 1, 2, 30}
 		var all []*admission
 		for _, n := range costs {
 			all = append(all, b.start(call(n)))

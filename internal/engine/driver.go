@@ -13,6 +13,8 @@ type driver struct {
 	running bool
 	kick    chan struct{}
 	full    int             // how many asks in a row got all they wanted
+	turns   bool            // the ticket takes turns
+	turn    int             // how many calls are left of one, while it is in line
 	stands  backend.Amounts // in line, as the last ask has left it
 	single  bool            // the next ask brings one call
 }
@@ -84,7 +86,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	defer s.account.mu.Unlock()
 	t.batch = s.batchLocked(now)
 	if s.queue.len() == 0 {
-		s.driver.running, s.driver.stands = false, backend.Amounts{}
+		s.driver.running, s.driver.stands, s.driver.turn = false, backend.Amounts{}, 0
 		if a, ok := s.releaseTicketLocked(now); ok {
 			release = &a.Ask
 		}
@@ -102,17 +104,26 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 }
 
 // batchLocked returns the calls that ask next, after rejecting those that have become
-// impossible. They need not be few where there is plenty for all. There is one more than is
-// likely to start, so that the ticket stays in line while somebody waits.
+// impossible. They need not be few where there is plenty for all.
+//
+// The tickets of callers that are all alike take turns: until all of one has started, it
+// asks for no more. Where callers are of several flows, each ask brings what there is, and
+// one call more than is likely to start, so that the ticket stays in line while somebody
+// waits.
 func (s *scope) batchLocked(now time.Time) []*waiter {
-	n := backend.MaxCosts
-	if s.driver.single {
+	d := &s.driver
+	n, short := backend.MaxCosts, d.full < 2
+	d.turns = s.queue.plain()
+	if d.turns && d.turn > 0 {
+		n, short = d.turn, false
+	}
+	if d.single {
 		n = 1
 	}
 	if slots := s.slotsLocked(now); slots >= 0 {
 		n = min(n, slots)
 	}
-	b := batch{most: n, short: s.driver.full < 2}
+	b := batch{most: n, short: short, turns: d.turns}
 	for _, w := range s.queue.standing(n) {
 		s.askForLocked(&b, w, now)
 	}
@@ -134,6 +145,7 @@ type batch struct {
 	total  backend.Amounts
 	most   int
 	short  bool
+	turns  bool
 	enough bool
 }
 
@@ -144,11 +156,15 @@ func (s *scope) askForLocked(b *batch, w *waiter, now time.Time) {
 	if !s.admissibleLocked(w, now) {
 		return
 	}
-	b.enough = b.short && s.quota.Refill(&b.total) >= turnTime
+	before := b.total
 	b.calls = append(b.calls, w)
 	for d, n := range w.charge.cost {
 		b.total[d] += n
 	}
+	if b.turns {
+		before = b.total
+	}
+	b.enough = b.short && s.quota.Refill(&before) >= turnTime
 }
 
 // admissibleLocked brings what a waiter wants to what is known now, and rejects it if it has
@@ -212,12 +228,15 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	if answer.Granted < len(t.batch) {
 		d.full = 0
 	}
-	d.single, d.stands = false, backend.Amounts{}
+	d.single, d.stands, d.turn = false, backend.Amounts{}, 0
 	switch {
 	case s.failedLocked(err):
 		s.rejectAllLocked(err)
 	case err == nil:
 		s.queue.heard(t.batch, answer)
+		if d.turns {
+			d.turn = len(t.batch) - answer.Granted
+		}
 		for _, cost := range t.ask.Costs[answer.Granted:] {
 			for i, n := range cost {
 				d.stands[i] += n
@@ -240,7 +259,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		s.endLocked(w, nil)
 	}
 	if release = s.movedLocked(&t.ask); release != nil {
-		s.stored, d.stands = false, backend.Amounts{}
+		s.stored, d.stands, d.turn = false, backend.Amounts{}, 0
 	}
 	return abandoned, release
 }

@@ -91,6 +91,11 @@ func (g *glance) moved(int)   {}
 
 func (q *flows) len() int { return q.n }
 
+// plain reports whether all who wait are of the plain flow.
+func (q *flows) plain() bool {
+	return len(q.waiting) == 0 || len(q.waiting) == 1 && plain(q.waiting[0].Flow)
+}
+
 // head returns the first in line, or nil.
 func (q *flows) head() *waiter {
 	if len(q.waiting) == 0 {

@@ -33,7 +33,7 @@ func TestCallersThatJoinCostNoAsks(t *testing.T) {
 	})
 }
 
-// A turn is of few calls, and one more, while tickets take turns. It stops being so when two asks in a row
+// A turn is of few calls while tickets take turns. It stops being so when two asks in a row
 // have got all they wanted: there is plenty.
 func TestTurnIsShortUntilThereIsPlenty(t *testing.T) {
 	run(t, false, func(b *bench) {
@@ -56,7 +56,7 @@ func TestTurnIsShortUntilThereIsPlenty(t *testing.T) {
 		for _, ask := range b.asked()[before:] {
 			got = append(got, len(ask.Costs))
 		}
-		if want := []int{2, 2, backend.MaxCosts, backend.MaxCosts - 2}; !slices.Equal(got, want) {
+		if want := []int{1, 1, backend.MaxCosts, backend.MaxCosts}; !slices.Equal(got, want) {
 			b.Errorf("asks are for %d calls; want %d", got, want)
 		}
 	})
