@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -27,6 +28,11 @@ var (
 	// ErrDenied: the user may not do this; the package's documentation has the
 	// rules that it needs.
 	ErrDenied = errors.New("the server's user lacks a permission")
+	// ErrUnsupported: the server, or a proxy before it, lacks something that the
+	// library needs: EVALSHA or EVAL, a command that the scripts call, or Lua's
+	// struct. Where a command was renamed or disabled, allow it again, under its
+	// own name; else use another server.
+	ErrUnsupported = errors.New("the server lacks a command or a function that the library needs")
 )
 
 // Error says which operation failed and why. It unwraps to the client's error
@@ -69,6 +75,8 @@ func isReply(err error) bool {
 	return errors.As(err, &reply)
 }
 
+// reasons are told by how a reply begins, whatever its letters' case. What a script
+// has raised is without its prefix: see reasonOf.
 var reasons = []struct {
 	text   string
 	reason error
@@ -80,6 +88,30 @@ var reasons = []struct {
 	{"NOPERM", ErrDenied},
 	{"NOAUTH", ErrDenied},
 	{"WRONGPASS", ErrDenied},
+	{"Protocol error: unauthenticated", ErrDenied}, // a long command before AUTH
+	{"The user executing the script", ErrDenied},   // Redis 6 and 7.0
+	{"ACL failure in script", ErrDenied},           // from 7.2 on, and Valkey
+	{"unknown command", ErrUnsupported},
+	{"unknown redis command", ErrUnsupported}, // in a script
+	{"unsupported command", ErrUnsupported},   // Envoy
+	{"Command is not available", ErrUnsupported},
+	{"Script attempted to access nonexistent global variable 'struct'", ErrUnsupported},
+}
+
+// raised is what may stand before the text of an error that a script has raised: all of
+// it in Redis 6, "ERR" alone in later ones where it is none of Redis's codes.
+var raised = regexp.MustCompile(`^(ERR )?(Error running script \(call to \w+\): )?(@?user_script: ?\d+: )*-?(ERR )?`)
+
+// reasonOf returns the sentinel for the server's reply, or nil. Only how it begins
+// counts, for what follows may quote the command's arguments.
+func reasonOf(reply string) error {
+	text := reply[len(raised.FindString(reply)):]
+	for _, r := range reasons {
+		if len(text) >= len(r.text) && strings.EqualFold(text[:len(r.text)], r.text) {
+			return r.reason
+		}
+	}
+	return nil
 }
 
 func wrap(op string, err error) error {
@@ -87,14 +119,9 @@ func wrap(op string, err error) error {
 		return nil
 	}
 	e := &Error{Op: op, Cause: err}
-	if isReply(err) {
-		// Redis 6 puts the reason of a command in a script behind a prefix.
-		for _, r := range reasons {
-			if strings.Contains(err.Error(), r.text) {
-				e.Reason = r.reason
-				break
-			}
-		}
+	var reply goredis.Error
+	if errors.As(err, &reply) {
+		e.Reason = reasonOf(reply.Error())
 	}
 	return e
 }

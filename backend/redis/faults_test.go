@@ -308,14 +308,6 @@ func numbersOf(values ...float64) string {
 	return string(n)
 }
 
-func TestMissingPermission(t *testing.T) {
-	c := client(t)
-	b := New(c, WithPrefix("elsewhere:"))
-	if _, err := b.Take(t.Context(), ask(1, perDay(10), 1)); !errors.Is(err, ErrDenied) {
-		t.Errorf("%v; want ErrDenied", err)
-	}
-}
-
 func TestPrefixWithBraces(t *testing.T) {
 	c := client(t)
 	for _, prefix := range []string{"ratelimiter:{x}:", "ratelimiter:{", "ratelimiter:}"} {
