@@ -215,6 +215,11 @@ type Keeper interface {
 	Recall(ctx context.Context, account, scope string) (note []byte, left time.Duration, err error)
 }
 
+// ErrUnavailable is matched by the error of a backend that can't be reached, or can't
+// answer at present: the same call may succeed in a moment, so that those who wait go on
+// waiting for some seconds. Any other error is taken for one that lasts.
+var ErrUnavailable = errors.New("backend: it can't be asked at present")
+
 // ErrTooLarge is returned by Take and Look for a cost above the Limit of a
 // bucket, which could never start.
 var ErrTooLarge = errors.New("backend: a cost is above the limit of its bucket and can never start")

@@ -44,8 +44,10 @@
 // # Losses
 //
 // A call takes no longer than [WithTimeout] allows and then fails with an
-// [*Error]; what the limiter makes of it (reject, pass, or a budget of the
-// process's own) is set there. Nothing needs a restart when Redis is back.
+// [*Error]; what the limiter makes of it (wait, reject, pass, or a budget of the
+// process's own) is set there. What the server refuses at once, and may do in a moment
+// (BUSY, LOADING, OOM, READONLY, CLUSTERDOWN and their siblings), is sent again until the
+// timeout, for it has run nothing. Nothing needs a restart when Redis is back.
 //
 // Nothing is charged twice: an ask of the line whose reply was lost is sent
 // again with the same number, which is granted once; all else is sent once. Where

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +13,12 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/redistest"
 )
+
+// A reply is an error as a server sends it.
+type reply string
+
+func (r reply) Error() string { return string(r) }
+func (reply) RedisError()     {}
 
 // The texts of servers that the tests do not run, as their sources and captures have
 // them, beside Redis 7.0's.
@@ -54,13 +61,30 @@ func TestReasons(t *testing.T) {
 		{"OOM command not allowed when used memory > 'maxmemory'. script: 1b93, on @user_script:31.", ErrFull},
 		{"RATELIMITVERSION 2", ErrVersion},
 
+		{"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", ErrNotReady},
+		{"LOADING Redis is loading the dataset in memory", ErrNotReady},
+		{"LOADING Dragonfly is loading the dataset in memory", ErrNotReady},
+		{"CLUSTERDOWN The cluster is down", ErrNotReady},
+		{"TRYAGAIN Multiple keys request during rehashing of slot", ErrNotReady},
+		{"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", ErrNotReady},
+		{lua6 + "-NOREPLICAS Not enough good replicas to write.", ErrNotReady},
+		{"NOREPLICAS Not enough good replicas to write. script: 1b93, on @user_script:31.", ErrNotReady},
+		{"MISCONF Errors writing to the AOF file: No space left on device script: 1b93, on @user_script:31.", ErrNotReady},
+		{"ERR max number of clients reached", ErrNotReady},
+
+		{"BUSYKEY Target key name already exists.", nil},
 		{"ERR value is not an integer or out of range", nil},
 		{"ERR wrong number of arguments for 'get' command: OOM NOPERM READONLY", nil},
 		{"ERR user_script:1: attempt to index field 'x' (a nil value) script: d203, on @user_script:1.", nil},
 		{"", nil},
 	} {
-		if got := reasonOf(x.reply); !errors.Is(got, x.want) {
-			t.Errorf("%q: %v; want %v", x.reply, got, x.want)
+		var e *Error
+		if !errors.As(wrap("take", reply(x.reply)), &e) || e.Reason != x.want {
+			t.Errorf("%q: %v; want %v", x.reply, e.Reason, x.want)
+		}
+		passing := x.want == ErrNotReady || x.want == ErrReadOnly || x.want == ErrFull
+		if errors.Is(e, backend.ErrUnavailable) != passing {
+			t.Errorf("%q: asking again may help: %v", x.reply, !passing)
 		}
 	}
 }
@@ -167,4 +191,93 @@ func TestRenamedCommands(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a server says at once, and what is over in a moment, is waited out: the call fails
+// only if the timeout passes before, and then with the server's reason.
+func TestRefusalsAreWaitedOut(t *testing.T) {
+	s := redistest.Run(t)
+	c := admin(t, s)
+	do := func(args ...any) {
+		t.Helper()
+		if err := c.Do(context.Background(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	calls := map[string]func(b *Backend) error{
+		"take": func(b *Backend) error { _, err := b.Take(t.Context(), ask(1, perDay(100), 1)); return err },
+		"fresh": func(b *Backend) error {
+			a := ask(2, perDay(100), 1)
+			a.Fresh = true
+			_, err := b.Take(t.Context(), a)
+			return err
+		},
+		"settle": func(b *Backend) error {
+			return b.Settle(t.Context(), backend.Settlement{Account: "account", Stamp: 1 << 60, Buckets: perDay(100), Refund: backend.Amounts{-1}})
+		},
+		"keep": func(b *Backend) error { return b.Keep(t.Context(), "account", "m", []byte("{}"), time.Minute) },
+	}
+	for _, x := range []struct {
+		name        string
+		want        error
+		begin, over []any
+	}{
+		{"OOM", ErrFull, []any{"config", "set", "maxmemory", "1"}, []any{"config", "set", "maxmemory", "0"}},
+		{"READONLY", ErrReadOnly, []any{"replicaof", "127.0.0.1", "1"}, []any{"replicaof", "no", "one"}},
+		{"NOREPLICAS", ErrNotReady, []any{"config", "set", "min-replicas-to-write", "1"}, []any{"config", "set", "min-replicas-to-write", "0"}},
+	} {
+		for name, call := range calls {
+			t.Run(x.name+", "+name, func(t *testing.T) {
+				client := &refusing{Client: c}
+				b := New(client, prefix(), WithTimeout(10*time.Second))
+				client.when = func(n int) { // it is over after some refusals
+					if n == 4 {
+						do(x.over...)
+					}
+				}
+				do(x.begin...)
+				if err := call(b); err != nil {
+					t.Errorf("%v after %d refusals", err, client.seen)
+				}
+				if client.seen != 4 {
+					t.Errorf("it was over after %d refusals; want 4", client.seen)
+				}
+				if name != "keep" {
+					if n := used(t, b, perDay(100)); n != 1 {
+						t.Errorf("%d used; want 1", n)
+					}
+				}
+
+				client = &refusing{Client: c}
+				b = New(client, prefix(), WithTimeout(300*time.Millisecond))
+				do(x.begin...)
+				err := call(b)
+				do(x.over...)
+				var e *Error
+				if !errors.Is(err, x.want) || !errors.As(err, &e) || !errors.Is(err, backend.ErrUnavailable) {
+					t.Errorf("%v; want %v", err, x.want)
+				}
+				if client.seen < 3 || client.seen > 12 {
+					t.Errorf("%d refusals in 300 ms", client.seen)
+				}
+			})
+		}
+	}
+}
+
+// A refusing client counts what the server refuses.
+type refusing struct {
+	Client
+	seen int
+	when func(n int)
+}
+
+func (r *refusing) Process(ctx context.Context, cmd goredis.Cmder) error {
+	err := r.Client.Process(ctx, cmd)
+	if _, replied := refused(err); replied && !strings.HasPrefix(err.Error(), "NOSCRIPT") {
+		if r.seen++; r.when != nil {
+			r.when(r.seen)
+		}
+	}
+	return err
 }

@@ -34,5 +34,5 @@ func (b *Backend) Recall(ctx context.Context, account, scope string) ([]byte, ti
 			return []byte(note), time.Duration(left) * time.Millisecond, nil
 		}
 	}
-	return nil, 0, wrap("recall", fmt.Errorf("unexpected reply %T", reply))
+	return nil, 0, &Error{Op: "recall", Cause: fmt.Errorf("unexpected reply %T", reply)}
 }

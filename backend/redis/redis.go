@@ -98,7 +98,7 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	}
 	answer, err := decode(reply, p.owners, ask.Buckets)
 	if err != nil {
-		return backend.Answer{}, wrap(s.name, err)
+		return backend.Answer{}, &Error{Op: s.name, Cause: err}
 	}
 	b.memory.saw(p, now, b.now(), &answer)
 	return answer, nil

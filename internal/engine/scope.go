@@ -27,7 +27,10 @@ type scope struct {
 	asking int   // fast asks under way
 	stored bool  // a fast ask has left a ticket in the line
 	away   error // why the last ask had no answer
-	asks   uint64
+	// awaySince is when the asks began to fail, where away is not nil; zero if all who
+	// waited have been rejected since.
+	awaySince time.Time
+	asks      uint64
 
 	loading chan struct{} // closed when what others know has been loaded
 	loaded  bool
