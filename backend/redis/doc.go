@@ -5,7 +5,8 @@
 //	limiter, err := ratelimiter.New(ratelimiter.WithBackend(redis.New(client)), ...)
 //
 // An ask is one round trip of one script, whatever number of limits it draws
-// from. Settlements are another, off the caller's path.
+// from. Settlements are another, off the caller's path; those that come while one of the
+// same buckets is under way go together as one.
 //
 // # Time
 //

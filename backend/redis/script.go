@@ -42,6 +42,9 @@ var takeSource string
 //go:embed look.lua
 var lookSource string
 
+//go:embed settlefast.lua
+var settleFastSource string
+
 //go:embed settle.lua
 var settleSource string
 
@@ -54,7 +57,7 @@ var recallSource string
 var (
 	takeScript   = newScript("take", headSource, fastSource, clockSource, coreSource, lineSource, surveySource, answerSource, hintSource, takeSource)
 	lookScript   = newScript("look", headSource, clockSource, coreSource, lineSource, surveySource, answerSource, lookSource)
-	settleScript = newScript("settle", headSource, clockSource, coreSource, settleSource)
+	settleScript = newScript("settle", headSource, settleFastSource, clockSource, coreSource, settleSource)
 	clearScript  = newScript("clear", headSource, clockSource, coreSource, clearSource)
 	recallScript = newScript("recall", recallSource)
 )

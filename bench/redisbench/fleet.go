@@ -189,22 +189,13 @@ func (b *bench) scarce() {
 	}
 }
 
-// hot has 8 × 125 callers on one scope over loopback: as many admissions as there
-// are where the budget allows, and how late they start where it does not.
+// hot has 8 × 125 callers on one scope over loopback: how late they start where the
+// budget does not allow all they want.
 func (b *bench) hot() {
-	ctx, cancel := context.WithTimeout(background, b.span)
-	f := b.fleet(8, 0, ratelimiter.Limits{RPM: 1e9, TPM: 1e12})
-	var admitted atomic.Int64
-	f.acquire(ctx, 125, func(_ int, _, _ time.Time) { admitted.Add(1) })
-	cancel()
-	f.close()
-	rate := float64(admitted.Load()) / b.span.Seconds()
-	fmt.Printf("8 × 125 callers, one scope, budget for all: %.0f admissions a second (%s)\n\n", rate, b.bars(atLeast(100*180, rate, "")))
-
 	fmt.Println("| 8 × 125 callers, scarce | start later than an ideal FIFO's: p50 | p99 | worst | of the budget used | smallest and largest share of a process | Redis CPU | bar of p99 |\n|---|--:|--:|--:|--:|--:|--:|---|")
 	for _, rate := range []int64{1000, 4000} {
-		f = b.fleet(8, 0, ratelimiter.Limits{RPM: rate * 60, Burst: time.Second})
-		ctx, cancel = context.WithTimeout(background, 9*time.Second+b.span)
+		f := b.fleet(8, 0, ratelimiter.Limits{RPM: rate * 60, Burst: time.Second})
+		ctx, cancel := context.WithTimeout(background, 9*time.Second+b.span)
 		from := time.Now().Add(9 * time.Second)
 		var mu sync.Mutex
 		var calls [][2]time.Time
@@ -216,7 +207,7 @@ func (b *bench) hot() {
 			cpu <- (b.cpu() - c) / (b.span - 100*time.Millisecond).Seconds()
 		}()
 		shares := make([]int, 8)
-		f.acquire(ctx, 125, func(process int, arrived, started time.Time) {
+		f.acquire(ctx, 125, 0, 0, func(process int, arrived, started time.Time) {
 			if started.After(from) {
 				mu.Lock()
 				shares[process]++
@@ -234,21 +225,22 @@ func (b *bench) hot() {
 	}
 }
 
-// acquire keeps callers of each limiter busy with calls that cost one request.
-func (f *fleet) acquire(ctx context.Context, callers int, started func(process int, arrived, started time.Time)) {
+// acquire keeps callers of each limiter busy with calls that cost one request and so many
+// tokens, and settles them to so many, where that is not 0.
+func (f *fleet) acquire(ctx context.Context, callers int, tokens, used int64, started func(process int, arrived, started time.Time)) {
 	var work sync.WaitGroup
 	for i, l := range f.limiters {
 		for range callers {
 			work.Go(func() {
 				for ctx.Err() == nil {
 					arrived := time.Now()
-					r, err := l.Acquire(ctx, ratelimiter.Cost{Model: "gpt-4o"})
+					r, err := l.Acquire(ctx, ratelimiter.Cost{Model: "gpt-4o", Tokens: tokens})
 					if errors.Is(err, context.DeadlineExceeded) {
 						return
 					}
 					must(err)
 					started(i, arrived, time.Now())
-					r.Settle(ratelimiter.Usage{})
+					r.Settle(ratelimiter.Usage{TotalTokens: used})
 				}
 			})
 		}
