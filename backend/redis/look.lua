@@ -1,5 +1,11 @@
 -- look.lua answers as take.lua would a new ticket, and charges nothing.
--- ARGV[-1] is laid out as there.
+-- ARGV[-1] is laid out as there. It writes nothing, unless it takes somebody silent out of
+-- the others' way.
+local stepped, take_out = false, step_over
+function step_over(over)
+  stepped = stepped or #over > 0
+  take_out(over)
+end
 if fields[2] then
   whole()
 end
@@ -19,5 +25,7 @@ local t, pause = 0, 0
 if not fits then
   t, pause = wait(first, false)
 end
-keep()
+if stepped then
+  keep()
+end
 return told(0, now, t, pause, t, tickets) .. figures()

@@ -124,12 +124,12 @@ func (a *Account) Look(shown int64, ask *backend.Ask) (backend.Answer, error) {
 		return backend.Answer{}, backend.ErrTooLarge
 	}
 	now, clock := a.read(shown, ask.Scope, ask.Buckets)
-	a.clock = clock
 	a.forget(now)
 	l := a.lines[ask.Line]
 	if l == nil {
 		l = &line{stamp: now}
 	}
+	defer a.restore(l, ask, clock)()
 	l.tick(now)
 	var cost backend.Amounts
 	if len(ask.Costs) > 0 {
