@@ -210,9 +210,15 @@ type Keeper interface {
 	Backend
 	// Keep stores a note about a scope of an account for that long.
 	Keep(ctx context.Context, account, scope string, note []byte, ttl time.Duration) error
-	// Recall returns the scope's note and for how long it will still be kept, which
-	// tells its age by the backend's clock, or nil where there is none.
-	Recall(ctx context.Context, account, scope string) (note []byte, left time.Duration, err error)
+	// Recall returns the notes of some scopes of an account, in their order.
+	Recall(ctx context.Context, account string, scopes []string) ([]Note, error)
+}
+
+// A Note is one that was kept; where there was none, the zero value.
+type Note struct {
+	Data []byte
+	// Left is how long it will still be kept, which tells its age by the backend's clock.
+	Left time.Duration
 }
 
 // ErrUnavailable is matched by the error of a backend that can't be reached, or can't

@@ -122,7 +122,7 @@ func TestDenied(t *testing.T) {
 			return b.Settle(t.Context(), backend.Settlement{Account: "account", Buckets: buckets, Refund: backend.Amounts{1}})
 		},
 		"keep":   func(b *Backend) error { return b.Keep(t.Context(), "account", "m", []byte("{}"), time.Minute) },
-		"recall": func(b *Backend) error { _, _, err := b.Recall(t.Context(), "account", "m"); return err },
+		"recall": func(b *Backend) error { _, err := b.Recall(t.Context(), "account", []string{"m"}); return err },
 	}
 	for _, x := range []struct {
 		what, rule, op, prefix string
