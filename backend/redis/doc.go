@@ -28,9 +28,10 @@
 // # What is tested
 //
 // Redis 7.0, standalone with RESP2, RESP3, TLS and an ACL user; Cluster (three
-// masters with replicas) and Sentinel with a failover. Redis 6 and newer, Valkey,
-// and the managed services that speak their protocol are expected to work where
-// they have EVALSHA. A client whose ContextTimeoutEnabled is set, or a
+// masters with replicas) and Sentinel with a failover. docs/REDIS.md says what is
+// expected of Redis 6 and 8, Valkey, Dragonfly, the managed services and proxies, how
+// many calls one account carries, how to split it, how to upgrade, and what to use in
+// unit tests. A client whose ContextTimeoutEnabled is set, or a
 // [goredis.Client], needs no goroutine per call.
 //
 // # Long lines

@@ -37,7 +37,7 @@ var (
 	// ErrUnsupported: the server, or a proxy before it, lacks something that the
 	// library needs: EVALSHA or EVAL, a command that the scripts call, or Lua's
 	// struct. Where a command was renamed or disabled, allow it again, under its
-	// own name; else use another server.
+	// own name; docs/REDIS.md says which servers and proxies have all.
 	ErrUnsupported = errors.New("the server lacks a command or a function that the library needs")
 )
 
@@ -118,8 +118,8 @@ var refusals = []refusal{
 }
 
 // raised is what may stand before the text of an error that a script has raised: all of
-// it in Redis 6, "ERR" alone in later ones where it is none of Redis's codes.
-var raised = regexp.MustCompile(`^(ERR )?(Error running script \(call to \w+\): )?(@?user_script: ?\d+: )*-?(ERR )?`)
+// it in Redis 6 and miniredis, "ERR" alone in later ones where it is none of Redis's codes.
+var raised = regexp.MustCompile(`^(ERR )?(Error \w+ script \([^)]*\): )?((@?user_script)?: ?\d+: )*-?(ERR )?`)
 
 // refused returns what the server has replied in the place of a result, empty where that
 // has no name here; ok is false if it has not replied at all. Only how the reply begins

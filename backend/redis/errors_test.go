@@ -53,6 +53,8 @@ func TestReasons(t *testing.T) {
 		{"ERR Command is not available: 'EVALSHA'. See https://upstash.com/docs/redis/overall/compatibility", ErrUnsupported}, // Upstash
 		{"ERR user_script:1: Script attempted to access nonexistent global variable 'struct' script: d203, on @user_script:1.", ErrUnsupported},
 
+		{"ERR Error compiling script (new function): :16: Script attempted to access nonexistent global variable 'struct' stack traceback: ...", ErrUnsupported}, // miniredis
+
 		{"WRONGTYPE Operation against a key holding the wrong kind of value script: 1b93, on @user_script:31.", ErrOccupied},
 		{lua6 + "WRONGTYPE Operation against a key holding the wrong kind of value", ErrOccupied},
 		{"READONLY You can't write against a read only replica.", ErrReadOnly},

@@ -207,7 +207,7 @@ func (b *bench) hot() {
 			cpu <- (b.cpu() - c) / (b.span - 100*time.Millisecond).Seconds()
 		}()
 		shares := make([]int, 8)
-		f.acquire(ctx, 125, 0, 0, func(process int, arrived, started time.Time) {
+		f.acquire(ctx, 125, func(process int, arrived, started time.Time) {
 			if started.After(from) {
 				mu.Lock()
 				shares[process]++
@@ -225,22 +225,21 @@ func (b *bench) hot() {
 	}
 }
 
-// acquire keeps callers of each limiter busy with calls that cost one request and so many
-// tokens, and settles them to so many, where that is not 0.
-func (f *fleet) acquire(ctx context.Context, callers int, tokens, used int64, started func(process int, arrived, started time.Time)) {
+// acquire keeps callers of each limiter busy with calls that cost one request.
+func (f *fleet) acquire(ctx context.Context, callers int, started func(process int, arrived, started time.Time)) {
 	var work sync.WaitGroup
 	for i, l := range f.limiters {
 		for range callers {
 			work.Go(func() {
 				for ctx.Err() == nil {
 					arrived := time.Now()
-					r, err := l.Acquire(ctx, ratelimiter.Cost{Model: "gpt-4o", Tokens: tokens})
+					r, err := l.Acquire(ctx, ratelimiter.Cost{Model: "gpt-4o"})
 					if errors.Is(err, context.DeadlineExceeded) {
 						return
 					}
 					must(err)
 					started(i, arrived, time.Now())
-					r.Settle(ratelimiter.Usage{TotalTokens: used})
+					r.Settle(ratelimiter.Usage{})
 				}
 			})
 		}
