@@ -104,8 +104,7 @@ func (s *suite) raise() {
 		{5000, before, -1000},
 	} {
 		b[0].Start, b[0].StartStamp = float64(x.start), x.stamp
-		s.level(s.lookAt("m", b).Levels[0], float64(x.level), b[0]) // which keeps nothing of it
-		s.level(s.granted(s.ask("m", "p", b, tokens(0)), 1).Levels[0], float64(x.level), b[0])
+		s.level(s.lookAt("m", b).Levels[0], float64(x.level), b[0])
 	}
 	b[0].Start, b[0].StartStamp = 0, 0
 	s.settles(backend.Settlement{Stamp: after, Buckets: b, Refund: tokens(5000)})

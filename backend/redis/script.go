@@ -92,7 +92,7 @@ func (b *Backend) within(ctx context.Context, op string, repeatable bool, send f
 	for pause := firstPause; err != nil && ctx.Err() == nil; {
 		switch r, replied := refused(err); {
 		case r.passing:
-			if time.Since(begun)+pause >= b.timeout {
+			if time.Since(begun)+pause >= b.timeout*7/8 { // the rest is too short for an attempt
 				return nil, wrap(op, err)
 			}
 			select {
