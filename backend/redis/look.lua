@@ -1,6 +1,6 @@
 -- look.lua answers as take.lua would a new ticket, and charges nothing.
 -- ARGV[-1] is laid out as there. It writes nothing, unless it takes somebody silent out of
--- the others' way.
+-- the others' way, or corrects a bucket that was lost.
 local stepped, take_out = false, step_over
 function step_over(over)
   stepped = stepped or #over > 0
@@ -25,7 +25,7 @@ local t, pause = 0, 0
 if not fits then
   t, pause = wait(first, false)
 end
-if stepped then
+if stepped or raised then
   keep()
 end
 return told(0, now, t, pause, t, tickets) .. figures()

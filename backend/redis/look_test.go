@@ -31,7 +31,7 @@ func changes(t *testing.T, c *goredis.Client) int {
 
 // A look writes nothing, neither with a line nor without one, of buckets that are known,
 // unknown or described anew, and at whatever time. Only who takes a silent ticket out of
-// the others' way writes that.
+// the others' way, or knows more of a bucket that was lost, writes that.
 func TestLookWritesNothing(t *testing.T) {
 	c := admin(t, redistest.Run(t))
 	b := newVirtual(c)

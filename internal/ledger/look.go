@@ -4,7 +4,8 @@ import "github.com/openai-ratelimiter/ratelimiter/backend"
 
 // restore returns what undoes all that a look does to the account, down to the last bit,
 // so that no store has to be told of it. Where the look has taken somebody silent out of
-// the others' way, that stays, and all else with it, the account's clock too.
+// the others' way, or corrected a bucket that was lost, that stays, and all else with it,
+// the account's clock too.
 func (a *Account) restore(l *line, ask *backend.Ask, time clock) (undo func()) {
 	type kept struct {
 		owner   *owner
@@ -22,7 +23,13 @@ func (a *Account) restore(l *line, ask *backend.Ask, time clock) (undo func()) {
 	round, changed := a.round.Len(), a.changed
 	silent, clock, stamp := len(l.silent), l.clock, l.stamp
 	return func() {
-		if len(l.silent) != silent {
+		changes := len(l.silent) != silent
+		for _, k := range owners {
+			for i := range k.buckets {
+				changes = changes || k.owner.buckets[i].raised != k.buckets[i].raised
+			}
+		}
+		if changes {
 			a.clock = time
 			return
 		}
