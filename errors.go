@@ -24,10 +24,11 @@ var (
 	ErrMaxWait = errors.New("the call can't start within its longest wait")
 	// ErrQueueFull: as many calls of the model wait as WithMaxWaiting allows.
 	ErrQueueFull = errors.New("too many calls wait already")
-	// ErrBackend: the budget can't be asked for at present. Two asks in a row have
-	// failed, so that this comes after at most two of the backend's timeouts, not
-	// counting how long the call stood in line before; a model's first call in a
-	// process, which also asks what others have learned, may take a third.
+	// ErrBackend: the budget can't be asked for at present. All asks have failed, for
+	// five seconds if the backend says that the next might not (see
+	// [backend.ErrUnavailable]), else two in a row; calls that come later find out from
+	// one. A model's first call in a process, which also asks what others have learned,
+	// may take one of the backend's timeouts more.
 	ErrBackend = errors.New("the budget's store does not answer")
 	// ErrNoAccount: a call without HTTP, or a question, names no account, and there is
 	// more than one that it could mean.

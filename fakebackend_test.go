@@ -120,11 +120,14 @@ func (k *keeper) Keep(_ context.Context, account, scope string, note []byte, ttl
 	return nil
 }
 
-func (k *keeper) Recall(_ context.Context, account, scope string) ([]byte, time.Duration, error) {
+func (k *keeper) Recall(_ context.Context, account string, scopes []string) (notes []backend.Note, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	n := k.notes[account+scope]
-	return n.note, time.Until(n.until), nil
+	for _, scope := range scopes {
+		n := k.notes[account+scope]
+		notes = append(notes, backend.Note{Data: n.note, Left: time.Until(n.until)})
+	}
+	return notes, nil
 }
 
 var _ backend.Keeper = (*keeper)(nil)

@@ -241,10 +241,21 @@ type Keeper interface {
 	Backend
 	// Keep stores a note about a scope of an account for that long.
 	Keep(ctx context.Context, account, scope string, note []byte, ttl time.Duration) error
-	// Recall returns the scope's note and for how long it will still be kept, which
-	// tells its age by the backend's clock, or nil where there is none.
-	Recall(ctx context.Context, account, scope string) (note []byte, left time.Duration, err error)
+	// Recall returns the notes of some scopes of an account, in their order.
+	Recall(ctx context.Context, account string, scopes []string) ([]Note, error)
 }
+
+// A Note is one that was kept; where there was none, the zero value.
+type Note struct {
+	Data []byte
+	// Left is how long it will still be kept, which tells its age by the backend's clock.
+	Left time.Duration
+}
+
+// ErrUnavailable is matched by the error of a backend that can't be reached, or can't
+// answer at present: the same call may succeed in a moment, so that those who wait go on
+// waiting for some seconds. Any other error is taken for one that lasts.
+var ErrUnavailable = errors.New("backend: it can't be asked at present")
 
 // ErrTooLarge is returned by Take and Look for a cost above the Limit of a
 // bucket, which could never start.

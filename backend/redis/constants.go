@@ -28,6 +28,8 @@ const (
 const (
 	headDoubles     = 6 // before what fast.lua wants: see numbers in ARGV[1]
 	fastDoubles     = 4 // for each bucket that fast.lua looks at
+	settleDoubles   = 5 // in ARGV[1] of a settlement, after the head
+	settledDoubles  = 2 // and for each bucket
 	describeDoubles = 7 // for each bucket in ARGV[-2]
 	ownDoubles      = 4 // in ARGV[-1], before the buckets, with a meaning that differs by script
 	startDoubles    = 3 // for each bucket in ARGV[-1]
@@ -74,6 +76,8 @@ var constants = map[string]string{
 
 	"HEAD_DOUBLES":     number(headDoubles),
 	"FAST_DOUBLES":     number(fastDoubles),
+	"SETTLE_DOUBLES":   number(settleDoubles),
+	"SETTLED_DOUBLES":  number(settledDoubles),
 	"DESCRIBE_DOUBLES": number(describeDoubles),
 	"OWN_DOUBLES":      number(ownDoubles),
 	"START_DOUBLES":    number(startDoubles),

@@ -19,6 +19,7 @@ local open        -- the same for a state that was read
 local description -- the field of an owner's descriptions
 local set         -- changes what is used of a bucket
 local save        -- writes the owners back
+local raised = false -- whether a bucket that was lost was corrected
 -- The described buckets, by number: their owner, their place in it, and what they
 -- count.
 local count, holder, place, dimension = 0, {}, {}, {}
@@ -130,7 +131,7 @@ do
     end
     local to, corrected = start + o[i + K.RATE] * age, o[i + K.CORRECTED]
     if corrected < to then
-      o[i + K.CORRECTED] = to
+      raised, o[i + K.CORRECTED] = true, to
       set(o, i, o[i + K.USED] + (to - corrected))
     end
   end

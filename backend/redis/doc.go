@@ -5,7 +5,8 @@
 //	limiter, err := ratelimiter.New(ratelimiter.WithBackend(redis.New(client)), ...)
 //
 // An ask is one round trip of one script, whatever number of limits it draws
-// from. Settlements are another, off the caller's path.
+// from. Settlements are another, off the caller's path; those that come while one of the
+// same buckets is under way go together as one.
 //
 // # Time
 //
@@ -27,9 +28,10 @@
 // # What is tested
 //
 // Redis 7.0, standalone with RESP2, RESP3, TLS and an ACL user; Cluster (three
-// masters with replicas) and Sentinel with a failover. Redis 6 and newer, Valkey,
-// and the managed services that speak their protocol are expected to work where
-// they have EVALSHA. A client whose ContextTimeoutEnabled is set, or a
+// masters with replicas) and Sentinel with a failover. docs/REDIS.md says what is
+// expected of Redis 6 and 8, Valkey, Dragonfly, the managed services and proxies, how
+// many calls one account carries, how to split it, how to upgrade, and what to use in
+// unit tests. A client whose ContextTimeoutEnabled is set, or a
 // [goredis.Client], needs no goroutine per call.
 //
 // # Long lines
@@ -45,8 +47,10 @@
 // # Losses
 //
 // A call takes no longer than [WithTimeout] allows and then fails with an
-// [*Error]; what the limiter makes of it (reject, pass, or a budget of the
-// process's own) is set there. Nothing needs a restart when Redis is back.
+// [*Error]; what the limiter makes of it (wait, reject, pass, or a budget of the
+// process's own) is set there. What the server refuses at once, and may do in a moment
+// (BUSY, LOADING, OOM, READONLY, CLUSTERDOWN and their siblings), is sent again until the
+// timeout, for it has run nothing. Nothing needs a restart when Redis is back.
 //
 // Nothing is charged twice: an ask of the line whose reply was lost is sent
 // again with the same number, which is granted once; all else is sent once. Where

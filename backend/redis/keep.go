@@ -6,6 +6,8 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
 // Keep implements [backend.Keeper]. A note is stored as it is.
@@ -20,19 +22,28 @@ func (b *Backend) Keep(ctx context.Context, account, scope string, note []byte, 
 }
 
 // Recall implements [backend.Keeper].
-func (b *Backend) Recall(ctx context.Context, account, scope string) ([]byte, time.Duration, error) {
-	reply, err := b.run(ctx, recallScript, true, []any{nil, nil, 1, b.noteKey(account, scope)})
-	if err != nil {
-		return nil, 0, err
+func (b *Backend) Recall(ctx context.Context, account string, scopes []string) ([]backend.Note, error) {
+	args := []any{nil, nil, len(scopes)}
+	for _, scope := range scopes {
+		args = append(args, b.noteKey(account, scope))
 	}
-	if fields, ok := reply.([]any); ok && len(fields) == 2 {
-		left, _ := fields[1].(int64)
-		switch note := fields[0].(type) {
-		case nil:
-			return nil, 0, nil
-		case string:
-			return []byte(note), time.Duration(left) * time.Millisecond, nil
+	if len(scopes) == 0 {
+		return nil, nil
+	}
+	reply, err := b.run(ctx, recallScript, true, args)
+	if err != nil {
+		return nil, err
+	}
+	fields, _ := reply.([]any)
+	if len(fields) != 2*len(scopes) {
+		return nil, &Error{Op: "recall", Cause: fmt.Errorf("unexpected reply of type %T and length %d", reply, len(fields))}
+	}
+	notes := make([]backend.Note, len(scopes))
+	for i := range notes {
+		if note, ok := fields[2*i].(string); ok {
+			left, _ := fields[2*i+1].(int64)
+			notes[i] = backend.Note{Data: []byte(note), Left: time.Duration(left) * time.Millisecond}
 		}
 	}
-	return nil, 0, wrap("recall", fmt.Errorf("unexpected reply %T", reply))
+	return notes, nil
 }

@@ -24,8 +24,8 @@ func TestNotesFail(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			b := New(client(t), prefix(), WithTimeout(10*time.Second))
 			x.cause(t, b)
-			if note, _, err := b.Recall(t.Context(), "account", "m"); !errors.Is(err, x.want) || note != nil {
-				t.Errorf("%q, %v; want %v", note, err, x.want)
+			if notes, err := b.Recall(t.Context(), "account", []string{"n", "m"}); !errors.Is(err, x.want) || notes != nil {
+				t.Errorf("%v, %v; want %v", notes, err, x.want)
 			}
 		})
 	}

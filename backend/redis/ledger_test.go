@@ -279,7 +279,7 @@ func (h *history) lose() string {
 func (h *history) turn() {
 	h.script = h.scripts[h.r.IntN(len(h.scripts))]
 	m := &h.script.memory
-	m.levels, h.script.tickets = nil, cache{}
+	m.levels, h.script.tickets, h.script.settlings.known = nil, cache{}, nil
 	if h.script == h.scripts[len(h.scripts)-1] {
 		m.accounts = nil
 	}
@@ -448,36 +448,69 @@ func (h *history) look() string {
 	return "look"
 }
 
+// settle settles a charge, or several of a scope that go together.
 func (h *history) settle() string {
 	if len(h.charges) == 0 {
 		return "nothing to settle"
 	}
-	i := h.r.IntN(len(h.charges))
-	c := h.charges[i]
-	h.charges = append(h.charges[:i], h.charges[i+1:]...)
-	s := &h.scopes[c.scope]
-	x := backend.Settlement{Account: h.account, Line: s.line, Stamp: c.stamp, Buckets: h.described(s.buckets)}
+	first := h.charges[h.r.IntN(len(h.charges))].scope
+	s := &h.scopes[first]
+	var batch []*settlement
+	for n := 1 + max(0, h.r.IntN(10)-4); n > 0; n-- {
+		i := slices.IndexFunc(h.charges, func(c chargeUnderTest) bool { return c.scope == first })
+		if i < 0 {
+			break
+		}
+		c := h.charges[i]
+		h.charges = append(h.charges[:i], h.charges[i+1:]...)
+		x := h.settlement(s, c)
+		if len(batch) == 0 { // what is known from before is told once
+			x.Buckets = h.described(s.buckets)
+		}
+		batch = append(batch, &settlement{Settlement: x})
+	}
+	kind := "settle"
+	if len(batch) > 1 {
+		kind = "settle together"
+	} else if h.r.IntN(10) == 0 {
+		x := &batch[0].Settlement
+		x.PauseOwner = s.name
+		if len(s.buckets) > 0 && h.r.IntN(2) == 0 {
+			x.PauseOwner = s.buckets[h.r.IntN(len(s.buckets))].Owner
+		}
+		x.Pause = time.Duration(h.r.Int64N(int64(5 * time.Second)))
+		kind = "settle with a pause"
+	}
+	for _, x := range batch {
+		h.note("settle", x.Settlement)
+		h.ledger.Settle(h.now, &x.Settlement)
+	}
+	var err error
+	if len(batch) == 1 {
+		err = h.script.Settle(h.t.Context(), batch[0].Settlement)
+	} else {
+		err = h.script.settle(h.t.Context(), h.script.settlings.get(h.script.Backend, &batch[0].Settlement), batch)
+	}
+	if err != nil {
+		h.fatal("settle: %v", err)
+	}
+	return kind
+}
+
+func (h *history) settlement(s *scopeUnderTest, c chargeUnderTest) backend.Settlement {
+	x := backend.Settlement{Account: h.account, Line: s.line, Stamp: c.stamp, Buckets: s.buckets}
 	for d, n := range c.cost {
 		x.Refund[d] = h.r.Int64N(2*n+1) - n/2
+		if h.r.IntN(20) == 0 { // beyond all bounds
+			x.Refund[d] *= 1000
+		}
 	}
 	if h.r.IntN(2) == 0 {
 		for i := range s.buckets {
 			x.Corrections = append(x.Corrections, h.correction(s, i))
 		}
 	}
-	if h.r.IntN(10) == 0 {
-		x.PauseOwner = s.name
-		if len(s.buckets) > 0 && h.r.IntN(2) == 0 {
-			x.PauseOwner = s.buckets[h.r.IntN(len(s.buckets))].Owner
-		}
-		x.Pause = time.Duration(h.r.Int64N(int64(5 * time.Second)))
-	}
-	h.note("settle", x)
-	h.ledger.Settle(h.now, &x)
-	if err := h.script.Settle(h.t.Context(), x); err != nil {
-		h.fatal("settle: %v", err)
-	}
-	return "settle"
+	return x
 }
 
 // correction is one of what is known of the bucket, or was, or never was so.

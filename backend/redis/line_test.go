@@ -221,19 +221,29 @@ func TestNumberOfModelsCostsNothing(t *testing.T) {
 // calls is how many commands were called, by scripts too.
 func calls(t *testing.T, c *goredis.Client) (total int) {
 	t.Helper()
+	for _, n := range commandStats(t, c) {
+		total += n
+	}
+	return total
+}
+
+// commandStats is how often each command was called.
+func commandStats(t *testing.T, c *goredis.Client) map[string]int {
+	t.Helper()
 	info, err := c.Info(t.Context(), "commandstats").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
+	stats := map[string]int{}
 	for _, line := range strings.Split(info, "\r\n") {
-		if _, figures, ok := strings.Cut(line, ":calls="); ok {
+		if name, figures, ok := strings.Cut(line, ":calls="); ok {
 			n, _, _ := strings.Cut(figures, ",")
 			calls, err := strconv.Atoi(n)
 			if err != nil {
 				t.Fatal(err)
 			}
-			total += calls
+			stats[strings.TrimPrefix(name, "cmdstat_")] = calls
 		}
 	}
-	return total
+	return stats
 }

@@ -1,5 +1,6 @@
--- look.lua answers as take.lua would a new ticket, and changes nothing but the time of
--- its owners. ARGV[-1] is laid out as there.
+-- look.lua answers as take.lua would a new ticket, and charges nothing.
+-- ARGV[-1] is laid out as there. It writes nothing, unless it corrects a bucket that was
+-- lost.
 if stored and not whole() then
   overlook()
 end
@@ -14,5 +15,7 @@ local t, pause = 0, 0
 if not fits(first, 0) then
   t, pause = wait(first, false)
 end
-save({})
+if raised then
+  save({})
+end
 return told(0, now, t, pause, t, tickets, {}) .. figures()

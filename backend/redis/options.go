@@ -31,7 +31,8 @@ func WithPrefix(prefix string) Option {
 	})
 }
 
-// WithTimeout sets how long a call may take in all. The client's own timeouts
+// WithTimeout sets how long a call may take in all; a settlement twice that, where it
+// waits for another one. The client's own timeouts
 // may be longer or shorter; the first to pass ends the call. Values that are
 // not positive are ignored.
 func WithTimeout(d time.Duration) Option {

@@ -127,17 +127,18 @@ func (c *cache) get(ask *backend.Ask) *prepared {
 	c.mu.Lock()
 	p := c.byTicket[ask.Ticket]
 	c.mu.Unlock()
-	if p == nil || p.account != ask.Account || p.line != ask.Line || p.scope != ask.Scope || len(p.buckets) != len(ask.Buckets) {
+	if p == nil || p.account != ask.Account || p.line != ask.Line || p.scope != ask.Scope || !described(p.buckets, ask.Buckets) {
 		return nil
 	}
-	for i := range p.buckets {
-		x, y := &p.buckets[i], &ask.Buckets[i]
-		if x.Limit != y.Limit || x.Burst != y.Burst || x.Period != y.Period ||
-			x.Dimension != y.Dimension || x.Name != y.Name || x.Owner != y.Owner {
-			return nil
-		}
-	}
 	return p
+}
+
+// described reports whether the buckets are the same, and described alike.
+func described(some, others []backend.Bucket) bool {
+	return slices.EqualFunc(some, others, func(x, y backend.Bucket) bool {
+		return x.Limit == y.Limit && x.Burst == y.Burst && x.Period == y.Period &&
+			x.Dimension == y.Dimension && x.Name == y.Name && x.Owner == y.Owner
+	})
 }
 
 func (c *cache) put(p *prepared) {

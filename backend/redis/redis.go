@@ -38,6 +38,7 @@ type Backend struct {
 	virtual   func() int64 // what Redis is told instead of its own, or nil
 	memory    memory
 	tickets   cache
+	settlings settlings
 
 	deadlines deadlines
 }
@@ -102,7 +103,7 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	}
 	answer, err := decode(reply, p.owners, ask.Buckets)
 	if err != nil {
-		return backend.Answer{}, wrap(s.name, err)
+		return backend.Answer{}, &Error{Op: s.name, Cause: err}
 	}
 	if ask.Flows != nil && answer.Granted > 0 && answer.Tags == nil {
 		answer.Tags = []float64{0} // fast.lua has granted it at the beginning of a line
@@ -119,40 +120,6 @@ func (n *numbers) fast(k bucket, d *backend.Bucket, c backend.Amounts) {
 		need = cost + min(d.Margin, max(0, (k.capacity-cost)/2))
 	}
 	n.add(k.digest, k.capacity, cost, need)
-}
-
-// Settle implements [backend.Backend]. It is sent once: where its reply is lost,
-// it may or may not have been applied.
-func (b *Backend) Settle(ctx context.Context, s backend.Settlement) error {
-	paused := s.PauseOwner
-	if paused == "" && len(s.Buckets) > 0 {
-		paused = s.Buckets[0].Owner
-	}
-	owners := byOwner(paused, s.Buckets)
-	now := b.now()
-	n := b.head(b.memory.time(s.Account), now, len(owners), 4*len(s.Buckets))
-	first := len(n)
-	for _, amount := range s.Refund {
-		n.add(float64(amount))
-	}
-	n.add(float64(s.Stamp))
-	n.since(b.memory.starts(&n, now, owners, b.memory.find(s.Account, s.Buckets), s.Buckets))
-	pause := 0.0
-	if s.PauseOwner != "" && s.Pause > 0 {
-		pause = float64(micros(s.Pause))
-	}
-	n.add(pause)
-	if s.Corrections != nil {
-		for _, o := range owners {
-			for _, k := range o.buckets {
-				n.add(s.Corrections[k.at].From, s.Corrections[k.at].To)
-			}
-		}
-	}
-	args, at := arguments([]string{b.accountKey(s.Account)}, lineField(s.Line), "", owners, s.Buckets)
-	args[at], args[len(args)-1] = []byte(n[:first]), []byte(n[first:])
-	_, err := b.run(ctx, settleScript, false, args)
-	return err
 }
 
 // Clear implements [backend.Backend].

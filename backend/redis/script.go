@@ -48,6 +48,9 @@ var takeSource string
 //go:embed look.lua
 var lookSource string
 
+//go:embed settlefast.lua
+var settleFastSource string
+
 //go:embed settle.lua
 var settleSource string
 
@@ -60,7 +63,7 @@ var recallSource string
 var (
 	takeScript   = newScript("take", headSource, fastSource, clockSource, coreSource, storeSource, flowSource, lineSource, surveySource, answerSource, hintSource, takeSource)
 	lookScript   = newScript("look", headSource, clockSource, coreSource, storeSource, flowSource, lineSource, surveySource, answerSource, lookSource)
-	settleScript = newScript("settle", headSource, clockSource, coreSource, settleSource)
+	settleScript = newScript("settle", headSource, settleFastSource, clockSource, coreSource, settleSource)
 	clearScript  = newScript("clear", headSource, clockSource, coreSource, clearSource)
 	recallScript = newScript("recall", recallSource)
 )
@@ -81,49 +84,57 @@ func (b *Backend) run(ctx context.Context, s *script, repeatable bool, args []an
 }
 
 // within sends an operation and returns its reply. What does no harm if it is
-// repeated is sent once more if its reply was lost. Either attempt has half of the
-// timeout.
+// repeated is sent once more if its reply was lost; the first attempt has half of the
+// timeout. Whatever the server has refused to run, and may run in a moment, is sent
+// again until the timeout.
 func (b *Backend) within(ctx context.Context, op string, repeatable bool, send func(context.Context, Client) (any, error)) (any, error) {
 	if b.fault != nil {
-		return nil, wrap(op, b.fault)
+		return nil, &Error{Op: op, Cause: b.fault}
 	}
-	begun := time.Now()
-	first, cancel := b.deadlines.after(ctx, begun, b.timeout/2)
-	reply, err := send(first, b.ctxClient)
+	begun, ctxClient := time.Now(), b.ctxClient
+	attempt, cancel := b.deadlines.after(ctx, begun, b.timeout/2)
+	reply, err := send(attempt, ctxClient)
 	cancel()
-	if repeatable && err != nil && !isReply(err) && ctx.Err() == nil {
+	for pause := firstPause; err != nil && ctx.Err() == nil; {
+		switch r, replied := refused(err); {
+		case r.passing:
+			if time.Since(begun)+pause >= b.timeout*7/8 { // the rest is too short for an attempt
+				return nil, wrap(op, err)
+			}
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return nil, wrap(op, err)
+			}
+			pause = min(2*pause, lastPause)
+		case repeatable && !replied:
+			repeatable, ctxClient = false, nil
+		default:
+			return nil, wrap(op, err)
+		}
 		rest, cancel := context.WithDeadline(ctx, begun.Add(b.timeout))
-		defer cancel()
-		reply, err = send(rest, nil)
+		reply, err = send(rest, ctxClient)
+		cancel()
 	}
 	return reply, wrap(op, err)
 }
 
+// The pauses before an operation that was refused is sent again grow from the first to
+// the last.
+const firstPause, lastPause = 5 * time.Millisecond, 100 * time.Millisecond
+
 // once sends the script, and once more as a whole where Redis does not know it
-// yet and so has not run it. Nor does it run while a Cluster moves the keys to
-// another node, which is waited for.
+// yet and so has not run it.
 func (b *Backend) once(ctx context.Context, ctxClient Client, s *script, args []any) (any, error) {
 	if ctxClient == nil {
 		args = slices.Clone(args) // an attempt that was given up may still have them
 	}
-	for {
-		reply, err := b.process(ctx, ctxClient, command(ctx, "evalsha", s.sha, args))
-		if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
-			reply, err = b.process(ctx, ctxClient, command(ctx, "eval", s.source, args))
-		}
-		if err == nil || !strings.HasPrefix(err.Error(), "TRYAGAIN") {
-			return reply, err
-		}
-		select {
-		case <-time.After(moving):
-		case <-ctx.Done():
-			return nil, err
-		}
+	reply, err := b.process(ctx, ctxClient, command(ctx, "evalsha", s.sha, args))
+	if err != nil && strings.HasPrefix(err.Error(), "NOSCRIPT") {
+		reply, err = b.process(ctx, ctxClient, command(ctx, "eval", s.source, args))
 	}
+	return reply, err
 }
-
-// moving is how long keys on the move are left alone.
-const moving = 10 * time.Millisecond
 
 // onlyOnce is a command that is sent at most once. go-redis sends others again
 // when their reply was lost, and a script would charge twice.

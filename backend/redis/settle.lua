@@ -1,10 +1,7 @@
--- settle.lua corrects what a grant has charged.
+-- settle.lua corrects what grants have charged. ARGV[1] is laid out as settlefast.lua says,
+-- with the buckets in the order in which core.lua counts them.
 --
--- ARGV[-1] the refund in each dimension, and the stamp of the grant; after the
---          buckets a pause, and if there are corrections, for each of the buckets
---          from where to where
 -- ARGV[5]  the owner that is paused
-local stamp, tail = a[4], K.OWN_DOUBLES + count * K.START_DOUBLES + 1
 
 -- correct applies a correction as far as nobody else has.
 local function correct(o, i, from, to)
@@ -15,19 +12,24 @@ local function correct(o, i, from, to)
   end
 end
 
-for k = 1, count do
-  local o, i = holder[k], place[k]
-  if stamp >= o[K.SINCE] then
-    set(o, i, o[i + K.USED] - a[dimension[k]])
-    if a[tail + 1] then
-      correct(o, i, a[tail + 2 * k - 1], a[tail + 2 * k])
+local settlements, width = f[K.HEAD_DOUBLES + 1], f[K.HEAD_DOUBLES + 2]
+local corrects, pause = f[K.HEAD_DOUBLES + 4] == 1, f[K.HEAD_DOUBLES + 5]
+local first = K.HEAD_DOUBLES + K.SETTLE_DOUBLES + K.SETTLED_DOUBLES * count + 1
+for r = first, first + (settlements - 1) * width, width do
+  for k = 1, count do
+    local o, i = holder[k], place[k]
+    if f[r] >= o[K.SINCE] then
+      set(o, i, o[i + K.USED] - f[r + k])
+      if corrects then
+        correct(o, i, f[r + count + 2 * k - 1], f[r + count + 2 * k])
+      end
     end
   end
 end
-if a[tail] > 0 then
+if pause > 0 then
   local o = owner(1)
-  if now + a[tail] > o[K.PAUSED] then
-    o[K.PAUSED] = now + a[tail]
+  if now + pause > o[K.PAUSED] then
+    o[K.PAUSED] = now + pause
   end
 end
 save({})

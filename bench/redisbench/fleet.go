@@ -189,22 +189,13 @@ func (b *bench) scarce() {
 	}
 }
 
-// hot has 8 × 125 callers on one scope over loopback: as many admissions as there
-// are where the budget allows, and how late they start where it does not.
+// hot has 8 × 125 callers on one scope over loopback: how late they start where the
+// budget does not allow all they want.
 func (b *bench) hot() {
-	ctx, cancel := context.WithTimeout(background, b.span)
-	f := b.fleet(8, 0, ratelimiter.Limits{RPM: 1e9, TPM: 1e12})
-	var admitted atomic.Int64
-	f.acquire(ctx, 125, func(_ int, _, _ time.Time) { admitted.Add(1) })
-	cancel()
-	f.close()
-	rate := float64(admitted.Load()) / b.span.Seconds()
-	fmt.Printf("8 × 125 callers, one scope, budget for all: %.0f admissions a second (%s)\n\n", rate, b.bars(atLeast(100*180, rate, "")))
-
 	fmt.Println("| 8 × 125 callers, scarce | start later than an ideal FIFO's: p50 | p99 | worst | of the budget used | smallest and largest share of a process | Redis CPU | bar of p99 |\n|---|--:|--:|--:|--:|--:|--:|---|")
 	for _, rate := range []int64{1000, 4000} {
-		f = b.fleet(8, 0, ratelimiter.Limits{RPM: rate * 60, Burst: time.Second})
-		ctx, cancel = context.WithTimeout(background, 9*time.Second+b.span)
+		f := b.fleet(8, 0, ratelimiter.Limits{RPM: rate * 60, Burst: time.Second})
+		ctx, cancel := context.WithTimeout(background, 9*time.Second+b.span)
 		from := time.Now().Add(9 * time.Second)
 		var mu sync.Mutex
 		var calls [][2]time.Time

@@ -117,10 +117,12 @@ func (l *link) Keep(_ context.Context, _, scope string, note []byte, ttl time.Du
 	return l.at(func(now int64) { l.store.notes[scope] = kept{note, now + ttl.Microseconds()} })
 }
 
-func (l *link) Recall(_ context.Context, _, scope string) (note []byte, left time.Duration, err error) {
+func (l *link) Recall(_ context.Context, _ string, scopes []string) (notes []backend.Note, err error) {
 	err = l.at(func(now int64) {
-		n := l.store.notes[scope]
-		note, left = n.note, time.Duration(n.until-now)*time.Microsecond
+		for _, scope := range scopes {
+			n := l.store.notes[scope]
+			notes = append(notes, backend.Note{Data: n.note, Left: time.Duration(n.until-now) * time.Microsecond})
+		}
 	})
-	return note, left, err
+	return notes, err
 }

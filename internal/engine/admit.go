@@ -58,8 +58,9 @@ type entry struct {
 	begin   func()          // finds it out, if no other call does
 	looked  bool            // at the buckets, for the last snapshot was no proof
 	ask     ask
-	first   bool  // the last ask had an answer
-	place   place // in the queue, or none
+	first   bool      // the last ask had an answer
+	since   time.Time // when the asks began to fail, should this one
+	place   place     // in the queue, or none
 
 	answered bool // the ask has been, before the caller has
 	left     bool // who then waits for it no more
@@ -166,7 +167,7 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 		return rejected, tooLate(MaxWait, &r.charge, bound{}, 0, 0)
 	}
 	// Nobody waits: one call of the backend may do.
-	en.first = s.away == nil
+	en.first, en.since = s.away == nil, s.failingLocked(en.arrived)
 	s.asking++
 	en.ask = s.askLocked(en.arrived)
 	return askAlone, nil
@@ -329,15 +330,16 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	if err == nil {
 		s.answeredLocked(&en.ask, answer)
 	}
-	failed := s.failedLocked(err)
-	if failed && !en.first {
+	failed := s.failedLocked(err, en.since)
+	lost := failed && !en.first && !hopeful(err, en.since, now)
+	if lost {
 		s.rejectAllLocked(err)
 	}
 	en.answered = true
 	switch {
 	case en.left && answer.Granted == 0:
 		err = ctx.Err()
-	case err != nil && (!failed || !en.first || en.ask.Leave):
+	case err != nil && (!failed || lost || en.ask.Leave):
 		err = backendFailed(&r.charge, err)
 	case failed:
 		// The queue asks once more. If only the reply was lost, its charge stays.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -528,4 +529,120 @@ func TestEnds(t *testing.T) {
 			b.Error(err)
 		}
 	})
+}
+
+// A backend that says that it may be back in a moment is asked again for five seconds, at
+// growing intervals, with the same number. Who comes meanwhile waits too, and all are
+// rejected together when that was in vain; those who come then find out from one ask.
+func TestPatience(t *testing.T) {
+	unavailable := fmt.Errorf("busy: %w", backend.ErrUnavailable)
+	for _, x := range []struct {
+		name     string
+		away     time.Duration
+		queued   bool // they wait already when it begins
+		admitted bool
+	}{
+		{"in line, two seconds", 2 * time.Second, true, true},
+		{"in line, almost as long as there is hope", 4500 * time.Millisecond, true, true},
+		{"in line, longer", time.Minute, true, false},
+		{"alone, two seconds", 2 * time.Second, false, true},
+		{"alone, longer", time.Minute, false, false},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			run(t, false, func(b *bench) {
+				b.open()
+				var all []*admission
+				if x.queued {
+					b.admit(call(tpm))
+					all = append(all, b.start(call(1)))
+				}
+				free, first, begun := b.free(), len(b.asked()), time.Now()
+				fails := func(int, *backend.Ask) error {
+					if time.Since(begun) < x.away {
+						return unavailable
+					}
+					return nil
+				}
+				if x.queued {
+					b.loses(fails)
+				} else {
+					b.takes(fails)
+				}
+				for range 3 {
+					all = append(all, b.start(call(1)))
+					time.Sleep(time.Second / 2)
+				}
+				for _, a := range all {
+					err := <-a.err
+					var rejection *Rejection
+					if (err == nil) != x.admitted || err != nil && (!errors.As(err, &rejection) || rejection.Reason != BackendFailed || !errors.Is(rejection.Cause, unavailable)) {
+						t.Errorf("after %v: %v", time.Since(begun), err)
+					}
+				}
+				took := time.Since(begun)
+				if least, most := min(x.away, patience-lastPause), min(x.away+time.Second, patience); took < least || took > most {
+					t.Errorf("it took %v; want %v to %v", took, least, most)
+				}
+				asks := b.asked()[first:]
+				if n := len(asks); n > 20 {
+					t.Errorf("%d asks in %v", n, took)
+				}
+				if x.queued {
+					if asks[0].Number != asks[min(5, len(asks)-1)].Number {
+						t.Error("the number of an ask that failed changes")
+					}
+					if charged := free - b.free(); x.admitted && charged > int64(len(all)) {
+						t.Errorf("%d charged for %d calls of one each", charged, len(all))
+					}
+				}
+				if x.admitted {
+					return
+				}
+				later := time.Now()
+				n := len(b.asked())
+				if err := b.Admit(b.Context(), &Reservation{Call: *call(1)}); err == nil || time.Since(later) > 0 {
+					t.Errorf("a call that comes later: %v, after %v", err, time.Since(later))
+				}
+				if b.costs(n) != 1 {
+					t.Errorf("it found out from %d asks", b.costs(n))
+				}
+			})
+		})
+	}
+}
+
+// When everybody has left, nobody asks on, also where the engine is shut down. Who comes
+// then has as much hope as is left.
+func TestPatienceEndsWithTheLast(t *testing.T) {
+	for _, shut := range []bool{false, true} {
+		run(t, false, func(b *bench) {
+			b.open()
+			b.admit(call(tpm))
+			a := b.start(call(1))
+			b.takes(func(int, *backend.Ask) error { return backend.ErrUnavailable })
+			time.Sleep(time.Second)
+			if shut {
+				if err := b.Shutdown(b.Context()); err != nil {
+					b.Error(err)
+				}
+			} else {
+				a.cancel()
+			}
+			<-a.err
+			synctest.Wait()
+			first := len(b.asked())
+			time.Sleep(time.Second)
+			if n := b.costs(first); n > 0 {
+				b.Errorf("%d asks for nobody", n)
+			}
+			if !shut {
+				later := b.start(call(1))
+				time.Sleep(time.Second)
+				b.takes(nil)
+				if err := <-later.err; err != nil {
+					b.Errorf("while there was hope: %v", err)
+				}
+			}
+		})
+	}
 }

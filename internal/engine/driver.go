@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -47,7 +46,7 @@ func (s *scope) drive(kick <-chan struct{}) {
 		hint, changed := turn.pause, (<-chan struct{})(nil)
 		if len(turn.batch) > 0 {
 			again := false
-			if hint, changed, again = s.ask(&turn); again {
+			if hint, changed, again = s.ask(&turn, kick); again {
 				continue
 			}
 		}
@@ -70,6 +69,8 @@ type turn struct {
 	pause time.Duration // until a slow start by itself lets more through
 	paced bool          // one holds calls back
 	first bool          // the last ask had an answer
+	since time.Time     // when the asks began to fail, should this one
+	vain  bool          // nobody waited any more when it failed
 }
 
 // nextTurn returns what to ask for next, or false where nobody waits any more.
@@ -93,6 +94,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 		return t, false, release
 	}
 	t.pause, t.paced, t.first = s.quota.NextPace(now), s.quota.Paced(now), s.away == nil
+	t.since = s.failingLocked(now)
 	if len(t.batch) > 0 {
 		t.ask = s.askLocked(now)
 		for _, w := range t.batch {
@@ -194,20 +196,14 @@ func (s *scope) renewLocked(w *waiter) {
 
 // ask asks for a turn's calls and hands out the answer. again says that there may be more
 // to get at once; else hint is when to ask again, or sooner when changed is closed.
-func (s *scope) ask(t *turn) (hint time.Duration, changed <-chan struct{}, again bool) {
-	e := s.account.engine
-	answer, err := e.take(&t.ask.Ask)
-	if t.first && err != nil && !errors.Is(err, backend.ErrTooLarge) {
-		// Once more, with the same number: if only the reply was lost, or this process
-		// stood still, nothing is charged twice.
-		answer, err = e.take(&t.ask.Ask)
-	}
+func (s *scope) ask(t *turn, kick <-chan struct{}) (hint time.Duration, changed <-chan struct{}, again bool) {
+	answer, err := s.persist(t, kick)
 	abandoned, release := s.deliver(t, &answer, err)
 	for _, r := range abandoned {
 		r.discard()
 	}
 	if release != nil {
-		e.leave(release)
+		s.account.engine.leave(release)
 	}
 	return answer.Hint, answer.Changed, answer.Granted == len(t.batch) || err != nil
 }
@@ -230,8 +226,10 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	}
 	d.single, d.stands, d.turn = false, backend.Amounts{}, 0
 	switch {
-	case s.failedLocked(err):
-		s.rejectAllLocked(err)
+	case s.failedLocked(err, t.since):
+		if !t.vain {
+			s.rejectAllLocked(err)
+		}
 	case err == nil:
 		s.queue.heard(t.batch, answer)
 		if d.turns {
@@ -262,23 +260,6 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		s.stored, d.stands, d.turn = false, backend.Amounts{}, 0
 	}
 	return abandoned, release
-}
-
-// failedLocked notes whether the backend has answered, and reports whether it has not.
-func (s *scope) failedLocked(err error) bool {
-	if errors.Is(err, backend.ErrTooLarge) {
-		err = nil
-	}
-	s.away = err
-	return err != nil
-}
-
-// rejectAllLocked rejects all who wait, for two asks in a row have failed: they would not
-// fare better one by one, and each of them takes long.
-func (s *scope) rejectAllLocked(cause error) {
-	for w := s.queue.head(); w != nil; w = s.queue.head() {
-		s.rejectLocked(w, backendFailed(&w.charge, cause))
-	}
 }
 
 func (s *scope) rejectLocked(w *waiter, r *Rejection) { s.endLocked(w, r) }

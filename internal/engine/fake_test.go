@@ -129,6 +129,7 @@ func (f *fake) Clear(ctx context.Context, account string, owners []string) error
 type keeper struct {
 	*fake
 	recall, kept func() // are called as notes are
+	recalls      []int  // how many notes were asked for, each time
 }
 
 func (k *keeper) Keep(_ context.Context, account, scope string, note []byte, _ time.Duration) error {
@@ -144,14 +145,17 @@ func (k *keeper) Keep(_ context.Context, account, scope string, note []byte, _ t
 	return nil
 }
 
-func (k *keeper) Recall(_ context.Context, account, scope string) ([]byte, time.Duration, error) {
+func (k *keeper) Recall(_ context.Context, account string, scopes []string) (notes []backend.Note, err error) {
 	if k.recall != nil {
 		k.recall()
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	note := k.notes[account+"/"+scope]
-	return note, quota.NoteLife, nil
+	k.recalls = append(k.recalls, len(scopes))
+	for _, scope := range scopes {
+		notes = append(notes, backend.Note{Data: k.notes[account+"/"+scope], Left: quota.NoteLife})
+	}
+	return notes, nil
 }
 
 const (

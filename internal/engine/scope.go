@@ -24,11 +24,14 @@ type scope struct {
 
 	queue  flows
 	driver driver
-	asking int   // fast asks under way
-	stored bool  // a fast ask has left a ticket in the line
-	away   error // why the last ask had no answer
-	asks   uint64
+	asking int       // fast asks under way
+	stored bool      // a fast ask has left a ticket in the line
+	away   error     // why the last ask had no answer
 	warned time.Time // when a long wait was last reported
+	// awaySince is when the asks began to fail, where away is not nil; zero if all who
+	// waited have been rejected since.
+	awaySince time.Time
+	asks      uint64
 
 	loading chan struct{} // closed when what others know has been loaded
 	loaded  bool

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -94,10 +95,11 @@ func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settl
 	if refund == (backend.Amounts{}) {
 		return settled, nil
 	}
-	return settled, &backend.Settlement{
-		Account: a.name, Line: s.line, Stamp: max(r.stamp, a.since), Refund: refund,
-		Buckets: s.quota.Buckets(now, quota.Refundable(r.sent, final[backend.Tokens] == 0)),
+	buckets := s.quota.Buckets(now, quota.Refundable(r.sent, final[backend.Tokens] == 0))
+	if !slices.ContainsFunc(buckets, func(b backend.Bucket) bool { return refund[b.Dimension] != 0 }) {
+		return settled, nil // nobody counts it
 	}
+	return settled, &backend.Settlement{Account: a.name, Line: s.line, Stamp: max(r.stamp, a.since), Refund: refund, Buckets: buckets}
 }
 
 // shown reports whether the text that was seen is all of the output.

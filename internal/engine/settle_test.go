@@ -460,3 +460,20 @@ func TestRefundsOfSubwindows(t *testing.T) {
 		})
 	}
 }
+
+// What no limit counts is not settled.
+func TestNothingToSettle(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.rules.Load().Models["r"] = quota.Rule{Amounts: [5]int64{0: rpm}}
+		for model, want := range map[string]int{"m": 1, "r": 0} {
+			c := call(100)
+			c.Model = model
+			before := len(b.settlements())
+			b.admit(c).Settle(&Outcome{HasUsage: true, Usage: wire.Usage{Total: 30}})
+			synctest.Wait()
+			if n := len(b.settlements()) - before; n != want {
+				b.Errorf("%s: %d settlements of tokens; want %d", model, n, want)
+			}
+		}
+	})
+}

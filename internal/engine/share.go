@@ -13,6 +13,7 @@ type syncing struct {
 	loaded, saved time.Time
 	hurry         time.Time // until when to load often
 	begun         time.Time // when the first response came
+	wants         bool      // a response has come since it was loaded
 	busy          bool
 	due           bool // a goroutine waits until what is new may be saved
 }
@@ -31,23 +32,33 @@ const (
 // load takes in what others know of a scope that this process has just entered, and lets those
 // who wait for that go on.
 func (s *scope) load() {
-	s.loadNote()
+	s.account.loadNotes([]*scope{s})
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
 	s.loaded = true
 	close(s.loading)
 }
 
-// loadNote takes in what others know. Where the backend does not answer, nothing is known.
-func (s *scope) loadNote() {
-	data, left, err := s.account.engine.keeper.Recall(context.Background(), s.payer(), s.quota.Owner())
-	if err != nil || data == nil {
+// loadNotes takes in what others know of the scopes. Where the backend does not answer,
+// nothing is known.
+func (a *account) loadNotes(scopes []*scope) {
+	owners := make([]string, len(scopes))
+	for i, s := range scopes {
+		owners[i] = s.quota.Owner()
+	}
+	notes, err := a.engine.keeper.Recall(context.Background(), scopes[0].payer(), owners)
+	if err != nil || len(notes) != len(scopes) {
 		return
 	}
-	s.account.mu.Lock()
-	defer s.account.mu.Unlock()
-	// A note that is not valid says nothing, and will be overwritten.
-	_ = s.quota.TakeNote(time.Now(), data, quota.NoteLife-left)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	for i, n := range notes {
+		if n.Data != nil {
+			// A note that is not valid says nothing, and will be overwritten.
+			_ = scopes[i].quota.TakeNote(now, n.Data, quota.NoteLife-n.Left)
+		}
+	}
 }
 
 // syncLocked exchanges what is known with the others, if it is time to.
@@ -72,21 +83,42 @@ func (s *scope) syncLocked(now time.Time) {
 		s.syncLaterLocked(saveAtMost - since)
 	}
 	if !save && now.Sub(s.sync.loaded) < every {
+		s.sync.wants = true
 		return
 	}
-	s.sync.busy, s.sync.loaded = true, now
+	load := s.account.loadLocked(now, s)
+	s.sync.busy = true
 	if save {
 		s.sync.saved = now
 		s.quota.Clean()
 	}
 	e.tasks.start(func() {
-		s.loadNote() // others may have learned something that must not be overwritten
+		s.account.loadNotes(load) // others may have learned something that must not be overwritten
 		note, err := s.note(now, save)
 		if save && err == nil {
 			_ = e.keeper.Keep(context.Background(), s.payer(), s.quota.Owner(), note, quota.NoteLife)
 		}
 	})
 }
+
+// loadLocked returns the scopes to load when this one is: with it those that will want it
+// soon, so that a process with many models asks once for all. From then on they are due at
+// the same time.
+func (a *account) loadLocked(now time.Time, first *scope) []*scope {
+	load := []*scope{first}
+	for _, s := range a.scopes {
+		if s != first && s.sync.wants && !s.sync.busy && now.Sub(s.sync.loaded) >= loadEvery/2 && len(load) < mostNotes {
+			load = append(load, s)
+		}
+	}
+	for _, s := range load {
+		s.sync.loaded, s.sync.wants = now, false
+	}
+	return load
+}
+
+// mostNotes is how many notes are loaded at a time.
+const mostNotes = 100
 
 // syncLaterLocked saves what is new after a moment, since no response may come after this
 // one; at once where the engine is shut down.

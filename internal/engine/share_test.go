@@ -221,3 +221,60 @@ func TestAsksThatChargeNothingAreSeen(t *testing.T) {
 		})
 	}
 }
+
+// However many models a process has, it asks for what others know once in five seconds,
+// for all of them that have responses: twelve times a minute, not twelve times for each.
+func TestNotesAreLoadedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const models = 20
+		k := &keeper{fake: newFake()}
+		e := New(Config{Backend: k, Rules: Rules{Models: map[string]quota.Rule{}}, MaxPause: time.Minute})
+		respond := func(i int) {
+			t.Helper()
+			c := call(1)
+			c.Model = fmt.Sprint("model", i)
+			r := &Reservation{Call: *c}
+			if err := e.Admit(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			r.Observe(head(200, ""))
+			r.Settle(&Outcome{})
+		}
+		for i := range models { // they come one by one
+			respond(i)
+			time.Sleep(300 * time.Millisecond)
+		}
+		respond(models) // one that has no responses after this
+		time.Sleep(time.Minute)
+		for range 30 * 5 {
+			for i := range models {
+				respond(i)
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		before := len(k.recalls)
+		for range 60 * 5 {
+			for i := range models {
+				respond(i)
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		if err := e.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		loads := k.recalls[before:]
+		notes := 0
+		for _, n := range loads {
+			if notes += n; n > models {
+				t.Errorf("%d notes at a time, of models without responses too", n)
+			}
+		}
+		t.Logf("%d loads of %d notes in a minute", len(loads), notes)
+		if notes < 12*models || notes > 15*models {
+			t.Errorf("%d notes; want %d", notes, 12*models)
+		}
+		if len(loads) > 2*models { // each model saves its own once a minute, and loads before
+			t.Errorf("%d loads; want few", len(loads))
+		}
+	})
+}

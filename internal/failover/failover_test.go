@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -284,7 +285,7 @@ func TestCancelledIsNoFailure(t *testing.T) {
 		}
 		// Nor does a note that nobody waits for.
 		k := &keeper{b.failover, &store{primary: b.primary}}
-		if _, _, err := k.Recall(ctx, "a", "m"); !errors.Is(err, context.Canceled) || b.isDown() {
+		if _, err := k.Recall(ctx, "a", []string{"m"}); !errors.Is(err, context.Canceled) || b.isDown() {
 			b.Errorf("recall: %v, told %v", err, b.told)
 		}
 		// Nor does it say that the primary is back.
@@ -530,8 +531,8 @@ func (s *store) Keep(ctx context.Context, _, _ string, note []byte, _ time.Durat
 	return nil
 }
 
-func (s *store) Recall(ctx context.Context, _, _ string) ([]byte, time.Duration, error) {
-	return s.note, time.Minute, s.answer(ctx)
+func (s *store) Recall(ctx context.Context, _ string, scopes []string) ([]backend.Note, error) {
+	return slices.Repeat([]backend.Note{{Data: s.note, Left: time.Minute}}, len(scopes)), s.answer(ctx)
 }
 
 // Notes are kept where the primary keeps them, and while it answers.
@@ -549,23 +550,23 @@ func TestKeeper(t *testing.T) {
 		if err := k.Keep(b.Context(), "a", "m", []byte("x"), time.Minute); err != nil || string(s.note) != "x" {
 			b.Errorf("%q, %v", s.note, err)
 		}
-		if note, left, err := k.Recall(b.Context(), "a", "m"); string(note) != "x" || left != time.Minute || err != nil {
-			b.Errorf("%q, %v, %v", note, left, err)
+		if notes, err := k.Recall(b.Context(), "a", []string{"m"}); err != nil || string(notes[0].Data) != "x" || notes[0].Left != time.Minute {
+			b.Errorf("%v, %v", notes, err)
 		}
 		// A note that cannot be kept says nothing; one that cannot be read does.
 		b.fail(errAway)
 		if err := k.Keep(b.Context(), "a", "m", nil, 0); err == nil || len(b.told) > 0 {
 			b.Errorf("%v, told %v", err, b.told)
 		}
-		if _, _, err := k.Recall(b.Context(), "a", "m"); err == nil || len(b.told) != 1 || b.told[0] == nil {
+		if _, err := k.Recall(b.Context(), "a", []string{"m"}); err == nil || len(b.told) != 1 || b.told[0] == nil {
 			b.Errorf("%v, told %v", err, b.told)
 		}
 		asks := b.primary.asks
 		if err := k.Keep(b.Context(), "a", "m", []byte("y"), 0); err != nil || string(s.note) != "x" {
 			b.Errorf("%q, %v", s.note, err)
 		}
-		if note, left, err := k.Recall(b.Context(), "a", "m"); note != nil || left != 0 || err != nil || b.primary.asks != asks {
-			b.Errorf("%q, %v, %v", note, left, err)
+		if notes, err := k.Recall(b.Context(), "a", []string{"m", "n"}); err != nil || len(notes) != 2 || notes[0].Data != nil || notes[1].Left != 0 || b.primary.asks != asks {
+			b.Errorf("%v, %v", notes, err)
 		}
 	})
 }

@@ -25,14 +25,14 @@ func (k *keeper) Keep(ctx context.Context, account, scope string, note []byte, t
 }
 
 // Recall implements backend.Keeper.
-func (k *keeper) Recall(ctx context.Context, account, scope string) (note []byte, left time.Duration, err error) {
+func (k *keeper) Recall(ctx context.Context, account string, scopes []string) ([]backend.Note, error) {
 	if k.isDown() {
-		return nil, 0, nil
+		return make([]backend.Note, len(scopes)), nil
 	}
 	begun := time.Now()
-	note, left, err = k.primary.Recall(ctx, account, scope)
+	notes, err := k.primary.Recall(ctx, account, scopes)
 	if err != nil && !gaveUp(ctx, err) {
 		k.failed(begun, err)
 	}
-	return note, left, err
+	return notes, err
 }

@@ -30,6 +30,7 @@ type bucket struct {
 	margin    float64
 	used      float64 // > capacity while there is a debt
 	charged   float64 // in all
+	raised    int     // how often a start has raised it
 	corrected float64 // used = charged − refunds − refill + corrected
 	born      int64   // when an ask first described it
 }
@@ -111,6 +112,9 @@ func (b *bucket) raise(now int64, d *backend.Bucket) {
 		return
 	}
 	to := d.Start + float64(b.rate*float64(age))
+	if b.corrected < to {
+		b.raised++
+	}
 	b.correct(backend.Correction{From: math.Inf(-1), To: to})
 }
 

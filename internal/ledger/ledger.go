@@ -151,12 +151,12 @@ func (a *Account) Look(shown int64, ask *backend.Ask) (backend.Answer, error) {
 		return backend.Answer{}, backend.ErrTooLarge
 	}
 	now, clock := a.read(shown, ask.Scope, ask.Buckets)
-	a.clock = clock
 	a.forget(now)
 	l := a.lines[ask.Line]
 	if l == nil {
 		l = &line{}
 	}
+	defer a.restore(ask, clock)()
 	var cost backend.Amounts
 	if len(ask.Costs) > 0 {
 		cost = ask.Costs[0]

@@ -465,13 +465,15 @@ func TestWhatIsUsedAddsUp(t *testing.T) {
 			t.Errorf("at %d: charged %v, corrected %v, error %v; want %v and %v", now, got.Charged[0], got.Corrected[0], err, charged, corrected)
 		}
 	}
-	used(10*second, 0, 0) // it was not there yet
+	used(10*second, 0, 0) // it was not there yet, and is not yet
+	used(20*second, 0, 0)
+	take(t, a, 10*second, ask("m", "p", 1, buckets, cost(0, 0, 0)))
 	used(20*second, 0, 10)
-	first := take(t, a, 20*second, ask("m", "p", 1, buckets, cost(0, 30, 0)))
+	first := take(t, a, 20*second, ask("m", "p", 2, buckets, cost(0, 30, 0)))
 	used(40*second, 30, 10)
 	a.Settle(40*second, &backend.Settlement{Stamp: first.Stamp, Buckets: buckets, Refund: cost(0, 15, 0)})
 	used(40*second, 30, 15) // 10 were used: 5 of the refund are lost
-	take(t, a, 40*second, ask("m", "p", 2, buckets, cost(0, 50, 0)))
+	take(t, a, 40*second, ask("m", "p", 3, buckets, cost(0, 50, 0)))
 	a.Clear(50*second, []string{"m"})
 	used(50*second, 80, -25)
 }

@@ -70,10 +70,12 @@ func TestFreshAskOfASilentTicket(t *testing.T) {
 	account := bucketOf("account", "rpm", backend.Requests, 60)
 	take(t, a, 0, ask("x", "x", 1, []backend.Bucket{account}, cost(60, 0, 0)))
 	take(t, a, 0, ask("m", "slow", 1, []backend.Bucket{account}, cost(60, 0, 0)))
-	take(t, a, second+1, ask("n", "q", 1, []backend.Bucket{account}, cost(60, 0, 0)))
+	for i := range uint64(3) { // more than the lease, in steps that are nobody's silence
+		take(t, a, int64(i+1)*second*4/10, ask("n", "q", i+1, []backend.Bucket{account}, cost(60, 0, 0)))
+	}
 	fresh := ask("m", "slow", 2, []backend.Bucket{account}, cost(1, 0, 0))
 	fresh.Fresh = true
-	if got := take(t, a, second+1, fresh); got.Granted != 0 || got.Tickets != 1 {
+	if got := take(t, a, second*12/10, fresh); got.Granted != 0 || got.Tickets != 1 {
 		t.Errorf("granted %d, %d ahead; want it to stand behind its own ticket", got.Granted, got.Tickets)
 	}
 	if n := len(a.lines["line"].nodes); n != 2 {

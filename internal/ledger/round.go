@@ -1,5 +1,7 @@
 package ledger
 
+import "slices"
+
 // A Round comes to all of what is kept, a few at each call, so that no call pays for
 // how much there is. The zero value is empty. It is not safe for concurrent use.
 type Round[T any] struct {
@@ -12,6 +14,14 @@ func (r *Round[T]) Len() int { return len(r.kept) }
 
 // Add keeps one more.
 func (r *Round[T]) Add(v T) { r.kept = append(r.kept, v) }
+
+// Cut drops all but the first n, and returns what it drops.
+func (r *Round[T]) Cut(n int) []T {
+	cut := slices.Clone(r.kept[n:])
+	clear(r.kept[n:])
+	r.kept = r.kept[:n]
+	return cut
+}
 
 // Visit looks at the next two, and drops those that are gone.
 func (r *Round[T]) Visit(gone func(T) bool) {

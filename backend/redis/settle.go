@@ -1,0 +1,209 @@
+package redis
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// Settle implements [backend.Backend]. A settlement is sent at once if none of the same
+// buckets is under way in this process; else it waits for that, and goes together with
+// those that wait, so that Settle may take twice the timeout. It is sent once: where the
+// reply is lost, it may or may not have been applied.
+func (b *Backend) Settle(ctx context.Context, s backend.Settlement) error {
+	if s.PauseOwner != "" {
+		g := newSettling(b, &s, s.PauseOwner)
+		return b.settle(ctx, g, []*settlement{{Settlement: s}})
+	}
+	g := b.settlings.get(b, &s)
+	own := &settlement{Settlement: s}
+	if !g.join(own) {
+		err := b.settle(ctx, g, []*settlement{own})
+		if batch := g.next(); batch != nil {
+			go b.drain(g, batch)
+		}
+		return err
+	}
+	select {
+	case err := <-own.settled:
+		return err
+	case <-ctx.Done():
+		g.leave(own) // if it is not under way
+		return ctx.Err()
+	}
+}
+
+// drain sends what has come while a settlement was under way, until nothing has.
+func (b *Backend) drain(g *settling, batch []*settlement) {
+	for ; batch != nil; batch = g.next() {
+		err := b.settle(context.Background(), g, batch)
+		for _, s := range batch {
+			s.settled <- err
+		}
+	}
+}
+
+// settle sends settlements of the same buckets, or one with a pause.
+func (b *Backend) settle(ctx context.Context, g *settling, batch []*settlement) error {
+	corrects := slices.ContainsFunc(batch, func(s *settlement) bool { return s.Corrections != nil })
+	width := 1 + len(g.buckets)
+	if corrects {
+		width += 2 * len(g.buckets)
+	}
+	now := b.now()
+	n := b.head(g.heard, now, len(g.owners), settledDoubles*len(g.buckets)+width*len(batch))
+	pause := 0.0
+	if s := batch[0]; s.PauseOwner != "" && s.Pause > 0 {
+		pause = float64(micros(s.Pause))
+	}
+	n.add(float64(len(batch)), float64(width), float64(len(g.buckets)), truth(corrects), pause)
+	for _, o := range g.owners {
+		for _, k := range o.buckets {
+			n.add(k.digest, k.capacity+float64(g.buckets[k.at].Limit))
+		}
+	}
+	for _, s := range batch {
+		n.settlement(g, &s.Settlement, corrects)
+	}
+	first := len(n)
+	n.add(make([]float64, ownDoubles)...)
+	n.since(b.memory.starts(&n, now, g.owners, g.levels, batch[0].Buckets))
+	args := slices.Clone(g.args)
+	args[g.first], args[len(args)-1] = []byte(n[:first]), []byte(n[first:])
+	_, err := b.run(ctx, settleScript, false, args)
+	return err
+}
+
+// settlement adds one, as settlefast.lua wants it.
+func (n *numbers) settlement(g *settling, s *backend.Settlement, corrects bool) {
+	n.add(float64(s.Stamp))
+	for _, o := range g.owners {
+		for _, k := range o.buckets {
+			n.add(float64(s.Refund[g.buckets[k.at].Dimension]))
+		}
+	}
+	if !corrects {
+		return
+	}
+	for _, o := range g.owners {
+		for _, k := range o.buckets {
+			var c backend.Correction
+			if s.Corrections != nil {
+				c = s.Corrections[k.at]
+			}
+			n.add(c.From, c.To)
+		}
+	}
+}
+
+// A settlement waits to be sent.
+type settlement struct {
+	backend.Settlement
+	settled chan error
+}
+
+// A settling is what settlements of the same buckets have in common, and those of them
+// that wait for one that is under way.
+type settling struct {
+	account, line string
+	buckets       []backend.Bucket
+	owners        []owner
+	levels        []*level
+	heard         *heard
+	args          []any // see prepared
+	first         int
+
+	mu      sync.Mutex
+	sending bool
+	waiting []*settlement
+}
+
+// newSettling prepares it. Of the owners, the first is the one that is paused, if any is.
+func newSettling(b *Backend, s *backend.Settlement, paused string) *settling {
+	if paused == "" && len(s.Buckets) > 0 {
+		paused = s.Buckets[0].Owner
+	}
+	g := &settling{account: s.Account, line: s.Line, buckets: slices.Clone(s.Buckets)}
+	g.owners = byOwner(paused, g.buckets)
+	g.levels, g.heard = b.memory.find(g.account, g.buckets), b.memory.time(g.account)
+	g.args, g.first = arguments([]string{b.accountKey(g.account)}, "", "", g.owners, g.buckets)
+	return g
+}
+
+// mostSettlements and mostNumbers are how many settlements, and how many numbers of theirs,
+// go together at most: Lua's stack holds some thousand.
+const mostSettlements, mostNumbers = 64, 2000
+
+// join reports whether a settlement has to wait for one that is under way.
+func (g *settling) join(s *settlement) (waits bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.sending {
+		s.settled = make(chan error, 1)
+		g.waiting = append(g.waiting, s)
+		return true
+	}
+	g.sending = true
+	return false
+}
+
+// next returns those that go next, or nil where none waits: the next one is sent at once
+// then.
+func (g *settling) next() []*settlement {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := min(len(g.waiting), mostSettlements, max(1, mostNumbers/(1+3*len(g.buckets))))
+	if n == 0 {
+		g.sending, g.waiting = false, nil
+		return nil
+	}
+	batch := g.waiting[:n:n]
+	g.waiting = g.waiting[n:]
+	return batch
+}
+
+func (g *settling) leave(s *settlement) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i := slices.Index(g.waiting, s); i >= 0 {
+		g.waiting = slices.Concat(g.waiting[:i], g.waiting[i+1:]) // a batch may share the array
+	}
+}
+
+// settlings are kept by what few settlements with other buckets have in common.
+type settlings struct {
+	mu    sync.Mutex
+	known map[settlingKey]*settling
+}
+
+type settlingKey struct {
+	account, line, owner string
+	buckets              int
+}
+
+func (m *settlings) get(b *Backend, s *backend.Settlement) *settling {
+	key := settlingKey{account: s.Account, line: s.Line, buckets: len(s.Buckets)}
+	if len(s.Buckets) > 0 {
+		key.owner = s.Buckets[0].Owner
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	g := m.known[key]
+	if g != nil && described(g.buckets, s.Buckets) {
+		return g
+	}
+	if m.known == nil {
+		m.known = map[settlingKey]*settling{}
+	}
+	for k := range m.known { // whichever come first
+		if len(m.known) < cached {
+			break
+		}
+		delete(m.known, k)
+	}
+	g = newSettling(b, s, "")
+	m.known[key] = g
+	return g
+}
