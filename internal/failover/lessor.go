@@ -1,0 +1,70 @@
+package failover
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// A lessor lends slots from a primary that does. Meanwhile nobody knows what the other
+// processes hold: as long as all of them miss the primary, what it has lent them last is
+// no more than there is.
+type lessor struct {
+	from    *failover
+	primary backend.Lessor
+
+	mu   sync.Mutex
+	lent map[slotsKey]int64 // by the primary
+}
+
+type slotsKey struct{ account, owner, holder string }
+
+// leaseFor is how long a lease holds that the primary has not given, and leaseAgain when it
+// is renewed.
+const leaseFor, leaseAgain = 2 * probing, probing / 4
+
+// Lease implements backend.Lessor.
+func (l *lessor) Lease(ctx context.Context, c backend.Claim) (backend.Lease, error) {
+	if begun := time.Now(); l.from.mayAsk(begun) {
+		lease, err := l.primary.Lease(ctx, c)
+		if gaveUp(ctx, err) {
+			return lease, err
+		}
+		if !l.from.failed(begun, err) {
+			l.remember(&c, lease.Slots)
+			return lease, err
+		}
+	}
+	if c.Holder == "" {
+		return backend.Lease{Used: -1}, nil
+	}
+	return backend.Lease{Slots: min(c.Need+c.Spare, l.share(&c)), For: leaseFor, Again: leaseAgain}, nil
+}
+
+// share is how many slots a holder may have while the primary does not answer.
+func (l *lessor) share(c *backend.Claim) int64 {
+	switch n := l.from.config.Slots; {
+	case n < 0:
+		return c.Need + c.Spare
+	case n > 0:
+		return min(n, c.Limit)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(1, l.lent[slotsKey{c.Account, c.Owner, c.Holder}])
+}
+
+// remember notes what the primary has lent.
+func (l *lessor) remember(c *backend.Claim, n int64) {
+	if c.Holder == "" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := slotsKey{c.Account, c.Owner, c.Holder}
+	if l.lent[key] = n; n == 0 {
+		delete(l.lent, key)
+	}
+}
