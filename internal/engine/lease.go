@@ -32,7 +32,7 @@ type lease struct {
 	held    bool // its end is waited for by Shutdown
 	planned time.Time
 	kick    chan struct{}
-	replied chan struct{} // closed at the next answer, if somebody waits
+	replied chan struct{} // closed at the next answer, or when a slot comes free, if somebody waits
 }
 
 const (
@@ -245,10 +245,7 @@ func (o *slots) answered(now time.Time, l *backend.Lease, err error) {
 			}
 		}
 	}
-	if o.replied != nil {
-		close(o.replied)
-		o.replied = nil
-	}
+	o.lookAgainLocked()
 	o.wakeLocked(now)
 	o.keepLocked(now)
 }

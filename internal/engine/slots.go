@@ -151,12 +151,22 @@ func (o *slots) changedLocked(now time.Time) {
 	o.wakeLocked(now)
 }
 
-// wakeLocked lets the scope look again that has waited longest, if there is a slot.
+// wakeLocked lets the scope look again that has waited longest, if there is a slot, and a
+// call that waits by itself.
 func (o *slots) wakeLocked(now time.Time) {
 	if o.ceilingLocked(now) > o.used {
+		o.lookAgainLocked()
 		if s := o.firstLocked(); s != nil {
 			s.wakeLocked()
 		}
+	}
+}
+
+// lookAgainLocked lets those look again who wait before they ask by themselves.
+func (o *slots) lookAgainLocked() {
+	if o.replied != nil {
+		close(o.replied)
+		o.replied = nil
 	}
 }
 
