@@ -7,7 +7,7 @@
 -- ARGV[2]  the holder; '' for a question
 --
 -- 'h' is packed doubles: version, clock, last, sum, recovering, and the shares: at, limit,
--- n, level, first, keep, turn, each. A holder is: number, count, need, used, since, got,
+-- n, level, first, keep, each. A holder is: number, count, need, used, since, got,
 -- expires.
 local call, pack, numbers, min, max, floor = redis.call, struct.pack, struct.unpack, math.min, math.max, math.floor
 local version, now, number, limit, used, held, need, spare = numbers('<dddddddd', ARGV[1])
@@ -19,9 +19,9 @@ end
 
 local read = call('HMGET', KEYS[1], 'h', name)
 local format, clock, last, sum, recovering = version, now, now, 0, 0
-local at, limited, n, level, first, keep, turn, each = 0, 0, 0, 0, 0, 0, 0, 0
+local at, limited, n, level, first, keep, each = 0, 0, 0, 0, 0, 0, 0
 if read[1] then
-  format, clock, last, sum, recovering, at, limited, n, level, first, keep, turn, each = numbers('<ddddddddddddd', read[1])
+  format, clock, last, sum, recovering, at, limited, n, level, first, keep, each = numbers('<dddddddddddd', read[1])
   if format ~= version then
     return redis.error_reply('RATELIMITVERSION ' .. format)
   end
@@ -96,7 +96,7 @@ else
     for i, h in ipairs(live) do
       needs[i], needed, sum = h.need, needed + h.need, sum + h.count
     end
-    at, limited, n, level, first, keep, turn, each = clock, limit, #live, K.ENDLESS, 0, 0, 0, 0
+    at, limited, n, level, first, keep, each = clock, limit, #live, K.ENDLESS, 0, 0, 0
     if needed <= limit then
       each = floor(floor((limit - needed) / 2) / n)
     else
@@ -110,31 +110,31 @@ else
         end
         left = left - needs[i]
       end
-      turn = K.SLOT_TURN
+      local turn, waiting, have, in_turn = K.SLOT_TURN, {}, {}, 0
       if level == 0 then
         turn = K.SLOT_ONLY_TURN
       end
-      local waiting, over = {}, {}
       for _, h in ipairs(live) do
         if h.need <= level then
           -- it has all that it needs
         elseif h.count <= level then
           waiting[#waiting + 1] = h.since
-        elseif clock - h.got < turn then
-          left = left - 1
         else
-          over[#over + 1] = -h.got
+          have[#have + 1] = -h.got
+          if clock - h.got < turn then
+            in_turn = in_turn + 1
+          end
         end
       end
-      first = nth(waiting, left)
-      keep = -nth(over, left - #waiting)
+      first = nth(waiting, left - in_turn)
+      keep = -nth(have, min(left, max(in_turn, left - #waiting)))
     end
   end
 
   target = level
   if need <= level then
     target = need
-  elseif count <= level and since <= first or count > level and (clock - got < turn or got >= keep) then
+  elseif count <= level and since <= first or count > level and got >= keep then
     target = level + 1
   end
   target = target + min(spare, each)
@@ -146,7 +146,7 @@ else
     waits()
   end
 
-  local head = pack('<ddddddddddddd', version, clock, last, sum, recovering, at, limited, n, level, first, keep, turn, each)
+  local head = pack('<dddddddddddd', version, clock, last, sum, recovering, at, limited, n, level, first, keep, each)
   if count == 0 and need == 0 then
     call('HDEL', KEYS[1], name)
     call('HSET', KEYS[1], 'h', head)

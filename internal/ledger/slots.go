@@ -76,10 +76,9 @@ type slotHolder struct {
 type shares struct {
 	at, limit, n int64
 	// level is what everybody may have who needs it. Of those who need more, some get
-	// one more: who began to wait at first or earlier, and of those who have had it for
-	// a turn who got it at keep or later.
+	// one more: who began to wait at first or earlier, and of those who have had it who
+	// got it at keep or later.
 	level, first, keep int64
-	turn               int64
 	each               int64 // how many to spare
 }
 
@@ -112,7 +111,7 @@ func (s *Slots) Lease(now int64, c *backend.Claim) backend.Lease {
 	if x := &s.shares; x.limit != c.Limit || s.clock-x.at >= max(0, x.n-SlotFew)*SlotSurveyEach.Microseconds() {
 		s.survey(c.Limit)
 	}
-	target := s.shares.target(h, s.clock) + min(c.Spare, s.shares.each)
+	target := s.shares.target(h) + min(c.Spare, s.shares.each)
 	lent := min(target, c.Held)
 	if free := c.Limit - s.sum; target > c.Held && free > 0 && s.clock >= s.recovering {
 		lent = c.Held + min(free, target-c.Held)
@@ -225,24 +224,26 @@ func (s *Slots) survey(limit int64) {
 // for their turn, then those who have waited longest, then those whose turn ended last.
 func (s *Slots) round(left int64) {
 	x := &s.shares
-	x.turn = SlotTurn.Microseconds()
+	turn := SlotTurn.Microseconds()
 	if x.level == 0 {
-		x.turn = SlotOnlyTurn.Microseconds()
+		turn = SlotOnlyTurn.Microseconds()
 	}
-	var waiting, over []int64
+	var waiting, have []int64
+	var inTurn int64
 	for _, h := range s.holders {
 		switch {
 		case h.need <= x.level:
 		case h.count <= x.level:
 			waiting = append(waiting, h.since)
-		case s.clock-h.got < x.turn:
-			left--
 		default:
-			over = append(over, -h.got)
+			have = append(have, -h.got)
+			if s.clock-h.got < turn {
+				inTurn++
+			}
 		}
 	}
-	x.first = last(waiting, left)
-	x.keep = -last(over, left-int64(len(waiting)))
+	x.first = last(waiting, left-inTurn)
+	x.keep = -last(have, min(left, max(inTurn, left-int64(len(waiting)))))
 }
 
 // last is the n-th smallest of the values; where there are fewer, it is above all of
@@ -259,11 +260,11 @@ func last(values []int64, n int64) int64 {
 }
 
 // target is how many a holder may have for what it needs.
-func (x *shares) target(h *slotHolder, clock int64) int64 {
+func (x *shares) target(h *slotHolder) int64 {
 	switch {
 	case h.need <= x.level:
 		return h.need
-	case h.count <= x.level && h.since <= x.first, h.count > x.level && (clock-h.got < x.turn || h.got >= x.keep):
+	case h.count <= x.level && h.since <= x.first, h.count > x.level && h.got >= x.keep:
 		return x.level + 1
 	}
 	return x.level
