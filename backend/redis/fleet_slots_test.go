@@ -147,7 +147,7 @@ func (f *slotFleet) used(calls int64) float64 {
 func TestFleetOfSlots(t *testing.T) {
 	processes, limit, takes := 10, int64(16), 300*time.Millisecond
 	if os.Getenv("REDIS_LONG") != "" {
-		processes, limit, takes = 64, 100, time.Second
+		processes, limit, takes = 64, 100, 2*time.Second
 	}
 	f := startSlotFleet(t, processes, limit, takes)
 	f.full("all slots are used")
