@@ -33,20 +33,14 @@ func New(c Config) backend.Backend {
 	f := &failover{config: c, inLine: map[string]bool{}}
 	k, keeps := c.Primary.(backend.Keeper)
 	l, lends := c.Primary.(backend.Lessor)
-	slots := &lessor{from: f, primary: l, lent: map[slotsKey]int64{}}
+	slots := &lessor{failover: f, primary: l, lent: map[slotsKey]int64{}}
 	switch {
 	case keeps && lends:
-		return struct {
-			*keeper
-			*lessor
-		}{&keeper{f, k}, slots}
+		return &keeperAndLessor{keeper: &keeper{f, k}, slots: slots}
 	case keeps:
 		return &keeper{f, k}
 	case lends:
-		return struct {
-			*failover
-			*lessor
-		}{f, slots}
+		return slots
 	}
 	return f
 }
