@@ -286,3 +286,21 @@ func TestConcurrentFaults(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A hook that panics when a reservation ends leaves no slot behind.
+func TestSlotOfAReservationWhoseHookPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		trace := &ratelimiter.Trace{}
+		l := newLimiter(t, oneAtATime, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(trace))
+		warm(t, l, "m")
+		r := acquire(t, l, tokens(1))
+		trace.Settled = func(context.Context, ratelimiter.SettledInfo) { panic("hook") }
+		func() {
+			defer func() { _ = recover() }()
+			r.Settle(ratelimiter.Usage{})
+		}()
+		if n := remaining(t, l, "m", "concurrent"); n != 1 {
+			t.Errorf("%d slots are free", n)
+		}
+	})
+}

@@ -64,8 +64,13 @@ func (o *slots) spareLocked() int64 {
 }
 
 // leastLocked is how many slots a claim would say that are held: the others are given back.
+// Where slots are scarce none are kept to spare.
 func (o *slots) leastLocked(now time.Time) int64 {
-	return max(o.used, min(o.ceilingLocked(now), o.needLocked()+o.spareLocked()))
+	least := o.needLocked()
+	if !o.scarce {
+		least += o.spareLocked()
+	}
+	return max(o.used, min(o.ceilingLocked(now), least))
 }
 
 // claimLocked is the next claim. Until its answer comes no more slots are used than it says.
@@ -103,7 +108,7 @@ func (o *slots) lentLocked(l *backend.Lease) {
 // claimHereLocked claims from a local backend, which answers at once, if there is anything
 // new to say. extra is how many more are needed than are noted.
 func (o *slots) claimHereLocked(extra int64, now time.Time) {
-	if o.needLocked()+extra == o.claim.Need && o.leastLocked(now) == o.counted {
+	if o.used == o.claim.Used && o.needLocked()+extra == o.claim.Need && o.leastLocked(now) == o.counted {
 		return
 	}
 	o.renewHereLocked(extra, now)

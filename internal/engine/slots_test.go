@@ -338,12 +338,20 @@ func TestModelsShareSlots(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		b.admit(of("o", tpm)).end() // nothing is left of o
 		first := b.admit(of("m", 1))
+		p := b.start(of("p", 1)) // it is gone before there is a slot
+		p.cancel()
+		<-p.err
 		o := b.start(of("o", 1000))
 		time.Sleep(time.Millisecond)
 		n := b.start(of("n", 1))
 		time.Sleep(time.Millisecond)
 		m := b.start(of("m", 1))
 		first.end()
+		late := of("p", 1)
+		late.MaxWait = 0
+		if err := b.Admit(b.Context(), &Reservation{Call: *late}); err == nil {
+			t.Error("a call of another model overtakes")
+		}
 		synctest.Wait()
 		if n.waits() || !m.waits() || !o.waits() {
 			t.Fatalf("waiting: n %t, m %t, o %t", n.waits(), m.waits(), o.waits())
@@ -355,4 +363,69 @@ func TestModelsShareSlots(t *testing.T) {
 		}
 		ended(b, m, o)
 	})
+}
+
+// A slot that a process has no more use for goes to another that waits within two tenths of
+// a second.
+func TestSlotsMoveSoon(t *testing.T) {
+	lend(t, 2, 2, func(l *lender, all []*bench) {
+		b, other := all[0], all[1]
+		one, two := b.admit(call(1)), b.admit(call(1))
+		a := other.start(call(1))
+		for range 50 {
+			time.Sleep(37 * time.Millisecond) // at some time between two renewals
+			began := time.Now()
+			one.end()
+			if err := <-a.err; err != nil {
+				t.Fatal(err)
+			}
+			if waited := time.Since(began); waited > 200*time.Millisecond+8*l.lag {
+				t.Fatalf("the slot moves after %v", waited)
+			}
+			one, a, b, other = a.r, b.start(call(1)), other, b
+		}
+		ended(other, func() *admission { one.end(); return a }())
+		two.end()
+	})
+}
+
+// A call that has asked and not started takes no slot, nor leaves a need for one.
+func TestCallsThatWaitForBudgetHoldNoSlot(t *testing.T) {
+	for name, local := range map[string]bool{"memory": true, "elsewhere": false} {
+		t.Run(name, func(t *testing.T) {
+			lend(t, 1, 2, func(l *lender, all []*bench) {
+				b := all[0]
+				if local {
+					b.Engine = New(Config{Backend: l.memory, MaxPause: time.Minute, Models: map[string]quota.Rule{
+						"m": {Amounts: [5]int64{0: 100, 2: tpm}, Concurrent: 2},
+					}})
+					b.open()
+					defer func() { _ = b.Shutdown(b.Context()) }()
+				}
+				needs := func(what string, used, need int64) {
+					t.Helper()
+					s := b.scope()
+					s.account.mu.Lock()
+					defer s.account.mu.Unlock()
+					if o := s.slots[0]; o.used != used || o.needLocked() != need || local && o.claim.Need != need {
+						t.Errorf("%s: %d slots are used, %d needed, %d claimed; want %d and %d", what, o.used, o.needLocked(), o.claim.Need, used, need)
+					}
+				}
+				large := b.admit(call(tpm))
+				waits := b.start(call(1000))
+				time.Sleep(50 * time.Millisecond)
+				needs("a call waits for its budget", 1, 1)
+				ended(b, waits)
+				second := b.admit(call(1))
+				now := call(1)
+				now.MaxWait = 0
+				if err := b.Admit(b.Context(), &Reservation{Call: *now}); err == nil {
+					t.Error("a third call starts")
+				}
+				needs("a third has been rejected", 2, 2)
+				large.end()
+				second.end()
+			})
+		})
+	}
 }
