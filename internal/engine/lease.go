@@ -108,7 +108,7 @@ func (o *slots) lentLocked(l *backend.Lease) {
 // claimHereLocked claims from a local backend, which answers at once, if there is anything
 // new to say. extra is how many more are needed than are noted.
 func (o *slots) claimHereLocked(extra int64, now time.Time) {
-	if o.used == o.claim.Used && o.needLocked()+extra == o.claim.Need && o.leastLocked(now) == o.counted {
+	if o.limit == o.claim.Limit && o.used == o.claim.Used && o.needLocked()+extra == o.claim.Need && o.leastLocked(now) == o.counted {
 		return
 	}
 	o.renewHereLocked(extra, now)
@@ -164,7 +164,7 @@ func (o *slots) dueLocked(now time.Time) time.Time {
 	case o.failures > 1:
 		return o.sent.Add(leaseRetry)
 	case o.account.engine.local:
-	case o.sent.IsZero(), need > o.ceilingLocked(now) && !o.refused:
+	case o.sent.IsZero(), o.limit != o.claim.Limit, need > o.ceilingLocked(now) && !o.refused:
 		return now
 	case o.scarce && o.counted > o.leastLocked(now), need == 0 && o.account.engine.closed.Load():
 		return o.sent.Add(min(o.again, tidyEvery))

@@ -66,6 +66,11 @@ func (l *lender) goesAway(away bool) {
 	l.away = away
 }
 
+// slotRules are those of model m with so many slots.
+func slotRules(limit int64) Rules {
+	return Rules{Models: map[string]quota.Rule{"m": {Amounts: [5]int64{0: 100, 2: tpm}, Concurrent: limit}}}
+}
+
 // lend runs f with engines that share the slots of model m: so many of them, with limits
 // that hold nothing else back.
 func lend(t *testing.T, engines int, limit int64, f func(l *lender, all []*bench)) {
@@ -74,9 +79,7 @@ func lend(t *testing.T, engines int, limit int64, f func(l *lender, all []*bench
 		l := &lender{fake: newFake(), lag: time.Millisecond, owners: map[string]*ledger.Slots{}}
 		var all []*bench
 		for range engines {
-			b := &bench{T: t, fake: l.fake, Engine: New(Config{Backend: l, MaxPause: time.Minute, Models: map[string]quota.Rule{
-				"m": {Amounts: [5]int64{0: 100, 2: tpm}, Concurrent: limit},
-			}})}
+			b := &bench{T: t, fake: l.fake, Engine: New(Config{Backend: l, MaxPause: time.Minute, Rules: slotRules(limit)})}
 			b.open()
 			all = append(all, b)
 		}
@@ -113,9 +116,7 @@ func TestCallsWaitForSlots(t *testing.T) {
 			lend(t, 1, 2, func(l *lender, all []*bench) {
 				b := all[0]
 				if local {
-					b.Engine = New(Config{Backend: l.memory, MaxPause: time.Minute, Models: map[string]quota.Rule{
-						"m": {Amounts: [5]int64{0: 100, 2: tpm}, Concurrent: 2},
-					}})
+					b.Engine = New(Config{Backend: l.memory, MaxPause: time.Minute, Rules: slotRules(2)})
 					b.open()
 					defer func() { _ = b.Shutdown(b.Context()) }()
 				}
@@ -323,8 +324,9 @@ func TestModelsShareSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rule := quota.Rule{Amounts: [5]int64{0: 100, 2: tpm}}
 		b := &bench{T: t, fake: newFake(), Engine: New(Config{
-			Backend: newFake().memory, MaxPause: time.Minute, Account: &quota.Rule{Concurrent: 1},
-			Models: map[string]quota.Rule{"m": rule, "n": rule, "o": rule},
+			Backend: newFake().memory, MaxPause: time.Minute, Rules: Rules{
+				Account: &quota.Rule{Concurrent: 1}, Models: map[string]quota.Rule{"m": rule, "n": rule, "o": rule},
+			},
 		})}
 		defer func() { _ = b.Shutdown(t.Context()) }()
 		of := func(model string, tokens int64) *Call {
@@ -396,9 +398,7 @@ func TestCallsThatWaitForBudgetHoldNoSlot(t *testing.T) {
 			lend(t, 1, 2, func(l *lender, all []*bench) {
 				b := all[0]
 				if local {
-					b.Engine = New(Config{Backend: l.memory, MaxPause: time.Minute, Models: map[string]quota.Rule{
-						"m": {Amounts: [5]int64{0: 100, 2: tpm}, Concurrent: 2},
-					}})
+					b.Engine = New(Config{Backend: l.memory, MaxPause: time.Minute, Rules: slotRules(2)})
 					b.open()
 					defer func() { _ = b.Shutdown(b.Context()) }()
 				}
@@ -425,6 +425,46 @@ func TestCallsThatWaitForBudgetHoldNoSlot(t *testing.T) {
 				needs("a third has been rejected", 2, 2)
 				large.end()
 				second.end()
+			})
+		})
+	}
+}
+
+// A limit that changes holds at once: a higher one for those who wait, and a lower one lets
+// calls in flight go on.
+func TestSlotLimitsChange(t *testing.T) {
+	for name, local := range map[string]bool{"memory": true, "elsewhere": false} {
+		t.Run(name, func(t *testing.T) {
+			lend(t, 1, 1, func(l *lender, all []*bench) {
+				b := all[0]
+				if local {
+					b.Engine = New(Config{Backend: l.memory, MaxPause: time.Minute, Rules: slotRules(1)})
+					b.open()
+					defer func() { _ = b.Shutdown(b.Context()) }()
+				}
+				set := func(limit int64) {
+					rules := slotRules(limit)
+					b.SetRules(&rules)
+					time.Sleep(150 * time.Millisecond)
+				}
+				one := b.admit(call(1))
+				two, three := b.start(call(1)), b.start(call(1))
+				set(2)
+				if two.waits() || !three.waits() {
+					t.Error("a higher limit does not hold at once")
+				}
+				set(1)
+				one.end()
+				time.Sleep(time.Second)
+				if !three.waits() {
+					t.Error("a lower limit does not hold")
+				}
+				ended(b, two, three)
+				four := b.admit(call(1))
+				set(0)
+				five := b.admit(call(1))
+				four.end()
+				five.end()
 			})
 		})
 	}
