@@ -282,8 +282,12 @@ func TestConcurrentFaults(t *testing.T) {
 			t.Errorf("%v; want %s", err, want)
 		}
 	}
-	if _, err := ratelimiter.New(ratelimiter.WithLimits("m", limits)); err != nil {
+	l := newLimiter(t, ratelimiter.WithLimits("m", limits))
+	if err := l.SetLimits(ratelimiter.WithLimits("m", ratelimiter.Limits{Concurrent: 5})); err != nil {
 		t.Error(err)
+	}
+	if err := newLimiter(t, ratelimiter.WithBackend(newStore())).SetLimits(ratelimiter.WithLimits("m", limits)); err == nil {
+		t.Error("SetLimits sets a limit that the backend can't share")
 	}
 }
 
