@@ -167,6 +167,9 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 		if s.away != nil {
 			return rejected, backendFailed(&r.charge, s.away)
 		}
+		if o := s.failingLocked(en.arrived); o != nil {
+			return rejected, backendFailed(&r.charge, o.cause)
+		}
 		return rejected, s.namingLocked(tooLate(MaxWait, &r.charge, bound{}, 0, 0), en.arrived)
 	}
 	// Nobody waits: one call of the backend may do.

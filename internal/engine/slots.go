@@ -279,6 +279,16 @@ func (r *Reservation) getSlots(ctx context.Context, en *entry, now time.Time) (r
 	return nil, false, err
 }
 
+// failingLocked is an owner whose slots can't be asked for at present, or nil.
+func (s *scope) failingLocked(now time.Time) *slots {
+	for _, o := range s.slots {
+		if o.failures > 0 && o.goneLocked(now) {
+			return o
+		}
+	}
+	return nil
+}
+
 // namingLocked lets a rejection name the limit on calls in flight, if that holds the
 // scope's calls back.
 func (s *scope) namingLocked(r *Rejection, now time.Time) *Rejection {
