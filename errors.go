@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
 // What a caller branches on. All of them are found with errors.Is in what the
@@ -52,8 +53,9 @@ type Error struct {
 	Class, Tenant  string
 	// Cost is what the call needed.
 	Cost Cost
-	// Unit ("requests", "tokens" or "images"), Need, Limit and Period describe
-	// the limit that stands in the way; Unit is empty where none does.
+	// Unit ("requests", "tokens", "images" or "calls in flight"), Need, Limit and Period
+	// describe the limit that stands in the way; Unit is empty where none does. Calls in
+	// flight have no Period.
 	Unit   string
 	Need   int64
 	Limit  int64
@@ -124,6 +126,9 @@ func (e *Error) writeWait(b *strings.Builder) {
 	switch {
 	case left == 0:
 		fmt.Fprintf(b, ": it has waited %s", seconds(e.Waited))
+		if e.Unit == quota.Concurrent.Unit {
+			fmt.Fprintf(b, " for one of %s", amount(e.Limit, e.Unit))
+		}
 		return
 	case e.Waited > 0:
 		fmt.Fprintf(b, ": it has waited %s, and", seconds(e.Waited))
@@ -179,6 +184,9 @@ func rejected(err error, account, model string) error {
 	if r.Kind.Name != "" {
 		e.Unit, e.Period, e.Need = r.Kind.Unit, r.Kind.Period, r.Cost[r.Kind.Dimension]
 		e.Limit, e.Source, e.Age = r.Amount, r.Source, r.Age
+		if r.Kind == quota.Concurrent {
+			e.Need = 1
+		}
 	}
 	return e
 }

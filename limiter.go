@@ -71,10 +71,10 @@ func (c *config) withFailover() backend.Backend {
 	if _, local := c.backend.(backend.Local); local || !c.failOpen && c.fallback == nil {
 		return c.backend
 	}
-	f := failover.Config{Primary: c.backend, Shared: quota.IsShared, Notify: c.trace.backend}
+	f := failover.Config{Primary: c.backend, Slots: -1, Shared: quota.IsShared, Notify: c.trace.backend}
 	if c.fallback != nil {
 		rule := c.fallback.rule()
-		f.Limits = quota.Unpaced(time.Now(), rule.Limits(""))
+		f.Limits, f.Slots = quota.Unpaced(time.Now(), rule.Limits("")), rule.Concurrent
 	}
 	return failover.New(f)
 }
@@ -154,7 +154,7 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 				Waited: time.Since(arrived), Queued: r.engine.Queued(), Err: err,
 			})
 		case !returns: // a hook has panicked
-			r.end(&engine.Outcome{Cancelled: true})
+			r.over(&engine.Outcome{Cancelled: true})
 		}
 	}()
 	l.warnIfNotNamed(ctx, c.Model)
@@ -243,6 +243,7 @@ func (l *Limiter) SetLimits(options ...Option) error {
 		return err
 	}
 	c := emptyConfig()
+	c.backend = l.config.backend
 	for _, o := range options {
 		if _, ok := o.(limitsOption); !ok && o != nil {
 			c.fault(errors.New("SetLimits takes WithLimits, WithShared and WithAccountLimits, and no other option"))

@@ -20,6 +20,12 @@ type Limits struct {
 	TPD int64 // tokens per day
 	IPM int64 // images per minute
 
+	// Concurrent is how many calls may be in flight at a time, in all processes that share
+	// the budget; 0 means any number, for nothing is learned of it. A call counts from its
+	// start to the end of its response's body, which is when that has been read to its end
+	// or closed; a [Reservation] without HTTP to its Settle or Cancel.
+	Concurrent int64
+
 	// Burst is how much of the limits per minute may be used at once: what
 	// refills in it. The zero value is a whole minute's worth. Set it to one
 	// second where the server enforces 60,000 RPM as 1,000 per second.
@@ -65,7 +71,7 @@ func costOf(model string, a backend.Amounts) Cost {
 
 // rule is what the limits configure.
 func (l Limits) rule() quota.Rule {
-	return quota.Rule{Amounts: l.each(), Burst: l.Burst}
+	return quota.Rule{Amounts: l.each(), Burst: l.Burst, Concurrent: l.Concurrent}
 }
 
 // each returns the limits in the order of quota.Kinds.
@@ -79,9 +85,10 @@ func (l Limits) faults(what string) error {
 	fault := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s: "+format, append([]any{what}, args...)...))
 	}
-	names := [...]string{"RPM", "RPD", "TPM", "TPD", "IPM"}
+	names := [...]string{"RPM", "RPD", "TPM", "TPD", "IPM", "Concurrent"}
+	amounts := l.each()
 	set := false
-	for i, n := range l.each() {
+	for i, n := range append(amounts[:], l.Concurrent) {
 		set = set || n > 0
 		switch {
 		case n < 0:

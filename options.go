@@ -97,6 +97,7 @@ func (c *config) apply(o Option) {
 // check reports all that is wrong, together.
 func (c *config) check() error {
 	c.checkFamilies()
+	c.checkConcurrent()
 	if len(c.errs) == 0 {
 		return nil
 	}
@@ -123,6 +124,23 @@ func (c *config) checkFamilies() {
 			}
 			member[m] = name
 		}
+	}
+}
+
+// checkConcurrent finds limits on calls in flight that nothing would keep.
+func (c *config) checkConcurrent() {
+	limited := c.limits != nil && c.limits.Concurrent > 0
+	for _, l := range c.models {
+		limited = limited || l.Concurrent > 0
+	}
+	for _, f := range c.families {
+		limited = limited || f.limits.Concurrent > 0
+	}
+	if _, ok := c.backend.(backend.Lessor); limited && !ok {
+		c.fault(fmt.Errorf("WithBackend: a %T can't share a limit on calls in flight (Concurrent): it is no backend.Lessor", c.backend))
+	}
+	if c.fallback != nil && c.fallback.Concurrent > 0 && !limited {
+		c.fault(errors.New("WithFallback: Concurrent is set, and no other limit on calls in flight is"))
 	}
 }
 

@@ -65,8 +65,14 @@ func (r *Reservation) Cancel() { r.endByCaller(&engine.Outcome{Cancelled: true})
 // endByCaller ends the reservation unless a Transport will.
 func (r *Reservation) endByCaller(o *engine.Outcome) {
 	if r != nil && r.limiter != nil && r.taken.CompareAndSwap(false, true) {
-		r.end(o)
+		r.over(o)
 	}
+}
+
+// over ends the reservation of a call that has no response, or whose response has ended.
+func (r *Reservation) over(o *engine.Outcome) {
+	defer r.engine.Release() // also if a hook panics
+	r.end(o)
 }
 
 // end settles the reservation, once, and reports it.

@@ -50,11 +50,13 @@ type ScopeState struct {
 
 // LimitState is one limit that a scope draws from, and its bucket.
 type LimitState struct {
-	Name      string        `json:"name"`  // "rpm", "rpd", "tpm", "tpd", "ipm" or "tpm/project", or "rpm/subwindow" and so on
-	Owner     string        `json:"owner"` // the model, "family:" and a family's name, or "account"
-	Limit     int64         `json:"limit"`
-	Remaining int64         `json:"remaining"` // negative while a debt is refilled
-	Reset     time.Duration `json:"reset_ns"`  // until the bucket is full again
+	Name  string `json:"name"`  // "rpm", "rpd", "tpm", "tpd", "ipm", "concurrent" or "tpm/project", or "rpm/subwindow" and so on
+	Owner string `json:"owner"` // the model, "family:" and a family's name, or "account"
+	Limit int64  `json:"limit"`
+	// Remaining is negative while a debt is refilled. Of a limit on calls in flight it is
+	// what the calls of all processes leave, as these have said within the last second.
+	Remaining int64         `json:"remaining"`
+	Reset     time.Duration `json:"reset_ns"` // until the bucket is full again
 	// Unknown says that nobody knows how the bucket stands, since the backend does
 	// not answer and WithFallback or WithFailOpen lets calls through: Remaining and
 	// Reset are 0.

@@ -82,6 +82,7 @@ func (t *Transport) send(req *http.Request, e wire.Endpoint, deployment string, 
 	x.resp.Request = req
 	x.r.observe(ctx, x.resp, written)
 	x.r.meter(ctx, x.resp)
+	x.r.hold(x.resp)
 	return nil
 }
 
@@ -182,7 +183,7 @@ func (t *Transport) reserve(req *http.Request, e wire.Endpoint, deployment strin
 // unanswered ends the reservation of a request that got no response.
 func (r *Reservation) unanswered(neverSent bool) {
 	// What was sent the server may have counted.
-	r.end(&engine.Outcome{Cancelled: neverSent})
+	r.over(&engine.Outcome{Cancelled: neverSent})
 }
 
 // observe takes in the headers of a response.

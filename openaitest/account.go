@@ -29,6 +29,8 @@ type Calls struct {
 	Seen, Admitted, Refused, Rejected int64
 	// Completed, Failed and Aborted are how admitted calls ended.
 	Completed, Failed, Aborted int64
+	// MostInFlight is how many were in flight at most.
+	MostInFlight int64
 	// FirstAdmission and LastAdmission are zero where nothing was admitted.
 	FirstAdmission, LastAdmission time.Time
 }
@@ -42,6 +44,7 @@ func (c *Calls) admitted(at time.Time) {
 		c.FirstAdmission = at
 	}
 	c.LastAdmission = at
+	c.MostInFlight = max(c.MostInFlight, c.InFlight())
 }
 
 func (c *Calls) ended(o Outcome) {

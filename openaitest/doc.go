@@ -1,6 +1,6 @@
 // Package openaitest is a strict stand-in for OpenAI's API: an [http.Handler]
-// that enforces RPM, TPM, RPD, TPD and IPM as continuously refilling buckets
-// and answers every endpoint, in JSON and as server-sent events, with usage.
+// that enforces RPM, TPM, RPD, TPD and IPM as continuously refilling buckets,
+// and a limit on calls in flight, and answers every endpoint, in JSON and as server-sent events, with usage.
 //
 // Start with [New], then choose how its clients reach it:
 //

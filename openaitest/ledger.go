@@ -14,6 +14,8 @@ const accountName = "account"
 type pool struct {
 	name    string
 	buckets [limitCount]*bucket // nil: never limited so far
+
+	concurrent, inFlight int64
 }
 
 // A scope is one model: the pools it draws from, narrowest first, and its
@@ -57,6 +59,7 @@ func (l *ledger) newPool(name string, limits Limits, now int64) *pool {
 }
 
 func (l *ledger) setPool(p *pool, limits Limits, now int64) {
+	p.concurrent = limits.Concurrent
 	for limit := range Limit(limitCount) {
 		n, b := limits.of(limit), p.buckets[limit]
 		if b == nil {
@@ -132,8 +135,14 @@ type refusal struct {
 }
 
 // check returns why cost does not fit the scope's buckets now, or nil: the first
-// bucket that it can never fit, else the one that takes longest.
+// bucket that it can never fit, else the one that takes longest; but first, that as many
+// calls are in flight as may.
 func (s *scope) check(cost Cost, now int64) *refusal {
+	for _, p := range s.pools {
+		if p.concurrent > 0 && p.inFlight >= p.concurrent {
+			return &refusal{pool: p.name, limit: Concurrent, capacity: p.concurrent, used: p.inFlight, requested: 1, wait: time.Second}
+		}
+	}
 	var worst *bucket
 	var r refusal
 	s.each(now, func(p *pool, b *bucket) {
@@ -172,6 +181,9 @@ func (l *ledger) admit(c *Call, cost Cost) (at time.Time, snap snapshot, r *refu
 		return at, l.snapshot(s, c, cost, now), r
 	}
 	s.calls.admitted(at)
+	for _, p := range s.pools {
+		p.inFlight++
+	}
 	s.each(now, func(_ *pool, b *bucket) {
 		n := cost.of(b.limit.dimension())
 		b.charge(n)
@@ -218,6 +230,9 @@ func (l *ledger) adjust(model string, o Outcome, back Cost, debit int64) {
 	_, now := l.now()
 	s := l.scope(model, now)
 	s.calls.ended(o)
+	for _, p := range s.pools {
+		p.inFlight--
+	}
 	if back == (Cost{}) && debit == 0 {
 		return
 	}
@@ -293,5 +308,8 @@ func checkLimits(name string, limits Limits) {
 		if limits.of(l) < 0 {
 			panic(fmt.Sprintf("openaitest: negative %v for %q", l, name))
 		}
+	}
+	if limits.Concurrent < 0 {
+		panic(fmt.Sprintf("openaitest: negative %v for %q", Concurrent, name))
 	}
 }

@@ -10,6 +10,8 @@ import (
 // values are refused by New.
 type Limits struct {
 	RPM, TPM, RPD, TPD, IPM int64
+	// Concurrent is how many calls may be in flight: from their admission to their end.
+	Concurrent int64
 }
 
 // Limit names one of the five limits.
@@ -25,6 +27,9 @@ const (
 
 	limitCount = iota
 )
+
+// Concurrent names the limit on calls in flight, which has no bucket.
+const Concurrent Limit = -1
 
 // Cost is what one call draws from each dimension.
 type Cost struct {
@@ -53,8 +58,11 @@ var limitFacts = [limitCount]struct {
 	IPM: {"IPM", images, time.Minute, "images per min (IPM)"},
 }
 
-// String returns the usual abbreviation: "RPM", "TPM" and so on.
+// String returns the usual abbreviation: "RPM", "TPM" and so on, or "Concurrent".
 func (l Limit) String() string {
+	if l == Concurrent {
+		return "Concurrent"
+	}
 	if l < 0 || l >= limitCount {
 		return fmt.Sprintf("Limit(%d)", int(l))
 	}

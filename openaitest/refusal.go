@@ -33,6 +33,16 @@ func (r *refusal) error(model string) Error {
 	return Error{Message: r.message(model), Type: kind, Code: "rate_limit_exceeded"}
 }
 
+// concurrent returns the error object of a 429 about calls in flight. OpenAI has none; the
+// words are Moonshot's.
+func (r *refusal) concurrent(model string) Error {
+	return Error{
+		Message: fmt.Sprintf("Your account %s request for %s reached max organization concurrency: %d, please try again after 1 seconds",
+			organization, model, r.capacity),
+		Type: "rate_limit_reached_error",
+	}
+}
+
 // azureError returns the error object of Azure's 429.
 func (r *refusal) azureError(c *Call) Error {
 	kind := "call"

@@ -248,6 +248,11 @@ func (x *exchange) end(o Outcome, status int, back Cost, debit int64) {
 // refuse answers a call that the buckets refused.
 func (x *exchange) refuse(r *refusal) {
 	s, c := x.server, x.call
+	if r.limit == Concurrent {
+		x.w.Header().Set("Retry-After", "1")
+		x.refusal(r.concurrent(c.Model).bytes())
+		return
+	}
 	if d := s.config.dialect; d != OpenAI && !r.never {
 		x.refusal(r.speak(d, x.w.Header(), c))
 		return

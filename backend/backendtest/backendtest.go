@@ -22,7 +22,7 @@ import (
 type Subject struct {
 	Backend backend.Backend
 	// Advance lets time pass for the backend; nil means time.Sleep, and then
-	// the suite takes about a minute, for it waits where callers would.
+	// the suite takes about three minutes, for it waits where callers would.
 	Advance func(time.Duration)
 	// Shared is set for backends that several processes use at once: there the
 	// ticket of a process that no longer asks is stepped over after a second and
@@ -84,6 +84,12 @@ var cases = []struct {
 	{"keeps a busy model from blocking another", (*suite).busyModel},
 	{"gives calls of all sizes their turns", (*suite).mixed},
 	{"keeps notes", (*suite).keep},
+	{"lends slots", (*suite).lend},
+	{"keeps slots to spare while nobody needs them", (*suite).spare},
+	{"gives each holder its turn", (*suite).goRound},
+	{"hears a claim that comes twice once", (*suite).claimTwice},
+	{"takes the slots of a silent holder", (*suite).silentHolder},
+	{"never lends more slots than there are", (*suite).lendAtRandom},
 }
 
 // A suite is one running test.

@@ -33,7 +33,8 @@ type account struct {
 	name   string
 	mu     sync.Mutex
 	ledger *ledger.Account
-	wake   map[string]waits // by line
+	wake   map[string]waits  // by line
+	slots  map[string]*slots // by owner
 
 	described time.Time // when somebody was last told of a limit that had changed
 	untold    bool      // and whether one has changed since
@@ -84,7 +85,7 @@ func (a *account) forgotten(now int64) bool {
 	}
 	defer a.mu.Unlock()
 	a.ledger.Forget(now)
-	return a.ledger.Empty()
+	return a.ledger.Empty() && len(a.slots) == 0
 }
 
 // Take implements [backend.Backend]. It never fails but for

@@ -64,6 +64,17 @@
 // key was lost begins anew, in the order in which processes ask again. A replica that
 // takes over may lack the charges of the last moments.
 //
+// # Calls in flight
+//
+// Where a limit counts calls in flight, processes hold slots on leases, with one more
+// script: at most ten claims a second for each process and limit while calls wait, one
+// or two while calls are in flight, and none else. A claim looks at its own holder alone,
+// and at all of them now and then: at each claim up to eight holders, and with 500 eight
+// times a second. Leases run by a clock that moves with the claims, by a second at most, so
+// that no absence of Redis and no step of its clock ends all of them. A Redis that lost its
+// data lends nothing for 1.2 seconds if it hears first of one who held slots; if a process
+// comes first that held none, it may get those of others.
+//
 // # Keys
 //
 // All keys of an account begin with the prefix and {D}, the hash tag that puts
@@ -79,11 +90,12 @@
 //	                           of that for each model, family and account
 //	ratelimiter:{D}T:reply     string: the last answer to a ticket that has left
 //	ratelimiter:{D}S:note      string: what was learned of the limits of scope S
+//	ratelimiter:{D}O:slots     hash: who holds how many slots of owner O
 //
 // Names, API keys, prompts and answers are not stored. The hash expires ten
 // minutes to some hours after its last bucket is full (an eighth of the time that
 // takes), the keys of a line after a minute
-// without asks, replies after ten seconds, notes when the limiter says. The version
+// without asks, slots after a minute without claims, replies after ten seconds, notes when the limiter says. The version
 // is that of the format; a library with another one gets [ErrVersion] and changes
 // nothing.
 //

@@ -29,8 +29,22 @@ const FleetEnv = "RATELIMITER_TEST_FLEET"
 // RunMember is what a member does. fleet_test.go sets it, from outside the package.
 var RunMember func(addr, prefix string) error
 
+// SlotsEnv makes a process of the test binary one of those in fleet_slots_test.go: address,
+// prefix and the server's URL.
+const SlotsEnv = "RATELIMITER_TEST_SLOTS"
+
+// RunSlots is what such a process does. fleet_slots_test.go sets it.
+var RunSlots func(config []string) error
+
 func TestMain(m *testing.M) {
 	if runHelper() {
+		return
+	}
+	if config, ok := os.LookupEnv(SlotsEnv); ok {
+		if err := RunSlots(strings.Split(config, ",")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		return
 	}
 	if addr, prefix, ok := strings.Cut(os.Getenv(FleetEnv), ","); ok {

@@ -24,6 +24,7 @@ type account struct {
 	refunded  [backend.Dimensions]float64 // to buckets, in all
 	scopes    map[string]*scope
 	shared    map[sharedKey]*quota.Limit // by families and by the account as a whole
+	slots     map[string]*slots          // by owner, where that limits calls in flight
 	contexts  predict.Contexts
 	usage     usage
 }
@@ -41,7 +42,7 @@ const (
 )
 
 func newAccount(e *Engine, name string) *account {
-	return &account{engine: e, name: name, scopes: map[string]*scope{}, shared: map[sharedKey]*quota.Limit{}}
+	return &account{engine: e, name: name, scopes: map[string]*scope{}, shared: map[sharedKey]*quota.Limit{}, slots: map[string]*slots{}}
 }
 
 // account returns the account of that name.
@@ -158,6 +159,7 @@ func (a *account) newScopeLocked(model string, keep bool) *scope {
 	s := &scope{account: a, model: model}
 	line, limits := a.configuredLocked(model, keep)
 	s.line, s.quota = line, quota.NewSet(quota.ModelOwner(model), limits)
+	s.slots = a.slotsLocked(model, keep)
 	if keep {
 		s.ticket = a.engine.newTicket()
 	}

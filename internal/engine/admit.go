@@ -64,6 +64,9 @@ type entry struct {
 
 	answered bool // the ask has been, before the caller has
 	left     bool // who then waits for it no more
+
+	lacks bool // slots, for which it waits before it asks
+	waits int  // how many answers it has waited for
 }
 
 // A place is a call's place in the queue.
@@ -154,7 +157,8 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 	}
 	r.seq = s.queue.arrivals()
 	// While the backend is away, one call's ask speaks for those that come meanwhile.
-	if s.queue.len() > 0 || s.driver.running || s.slotsLocked(en.arrived) == 0 || s.away != nil && s.asking > 0 || s.asking >= mostAsking {
+	lacking := s.roomLocked(1, en.arrived) == 0
+	if s.queue.len() > 0 || s.driver.running || s.slotsLocked(en.arrived) == 0 || s.away != nil && s.asking > 0 || s.asking >= mostAsking || s.alone || lacking && !s.mayGetLocked(en.arrived) {
 		if c.MaxWait != 0 {
 			if err := s.joinLocked(ctx, r, en); err != nil {
 				return rejected, err
@@ -164,12 +168,21 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 		if s.away != nil {
 			return rejected, backendFailed(&r.charge, s.away)
 		}
-		return rejected, tooLate(MaxWait, &r.charge, bound{}, 0, 0)
+		if o := s.unlentLocked(en.arrived); o != nil {
+			return rejected, backendFailed(&r.charge, o.cause)
+		}
+		return rejected, s.namingLocked(tooLate(MaxWait, &r.charge, bound{}, 0, 0), en.arrived)
 	}
 	// Nobody waits: one call of the backend may do.
 	en.first, en.since = s.away == nil, s.failingLocked(en.arrived)
 	s.asking++
+	if en.lacks = lacking; lacking {
+		en.ask.slots = s.slots
+		s.aloneLocked(s.slots, true, en.arrived)
+		return askAlone, nil
+	}
 	en.ask = s.askLocked(en.arrived)
+	en.ask.slots = s.takeSlotsLocked(1, en.arrived)
 	return askAlone, nil
 }
 
@@ -275,8 +288,6 @@ func (s *scope) refreshed(look *ask, answer *backend.Answer, err error) {
 // what is granted nevertheless is given back in the background.
 func (r *Reservation) askAlone(ctx context.Context, en *entry) error {
 	e := r.scope.account.engine
-	en.ask.Costs, en.ask.Flows = []backend.Amounts{r.charge.cost}, flowOf(&r.Call)
-	en.ask.Fresh, en.ask.Leave = true, r.Call.MaxWait == 0
 	if e.local || ctx.Done() == nil {
 		return r.takeAlone(ctx, en)
 	}
@@ -304,6 +315,13 @@ func (s *scope) abandon(en *entry) bool {
 // takeAlone makes a call's own ask. If it fails, the call has neither a place nor a charge.
 func (r *Reservation) takeAlone(ctx context.Context, en *entry) error {
 	e := r.scope.account.engine
+	if en.lacks {
+		if ok, err := r.awaitSlots(ctx, en); !ok {
+			return err
+		}
+	}
+	en.ask.Costs, en.ask.Flows = []backend.Amounts{r.charge.cost}, flowOf(&r.Call)
+	en.ask.Fresh, en.ask.Leave = true, r.Call.MaxWait == 0
 	answer, err := e.take(&en.ask.Ask)
 	release, err := r.answered(ctx, en, &answer, err)
 	if release != nil {
@@ -325,6 +343,9 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	defer s.account.mu.Unlock()
 	now := time.Now()
 	s.asking--
+	if err != nil || answer.Granted == 0 {
+		giveBackLocked(en.ask.slots, 1, now)
+	}
 	release = s.movedLocked(&en.ask)
 	s.stored = s.stored || release == nil && !en.ask.Leave && (err != nil || answer.Granted == 0)
 	if err == nil {
@@ -388,7 +409,7 @@ func (r *Reservation) await(ctx context.Context, p *place) error {
 		case <-ctx.Done():
 			return r.giveUp(w, ctx.Err())
 		case <-expired:
-			return r.giveUp(w, r.scope.expired(w, p))
+			return r.giveUp(w, r.scope.naming(r.scope.expired(w, p)))
 		case <-r.scope.account.engine.done:
 			return r.giveUp(w, &Rejection{Reason: Shutdown, Cost: p.charge.cost})
 		case <-long:

@@ -48,6 +48,7 @@ func (a *account) configure(now time.Time) (left []ask) {
 			left = append(left, s.changeLineLocked(now, line))
 		}
 		s.quota.Configure(now, limits)
+		s.configureSlotsLocked(now)
 		s.last = snapshot{} // of other buckets
 		s.wakeLocked()
 	}

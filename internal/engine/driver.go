@@ -86,6 +86,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
 	t.batch = s.batchLocked(now)
+	taken := s.takeRoomLocked(&t, now)
 	if s.queue.len() == 0 {
 		s.driver.running, s.driver.stands, s.driver.turn = false, backend.Amounts{}, 0
 		if a, ok := s.releaseTicketLocked(now); ok {
@@ -97,12 +98,27 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	t.since = s.failingLocked(now)
 	if len(t.batch) > 0 {
 		t.ask = s.askLocked(now)
+		t.ask.slots = taken
 		for _, w := range t.batch {
 			t.ask.Costs = append(t.ask.Costs, w.charge.cost)
 		}
 		t.ask.Flows = s.queue.asks(t.batch)
 	}
 	return t, true, nil
+}
+
+// takeRoomLocked leaves the calls in a turn for which there are slots, and takes those.
+func (s *scope) takeRoomLocked(t *turn, now time.Time) []*slots {
+	if s.slots == nil {
+		return nil
+	}
+	wanted := int64(len(t.batch))
+	s.lacks = 0
+	room := s.roomLocked(wanted, now)
+	t.batch = t.batch[:room]
+	taken := s.takeSlotsLocked(room, now)
+	s.shortLocked(wanted-room, now)
+	return taken
 }
 
 // batchLocked returns the calls that ask next, after rejecting those that have become
@@ -218,6 +234,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	if err == nil {
 		s.answeredLocked(&t.ask, answer)
 	}
+	giveBackLocked(t.ask.slots, int64(len(t.batch)-answer.Granted), now)
 	d := &s.driver
 	s.stored = err != nil || answer.Granted < len(t.batch)
 	d.full++

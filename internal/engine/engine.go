@@ -11,7 +11,8 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
-// A Config says where budgets live and what was configured of them.
+// A Config says where budgets live and what was configured of them. Limits on calls in
+// flight need a backend that is a [backend.Lessor].
 type Config struct {
 	Backend backend.Backend
 	Rules   Rules
@@ -58,12 +59,14 @@ type Engine struct {
 	local  bool           // the backend needs no I/O
 	keeper backend.Keeper // the backend, if it keeps notes
 	rules  atomic.Pointer[Rules]
+	lessor backend.Lessor // the backend, if it lends slots
 
 	mu       sync.Mutex
 	accounts map[string]*account
 	heir     string // the account that has taken over the unnamed one, if any
 
 	tickets atomic.Int64 // given to scopes
+	claims  atomic.Int64 // made of slots
 	closed  atomic.Bool
 	done    chan struct{} // closed by Shutdown
 	tasks   tasks
@@ -73,11 +76,13 @@ type Engine struct {
 func New(c Config) *Engine {
 	_, local := c.Backend.(backend.Local)
 	keeper, _ := c.Backend.(backend.Keeper)
+	lessor, _ := c.Backend.(backend.Lessor)
 	e := &Engine{
 		config:   c,
 		id:       rand.Text(),
 		local:    local,
 		keeper:   keeper,
+		lessor:   lessor,
 		accounts: map[string]*account{},
 		done:     make(chan struct{}),
 	}

@@ -195,7 +195,7 @@ func call(tokens int64) *Call {
 // open admits calls until the slow start is over, and waits until buckets are full again.
 func (b *bench) open() {
 	b.Helper()
-	b.admit(call(1)).Settle(&Outcome{})
+	b.admit(call(1)).end()
 	time.Sleep(time.Minute + 10*time.Second)
 	synctest.Wait()
 }

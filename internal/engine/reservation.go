@@ -47,6 +47,7 @@ type Reservation struct {
 	charge    charge
 	stamp     int64
 	started   time.Time
+	slots     []*slots // that it holds
 	sent      []quota.Sent
 	informed  bool // the response reported the level of the server's tokens
 	discarded bool // nobody was given it
@@ -54,7 +55,8 @@ type Reservation struct {
 	ended     atomic.Bool
 }
 
-// grantLocked makes r the reservation for the i-th cost that an answer has granted.
+// grantLocked makes r the reservation for the i-th cost that an answer has granted. It
+// holds the slots that were taken for the ask.
 func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, answer *backend.Answer, i int) {
 	g := quota.Grant{Cost: c.cost, Input: r.comparable(c), Limits: ask.limits, Buckets: ask.Buckets, Answer: answer}
 	for _, cost := range ask.Costs[i+1 : answer.Granted] {
@@ -65,6 +67,9 @@ func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, 
 	r.charge, r.stamp, r.started = *c, answer.Stamp, now
 	r.sent = s.quota.Charged(now, &g)
 	s.inFlight++
+	if r.slots = ask.slots; r.slots != nil {
+		s.holding++
+	}
 	s.account.reserved += c.cost[backend.Tokens]
 	s.account.usage.add(now, &r.Call, cmp.Or(c.cost[backend.Tokens], c.cost[backend.Requests]))
 }

@@ -19,12 +19,16 @@ type scope struct {
 	quota    quota.Set
 	outputs  predict.Outputs
 	inFlight int
+	slots    []*slots      // that a call takes; replaced when it changes
+	holding  int           // calls that hold some
+	lacks    int64         // how many more calls the queue would ask for, if there were slots
 	latency  time.Duration // the shortest time to a response's headers
 	last     snapshot      // of the buckets
 
 	queue  flows
 	driver driver
 	asking int       // fast asks under way
+	alone  bool      // one of them waits for a slot
 	stored bool      // a fast ask has left a ticket in the line
 	away   error     // why the last ask had no answer
 	warned time.Time // when a long wait was last reported
@@ -53,6 +57,7 @@ type snapshot struct {
 type ask struct {
 	backend.Ask
 	limits []*quota.Limit
+	slots  []*slots // of which one is taken for each cost
 }
 
 // askLocked describes what the scope draws from at present, under the ticket's next
@@ -68,17 +73,17 @@ func (s *scope) askLocked(now time.Time) ask {
 // look describes what a call that is charged to these buckets draws from. It is no
 // ticket's.
 func (s *scope) look(limits []*quota.Limit, buckets []backend.Bucket) ask {
-	return ask{backend.Ask{
+	return ask{Ask: backend.Ask{
 		Account: s.account.name,
 		Line:    s.line,
 		Scope:   s.quota.Owner(),
 		Buckets: buckets,
-	}, limits}
+	}, limits: limits}
 }
 
 // idleLocked reports whether nothing happens in the scope.
 func (s *scope) idleLocked() bool {
-	return s.inFlight == 0 && s.asking == 0 && s.queue.len() == 0 && !s.driver.running && s.looking == nil && (s.loaded || s.loading == nil)
+	return s.inFlight == 0 && s.holding == 0 && s.asking == 0 && s.queue.len() == 0 && !s.driver.running && s.looking == nil && (s.loaded || s.loading == nil)
 }
 
 // slotsLocked is how many more calls may be asked for at present: −1 for any number.

@@ -57,6 +57,7 @@ func (r *Reservation) Settle(o *Outcome) (settled Settled, ok bool) {
 func (r *Reservation) discard() {
 	r.discarded = true
 	r.Settle(&Outcome{Cancelled: true})
+	r.Release()
 }
 
 func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settlement) {

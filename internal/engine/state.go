@@ -36,8 +36,9 @@ type LimitState struct {
 func (e *Engine) State(ctx context.Context, name string) ([]ScopeState, error) {
 	a := e.peek(name)
 	var scopes []ScopeState
+	used := map[string]int64{} // slots, by owner
 	for _, model := range a.models() {
-		state, look := a.state(model, time.Now())
+		state, look, concurrent := a.state(model, time.Now())
 		answer, err := e.config.Backend.Look(ctx, look)
 		if err != nil {
 			return nil, &Rejection{Reason: BackendFailed, Cause: err}
@@ -51,6 +52,24 @@ func (e *Engine) State(ctx context.Context, name string) ([]ScopeState, error) {
 			}
 			l.Remaining = int64(answer.Levels[i])
 			l.Reset = time.Duration((b.Capacity() - answer.Levels[i]) * float64(b.Period) / float64(b.Limit))
+		}
+		for _, l := range concurrent {
+			n, ok := used[l.Owner]
+			if !ok {
+				lease, err := e.lessor.Lease(ctx, backend.Claim{Account: name, Owner: l.Owner})
+				if err != nil {
+					return nil, &Rejection{Reason: BackendFailed, Cause: err}
+				}
+				n = lease.Used
+				used[l.Owner] = n
+			}
+			if l.Unknown = n < 0; !l.Unknown {
+				l.Remaining = l.Limit - n
+			}
+			if l.Owner == quota.ModelOwner(model) {
+				l.Owner = ""
+			}
+			state.Limits = append(state.Limits, l)
 		}
 		scopes = append(scopes, state)
 	}
@@ -66,8 +85,9 @@ func (a *account) models() []string {
 	return slices.Compact(names)
 }
 
-// state describes a scope but for its levels, and what to ask the backend about those.
-func (a *account) state(model string, now time.Time) (ScopeState, backend.Ask) {
+// state describes a scope but for its levels, and what to ask the backend about those; and
+// its limits on calls in flight, with their owners.
+func (a *account) state(model string, now time.Time) (ScopeState, backend.Ask, []LimitState) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.peekScopeLocked(model)
@@ -83,5 +103,11 @@ func (a *account) state(model string, now time.Time) (ScopeState, backend.Ask) {
 		ls.Source, ls.Age = l.Source(now)
 		state.Limits = append(state.Limits, ls)
 	}
-	return state, s.look(limits, quota.Unpaced(now, limits)).Ask
+	var concurrent []LimitState
+	for _, o := range s.slots {
+		concurrent = append(concurrent, LimitState{
+			Name: quota.Concurrent.Name, Owner: o.owner, Limit: o.limit, Source: quota.Configured,
+		})
+	}
+	return state, s.look(limits, quota.Unpaced(now, limits)).Ask, concurrent
 }

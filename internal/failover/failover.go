@@ -17,6 +17,9 @@ type Config struct {
 	// Limits are the buckets that each line keeps meanwhile, without owners; none lets
 	// every call pass.
 	Limits []backend.Bucket
+	// Slots is how many slots of each owner this process has meanwhile, negative for any
+	// number; 0 for those that the primary has lent it last, and at least one.
+	Slots int64
 	// Shared reports whether an owner's pauses are about more than one scope. The
 	// fallback knows only lines then.
 	Shared func(owner string) bool
@@ -25,11 +28,19 @@ type Config struct {
 	Notify func(error)
 }
 
-// New returns the backend. It keeps notes if the primary does.
+// New returns the backend. It keeps notes, and lends slots, if the primary does.
 func New(c Config) backend.Backend {
 	f := &failover{config: c, inLine: map[string]bool{}}
-	if k, ok := c.Primary.(backend.Keeper); ok {
+	k, keeps := c.Primary.(backend.Keeper)
+	l, lends := c.Primary.(backend.Lessor)
+	slots := &lessor{failover: f, primary: l, lent: map[slotsKey]int64{}}
+	switch {
+	case keeps && lends:
+		return &keeperAndLessor{keeper: &keeper{f, k}, slots: slots}
+	case keeps:
 		return &keeper{f, k}
+	case lends:
+		return slots
 	}
 	return f
 }

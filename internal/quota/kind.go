@@ -38,6 +38,12 @@ var Kinds = [...]Kind{
 // projectTPM is what only headers of their own report.
 var projectTPM = Kind{"tpm/project", "tokens", backend.Tokens, minute, true}
 
+// Concurrent is the limit on calls in flight, which has no buckets.
+var Concurrent = Kind{Name: "concurrent", Unit: "calls in flight"}
+
+// Configured is the source of a limit that was configured.
+const Configured = "configured"
+
 // kindOf returns the kind of limit that counts d per period.
 func kindOf(d backend.Dimension, period time.Duration) (Kind, bool) {
 	for _, k := range Kinds {
@@ -64,6 +70,8 @@ type Rule struct {
 	// Burst is the time in which refills what the limits per minute may spend at
 	// once; 0 for the whole minute.
 	Burst time.Duration
+	// Concurrent is how many calls may be in flight; 0 for any number.
+	Concurrent int64
 }
 
 // Limits returns a limit of the owner for each amount that is set.

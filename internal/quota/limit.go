@@ -92,11 +92,11 @@ func (l *Limit) adopt(amount int64, source string, at time.Time) {
 	l.source, l.reportAt, l.confirmed = source, at, true
 }
 
-// Source says where Amount comes from: "configured", or what reported it and how long
+// Source says where Amount comes from: Configured, or what reported it and how long
 // ago.
 func (l *Limit) Source(now time.Time) (string, time.Duration) {
 	if l.configured > 0 && l.Amount() == l.configured {
-		return "configured", 0
+		return Configured, 0
 	}
 	return l.source, max(time.Millisecond, now.Sub(l.reportAt))
 }

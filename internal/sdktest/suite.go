@@ -27,6 +27,7 @@ func Run(t *testing.T, sdk SDK) {
 		"CancelDuringTheWait":         cancelDuringTheWait,
 		"WaitEndsWhenItsBudgetIsFree": waitEndsWhenItsBudgetIsFree,
 		"StreamsSettleOnce":           streamsSettleOnce,
+		"StreamsHoldTheirSlot":        streamsHoldTheirSlot,
 		"Azure":                       azure,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, sdk) })

@@ -1,0 +1,168 @@
+-- slots.lua renews a holder's lease on the slots of an owner. The rules are those of
+-- internal/ledger's Slots, step for step, so that both lend the same.
+--
+-- KEYS[1]  the owner's slots: a hash of holders, and 'h'
+-- ARGV[1]  numbers, packed as doubles: version, now (0: Redis's clock), and of the claim:
+--          number, limit, used, held, need, spare
+-- ARGV[2]  the holder; '' for a question
+--
+-- 'h' is packed doubles: version, clock, last, sum, recovering, and the shares: at, limit,
+-- n, level, first, keep, each. A holder is: number, count, need, used, since, got,
+-- expires.
+local call, pack, numbers, min, max, floor = redis.call, struct.pack, struct.unpack, math.min, math.max, math.floor
+local version, now, number, limit, used, held, need, spare = numbers('<dddddddd', ARGV[1])
+local name = ARGV[2]
+if now == 0 then
+  local t = call('TIME')
+  now = t[1] * 1000000 + t[2]
+end
+
+local read = call('HMGET', KEYS[1], 'h', name)
+local format, clock, last, sum, recovering = version, now, now, 0, 0
+local at, limited, n, level, first, keep, each = 0, 0, 0, 0, 0, 0, 0
+if read[1] then
+  format, clock, last, sum, recovering, at, limited, n, level, first, keep, each = numbers('<dddddddddddd', read[1])
+  if format ~= version then
+    return redis.error_reply('RATELIMITVERSION ' .. format)
+  end
+elseif held > 0 then
+  recovering = now + K.SLOT_RECOVERY
+end
+clock = clock + min(max(0, now - last), K.SLOT_STEP)
+last = now
+
+-- holders returns all of them, and the fields of those whose leases have run out.
+local function holders()
+  local all, live, dead = call('HGETALL', KEYS[1]), {}, {}
+  for i = 1, #all, 2 do
+    if all[i] ~= 'h' and all[i] ~= name then
+      local _, c, w, u, s, g, e = numbers('<ddddddd', all[i + 1])
+      if e > clock then
+        live[#live + 1] = {count = c, need = w, used = u, since = s, got = g}
+      else
+        dead[#dead + 1] = all[i]
+      end
+    end
+  end
+  return live, dead
+end
+
+if name == '' then
+  local total = 0
+  for _, h in ipairs(holders()) do
+    total = total + h.used
+  end
+  return pack('<ddd', 0, 0, total)
+end
+
+local known, count, needed, _, since, got, expires = 0, 0, 0, 0, 0, 0, 0
+if read[2] then
+  known, count, needed, _, since, got, expires = numbers('<ddddddd', read[2])
+end
+local lent, target
+if read[2] and number <= known then -- it has been answered
+  need, lent, target = needed, count, count
+else
+  local function waits()
+    if need <= count then
+      since = 0
+    elseif since == 0 then
+      since = clock
+    end
+  end
+
+  -- nth returns the n-th smallest of the values; where there are fewer, more than all
+  -- of them, and where n is 0, less.
+  local function nth(values, n)
+    if n <= 0 then
+      return -K.ENDLESS
+    elseif n > #values then
+      return K.ENDLESS
+    end
+    table.sort(values)
+    return values[n]
+  end
+
+  sum, count, expires = sum + held - count, held, clock + K.SLOT_LEASE
+  waits()
+  if limited ~= limit or clock - at >= max(0, n - K.SLOT_FEW) * K.SLOT_SURVEY_EACH then
+    local live, dead = holders()
+    for i = 1, #dead, 100 do
+      call('HDEL', KEYS[1], unpack(dead, i, min(i + 99, #dead)))
+    end
+    live[#live + 1] = {count = count, need = need, since = since, got = got}
+    local needs, needed = {}, 0
+    sum = 0
+    for i, h in ipairs(live) do
+      needs[i], needed, sum = h.need, needed + h.need, sum + h.count
+    end
+    at, limited, n, level, first, keep, each = clock, limit, #live, K.ENDLESS, 0, 0, 0
+    if needed <= limit then
+      each = floor(floor((limit - needed) / 2) / n)
+    else
+      table.sort(needs)
+      local left = limit
+      for i = 1, n do
+        local share = floor(left / (n - i + 1))
+        if needs[i] > share then
+          level, left = share, left - share * (n - i + 1)
+          break
+        end
+        left = left - needs[i]
+      end
+      local turn, waiting, have, in_turn = K.SLOT_TURN, {}, {}, 0
+      if level == 0 then
+        turn = K.SLOT_ONLY_TURN
+      end
+      for _, h in ipairs(live) do
+        if h.need <= level then
+          -- it has all that it needs
+        elseif h.count <= level then
+          waiting[#waiting + 1] = h.since
+        else
+          have[#have + 1] = -h.got
+          if clock - h.got < turn then
+            in_turn = in_turn + 1
+          end
+        end
+      end
+      first = nth(waiting, left - in_turn)
+      keep = -nth(have, min(left, max(in_turn, left - #waiting)))
+    end
+  end
+
+  target = level
+  if need <= level then
+    target = need
+  elseif count <= level and since <= first or count > level and got >= keep then
+    target = level + 1
+  end
+  target = target + min(spare, each)
+  lent = min(target, held)
+  local free = limit - sum
+  if target > held and free > 0 and clock >= recovering then
+    lent = held + min(free, target - held)
+    sum, count, got = sum + lent - count, lent, clock
+    waits()
+  end
+
+  local head = pack('<dddddddddddd', version, clock, last, sum, recovering, at, limited, n, level, first, keep, each)
+  if count == 0 and need == 0 then
+    call('HDEL', KEYS[1], name)
+    call('HSET', KEYS[1], 'h', head)
+  else
+    call('HSET', KEYS[1], 'h', head, name, pack('<ddddddd', number, count, need, used, since, got, expires))
+  end
+  call('PEXPIRE', KEYS[1], K.SLOT_ASLEEP)
+end
+
+local again = K.SLOT_RENEW
+if need > count then
+  again = K.SLOT_POLL
+  if target <= count then
+    again = min(K.SLOT_IDLE, K.SLOT_POLL + n * K.SLOT_POLL_EACH)
+  end
+elseif count > need then
+  again = K.SLOT_IDLE
+end
+return pack('<ddd', lent, again, 0)

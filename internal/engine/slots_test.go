@@ -1,0 +1,471 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/ledger"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
+)
+
+// A lender is a fake that lends slots.
+type lender struct {
+	*fake
+	away bool          // its slots are
+	lag  time.Duration // of each claim, there and back
+
+	slots  sync.Mutex
+	owners map[string]*ledger.Slots
+	claims []backend.Claim
+}
+
+func (l *lender) Lease(_ context.Context, c backend.Claim) (backend.Lease, error) {
+	time.Sleep(l.lag)
+	defer time.Sleep(l.lag)
+	l.slots.Lock()
+	defer l.slots.Unlock()
+	l.claims = append(l.claims, c)
+	if l.away {
+		return backend.Lease{}, errAway
+	}
+	if l.owners[c.Owner] == nil {
+		l.owners[c.Owner] = &ledger.Slots{}
+	}
+	return l.owners[c.Owner].Lease(time.Now().UnixMicro(), &c), nil
+}
+
+func (l *lender) claimed() int {
+	l.slots.Lock()
+	defer l.slots.Unlock()
+	return len(l.claims)
+}
+
+// empty reports whether nobody holds a slot of the model.
+func (l *lender) empty() bool {
+	l.slots.Lock()
+	defer l.slots.Unlock()
+	return l.owners["model:m"].Empty()
+}
+
+// keeps reports whether the process keeps a lease.
+func (b *bench) keeps() bool {
+	s := b.scope()
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	return s.slots[0].running
+}
+
+func (l *lender) goesAway(away bool) {
+	l.slots.Lock()
+	defer l.slots.Unlock()
+	l.away = away
+}
+
+// slotRules are those of model m with so many slots.
+func slotRules(limit int64) Rules {
+	return Rules{Models: map[string]quota.Rule{"m": {Amounts: [5]int64{0: 100, 2: tpm}, Concurrent: limit}}}
+}
+
+// lend runs f with engines that share the slots of model m: so many of them, with limits
+// that hold nothing else back.
+func lend(t *testing.T, engines int, limit int64, f func(l *lender, all []*bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		l := &lender{fake: newFake(), lag: time.Millisecond, owners: map[string]*ledger.Slots{}}
+		var all []*bench
+		for range engines {
+			b := &bench{T: t, fake: l.fake, Engine: New(Config{Backend: l, MaxPause: time.Minute, Rules: slotRules(limit)})}
+			b.open()
+			all = append(all, b)
+		}
+		f(l, all)
+		for _, b := range all {
+			if err := b.Shutdown(b.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// end ends a call and its response.
+func (r *Reservation) end() {
+	r.Settle(&Outcome{})
+	r.Release()
+}
+
+func ended(b *bench, all ...*admission) {
+	b.Helper()
+	for _, a := range all {
+		if err := <-a.err; err != nil {
+			b.Error(err)
+		}
+		a.r.end()
+	}
+}
+
+// Those who lack a slot wait in order, and the next starts when one ends. The end of a
+// charge is not yet that of a call.
+func TestCallsWaitForSlots(t *testing.T) {
+	for name, local := range map[string]bool{"memory": true, "elsewhere": false} {
+		t.Run(name, func(t *testing.T) {
+			lend(t, 1, 2, func(l *lender, all []*bench) {
+				b := all[0]
+				if local {
+					b.Engine = New(Config{Backend: l.memory, MaxPause: time.Minute, Rules: slotRules(2)})
+					b.open()
+					defer func() { _ = b.Shutdown(b.Context()) }()
+				}
+				one, two := b.admit(call(1)), b.admit(call(1))
+				third, fourth := b.start(call(1)), b.start(call(1))
+				one.Settle(&Outcome{})
+				synctest.Wait()
+				if !third.waits() || !fourth.waits() {
+					t.Fatal("a third call starts before the first has ended")
+				}
+				began := time.Now()
+				one.Release()
+				one.Release() // what comes later does nothing
+				synctest.Wait()
+				if third.waits() || !fourth.waits() || time.Since(began) > 0 {
+					t.Fatalf("the third call waits: %v, the fourth %v, for %v", third.waits(), fourth.waits(), time.Since(began))
+				}
+				two.end()
+				ended(b, third, fourth)
+				if s := b.scope(); len(s.slots[0].short) > 0 || s.slots[0].used != 0 || s.holding != 0 {
+					t.Errorf("%+v", s.slots[0])
+				}
+				if n := b.state().Limits; n[len(n)-1].Name != "concurrent" || n[len(n)-1].Limit != 2 {
+					t.Errorf("%+v", n)
+				}
+			})
+		})
+	}
+}
+
+// A process that has had slots of late starts calls without an answer of the backend before
+// each, gives them back when it has no more use for them, and then claims nothing.
+func TestSlotsToSpare(t *testing.T) {
+	lend(t, 1, 100, func(l *lender, all []*bench) {
+		b := all[0]
+		var some []*Reservation
+		for range 8 {
+			some = append(some, b.admit(call(1)))
+		}
+		time.Sleep(2 * time.Second)
+		before, began := l.claimed(), time.Now()
+		for range 4 {
+			some = append(some, b.admit(call(1)))
+		}
+		if l.claimed() != before || time.Since(began) > 0 {
+			t.Errorf("%d claims and %v for calls that there were slots for", l.claimed()-before, time.Since(began))
+		}
+		for _, r := range some {
+			r.end()
+		}
+		time.Sleep(10 * time.Second)
+		if !l.empty() || b.keeps() {
+			t.Error("slots are held that nobody needs")
+		}
+		before = l.claimed()
+		time.Sleep(time.Minute)
+		if n := l.claimed() - before; n > 0 {
+			t.Errorf("%d claims for nothing", n)
+		}
+	})
+}
+
+// What waits costs no more than ten claims a second, and what is in flight no more than
+// renewals.
+func TestClaimsAreFew(t *testing.T) {
+	lend(t, 2, 4, func(l *lender, all []*bench) {
+		var calls []*admission
+		for range 50 {
+			for _, b := range all {
+				calls = append(calls, b.start(call(1)))
+			}
+		}
+		time.Sleep(time.Second)
+		before := l.claimed()
+		time.Sleep(10 * time.Second)
+		if n := l.claimed() - before; n > 200+2 {
+			t.Errorf("%d claims in ten seconds of two processes", n)
+		}
+		for _, a := range calls {
+			a.cancel()
+			if <-a.err == nil {
+				a.r.end()
+			}
+		}
+	})
+}
+
+// Two processes get equal shares when both need more, as calls end; together they never
+// have more than the limit, and nothing idles.
+func TestProcessesShareSlots(t *testing.T) {
+	lend(t, 2, 10, func(l *lender, all []*bench) {
+		var mu sync.Mutex
+		inFlight, most, busy := 0, 0, [2]time.Duration{}
+		var calls sync.WaitGroup
+		stop := time.Now().Add(time.Minute)
+		for i, b := range all {
+			for range 20 {
+				calls.Go(func() {
+					for time.Now().Before(stop) {
+						r := &Reservation{Call: *call(0)}
+						r.Call.Requests = 0
+						if err := b.Admit(b.Context(), r); err != nil {
+							t.Error(err)
+							return
+						}
+						mu.Lock()
+						inFlight++
+						most = max(most, inFlight)
+						mu.Unlock()
+						time.Sleep(500 * time.Millisecond)
+						mu.Lock()
+						inFlight--
+						busy[i] += 500 * time.Millisecond
+						mu.Unlock()
+						r.end()
+					}
+				})
+			}
+			time.Sleep(5 * time.Second) // the second comes later
+		}
+		calls.Wait()
+		if most != 10 {
+			t.Errorf("%d were in flight", most)
+		}
+		if used := float64(busy[0]+busy[1]) / float64(600*time.Second); used < 0.98 {
+			t.Errorf("%.3f of the slots were used", used)
+		}
+		if share := float64(busy[0]-50*time.Second) / float64(busy[0]+busy[1]-50*time.Second); share < 0.48 || share > 0.54 {
+			t.Errorf("the first had %.3f of them", share)
+		}
+	})
+}
+
+// A process starts nothing after its lease has run out, and those who wait hear it after two
+// claims have failed. When the backend is back all goes on, and what is in flight counts.
+func TestLeaseRunsOut(t *testing.T) {
+	lend(t, 2, 4, func(l *lender, all []*bench) {
+		b, other := all[0], all[1]
+		one, two := b.admit(call(1)), b.admit(call(1))
+		time.Sleep(time.Second)
+		l.goesAway(true)
+		three := b.admit(call(1)) // there is one to spare
+		began := time.Now()
+		time.Sleep(3 * time.Second)
+		three.end()
+		var rejection *Rejection
+		if a := b.start(call(1)); true {
+			if err := <-a.err; !errors.As(err, &rejection) || rejection.Reason != BackendFailed || !errors.Is(rejection.Cause, errAway) {
+				t.Errorf("%v after %v without a lease", err, time.Since(began))
+			}
+		}
+		if a := b.start(&Call{Account: "a", Model: "m", Requests: 1}); true {
+			if err := <-a.err; !errors.As(err, &rejection) || rejection.Reason != BackendFailed {
+				t.Errorf("a call that does not wait: %v", err)
+			}
+		}
+		l.goesAway(false)
+		time.Sleep(time.Second)
+		var rest []*admission
+		for range 3 {
+			rest = append(rest, other.start(call(1)))
+		}
+		time.Sleep(time.Second)
+		if rest[0].waits() || rest[1].waits() || !rest[2].waits() {
+			t.Error("the other process has not got what is left")
+		}
+		one.end()
+		two.end()
+		ended(other, rest...)
+	})
+}
+
+// Shutdown waits until slots have been given back, but not for calls in flight, whose slots
+// are kept until they end.
+func TestShutdownGivesSlotsBack(t *testing.T) {
+	lend(t, 1, 4, func(l *lender, all []*bench) {
+		b := all[0]
+		b.admit(call(1)).end()
+		long := b.admit(call(1))
+		if err := b.Shutdown(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		if got, _ := l.Lease(context.Background(), backend.Claim{Owner: "model:m"}); got.Used != 1 {
+			t.Errorf("%d slots are used", got.Used)
+		}
+		long.end()
+		if err := b.Shutdown(context.Background()); err != nil || !l.empty() {
+			t.Errorf("%v, and slots are held", err)
+		}
+	})
+	lend(t, 1, 4, func(l *lender, all []*bench) {
+		b := all[0]
+		b.admit(call(1)).end()
+		began := time.Now()
+		if err := b.Shutdown(context.Background()); err != nil || !l.empty() || time.Since(began) > time.Second {
+			t.Errorf("%v after %v, and slots are held", err, time.Since(began))
+		}
+	})
+}
+
+// Models that share slots get them in the order in which their calls came, but none waits
+// for a model that its own budget holds back.
+func TestModelsShareSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rule := quota.Rule{Amounts: [5]int64{0: 100, 2: tpm}}
+		b := &bench{T: t, fake: newFake(), Engine: New(Config{
+			Backend: newFake().memory, MaxPause: time.Minute, Rules: Rules{
+				Account: &quota.Rule{Concurrent: 1}, Models: map[string]quota.Rule{"m": rule, "n": rule, "o": rule},
+			},
+		})}
+		defer func() { _ = b.Shutdown(t.Context()) }()
+		of := func(model string, tokens int64) *Call {
+			c := call(tokens)
+			c.Model = model
+			return c
+		}
+		for _, m := range []string{"m", "n", "o"} {
+			b.admit(of(m, 1)).end()
+		}
+		time.Sleep(2 * time.Minute)
+		b.admit(of("o", tpm)).end() // nothing is left of o
+		first := b.admit(of("m", 1))
+		p := b.start(of("p", 1)) // it is gone before there is a slot
+		p.cancel()
+		<-p.err
+		o := b.start(of("o", 1000))
+		time.Sleep(time.Millisecond)
+		n := b.start(of("n", 1))
+		time.Sleep(time.Millisecond)
+		m := b.start(of("m", 1))
+		first.end()
+		late := of("p", 1)
+		late.MaxWait = 0
+		if err := b.Admit(b.Context(), &Reservation{Call: *late}); err == nil {
+			t.Error("a call of another model overtakes")
+		}
+		synctest.Wait()
+		if n.waits() || !m.waits() || !o.waits() {
+			t.Fatalf("waiting: n %t, m %t, o %t", n.waits(), m.waits(), o.waits())
+		}
+		ended(b, n)
+		synctest.Wait()
+		if m.waits() {
+			t.Error("m waits for o, whose budget is used up")
+		}
+		ended(b, m, o)
+	})
+}
+
+// A slot that a process has no more use for goes to another that waits within two tenths of
+// a second.
+func TestSlotsMoveSoon(t *testing.T) {
+	lend(t, 2, 2, func(l *lender, all []*bench) {
+		b, other := all[0], all[1]
+		one, two := b.admit(call(1)), b.admit(call(1))
+		a := other.start(call(1))
+		for range 50 {
+			time.Sleep(37 * time.Millisecond) // at some time between two renewals
+			began := time.Now()
+			one.end()
+			if err := <-a.err; err != nil {
+				t.Fatal(err)
+			}
+			if waited := time.Since(began); waited > 200*time.Millisecond+8*l.lag {
+				t.Fatalf("the slot moves after %v", waited)
+			}
+			one, a, b, other = a.r, b.start(call(1)), other, b
+		}
+		ended(other, func() *admission { one.end(); return a }())
+		two.end()
+	})
+}
+
+// A call that has asked and not started takes no slot, nor leaves a need for one.
+func TestCallsThatWaitForBudgetHoldNoSlot(t *testing.T) {
+	for name, local := range map[string]bool{"memory": true, "elsewhere": false} {
+		t.Run(name, func(t *testing.T) {
+			lend(t, 1, 2, func(l *lender, all []*bench) {
+				b := all[0]
+				if local {
+					b.Engine = New(Config{Backend: l.memory, MaxPause: time.Minute, Rules: slotRules(2)})
+					b.open()
+					defer func() { _ = b.Shutdown(b.Context()) }()
+				}
+				needs := func(what string, used, need int64) {
+					t.Helper()
+					s := b.scope()
+					s.account.mu.Lock()
+					defer s.account.mu.Unlock()
+					if o := s.slots[0]; o.used != used || o.needLocked() != need || local && o.claim.Need != need {
+						t.Errorf("%s: %d slots are used, %d needed, %d claimed; want %d and %d", what, o.used, o.needLocked(), o.claim.Need, used, need)
+					}
+				}
+				large := b.admit(call(tpm))
+				waits := b.start(call(1000))
+				time.Sleep(50 * time.Millisecond)
+				needs("a call waits for its budget", 1, 1)
+				ended(b, waits)
+				second := b.admit(call(1))
+				now := call(1)
+				now.MaxWait = 0
+				if err := b.Admit(b.Context(), &Reservation{Call: *now}); err == nil {
+					t.Error("a third call starts")
+				}
+				needs("a third has been rejected", 2, 2)
+				large.end()
+				second.end()
+			})
+		})
+	}
+}
+
+// A limit that changes holds at once: a higher one for those who wait, and a lower one lets
+// calls in flight go on.
+func TestSlotLimitsChange(t *testing.T) {
+	for name, local := range map[string]bool{"memory": true, "elsewhere": false} {
+		t.Run(name, func(t *testing.T) {
+			lend(t, 1, 1, func(l *lender, all []*bench) {
+				b := all[0]
+				if local {
+					b.Engine = New(Config{Backend: l.memory, MaxPause: time.Minute, Rules: slotRules(1)})
+					b.open()
+					defer func() { _ = b.Shutdown(b.Context()) }()
+				}
+				set := func(limit int64) {
+					rules := slotRules(limit)
+					b.SetRules(&rules)
+					time.Sleep(150 * time.Millisecond)
+				}
+				one := b.admit(call(1))
+				two, three := b.start(call(1)), b.start(call(1))
+				set(2)
+				if two.waits() || !three.waits() {
+					t.Error("a higher limit does not hold at once")
+				}
+				set(1)
+				one.end()
+				time.Sleep(time.Second)
+				if !three.waits() {
+					t.Error("a lower limit does not hold")
+				}
+				ended(b, two, three)
+				four := b.admit(call(1))
+				set(0)
+				five := b.admit(call(1))
+				four.end()
+				five.end()
+			})
+		})
+	}
+}

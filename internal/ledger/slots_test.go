@@ -1,0 +1,100 @@
+package ledger
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
+)
+
+// A slotsBench claims slots of a limit of 10 at a time that it moves.
+type slotsBench struct {
+	*testing.T
+	Slots
+	now     int64
+	numbers map[string]uint64
+}
+
+func newSlotsBench(t *testing.T) *slotsBench {
+	return &slotsBench{T: t, now: 1_700_000_000_000_000, numbers: map[string]uint64{}}
+}
+
+func (b *slotsBench) claims(holder string, held, need, want int64) backend.Lease {
+	b.Helper()
+	b.numbers[holder]++
+	l := b.Lease(b.now, &backend.Claim{Holder: holder, Number: b.numbers[holder], Limit: 10, Used: held, Held: held, Need: need})
+	if l.Slots != want {
+		b.Errorf("%s has %d, needs %d and gets %d; want %d", holder, held, need, l.Slots, want)
+	}
+	return l
+}
+
+func (b *slotsBench) passes(d time.Duration) { b.now += d.Microseconds() }
+
+// No step of the backend's clock, and no absence of the backend, ends the leases of those
+// who claim again.
+func TestLeasesOutliveTheClock(t *testing.T) {
+	for _, step := range []time.Duration{time.Hour, -time.Hour, time.Minute} {
+		t.Run(step.String(), func(t *testing.T) {
+			b := newSlotsBench(t)
+			b.claims("a", 0, 6, 6)
+			b.claims("b", 0, 2, 2)
+			for range 3 {
+				b.passes(SlotRenew)
+				b.claims("a", 6, 6, 6)
+				b.claims("b", 2, 2, 2)
+			}
+			b.passes(step)
+			b.claims("b", 2, 10, 4)
+			b.passes(SlotRenew)
+			b.claims("b", 4, 10, 4)
+			b.claims("a", 6, 6, 5)
+			for range 4 {
+				b.passes(SlotRenew)
+				b.claims("b", 4, 10, 4)
+			}
+			b.passes(SlotRenew)
+			b.claims("b", 4, 10, 10) // but that of one who does not does end
+		})
+	}
+}
+
+// After a loss nobody gets more until all who live have claimed again, if one who held
+// something comes first.
+func TestSlotsAfterALoss(t *testing.T) {
+	b := newSlotsBench(t)
+	b.claims("a", 6, 8, 6)
+	b.claims("newcomer", 0, 10, 0)
+	b.passes(SlotRenew)
+	b.claims("newcomer", 0, 10, 0)
+	b.claims("b", 4, 4, 3) // it keeps what it uses, but should have less
+	b.passes(SlotRecovery - SlotRenew)
+	b.claims("a", 6, 6, 3)
+	b.claims("a", 5, 6, 3)
+	b.claims("newcomer", 0, 10, 1)
+}
+
+// With many holders a claim does not look at all of them, and the shares of a moment ago
+// still hold; who has waited longest is next.
+func TestManyHolders(t *testing.T) {
+	b := newSlotsBench(t)
+	for i := range 100 {
+		b.passes(time.Millisecond)
+		b.claims(fmt.Sprint(i), 0, 1, min(1, max(0, int64(10-i))))
+	}
+	b.passes(92 * SlotSurveyEach)
+	b.claims("0", 1, 1, 1)
+	at := b.shares.at
+	b.claims("0", 0, 0, 0)
+	b.claims("20", 0, 1, 0)
+	if b.shares.at != at {
+		t.Error("a claim looks at all holders")
+	}
+	b.passes(92 * SlotSurveyEach)
+	b.claims("11", 0, 1, 0) // 10 has waited longer
+	if b.shares.at == at {
+		t.Error("nobody looks at all holders")
+	}
+	b.claims("10", 0, 1, 1)
+}
