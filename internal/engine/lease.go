@@ -25,7 +25,8 @@ type lease struct {
 	peak   int64 // the most that was needed of late
 	peakAt time.Time
 
-	failures int // in a row
+	failures int       // in a row
+	since    time.Time // the first of them
 	cause    error
 
 	running bool
@@ -237,13 +238,15 @@ func (o *slots) answered(now time.Time, l *backend.Lease, err error) {
 	if err == nil {
 		o.lentLocked(l)
 	} else {
-		o.failures++
+		if o.failures++; o.failures == 1 {
+			o.since = now
+		}
 		o.cause = err
 		o.counted = max(o.counted, o.claim.Need+o.claim.Spare) // it may have been heard
 		if o.needLocked() == 0 {
 			o.counted = 0 // the lease runs out by itself
 		}
-		if o.failures > 1 && o.goneLocked(now) {
+		if o.failures > 1 && o.goneLocked(now) && !hopeful(err, o.since, now) {
 			for _, s := range o.short {
 				s.rejectAllLocked(err)
 				s.wakeLocked()
