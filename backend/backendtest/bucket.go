@@ -122,9 +122,24 @@ func (s *suite) limits() {
 	b[0].Limit = 2000
 	s.level(s.lookAt("m", b).Levels[0], 1400, b[0])
 	s.granted(s.ask("m", "p", b, tokens(1400)), 1)
+	// Who knows of a lower limit, or of another one, takes nothing from what is used.
+	for range 3 {
+		b[0].Limit = 500
+		s.granted(s.ask("m", "low", b, tokens(1)), 0)
+		s.level(s.lookAt("m", b).Levels[0], -1500, b[0])
+		b[0].Limit = 2000
+		s.granted(s.ask("m", "high", b, tokens(1)), 0)
+		s.level(s.lookAt("m", b).Levels[0], 0, b[0])
+	}
+	if s.Advance == nil {
+		return
+	}
+	// Where nobody knows of the higher one any more, a debt ends a period later.
 	b[0].Limit = 500
-	if got := s.lookAt("m", b).Levels[0]; got < -500-1e-6 || got > -400 {
-		s.Errorf("a lowered limit leaves %v; want a debt of one limit at most", got)
+	s.granted(s.ask("m", "low", b, tokens(500)), 0)
+	s.advance(24 * time.Hour)
+	if got := s.lookAt("m", b).Levels[0]; got < -501 || got > -499 {
+		s.Errorf("a limit lowered a day ago leaves %v; want a debt of one limit at most", got)
 	}
 }
 

@@ -38,7 +38,7 @@ const (
 	bucketDoubles = 5 // for each of them
 
 	costDoubles        = 5 // for each cost in ARGV[-1]
-	descriptionDoubles = 5 // for each bucket in an owner's descriptions
+	descriptionDoubles = 6 // for each bucket in an owner's descriptions
 )
 
 // atOnce is how many arguments a command has at most that the scripts make up: Lua's
@@ -101,11 +101,11 @@ var constants = map[string]string{
 	"COST_DOUBLES":        number(costDoubles),
 	"DESCRIPTION_DOUBLES": number(descriptionDoubles),
 
-	// An owner, unpacked: the first four numbers of its state, and ten for each of its
+	// An owner, unpacked: the first four numbers of its state, and eleven for each of its
 	// buckets, of which the first is its digest.
-	"STAMP": "1", "SINCE": "2", "PAUSED": "3", "YOUNGEST": "4", "FIRST": "5", "SIZE": "10",
+	"STAMP": "1", "SINCE": "2", "PAUSED": "3", "YOUNGEST": "4", "FIRST": "5", "SIZE": "11",
 	// And beside a bucket's place:
-	"NAME": "1", "DIMENSION": "2", "LIMIT": "3", "RATE": "4", "CAPACITY": "5", "USED": "6", "CHARGED": "7", "CORRECTED": "8", "BORN": "9",
+	"NAME": "1", "DIMENSION": "2", "LIMIT": "3", "RATE": "4", "CAPACITY": "5", "USED": "6", "CHARGED": "7", "CORRECTED": "8", "BORN": "9", "LOWERED": "10",
 
 	// A line, and a node, a ticket and a part of one, unpacked: see store.lua and line.lua.
 	"PLACES": "1", "EXPIRY": "2", "CLOCK": "3", "CAME": "4", "MEMBERS": "5", "RECORDS": "6", "TICKETS": "7",

@@ -8,8 +8,8 @@
 --          goes back to, or 0; then what differs by script
 --
 -- An owner is unpacked into a flat array: the first four numbers of its state,
--- and ten for each bucket: its digest and description, used, charged, corrected, and
--- when it began.
+-- and eleven for each bucket: its digest and description, used, charged, corrected, when
+-- it began, and when its limit was lowered.
 --
 -- What this part offers to others:
 local a           -- the numbers of ARGV[-1]
@@ -36,12 +36,12 @@ do
   local function unpack_owner(state, described)
     local s, d = doubles(state), doubles(described or '')
     local o = {s[1], s[2], s[3], s[4]}
-    for i = 1, #d, 5 do
-      local x, to = K.FIRST + K.BUCKET_DOUBLES * (i - 1) / 5, #o
+    for i = 1, #d, K.DESCRIPTION_DOUBLES do
+      local x, to = K.FIRST + K.BUCKET_DOUBLES * (i - 1) / K.DESCRIPTION_DOUBLES, #o
       o[to + 1], o[to + 1 + K.NAME], o[to + 1 + K.DIMENSION] = s[x], d[i], d[i + 1]
       o[to + 1 + K.LIMIT], o[to + 1 + K.RATE], o[to + 1 + K.CAPACITY] = d[i + 2], s[x + 1], d[i + 3]
       o[to + 1 + K.USED], o[to + 1 + K.CHARGED], o[to + 1 + K.CORRECTED] = s[x + 2], s[x + 3], s[x + 4]
-      o[to + 1 + K.BORN] = d[i + 4]
+      o[to + 1 + K.BORN], o[to + 1 + K.LOWERED] = d[i + 4], d[i + 5]
     end
     return o
   end
@@ -52,7 +52,8 @@ do
       local x = #s
       s[x + 1], s[x + 2], s[x + 3], s[x + 4], s[x + 5] = o[i], o[i + K.RATE], o[i + K.USED], o[i + K.CHARGED], o[i + K.CORRECTED]
       x = #d
-      d[x + 1], d[x + 2], d[x + 3], d[x + 4], d[x + 5] = o[i + K.NAME], o[i + K.DIMENSION], o[i + K.LIMIT], o[i + K.CAPACITY], o[i + K.BORN]
+      d[x + 1], d[x + 2], d[x + 3] = o[i + K.NAME], o[i + K.DIMENSION], o[i + K.LIMIT]
+      d[x + 4], d[x + 5], d[x + 6] = o[i + K.CAPACITY], o[i + K.BORN], o[i + K.LOWERED]
     end
     return pack('<' .. rep('d', #s), unpack(s)), pack('<' .. rep('d', #d), unpack(d))
   end
@@ -77,7 +78,8 @@ do
       within = 0
     end
     if within > most then
-      within = most
+      most = math.max(most, o[i + K.USED])
+      within = math.min(within, most)
     end
     o[i + K.USED], o[i + K.CORRECTED] = within, o[i + K.CORRECTED] + (within - used)
   end
@@ -149,14 +151,20 @@ do
         raise(o, i, a[own - 2], a[own])
       else
         o[i + K.USED], o[i + K.CHARGED], o[i + K.CORRECTED] = a[own - 2], 0, a[own - 2]
-        o[i + K.BORN], o[K.YOUNGEST] = o[K.STAMP], o[K.STAMP]
+        o[i + K.BORN], o[K.YOUNGEST], o[i + K.LOWERED] = o[K.STAMP], o[K.STAMP], 0
       end
       if known ~= d[x + 1] then
+        if known and d[x + 1 + K.LIMIT] + d[x + 1 + K.CAPACITY] < o[i + K.LIMIT] + o[i + K.CAPACITY] then
+          o[i + K.LOWERED] = o[K.STAMP]
+        end
         for y = 0, K.CAPACITY do
           o[i + y] = d[x + 1 + y]
         end
-        set(o, i, o[i + K.USED])
         o.described = true
+      end
+      local most = o[i + K.CAPACITY] + o[i + K.LIMIT]
+      if o[i + K.USED] > most and o[K.STAMP] - o[i + K.LOWERED] >= o[i + K.LIMIT] / o[i + K.RATE] then
+        o[i + K.CORRECTED], o[i + K.USED] = o[i + K.CORRECTED] + (most - o[i + K.USED]), most
       end
       holder[count], place[count], dimension[count] = o, i, d[x + 3] + 1
     end

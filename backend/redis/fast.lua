@@ -31,6 +31,10 @@ if n > 8 * K.HEAD_DOUBLES and not fields[2] and now >= f[4] and now <= f[5] then
       end
       if o[i] == f[at] then
         local cost = f[at + 2]
+        if used > f[at + 1] then
+          at = 0
+          break
+        end
         if cost ~= 0 then
           if f[at + 3] > f[at + 1] - used then
             at = 0

@@ -16,7 +16,7 @@ import (
 )
 
 // version is that of keys, values and arguments.
-const version = 5
+const version = 6
 
 // Client is what a [Backend] needs of go-redis. Every client of go-redis v9 has
 // it: [goredis.Client] (also over Sentinel), [goredis.ClusterClient],

@@ -38,6 +38,10 @@ if f[K.HEAD_DOUBLES + 5] == 0 and now >= f[4] and now <= f[5] then
       if o[i] == f[at] then
         local most = f[at + 1]
         at, k = at + K.SETTLED_DOUBLES, k + 1
+        if used > most then -- the limit was lowered
+          at = 0
+          break
+        end
         for r = first, last, width do
           if f[r] >= since then
             local is = used - f[r + k]

@@ -33,6 +33,7 @@ type bucket struct {
 	raised    int     // how often a start has raised it
 	corrected float64 // used = charged − refunds − refill + corrected
 	born      int64   // when an ask first described it
+	lowered   int64   // when a lower limit was last described
 }
 
 // advance refills all buckets up to now, if they have not been already.
@@ -69,12 +70,25 @@ func (b *bucket) describe(d *backend.Bucket) bool {
 	if limit == b.limit && rate == b.rate && capacity == b.capacity && d.Dimension == b.dimension {
 		return false
 	}
+	if capacity+limit < b.most() {
+		b.lowered = b.owner.stamp
+	}
 	b.dimension = d.Dimension
 	b.limit, b.rate, b.capacity = limit, rate, capacity
-	// A debt that was one period's worth under the old limit must not take
-	// longer under a lower one.
-	b.set(b.used)
 	return true
+}
+
+// most is what may be used at most.
+func (b *bucket) most() float64 { return b.capacity + b.limit }
+
+// trim cuts what is used to what a limit allows that was lowered a period ago: a debt
+// that was one period's worth under the old limit must not take longer under a lower one.
+// Where processes disagree about the limit, what they have used stays used.
+func (b *bucket) trim() {
+	if most := b.most(); b.used > most && float64(b.owner.stamp-b.lowered) >= b.limit/b.rate {
+		b.corrected += most - b.used
+		b.used = most
+	}
 }
 
 func (b *bucket) level() float64 { return b.capacity - b.used }
@@ -83,7 +97,7 @@ func (b *bucket) level() float64 { return b.capacity - b.used }
 // debts end at a level of −limit, for waiting longer would help nobody. What the
 // bounds cut off counts as a correction.
 func (b *bucket) set(used float64) {
-	b.used = min(max(0, used), b.capacity+b.limit)
+	b.used = min(max(0, used), max(b.most(), b.used))
 	b.corrected += b.used - used
 }
 

@@ -250,6 +250,7 @@ func (a *Account) resolve(now int64, described []backend.Bucket) []*bucket {
 		}
 		b := o.bucket(d)
 		a.changed = b.describe(d) || a.changed
+		b.trim()
 		buckets[i] = b
 	}
 	return buckets
