@@ -39,7 +39,7 @@ var scenarios = []scenario{
 	}),
 	saturated("slices of 1 s", brief(), sliced(openaitest.RPM, openaitest.Slices{})),
 	saturated("fixed windows of 1 s", brief(), sliced(openaitest.RPM, openaitest.Slices{Fixed: true}), held(reported)),
-	saturated("slices of 1 s on tokens", prompts(1, 0.1), sliced(openaitest.TPM, openaitest.Slices{}), held(reported)),
+	saturated("slices of 1 s on tokens", prompts(1, 0.1), sliced(openaitest.TPM, openaitest.Slices{}), held(bar{share: 0.98, refused: 3})),
 	saturated("slices of 1 s on tokens, calls above one", prompts(1, 0.1).scaled(10), sliced(openaitest.TPM, openaitest.Slices{}), held(reported)),
 	saturated("Azure, slices of 10 s", brief(), sliced(openaitest.RPM, openaitest.Slices{Length: 10 * time.Second}), with(openaitest.WithAzure(true))),
 	saturated("restart with a spent budget", prompts(1, 0.1), onRedis, changes(10*time.Minute, restart)),
