@@ -228,7 +228,11 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 	if t.unused.observeAll(now, r, limit, t.flow.rate) || large {
 		t.charge.forget()
 		t.surplus, t.explained = surplus{}, now.Add(explainedFor)
-		t.relearn(now)
+		if large || t.unused.part >= noticeable { // else it does not explain the margin
+			t.relearn(now)
+		} else {
+			t.Doubt(now.Add(spreading))
+		}
 	}
 	if !t.Exact && t.observeCharge(now, &r) {
 		t.unused.trend = trend{}

@@ -13,7 +13,7 @@ const (
 	telling = 0.01
 	// together is how long the ends of small calls are taken together, and fewReports too
 	// few of them to tell.
-	together   = 30 * time.Second
+	together   = 15 * time.Second
 	fewReports = 8
 	// manyTelling is how many times telling is enough, however uncertain.
 	manyTelling = 10
@@ -33,7 +33,8 @@ type unused struct {
 	ended  time.Time
 	before report
 
-	trend trend // of small calls
+	trend trend   // of small calls
+	part  float64 // of what they charge, that was left unused when they last voted
 }
 
 // end records that a call has ended with this amount unused.
@@ -102,6 +103,7 @@ func (u *unused) observeAll(now time.Time, r report, limit, rate float64) (chang
 		return false // it takes more to tell
 	}
 	*t = trend{}
+	u.part = part / charged
 	back := -slope
 	if !u.kept {
 		back++

@@ -217,8 +217,8 @@ func TestUnusedOfSmallCallsThatTellNothing(t *testing.T) {
 		want   float64 // reports that are taken together
 	}{
 		{"few", 7, time.Second, false, false, 7},
-		{"for half a minute", 31, time.Second, false, false, 31},
-		{"and no longer", 32, time.Second, false, false, 1},
+		{"for a quarter of a minute", 16, time.Second, false, false, 16},
+		{"and no longer", 17, time.Second, false, false, 1},
 		{"an empty bucket", 7, time.Second, true, false, 3},
 		{"another limit", 4, time.Second, false, true, 0},
 	} {
@@ -322,5 +322,26 @@ func TestTrend(t *testing.T) {
 	}
 	if _, off := tr.slope(); !math.IsInf(off, 1) {
 		t.Errorf("of one point: off by %v", off)
+	}
+}
+
+// What small calls leave unused explains a margin only where that is much of what they charge.
+func TestLittleUnusedKeepsTheMargin(t *testing.T) {
+	for _, x := range []struct{ charge, margin float64 }{{200, 0}, {2500, 0.1}} {
+		b := begun(t)
+		b.g.shortfall.raise(after(time.Second), 0.1)
+		for i := 0; !b.g.unused.kept; i++ {
+			if i == 400 {
+				t.Fatal("nothing is found")
+			}
+			at := 2*time.Second + time.Duration(i)*100*time.Millisecond
+			b.used = 5000 + 50*float64(i%3) // as it refills
+			s := b.send(at, x.charge)
+			s.refunded, s.unused, s.Used = 100*float64(i), 100*float64(i), 5000
+			b.g.Observe(after(at+10*time.Millisecond), s, 5000+100*float64(i)+float64(i%2)/10, limit*1.5)
+		}
+		if got := b.g.Findings().Margin; math.Abs(got-x.margin) > 1e-3 {
+			t.Errorf("calls of %v: a margin of %v; want %v", x.charge, got, x.margin)
+		}
 	}
 }

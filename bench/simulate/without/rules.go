@@ -68,6 +68,7 @@ var rules = []rule{
 	{"what a bucket that was empty did not take is no charge of input", "", charges, "c.drift.split()", "_ = r", "estimates"},
 	{"what is kept is told from what input is charged", "", charges, "g, is, sure := c.drift.bounded(0, 0, rate).either(2, 1)", "g, is, sure := c.drift.bounded(0, 0, rate), 0., false", "estimates"},
 	{"calls that wait are charged by what is known when they start", "", drivers, "input != c.input {", "false {", "estimates"},
+	{"a margin is forgotten only for what explains it", "foreign bursts", gauge, "large || t.unused.part >= noticeable", "true", ""},
 	{"no margin is learned while what was found spreads", "", gauge, "t.Doubt(now.Add(spreading))", "t.Doubt(now)", "estimates"},
 	{"what the server charges for input is learned from throttles", "", charges, "return ok && math.Abs(mean/c.Ratio()-1) > noticeable && c.adopt(now, mean)", "return ok && mean < 0", "estimates"},
 	{"a slow start opens as far as a subwindow would have throttled", "", opening, "{{1.2, 4, 4}, {11, 16, 5}}", "{{1.2, 64, 64}, {11, 64, 64}}", "slices of 1"},
