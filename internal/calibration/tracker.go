@@ -231,7 +231,7 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 		if large || t.unused.part >= noticeable { // else it does not explain the margin
 			t.relearn(now)
 		} else {
-			t.Doubt(now.Add(spreading))
+			t.spread(now)
 		}
 	}
 	if !t.Exact && t.observeCharge(now, &r) {
@@ -316,8 +316,11 @@ func (t *Tracker) synced(sent Sent) bool {
 // relearn forgets the margin, whose cause is known now.
 func (t *Tracker) relearn(now time.Time) {
 	t.shortfall.set(now, 0)
-	t.Doubt(now.Add(spreading))
+	t.spread(now)
 }
+
+// spread says that something was found, which others have to learn yet.
+func (t *Tracker) spread(now time.Time) { t.Doubt(now.Add(spreading)) }
 
 // Doubt says that until a moment after a time nobody can know where the server's bucket
 // stands, as when all have paused for long, or while corrections are on their way. What is
