@@ -473,6 +473,11 @@ func TestNothingToSettle(t *testing.T) {
 			synctest.Wait()
 			if n := len(b.settlements()) - before; n != want {
 				b.Errorf("%s: %d settlements of tokens; want %d", model, n, want)
+			}
+		}
+	})
+}
+
 // What chats with functions take beside our count is learned from usage, for them alone.
 func TestInputsLearn(t *testing.T) {
 	run(t, true, func(b *bench) {
