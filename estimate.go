@@ -94,6 +94,7 @@ func (r *Reservation) estimate(e wire.Endpoint, deployment string, c *costing.Es
 		Previous:     c.Previous,
 		Conversation: c.Conversation,
 		Passing:      c.Passing,
+		Functions:    c.Functions,
 		MostContext:  context,
 		MostOutput:   output,
 	}

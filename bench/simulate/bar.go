@@ -21,6 +21,9 @@ func (s *scenario) missed(x *played) []string {
 	if most := s.mayLose(&x.figures); most > 0 && x.lost > most {
 		miss("%.1f s of budget lost; the bar is %.1f s", x.lost.Seconds(), most.Seconds())
 	}
+	if most := s.bar.waits; most > 0 && x.small.p99.Seconds() > most*x.bound.p99.Seconds() {
+		miss("a p99 wait of %v beside the oracle's %v; the bar is %g times that", x.small.p99, x.bound.p99, most)
+	}
 	p := x.promises
 	if p.wrongly > 0 {
 		miss("%d of %d rejections at once were wrong", p.wrongly, p.refused)

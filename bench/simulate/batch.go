@@ -81,7 +81,7 @@ var batches = []batch{
 		b.server = append(b.server, openaitest.WithAzure(true))
 	}),
 	newBatch("foreign 30 %", atMost(1.02, 3).held(1.03, 8, 0), func(b *batch) { b.foreign = 0.3 }),
-	newBatch("limits halved at 20 s", batchBar{makespan: 1.03, refused: 15, seeds: 20}.held(1.15, 40, 0), func(b *batch) { b.halved = 20 * time.Second }),
+	newBatch("limits halved at 20 s", batchBar{makespan: 1.03, refused: 15, seeds: 20}.held(1.06, 25, 0), func(b *batch) { b.halved = 20 * time.Second }),
 	newBatch("slow answers", atMost(1.02, 0).held(1.05, 10, 0), func(b *batch) {
 		b.answer, b.travel, b.workers = 2*time.Second, 30*time.Millisecond, 128
 	}),
@@ -93,10 +93,10 @@ var batches = []batch{
 	}),
 	newBatch("estimates 50 % too high", atMost(1.03, 0).held(1.06, 6, 0), func(b *batch) { b.estimates = 1 / 1.5 }),
 	newBatch("estimates 23 % too low", atMost(1.03, 0).held(1.04, 10, 0), func(b *batch) { b.estimates = 1.3 }),
-	newBatch("estimates 50 % too high, slices of 1 s", atMost(1.03, 20).held(1.2, 40, 2), inSlices(time.Second), func(b *batch) {
+	newBatch("estimates 50 % too high, slices of 1 s", atMost(1.03, 20).held(1.07, 35, 1), inSlices(time.Second), func(b *batch) {
 		b.estimates, b.largest = 1/1.5, 20_000
 	}),
-	newBatch("estimates 23 % too low, slices of 1 s", atMost(1.03, 20).held(1.03, 50, 2), inSlices(time.Second), func(b *batch) {
+	newBatch("estimates 23 % too low, slices of 1 s", atMost(1.03, 20).held(1.03, 35, 1), inSlices(time.Second), func(b *batch) {
 		b.estimates, b.largest = 1.3, 20_000
 	}),
 	newBatch("it fits the full bucket", batchBar{more: 2 * time.Second, seeds: batchSeeds, aim: "+ 1.5 s · 0 · 0"}, func(b *batch) { b.calls = 1000 }),

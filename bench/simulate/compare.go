@@ -14,10 +14,11 @@ type comparison struct {
 	converged time.Duration // after the scenario's change
 	never     bool          // it did not converge
 	promises  promises
+	bound     waits // of the oracle's small calls
 }
 
 func (f *figures) compare(oracle *figures, s *scenario) comparison {
-	c := comparison{share: f.shareOf(oracle), lost: f.lostTo(oracle), behind: f.lagBehind(oracle), promises: f.promisesKept(oracle)}
+	c := comparison{share: f.shareOf(oracle), lost: f.lostTo(oracle), behind: f.lagBehind(oracle), promises: f.promisesKept(oracle), bound: oracle.small}
 	if s.change > 0 {
 		c.converged, c.never = f.follows(oracle, s.change)
 	}

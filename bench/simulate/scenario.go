@@ -54,6 +54,7 @@ type bar struct {
 	refused float64       // 429s per 1,000 calls, at most
 	excused int           // 429s beside them: what nobody can foresee
 	lost    time.Duration // budget that a cold start loses against the oracle, at most; 0 does not ask
+	waits   float64       // the p99 of small calls' waits by the oracle's, at most; 0 does not ask
 	inTime  float64       // of the calls with a deadline that were not rejected at once; 0 does not ask
 	none    bool          // figures are reported only
 }

@@ -39,7 +39,7 @@ var scenarios = []scenario{
 	}),
 	saturated("slices of 1 s", brief(), sliced(openaitest.RPM, openaitest.Slices{})),
 	saturated("fixed windows of 1 s", brief(), sliced(openaitest.RPM, openaitest.Slices{Fixed: true}), held(reported)),
-	saturated("slices of 1 s on tokens", prompts(1, 0.1), sliced(openaitest.TPM, openaitest.Slices{}), held(reported)),
+	saturated("slices of 1 s on tokens", prompts(1, 0.1), sliced(openaitest.TPM, openaitest.Slices{}), held(bar{share: 0.98, refused: 3})),
 	saturated("slices of 1 s on tokens, calls above one", prompts(1, 0.1).scaled(10), sliced(openaitest.TPM, openaitest.Slices{}), held(reported)),
 	saturated("Azure, slices of 10 s", brief(), sliced(openaitest.RPM, openaitest.Slices{Length: 10 * time.Second}), with(openaitest.WithAzure(true))),
 	saturated("restart with a spent budget", prompts(1, 0.1), onRedis, changes(10*time.Minute, restart)),
@@ -62,6 +62,9 @@ var scenarios = []scenario{
 	saturated("headers at random", prompts(1, 0.1), with(lies(1, anything)), held(lied)),
 	saturated("load of 60 %", prompts(1, 0.1), held(steady), lasting(40*time.Minute), func(s *scenario) { s.load = load{rate: meant(0.6)} }),
 	saturated("bursts", prompts(1, 0.1), lasting(33*time.Minute), func(s *scenario) { s.load = load{rate: meant(0.8), burst: 100} }),
+	saturated("bursts at 60 % load", prompts(1, 0.1), lasting(33*time.Minute), func(s *scenario) {
+		s.load, s.bar.waits = load{rate: meant(0.6), burst: 100}, 2
+	}),
 	saturated("deadlines, load of 90 % in bursts", hurried(brief()), func(s *scenario) {
 		s.load, s.bar.inTime = load{rate: 0.9 * float64(tier.RPM) / 60, burst: 400}, 0.99
 		s.duration = 30 * time.Minute

@@ -31,10 +31,10 @@ type charge struct {
 }
 
 // found is what a drift has shown: by what part of our count the server's charge differs, and
-// whether it keeps what we refund.
+// whether it keeps what we refund, or gives it back: positive, or negative.
 type found struct {
 	slope float64
-	kept  bool
+	kept  int
 }
 
 const (
@@ -76,50 +76,55 @@ func (c *charge) send(cost, input, charged float64) (inputs float64) {
 	return c.inputs
 }
 
-// report takes in a report, and reports whether another ratio has been adopted, and whether
-// the server has been found to keep unused output that others' calls and ours were refunded.
-// rate is what refills in a second.
-func (c *charge) report(now time.Time, r *report, rate float64) (changed, kept bool) {
+// report takes in a report, and reports whether another ratio has been adopted, and how often
+// it has been seen that the server keeps unused output, which we refund: negative where it
+// gives it back, and nothing where told says that this is known. rate is what refills in a
+// second.
+func (c *charge) report(now time.Time, r *report, rate float64, told bool) (changed bool, kept int) {
 	if !c.at.IsZero() && r.At.Sub(c.at) < drained {
-		return false, false
+		return false, 0
 	}
-	if c.emptied(r, rate) || now.Sub(c.since) > driftSpan {
+	if now.Sub(c.since) > driftSpan {
 		c.forget()
 	}
 	if c.drift.n == 0 {
 		c.since = now
+	} else if c.latest.emptied(r, rate) {
+		c.drift.split()
 	}
 	if r.At.After(c.latest.At) {
 		c.latest = *r
 	}
 	c.drift.add([regressors]float64{r.At.Sub(c.since).Seconds(), r.inputs, r.refunded}, r.ahead())
 	if c.drift.n < fewDrifts || int(c.drift.n)%4 != 0 {
-		return false, false
+		return false, 0
 	}
 	// What others use is no less than nothing, and for long no more than the limit.
-	g, kept := c.drift.bounded(0, 0, rate).either(2, 1)
+	g, is, sure := c.drift.bounded(0, 0, rate).either(2, 1)
+	if sure {
+		kept = int(2*is) - 1
+	}
 	f := g.solve()
 	slope, off := f.b[1], f.off[1]
 	if !f.ok[1] || off > certainRatio || math.Abs(slope) < max(surely*off, noticeable) {
-		return false, false
+		if told || !sure {
+			return false, 0
+		}
+		c.forget()
+		return false, kept
 	}
 	// Others' bursts look like a ratio once in a while, but not twice like the same.
 	was := c.found
 	c.found = found{slope, kept}
 	c.forget()
 	if math.Abs(slope-was.slope) > min(agreement, math.Abs(slope)) {
-		return false, false
+		return false, 0
 	}
-	kept = c.found.kept && was.kept
 	changed = c.adopt(now, c.Ratio()*(1+(slope+was.slope)/2))
-	return changed, kept && changed
-}
-
-// emptied reports whether the server's bucket may have been empty since the latest report,
-// so that what would have refilled was lost.
-func (c *charge) emptied(r *report, rate float64) bool {
-	gap := r.At.Sub(c.latest.At)
-	return c.drift.n > 0 && gap > 0 && c.latest.server <= rate*(gap+overtaking).Seconds()
+	if changed && kept > 0 && was.kept > 0 {
+		return true, verdicts
+	}
+	return changed, 0
 }
 
 // forget begins the regression anew.

@@ -93,15 +93,15 @@ func TestEmptyBucketIsNoRatio(t *testing.T) {
 	if got := s.play().InputRatio(); got != 1 {
 		t.Errorf("%.3f", got)
 	}
-	c := charge{drift: regression{n: 1}, latest: report{Sent{At: epoch}, 600}}
+	c := charge{drift: regression{n: 1, in: 1, of: 1}, latest: report{Sent{At: epoch}, 600}}
 	for _, x := range []struct {
 		after   time.Duration
 		emptied bool
 	}{{349 * time.Millisecond, false}, {350 * time.Millisecond, true}, {-time.Second, false}} {
 		d := c
 		d.since = epoch
-		d.report(epoch, &report{Sent{At: after(x.after)}, 1000}, 1000)
-		if got := d.drift.n == 1; got != x.emptied {
+		d.report(epoch, &report{Sent{At: after(x.after)}, 1000}, 1000, true)
+		if got := d.drift.in == 1; got != x.emptied {
 			t.Errorf("after %v: %v reports", x.after, d.drift.n)
 		}
 	}
@@ -114,7 +114,7 @@ func TestNoDriftUntilOthersKnow(t *testing.T) {
 		n     float64
 	}{{drained - 1, 0}, {drained, 1}} {
 		c := charge{ratio: 0.67, at: epoch}
-		c.report(after(x.after), &report{Sent{At: after(x.after)}, 1000}, 1000)
+		c.report(after(x.after), &report{Sent{At: after(x.after)}, 1000}, 1000, true)
 		if c.drift.n != x.n {
 			t.Errorf("%v reports after %v", c.drift.n, x.after)
 		}
@@ -170,7 +170,7 @@ func TestOthersInput(t *testing.T) {
 func TestDriftsShowWhatIsKept(t *testing.T) {
 	for _, refunds := range []float64{0, 1} {
 		var c charge
-		changed, kept := false, false
+		changed, kept := false, 0
 		for i := 0; !changed; i++ {
 			if i > 200 {
 				t.Fatal("nothing is found")
@@ -180,10 +180,10 @@ func TestDriftsShowWhatIsKept(t *testing.T) {
 			inputs := 1000*n + 3000*math.Sin(n/2)
 			r := report{Sent{At: after(time.Duration(i) * time.Millisecond), inputs: inputs, refunded: refunded}, 1e6}
 			r.Used = 1e6 - refunds*refunded + 0.3*inputs // ahead is what is left of server − Used
-			changed, kept = c.report(r.At, &r, 1)
+			changed, kept = c.report(r.At, &r, 1, true)
 		}
-		if kept != (refunds == 1) || math.Abs(c.Ratio()-0.7) > 0.01 {
-			t.Errorf("kept: %v, a ratio of %v", kept, c.Ratio())
+		if (kept == verdicts) != (refunds == 1) || math.Abs(c.Ratio()-0.7) > 0.01 {
+			t.Errorf("kept: %d votes, a ratio of %v", kept, c.Ratio())
 		}
 	}
 }
@@ -202,6 +202,30 @@ func TestNoMarginUntilOthersKnow(t *testing.T) {
 		b.report(at+time.Second, s, s.Used+0.02*limit, 0.02*limit)
 		if got := b.g.Findings().Margin; math.Abs(got-x.margin) > 1e-9 {
 			t.Errorf("after %v: a margin of %v; want %v", x.at, got, x.margin)
+		}
+	}
+}
+
+// Where the input is charged as counted, each window of reports votes for what becomes of
+// refunds, until that is known.
+func TestDriftsVoteForWhatIsKept(t *testing.T) {
+	for _, x := range []struct {
+		refunds float64
+		told    bool
+		votes   int
+	}{{1, false, 2}, {0, false, -2}, {1, true, 0}} {
+		var c charge
+		votes := 0
+		for i := range 2 * fewDrifts {
+			n := float64(i)
+			refunded := 150*n + 100*math.Sin(n)
+			r := report{Sent{At: after(time.Duration(i) * time.Millisecond), inputs: 1000*n + 3000*math.Sin(n/2), refunded: refunded}, 1e6}
+			r.Used = 1e6 - x.refunds*refunded
+			_, kept := c.report(r.At, &r, 1, x.told)
+			votes += kept
+		}
+		if votes != x.votes || c.Ratio() != 1 {
+			t.Errorf("%+v: %d votes, a ratio of %v", x, votes, c.Ratio())
 		}
 	}
 }

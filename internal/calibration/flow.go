@@ -23,7 +23,8 @@ type recent struct {
 // spent of it, up to a constant.
 func (f *flow) see(at time.Time, cost float64, s Level) float64 {
 	if !f.seenAt.IsZero() { // a full bucket takes nothing
-		f.refilled += min(f.rate*max(0, at.Sub(f.seenAt).Seconds()), max(0, f.last.Used)+max(0, s.Charged-f.last.Charged))
+		most := max(0, f.last.Used) + max(0, s.Charged-f.last.Charged) + max(0, s.Corrected-f.last.Corrected)
+		f.refilled += min(f.rate*max(0, at.Sub(f.seenAt).Seconds()), most)
 	}
 	f.seenAt, f.last = at, s
 	spent := s.Used - s.Corrected + f.refilled

@@ -8,12 +8,17 @@ const regressors = 3
 // A regression fits y = a + Σ bᵢ·xᵢ by least squares. The zero value has no points.
 type regression struct {
 	n    float64
+	in   float64 // points of the last segment, of
+	of   float64 // so many
 	mean [regressors + 1]float64
 	dev  [regressors + 1][regressors + 1]float64 // sums of products of deviations; y is the last
 }
 
 func (g *regression) add(x [regressors]float64, y float64) {
-	g.n++
+	if g.in == 0 {
+		g.of++
+	}
+	g.n, g.in = g.n+1, g.in+1
 	var before, after [regressors + 1]float64
 	for i := range before {
 		v := y
@@ -21,7 +26,7 @@ func (g *regression) add(x [regressors]float64, y float64) {
 			v = x[i]
 		}
 		before[i] = v - g.mean[i]
-		g.mean[i] += before[i] / g.n
+		g.mean[i] += before[i] / g.in
 		after[i] = v - g.mean[i]
 	}
 	for i := range before {
@@ -30,6 +35,9 @@ func (g *regression) add(x [regressors]float64, y float64) {
 		}
 	}
 }
+
+// split begins a segment with an a of its own.
+func (g *regression) split() { g.in, g.mean = 0, [regressors + 1]float64{} }
 
 // A fit is what solves a regression: each coefficient, its standard error, and whether it
 // could be told. What has not varied is left out.
@@ -46,7 +54,7 @@ func (g regression) solve() (f fit) {
 		}
 	}
 	inverse, ok := g.invert(used)
-	if !ok || g.n < float64(len(used)+3) {
+	if !ok || g.n < g.of+float64(len(used)+2) {
 		return f
 	}
 	rest := g.dev[regressors][regressors]
@@ -56,7 +64,7 @@ func (g regression) solve() (f fit) {
 		}
 		rest -= f.b[k] * g.dev[k][regressors]
 	}
-	variance := max(0, rest) / (g.n - float64(len(used)) - 1)
+	variance := max(0, rest) / (g.n - g.of - float64(len(used)))
 	for a, k := range used {
 		f.off[k], f.ok[k] = math.Sqrt(variance*max(0, inverse[a][a])), true
 	}
@@ -87,24 +95,25 @@ func (g regression) bounded(k int, least, most float64) regression {
 }
 
 // either is the regression with the k-th coefficient 0 or 1, where it is one of them. Where it
-// can't be told which, it is the one by which the i-th is larger. isOne says that it is 1.
-func (g regression) either(k, i int) (h regression, isOne bool) {
+// can't be told which, it is the one by which the i-th is larger. told says whether
+// it can.
+func (g regression) either(k, i int) (h regression, is float64, told bool) {
 	const apart, about = 3, 0.05 // standard errors, and beside them
 	f := g.solve()
 	if !f.ok[k] {
-		return g, false
+		return g, 0, false
 	}
 	off := apart*f.off[k] + about
 	zero, one := g.fixed(k, 0), g.fixed(k, 1)
 	switch low, high := f.b[k] <= off, f.b[k] >= 1-off; {
 	case low && high && one.solve().b[i] > zero.solve().b[i]:
-		return one, false
+		return one, 1, false
 	case low:
-		return zero, false
+		return zero, 0, !high
 	case high:
-		return one, true
+		return one, 1, true
 	}
-	return g, false
+	return g, 0, false
 }
 
 // invert inverts the products of the regressors that are used. ok is false where they

@@ -57,6 +57,13 @@ type report struct {
 // corrected.
 func (r *report) ahead() float64 { return r.server - r.Used + r.Corrected }
 
+// emptied reports whether the server's bucket may have been empty between two reports, so
+// that what would have refilled was lost.
+func (r *report) emptied(next *report, rate float64) bool {
+	gap := next.At.Sub(r.At)
+	return gap > 0 && r.server <= rate*(gap+overtaking).Seconds()
+}
+
 // A Correction moves the Corrected of a bucket's [Level] from From to To.
 type Correction struct {
 	From, To float64
@@ -98,6 +105,7 @@ type Tracker struct {
 	suspect   deficit
 
 	shortfall shortfall
+	doubtful  float64 // up to where refunds have been taken for corrections by Charges
 }
 
 // A deficit that is suspect is undone, unless the report of a later request confirms it.
@@ -217,10 +225,14 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 		return t.correct(t.trust.sane - t.corrected)
 	}
 	large := t.unused.observe(now, r, t.flow.rate)
-	if t.unused.observeAll(now, r, limit) || large {
+	if t.unused.observeAll(now, r, limit, t.flow.rate) || large {
 		t.charge.forget()
 		t.surplus, t.explained = surplus{}, now.Add(explainedFor)
-		t.relearn(now)
+		if large || t.unused.part >= noticeable { // else it does not explain the margin
+			t.relearn(now)
+		} else {
+			t.spread(now)
+		}
 	}
 	if !t.Exact && t.observeCharge(now, &r) {
 		t.unused.trend = trend{}
@@ -262,9 +274,12 @@ func (t *Tracker) observeCharge(now time.Time, r *report) bool {
 	if t.charge.bound(now, r) {
 		return true
 	}
-	changed, kept := t.charge.report(now, r, t.flow.rate)
-	if kept && !t.unused.kept {
-		t.unused.adopt(true, now)
+	changed, kept := t.charge.report(now, r, t.flow.rate, t.unused.told())
+	switch {
+	case kept > 0:
+		changed = t.unused.vote(now, 0, kept) || changed
+	case kept < 0:
+		changed = t.unused.vote(now, 1, -kept) || changed
 	}
 	return changed
 }
@@ -301,8 +316,11 @@ func (t *Tracker) synced(sent Sent) bool {
 // relearn forgets the margin, whose cause is known now.
 func (t *Tracker) relearn(now time.Time) {
 	t.shortfall.set(now, 0)
-	t.Doubt(now.Add(spreading))
+	t.spread(now)
 }
+
+// spread says that something was found, which others have to learn yet.
+func (t *Tracker) spread(now time.Time) { t.Doubt(now.Add(spreading)) }
 
 // Doubt says that until a moment after a time nobody can know where the server's bucket
 // stands, as when all have paused for long, or while corrections are on their way. What is
@@ -322,6 +340,24 @@ func (t *Tracker) correct(diff float64) (c Correction, changed bool) {
 	t.raised = max(0, t.raised+diff)
 	t.corrected = c.To
 	return c, diff != 0
+}
+
+// Shift corrects our bucket by what is known of it from elsewhere.
+func (t *Tracker) Shift(by float64) (c Correction, changed bool) { return t.correct(by) }
+
+// Charges is what of a correction that a report has led to is about charges: none of the first
+// report's, and not what the server may not have given back of what we have refunded.
+func (t *Tracker) Charges(sent Sent, by float64) float64 {
+	if t.reports <= 1 {
+		t.doubtful = sent.refunded
+		return 0
+	}
+	if t.unused.told() {
+		return by
+	}
+	doubtful := min(max(0, by), max(0, sent.refunded-t.doubtful))
+	t.doubtful += doubtful
+	return max(0, by-doubtful)
 }
 
 // Throttled records that this limit has rejected the sent request, when the server's

@@ -576,3 +576,28 @@ func TestDoubt(t *testing.T) {
 	b.g.Doubt(after(0))
 	b.report(time.Second, b.send(0, 100), 50, -50)
 }
+
+// What of a correction is about charges: not the first, and of what was refunded only what is
+// more than that, until it is known what becomes of refunds.
+func TestChargesOfACorrection(t *testing.T) {
+	g := Tracker{reports: 1}
+	for i, x := range []struct {
+		reports, votes        int
+		refunded, by, charges float64
+	}{
+		{1, 0, 1000, 300, 0},
+		{2, 0, 1050, 300, 250},
+		{3, 0, 1150, 30, 0},
+		{4, 0, 1150, 100, 30}, // of the 100 that were refunded 70 are left
+		{5, 0, 1150, -100, 0},
+		{6, 0, 1100, 50, 50},
+		{7, verdicts, 1500, 100, 100},
+		{8, verdicts, 1500, -100, -100},
+		{9, -verdicts, 1500, 100, 100},
+	} {
+		g.reports, g.unused.votes = x.reports, x.votes
+		if got := g.Charges(Sent{refunded: x.refunded}, x.by); got != x.charges {
+			t.Errorf("%d: %v of %v; want %v", i, got, x.by, x.charges)
+		}
+	}
+}

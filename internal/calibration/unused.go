@@ -13,7 +13,7 @@ const (
 	telling = 0.01
 	// together is how long the ends of small calls are taken together, and fewReports too
 	// few of them to tell.
-	together   = 10 * time.Second
+	together   = 15 * time.Second
 	fewReports = 8
 	// manyTelling is how many times telling is enough, however uncertain.
 	manyTelling = 10
@@ -33,7 +33,8 @@ type unused struct {
 	ended  time.Time
 	before report
 
-	trend trend // of small calls
+	trend trend   // of small calls
+	part  float64 // of what they charge, that was left unused when they last voted
 }
 
 // end records that a call has ended with this amount unused.
@@ -65,24 +66,21 @@ func (u *unused) observe(now time.Time, r report, rate float64) (changed bool) {
 // observeAll takes in a report, and reports whether kept has changed, by all that anybody's
 // calls have left unused in a moment: where the server's bucket drifts away from ours by as
 // much as we have refunded, it keeps that.
-func (u *unused) observeAll(now time.Time, r report, limit float64) (changed bool) {
+func (u *unused) observeAll(now time.Time, r report, limit, rate float64) (changed bool) {
 	t := &u.trend
-	if t.n > 0 && (now.Sub(t.since) > together || r.server < telling*limit) {
+	if t.n > 0 && (now.Sub(t.since) > together || t.last.emptied(&r, rate)) {
 		*t = trend{}
-	}
-	if r.server < telling*limit {
-		return false // it may have been empty
 	}
 	x := r.refunded
 	if u.kept {
 		x = r.unused
 	}
 	if t.n == 0 {
-		t.since, t.first = now, r.Sent
+		t.since, t.first = now, r
 	}
 	t.add(x, r.ahead())
 	if r.At.After(t.last.At) {
-		t.last = r.Sent
+		t.last = r
 	}
 	charged, own := t.last.Charged-t.first.Charged, t.last.own-t.first.own
 	if t.n < fewReports || own <= 0 || charged < own {
@@ -105,6 +103,7 @@ func (u *unused) observeAll(now time.Time, r report, limit float64) (changed boo
 		return false // it takes more to tell
 	}
 	*t = trend{}
+	u.part = part / charged
 	back := -slope
 	if !u.kept {
 		back++
@@ -128,6 +127,9 @@ func (u *unused) vote(now time.Time, back float64, weight int) bool {
 	return false
 }
 
+// told reports whether it has been found, or confirmed that it is not.
+func (u *unused) told() bool { return u.votes == verdicts || u.votes == -verdicts }
+
 // adopt takes over what was found at a time.
 func (u *unused) adopt(kept bool, at time.Time) {
 	u.kept, u.since, u.votes = kept, at, -verdicts
@@ -141,7 +143,7 @@ type trend struct {
 	n, x, y, xx, xy, yy float64 // means, and sums of what deviates from them
 
 	since       time.Time
-	first, last Sent
+	first, last report
 }
 
 func (t *trend) add(x, y float64) {

@@ -50,6 +50,9 @@ type Estimate struct {
 	// Passing is the part of Input that does not carry over to a request that continues
 	// this response: instructions, tools and the format of the answer.
 	Passing int64
+	// Functions says that there are functions in a chat, which models are shown in a form
+	// that nobody has published: Input is not sure to have all of them.
+	Functions bool
 
 	Stream       bool // the answer is to be streamed
 	IncludeUsage bool // and its usage is to come with it
@@ -286,6 +289,7 @@ func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimat
 	switch e {
 	case wire.Chat:
 		est.Input = r.chat(f)
+		est.Functions = f.tools > 0 || f.functions > 0
 	case wire.Responses:
 		est.Choices = 1
 		est.Input, est.Passing = r.responses(f)

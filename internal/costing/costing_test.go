@@ -76,3 +76,20 @@ func TestCookbook(t *testing.T) {
 		}
 	}
 }
+
+// Chats with functions are told from others.
+func TestFunctionsAreTold(t *testing.T) {
+	const tool = `[{"type":"function","function":{"name":"f"}}]`
+	for body, want := range map[string]bool{
+		`{"messages":[{"content":"a"}],"tools":` + tool + `}`:       true,
+		`{"messages":[{"content":"a"}],"functions":[{"name":"f"}]}`: true,
+		`{"messages":[{"content":"tools"}]}`:                        false,
+	} {
+		if got := costing.JSON(wire.Chat, "", []byte(body), tokens.Exact{}); got.Functions != want {
+			t.Errorf("%s: %v", body, got.Functions)
+		}
+	}
+	if costing.JSON(wire.Responses, "", []byte(`{"input":"a","tools":`+tool+`}`), tokens.Exact{}).Functions {
+		t.Error("a response's functions are counted as they are")
+	}
+}

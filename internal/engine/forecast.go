@@ -52,7 +52,7 @@ func (a *account) forecast(c *Call, now time.Time) (look ask, behind backend.Amo
 // predictLocked works out what a call is charged when it starts: what its body states,
 // and what that does not say.
 func (s *scope) predictLocked(c *Call, ch *charge) {
-	p := predict.Of(&c.Body, &s.outputs, &s.account.contexts)
+	p := predict.Of(&c.Body, &s.inputs, &s.outputs, &s.account.contexts)
 	input := s.chargedInputLocked(&c.Body, p.Input)
 	tokens := min(quota.Largest, p.Tokens-p.Input+input)
 	*ch = charge{

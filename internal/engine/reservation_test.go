@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -68,6 +69,15 @@ func (b *bench) charges(ratio float64) {
 	}
 }
 
+// wanted is what calls of the model wait for.
+func (b *bench) wanted() backend.Amounts {
+	synctest.Wait()
+	s := b.scope()
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	return s.queue.wanted
+}
+
 // Calls that wait are charged by what is known when they start. A cost that is stated as a
 // whole is no input.
 func TestWaitersAreChargedByWhatIsKnown(t *testing.T) {
@@ -79,7 +89,7 @@ func TestWaitersAreChargedByWhatIsKnown(t *testing.T) {
 		first, second := b.start(call(1000)), b.start(whole)
 		time.Sleep(time.Second)
 		b.charges(0.5)
-		if tokens := b.scope().queue.wanted[backend.Tokens]; tokens != 1400 {
+		if tokens := b.wanted()[backend.Tokens]; tokens != 1400 {
 			b.Errorf("%d tokens are wanted", tokens)
 		}
 		time.Sleep(time.Minute)
@@ -92,7 +102,7 @@ func TestWaitersAreChargedByWhatIsKnown(t *testing.T) {
 		if got, all := first.r.Cost()[backend.Tokens], second.r.Cost()[backend.Tokens]; got != 500 || all != 400 {
 			b.Errorf("%d and %d are charged; want 500 and 400", got, all)
 		}
-		if got := b.scope().queue.wanted; got != (backend.Amounts{}) {
+		if got := b.wanted(); got != (backend.Amounts{}) {
 			b.Errorf("%v are wanted by nobody", got)
 		}
 	})

@@ -17,6 +17,7 @@ type scope struct {
 	ticket  string
 
 	quota    quota.Set
+	inputs   predict.Inputs
 	outputs  predict.Outputs
 	inFlight int
 	slots    []*slots      // that a call takes; replaced when it changes

@@ -78,6 +78,9 @@ func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settl
 	if o.HasUsage {
 		predict.Responded(&r.Call.Body, &a.contexts, o.ID, o.Usage.Total)
 	}
+	if b := &r.Call.Body; o.HasUsage && b.Functions && b.Exact() {
+		s.inputs.Add(b.Input, o.Usage.Input)
+	}
 	if r.Call.Body.Undeclared && (o.HasUsage || o.shown()) {
 		s.outputs.Add(settled.Usage.Output / max(1, r.Call.Body.Choices))
 	}

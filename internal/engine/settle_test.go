@@ -477,3 +477,36 @@ func TestNothingToSettle(t *testing.T) {
 		}
 	})
 }
+
+// What chats with functions take beside our count is learned from usage, for them alone.
+func TestInputsLearn(t *testing.T) {
+	run(t, true, func(b *bench) {
+		b.open()
+		chat := func(functions bool) *Call {
+			c := call(120)
+			c.Body.Input, c.Body.Functions = 100, functions
+			return c
+		}
+		play := func(c *Call, input int64) {
+			b.admit(c).Settle(&Outcome{HasUsage: true, Usage: wire.Usage{Input: input, Output: 20, Total: input + 20}})
+			time.Sleep(10 * time.Second)
+		}
+		guessed := chat(true)
+		guessed.Body.Guessed = 10
+		for range 10 {
+			play(chat(false), 500)
+			play(guessed, 500)
+		}
+		for range 10 {
+			if got := b.scope().inputs.Count(100); got > 183 {
+				b.Errorf("%d is learned of other calls", got)
+			}
+			play(chat(true), 183)
+		}
+		for functions, want := range map[bool]int64{true: 203, false: 120} {
+			if got := b.admit(chat(functions)).Cost()[backend.Tokens]; got != want {
+				b.Errorf("functions %v: %d are charged; want %d", functions, got, want)
+			}
+		}
+	})
+}

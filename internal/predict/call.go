@@ -24,6 +24,9 @@ type Body struct {
 	// Passing is the part of Input that does not carry over to such a later call.
 	Passing int64
 
+	// Functions says that Input has functions, of which our count is not sure.
+	Functions bool
+
 	// MostContext and MostOutput bound what the model takes and puts out; 0 where
 	// that is not known.
 	MostContext, MostOutput int64
@@ -43,8 +46,12 @@ type Prediction struct {
 }
 
 // Of predicts what a call will use.
-func Of(b *Body, o *Outputs, c *Contexts) Prediction {
+func Of(b *Body, in *Inputs, o *Outputs, c *Contexts) Prediction {
 	p := Prediction{Tokens: b.Tokens, Input: b.Input, Certain: max(0, b.Tokens-b.Guessed)}
+	if b.Functions {
+		p.Input = in.Count(b.Input)
+		p.Tokens = min(largest, p.Tokens+p.Input-b.Input)
+	}
 	if b.Continues() {
 		hidden := max(c.Get(b.Previous), c.Get(b.Conversation))
 		if b.MostContext > 0 {

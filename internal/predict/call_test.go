@@ -44,7 +44,7 @@ func TestOf(t *testing.T) {
 		{"the largest", Body{Tokens: 100, Input: 60, Previous: "huge"}, &outputs, Prediction{largest, largest, 100}},
 		{"undeclared too", Body{Tokens: 60, Input: 60, Undeclared: true, Choices: 2, Previous: "resp"}, &outputs, Prediction{440, 360, 60}},
 	} {
-		if got := Of(&x.body, x.seen, &contexts); got != x.want {
+		if got := Of(&x.body, &Inputs{}, x.seen, &contexts); got != x.want {
 			t.Errorf("%s: %+v; want %+v", x.name, got, x.want)
 		}
 	}
@@ -68,11 +68,11 @@ func TestOfNeverLowers(t *testing.T) {
 		var c Contexts
 		c.Set("a", amount.Draw(t, "a"))
 		before := o
-		got := Of(&b, &o, &c)
+		got := Of(&b, &Inputs{}, &o, &c)
 		if got.Tokens < b.Tokens || got.Input < b.Input || got.Tokens > largest || got.Input > largest || got.Certain < 0 || got.Certain > got.Tokens || got.Tokens < got.Input {
 			t.Fatalf("%+v of %+v", got, b)
 		}
-		if again := Of(&b, &o, &c); again != got || o != before {
+		if again := Of(&b, &Inputs{}, &o, &c); again != got || o != before {
 			t.Fatalf("%+v, and then %+v", got, again)
 		}
 	})

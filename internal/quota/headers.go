@@ -69,6 +69,9 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 		}
 		if c, changed := s.report(now, r, &rep, uncharged); changed {
 			corrections = append(corrections, c)
+			if p, changed := s.correctSubwindow(r, &c); changed {
+				corrections = append(corrections, p)
+			}
 		}
 	}
 	if h.QueryCost > 0 && !throttled { // as a throttle tells it

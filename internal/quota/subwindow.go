@@ -103,6 +103,22 @@ func (s *Set) subwindowReported(now time.Time, r *Request, rep *report, length t
 	return Correction{part, backend.Correction(correction)}, changed
 }
 
+// correctSubwindow corrects the subwindow of a limit by what the limit was corrected by: what
+// the server has charged otherwise, or others have used, it has of the subwindow too.
+func (s *Set) correctSubwindow(r *Request, c *Correction) (p Correction, changed bool) {
+	level, _ := r.level(c.Limit)
+	by := c.Limit.tracker.Charges(level, c.To-c.From)
+	for _, l := range s.limits {
+		if l.whole != c.Limit || !r.SentAt.After(l.found) {
+			continue
+		}
+		most := float64(l.Amount()) * l.burst.Seconds() / l.Period.Seconds()
+		correction, changed := l.tracker.Shift(min(max(by, -most), most))
+		return Correction{l, backend.Correction(correction)}, changed
+	}
+	return p, false
+}
+
 // dropSubwindows forgets those that have throttled nothing for long.
 func (s *Set) dropSubwindows(now time.Time) {
 	stale := func(l *Limit) bool { return l.whole != nil && now.Sub(l.reportAt) > subwindowBelief }

@@ -301,3 +301,26 @@ func TestPausesAreDoubtful(t *testing.T) {
 		}
 	}
 }
+
+// What the server has charged otherwise, it has charged to a subwindow too, up to what that
+// holds. The first report of a limit speaks of long ago.
+func TestSubwindowIsCorrectedWithItsLimit(t *testing.T) {
+	const s = time.Second
+	w := newWorld(t, "tpm=60000") // 1000 a second
+	w.subwindow(at(-s), w.limit("tpm"), s)
+	report := func(used float64) string { return headersOf("tokens", 60_000, int64(used), minute) }
+	by := func(when time.Duration, more, want, part float64) {
+		t.Helper()
+		r := w.send(when, 100)
+		level, _ := r.level(w.limit("tpm"))
+		got := w.respond(when+s/2, r, report(level.Used+more))
+		if !near(got["tpm"], want) || !near(got["tpm/subwindow"], part) {
+			t.Errorf("at %v: %v; want %v and %v", when, got, want, part)
+		}
+	}
+	by(0, 20_000, 20_000, 0)
+	by(2*s, 300, 300, 300)
+	by(4*s, 2500, 2500, 1000)
+	w.limit("tpm/subwindow").found = at(20 * s) // by a throttle of a later call
+	by(10*s, 400, 400, 0)
+}
