@@ -36,17 +36,6 @@ type level struct {
 	last   *entry // the last of the rivals, if there are others behind it
 }
 
-// A rival is a ticket, or a node, that may stand before.
-type rival struct {
-	entry
-	end        float64
-	parts      []part // of the ticket, or of the node's first
-	next, need backend.Amounts
-	part       float64 // of what it needs, as its own buckets let it start now
-	tickets    float64
-	buckets    []*bucket
-}
-
 // Heads is how many of a node are looked at one by one.
 const Heads = 4
 
@@ -167,37 +156,6 @@ func (v *survey) part(n *node, t *ticket, above *owner) float64 {
 		}
 	}
 	return part
-}
-
-// before reports whether the rival stands before a cost of that tag and place.
-func (r *rival) before(tag, place float64) bool {
-	return r.tag < tag || r.tag == tag && r.place < place
-}
-
-// share is the part of what the rival needs that comes before a cost of that tag, and
-// that its own buckets let start now.
-func (r *rival) share(tag float64) float64 {
-	if r.node != nil && len(r.parts) == 1 {
-		if r.end > tag {
-			return min(r.part, (tag-r.tag)/(r.end-r.tag))
-		}
-		return r.part
-	}
-	// The tickets of a node are taken to be as its first.
-	sum, all := 0.0, 0.0
-	for i := range r.parts {
-		p := &r.parts[i]
-		all += p.units
-		if p.end <= tag {
-			sum += p.units
-		} else if p.tag < tag {
-			sum += float64(p.units * (tag - p.tag) / (p.end - p.tag))
-		}
-	}
-	if sum == all {
-		return r.part
-	}
-	return min(r.part, sum/all)
 }
 
 // come has the survey look at what stands before a cost of that tag.
