@@ -82,3 +82,70 @@ func TestFreshAskOfASilentTicket(t *testing.T) {
 		t.Errorf("%d nodes; want that of the other scope and the account's", n)
 	}
 }
+
+// Of what others ask for, as much is set aside as comes before a cost: of the tickets of a
+// model, and of one ticket for several flows.
+func TestAsideForWhatComesBefore(t *testing.T) {
+	account := []backend.Bucket{bucketOf("account", "tpm", backend.Tokens, 1000)}
+	drained := func() *Account {
+		a := New()
+		take(t, a, 0, ask("x", "x", 1, account, cost(0, 1000, 0)))
+		return a
+	}
+	back := func(a *Account, n int64) {
+		a.Settle(0, &backend.Settlement{Buckets: account, Refund: cost(0, n, 0)})
+	}
+	t.Run("a model's tickets", func(t *testing.T) {
+		a := drained()
+		take(t, a, 0, ask("A", "a1", 1, account, cost(0, 10, 0)))
+		take(t, a, 0, ask("B", "b", 1, account, cost(0, 5, 0)))
+		take(t, a, 0, ask("A", "a2", 1, account, cost(0, 10, 0))) // behind b
+		back(a, 15)
+		if got := take(t, a, 0, ask("B", "b", 2, account, cost(0, 5, 0))); got.Granted != 1 {
+			t.Errorf("waits %v for those behind it", got.Wait)
+		}
+	})
+	t.Run("a ticket's flows", func(t *testing.T) {
+		a := drained()
+		flows := func(ticket string, number uint64, classes string, size int64) *backend.Ask {
+			q := ask("m", ticket, number, account)
+			for _, class := range classes {
+				q.Costs = append(q.Costs, cost(0, size, 0))
+				q.Flows = append(q.Flows, backend.Flow{Class: string(class)})
+			}
+			return q
+		}
+		take(t, a, 0, flows("q", 1, "yyyy", 25))
+		take(t, a, 0, flows("p", 1, "xxxxxyy", 4)) // what it asks for y comes after q's
+		take(t, a, 0, flows("z", 1, "zz", 5))
+		back(a, 40) // 25 for q's first, 4 and then 5 for p's, and two of 5
+		if got := take(t, a, 0, flows("z", 2, "zz", 5)); got.Granted != 2 {
+			t.Errorf("%d granted; want both", got.Granted)
+		}
+	})
+}
+
+// A question takes nobody out of the way, and an ask that does says so.
+func TestWhoIsHeldBackIsFoundByAsks(t *testing.T) {
+	a := New()
+	own, account := bucketOf("A", "rpm", backend.Requests, 60), bucketOf("account", "tpm", backend.Tokens, 1000)
+	forA, forB := []backend.Bucket{own, account}, []backend.Bucket{account}
+	take(t, a, 0, ask("x", "x", 1, forB, cost(0, 1000, 0)))
+	take(t, a, 0, ask("A", "a", 1, forA, cost(1, 10, 0)))
+	a.Settle(0, &backend.Settlement{Buckets: forA[:1], Refund: cost(-60, 0, 0)}) // it is used up meanwhile
+	a.Moved("line")
+	if _, err := a.Look(0, ask("B", "", 0, forB, cost(0, 1, 0))); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(a.lines["line"].blocked); n != 0 || a.Moved("line") {
+		t.Errorf("a question holds %d back", n)
+	}
+	take(t, a, 0, ask("A", "a", 2, forA, cost(1, 10, 0)))
+	if n := len(a.lines["line"].blocked); n != 1 || !a.Moved("line") {
+		t.Errorf("%d are held back", n)
+	}
+	take(t, a, 0, ask("A", "a", 3, forA, cost(1, 10, 0)))
+	if a.Moved("line") {
+		t.Error("the same is told twice")
+	}
+}
