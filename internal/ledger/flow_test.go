@@ -109,3 +109,26 @@ func TestSharesOfFlowsThatWait(t *testing.T) {
 		}
 	})
 }
+
+// What a flow has asked for and no longer does counts no more for its share.
+func TestWhoLeavesIsChargedNothing(t *testing.T) {
+	a := New()
+	account := []backend.Bucket{bucketOf("account", "tpm", backend.Tokens, 1000)}
+	take(t, a, 0, ask("x", "x", 1, account, cost(0, 1000, 0)))
+	of := func(class string, q *backend.Ask) *backend.Ask {
+		for range q.Costs {
+			q.Flows = append(q.Flows, backend.Flow{Class: class})
+		}
+		return q
+	}
+	five := cost(0, 5, 0)
+	take(t, a, 0, of("x", ask("m", "gone", 1, account, cost(0, 100, 0))))
+	take(t, a, 0, of("y", ask("m", "y", 1, account, five, five, five, five)))
+	gone := ask("m", "gone", 2, account)
+	gone.Leave = true
+	take(t, a, 0, gone)
+	a.Settle(0, &backend.Settlement{Buckets: account, Refund: cost(0, 10, 0)})
+	if got := take(t, a, 0, of("x", ask("m", "x2", 1, account, five))); got.Granted != 1 {
+		t.Errorf("it waits %v, as if the other had started", got.Wait)
+	}
+}
