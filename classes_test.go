@@ -54,11 +54,19 @@ type crowd struct {
 
 // call has one call of a name wait and be done.
 func (c *crowd) call(ctx context.Context, name string, tokens int64) {
+	c.callUsing(ctx, name, tokens, tokens)
+}
+
+// callUsing is call of one that uses less than it costs, after a second.
+func (c *crowd) callUsing(ctx context.Context, name string, cost, tokens int64) {
 	c.calls.Go(func() {
 		came := time.Now()
-		r, err := c.limiter.Acquire(ctx, ratelimiter.Cost{Model: "m", Tokens: tokens})
+		r, err := c.limiter.Acquire(ctx, ratelimiter.Cost{Model: "m", Tokens: cost})
 		if err != nil {
 			return
+		}
+		if tokens < cost {
+			time.Sleep(time.Second)
 		}
 		r.Settle(ratelimiter.Usage{TotalTokens: tokens})
 		c.mu.Lock()
@@ -103,6 +111,34 @@ func TestClassesShareByWeight(t *testing.T) {
 		}
 		if all := a + b; all < 298_000 || all > 302_000 {
 			t.Errorf("%d tokens have started in five minutes", all)
+		}
+		cancel()
+		c.calls.Wait()
+	})
+}
+
+// What calls have used counts for the shares, not what they were charged at first.
+func TestUsageCountsForShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 60_000, Burst: 10 * time.Second}),
+			ratelimiter.WithClasses(map[string]ratelimiter.Class{"a": {}, "b": {}}))
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		for range 3000 {
+			c.callUsing(ratelimiter.ContextWithClass(ctx, "a"), "a", 200, 50)
+			c.call(ratelimiter.ContextWithClass(ctx, "b"), "b", 200)
+		}
+		used := func() (a, b int64) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.tokens["a"], c.tokens["b"]
+		}
+		time.Sleep(20 * time.Second)
+		beforeA, beforeB := used()
+		time.Sleep(2 * time.Minute)
+		a, b := used()
+		if share := float64(a-beforeA) / float64(a-beforeA+b-beforeB); math.Abs(share-0.5) > 0.03 {
+			t.Errorf("%.3f of what was used is a's; want half", share)
 		}
 		cancel()
 		c.calls.Wait()

@@ -142,3 +142,39 @@ func TestContextsInUseAreKept(t *testing.T) {
 		}
 	})
 }
+
+// Callers of several flows ask together, each once, and the first of each flow always.
+func TestFlowsAskTogether(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		var all []*admission
+		for i, tenant := range []string{"x", "x", "x", "x", "y", "z"} {
+			c := call(int64(1 + i))
+			c.Flow = backend.Flow{Tenant: tenant}
+			all = append(all, b.start(c))
+		}
+		before := len(b.asked())
+		time.Sleep(time.Second) // some start
+		asks := b.asked()[before:]
+		if len(asks) == 0 {
+			b.Fatal("nobody asks")
+		}
+		for n, ask := range asks {
+			costs, tenants := map[int64]bool{}, map[string]bool{}
+			for i, c := range ask.Costs {
+				if costs[c[backend.Tokens]] {
+					b.Fatalf("a call asks twice: %v", ask.Costs)
+				}
+				costs[c[backend.Tokens]], tenants[ask.Flows[i].Tenant] = true, true
+			}
+			if n == 0 && len(tenants) != 3 {
+				b.Errorf("%v ask; want all three tenants", ask.Flows)
+			}
+		}
+		for _, a := range all {
+			a.cancel()
+			<-a.err
+		}
+	})
+}
