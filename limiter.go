@@ -21,7 +21,6 @@ import (
 type Limiter struct {
 	config  *config
 	engine  *engine.Engine
-	trace   *Trace
 	counter tokens.Counter
 	watch   identity.Watch // of credentials
 	named   named
@@ -38,7 +37,7 @@ func New(options ...Option) (*Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Limiter{config: c, engine: engine.New(c.engine()), trace: c.trace, counter: c.counter}
+	l := &Limiter{config: c, engine: engine.New(c.engine()), counter: c.counter}
 	l.named.set(c.rules().Named())
 	return l, nil
 }
@@ -71,7 +70,7 @@ func (c *config) withFailover() backend.Backend {
 	if _, local := c.backend.(backend.Local); local || !c.failOpen && c.fallback == nil {
 		return c.backend
 	}
-	f := failover.Config{Primary: c.backend, Shared: quota.IsShared, Notify: c.trace.backend}
+	f := failover.Config{Primary: c.backend, Shared: quota.IsShared, Notify: c.traceBackend}
 	if c.fallback != nil {
 		rule := c.fallback.rule()
 		f.Limits = quota.Unpaced(time.Now(), rule.Limits(""))

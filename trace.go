@@ -2,6 +2,7 @@ package ratelimiter
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -122,25 +123,38 @@ type CredentialsInfo struct {
 }
 
 // hooks are those that hold for a call: of its context, and of the limiter.
-type hooks [2]*Trace
+type hooks struct {
+	own     *Trace
+	limiter []*Trace
+}
 
 func (l *Limiter) traces(ctx context.Context) hooks {
 	t, _ := value[*Trace](ctx, traceKey)
-	return hooks{t, l.trace}
+	return hooks{t, l.config.traces}
 }
 
 func (h hooks) waiting() bool {
-	return h[0] != nil && h[0].Waiting != nil || h[1] != nil && h[1].Waiting != nil
+	waits := func(t *Trace) bool { return t.Waiting != nil }
+	return h.own != nil && waits(h.own) || slices.ContainsFunc(h.limiter, waits)
 }
 
-// each runs the hooks in order: the limiter's also where the context's panics.
+// each runs the hooks in order, the context's first: those that follow also where one
+// panics.
 func (h hooks) each(run func(*Trace)) {
-	if h[1] != nil {
-		defer run(h[1])
+	if h.own != nil {
+		defer eachOf(h.limiter, run)
+		run(h.own)
+		return
 	}
-	if h[0] != nil {
-		run(h[0])
+	eachOf(h.limiter, run)
+}
+
+func eachOf(traces []*Trace, run func(*Trace)) {
+	if len(traces) == 0 {
+		return
 	}
+	defer eachOf(traces[1:], run)
+	run(traces[0])
 }
 
 func (h hooks) callWaiting(ctx context.Context, info WaitingInfo) {
@@ -199,9 +213,11 @@ func (l *Limiter) traceCredentials(ctx context.Context, info CredentialsInfo) {
 	})
 }
 
-// backend calls the hook about the backend.
-func (t *Trace) backend(err error) {
-	if t != nil && t.Backend != nil {
-		t.Backend(err)
-	}
+// traceBackend calls the hooks about the backend.
+func (c *config) traceBackend(err error) {
+	eachOf(c.traces, func(t *Trace) {
+		if t.Backend != nil {
+			t.Backend(err)
+		}
+	})
 }
