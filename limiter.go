@@ -3,6 +3,7 @@ package ratelimiter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -39,6 +40,14 @@ func New(options ...Option) (*Limiter, error) {
 	}
 	l := &Limiter{config: c, engine: engine.New(c.engine()), counter: c.counter}
 	l.named.set(c.rules().Named())
+	for _, t := range c.traces {
+		if t.Made == nil {
+			continue
+		}
+		if err := t.Made(l); err != nil {
+			return nil, fmt.Errorf("ratelimiter: a trace: %w", err)
+		}
+	}
 	return l, nil
 }
 
@@ -67,10 +76,11 @@ func (c *config) rules() *engine.Rules {
 // withFailover is the backend, and what answers while it does not where the user wants
 // that.
 func (c *config) withFailover() backend.Backend {
-	if _, local := c.backend.(backend.Local); local || !c.failOpen && c.fallback == nil {
-		return c.backend
+	primary := c.withReports()
+	if _, local := primary.(backend.Local); local || !c.failOpen && c.fallback == nil {
+		return primary
 	}
-	f := failover.Config{Primary: c.backend, Shared: quota.IsShared, Notify: c.traceBackend}
+	f := failover.Config{Primary: primary, Shared: quota.IsShared, Notify: c.traceBackend}
 	if c.fallback != nil {
 		rule := c.fallback.rule()
 		f.Limits = quota.Unpaced(time.Now(), rule.Limits(""))
@@ -139,7 +149,7 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 	if traces := l.traces(ctx); traces.waiting() {
 		c.Waiting = func(w engine.Waiting) {
 			traces.callWaiting(ctx, WaitingInfo{
-				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant,
+				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
 				Cost: costOf(c.Model, w.Cost), Ahead: w.Ahead, Wait: w.Wait,
 			})
 		}
@@ -149,7 +159,7 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 		switch {
 		case !started: // or a hook or the backend has panicked
 			l.traceNotStarted(ctx, NotStartedInfo{
-				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant,
+				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
 				Waited: time.Since(arrived), Queued: r.engine.Queued(), Err: err,
 			})
 		case !returns: // a hook has panicked
@@ -163,7 +173,7 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 	r.ctx = context.WithoutCancel(ctx)
 	started = true
 	l.traceStarted(ctx, StartedInfo{
-		Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant,
+		Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
 		Cost: r.Cost(), Waited: time.Since(arrived), Queued: r.engine.Queued(),
 	})
 	returns = true

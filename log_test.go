@@ -132,7 +132,9 @@ func TestLogTraceForgetsNoLimit(t *testing.T) {
 	report := func(model string, limit int64) {
 		trace.Observed(t.Context(), ratelimiter.ObservedInfo{Model: model, Tokens: ratelimiter.Observation{Limit: limit}})
 	}
-	report("", 600) // of a request that is not limited
+	if report("", 600); log.take() != "" {
+		t.Error("a request that is not limited is reported")
+	}
 	for i := range 2000 {
 		report("m"+strings.Repeat("x", i), 500)
 	}
