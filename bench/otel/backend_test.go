@@ -1,6 +1,7 @@
 package otel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"testing"
@@ -33,6 +34,13 @@ func (s *store) Take(ctx context.Context, ask backend.Ask) (backend.Answer, erro
 	return s.Backend.Take(ctx, ask)
 }
 
+func (s *store) Look(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	if err := cmp.Or(ctx.Err(), s.err); err != nil {
+		return backend.Answer{}, err
+	}
+	return s.Backend.Look(ctx, ask)
+}
+
 // A backend is available as long as it answers, and its errors have a type, not a text.
 func TestBackend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -54,9 +62,14 @@ func TestBackend(t *testing.T) {
 			"backend.available{}": 1, "backend.duration_count{command=take}": 1, "backend.duration_sum{command=take}": 0.002,
 		})
 		s.err = errors.New("no password in here")
-		take().want(t, "backend.available", collected{
+		away := take()
+		away.want(t, "backend.available limit", collected{
 			"backend.available{}": 0, "backend.duration_count{command=take type=*errors.errorString}": 1,
+			"limit{account=a model=m name=rpm owner=m}": 600, "limit{account=a model=m name=tpm owner=m}": 600,
 		})
+		if left, ok := away["remaining{account=a model=m name=tpm owner=m}"]; ok {
+			t.Errorf("%v remain of what nobody knows", left)
+		}
 		time.Sleep(2 * time.Second)
 		s.err = context.DeadlineExceeded
 		take().want(t, "backend.available", collected{
@@ -65,5 +78,30 @@ func TestBackend(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		s.err = nil
 		take().want(t, "backend.available", collected{"backend.available{}": 1})
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, _ = l.State(ctx) // its caller has gone, not the backend
+		s.err = errors.New("away when it is collected")
+		collect(t, reader).want(t, "backend.available", collected{
+			"backend.available{}": 1, "backend.duration_count{command=look type=gave_up}": 1,
+		})
+	})
+}
+
+// A backend that is away is no error of a collection: a gauge shows it.
+func TestCollectionWithoutBackend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{Backend: memory.New()}
+		l, reader, _ := newLimiter(t, ratelimiter.WithBackend(s))
+		r, err := l.Acquire(t.Context(), tokens(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Cancel()
+		synctest.Wait()
+		s.err = errors.New("away")
+		_ = collect(t, reader)
+		collect(t, reader).want(t, "backend.available", collected{"backend.available{}": 0})
 	})
 }

@@ -66,7 +66,7 @@ func attributes(set attribute.Set) string {
 	var all []string
 	for _, a := range set.ToSlice() {
 		name := string(a.Key)
-		all = append(all, name[strings.LastIndexByte(name, '.')+1:]+"="+a.Value.Emit())
+		all = append(all, name[strings.LastIndexByte(name, '.')+1:]+"="+a.Value.String())
 	}
 	slices.Sort(all)
 	return "{" + strings.Join(all, " ") + "}"

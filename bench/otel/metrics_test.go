@@ -125,7 +125,7 @@ func TestResultsOfCalls(t *testing.T) {
 		now = collect(t, reader)
 		const m = "account=a model=m "
 		deadline := "request.time_in_queue_count{" + m + "result=deadline type=deadline}"
-		now.want(t, "requests queued_requests in_flight_requests request.time_in_queue_count", collected{
+		now.want(t, "charge requests queued_requests in_flight_requests request.time_in_queue_count", collected{
 			"requests{account=a class=batch model=m result=started}":                                     1,
 			"requests{account=a class=batch model=m result=cancelled type=cancelled}":                    1,
 			"requests{" + m + "name=chat result=started}":                                                1,
@@ -145,7 +145,10 @@ func TestResultsOfCalls(t *testing.T) {
 			"request.time_in_queue_count{" + m + "result=started}":                                       1,
 			"request.time_in_queue_sum{" + m + "result=started}":                                         4,
 			deadline: 1,
-			"charge{account=a class=batch model=m unit=tokens}": 590,
+			"charge{account=a class=batch model=m unit=requests}": 1,
+			"charge{account=a model=m name=chat unit=requests}":   1,
+			"charge{account=a model=m name=chat unit=tokens}":     now["charge{account=a model=m name=chat unit=tokens}"],
+			"charge{account=a class=batch model=m unit=tokens}":   590,
 		})
 	})
 }
@@ -251,5 +254,37 @@ func TestSharedLimitsAreObservedOnce(t *testing.T) {
 			"in_flight_requests{account=a model=m}": 0, "in_flight_requests{account=a model=n}": 0,
 			"in_flight_requests{account=b model=m}": 0, "in_flight_requests{account=b model=n}": 0,
 		})
+	})
+}
+
+// What calls do is named as OpenTelemetry's convention does, or else as their endpoint.
+func TestOperations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, reader, _ := newLimiter(t)
+		for path, operation := range map[string]string{
+			"chat/completions": "chat", "responses": "chat", "completions": "text_completion", "embeddings": "embeddings", "moderations": "moderations",
+		} {
+			r, err := l.Acquire(t.Context(), ratelimiter.JSON(path, []byte(`{"model":"`+path+`"}`)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Cancel()
+			if key := "requests{account=a model=" + path + " name=" + operation + " result=started}"; collect(t, reader)[key] != 1 {
+				t.Errorf("there is no %s in %v", key, collect(t, reader))
+			}
+		}
+	})
+}
+
+// An estimate has no error if nothing was used of its kind.
+func TestEstimatesOfNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, reader, _ := newLimiter(t)
+		r, err := l.Acquire(t.Context(), ratelimiter.Chat{Model: "m", MaxTokens: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Settle(ratelimiter.Usage{InputTokens: 6, TotalTokens: 6})
+		collect(t, reader).want(t, "estimate.error_count", collected{"estimate.error_count{account=a model=m name=chat type=input}": 1})
 	})
 }
