@@ -271,7 +271,11 @@ func (l *Limiter) SetLimits(options ...Option) error {
 // Shutdown rejects new calls and those that wait with [ErrShutdown], and
 // returns when everything has been settled that calls have finished with, or
 // with the context's error. Calls in flight may go on; what they settle
-// afterwards is still sent, but not waited for.
+// afterwards is still sent, and a second Shutdown waits for it.
+//
+// A service shuts down its limiter before its http.Server, and once more after it. In
+// the other order the server waits for handlers whose calls stand in line, until its whole
+// deadline is over.
 func (l *Limiter) Shutdown(ctx context.Context) error {
 	if err := l.check(); err != nil {
 		return err
