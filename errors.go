@@ -154,6 +154,22 @@ func (e *Error) RetryAfter() time.Duration {
 	return max(0, e.Wait-e.Waited)
 }
 
+// codes are short names of the reasons.
+var codes = map[error]string{
+	ErrTooLarge: "too_large", ErrDeadline: "deadline", ErrMaxWait: "max_wait", ErrQueueFull: "queue_full",
+	ErrBackend: "backend", ErrShutdown: "shutdown",
+}
+
+// Code names the reason, for logs, metrics and clients: "too_large", "deadline", "max_wait",
+// "queue_full", "backend" or "shutdown", or "" for what no call is rejected for that knows its limiter
+// and its account.
+func (e *Error) Code() string {
+	if e == nil {
+		return ""
+	}
+	return codes[e.Reason]
+}
+
 var reasons = map[engine.Reason]error{
 	engine.TooLarge: ErrTooLarge, engine.Deadline: ErrDeadline, engine.MaxWait: ErrMaxWait,
 	engine.BackendFailed: ErrBackend, engine.Shutdown: ErrShutdown,

@@ -78,6 +78,7 @@ var errNoCall = errors.New("ratelimiter: the Call is nil")
 // estimate takes in what the body says. deployment is Azure's, and names the scope before
 // the body does.
 func (r *Reservation) estimate(e wire.Endpoint, deployment string, c *costing.Estimate) {
+	r.endpoint = e
 	r.counted = cmp.Or(c.Model, deployment)
 	r.encoding = tokens.ForModel(r.counted)
 	call := &r.engine.Call

@@ -3,6 +3,7 @@ package ratelimiter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -21,7 +22,6 @@ import (
 type Limiter struct {
 	config  *config
 	engine  *engine.Engine
-	trace   *Trace
 	counter tokens.Counter
 	watch   identity.Watch // of credentials
 	named   named
@@ -38,8 +38,16 @@ func New(options ...Option) (*Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Limiter{config: c, engine: engine.New(c.engine()), trace: c.trace, counter: c.counter}
+	l := &Limiter{config: c, engine: engine.New(c.engine()), counter: c.counter}
 	l.named.set(c.rules().Named())
+	for _, t := range c.traces {
+		if t.Made == nil {
+			continue
+		}
+		if err := t.Made(l); err != nil {
+			return nil, fmt.Errorf("ratelimiter: a trace: %w", err)
+		}
+	}
 	return l, nil
 }
 
@@ -68,10 +76,11 @@ func (c *config) rules() *engine.Rules {
 // withFailover is the backend, and what answers while it does not where the user wants
 // that.
 func (c *config) withFailover() backend.Backend {
-	if _, local := c.backend.(backend.Local); local || !c.failOpen && c.fallback == nil {
-		return c.backend
+	primary := c.withReports()
+	if _, local := primary.(backend.Local); local || !c.failOpen && c.fallback == nil {
+		return primary
 	}
-	f := failover.Config{Primary: c.backend, Slots: -1, Shared: quota.IsShared, Notify: c.trace.backend}
+	f := failover.Config{Primary: primary, Slots: -1, Shared: quota.IsShared, Notify: c.traceBackend}
 	if c.fallback != nil {
 		rule := c.fallback.rule()
 		f.Limits, f.Slots = quota.Unpaced(time.Now(), rule.Limits("")), rule.Concurrent
@@ -140,7 +149,7 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 	if traces := l.traces(ctx); traces.waiting() {
 		c.Waiting = func(w engine.Waiting) {
 			traces.callWaiting(ctx, WaitingInfo{
-				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant,
+				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
 				Cost: costOf(c.Model, w.Cost), Ahead: w.Ahead, Wait: w.Wait,
 			})
 		}
@@ -150,7 +159,7 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 		switch {
 		case !started: // or a hook or the backend has panicked
 			l.traceNotStarted(ctx, NotStartedInfo{
-				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant,
+				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
 				Waited: time.Since(arrived), Queued: r.engine.Queued(), Err: err,
 			})
 		case !returns: // a hook has panicked
@@ -164,7 +173,7 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 	r.ctx = context.WithoutCancel(ctx)
 	started = true
 	l.traceStarted(ctx, StartedInfo{
-		Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant,
+		Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
 		Cost: r.Cost(), Waited: time.Since(arrived), Queued: r.engine.Queued(),
 	})
 	returns = true
@@ -263,7 +272,11 @@ func (l *Limiter) SetLimits(options ...Option) error {
 // Shutdown rejects new calls and those that wait with [ErrShutdown], and
 // returns when everything has been settled that calls have finished with, or
 // with the context's error. Calls in flight may go on; what they settle
-// afterwards is still sent, but not waited for.
+// afterwards is still sent, and a second Shutdown waits for it.
+//
+// A service shuts down its limiter before its http.Server, and once more after it. In
+// the other order the server waits for handlers whose calls stand in line, until its whole
+// deadline is over.
 func (l *Limiter) Shutdown(ctx context.Context) error {
 	if err := l.check(); err != nil {
 		return err

@@ -67,7 +67,7 @@ func TestLongWaitsAreWarnedOf(t *testing.T) {
 			t.Errorf("too early: %s", got)
 		}
 		time.Sleep(time.Second)
-		want := `level=WARN msg="ratelimiter: calls wait long" model=m waited=30s limit="600 tokens per minute" wait_at_least=30s ahead=0 waiting=5` + "\n"
+		want := `level=WARN msg="ratelimiter: calls wait long" ratelimiter.model=m ratelimiter.waited=30s ratelimiter.limit="600 tokens per minute" ratelimiter.wait_at_least=30s ratelimiter.ahead=0 ratelimiter.waiting=5` + "\n"
 		if got := log.take(); got != want {
 			t.Errorf("warned %swant   %s", got, want)
 		}
@@ -76,7 +76,7 @@ func TestLongWaitsAreWarnedOf(t *testing.T) {
 			t.Errorf("too often: %s", got)
 		}
 		time.Sleep(2 * time.Second)
-		if got := log.take(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "ahead=0 waiting=4") {
+		if got := log.take(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "ratelimiter.ahead=0 ratelimiter.waiting=4") {
 			t.Errorf("after a minute: %s", got)
 		}
 		wg.Wait()

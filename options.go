@@ -42,7 +42,7 @@ type config struct {
 	maxPause   time.Duration
 	maxWaiting int // 0: any number
 	classes    map[string]Class
-	trace      *Trace
+	traces     []*Trace // in the order in which they run
 	counter    tokens.Counter
 	decoders   decode.Set
 	usage      bool // ask streams for usage
@@ -300,9 +300,14 @@ func WithFailOpen() Option {
 	return optionFunc(func(c *config) { c.failOpen = true })
 }
 
-// WithTrace sets hooks for all calls of the limiter.
+// WithTrace adds hooks for all calls of the limiter. It may be given several times: then the
+// hooks run in the order of the options, after those of [ContextWithTrace].
 func WithTrace(t *Trace) Option {
-	return optionFunc(func(c *config) { c.trace = t })
+	return optionFunc(func(c *config) {
+		if t != nil {
+			c.traces = append(c.traces, t)
+		}
+	})
 }
 
 // WithWarnings says where the limiter warns, with a logger in place of slog.Default(), and

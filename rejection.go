@@ -10,12 +10,6 @@ import (
 	"strconv"
 )
 
-// codes are the reasons in the body of a response that stands for a rejection.
-var codes = map[error]string{
-	ErrTooLarge: "too_large", ErrDeadline: "deadline", ErrMaxWait: "max_wait", ErrQueueFull: "queue_full",
-	ErrBackend: "backend", ErrShutdown: "shutdown",
-}
-
 // rejectionBody is an error in OpenAI's form.
 type rejectionBody struct {
 	Error struct {
@@ -30,7 +24,7 @@ type rejectionBody struct {
 // limiter's own, or WithRejectionResponses is not set.
 func (l *Limiter) response(req *http.Request, err error) *http.Response {
 	var e *Error
-	if !l.config.responses || !errors.As(err, &e) || codes[e.Reason] == "" {
+	if !l.config.responses || !errors.As(err, &e) || e.Code() == "" {
 		return nil
 	}
 	status := http.StatusTooManyRequests
@@ -38,7 +32,7 @@ func (l *Limiter) response(req *http.Request, err error) *http.Response {
 		status = http.StatusServiceUnavailable
 	}
 	var body rejectionBody
-	body.Error.Message, body.Error.Type, body.Error.Code = e.Error(), "ratelimiter", codes[e.Reason]
+	body.Error.Message, body.Error.Type, body.Error.Code = e.Error(), "ratelimiter", e.Code()
 	text, err := json.Marshal(body)
 	if err != nil {
 		return nil

@@ -17,6 +17,7 @@ import (
 // concurrent use. The zero value has ended.
 type Reservation struct {
 	limiter  *Limiter
+	endpoint wire.Endpoint
 	engine   engine.Reservation
 	counted  string // the model by whose rules tokens are counted
 	encoding tokens.Encoding
@@ -84,11 +85,19 @@ func (r *Reservation) end(o *engine.Outcome) {
 	c := &r.engine.Call
 	model := c.Model
 	r.limiter.traceSettled(r.hookContext(), SettledInfo{
-		Account: c.Account, Model: model, Class: c.Flow.Class, Tenant: c.Flow.Tenant,
+		Account: c.Account, Model: model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
 		Charged: costOf(model, settled.Charged), Final: costOf(model, settled.Final),
 		Estimate: usageOf(r.engine.Estimate()), Usage: usageOf(settled.Usage), HasUsage: settled.HasUsage,
 		Duration: settled.Duration,
 	})
+}
+
+// endpointName is the endpoint's for hooks.
+func (r *Reservation) endpointName() string {
+	if r.endpoint == wire.None {
+		return ""
+	}
+	return r.endpoint.String()
 }
 
 // hookContext is the context of the call's hooks.

@@ -2,6 +2,7 @@ package ratelimiter
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -33,6 +34,13 @@ type Trace struct {
 	// within an hour, each of which is taken for an account with a budget of its own. If
 	// they are one account's, name it with WithAccount.
 	Credentials func(context.Context, CredentialsInfo)
+	// Made is called by New with the limiter that the hooks are of, so that they can ask it
+	// for its State later. New fails with the error that it returns. Hooks of a context
+	// don't get it.
+	Made func(*Limiter) error
+	// Asked is called after each command to a backend other than memory. Like Backend it
+	// belongs to no call, and must not panic, for nobody may be there to recover.
+	Asked func(AskedInfo)
 	// Backend is called with an error when the backend has stopped answering, and
 	// with nil when it answers again, where WithFallback or WithFailOpen is set. It
 	// belongs to no call, so hooks of a context don't get it.
@@ -43,6 +51,7 @@ type Trace struct {
 type WaitingInfo struct {
 	Account, Model string
 	Class, Tenant  string
+	Endpoint       string // see [StartedInfo]
 	Cost           Cost
 	Ahead          int           // calls of this process before it
 	Wait           time.Duration // how long at least, as far as is known
@@ -52,15 +61,19 @@ type WaitingInfo struct {
 type StartedInfo struct {
 	Account, Model string
 	Class, Tenant  string
-	Cost           Cost
-	Waited         time.Duration
-	Queued         bool // Waiting has been called
+	// Endpoint is whose accounting the call has, as its path below the base, such as
+	// "chat/completions"; empty for a [Cost].
+	Endpoint string
+	Cost     Cost
+	Waited   time.Duration
+	Queued   bool // Waiting has been called
 }
 
 // NotStartedInfo is given to [Trace.NotStarted].
 type NotStartedInfo struct {
 	Account, Model string
 	Class, Tenant  string
+	Endpoint       string // see [StartedInfo]
 	Waited         time.Duration
 	Queued         bool // Waiting has been called
 	// Err is what the caller gets: an [*Error], or its context's error. It is nil where
@@ -85,12 +98,17 @@ type ObservedInfo struct {
 type Observation struct {
 	Limit, Remaining int64
 	Reset            time.Duration // until the bucket is full again
+	// Corrected is by how much the limiter has moved what remains in its own bucket, so
+	// that it is where the server's is: negative where less was left there. Where
+	// there are several buckets, of a minute and of a day, it is the largest move.
+	Corrected int64
 }
 
 // PausedInfo is given to [Trace.Paused].
 type PausedInfo struct {
 	Account, Model string
 	Class, Tenant  string
+	Endpoint       string        // see [StartedInfo]
 	For            time.Duration // 0: nobody was paused
 	// Kind is "rate_limit", "too_large", "quota", "slow_down", "unavailable",
 	// "overloaded" or "other".
@@ -102,8 +120,9 @@ type PausedInfo struct {
 type SettledInfo struct {
 	Account, Model string
 	Class, Tenant  string
-	Charged        Cost // when the call started
-	Final          Cost // what stays charged
+	Endpoint       string // see [StartedInfo]
+	Charged        Cost   // when the call started
+	Final          Cost   // what stays charged
 	// Estimate is what Usage was expected to be: the tokens of the input, and
 	// for the output the declared maximum, or what recent responses have needed.
 	Estimate Usage
@@ -121,26 +140,47 @@ type CredentialsInfo struct {
 	Credentials int // at least
 }
 
+// AskedInfo is given to [Trace.Asked].
+type AskedInfo struct {
+	Command  string // "take", "settle", "look", "clear", "keep", "recall" or "lease"
+	Duration time.Duration
+	Err      error // backend.ErrTooLarge is an answer like others
+	GaveUp   bool  // the error says nothing of the backend, for its caller's context had ended
+}
+
 // hooks are those that hold for a call: of its context, and of the limiter.
-type hooks [2]*Trace
+type hooks struct {
+	own     *Trace
+	limiter []*Trace
+}
 
 func (l *Limiter) traces(ctx context.Context) hooks {
 	t, _ := value[*Trace](ctx, traceKey)
-	return hooks{t, l.trace}
+	return hooks{t, l.config.traces}
 }
 
 func (h hooks) waiting() bool {
-	return h[0] != nil && h[0].Waiting != nil || h[1] != nil && h[1].Waiting != nil
+	waits := func(t *Trace) bool { return t.Waiting != nil }
+	return h.own != nil && waits(h.own) || slices.ContainsFunc(h.limiter, waits)
 }
 
-// each runs the hooks in order: the limiter's also where the context's panics.
+// each runs the hooks in order, the context's first: those that follow also where one
+// panics.
 func (h hooks) each(run func(*Trace)) {
-	if h[1] != nil {
-		defer run(h[1])
+	if h.own != nil {
+		defer eachOf(h.limiter, run)
+		run(h.own)
+		return
 	}
-	if h[0] != nil {
-		run(h[0])
+	eachOf(h.limiter, run)
+}
+
+func eachOf(traces []*Trace, run func(*Trace)) {
+	if len(traces) == 0 {
+		return
 	}
+	defer eachOf(traces[1:], run)
+	run(traces[0])
 }
 
 func (h hooks) callWaiting(ctx context.Context, info WaitingInfo) {
@@ -199,9 +239,11 @@ func (l *Limiter) traceCredentials(ctx context.Context, info CredentialsInfo) {
 	})
 }
 
-// backend calls the hook about the backend.
-func (t *Trace) backend(err error) {
-	if t != nil && t.Backend != nil {
-		t.Backend(err)
-	}
+// traceBackend calls the hooks about the backend.
+func (c *config) traceBackend(err error) {
+	eachOf(c.traces, func(t *Trace) {
+		if t.Backend != nil {
+			t.Backend(err)
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
@@ -189,11 +190,12 @@ func (r *Reservation) unanswered(neverSent bool) {
 // observe takes in the headers of a response.
 func (r *Reservation) observe(ctx context.Context, resp *http.Response, written *writeWatch) {
 	head := engine.Response{Status: resp.StatusCode, Headers: wire.ParseHeaders(resp.Header), Written: written.time()}
-	latency := r.engine.Observe(&head)
+	latency, corrected := r.engine.Observe(&head)
+	requests, tokens := observation(head.Headers.Requests), observation(head.Headers.Tokens)
+	requests.Corrected, tokens.Corrected = corrected[backend.Requests], corrected[backend.Tokens]
 	r.limiter.traceObserved(ctx, ObservedInfo{
 		Account: r.engine.Call.Account, Model: r.engine.Call.Model, Status: resp.StatusCode, Latency: latency,
-		Requests: observation(head.Headers.Requests), Tokens: observation(head.Headers.Tokens),
-		Charged: head.Headers.QueryCost,
+		Requests: requests, Tokens: tokens, Charged: head.Headers.QueryCost,
 	})
 }
 
@@ -273,7 +275,7 @@ var kinds = map[wire.Kind]string{
 // no 429, is like any failure of the server.
 func (r *Reservation) throttled(ctx context.Context, t *wire.Throttle, status int) {
 	c := &r.engine.Call
-	info := PausedInfo{Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Kind: kinds[t.Kind], Message: t.Message}
+	info := PausedInfo{Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(), Kind: kinds[t.Kind], Message: t.Message}
 	switch t.Kind {
 	case wire.RateLimit, wire.SlowDown:
 		info.For = r.engine.Throttled(t)

@@ -37,8 +37,9 @@ func (w *warnings) longWait() func(engine.LongWait) {
 			limit = "a pause by the server"
 		}
 		log().LogAttrs(context.Background(), slog.LevelWarn, "ratelimiter: calls wait long",
-			slog.String("model", i.Model), slog.Duration("waited", i.Waited), slog.String("limit", limit),
-			slog.Duration("wait_at_least", i.Wait), slog.Int("ahead", i.Ahead), slog.Int("waiting", i.Waiting))
+			slog.GroupAttrs(logGroup,
+				slog.String("model", i.Model), slog.Duration("waited", i.Waited), slog.String("limit", limit),
+				slog.Duration("wait_at_least", i.Wait), slog.Int("ahead", i.Ahead), slog.Int("waiting", i.Waiting)))
 	}
 }
 
@@ -90,7 +91,7 @@ func (l *Limiter) warnIfNotNamed(ctx context.Context, model string) {
 		return
 	}
 	l.config.warnings.log().LogAttrs(ctx, slog.LevelWarn, "ratelimiter: no limits are configured for this model, but for others",
-		slog.String("model", model), slog.Any("configured", l.named.sorted()))
+		slog.GroupAttrs(logGroup, slog.String("model", model), slog.Any("configured", l.named.sorted())))
 }
 
 // sorted are the first few of the models that are configured.

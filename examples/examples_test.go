@@ -15,7 +15,7 @@ func TestExamples(t *testing.T) {
 		{"openaigo", "yes and now"},
 		{"goopenai", "yes and now"},
 		{"limiter", "shorten the input or lower max_tokens"},
-		{"slog", "INFO settled model=gpt-5.4-mini"},
+		{"slog", `msg="ratelimiter: call settled" ratelimiter.account=`},
 		{"interactive", "the batch is done"},
 		{"azure", "yes and now"},
 		{"estimate", "response that continues one         │              61 │         61 │"},

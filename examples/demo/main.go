@@ -3,7 +3,8 @@
 // It needs no key and no network: both stand-ins listen on this machine.
 //
 // It fails unless the limiter's run saw no 429, lost no call, and had its last
-// call admitted within 2 % of the shortest time that the limits allow.
+// call admitted within 2 % of the shortest time that the limits allow. If that much more was
+// lost since the machine is too busy to run timers on time, it says so and does not fail.
 package main
 
 import (
@@ -47,6 +48,7 @@ func demo(ctx context.Context) error {
 	limited := newRun("with the limiter", calls, limiter)
 	fmt.Printf("%d calls through openai-go and go-openai, all at once, to two stand-ins with the same limits:\n", len(calls))
 
+	stop := watchTimers()
 	runs := []*run{bare, limited}
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -56,19 +58,30 @@ func demo(ctx context.Context) error {
 	go func() { wg.Wait(); close(done) }()
 	showProgress(runs, done)
 
+	late := stop()
 	results := report(bare, limited)
-	return verdict(results[1])
+	note, err := verdict(results[1], late)
+	if note != "" {
+		fmt.Println(note)
+	}
+	return err
 }
 
-// verdict says what the limiter's run did not keep.
-func verdict(r result) error {
+// verdict says what the limiter's run did not keep. It only notes that the run took too long if
+// timers were late for longer than it did.
+func verdict(r result, late float64) (note string, err error) {
+	behind := r.took.Seconds()/r.ideal.Seconds() - 1
 	switch {
 	case r.throttled > 0:
-		return fmt.Errorf("the limiter let %d calls through that were throttled", r.throttled)
+		return "", fmt.Errorf("the limiter let %d calls through that were throttled", r.throttled)
 	case r.lost > 0:
-		return fmt.Errorf("the limiter's run lost %d calls", r.lost)
-	case r.took.Seconds() > r.ideal.Seconds()*(1+tolerance):
-		return fmt.Errorf("the last admission came after %v, more than %.0f %% behind the ideal %v", r.took, 100*tolerance, r.ideal)
+		return "", fmt.Errorf("the limiter's run lost %d calls", r.lost)
+	case behind <= tolerance:
+		return "", nil
+	case late > busy && behind-tolerance <= late:
+		return fmt.Sprintf("The machine is busy: timers of this process were late for %.0f %% of the time.\n"+
+			"So the %.1f %% behind the ideal say little about the limiter; run the demo again when less else runs.", 100*late, 100*behind), nil
 	}
-	return nil
+	return "", fmt.Errorf("the last admission came after %v, more than %.0f %% behind the ideal %v; timers were late for %.0f %% of the time",
+		r.took, 100*tolerance, r.ideal, 100*late)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -15,31 +16,12 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/examples/internal/standin"
 )
 
-var trace = &ratelimiter.Trace{
-	Waiting: func(ctx context.Context, i ratelimiter.WaitingInfo) {
-		slog.InfoContext(ctx, "waiting", "model", i.Model, "ahead", i.Ahead, "at_least", i.Wait)
-	},
-	Started: func(ctx context.Context, i ratelimiter.StartedInfo) {
-		slog.InfoContext(ctx, "started", "model", i.Model, "tokens", i.Cost.Tokens, "waited", i.Waited)
-	},
-	NotStarted: func(ctx context.Context, i ratelimiter.NotStartedInfo) {
-		slog.InfoContext(ctx, "not started", "model", i.Model, "waited", i.Waited, "err", i.Err)
-	},
-	Observed: func(ctx context.Context, i ratelimiter.ObservedInfo) {
-		slog.DebugContext(ctx, "observed", "status", i.Status, "tokens_left", i.Tokens.Remaining, "latency", i.Latency)
-	},
-	Paused: func(ctx context.Context, i ratelimiter.PausedInfo) {
-		slog.WarnContext(ctx, "throttled by the server", "kind", i.Kind, "pause", i.For, "message", i.Message)
-	},
-	Settled: func(ctx context.Context, i ratelimiter.SettledInfo) {
-		slog.InfoContext(ctx, "settled", "model", i.Model, "charged", i.Charged.Tokens, "final", i.Final.Tokens, "took", i.Duration)
-	},
-}
-
 func main() {
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	limiter, err := ratelimiter.New(
 		ratelimiter.WithLimits(openai.ChatModelGPT5_4Mini, ratelimiter.Limits{RPM: 120, Burst: time.Second}),
-		ratelimiter.WithTrace(trace))
+		ratelimiter.WithWarnings(logger, 0),
+		ratelimiter.WithTrace(ratelimiter.LogTrace(logger, nil)))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -53,7 +35,7 @@ func main() {
 				Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage("Name a star.")},
 			})
 			if err != nil {
-				slog.Error("failed", "err", err)
+				logger.Error("failed", "err", err)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -128,13 +129,21 @@ type Response struct {
 }
 
 // Observe takes in the head of a response, as soon as it has come, and returns how long
-// that took.
-func (r *Reservation) Observe(resp *Response) time.Duration {
+// that took, and by how much what remains in our buckets was corrected: of each dimension
+// the largest correction.
+func (r *Reservation) Observe(resp *Response) (latency time.Duration, corrected backend.Amounts) {
 	latency, settlement := r.observe(time.Now(), resp)
-	if settlement != nil {
-		r.scope.account.engine.settle(settlement)
+	if settlement == nil {
+		return latency, corrected
 	}
-	return latency
+	for i, c := range settlement.Corrections {
+		d := settlement.Buckets[i].Dimension
+		if by := c.From - c.To; math.Abs(by) > math.Abs(float64(corrected[d])) {
+			corrected[d] = int64(math.Round(by))
+		}
+	}
+	r.scope.account.engine.settle(settlement)
+	return latency, corrected
 }
 
 func (r *Reservation) observe(now time.Time, resp *Response) (latency time.Duration, settlement *backend.Settlement) {

@@ -278,7 +278,7 @@ func TestObserve(t *testing.T) {
 		run(t, false, func(b *bench) {
 			b.open()
 			r := b.admit(call(1000))
-			if latency := r.Observe(head(x.status, x.headers)); latency != 0 {
+			if latency, _ := r.Observe(head(x.status, x.headers)); latency != 0 {
 				b.Errorf("%s: a latency of %v", x.name, latency)
 			}
 			if got := tpm - b.free(); got != x.want || len(b.settlements()) != x.settled {
@@ -304,7 +304,7 @@ func TestLatency(t *testing.T) {
 			time.Sleep(d * time.Millisecond)
 			resp := head(200, "")
 			resp.Written = began.Add(d / 2 * time.Millisecond)
-			if got := r.Observe(resp); got != d*time.Millisecond {
+			if got, _ := r.Observe(resp); got != d*time.Millisecond {
 				b.Errorf("%v", got)
 			}
 		}

@@ -1,0 +1,61 @@
+package ratelimiterotel
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+)
+
+// gauges are what is read of a limiter at each collection.
+type gauges struct {
+	config      *config
+	limiter     *ratelimiter.Limiter
+	instruments *instruments
+	up          *atomic.Int32 // 1: the backend answers; -1: it does not; 0: nobody has asked
+}
+
+func (g *gauges) observe(ctx context.Context, o metric.Observer) error {
+	if up := g.up.Load(); up != 0 {
+		o.ObserveInt64(g.instruments.available, int64(max(0, up)))
+	}
+	var errs []error
+	for _, account := range g.limiter.Accounts() {
+		state, err := g.limiter.State(ratelimiter.ContextWithAccount(ctx, account))
+		switch {
+		case err == nil:
+			g.observeAccount(o, &state)
+		case !errors.Is(err, ratelimiter.ErrBackend): // which another gauge tells
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// observeAccount observes each limit once, also those that several models draw from.
+func (g *gauges) observeAccount(o metric.Observer, s *ratelimiter.State) {
+	type limit struct{ owner, name string }
+	seen := map[limit]bool{}
+	for i := range s.Scopes {
+		for j := range s.Scopes[i].Limits {
+			l := &s.Scopes[i].Limits[j]
+			if seen[limit{l.Owner, l.Name}] {
+				continue
+			}
+			seen[limit{l.Owner, l.Name}] = true
+			w := who{account: s.Account}
+			if l.Owner == s.Scopes[i].Model {
+				w.model = l.Owner
+			}
+			set := metric.WithAttributeSet(g.config.attributes(w, limitKey.String(l.Name), ownerKey.String(l.Owner)))
+			o.ObserveInt64(g.instruments.limit, l.Limit, set)
+			o.ObserveInt64(g.instruments.margin, l.Margin, set)
+			if !l.Unknown {
+				o.ObserveInt64(g.instruments.remaining, l.Remaining, set)
+			}
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package ratelimiter
+
+import (
+	"cmp"
+	"log/slog"
+)
+
+// LogValue implements slog.LogValuer: the error's code and what it was about, with the
+// account as a digest of its name.
+func (e *Error) LogValue() slog.Value {
+	if e == nil || e.Reason == nil {
+		return slog.StringValue(e.Error())
+	}
+	attrs := append([]slog.Attr{slog.String("message", e.Error()), slog.String("code", cmp.Or(e.Code(), e.Reason.Error()))},
+		(&who{e.Account, e.Model, e.Class, e.Tenant}).attrs(false)...)
+	attrs = append(attrs, costAttr("cost", e.Cost))
+	if e.Unit != "" {
+		attrs = append(attrs, slog.String("unit", e.Unit), slog.Int64("need", e.Need), slog.Int64("limit", e.Limit), slog.Duration("period", e.Period))
+	}
+	attrs = append(attrs, slog.Duration("waited", e.Waited), slog.Duration("retry_after", e.RetryAfter()))
+	return slog.GroupValue(attrs...)
+}
+
+// LogValue implements slog.LogValuer: a group for each model, and in it one for each limit,
+// with the account as a digest of its name.
+func (s State) LogValue() slog.Value {
+	attrs := (&who{account: s.Account}).attrs(false)
+	for i := range s.Scopes {
+		attrs = append(attrs, slog.Attr{Key: cmp.Or(s.Scopes[i].Model, "no_model"), Value: s.Scopes[i].logValue()})
+	}
+	return slog.GroupValue(attrs...)
+}
+
+func (s *ScopeState) logValue() slog.Value {
+	attrs := []slog.Attr{
+		slog.Int("waiting", s.Waiting), slog.Int("in_flight", s.InFlight), slog.Duration("oldest", s.Oldest), slog.Duration("paused", s.Paused),
+	}
+	for i := range s.Limits {
+		attrs = append(attrs, s.Limits[i].logAttr(s.Model))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// logAttr names the limit, and its owner if that is not the model.
+func (l *LimitState) logAttr(model string) slog.Attr {
+	name := l.Name
+	if l.Owner != model {
+		name = l.Owner + "/" + name
+	}
+	attrs := []slog.Attr{slog.Int64("limit", l.Limit), slog.String("source", l.Source)}
+	if !l.Unknown {
+		attrs = append(attrs, slog.Int64("remaining", l.Remaining), slog.Duration("reset", l.Reset), slog.Int64("margin", l.Margin))
+	}
+	return slog.GroupAttrs(name, attrs...)
+}
+
+// costAttr is a cost without its zeros.
+func costAttr(key string, c Cost) slog.Attr {
+	var attrs []slog.Attr
+	for _, n := range [...]struct {
+		unit   string
+		amount int64
+	}{{"requests", c.Requests}, {"tokens", c.Tokens}, {"images", c.Images}} {
+		if n.amount != 0 {
+			attrs = append(attrs, slog.Int64(n.unit, n.amount))
+		}
+	}
+	return slog.GroupAttrs(key, attrs...)
+}
+
+// errorAttr is an error as one line. It is nil where the caller got a panic.
+func errorAttr(err error) slog.Attr {
+	if err == nil {
+		return slog.Attr{}
+	}
+	return slog.String("error", err.Error())
+}
