@@ -129,6 +129,11 @@ func (l *Limiter) traces(ctx context.Context) hooks {
 	return hooks{t, l.trace}
 }
 
+// traced reports whether anybody listens to a call of this context, which may be nil.
+func (l *Limiter) traced(ctx context.Context) bool {
+	return l.trace != nil || ctx != nil && ctx.Value(traceKey) != nil
+}
+
 func (h hooks) waiting() bool {
 	return h[0] != nil && h[0].Waiting != nil || h[1] != nil && h[1].Waiting != nil
 }

@@ -261,21 +261,20 @@ type Grant struct {
 	Later backend.Amounts
 }
 
-// Charged notes a grant whose call starts now, and returns where its buckets stood.
-func (s *Set) Charged(now time.Time, g *Grant) []Sent {
-	sent := make([]Sent, min(len(g.Limits), len(g.Answer.Levels)))
-	for k := range sent {
-		l, b := g.Limits[k], &g.Buckets[k]
+// Charged notes a grant whose call starts now, and appends to sent where its buckets stood.
+func (s *Set) Charged(now time.Time, sent []Sent, g *Grant) []Sent {
+	for k, l := range g.Limits[:min(len(g.Limits), len(g.Answer.Levels))] {
+		b := &g.Buckets[k]
 		later := float64(g.Later[b.Dimension])
 		var input calibration.Input
 		if l.Dimension == backend.Tokens {
 			input = calibration.Input{Charged: float64(g.Input.Charged), Counted: float64(g.Input.Counted)}
 		}
-		sent[k] = Sent{l, l.tracker.Send(now, float64(g.Cost[b.Dimension]), input, calibration.Level{
+		sent = append(sent, Sent{l, l.tracker.Send(now, float64(g.Cost[b.Dimension]), input, calibration.Level{
 			Used:      b.Capacity() - g.Answer.Levels[k] - later,
 			Charged:   g.Answer.Charged[k] - later,
 			Corrected: g.Answer.Corrected[k],
-		})}
+		})})
 		l.drawn.See(now, g.Answer.Charged[k]-later, l.refill())
 		l.used = 0 // the backend knows the bucket from now on
 	}
