@@ -22,6 +22,8 @@ type seen struct {
 	Refusal  Throttle
 	Refused  bool
 	ID       string
+	Model    string
+	Shown    bool
 }
 
 // watch feeds body to a meter in pieces that end at cuts, and returns the index
@@ -36,7 +38,7 @@ func watch(status int, body []byte, cuts ...int) (s seen, doneIn int) {
 		from = to
 	}
 	s.Usage, s.HasUsage = m.Usage()
-	s.Ended, s.ID = m.Ended(), m.ID()
+	s.Ended, s.ID, s.Model, s.Shown = m.Ended(), m.ID(), m.Model(), m.Shown()
 	if r := m.Throttle(nil, now); r != nil {
 		s.Refusal, s.Refused = *r, true
 	}
