@@ -1,9 +1,16 @@
 package ratelimiter
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
 )
@@ -61,3 +68,53 @@ func TestDeltasBesideUsage(t *testing.T) {
 		t.Errorf("the next body begins with %d tokens", got)
 	}
 }
+
+type fragile struct{ broken bool }
+
+func (f *fragile) Count(string, string, string) int {
+	if f.broken {
+		panic("index out of range")
+	}
+	return 1
+}
+
+// A counter that panics when a stream is given up reaches who closes it, and the call ends
+// all the same.
+func TestCounterPanicsAtClose(t *testing.T) {
+	f := new(fragile)
+	settled := 0
+	l, err := New(WithAccount("a"), WithCounter(f), WithTrace(&Trace{Settled: func(context.Context, SettledInfo) { settled++ }}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := 0
+	resp, err := l.Transport(sends(func(r *http.Request) (*http.Response, error) {
+		body := struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(delta("text")), iotest.ErrReader(errors.New("not read"))), closes(func() { closed++ })}
+		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: body, Request: r}, nil
+	})).RoundTrip(httptest.NewRequest(http.MethodPost, "https://api.openai.com/v1/chat/completions", strings.NewReader(`{"model":"m"}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := resp.Body.Read(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	f.broken = true
+	func() {
+		defer func() {
+			if p := recover(); !strings.Contains(fmt.Sprint(p), "the Counter of WithCounter panicked") {
+				t.Errorf("Close panics with %v", p)
+			}
+		}()
+		resp.Body.Close()
+	}()
+	if closed != 1 || settled != 1 {
+		t.Errorf("closed %d times, settled %d", closed, settled)
+	}
+}
+
+type closes func()
+
+func (c closes) Close() error { c(); return nil }
