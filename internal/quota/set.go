@@ -140,6 +140,17 @@ func (s *Set) Exceeded(cost *backend.Amounts, now time.Time) *Limit {
 	return nil
 }
 
+// Least is the smallest limit on the dimension, or Largest.
+func (s *Set) Least(d backend.Dimension) int64 {
+	least := int64(Largest)
+	for _, l := range s.limits {
+		if l.Dimension == d {
+			least = min(least, l.Amount())
+		}
+	}
+	return least
+}
+
 // Admissible returns the limits that a call of this cost would be charged to: all but
 // those in doubt that it exceeds.
 func (s *Set) Admissible(cost *backend.Amounts, now time.Time) []*Limit {
