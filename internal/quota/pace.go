@@ -11,7 +11,11 @@ import (
 // Buckets describes limits of the set and, after them, what else holds calls back at
 // present: the pace of a slow start, and ramps.
 func (s *Set) Buckets(now time.Time, limits []*Limit) []backend.Bucket {
-	return s.Describe(make([]backend.Bucket, 0, len(limits)), now, limits)
+	most := len(limits)
+	if s.Paced(now) {
+		most *= 2
+	}
+	return s.Describe(make([]backend.Bucket, 0, most), now, limits)
 }
 
 // Describe appends to buckets what Buckets returns.
