@@ -43,6 +43,7 @@ deadcode: ## no function that neither a program nor a test of a public package r
 unit: ## all tests, with the race detector
 	@sh tools/need.sh "$$(go env CC | cut -d' ' -f1)" "the race detector" gcc libc6-dev
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
+	@echo "go test, without vocabularies"; go test -tags ratelimiter_notables -run '^TestWithoutTables$$' .
 	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 go test -race ./...)
 
 fuzz: ## every fuzz target for FUZZTIME (20s) each; plain tests run their seeds

@@ -3,13 +3,10 @@ package ratelimiter
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
-	"sync/atomic"
-	"time"
+	"reflect"
+	"strings"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
@@ -26,41 +23,76 @@ type requestBody struct {
 	prefix []byte
 	rest   io.ReadCloser // nil if prefix is all
 	length int64
-	none   bool // the request has no body
+	none   bool         // the request has no body
+	first  bytes.Reader // of the prefix, for the first try to send it
 }
 
-// readBody takes the body out of the request and reads so much of it. It reads Body
+// read takes the body out of the request and reads so much of it. It reads Body
 // itself and never calls GetBody, which openai-go may have set to a function that
 // rewinds the very reader that is Body (v3.96 with WithRequestBody over a
 // bytes.Reader).
-func readBody(req *http.Request, most int64) (*requestBody, error) {
+func (b *requestBody) read(req *http.Request, most int64) (err error) {
 	if req.Body == nil || req.Body == http.NoBody {
-		return &requestBody{none: true}, nil
+		b.none = true
+		return nil
 	}
-	b := &requestBody{length: req.ContentLength}
-	var buf bytes.Buffer
-	if n := req.ContentLength; n > 0 {
-		buf.Grow(int(min(n, most)) + bytes.MinRead)
-	}
-	ctx := req.Context()
-	stop := context.AfterFunc(ctx, func() { req.Body.Close() }) // ends a Read that hangs
-	n, err := buf.ReadFrom(io.LimitReader(req.Body, most))
-	b.prefix = buf.Bytes()
-	if len(b.prefix) < buf.Cap()*3/4 { // of unknown length: the buffer has doubled
-		b.prefix = bytes.Clone(b.prefix)
+	b.length = req.ContentLength
+	whole := false
+	if n, ok := inMemory(req.Body); ok && n < most {
+		b.prefix, whole = make([]byte, n), true
+		_, err = io.ReadFull(req.Body, b.prefix)
+	} else {
+		b.prefix, whole, err = readAhead(req.Context(), req, most)
 	}
 	switch {
-	case !stop():
-		return nil, ctx.Err()
 	case err != nil:
 		req.Body.Close()
-		return nil, err
-	case n == most:
+	case !whole:
 		b.rest = req.Body
 	default:
 		req.Body.Close() // all of it has been read; what Close says is of no use
 	}
-	return b, nil
+	return err
+}
+
+// inMemory reports whether a body is one whose Read can't hang, and how long it is. Bodies
+// are wrapped where http.NewRequest or an SDK has made them.
+func inMemory(body io.Reader) (length int64, ok bool) {
+	if t := reflect.TypeOf(body); t == nopCloser || t == nopCloserWriterTo {
+		body, _ = reflect.ValueOf(body).Field(0).Interface().(io.Reader)
+	}
+	switch r := body.(type) {
+	case *bytes.Reader:
+		return int64(r.Len()), true
+	case *bytes.Buffer:
+		return int64(r.Len()), true
+	case *strings.Reader:
+		return int64(r.Len()), true
+	}
+	return 0, false
+}
+
+var (
+	nopCloser         = reflect.TypeOf(io.NopCloser(nil))
+	nopCloserWriterTo = reflect.TypeOf(io.NopCloser(new(bytes.Reader)))
+)
+
+// readAhead reads so much of the request's body, or all of it, unless the context ends.
+func readAhead(ctx context.Context, req *http.Request, most int64) (prefix []byte, whole bool, err error) {
+	var buf bytes.Buffer
+	if n := req.ContentLength; n > 0 {
+		buf.Grow(int(min(n, most)) + bytes.MinRead)
+	}
+	stop := context.AfterFunc(ctx, func() { req.Body.Close() }) // ends a Read that hangs
+	n, err := buf.ReadFrom(io.LimitReader(req.Body, most))
+	if !stop() {
+		return nil, false, ctx.Err()
+	}
+	prefix = buf.Bytes()
+	if len(prefix) < buf.Cap()*3/4 { // of unknown length: the buffer has doubled
+		prefix = bytes.Clone(prefix)
+	}
+	return prefix, n < most, err
 }
 
 // attach gives the body to the request that is sent.
@@ -74,12 +106,15 @@ func (b *requestBody) attach(req *http.Request) {
 		}{io.MultiReader(bytes.NewReader(b.prefix), b.rest), b.rest}
 		req.GetBody = nil
 	default:
-		req.GetBody = func() (io.ReadCloser, error) {
-			return io.NopCloser(bytes.NewReader(b.prefix)), nil
-		}
-		req.Body, _ = req.GetBody()
+		b.first.Reset(b.prefix)
+		req.Body = io.NopCloser(&b.first) // which net/http knows to be in memory
+		req.GetBody = b.again
 		req.ContentLength = b.length
 	}
+}
+
+func (b *requestBody) again() (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(b.prefix)), nil
 }
 
 // Close releases what a request that is not sent has left.
@@ -102,42 +137,4 @@ func (b *requestBody) askForUsage(e wire.Endpoint) {
 	if b.length > 0 {
 		b.length = int64(len(b.prefix))
 	}
-}
-
-// A writeWatch tells whether a request has been written, and when.
-type writeWatch struct {
-	connected, wrote atomic.Bool
-	begun            time.Time
-	after            atomic.Int64 // how long after begun all of it was, in nanoseconds; 0 for never
-}
-
-// watchWrite returns the request to send: the caller's, with hooks of our own.
-func watchWrite(req *http.Request) (*http.Request, *writeWatch) {
-	w := &writeWatch{begun: time.Now()}
-	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn:      func(string) { w.connected.Store(true) },
-		WroteHeaders: func() { w.wrote.Store(true) },
-		WroteRequest: func(httptrace.WroteRequestInfo) { w.after.Store(max(1, int64(time.Since(w.begun)))) },
-	})
-	return req.WithContext(ctx), w
-}
-
-// time is when the request had been written. It is zero for a base that runs no hooks, or
-// where the response came first.
-func (w *writeWatch) time() time.Time {
-	after := w.after.Load()
-	if after == 0 {
-		return time.Time{}
-	}
-	return w.begun.Add(time.Duration(after))
-}
-
-// never reports whether the request that failed with err never left. A base
-// that runs no hooks is only believed where it failed to dial.
-func (w *writeWatch) never(err error) bool {
-	if w.connected.Load() {
-		return !w.wrote.Load()
-	}
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
 }

@@ -20,7 +20,8 @@ type Counter interface {
 	// token; it need not be valid UTF-8, and long text comes in pieces.
 	//
 	// A negative count leaves the text to the library, so that a Counter need
-	// not know every model. A count of more than four tokens for each byte is
+	// not know every model. Built with the tag ratelimiter_notables, the library
+	// takes four bytes for a token. A count of more than four tokens for each byte is
 	// cut to that.
 	//
 	// Count is called from many goroutines at once, each time before a request

@@ -29,7 +29,7 @@ func (r *Reservation) estimateRequest(req *http.Request, e wire.Endpoint, deploy
 	case isMultipart(typ):
 		c = costing.Multipart(e, deployment, typ, encoded.Prefix(b.prefix, bodyCap), l.counter)
 	default:
-		c = costing.JSON(e, deployment, encoded.Prefix(b.prefix, bodyCap), l.counter)
+		c = r.countBody(e, deployment, encoded.Prefix(b.prefix, bodyCap))
 		if l.config.usage && c.Stream && !c.IncludeUsage && b.rest == nil && len(encoded) == 0 {
 			b.askForUsage(e)
 		}
@@ -68,27 +68,47 @@ func (r *Reservation) estimateCall(call Call) error {
 	if e == wire.None {
 		return fmt.Errorf("ratelimiter: calls to %q are not limited", path)
 	}
-	c := costing.JSON(e, deployment, body, r.limiter.counter)
+	c := r.countBody(e, deployment, body)
 	r.estimate(e, deployment, &c)
 	return nil
 }
 
+// countBody works out what a JSON body says of its cost. The text of a large one is
+// estimated, unless it may be more than a limit allows: a call is too large by its count or
+// not at all.
+func (r *Reservation) countBody(e wire.Endpoint, deployment string, body []byte) costing.Estimate {
+	l := r.limiter
+	if !l.config.exact {
+		c := costing.Sampled(e, deployment, body, l.counter)
+		if c.Estimated == 0 || c.Most+c.Output <= l.engine.LeastTokens(r.engine.Call.Account, scopeOf(deployment, &c)) {
+			return c
+		}
+	}
+	return costing.JSON(e, deployment, body, l.counter)
+}
+
+// scopeOf is the model whose budget pays. deployment is Azure's, and names it before the
+// body does.
+func scopeOf(deployment string, c *costing.Estimate) string {
+	return normalizeModel(cmp.Or(deployment, c.Model))
+}
+
 var errNoCall = errors.New("ratelimiter: the Call is nil")
 
-// estimate takes in what the body says. deployment is Azure's, and names the scope before
-// the body does.
+// estimate takes in what the body says.
 func (r *Reservation) estimate(e wire.Endpoint, deployment string, c *costing.Estimate) {
 	r.endpoint = e
 	r.counted = cmp.Or(c.Model, deployment)
 	r.encoding = tokens.ForModel(r.counted)
 	call := &r.engine.Call
-	call.Model = normalizeModel(cmp.Or(deployment, c.Model))
+	call.Model = scopeOf(deployment, c)
 	call.Requests, call.Images = 1, c.Images
 	context, output, _ := costing.Bounds(r.counted)
 	call.Body = predict.Body{
 		Tokens:       min(quota.Largest, c.Input+c.Output),
 		Input:        c.Input,
 		Guessed:      c.Guessed,
+		Estimated:    c.Estimated,
 		Choices:      max(1, c.Choices),
 		Undeclared:   !c.Declared && generates(e),
 		Continuable:  e == wire.Responses,

@@ -170,7 +170,7 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 	if err := l.engine.Admit(ctx, &r.engine); err != nil {
 		return callRejected(err, c)
 	}
-	r.ctx = context.WithoutCancel(ctx)
+	r.ctx = ctx
 	started = true
 	l.traceStarted(ctx, StartedInfo{
 		Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),

@@ -20,10 +20,9 @@ type meteredBody struct {
 	r      *Reservation
 	header http.Header
 
-	mu      sync.Mutex // Close may come while Read runs
-	meter   *wire.Meter
+	mu      sync.Mutex     // Close may come while Read runs
+	meter   *metering      // nil once the body is over
 	decoded *decode.Stream // nil for a body that is not encoded
-	text    int64          // tokens of the deltas seen
 	said    bool           // the error in the body has been reported
 	over    bool
 }
@@ -37,13 +36,8 @@ func newMeteredBody(r *Reservation, resp *http.Response) *meteredBody {
 	case len(encoded) > 0:
 		b.decoded = encoded.Stream()
 	}
-	b.meter = wire.NewMeter(resp.StatusCode, typ, b.count)
+	b.meter = newMetering(r, resp.StatusCode, typ)
 	return b
-}
-
-// count is handed the text of a stream's deltas.
-func (b *meteredBody) count(delta []byte) {
-	b.text += int64(b.r.limiter.counter.Count(b.r.counted, b.r.encoding, delta))
 }
 
 func (b *meteredBody) Read(p []byte) (n int, err error) {
@@ -64,32 +58,39 @@ func (b *meteredBody) Read(p []byte) (n int, err error) {
 
 func (b *meteredBody) Close() (err error) {
 	defer func() { err = b.ReadCloser.Close() }() // also if a hook panics
+	finished := false
+	defer func() {
+		if !finished { // a counter of the user's has panicked
+			b.settle(b.finish(false))
+		}
+	}()
 	b.settle(b.finish(false))
+	finished = true
 	return nil
 }
 
 // A report is what a body has shown: its ending, or that it has an error.
 type report struct {
-	outcome  *engine.Outcome // nil for a body that goes on
-	throttle *wire.Throttle  // an error inside the body, or nil
+	over     bool
+	outcome  engine.Outcome // of a body that is over
+	throttle *wire.Throttle // an error inside the body, or nil
 }
 
-// watch lets the meter see what has been read, and returns what there is to report of it,
-// or nil.
-func (b *meteredBody) watch(p []byte, err error) *report {
+// watch lets the meter see what has been read, and returns what there is to report of it.
+func (b *meteredBody) watch(p []byte, err error) (e report) {
 	b.mu.Lock()
 	defer b.mu.Unlock() // also if a counter of the user's panics
 	if b.over {
-		return nil
+		return e
 	}
 	if b.seeLocked(p, err == io.EOF) || err != nil {
 		return b.finishLocked(err == io.EOF)
 	}
 	if b.meter.Failed() && !b.said {
 		b.said = true
-		return &report{throttle: b.meter.Throttle(b.header, time.Now())}
+		e.throttle = b.meter.Throttle(b.header, time.Now())
 	}
-	return nil
+	return e
 }
 
 // seeLocked lets the meter see what has been read, decoded, and reports whether nothing more
@@ -111,39 +112,48 @@ func (b *meteredBody) seeLocked(p []byte, eof bool) (done bool) {
 	return done
 }
 
-func (b *meteredBody) finish(eof bool) *report {
+func (b *meteredBody) finish(eof bool) (e report) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.over {
-		return nil
+		return e
 	}
 	return b.finishLocked(eof)
 }
 
-func (b *meteredBody) finishLocked(eof bool) *report {
-	b.over = true
+func (b *meteredBody) finishLocked(eof bool) (e report) {
+	said, ok := b.meter.Usage()
+	var text int64
+	if !ok {
+		text = b.meter.count() // which may panic, and is asked once more then
+	}
+	b.over, e.over = true, true
+	defer b.release()
 	if b.decoded != nil {
 		b.decoded.Stop()
 	}
-	said, ok := b.meter.Usage()
 	t := b.meter.Throttle(b.header, time.Now())
-	e := &report{}
 	if !b.said {
 		e.throttle = t
 	}
 	if t != nil && !ok && !b.meter.Shown() {
 		if status := statusOf(t.Kind); status != 0 {
-			e.outcome = &engine.Outcome{Failed: status}
+			e.outcome.Failed = status
 			return e
 		}
 	}
-	e.outcome = &engine.Outcome{
+	e.outcome = engine.Outcome{
 		Usage: said, HasUsage: ok, ID: b.meter.ID(), Metered: true,
 		// Without usage the text is all of the output if it came to its end, and no
 		// reasoning is behind it.
-		Text: b.text, Whole: b.meter.Ended() || eof && t == nil, Reasons: b.reasons(),
+		Text: text, Whole: b.meter.Ended() || eof && t == nil, Reasons: b.reasons(),
 	}
 	return e
+}
+
+func (b *meteredBody) release() {
+	b.meter.free()
+	b.meter = nil
 }
 
 // reasons reports whether the model may have put out more than was shown. A deployment's
@@ -166,12 +176,9 @@ func statusOf(k wire.Kind) int {
 
 // settle takes in a report, without the lock: hooks run. A hook that panics does not keep
 // the reservation from its end.
-func (b *meteredBody) settle(e *report) {
-	if e == nil {
-		return
-	}
-	if e.outcome != nil {
-		defer b.r.end(e.outcome)
+func (b *meteredBody) settle(e report) {
+	if e.over {
+		defer b.r.end(&e.outcome)
 	}
 	if e.throttle != nil {
 		b.r.throttled(b.r.hookContext(), e.throttle, http.StatusOK)

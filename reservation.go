@@ -22,7 +22,7 @@ type Reservation struct {
 	counted  string // the model by whose rules tokens are counted
 	encoding tokens.Encoding
 	taken    atomic.Bool     // by a Transport, or by its end
-	ctx      context.Context // for hooks; never waited on
+	ctx      context.Context // of the call, for hooks; never waited on
 }
 
 // claim takes a reservation for a Transport's own, once, if that is for the same account
@@ -82,6 +82,9 @@ func (r *Reservation) end(o *engine.Outcome) {
 	if !ok {
 		return
 	}
+	if !r.limiter.traced(r.ctx) {
+		return
+	}
 	c := &r.engine.Call
 	model := c.Model
 	r.limiter.traceSettled(r.hookContext(), SettledInfo{
@@ -100,12 +103,12 @@ func (r *Reservation) endpointName() string {
 	return r.endpoint.String()
 }
 
-// hookContext is the context of the call's hooks.
+// hookContext is the context of the call's hooks, which its end does not end.
 func (r *Reservation) hookContext() context.Context {
 	if r.ctx == nil {
 		return context.Background()
 	}
-	return r.ctx
+	return context.WithoutCancel(r.ctx)
 }
 
 func usageOf(u wire.Usage) Usage {

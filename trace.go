@@ -159,6 +159,11 @@ func (l *Limiter) traces(ctx context.Context) hooks {
 	return hooks{t, l.config.traces}
 }
 
+// traced reports whether anybody listens to a call of this context, which may be nil.
+func (l *Limiter) traced(ctx context.Context) bool {
+	return len(l.config.traces) > 0 || ctx != nil && ctx.Value(traceKey) != nil
+}
+
 func (h hooks) waiting() bool {
 	waits := func(t *Trace) bool { return t.Waiting != nil }
 	return h.own != nil && waits(h.own) || slices.ContainsFunc(h.limiter, waits)

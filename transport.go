@@ -44,13 +44,12 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if endpoint == wire.None {
 		return t.pass(req)
 	}
-	body, err := readBody(req, bodyCap)
-	if err != nil {
+	x := new(exchange)
+	if err := x.body.read(req, bodyCap); err != nil {
 		return nil, err
 	}
-	x := exchange{body: body}
 	defer x.abandon()
-	err = t.send(req, endpoint, deployment, &x)
+	err := t.send(req, endpoint, deployment, x)
 	x.done = true
 	if err != nil && x.r == nil {
 		if resp := t.limiter.response(req, err); resp != nil {
@@ -63,7 +62,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // send lets the request wait, sends it and takes in the head of its response.
 func (t *Transport) send(req *http.Request, e wire.Endpoint, deployment string, x *exchange) (err error) {
 	ctx := req.Context()
-	if x.r, err = t.reserve(req, e, deployment, x.body); err != nil {
+	if x.r, err = t.reserve(req, e, deployment, &x.body); err != nil {
 		x.body.Close()
 		return err
 	}
@@ -72,16 +71,17 @@ func (t *Transport) send(req *http.Request, e wire.Endpoint, deployment string, 
 		x.r.unanswered(true)
 		return err
 	}
-	sent, written := watchWrite(req)
+	x.watch.Context, x.watch.begun = ctx, time.Now()
+	sent := req.WithContext(&x.watch)
 	x.body.attach(sent)
 	x.sent = true
 	x.resp, err = t.base.RoundTrip(sent)
 	if err != nil || x.resp == nil {
-		x.r.unanswered(written.never(err) || t.runsHooks() && !written.connected.Load())
+		x.r.unanswered(x.watch.never(err) || t.runsHooks() && !x.watch.connected.Load())
 		return err
 	}
 	x.resp.Request = req
-	x.r.observe(ctx, x.resp, written)
+	x.r.observe(ctx, x.resp, x.watch.time())
 	x.r.meter(ctx, x.resp)
 	x.r.hold(x.resp)
 	return nil
@@ -97,11 +97,12 @@ func (t *Transport) runsHooks() bool {
 // An exchange is a request on its way, and what must not be left behind if a hook, a counter
 // or the base panics.
 type exchange struct {
-	body *requestBody
-	r    *Reservation // once it has been admitted
-	sent bool
-	resp *http.Response
-	done bool
+	body  requestBody
+	watch writeWatch
+	r     *Reservation // once it has been admitted
+	sent  bool
+	resp  *http.Response
+	done  bool
 }
 
 // abandon ends the exchange of a RoundTrip that has panicked.
@@ -166,9 +167,9 @@ func (t *Transport) pass(req *http.Request) (*http.Response, error) {
 func (t *Transport) reserve(req *http.Request, e wire.Endpoint, deployment string, b *requestBody) (*Reservation, error) {
 	ctx := req.Context()
 	r := &Reservation{limiter: t.limiter}
-	r.estimateRequest(req, e, deployment, b)
 	call := &r.engine.Call
 	call.Account = t.limiter.accountOf(req)
+	r.estimateRequest(req, e, deployment, b)
 	if brought, ok := value[*Reservation](ctx, reservationKey); ok && brought.claim(r) {
 		return brought, nil
 	}
@@ -188,8 +189,8 @@ func (r *Reservation) unanswered(neverSent bool) {
 }
 
 // observe takes in the headers of a response.
-func (r *Reservation) observe(ctx context.Context, resp *http.Response, written *writeWatch) {
-	head := engine.Response{Status: resp.StatusCode, Headers: wire.ParseHeaders(resp.Header), Written: written.time()}
+func (r *Reservation) observe(ctx context.Context, resp *http.Response, written time.Time) {
+	head := engine.Response{Status: resp.StatusCode, Headers: wire.ParseHeaders(resp.Header), Written: written}
 	latency, corrected := r.engine.Observe(&head)
 	requests, tokens := observation(head.Headers.Requests), observation(head.Headers.Tokens)
 	requests.Corrected, tokens.Corrected = corrected[backend.Requests], corrected[backend.Tokens]

@@ -26,7 +26,7 @@ const (
 func pairs() []pair {
 	limits := ratelimiter.Limits{RPM: plenty, TPM: plenty}
 	var out []pair
-	for _, size := range []int{100, 1_000, 10_000, 100_000} {
+	for _, size := range []int{100, 1_000, 10_000, 100_000, 1_000_000} {
 		for _, stream := range []bool{false, true} {
 			what := fmt.Sprintf("chat, prompt of %d characters", size)
 			if stream {

@@ -9,15 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/texttest"
 )
 
 var (
 	// Out of Isaac Newton's Opticks, as Project Gutenberg has it.
 	//go:embed texts/english.txt
 	english string
-	// Sentences.
-	//go:embed texts/chinese.txt
-	chinese string
 )
 
 // A text is something to count the tokens of.
@@ -33,20 +32,10 @@ func ordinary(sizes ...int) ([]text, error) {
 		return nil, err
 	}
 	// Never twice in the same order, so that the processor cannot learn it.
-	var sentences strings.Builder
-	random := rand.New(rand.NewPCG(1, 2))
-	for lines := strings.SplitAfter(chinese, "\n"); sentences.Len() < 110_000; {
-		random.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
-		for i, line := range lines {
-			if i%5 != 0 { // paragraphs
-				line = strings.TrimSuffix(line, "\n")
-			}
-			sentences.WriteString(line)
-		}
-	}
+	sentences := texttest.Shuffled(rand.New(rand.NewPCG(1, 2)), texttest.Chinese, 110_000)
 	var texts []text
 	for _, size := range sizes {
-		for _, t := range []text{{"English", english}, {"code", string(code)}, {"Chinese", sentences.String()}} {
+		for _, t := range []text{{"English", english}, {"code", string(code)}, {"Chinese", sentences}} {
 			name := fmt.Sprintf("%s, %d kB", t.name, size/1000)
 			texts = append(texts, text{name, strings.ToValidUTF8(t.content[:size], "")})
 		}

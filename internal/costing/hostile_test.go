@@ -477,7 +477,7 @@ func TestMultipart(t *testing.T) {
 	fields := part(`name="model"`, "gpt-image-1") + part(`name="n"`, "2") + part(`name="prompt"`, "abc") +
 		part(`name="size"`, "1024x1024") + part(`name="quality"`, "low") + part(`name="stream"`, "true")
 	want := costing.Estimate{
-		Model: "gpt-image-1", Input: 2 * (194 + 3), Output: 2 * 272, Choices: 2, Declared: true, Images: 2,
+		Model: "gpt-image-1", Input: 2 * (194 + 3), Most: 2 * (194 + 3), Output: 2 * 272, Choices: 2, Declared: true, Images: 2,
 		Stream: true,
 	}
 	for name, body := range map[string]string{

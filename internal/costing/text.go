@@ -24,6 +24,7 @@ type reader struct {
 	vision   vision
 	context  int64 // 0 until an image asks for it
 	guessed  int64
+	sample   sample
 
 	scratch [scratchSize]byte
 	n       int   // bytes in scratch
@@ -37,6 +38,7 @@ func newReader(body []byte, counter tokens.Counter) *reader {
 	r.cursor = newCursor(body)
 	r.counter = counter
 	r.n, r.spilled, r.guessed = 0, 0, 0
+	r.sample = sample{}
 	return r
 }
 
@@ -66,6 +68,9 @@ func (r *reader) at(mark int) bool {
 
 // text reads a string and returns its tokens.
 func (r *reader) text() int64 {
+	if r.sample.stretch > 0 {
+		return r.sampled(r.str())
+	}
 	return r.count(r.str())
 }
 
@@ -88,6 +93,7 @@ func (r *reader) measure(text []byte) int64 {
 
 // add appends a string, as it stands in the body, to the text that sum counts.
 func (r *reader) add(raw []byte) {
+	r.sample.elsewhere += len(raw)
 	for {
 		i := bytes.IndexByte(raw, '\\')
 		if i < 0 {

@@ -287,12 +287,19 @@ func (s *scope) refreshed(look *ask, answer *backend.Answer, err error) {
 // askAlone asks the backend for a call that nobody waits before. If the context ends first,
 // what is granted nevertheless is given back in the background.
 func (r *Reservation) askAlone(ctx context.Context, en *entry) error {
-	e := r.scope.account.engine
-	if e.local || ctx.Done() == nil {
+	if r.scope.account.engine.local || ctx.Done() == nil {
 		return r.takeAlone(ctx, en)
 	}
+	own := *en // which may outlive the caller's
+	err := r.takeAside(ctx, &own)
+	en.place = own.place
+	return err
+}
+
+// takeAside makes a call's own ask without keeping a caller whose context ends.
+func (r *Reservation) takeAside(ctx context.Context, en *entry) error {
 	done := make(chan error, 1)
-	e.tasks.start(func() { done <- r.takeAlone(ctx, en) })
+	r.scope.account.engine.tasks.start(func() { done <- r.takeAlone(ctx, en) })
 	select {
 	case err := <-done:
 		return err
@@ -320,7 +327,8 @@ func (r *Reservation) takeAlone(ctx context.Context, en *entry) error {
 			return err
 		}
 	}
-	en.ask.Costs, en.ask.Flows = []backend.Amounts{r.charge.cost}, flowOf(&r.Call)
+	r.alone[0] = r.charge.cost
+	en.ask.Costs, en.ask.Flows = r.alone[:], flowOf(&r.Call)
 	en.ask.Fresh, en.ask.Leave = true, r.Call.MaxWait == 0
 	answer, err := e.take(&en.ask.Ask)
 	release, err := r.answered(ctx, en, &answer, err)
@@ -377,9 +385,7 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	}
 	s.driveLocked()
 	if release == nil {
-		if a, ok := s.releaseTicketLocked(now); ok {
-			release = &a.Ask
-		}
+		release = s.releaseLocked(now)
 	}
 	return release, err
 }

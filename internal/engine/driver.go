@@ -89,10 +89,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	taken := s.takeRoomLocked(&t, now)
 	if s.queue.len() == 0 {
 		s.driver.running, s.driver.stands, s.driver.turn = false, backend.Amounts{}, 0
-		if a, ok := s.releaseTicketLocked(now); ok {
-			release = &a.Ask
-		}
-		return t, false, release
+		return t, false, s.releaseLocked(now)
 	}
 	t.pause, t.paced, t.first = s.quota.NextPace(now), s.quota.Paced(now), s.away == nil
 	t.since = s.failingLocked(now)

@@ -136,23 +136,29 @@ const (
 // settle sends a settlement. A pause that does not arrive would be lost for the whole
 // fleet, and the longest counts, so that it may be sent more than once; nothing else may.
 func (e *Engine) settle(s *backend.Settlement) {
-	e.background(func() {
-		begun, wait := time.Now(), firstRetry
-		err := e.config.Backend.Settle(context.Background(), *s)
-		for try := 0; err != nil && s.PauseOwner != "" && try < mostRetries; try++ {
-			select {
-			case <-time.After(wait):
-			case <-e.done:
-				try = mostRetries // the last one
-			}
-			pause := s.OnlyPause()
-			if pause.Pause -= time.Since(begun); pause.Pause <= 0 {
-				return
-			}
-			err = e.config.Backend.Settle(context.Background(), pause)
-			wait = min(2*wait, lastRetry)
+	if e.local {
+		e.settleNow(s)
+		return
+	}
+	e.tasks.start(func() { e.settleNow(s) })
+}
+
+func (e *Engine) settleNow(s *backend.Settlement) {
+	begun, wait := time.Now(), firstRetry
+	err := e.config.Backend.Settle(context.Background(), *s)
+	for try := 0; err != nil && s.PauseOwner != "" && try < mostRetries; try++ {
+		select {
+		case <-time.After(wait):
+		case <-e.done:
+			try = mostRetries // the last one
 		}
-	})
+		pause := s.OnlyPause()
+		if pause.Pause -= time.Since(begun); pause.Pause <= 0 {
+			return
+		}
+		err = e.config.Backend.Settle(context.Background(), pause)
+		wait = min(2*wait, lastRetry)
+	}
 }
 
 // background runs f without blocking the caller; a local backend runs it inline, since

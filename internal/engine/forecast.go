@@ -49,6 +49,14 @@ func (a *account) forecast(c *Call, now time.Time) (look ask, behind backend.Amo
 	return look, behind, nil
 }
 
+// LeastTokens is the smallest limit on tokens that is known for a model, or quota.Largest.
+func (e *Engine) LeastTokens(account, model string) int64 {
+	a := e.peek(account)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.peekScopeLocked(model).quota.Least(backend.Tokens)
+}
+
 // predictLocked works out what a call is charged when it starts: what its body states,
 // and what that does not say.
 func (s *scope) predictLocked(c *Call, ch *charge) {

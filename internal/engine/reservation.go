@@ -54,6 +54,12 @@ type Reservation struct {
 	discarded bool // nobody was given it
 	queued    bool // it has waited in the queue
 	ended     atomic.Bool
+
+	// What every call needs, beside it.
+	alone   [1]backend.Amounts // the costs of its own ask
+	few     [2]quota.Sent      // sent, where limits are few
+	charged [2]backend.Bucket  // and the buckets of the refund
+	refund  backend.Settlement
 }
 
 // grantLocked makes r the reservation for the i-th cost that an answer has granted. It
@@ -66,7 +72,7 @@ func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, 
 		}
 	}
 	r.charge, r.stamp, r.started = *c, answer.Stamp, now
-	r.sent = s.quota.Charged(now, &g)
+	r.sent = s.quota.Charged(now, r.few[:0], &g)
 	s.inFlight++
 	if r.slots = ask.slots; r.slots != nil {
 		s.holding++

@@ -71,6 +71,16 @@ func (s *scope) askLocked(now time.Time) ask {
 	return a
 }
 
+// releaseLocked is releaseTicketLocked, or nil.
+func (s *scope) releaseLocked(now time.Time) *backend.Ask {
+	a, ok := s.releaseTicketLocked(now)
+	if !ok {
+		return nil
+	}
+	leave := a.Ask
+	return &leave
+}
+
 // look describes what a call that is charged to these buckets draws from. It is no
 // ticket's.
 func (s *scope) look(limits []*quota.Limit, buckets []backend.Bucket) ask {

@@ -99,11 +99,12 @@ func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settl
 	if refund == (backend.Amounts{}) {
 		return settled, nil
 	}
-	buckets := s.quota.Buckets(now, quota.Refundable(r.sent, final[backend.Tokens] == 0))
+	buckets := s.quota.Describe(r.charged[:0], now, quota.Refundable(r.sent, final[backend.Tokens] == 0))
 	if !slices.ContainsFunc(buckets, func(b backend.Bucket) bool { return refund[b.Dimension] != 0 }) {
 		return settled, nil // nobody counts it
 	}
-	return settled, &backend.Settlement{Account: a.name, Line: s.line, Stamp: max(r.stamp, a.since), Refund: refund, Buckets: buckets}
+	r.refund = backend.Settlement{Account: a.name, Line: s.line, Stamp: max(r.stamp, a.since), Refund: refund, Buckets: buckets}
+	return settled, &r.refund
 }
 
 // shown reports whether the text that was seen is all of the output.

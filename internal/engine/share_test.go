@@ -14,7 +14,7 @@ import (
 // learn teaches the scope something that others should have, but not at once.
 func (s *scope) learn(now time.Time) {
 	limits := s.quota.Limits()
-	r := quota.Request{Sent: s.quota.Charged(now, &quota.Grant{
+	r := quota.Request{Sent: s.quota.Charged(now, nil, &quota.Grant{
 		Limits: limits, Buckets: quota.Unpaced(now, limits),
 		Answer: &backend.Answer{Levels: []float64{1, 1}, Charged: []float64{1, 1}, Corrected: []float64{0, 0}},
 	})}
@@ -206,7 +206,7 @@ func TestAsksThatChargeNothingAreSeen(t *testing.T) {
 			}
 			ask := &ask{limits: limits}
 			ask.Buckets = quota.Unpaced(now, limits)
-			r := quota.Request{SentAt: now, Sent: s.quota.Charged(now, &quota.Grant{Limits: limits, Buckets: ask.Buckets, Answer: &backend.Answer{
+			r := quota.Request{SentAt: now, Sent: s.quota.Charged(now, nil, &quota.Grant{Limits: limits, Buckets: ask.Buckets, Answer: &backend.Answer{
 				Levels: []float64{rpm, tpm}, Charged: []float64{0, 0}, Corrected: []float64{0, 0},
 			}})}
 			s.quota.Headers(now, &r, &head(200, "Limit-Tokens 6000 Remaining-Tokens 5990 Reset-Tokens 100ms").Headers, false, false)

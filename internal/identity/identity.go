@@ -59,7 +59,7 @@ func Of(r *http.Request, key []byte) Identity {
 	if strings.HasPrefix(authorization, "AWS4-HMAC-SHA256") || isBedrock(name) {
 		return id
 	}
-	organization, project := r.Header.Get("OpenAI-Organization"), r.Header.Get("OpenAI-Project")
+	organization, project := r.Header.Get("Openai-Organization"), r.Header.Get("Openai-Project") // canonical, which costs nothing
 	if organization != "" || project != "" {
 		id.Account += "/" + short(organization) + "/" + short(project)
 		return id

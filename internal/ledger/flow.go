@@ -87,7 +87,8 @@ func (f *flows) come(p *part) {
 	if f.known[p.flow.Class] == nil {
 		f.known[p.flow.Class] = map[string]*flow{}
 	}
-	f.known[p.flow.Class][p.flow.Tenant] = &x
+	kept := x
+	f.known[p.flow.Class][p.flow.Tenant] = &kept
 }
 
 // move moves the finish tag of a flow that the virtual time has not passed.

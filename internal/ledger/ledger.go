@@ -33,6 +33,7 @@ type Account struct {
 	answered map[string]*reply // to tickets that got all they asked for
 	replies  []*reply          // the same, the oldest first, and some that are void
 	changed  bool              // a limit has been described anew
+	resolved []*bucket         // of the call under way
 }
 
 // New returns an account whose buckets are all full.
@@ -123,7 +124,7 @@ func (a *Account) place(v survey, old *ticket, ask *backend.Ask, answer backend.
 		l = new(line)
 		*l, v.line = a.empty, l
 	}
-	t := &ticket{id: ask.Ticket, number: ask.Number, answer: answer, seen: l.clock, scope: v.scope, buckets: v.buckets}
+	t := &ticket{id: ask.Ticket, number: ask.Number, answer: answer, seen: l.clock, scope: v.scope, buckets: slices.Clone(v.buckets)}
 	t.tag, t.next, t.need = a.parts[a.of[answer.Granted]].tag, rest[0], sum(rest)
 	for i := range ask.Buckets {
 		t.margins = append(t.margins, ask.Buckets[i].Margin)
@@ -238,9 +239,10 @@ func (a *Account) owner(now int64, name string) *owner {
 	return o
 }
 
-// resolve brings the described buckets up to now and to their description.
+// resolve brings the described buckets up to now and to their description. What it returns
+// holds until the next call.
 func (a *Account) resolve(now int64, described []backend.Bucket) []*bucket {
-	buckets := make([]*bucket, len(described))
+	buckets := a.resolved[:0]
 	var o *owner
 	last := ""
 	for i := range described {
@@ -251,8 +253,9 @@ func (a *Account) resolve(now int64, described []backend.Bucket) []*bucket {
 		b := o.bucket(d)
 		a.changed = b.describe(d) || a.changed
 		b.trim()
-		buckets[i] = b
+		buckets = append(buckets, b)
 	}
+	a.resolved = buckets
 	return buckets
 }
 

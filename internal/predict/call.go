@@ -9,6 +9,9 @@ type Body struct {
 	// the output that it declares. Guessed is the part of it that may turn out to be
 	// much less.
 	Tokens, Input, Guessed int64
+	// Estimated is the part of Input that has not been counted. It is about right, but
+	// proves nothing.
+	Estimated int64
 	// Choices is how many answers are generated, at least 1.
 	Choices int64
 	// Undeclared says that the output has no maximum.
@@ -47,7 +50,7 @@ type Prediction struct {
 
 // Of predicts what a call will use.
 func Of(b *Body, in *Inputs, o *Outputs, c *Contexts) Prediction {
-	p := Prediction{Tokens: b.Tokens, Input: b.Input, Certain: max(0, b.Tokens-b.Guessed)}
+	p := Prediction{Tokens: b.Tokens, Input: b.Input, Certain: max(0, b.Tokens-b.Guessed-b.Estimated)}
 	if b.Functions {
 		p.Input = in.Count(b.Input)
 		p.Tokens = min(largest, p.Tokens+p.Input-b.Input)

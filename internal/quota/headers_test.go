@@ -433,7 +433,7 @@ func TestChargedBeforeOthers(t *testing.T) {
 		{backend.Amounts{1, 20, 0}, backend.Amounts{1, 30, 0}, [2]float64{9, 370}, [2]float64{69, 670}},
 		{backend.Amounts{1, 30, 0}, backend.Amounts{}, [2]float64{10, 400}, [2]float64{70, 700}},
 	} {
-		sent := w.Charged(epoch, &Grant{Cost: x.cost, Limits: limits, Buckets: Unpaced(epoch, limits), Answer: answer, Later: x.later})
+		sent := w.Charged(epoch, nil, &Grant{Cost: x.cost, Limits: limits, Buckets: Unpaced(epoch, limits), Answer: answer, Later: x.later})
 		for k, s := range sent {
 			if s.Used != x.used[k] || s.Charged != x.charge[k] || s.Corrected != answer.Corrected[k] || s.Cost != float64(x.cost[k]) || s.limit != limits[k] {
 				t.Errorf("%+v: %+v", x, s)
@@ -441,7 +441,7 @@ func TestChargedBeforeOthers(t *testing.T) {
 		}
 	}
 	// A backend that says nothing of levels teaches none.
-	if sent := w.Charged(epoch, &Grant{Limits: limits, Buckets: Unpaced(epoch, limits), Answer: &backend.Answer{Granted: 1}}); len(sent) > 0 {
+	if sent := w.Charged(epoch, nil, &Grant{Limits: limits, Buckets: Unpaced(epoch, limits), Answer: &backend.Answer{Granted: 1}}); len(sent) > 0 {
 		t.Errorf("%+v", sent)
 	}
 }

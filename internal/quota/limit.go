@@ -29,11 +29,12 @@ type Limit struct {
 	transit      time.Duration // the longest that a request took to be written
 	whole        *Limit        // the limit of which this is a subwindow, else nil
 	found        time.Time     // when a subwindow was
+	pace         string        // the name of the bucket of its pace
 }
 
 func newLimit(owner string, k Kind) *Limit {
 	return &Limit{
-		Owner: owner, Kind: k,
+		Owner: owner, Kind: k, pace: "pace/" + owner + "/" + k.Name,
 		tracker: calibration.Tracker{Exact: k.Dimension != backend.Tokens, Period: k.Period},
 	}
 }

@@ -11,9 +11,17 @@ import (
 // Buckets describes limits of the set and, after them, what else holds calls back at
 // present: the pace of a slow start, and ramps.
 func (s *Set) Buckets(now time.Time, limits []*Limit) []backend.Bucket {
-	buckets := make([]backend.Bucket, len(limits), 2*len(limits))
-	for i, l := range limits {
-		buckets[i] = l.Bucket(now)
+	most := len(limits)
+	if s.Paced(now) {
+		most *= 2
+	}
+	return s.Describe(make([]backend.Bucket, 0, most), now, limits)
+}
+
+// Describe appends to buckets what Buckets returns.
+func (s *Set) Describe(buckets []backend.Bucket, now time.Time, limits []*Limit) []backend.Bucket {
+	for _, l := range limits {
+		buckets = append(buckets, l.Bucket(now))
 	}
 	careful := s.careful()
 	switch {
@@ -90,7 +98,7 @@ func slope(l *Limit, rate float64) backend.Bucket {
 func (s *Set) pace(l *Limit, factor float64) backend.Bucket {
 	return backend.Bucket{
 		Owner:     s.owner,
-		Name:      "pace/" + l.Owner + "/" + l.Name,
+		Name:      l.pace,
 		Dimension: l.Dimension,
 		Limit:     int64(min(Largest, float64(l.Amount())*factor)),
 		Period:    l.Period,

@@ -140,6 +140,17 @@ func (s *Set) Exceeded(cost *backend.Amounts, now time.Time) *Limit {
 	return nil
 }
 
+// Least is the smallest limit on the dimension, or Largest.
+func (s *Set) Least(d backend.Dimension) int64 {
+	least := int64(Largest)
+	for _, l := range s.limits {
+		if l.Dimension == d {
+			least = min(least, l.Amount())
+		}
+	}
+	return least
+}
+
 // Admissible returns the limits that a call of this cost would be charged to: all but
 // those in doubt that it exceeds.
 func (s *Set) Admissible(cost *backend.Amounts, now time.Time) []*Limit {
@@ -261,21 +272,20 @@ type Grant struct {
 	Later backend.Amounts
 }
 
-// Charged notes a grant whose call starts now, and returns where its buckets stood.
-func (s *Set) Charged(now time.Time, g *Grant) []Sent {
-	sent := make([]Sent, min(len(g.Limits), len(g.Answer.Levels)))
-	for k := range sent {
-		l, b := g.Limits[k], &g.Buckets[k]
+// Charged notes a grant whose call starts now, and appends to sent where its buckets stood.
+func (s *Set) Charged(now time.Time, sent []Sent, g *Grant) []Sent {
+	for k, l := range g.Limits[:min(len(g.Limits), len(g.Answer.Levels))] {
+		b := &g.Buckets[k]
 		later := float64(g.Later[b.Dimension])
 		var input calibration.Input
 		if l.Dimension == backend.Tokens {
 			input = calibration.Input{Charged: float64(g.Input.Charged), Counted: float64(g.Input.Counted)}
 		}
-		sent[k] = Sent{l, l.tracker.Send(now, float64(g.Cost[b.Dimension]), input, calibration.Level{
+		sent = append(sent, Sent{l, l.tracker.Send(now, float64(g.Cost[b.Dimension]), input, calibration.Level{
 			Used:      b.Capacity() - g.Answer.Levels[k] - later,
 			Charged:   g.Answer.Charged[k] - later,
 			Corrected: g.Answer.Corrected[k],
-		})}
+		})})
 		l.drawn.See(now, g.Answer.Charged[k]-later, l.refill())
 		l.used = 0 // the backend knows the bucket from now on
 	}

@@ -263,7 +263,7 @@ func TestGrantsAreDrawn(t *testing.T) {
 	l, limits := w.limit("tpm"), w.Limits()
 	for i, later := range []int64{0, 400, 400, 400} { // of 250 each, and what was granted after
 		now := at(time.Duration(i/2+i/3) * throttleTrip)
-		w.Charged(now, &Grant{
+		w.Charged(now, nil, &Grant{
 			Limits: limits, Buckets: Unpaced(now, limits), Later: backend.Amounts{backend.Tokens: later},
 			Answer: &backend.Answer{Levels: []float64{6000}, Charged: []float64{float64(min(i, 1) * 650)}, Corrected: []float64{0}},
 		})

@@ -103,7 +103,7 @@ func (w *world) sendCost(after time.Duration, cost backend.Amounts) *Request {
 		answer.Charged = append(answer.Charged, b.charged)
 		answer.Corrected = append(answer.Corrected, b.corrected)
 	}
-	sent := w.Charged(now, &Grant{Cost: cost, Limits: limits, Buckets: buckets, Answer: &answer})
+	sent := w.Charged(now, nil, &Grant{Cost: cost, Limits: limits, Buckets: buckets, Answer: &answer})
 	return &Request{SentAt: now, Cost: cost, Certain: cost[backend.Tokens], Sent: sent}
 }
 

@@ -1,3 +1,5 @@
+//go:build !ratelimiter_notables
+
 package tokens
 
 import "github.com/openai-ratelimiter/ratelimiter/internal/bpe"
@@ -7,6 +9,9 @@ import "github.com/openai-ratelimiter/ratelimiter/internal/bpe"
 type Exact struct{}
 
 var _ Counter = Exact{}
+
+// Tables reports whether the program has the vocabularies.
+const Tables = true
 
 var exact = [encodings]*bpe.Encoding{
 	O200kBase:  bpe.O200kBase,

@@ -29,6 +29,8 @@ type scanner struct {
 	n       int  // bytes in buf
 	clipped bool // more did not fit
 
+	holes holes // of the object, if it comes in one piece
+
 	// Found in the object being read.
 	event     event
 	fault     fault
@@ -41,6 +43,7 @@ type scanner struct {
 	hasUsage bool
 	id       name
 	model    name
+	names    int // how often one of them has changed
 }
 
 const (
@@ -59,11 +62,16 @@ type name struct {
 	length int
 }
 
-func (n *name) set(b []byte, whole bool) {
-	n.length = 0
-	if whole && len(b) <= maxID {
-		n.length = copy(n.bytes[:], b)
+// set reports whether the name has changed.
+func (n *name) set(b []byte, whole bool) (changed bool) {
+	if !whole || len(b) > maxID {
+		b = nil
 	}
+	if string(b) == string(n.bytes[:n.length]) {
+		return false
+	}
+	n.length = copy(n.bytes[:], b)
+	return true
 }
 
 func (n *name) String() string { return string(n.bytes[:n.length]) }
@@ -300,11 +308,12 @@ func (s *scanner) member(parent node, name []byte) node {
 func (s *scanner) begin() {
 	s.state, s.value, s.depth, s.nesting = beforeValue, rootNode, 0, 0
 	s.event, s.fault = plain, fault{}
+	s.holes.n = 0
 }
 
-// scan reads p up to the end of the object, where the state becomes idle.
-func (s *scanner) scan(p []byte) {
-	i := 0
+// scan reads p up to the end of the object, where the state becomes idle, and returns how
+// much of it that was.
+func (s *scanner) scan(p []byte) (i int) {
 	for i < len(p) && s.state != idle {
 		switch s.state {
 		case inObject:
@@ -361,13 +370,19 @@ func (s *scanner) scan(p []byte) {
 				s.take(s.value, inLiteral)
 			}
 		case inKey, inText:
-			i += s.decode(p[i:])
+			isDelta := s.state == inText && s.value == deltaTextNode
+			n := s.decode(p[i:])
+			if isDelta && s.state != inText {
+				s.holes.add(textHole, i, i+n-1)
+			}
+			i += n
 		case inSkippedText:
 			n, closed := s.pass(p[i:])
-			i += n
 			if closed {
+				s.holes.add(stringHole, i, i+n-1)
 				s.next()
 			}
+			i += n
 		case inLiteral:
 			n := 0
 			for i+n < len(p) && class[p[i+n]]&delimiter == 0 {
@@ -375,6 +390,8 @@ func (s *scanner) scan(p []byte) {
 			}
 			if s.value != ignored {
 				s.put(p[i : i+n])
+			} else {
+				s.holes.add(numberHole, i, i+n)
 			}
 			i += n
 			if i < len(p) {
@@ -401,11 +418,13 @@ func (s *scanner) scan(p []byte) {
 			i++
 		}
 	}
+	return i
 }
 
 const (
 	structure = 1 << iota // of what is skipped
 	delimiter             // after a literal
+	special               // in a string of an event's line, other than what stands for itself
 )
 
 var class = func() (t [256]uint8) {
@@ -414,6 +433,9 @@ var class = func() (t [256]uint8) {
 	}
 	for _, c := range []byte(",}] \t\r\n") {
 		t[c] |= delimiter
+	}
+	for _, c := range []byte("\"\\\n") {
+		t[c] |= special
 	}
 	return t
 }()
@@ -631,10 +653,13 @@ func wholeRunes(b []byte) int {
 	return len(b)
 }
 
-func (s *scanner) emit(n int) {
+func (s *scanner) emit(n int) { s.say(s.buf[:n]) }
+
+// say hands on a piece of a delta.
+func (s *scanner) say(text []byte) {
 	s.shown = true
 	if s.text != nil {
-		s.text(s.buf[:n])
+		s.text(text)
 	}
 }
 
@@ -656,9 +681,9 @@ func (s *scanner) str() {
 	case eventNode:
 		s.event = eventOf(s.buf[:s.n])
 	case idNode:
-		s.id.set(s.buf[:s.n], !s.clipped)
+		s.named(&s.id)
 	case modelNode:
-		s.model.set(s.buf[:s.n], !s.clipped)
+		s.named(&s.model)
 	case quotaIDNode:
 		s.violation.quotaID = s.kept(!s.clipped)
 	case quotaValueNode:
@@ -671,6 +696,12 @@ func (s *scanner) str() {
 		s.fault.set(s.value, s.kept(!s.clipped))
 	}
 	s.next()
+}
+
+func (s *scanner) named(n *name) {
+	if n.set(s.buf[:s.n], !s.clipped) {
+		s.names++
+	}
 }
 
 // kept returns buf's contents. Where more belongs to it the last word goes too,

@@ -21,6 +21,7 @@ type Meter struct {
 	status  int
 	mode    mode
 	line    line
+	shape   shape // of a stream's events
 	named   event // what the "event:" line said
 	field   [32]byte
 	n       int // bytes of field, or matched of [DONE]
@@ -91,12 +92,18 @@ func eventOf(typ []byte) event {
 // and arguments of tools), in pieces of at most 1 KiB. Its argument is only valid during
 // the call.
 func NewMeter(status int, contentType string, text func([]byte)) *Meter {
-	m := &Meter{status: status}
+	m := new(Meter)
+	m.Reset(status, contentType, text)
+	return m
+}
+
+// Reset makes the meter a new one, for another body.
+func (m *Meter) Reset(status int, contentType string, text func([]byte)) {
+	*m = Meter{status: status}
 	m.scanner.text = text
 	if readable(contentType) {
 		m.mode = undecided
 	}
-	return m
 }
 
 func readable(contentType string) bool {
@@ -157,6 +164,9 @@ func (m *Meter) events(p []byte) {
 	for len(p) > 0 && !m.done {
 		if m.line == fieldName {
 			p = m.name(p)
+			if m.line == dataStart {
+				p = m.alike(p)
+			}
 			continue
 		}
 		end := bytes.IndexByte(p, '\n')
@@ -173,6 +183,32 @@ func (m *Meter) events(p []byte) {
 	}
 }
 
+// alike reads an event of the shape of the one before, if that follows.
+func (m *Meter) alike(p []byte) []byte {
+	h, s := &m.shape, &m.scanner
+	if h.length == 0 || s.state != idle || s.names != h.names {
+		return p
+	}
+	at := 0
+	if len(p) > 0 && p[0] == ' ' {
+		at = 1
+	}
+	var texts [maxHoles]hole
+	length, n := h.match(p[at:], &texts)
+	if length == 0 {
+		return p
+	}
+	s.begin()
+	s.state, s.event = idle, h.event
+	p = p[at:]
+	for _, t := range texts[:n] {
+		s.say(p[t.from:t.to])
+	}
+	m.line = rest
+	m.dispatch()
+	return p[length:]
+}
+
 // name reads the beginning of a line, up to its colon.
 func (m *Meter) name(p []byte) []byte {
 	if m.n == 0 && bytes.HasPrefix(p, []byte("data:")) {
@@ -185,6 +221,7 @@ func (m *Meter) name(p []byte) []byte {
 			if m.n == 0 { // a blank line ends the event
 				m.scanner.state = idle
 				m.named = plain
+				return p[i+1:]
 			}
 			m.n = 0
 		case '\r':
@@ -238,9 +275,13 @@ func (m *Meter) content(p []byte) {
 	}
 	switch m.line {
 	case dataObject:
-		m.scanner.scan(p)
+		whole := m.scanner.state == beforeValue && m.scanner.depth == 0
+		n := m.scanner.scan(p)
 		if m.scanner.state == idle {
 			m.line = rest
+			if whole {
+				m.shape.learn(p[:n], &m.scanner)
+			}
 			m.dispatch()
 		}
 	case dataMark:

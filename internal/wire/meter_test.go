@@ -22,6 +22,8 @@ type seen struct {
 	Refusal  Throttle
 	Refused  bool
 	ID       string
+	Model    string
+	Shown    bool
 }
 
 // watch feeds body to a meter in pieces that end at cuts, and returns the index
@@ -36,7 +38,7 @@ func watch(status int, body []byte, cuts ...int) (s seen, doneIn int) {
 		from = to
 	}
 	s.Usage, s.HasUsage = m.Usage()
-	s.Ended, s.ID = m.Ended(), m.ID()
+	s.Ended, s.ID, s.Model, s.Shown = m.Ended(), m.ID(), m.Model(), m.Shown()
 	if r := m.Throttle(nil, now); r != nil {
 		s.Refusal, s.Refused = *r, true
 	}
@@ -675,7 +677,18 @@ func BenchmarkMeter(b *testing.B) {
 	image := []byte(`{"created":1,"data":[{"b64_json":"` + strings.Repeat("QUJD", 1<<20) +
 		`"}],"usage":{"total_tokens":100,"input_tokens":50,"output_tokens":50}}`)
 	vector := strings.Repeat("-0.0069292834,", 1<<16)
+	var words, deltas strings.Builder // as OpenAI sends them: each with filler of its own
+	for i := range 1 << 12 {
+		word, filler := strings.Repeat("ab", i%5), strings.Repeat("xyz", i%7)
+		fmt.Fprintf(&words, `data: {"id":"chatcmpl-9lRLlzkVzpRjPmEHzJj7aZ1","object":"chat.completion.chunk","created":1721076543,`+
+			`"model":"gpt-4o-2024-08-06","system_fingerprint":"fp_400f27fa1f","choices":[{"index":0,"delta":{"content":" %s"},`+
+			`"logprobs":null,"finish_reason":null}],"usage":null,"obfuscation":"%s"}`+"\n\n", word, filler)
+		fmt.Fprintf(&deltas, "event: response.output_text.delta\n"+`data: {"type":"response.output_text.delta","sequence_number":%d,"item_id":"msg_67c9fdcf37fc8190ba82116e33fb28c5",`+
+			`"output_index":0,"content_index":0,"delta":" %s","logprobs":[],"obfuscation":"%s"}`+"\n\n", i, word, filler)
+	}
 	for name, body := range map[string][]byte{
+		"chat_words": []byte(words.String()),
+		"responses":  []byte(deltas.String()),
 		"image":      image,
 		"image_sse":  []byte("data: " + string(image) + "\n\n"),
 		"embeddings": []byte(`{"data":[{"embedding":[` + vector + `0]}],"usage":{"prompt_tokens":8,"total_tokens":8}}`),

@@ -1,0 +1,113 @@
+package costing_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
+	"github.com/openai-ratelimiter/ratelimiter/internal/texttest"
+	"github.com/openai-ratelimiter/ratelimiter/internal/tokens"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
+)
+
+// An estimate of ordinary text is within 3 % of its count, in one message or in many.
+func TestSampledIsNear(t *testing.T) {
+	worst := 0.0
+	for _, size := range []int{20_000, 100_000, 1_000_000} {
+		kinds, err := texttest.Kinds(size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, model := range []string{"gpt-5", "gpt-4", "davinci"} {
+			for _, kind := range kinds {
+				for _, length := range []int{size, 2000, 150} {
+					body := chat(model, kind.Content, length)
+					exact := costing.JSON(wire.Chat, "", body, tokens.Exact{})
+					is := costing.Sampled(wire.Chat, "", body, tokens.Exact{})
+					off := float64(is.Input)/float64(exact.Input) - 1
+					if math.Abs(off) > 0.03 {
+						t.Errorf("%s, %s, %d bytes in messages of %d: %d tokens, estimated to be %d: %+.1f %%", model, kind.Kind, size, length, exact.Input, is.Input, 100*off)
+					}
+					worst = max(worst, math.Abs(off))
+					if is.Estimated == 0 || is.Most < exact.Input {
+						t.Errorf("%s, %d bytes: %+v", kind.Kind, size, is)
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%.1f %% off at most", 100*worst)
+}
+
+// Where most of a body is no text, that is estimated, or counted, by its own size.
+func TestSampledBesideFiles(t *testing.T) {
+	kinds, err := texttest.Kinds(40_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := strings.Repeat("QUJD", 250_000)
+	for _, size := range []int{15_000, 40_000} {
+		text, _ := json.Marshal(kinds[0].Content[:size])
+		body := fmt.Appendf(nil, `{"model":"gpt-5","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,%s"}},{"type":"text","text":%s}]}]}`, file, text)
+		exact := costing.JSON(wire.Chat, "", body, tokens.Exact{})
+		is := costing.Sampled(wire.Chat, "", body, tokens.Exact{})
+		if size < 16<<10 && is != exact {
+			t.Errorf("%d bytes of text: %+v, counted %+v", size, is, exact)
+		}
+		shown := float64(exact.Input - exact.Guessed)
+		if off := float64(is.Input-is.Guessed) / shown; off < 0.97 || off > 1.03 {
+			t.Errorf("%d bytes of text: %+v, counted %+v", size, is, exact)
+		}
+		if is.Guessed != exact.Guessed || exact.Guessed == 0 {
+			t.Errorf("%d tokens are guessed, want %d", is.Guessed, exact.Guessed)
+		}
+	}
+}
+
+// chat is the body of a chat whose messages have so many bytes each of the text.
+func chat(model, text string, length int) []byte {
+	type message struct {
+		Role    string `json:"role"`
+		Content string `json:"content"`
+	}
+	var messages []message
+	for len(text) > 0 {
+		n := min(length, len(text))
+		for n < len(text) && text[n]&0xC0 == 0x80 {
+			n++
+		}
+		messages = append(messages, message{"user", text[:n]})
+		text = text[n:]
+	}
+	b, err := json.Marshal(messages)
+	if err != nil {
+		panic(err) // strings can be marshalled
+	}
+	return fmt.Appendf(nil, `{"model":%q,"max_completion_tokens":10,"messages":%s}`, model, b)
+}
+
+func BenchmarkSampled(b *testing.B) {
+	for _, size := range []int{100_000, 1_000_000} {
+		kinds, err := texttest.Kinds(size)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, kind := range kinds {
+			body := chat("gpt-5", kind.Content, size)
+			for name, f := range map[string]func() costing.Estimate{
+				"exact":   func() costing.Estimate { return costing.JSON(wire.Chat, "", body, tokens.Exact{}) },
+				"sampled": func() costing.Estimate { return costing.Sampled(wire.Chat, "", body, tokens.Exact{}) },
+			} {
+				b.Run(fmt.Sprintf("%s/%d/%s", kind.Kind, size, name), func(b *testing.B) {
+					b.ReportAllocs()
+					for b.Loop() {
+						f()
+					}
+				})
+			}
+		}
+	}
+}
