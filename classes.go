@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -43,7 +45,8 @@ func WithClasses(classes map[string]Class) Option {
 			c.fault(fmt.Errorf("WithClasses: %d classes; there may be %d", len(classes), mostClasses))
 		}
 		c.classes = map[string]Class{}
-		for name, class := range classes {
+		for _, name := range slices.Sorted(maps.Keys(classes)) {
+			class := classes[name]
 			what := fmt.Sprintf("WithClasses: class %q", shortened(name))
 			if len(name) > longestName {
 				c.fault(fmt.Errorf("%s: its name has %d bytes; it may have %d", what, len(name), longestName))
@@ -76,7 +79,8 @@ func ContextWithClass(ctx context.Context, name string) context.Context {
 // is not enough for all, the tenants of a class share equally what the class gets, over
 // the whole fleet, and each one's calls of a model start in the order in which they came;
 // calls without a tenant are one tenant's. Any name will do, and there may be any number:
-// a tenant costs something only while its calls wait. Accounts remain who pays.
+// a tenant costs something only while its calls wait. One of more than 128 bytes is known
+// by a digest. Accounts remain who pays.
 func ContextWithTenant(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, tenantKey, name)
 }

@@ -24,8 +24,8 @@ func ContextWithReservation(ctx context.Context, r *Reservation) context.Context
 	return context.WithValue(ctx, reservationKey, r)
 }
 
-// ContextWithMaxWait bounds the wait of calls made with the context, over
-// [WithMaxWait]: 0 never waits, a negative d waits without a bound. So
+// ContextWithMaxWait bounds the wait of calls made with the context, over that of their
+// [Class] and [WithMaxWait]: 0 never waits, a negative d waits without a bound. So
 // interactive and batch calls can share a client.
 func ContextWithMaxWait(ctx context.Context, d time.Duration) context.Context {
 	return context.WithValue(ctx, maxWaitKey, d)

@@ -21,7 +21,7 @@ var (
 	// matches context.DeadlineExceeded.
 	ErrDeadline = errors.New("the call can't start before its deadline")
 	// ErrMaxWait: the call can't start within the longest wait it was given
-	// with WithMaxWait or ContextWithMaxWait.
+	// with ContextWithMaxWait, by its class, or with WithMaxWait.
 	ErrMaxWait = errors.New("the call can't start within its longest wait")
 	// ErrQueueFull: as many calls of the model wait as WithMaxWaiting allows.
 	ErrQueueFull = errors.New("too many calls wait already")

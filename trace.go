@@ -53,7 +53,7 @@ type WaitingInfo struct {
 	Class, Tenant  string
 	Endpoint       string // see [StartedInfo]
 	Cost           Cost
-	Ahead          int           // calls of this process before it
+	Ahead          int           // calls of its tenant in this process before it
 	Wait           time.Duration // how long at least, as far as is known
 }
 

@@ -124,7 +124,7 @@ func (a *Ask) FlowOf(i int) Flow {
 type Flow struct {
 	// Class and Tenant are names or digests. The empty ones are flows like others.
 	Class, Tenant string
-	// Weight is the class's; 0 means 1.
+	// Weight is the class's, from 0.001 to 1,000,000; 0 means 1.
 	Weight float64
 	// Credit is by how much the cost counts less, for earlier ones of the flow have used
 	// less than they were charged; negative where they have used more.

@@ -28,7 +28,7 @@ type Call struct {
 // Waiting is how a call stands that can't start at once.
 type Waiting struct {
 	Cost  backend.Amounts
-	Ahead int           // calls of this process before it
+	Ahead int           // calls of its flow in this process before it
 	Wait  time.Duration // how long at least, as far as is known
 }
 
@@ -234,7 +234,7 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error
 			p.reason, p.until = MaxWait, t
 		}
 	}
-	if p.ahead == 0 || s.account.engine.local && p.ahead < backend.MaxCosts {
+	if s.comesNextLocked(w, p.ahead, en.arrived) {
 		s.wakeLocked() // elsewhere only a new head can start earlier
 	}
 	s.driveLocked()
@@ -448,6 +448,19 @@ func (r *Reservation) giveUp(w *waiter, err error) error {
 		r.discard()
 	}
 	return err
+}
+
+// comesNextLocked reports whether a call that has just joined may start before those that
+// the driver has asked for, so that it should ask again. Of several flows a new one comes
+// first, but asks that cost something are no more for it than those there are anyway.
+func (s *scope) comesNextLocked(w *waiter, ahead int, now time.Time) bool {
+	switch {
+	case s.account.engine.local:
+		return ahead < backend.MaxCosts
+	case len(s.queue.waiting) < 2:
+		return ahead == 0
+	}
+	return s.queue.head() == w && now.Sub(s.driver.asked) >= turnTime/2
 }
 
 // leave takes a waiter out of the queue, and reports whether it was still without a result.

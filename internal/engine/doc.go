@@ -12,7 +12,7 @@
 //     names of functions that need it end in Locked. The order of locks is Engine.mu,
 //     account.mu, tasks.mu. An ordinary call takes its account's lock four times: twice to
 //     be admitted, once for its response's headers and once to be settled.
-//   - Callers of a scope start in the order in which they came, but for retries, which
+//   - Callers of a flow start in a scope in the order in which they came, but for retries, which
 //     enter near the front, at most one before each fresh call.
 //   - A call is charged in every bucket or in none, and a reservation ends once.
 //   - A question ([Engine.Forecast], [Engine.State]) changes nothing.

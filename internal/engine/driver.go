@@ -11,6 +11,7 @@ import (
 type driver struct {
 	running bool
 	kick    chan struct{}
+	asked   time.Time       // when it last did
 	full    int             // how many asks in a row got all they wanted
 	turns   bool            // the ticket takes turns
 	turn    int             // how many calls are left of one, while it is in line
@@ -86,7 +87,9 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
 	t.batch = s.batchLocked(now)
+	all := t.batch
 	taken := s.takeRoomLocked(&t, now)
+	s.queue.stand(t.batch, all)
 	if s.queue.len() == 0 {
 		s.driver.running, s.driver.stands, s.driver.turn = false, backend.Amounts{}, 0
 		return t, false, s.releaseLocked(now)
@@ -94,6 +97,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	t.pause, t.paced, t.first = s.quota.NextPace(now), s.quota.Paced(now), s.away == nil
 	t.since = s.failingLocked(now)
 	if len(t.batch) > 0 {
+		s.driver.asked = now
 		t.ask = s.askLocked(now)
 		t.ask.slots = taken
 		for _, w := range t.batch {
@@ -150,7 +154,6 @@ func (s *scope) batchLocked(now time.Time) []*waiter {
 			s.askForLocked(&b, w, now)
 		}
 	}
-	s.queue.stand(b.calls)
 	return b.calls
 }
 

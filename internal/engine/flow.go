@@ -57,6 +57,15 @@ type glance struct {
 	tag, pace float64
 	next      *waiter
 	cursor    cursor
+	credit    float64 // of the flow, for calls that have none yet
+}
+
+// net is what the next call will count when it asks.
+func (g *glance) net(w *waiter) float64 {
+	units := w.units()
+	credit := min(g.credit, units)
+	g.credit -= credit
+	return units - credit
 }
 
 func (g *glance) at() float64 { return g.tag }
@@ -137,7 +146,7 @@ func (q *flows) all() iter.Seq[*waiter] {
 		}
 		glances := make(byTag[*glance], len(q.waiting))
 		for i, f := range q.waiting { // the order is a heap's already
-			g := &glance{tag: f.tag, pace: q.pace(f), cursor: f.cursor()}
+			g := &glance{tag: f.tag, pace: q.pace(f), cursor: f.cursor(), credit: max(0, float64(f.credit))}
 			g.next = g.cursor.next()
 			glances[i] = g
 		}
@@ -147,7 +156,7 @@ func (q *flows) all() iter.Seq[*waiter] {
 			if !yield(w) {
 				return
 			}
-			g.tag += w.units() * g.pace
+			g.tag += g.net(w) * g.pace
 			if g.next = g.cursor.next(); g.next == nil {
 				heap.Pop(&glances)
 			} else {
@@ -193,10 +202,14 @@ func (q *flows) standing(n int) (all []*waiter) {
 	return all[:min(n, len(all))]
 }
 
-// stand notes who asks.
-func (q *flows) stand(batch []*waiter) {
-	if len(q.waiting) > 1 {
-		q.stood = batch
+// stand notes who asks, of those who could have.
+func (q *flows) stand(batch, all []*waiter) {
+	if len(q.waiting) < 2 {
+		return
+	}
+	q.stood = batch
+	for _, w := range all[len(batch):] {
+		w.stands = false // there was no room for it
 	}
 }
 
@@ -241,8 +254,11 @@ func (q *flows) count(amounts *backend.Amounts, sign int64) {
 	}
 }
 
-// among reports whether w is one of the first n.
+// among reports whether w is one of the first n, or, of several flows, has asked last.
 func (q *flows) among(w *waiter, n int) bool {
+	if len(q.waiting) > 1 {
+		return w.stands
+	}
 	for x := range q.all() {
 		if x == w {
 			return true

@@ -42,7 +42,10 @@ func (a *account) forecast(c *Call, now time.Time) (look ask, behind backend.Amo
 	limits := s.quota.Admissible(&ch.cost, now)
 	look = s.look(limits, quota.Unpaced(now, limits))
 	look.Costs, look.Flows = []backend.Amounts{ch.cost}, flowOf(c)
-	behind = s.queue.wanted
+	if behind = s.queue.wanted; !s.queue.plain() || !plain(c.Flow) {
+		behind = s.queue.before(c.Flow, false, 0) // others have their own shares
+		return look, behind, nil
+	}
 	for d, c := range s.driver.stands {
 		behind[d] = max(0, behind[d]-c)
 	}

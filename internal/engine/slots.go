@@ -269,7 +269,7 @@ func (r *Reservation) getSlots(ctx context.Context, en *entry, now time.Time) (r
 	case en.left:
 		err = ctx.Err()
 	case r.Call.MaxWait != 0:
-		s.joinLocked(ctx, r, en)
+		err = s.joinLocked(ctx, r, en)
 	case lacking.failures > 0:
 		err = backendFailed(&r.charge, lacking.cause)
 	default:
