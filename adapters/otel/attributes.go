@@ -92,6 +92,8 @@ func limitOf(err error) string {
 		return ""
 	}
 	switch e.Period {
+	case 0:
+		return "concurrent" // calls in flight have none
 	case time.Minute:
 		return e.Unit[:1] + "pm"
 	case 24 * time.Hour:

@@ -85,10 +85,13 @@ var cases = []struct {
 	{"gives calls of all sizes their turns", (*suite).mixed},
 	{"keeps notes", (*suite).keep},
 	{"lends slots", (*suite).lend},
+	{"shares out what was lent at the same time", (*suite).lendAtOnce},
 	{"keeps slots to spare while nobody needs them", (*suite).spare},
 	{"gives each holder its turn", (*suite).goRound},
 	{"hears a claim that comes twice once", (*suite).claimTwice},
 	{"takes the slots of a silent holder", (*suite).silentHolder},
+	{"keeps to the limit when two come back", (*suite).silentHolders},
+	{"counts at once who comes back among many", (*suite).comeBack},
 	{"never lends more slots than there are", (*suite).lendAtRandom},
 }
 

@@ -2,8 +2,6 @@ package backendtest
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -13,12 +11,9 @@ import (
 type holder struct {
 	s       *suite
 	claim   backend.Claim
-	sent    time.Duration // when the suite's time was
-	lease   time.Duration
 	ceiling int64
-	lapsed  bool // its lease has run out while it used slots, of which it still uses some
-	away    bool // it has not claimed since
-	back    bool // or has just now
+	until   time.Duration // in the suite's time, when its lease runs out; 0 for never
+	known   time.Duration // and until when the backend has to count what it uses
 }
 
 func (s *suite) holder(name, owner string, limit int64) *holder {
@@ -41,20 +36,25 @@ func (h *holder) next() backend.Claim {
 	}
 	c.Number++
 	h.ceiling = max(c.Used, min(h.ceiling, c.Need+c.Spare))
-	c.Held, h.sent = h.ceiling, h.s.elapsed()
+	c.Held = h.ceiling
 	return *c
 }
 
 // claims makes the next claim. heard is false where the reply is lost.
 func (h *holder) claims(heard bool) backend.Lease {
 	h.s.Helper()
-	h.away, h.back = false, h.away
-	l, err := h.s.lessor().Lease(h.s.Context(), h.next())
+	sent, c := h.s.elapsed(), h.next()
+	l, err := h.s.lessor().Lease(h.s.Context(), c)
 	if err != nil {
 		h.s.Fatal(err)
 	}
+	if l.For > 0 {
+		h.known = sent + l.For
+	}
 	if heard {
-		h.ceiling, h.lease = l.Slots, l.For
+		if h.ceiling, h.until = l.Slots, 0; l.For > 0 {
+			h.until = h.known
+		}
 		if l.Again <= 0 || l.For > 0 && l.Again >= l.For {
 			h.s.Fatalf("a lease for %v is to be renewed after %v", l.For, l.Again)
 		}
@@ -72,7 +72,7 @@ func (h *holder) needs(used, need, want int64) {
 }
 
 // holds reports whether the lease has not run out.
-func (h *holder) holds() bool { return h.lease == 0 || h.s.elapsed()-h.sent < h.lease }
+func (h *holder) holds() bool { return h.until == 0 || h.s.elapsed() < h.until }
 
 // slotsInUse are those of an owner.
 func (s *suite) slotsInUse(owner string, want int64) {
@@ -104,6 +104,18 @@ func (s *suite) lend() {
 	other := s.holder("a", "o", 10)
 	other.claim.Account += "'"
 	other.needs(0, 10, 10)
+}
+
+// lendAtOnce: of two who were lent their slots at the same time, one has to give one up.
+func (s *suite) lendAtOnce() {
+	a, b, c := s.holder("a", "o", 10), s.holder("b", "o", 10), s.holder("c", "o", 10)
+	a.needs(0, 4, 4)
+	b.needs(0, 4, 4)
+	c.needs(0, 4, 2)
+	a.needs(4, 4, 3)
+	b.needs(4, 4, 4)
+	a.needs(3, 4, 3)
+	c.needs(2, 4, 3)
 }
 
 // spare: what nobody needs is kept ready for those who will, and given up for who does.
@@ -165,15 +177,19 @@ func (s *suite) claimTwice() {
 }
 
 // silentHolder: the slots of one that claims no more go to the others, and where it comes
-// back it has what it uses.
+// back it has what it uses. Where leases don't run out, it keeps them.
 func (s *suite) silentHolder() {
-	if !s.Shared {
-		s.Skip("only where processes die")
-	}
 	a, b := s.holder("a", "o", 10), s.holder("b", "o", 10)
 	a.needs(0, 8, 8)
 	a.needs(8, 8, 8)
 	b.needs(0, 10, 2)
+	if a.until == 0 {
+		for range 40 {
+			s.advance(100 * time.Millisecond)
+			b.needs(2, 10, 2)
+		}
+		return
+	}
 	for waited := time.Duration(0); b.ceiling < 10; waited += 100 * time.Millisecond {
 		if waited > 4*time.Second {
 			s.Fatalf("b has %d slots %v after a has died", b.ceiling, waited)
@@ -196,143 +212,60 @@ func (s *suite) silentHolder() {
 	s.slotsInUse("o", 10)
 }
 
+// silentHolders: of two who come back, one keeps the slot that is left.
+func (s *suite) silentHolders() {
+	if !s.Shared {
+		s.Skip("only where processes die")
+	}
+	a, b, c := s.holder("a", "o", 2), s.holder("b", "o", 2), s.holder("c", "o", 2)
+	a.needs(0, 1, 1)
+	b.needs(0, 1, 1)
+	c.claim.Need = 1
+	for waited := time.Duration(0); c.nextSlots() == 0; waited += 100 * time.Millisecond {
+		if waited > 4*time.Second {
+			s.Fatalf("c has no slot %v after a and b have died", waited)
+		}
+		s.advance(100 * time.Millisecond)
+	}
+	c.needs(1, 1, 1)
+	a.needs(1, 1, 1)
+	b.needs(1, 1, 0)
+	a.needs(1, 1, 1)
+	c.needs(1, 1, 1)
+	b.needs(0, 1, 0)
+	s.slotsInUse("o", 2)
+}
+
+// comeBack: one that comes back counts at once, also where holders are so many that not
+// each claim looks at all of them.
+func (s *suite) comeBack() {
+	if !s.Shared {
+		s.Skip("only where processes die")
+	}
+	dead := s.holder("dead", "o", 20)
+	dead.needs(0, 4, 4)
+	dead.claim.Used = 4
+	var all []*holder
+	for i := range 10 {
+		all = append(all, s.holder(fmt.Sprint(i), "o", 20))
+		all[i].claim.Need = 2
+	}
+	for range 6 {
+		s.advance(800 * time.Millisecond)
+		for _, h := range all {
+			h.claims(true)
+			h.claim.Used = min(2, h.ceiling)
+		}
+	}
+	dead.claims(true)
+	all[0].needs(0, 0, 0)
+	all[1].needs(2, 4, 2)
+	s.slotsInUse("o", 22)
+}
+
 // nextSlots is what the holder gets, whatever that is.
 func (h *holder) nextSlots() int64 {
 	h.s.Helper()
 	h.claims(true)
 	return h.ceiling
-}
-
-// lendAtRandom: whatever holders do who keep the rules, and whatever is lost or late on its
-// way, those whose leases run never use more than the limit. One that comes back too late
-// uses what it did, and nobody gets more for it. In the end everybody has its share.
-func (s *suite) lendAtRandom() {
-	seed := uint64(time.Now().UnixNano())
-	for i := range uint64(12) {
-		s.slotHistory(rand.New(rand.NewPCG(seed, i)), fmt.Sprint("o", i))
-		if s.Failed() {
-			s.Fatalf("with the seed %d, %d", seed, i)
-		}
-	}
-}
-
-func (s *suite) slotHistory(r *rand.Rand, owner string) {
-	limit := 1 + r.Int64N(12)
-	all := make([]*holder, 1+r.IntN(12))
-	for i := range all {
-		all[i] = s.holder(fmt.Sprint("h", i), owner, limit)
-	}
-	var late []backend.Claim
-	allowed := limit // in use by all that have claimed
-	for range 400 {
-		h := all[r.IntN(len(all))]
-		c := &h.claim
-		switch r.IntN(8) {
-		case 0:
-			c.Need, c.Spare = c.Used+r.Int64N(5), r.Int64N(3)
-		case 1, 2, 3:
-			if h.holds() && c.Used < h.ceiling {
-				c.Used++
-				c.Need = max(c.Need, c.Used)
-			}
-		case 4:
-			if c.Used > 0 {
-				c.Used--
-				c.Need--
-			}
-		case 5:
-			h.claims(r.IntN(4) > 0)
-		case 6:
-			if old := h.next(); r.IntN(2) == 0 {
-				late = append(late, old) // and it comes after those that follow
-			}
-		default:
-			if len(late) > 0 && r.IntN(2) == 0 {
-				if _, err := s.lessor().Lease(s.Context(), late[0]); err != nil {
-					s.Fatal(err)
-				}
-				late = late[1:]
-			}
-			s.advance(time.Duration(r.Int64N(int64(60 * time.Millisecond))))
-			if s.Shared && r.IntN(40) == 0 {
-				for range 8 { // some stand still
-					s.advance(400 * time.Millisecond)
-					for _, h := range all[len(all)/2:] {
-						h.claims(true)
-					}
-				}
-			}
-		}
-		var punctual, known, lent int64
-		back := c == &h.claim && h.lapsed && !h.away
-		for _, h := range all {
-			back, h.back = back || h.back, false
-			if !h.holds() && h.claim.Used > 0 && !h.lapsed {
-				h.lapsed, h.away = true, true
-			}
-			h.lapsed = h.lapsed && h.claim.Used > 0
-			if !h.lapsed {
-				punctual += h.claim.Used
-			}
-			if !h.away {
-				known += h.claim.Used
-				lent += max(h.claim.Used, h.ceiling)
-			}
-		}
-		if punctual > limit {
-			s.Fatalf("%d of %d slots are used", punctual, limit)
-		}
-		if back {
-			allowed = max(allowed, lent) // what was lent meanwhile may be used
-		}
-		if known > allowed {
-			s.Fatalf("%d of %d slots are used, some by those who came back to %d", known, limit, allowed)
-		}
-		allowed = max(limit, min(allowed, known))
-	}
-	s.settleDown(all, limit)
-}
-
-// settleDown wants equal shares in the end, and nothing left when all have gone.
-func (s *suite) settleDown(all []*holder, limit int64) {
-	var needs []int64
-	for _, h := range all {
-		h.claim.Spare = 0
-		needs = append(needs, h.claim.Need)
-	}
-	for range 60 {
-		for _, h := range all {
-			h.claim.Used = min(h.claim.Used, h.ceiling) // calls end
-			h.claims(true)
-			h.claim.Used = min(h.claim.Need, h.ceiling)
-		}
-		s.advance(100 * time.Millisecond)
-	}
-	slices.Sort(needs)
-	level, left := int64(1)<<40, limit
-	for i, n := range needs {
-		if share := left / int64(len(needs)-i); n > share {
-			level = share
-			break
-		}
-		left -= n
-	}
-	var sum, needed int64
-	for _, h := range all {
-		sum += h.claim.Used
-		needed += h.claim.Need
-		if least := min(h.claim.Need, level); h.claim.Used < least || h.claim.Used > least+1 {
-			s.Errorf("%s needs %d and has %d; the share is %d", h.claim.Holder, h.claim.Need, h.claim.Used, level)
-		}
-	}
-	if want := min(limit, needed); sum < want-1 || sum > want {
-		s.Errorf("%d slots are used of %d, where %d are needed", sum, limit, needed)
-	}
-	for _, h := range all {
-		h.claim.Used, h.claim.Need = 0, 0
-		h.claims(true)
-	}
-	s.slotsInUse(all[0].claim.Owner, 0)
-	s.advance(100 * time.Millisecond)
-	s.holder("newcomer", all[0].claim.Owner, limit).needs(0, limit, limit)
 }

@@ -28,7 +28,7 @@ if read[1] then
 elseif held > 0 then
   recovering = now + K.SLOT_RECOVERY
 end
-clock = clock + min(max(0, now - last), K.SLOT_STEP)
+clock = clock + min(max(1, now - last), K.SLOT_STEP)
 last = now
 
 -- holders returns all of them, and the fields of those whose leases have run out.
@@ -55,7 +55,7 @@ if name == '' then
   return pack('<ddd', 0, 0, total)
 end
 
-local known, count, needed, _, since, got, expires = 0, 0, 0, 0, 0, 0, 0
+local known, count, needed, _, since, got, expires = 0, 0, 0, 0, 0, -clock, 0
 if read[2] then
   known, count, needed, _, since, got, expires = numbers('<ddddddd', read[2])
 end

@@ -55,7 +55,7 @@ type Estimate struct {
 	Functions bool
 
 	// Estimated is the part of Input that [Sampled] has estimated, and Most what Input is
-	// at most. Where all is counted, they are 0 and Input.
+	// at most then. Where all is counted, both are 0.
 	Estimated, Most int64
 
 	Stream       bool // the answer is to be streamed
@@ -347,8 +347,7 @@ func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimat
 	}
 	est.Input = clamp(est.Input+r.sample.late(), 0, maxCost)
 	est.Passing = clamp(est.Passing, 0, est.Input)
-	est.Most = est.Input
-	if s := &r.sample; s.stretch > 0 {
+	if s := &r.sample; s.estimated > 0 {
 		est.Estimated = clamp(s.estimated, 0, est.Input)
 		est.Most = clamp(est.Input-est.Estimated+s.most, est.Input, maxCost)
 	}

@@ -16,6 +16,7 @@ type store struct {
 	mu       sync.Mutex
 	now      int64
 	accounts map[string]*ledger.Account
+	slots    map[[2]string]*ledger.Slots
 }
 
 // account returns it and has s.mu held.
@@ -50,9 +51,19 @@ func (s *store) Clear(_ context.Context, account string, owners []string) error 
 	return nil
 }
 
+func (s *store) Lease(_ context.Context, c backend.Claim) (backend.Lease, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	owner := [2]string{c.Account, c.Owner}
+	if s.slots[owner] == nil {
+		s.slots[owner] = &ledger.Slots{}
+	}
+	return s.slots[owner].Lease(s.now, &c), nil
+}
+
 func TestConformance(t *testing.T) {
 	backendtest.Run(t, func(*testing.T) backendtest.Subject {
-		s := &store{now: 1, accounts: map[string]*ledger.Account{}}
+		s := &store{now: 1, accounts: map[string]*ledger.Account{}, slots: map[[2]string]*ledger.Slots{}}
 		return backendtest.Subject{Backend: s, Shared: true, Advance: func(d time.Duration) {
 			s.mu.Lock()
 			s.now += int64((d + time.Microsecond - 1) / time.Microsecond)

@@ -68,8 +68,10 @@ type slotHolder struct {
 	number            uint64
 	count, need, used int64
 	since             int64 // when it began to need more than it has; 0 if it does not
-	got               int64 // when it was last lent more
-	expires           int64
+	// got is when it was last lent more. It is below 0 where it never was, as with one
+	// that comes back, and its turn is over; of these the first may keep most.
+	got     int64
+	expires int64
 }
 
 // shares are what a look at all holders has found.
@@ -97,7 +99,7 @@ func (s *Slots) Lease(now int64, c *backend.Claim) backend.Lease {
 		if s.holders == nil {
 			s.holders = map[string]*slotHolder{}
 		}
-		h = &slotHolder{}
+		h = &slotHolder{got: -s.clock}
 		s.holders[c.Holder] = h
 	}
 	before := *h
@@ -130,9 +132,10 @@ func (s *Slots) Lease(now int64, c *backend.Claim) backend.Lease {
 // Empty reports whether nobody holds or needs anything.
 func (s *Slots) Empty() bool { return len(s.holders) == 0 }
 
-// step is by how much the clock moves.
+// step is by how much the clock moves. It always does: were two loans of the same time,
+// nobody could say whose turn is over first.
 func (s *Slots) step(now int64) int64 {
-	return min(max(0, now-s.last), SlotStep.Microseconds())
+	return min(max(1, now-s.last), SlotStep.Microseconds())
 }
 
 // tick moves the clock. Where nothing is known, and the claim says that there was
