@@ -194,11 +194,11 @@ func sharings(scale int) []sharing {
 		},
 		{
 			name: "ten tenants, one of which floods", limits: openaitest.Limits{RPM: 20_000, TPM: 2_000_000}, processes: 4,
-			groups: tenants, refused: 3, warmUp: 30 * time.Second, length: 3 * time.Minute,
+			groups: tenants, refused: 20, warmUp: 30 * time.Second, length: 3 * time.Minute,
 		},
 		{
 			name: "weights of 3 and 1", limits: openaitest.Limits{RPM: 20_000, TPM: 2_000_000}, processes: 4, killed: 2 * time.Minute,
-			classes: map[string]ratelimiter.Class{"a": {Weight: 3}, "b": {Weight: 1}}, refused: 3,
+			classes: map[string]ratelimiter.Class{"a": {Weight: 3}, "b": {Weight: 1}}, refused: 20,
 			groups: []group{
 				{name: "a", class: "a", waiting: 100, least: 500, most: 8000, part: 0.75},
 				{name: "b", class: "b", waiting: 100, least: 500, most: 8000, part: 0.25},
