@@ -76,7 +76,8 @@ func TestSetLimits(t *testing.T) {
 				}
 				setLimits(t, l, tt.to...)
 				for name, s := range limitsOf(t, l, "m") {
-					if strings.HasPrefix(name, "tpm") && s.Remaining != tt.remain {
+					// The call that waits may have started by now.
+					if strings.HasPrefix(name, "tpm") && s.Remaining != tt.remain && s.Remaining != tt.remain-300 {
 						t.Errorf("%d tokens remain; want %d", s.Remaining, tt.remain)
 					}
 				}
