@@ -326,9 +326,8 @@ func TestAccountWithASlowTicketIsNotEmpty(t *testing.T) {
 
 // What an ask costs does not grow with the models that wait in its line.
 func TestModelsInLineCostNothing(t *testing.T) {
-	err := lineartest.Check(500, func(n int) func() {
+	err := lineartest.Check(250, func(n int) func() {
 		a := New()
-		a.Lease, a.Erase = time.Hour, time.Hour
 		account := bucketOf("account", "rpm", backend.Requests, 60)
 		take(t, a, 0, ask("x", "x", 1, []backend.Bucket{account}, cost(60, 0, 0)))
 		number := uint64(0)
