@@ -274,3 +274,33 @@ func TestClassesAreVisible(t *testing.T) {
 		}
 	})
 }
+
+// Delay is that of the call's own class, not of those who wait beside it.
+func TestDelayOfAClass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 60_000}),
+			ratelimiter.WithClasses(map[string]ratelimiter.Class{"chat": {Weight: 100}, "batch": {}}))
+		ctx, cancel := context.WithCancel(t.Context())
+		batch := ratelimiter.ContextWithClass(ctx, "batch")
+		for range 1000 {
+			c.call(batch, "batch", 1000)
+		}
+		synctest.Wait()
+		call := ratelimiter.Cost{Model: "m", Tokens: 1000}
+		delay := func(ctx context.Context) time.Duration {
+			d, err := c.limiter.Delay(ctx, call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		}
+		if d := delay(ratelimiter.ContextWithClass(ctx, "chat")); d > 10*time.Second {
+			t.Errorf("a call that is next waits %v", d)
+		}
+		if d := delay(batch); d < 10*time.Minute {
+			t.Errorf("one behind a thousand others waits %v", d)
+		}
+		cancel()
+		c.calls.Wait()
+	})
+}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,4 +178,43 @@ func TestFlowsAskTogether(t *testing.T) {
 			<-a.err
 		}
 	})
+}
+
+// New flows don't make a process ask more often: they are in the next ask anyway.
+func TestNewFlowsAskNoMoreOften(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		all := []*admission{b.start(call(600))}
+		before := len(b.asked())
+		for i := range 100 {
+			time.Sleep(10 * time.Millisecond)
+			c := call(600)
+			c.Flow = backend.Flow{Tenant: fmt.Sprint(i)}
+			all = append(all, b.start(c))
+		}
+		if n := len(b.asked()) - before; n > 22 {
+			b.Errorf("%d asks in a second", n)
+		}
+		for _, a := range all {
+			a.cancel()
+			<-a.err
+		}
+	})
+}
+
+// Who gives up wakes the driver only if the calls that have asked change by it.
+func TestGivingUpAmongFlows(t *testing.T) {
+	var q flows
+	for i := range 3 {
+		q.join(&waiter{charge: charge{cost: backend.Amounts{1, 10}}}, backend.Flow{Tenant: fmt.Sprint(i)})
+	}
+	asks := q.standing(16)
+	q.stand(asks[:2], asks)
+	for i, w := range asks {
+		w.stands = i < 2
+		if got := q.among(w, 16); got != (i < 2) {
+			t.Errorf("the call at %d is among those that have asked: %v", i, got)
+		}
+	}
 }

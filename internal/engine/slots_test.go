@@ -469,3 +469,26 @@ func TestSlotLimitsChange(t *testing.T) {
 		})
 	}
 }
+
+// A call that has waited for an answer about slots, and then finds the queue full, is
+// rejected like any other.
+func TestQueueIsFullWhenSlotsAreAnswered(t *testing.T) {
+	lend(t, 2, 1, func(l *lender, all []*bench) {
+		b, other := all[0], all[1]
+		b.Engine = New(Config{Backend: l, MaxPause: time.Minute, MaxWaiting: 1, Rules: slotRules(1)})
+		b.open()
+		defer func() { _ = b.Shutdown(b.Context()) }()
+		time.Sleep(10 * time.Second) // its slots are given back
+		held := other.admit(call(1))
+		asks, waits := b.start(call(1)), b.start(call(1))
+		var r *Rejection
+		if err := <-asks.err; !errors.As(err, &r) || r.Reason != QueueFull {
+			t.Errorf("%v; want that the queue is full", err)
+		}
+		held.end()
+		ended(b, waits)
+		if n := b.scope().inFlight; n != 0 {
+			t.Errorf("%d calls are in flight", n)
+		}
+	})
+}
