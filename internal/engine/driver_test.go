@@ -180,27 +180,28 @@ func TestFlowsAskTogether(t *testing.T) {
 	})
 }
 
-// New flows don't make a process ask more often: they are in the next ask anyway.
+// A flow that is new comes first, but makes a process ask no more often than every 50 ms.
 func TestNewFlowsAskNoMoreOften(t *testing.T) {
-	run(t, false, func(b *bench) {
-		b.open()
-		b.admit(call(tpm))
-		all := []*admission{b.start(call(600))}
-		before := len(b.asked())
-		for i := range 100 {
-			time.Sleep(10 * time.Millisecond)
-			c := call(600)
-			c.Flow = backend.Flow{Tenant: fmt.Sprint(i)}
-			all = append(all, b.start(c))
+	s := &scope{account: newAccount(New(Config{Backend: newFake()}), "a")}
+	join := func(tenant string) *waiter {
+		w := &waiter{charge: charge{cost: backend.Amounts{1, 10}}}
+		s.queue.join(w, backend.Flow{Tenant: tenant})
+		return w
+	}
+	old := join("old")
+	s.queue.heard([]*waiter{old}, &backend.Answer{Virtual: 50, Tags: []float64{100}})
+	s.queue.leave(join("old")) // its place in the heap stays
+	young := join("young")
+	now := time.Now()
+	for since, want := range map[time.Duration]bool{0: false, turnTime/2 - 1: false, turnTime / 2: true} {
+		s.driver.asked = now.Add(-since)
+		if got := s.comesNextLocked(young, 0, now); got != want {
+			t.Errorf("%v after the last ask: %v", since, got)
 		}
-		if n := len(b.asked()) - before; n > 22 {
-			b.Errorf("%d asks in a second", n)
-		}
-		for _, a := range all {
-			a.cancel()
-			<-a.err
-		}
-	})
+	}
+	if s.comesNextLocked(join("third"), 0, now) {
+		t.Error("one that is not first asks at once")
+	}
 }
 
 // Who gives up wakes the driver only if the calls that have asked change by it.

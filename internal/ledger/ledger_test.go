@@ -510,6 +510,7 @@ func TestPeriodThatChangesAlone(t *testing.T) {
 // What is used is cut a period after the limit was lowered, and not sooner.
 func TestLimitThatIsLowered(t *testing.T) {
 	a := New()
+	const begun = 1000 * second
 	level := func(now, limit int64) float64 {
 		got, err := a.Look(now, ask("m", "", 0, []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, limit)}))
 		if err != nil {
@@ -517,11 +518,11 @@ func TestLimitThatIsLowered(t *testing.T) {
 		}
 		return got.Levels[0]
 	}
-	take(t, a, 0, ask("m", "p", 1, []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, 60_000)}, cost(0, 60_000, 0)))
+	take(t, a, begun, ask("m", "p", 1, []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, 60_000)}, cost(0, 60_000, 0)))
 	low := []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, 60)}
-	take(t, a, 0, ask("m", "q", 1, low, cost(0, 1, 0)))
+	take(t, a, begun, ask("m", "q", 1, low, cost(0, 1, 0)))
 	for _, x := range []struct{ at, want float64 }{{0, -59_940}, {59, -59_881}, {60, -60}} {
-		if got := level(int64(x.at*1e6), 60); math.Abs(got-x.want) > 1e-6 {
+		if got := level(begun+int64(x.at*1e6), 60); math.Abs(got-x.want) > 1e-6 {
 			t.Errorf("a level of %v after %v s; want %v", got, x.at, x.want)
 		}
 	}
