@@ -518,7 +518,9 @@ func TestLimitThatIsLowered(t *testing.T) {
 		}
 		return got.Levels[0]
 	}
-	take(t, a, begun, ask("m", "p", 1, []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, 60_000)}, cost(0, 60_000, 0)))
+	high := []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, 60_000)}
+	take(t, a, begun-100*second, ask("m", "p", 1, high, cost(0, 1, 0)))
+	take(t, a, begun, ask("m", "p", 2, high, cost(0, 60_000, 0)))
 	low := []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, 60)}
 	take(t, a, begun, ask("m", "q", 1, low, cost(0, 1, 0)))
 	for _, x := range []struct{ at, want float64 }{{0, -59_940}, {59, -59_881}, {60, -60}} {
