@@ -92,6 +92,23 @@ func lend(t *testing.T, engines int, limit int64, f func(l *lender, all []*bench
 	})
 }
 
+// lendBoth runs f with an engine over memory, and with one that leases its slots.
+func lendBoth(t *testing.T, limit int64, f func(t *testing.T, b *bench, local bool)) {
+	for name, local := range map[string]bool{"memory": true, "elsewhere": false} {
+		t.Run(name, func(t *testing.T) {
+			lend(t, 1, limit, func(l *lender, all []*bench) {
+				b := all[0]
+				if local {
+					b.Engine = New(Config{Backend: l.memory, MaxPause: time.Minute, Rules: slotRules(limit)})
+					b.open()
+					defer func() { _ = b.Shutdown(b.Context()) }()
+				}
+				f(b.T, b, local)
+			})
+		})
+	}
+}
+
 // end ends a call and its response.
 func (r *Reservation) end() {
 	r.Settle(&Outcome{})
@@ -111,40 +128,30 @@ func ended(b *bench, all ...*admission) {
 // Those who lack a slot wait in order, and the next starts when one ends. The end of a
 // charge is not yet that of a call.
 func TestCallsWaitForSlots(t *testing.T) {
-	for name, local := range map[string]bool{"memory": true, "elsewhere": false} {
-		t.Run(name, func(t *testing.T) {
-			lend(t, 1, 2, func(l *lender, all []*bench) {
-				b := all[0]
-				if local {
-					b.Engine = New(Config{Backend: l.memory, MaxPause: time.Minute, Rules: slotRules(2)})
-					b.open()
-					defer func() { _ = b.Shutdown(b.Context()) }()
-				}
-				one, two := b.admit(call(1)), b.admit(call(1))
-				third, fourth := b.start(call(1)), b.start(call(1))
-				one.Settle(&Outcome{})
-				synctest.Wait()
-				if !third.waits() || !fourth.waits() {
-					t.Fatal("a third call starts before the first has ended")
-				}
-				began := time.Now()
-				one.Release()
-				one.Release() // what comes later does nothing
-				synctest.Wait()
-				if third.waits() || !fourth.waits() || time.Since(began) > 0 {
-					t.Fatalf("the third call waits: %v, the fourth %v, for %v", third.waits(), fourth.waits(), time.Since(began))
-				}
-				two.end()
-				ended(b, third, fourth)
-				if s := b.scope(); len(s.slots[0].short) > 0 || s.slots[0].used != 0 || s.holding != 0 {
-					t.Errorf("%+v", s.slots[0])
-				}
-				if n := b.state().Limits; n[len(n)-1].Name != "concurrent" || n[len(n)-1].Limit != 2 {
-					t.Errorf("%+v", n)
-				}
-			})
-		})
-	}
+	lendBoth(t, 2, func(t *testing.T, b *bench, local bool) {
+		one, two := b.admit(call(1)), b.admit(call(1))
+		third, fourth := b.start(call(1)), b.start(call(1))
+		one.Settle(&Outcome{})
+		synctest.Wait()
+		if !third.waits() || !fourth.waits() {
+			t.Fatal("a third call starts before the first has ended")
+		}
+		began := time.Now()
+		one.Release()
+		one.Release() // what comes later does nothing
+		synctest.Wait()
+		if third.waits() || !fourth.waits() || time.Since(began) > 0 {
+			t.Fatalf("the third call waits: %v, the fourth %v, for %v", third.waits(), fourth.waits(), time.Since(began))
+		}
+		two.end()
+		ended(b, third, fourth)
+		if s := b.scope(); len(s.slots[0].short) > 0 || s.slots[0].used != 0 || s.holding != 0 {
+			t.Errorf("%+v", s.slots[0])
+		}
+		if n := b.state().Limits; n[len(n)-1].Name != "concurrent" || n[len(n)-1].Limit != 2 {
+			t.Errorf("%+v", n)
+		}
+	})
 }
 
 // A process that has had slots of late starts calls without an answer of the backend before
@@ -393,81 +400,61 @@ func TestSlotsMoveSoon(t *testing.T) {
 
 // A call that has asked and not started takes no slot, nor leaves a need for one.
 func TestCallsThatWaitForBudgetHoldNoSlot(t *testing.T) {
-	for name, local := range map[string]bool{"memory": true, "elsewhere": false} {
-		t.Run(name, func(t *testing.T) {
-			lend(t, 1, 2, func(l *lender, all []*bench) {
-				b := all[0]
-				if local {
-					b.Engine = New(Config{Backend: l.memory, MaxPause: time.Minute, Rules: slotRules(2)})
-					b.open()
-					defer func() { _ = b.Shutdown(b.Context()) }()
-				}
-				needs := func(what string, used, need int64) {
-					t.Helper()
-					s := b.scope()
-					s.account.mu.Lock()
-					defer s.account.mu.Unlock()
-					if o := s.slots[0]; o.used != used || o.needLocked() != need || local && o.claim.Need != need {
-						t.Errorf("%s: %d slots are used, %d needed, %d claimed; want %d and %d", what, o.used, o.needLocked(), o.claim.Need, used, need)
-					}
-				}
-				large := b.admit(call(tpm))
-				waits := b.start(call(1000))
-				time.Sleep(50 * time.Millisecond)
-				needs("a call waits for its budget", 1, 1)
-				ended(b, waits)
-				second := b.admit(call(1))
-				now := call(1)
-				now.MaxWait = 0
-				if err := b.Admit(b.Context(), &Reservation{Call: *now}); err == nil {
-					t.Error("a third call starts")
-				}
-				needs("a third has been rejected", 2, 2)
-				large.end()
-				second.end()
-			})
-		})
-	}
+	lendBoth(t, 2, func(t *testing.T, b *bench, local bool) {
+		needs := func(what string, used, need int64) {
+			t.Helper()
+			s := b.scope()
+			s.account.mu.Lock()
+			defer s.account.mu.Unlock()
+			if o := s.slots[0]; o.used != used || o.needLocked() != need || local && o.claim.Need != need {
+				t.Errorf("%s: %d slots are used, %d needed, %d claimed; want %d and %d", what, o.used, o.needLocked(), o.claim.Need, used, need)
+			}
+		}
+		large := b.admit(call(tpm))
+		waits := b.start(call(1000))
+		time.Sleep(50 * time.Millisecond)
+		needs("a call waits for its budget", 1, 1)
+		ended(b, waits)
+		second := b.admit(call(1))
+		now := call(1)
+		now.MaxWait = 0
+		if err := b.Admit(b.Context(), &Reservation{Call: *now}); err == nil {
+			t.Error("a third call starts")
+		}
+		needs("a third has been rejected", 2, 2)
+		large.end()
+		second.end()
+	})
 }
 
 // A limit that changes holds at once: a higher one for those who wait, and a lower one lets
 // calls in flight go on.
 func TestSlotLimitsChange(t *testing.T) {
-	for name, local := range map[string]bool{"memory": true, "elsewhere": false} {
-		t.Run(name, func(t *testing.T) {
-			lend(t, 1, 1, func(l *lender, all []*bench) {
-				b := all[0]
-				if local {
-					b.Engine = New(Config{Backend: l.memory, MaxPause: time.Minute, Rules: slotRules(1)})
-					b.open()
-					defer func() { _ = b.Shutdown(b.Context()) }()
-				}
-				set := func(limit int64) {
-					rules := slotRules(limit)
-					b.SetRules(&rules)
-					time.Sleep(150 * time.Millisecond)
-				}
-				one := b.admit(call(1))
-				two, three := b.start(call(1)), b.start(call(1))
-				set(2)
-				if two.waits() || !three.waits() {
-					t.Error("a higher limit does not hold at once")
-				}
-				set(1)
-				one.end()
-				time.Sleep(time.Second)
-				if !three.waits() {
-					t.Error("a lower limit does not hold")
-				}
-				ended(b, two, three)
-				four := b.admit(call(1))
-				set(0)
-				five := b.admit(call(1))
-				four.end()
-				five.end()
-			})
-		})
-	}
+	lendBoth(t, 1, func(t *testing.T, b *bench, local bool) {
+		set := func(limit int64) {
+			rules := slotRules(limit)
+			b.SetRules(&rules)
+			time.Sleep(150 * time.Millisecond)
+		}
+		one := b.admit(call(1))
+		two, three := b.start(call(1)), b.start(call(1))
+		set(2)
+		if two.waits() || !three.waits() {
+			t.Error("a higher limit does not hold at once")
+		}
+		set(1)
+		one.end()
+		time.Sleep(time.Second)
+		if !three.waits() {
+			t.Error("a lower limit does not hold")
+		}
+		ended(b, two, three)
+		four := b.admit(call(1))
+		set(0)
+		five := b.admit(call(1))
+		four.end()
+		five.end()
+	})
 }
 
 // A call that has waited for an answer about slots, and then finds the queue full, is

@@ -15,8 +15,8 @@ type usage struct {
 }
 
 type usagePeriod struct {
-	begun  time.Time
-	tokens map[flowKey]int64
+	begun   time.Time
+	charged map[flowKey]int64 // tokens, or requests where those are not known
 }
 
 const (
@@ -26,7 +26,7 @@ const (
 )
 
 // add counts what a call has been charged.
-func (u *usage) add(now time.Time, c *Call, tokens int64) {
+func (u *usage) add(now time.Time, c *Call, charged int64) {
 	if u.used = u.used || !plain(c.Flow); !u.used {
 		return
 	}
@@ -36,10 +36,10 @@ func (u *usage) add(now time.Time, c *Call, tokens int64) {
 		*p = usagePeriod{begun, map[flowKey]int64{}}
 	}
 	key := flowKey{c.Flow.Class, c.Flow.Tenant}
-	if _, known := p.tokens[key]; !known && len(p.tokens) >= manyTenants {
+	if _, known := p.charged[key]; !known && len(p.charged) >= manyTenants {
 		key.tenant = ""
 	}
-	p.tokens[key] += tokens
+	p.charged[key] += charged
 }
 
 // ShareState is how a class stands, or a tenant of one, in this process.
@@ -90,7 +90,7 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 		if now.Sub(p.begun) >= usagePeriods*usageEach {
 			continue
 		}
-		for key, n := range p.tokens {
+		for key, n := range p.charged {
 			of(key).Started += n
 			total += n
 		}

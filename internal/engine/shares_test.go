@@ -37,7 +37,7 @@ func TestUsageOfFlows(t *testing.T) {
 	for i := range 3 * manyTenants {
 		start("batch", fmt.Sprint(i), 1)
 	}
-	if n := len(a.usage.periods[now.Unix()/10%usagePeriods].tokens); n > manyTenants+1 {
+	if n := len(a.usage.periods[now.Unix()/10%usagePeriods].charged); n > manyTenants+1 {
 		t.Errorf("%d tenants are kept", n)
 	}
 	if classes, tenants = a.shares(now); len(tenants) != mostShown || classes[0].Started != 600+3*manyTenants {
