@@ -60,7 +60,7 @@ func (a *account) configure(now time.Time) (left []ask) {
 func (s *scope) changeLineLocked(now time.Time, line string) ask {
 	left := s.askLocked(now)
 	s.line, s.ticket = line, s.account.engine.newTicket()
-	s.stored, s.driver.stands, s.driver.turn = false, backend.Amounts{}, 0
+	s.stored, s.driver.inLine, s.driver.turn = false, backend.Amounts{}, 0
 	return left
 }
 

@@ -15,7 +15,7 @@ type driver struct {
 	full    int             // how many asks in a row got all they wanted
 	turns   bool            // the ticket takes turns
 	turn    int             // how many calls are left of one, while it is in line
-	stands  backend.Amounts // in line, as the last ask has left it
+	inLine  backend.Amounts // what the last ask has left there
 	single  bool            // the next ask brings one call
 }
 
@@ -91,7 +91,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	taken := s.takeRoomLocked(&t, now)
 	s.queue.stand(t.batch, all)
 	if s.queue.len() == 0 {
-		s.driver.running, s.driver.stands, s.driver.turn = false, backend.Amounts{}, 0
+		s.driver.running, s.driver.inLine, s.driver.turn = false, backend.Amounts{}, 0
 		return t, false, s.releaseLocked(now)
 	}
 	t.pause, t.paced, t.first = s.quota.NextPace(now), s.quota.Paced(now), s.away == nil
@@ -241,7 +241,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	if answer.Granted < len(t.batch) {
 		d.full = 0
 	}
-	d.single, d.stands, d.turn = false, backend.Amounts{}, 0
+	d.single, d.inLine, d.turn = false, backend.Amounts{}, 0
 	switch {
 	case s.failedLocked(err, t.since):
 		if !t.vain {
@@ -254,7 +254,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		}
 		for _, cost := range t.ask.Costs[answer.Granted:] {
 			for i, n := range cost {
-				d.stands[i] += n
+				d.inLine[i] += n
 			}
 		}
 	case len(t.batch) > 1:
@@ -274,7 +274,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		s.endLocked(w, nil)
 	}
 	if release = s.movedLocked(&t.ask); release != nil {
-		s.stored, d.stands, d.turn = false, backend.Amounts{}, 0
+		s.stored, d.inLine, d.turn = false, backend.Amounts{}, 0
 	}
 	return abandoned, release
 }

@@ -46,7 +46,7 @@ func (a *account) forecast(c *Call, now time.Time) (look ask, behind backend.Amo
 		behind = s.queue.before(c.Flow, false, 0) // others have their own shares
 		return look, behind, nil
 	}
-	for d, c := range s.driver.stands {
+	for d, c := range s.driver.inLine {
 		behind[d] = max(0, behind[d]-c)
 	}
 	return look, behind, nil
