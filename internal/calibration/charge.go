@@ -78,18 +78,22 @@ func (c *charge) send(cost, input, charged float64) (inputs float64) {
 
 // report takes in a report, and reports whether another ratio has been adopted, and how often
 // it has been seen that the server keeps unused output, which we refund: negative where it
-// gives it back, and nothing where told says that this is known. rate is what refills in a
-// second.
-func (c *charge) report(now time.Time, r *report, rate float64, told bool) (changed bool, kept int) {
+// gives it back, and nothing where u says that this is known. rate is what refills in a second.
+func (c *charge) report(now time.Time, r *report, rate float64, u *unused) (changed bool, kept int) {
 	if !c.at.IsZero() && r.At.Sub(c.at) < drained {
 		return false, 0
 	}
 	if now.Sub(c.since) > driftSpan {
 		c.forget()
 	}
-	if c.drift.n == 0 {
+	switch {
+	case c.drift.n == 0:
 		c.since = now
-	} else if c.latest.emptied(r, rate) {
+	case r.At.Before(c.latest.At):
+		if r.emptied(&c.latest, rate, u) {
+			return false, 0
+		}
+	case c.latest.emptied(r, rate, u):
 		c.drift.split()
 	}
 	if r.At.After(c.latest.At) {
@@ -107,7 +111,7 @@ func (c *charge) report(now time.Time, r *report, rate float64, told bool) (chan
 	f := g.solve()
 	slope, off := f.b[1], f.off[1]
 	if !f.ok[1] || off > certainRatio || math.Abs(slope) < max(surely*off, noticeable) {
-		if told || !sure {
+		if u.told() || !sure {
 			return false, 0
 		}
 		c.forget()

@@ -93,16 +93,35 @@ func TestEmptyBucketIsNoRatio(t *testing.T) {
 	if got := s.play().InputRatio(); got != 1 {
 		t.Errorf("%.3f", got)
 	}
-	c := charge{drift: regression{n: 1, in: 1, of: 1}, latest: report{Sent{At: epoch}, 600}}
 	for _, x := range []struct {
-		after   time.Duration
-		emptied bool
-	}{{349 * time.Millisecond, false}, {350 * time.Millisecond, true}, {-time.Second, false}} {
-		d := c
-		d.since = epoch
-		d.report(epoch, &report{Sent{At: after(x.after)}, 1000}, 1000, true)
-		if got := d.drift.in == 1; got != x.emptied {
-			t.Errorf("after %v: %v reports", x.after, d.drift.n)
+		name     string
+		after    time.Duration
+		used     float64       // as the report says
+		refunded float64       // between the reports
+		ended    time.Duration // when a call of ours has left 350 unused
+		n, in    float64
+	}{
+		{name: "before it could empty", after: 349 * time.Millisecond, used: 600, n: 2, in: 2},
+		{name: "at once", used: 600, n: 2, in: 2},
+		{name: "after it could", after: 350 * time.Millisecond, used: 600, n: 2, in: 1},
+		{name: "overtaken", after: -time.Second, used: 1251, n: 2, in: 2},
+		{name: "overtaken, and empty since", after: -time.Second, used: 1250, n: 1, in: 1},
+		{name: "after others' refunds", used: 600, refunded: 350, n: 2, in: 1},
+		{name: "after few of them", used: 600, refunded: 349, n: 2, in: 2},
+		{name: "after an end of ours", used: 600, ended: overtaking, n: 2, in: 1},
+		{name: "before an end of ours", used: 600, ended: overtaking + slotWidth, n: 2, in: 2},
+	} {
+		c := charge{since: epoch, drift: regression{n: 1, in: 1, of: 1}, latest: report{Sent{At: epoch}, 600}}
+		u := unused{votes: verdicts}
+		if x.ended > 0 {
+			u.end(after(x.ended), 350, limit, report{})
+		}
+		c.report(epoch, &report{Sent{At: after(x.after), refunded: x.refunded}, x.used}, 1000, &u)
+		if c.drift.n != x.n || c.drift.in != x.in {
+			t.Errorf("%s: %v reports, %v of them in the last segment; want %v and %v", x.name, c.drift.n, c.drift.in, x.n, x.in)
+		}
+		if want := after(max(0, x.after)); c.latest.At != want {
+			t.Errorf("%s: the latest of %v; want %v", x.name, c.latest.At, want)
 		}
 	}
 }
@@ -114,7 +133,7 @@ func TestNoDriftUntilOthersKnow(t *testing.T) {
 		n     float64
 	}{{drained - 1, 0}, {drained, 1}} {
 		c := charge{ratio: 0.67, at: epoch}
-		c.report(after(x.after), &report{Sent{At: after(x.after)}, 1000}, 1000, true)
+		c.report(after(x.after), &report{Sent{At: after(x.after)}, 1000}, 1000, &unused{votes: verdicts})
 		if c.drift.n != x.n {
 			t.Errorf("%v reports after %v", c.drift.n, x.after)
 		}
@@ -180,7 +199,7 @@ func TestDriftsShowWhatIsKept(t *testing.T) {
 			inputs := 1000*n + 3000*math.Sin(n/2)
 			r := report{Sent{At: after(time.Duration(i) * time.Millisecond), inputs: inputs, refunded: refunded}, 1e6}
 			r.Used = 1e6 - refunds*refunded + 0.3*inputs // ahead is what is left of server − Used
-			changed, kept = c.report(r.At, &r, 1, true)
+			changed, kept = c.report(r.At, &r, 1, &unused{votes: verdicts})
 		}
 		if (kept == verdicts) != (refunds == 1) || math.Abs(c.Ratio()-0.7) > 0.01 {
 			t.Errorf("kept: %d votes, a ratio of %v", kept, c.Ratio())
@@ -211,9 +230,9 @@ func TestNoMarginUntilOthersKnow(t *testing.T) {
 func TestDriftsVoteForWhatIsKept(t *testing.T) {
 	for _, x := range []struct {
 		refunds float64
-		told    bool
+		known   int // votes before
 		votes   int
-	}{{1, false, 2}, {0, false, -2}, {1, true, 0}} {
+	}{{1, 0, 2}, {0, 0, -2}, {1, verdicts, 0}} {
 		var c charge
 		votes := 0
 		for i := range 2 * fewDrifts {
@@ -221,7 +240,7 @@ func TestDriftsVoteForWhatIsKept(t *testing.T) {
 			refunded := 150*n + 100*math.Sin(n)
 			r := report{Sent{At: after(time.Duration(i) * time.Millisecond), inputs: 1000*n + 3000*math.Sin(n/2), refunded: refunded}, 1e6}
 			r.Used = 1e6 - x.refunds*refunded
-			_, kept := c.report(r.At, &r, 1, x.told)
+			_, kept := c.report(r.At, &r, 1, &unused{votes: x.known})
 			votes += kept
 		}
 		if votes != x.votes || c.Ratio() != 1 {

@@ -28,7 +28,7 @@ func (f *flow) see(at time.Time, cost float64, s Level) float64 {
 	}
 	f.seenAt, f.last = at, s
 	spent := s.Used - s.Corrected + f.refilled
-	f.spent.brief = true
+	f.spent.only = 2 * time.Second
 	f.spent.Add(at, spent, cost)
 	return spent
 }

@@ -1,6 +1,7 @@
 package calibration
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 	"time"
@@ -15,10 +16,10 @@ const (
 // a bucket at the time. It keeps one slot for each 10 ms in which something was sent. The
 // zero value is ready.
 type Sends struct {
-	slots []slot    // oldest first
-	start float64   // what had been charged before the first of them
-	begun time.Time // slots are counted from the first send
-	brief bool      // only the last two seconds
+	slots []slot        // oldest first
+	start float64       // what had been charged before the first of them
+	begun time.Time     // slots are counted from the first send
+	only  time.Duration // is remembered; 0 for a minute
 }
 
 type slot struct {
@@ -72,10 +73,7 @@ func (s *Sends) After(at time.Time, cost float64) float64 {
 // trim makes room for at least a quarter of the slots, by forgetting what is too old and
 // else by growing: moving all slots for each new one would take too long.
 func (s *Sends) trim(now int64) {
-	old := now - int64(remember/slotWidth)
-	if s.brief {
-		old = now - int64(2*time.Second/slotWidth)
-	}
+	old := now - int64(cmp.Or(s.only, remember)/slotWidth)
 	n := 0
 	for n < len(s.slots) && s.slots[n].index < old {
 		n++
@@ -104,8 +102,17 @@ func (s *Sends) Before(t time.Time) float64 {
 	return 0
 }
 
+// reaches reports whether what was charged since a time is remembered, if all that was ever
+// charged began with nothing.
+func (s *Sends) reaches(t time.Time) bool {
+	return len(s.slots) == 0 || s.start == 0 || s.slotOf(t) >= s.slots[0].index
+}
+
 // at is how much had been charged at the end of a slot.
 func (s *Sends) at(index int64) float64 {
+	if len(s.slots) == 0 {
+		return 0
+	}
 	i := sort.Search(len(s.slots), func(i int) bool { return s.slots[i].index > index })
 	switch {
 	case i == 0:

@@ -57,11 +57,12 @@ type report struct {
 // corrected.
 func (r *report) ahead() float64 { return r.server - r.Used + r.Corrected }
 
-// emptied reports whether the server's bucket may have been empty between two reports, so
-// that what would have refilled was lost.
-func (r *report) emptied(next *report, rate float64) bool {
-	gap := next.At.Sub(r.At)
-	return gap > 0 && r.server <= rate*(gap+overtaking).Seconds()
+// emptied reports whether the server's bucket may have been empty between this report and
+// a later one, so that what would have refilled or been refunded was lost. rate is what
+// refills in a second.
+func (r *report) emptied(later *report, rate float64, u *unused) bool {
+	span := later.At.Sub(r.At) + overtaking
+	return r.server <= rate*span.Seconds()+max(u.after(r, span), later.refunded-r.refunded)
 }
 
 // A Correction moves the Corrected of a bucket's [Level] from From to To.
@@ -274,7 +275,7 @@ func (t *Tracker) observeCharge(now time.Time, r *report) bool {
 	if t.charge.bound(now, r) {
 		return true
 	}
-	changed, kept := t.charge.report(now, r, t.flow.rate, t.unused.told())
+	changed, kept := t.charge.report(now, r, t.flow.rate, &t.unused)
 	switch {
 	case kept > 0:
 		changed = t.unused.vote(now, 0, kept) || changed

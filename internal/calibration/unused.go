@@ -25,6 +25,7 @@ const (
 // a batch. The zero value assumes a refund.
 type unused struct {
 	total float64 // of all calls that have ended
+	ends  Sends   // what they have added to it lately
 	kept  bool
 	since time.Time // when that was found
 	votes int       // that it is kept, less those that it is not
@@ -40,9 +41,21 @@ type unused struct {
 // end records that a call has ended with this amount unused.
 func (u *unused) end(now time.Time, amount, limit float64, newest report) {
 	u.total += amount
+	u.ends.only = 5 * time.Second
+	u.ends.Add(now, u.total, amount)
 	if amount >= telling*limit && u.ended.IsZero() && now.Sub(newest.At) >= overtaking {
 		u.ended, u.before = now, newest
 	}
+}
+
+// after is what calls have left unused from when a request was sent, for a duration; until now
+// where that is not remembered. A call that had ended at the server when it admitted a request
+// ends here a moment later.
+func (u *unused) after(r *report, span time.Duration) float64 {
+	if !u.ends.reaches(r.At) {
+		return u.total - r.unused
+	}
+	return u.ends.Between(r.At, span)
 }
 
 // observe takes in a report, and reports whether kept has changed. rate is what refills
@@ -68,7 +81,11 @@ func (u *unused) observe(now time.Time, r report, rate float64) (changed bool) {
 // much as we have refunded, it keeps that.
 func (u *unused) observeAll(now time.Time, r report, limit, rate float64) (changed bool) {
 	t := &u.trend
-	if t.n > 0 && (now.Sub(t.since) > together || t.last.emptied(&r, rate)) {
+	if t.n > 0 && r.At.Before(t.last.At) {
+		if r.emptied(&t.last, rate, u) {
+			return false
+		}
+	} else if t.n > 0 && (now.Sub(t.since) > together || t.last.emptied(&r, rate, u)) {
 		*t = trend{}
 	}
 	x := r.refunded

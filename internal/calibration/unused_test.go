@@ -345,3 +345,60 @@ func TestLittleUnusedKeepsTheMargin(t *testing.T) {
 		}
 	}
 }
+
+// What our calls have left unused from a report on is known for some seconds, and of an older
+// one at most.
+func TestUnusedAfter(t *testing.T) {
+	var u unused
+	for i := range 10_000 {
+		u.end(after(time.Duration(i)*slotWidth), 1, limit, report{})
+	}
+	for _, x := range []struct {
+		name string
+		at   time.Duration
+		want float64
+	}{
+		{"lately", 98 * time.Second, 51}, // with both ends
+		{"until now", 99_750 * time.Millisecond, 25},
+		{"not remembered", 10 * time.Second, 9000},
+	} {
+		r := report{Sent: Sent{At: after(x.at), unused: x.at.Seconds() * 100}}
+		if got := u.after(&r, 500*time.Millisecond); got != x.want {
+			t.Errorf("%s: %v; want %v", x.name, got, x.want)
+		}
+	}
+	if got := new(unused).after(&report{Sent: Sent{At: after(0)}}, time.Second); got != 0 {
+		t.Errorf("%v, before any call has ended", got)
+	}
+}
+
+// Small calls are taken together only where the server's bucket can't have been empty between
+// two reports, whichever of them comes first.
+func TestEmptyBetweenSmallCalls(t *testing.T) {
+	for _, x := range []struct {
+		name string
+		at   time.Duration // of the second report
+		used float64       // as it says; the first one says 600
+		left float64       // unused, by a call that ends between
+		n    float64       // reports together
+	}{
+		{"at once", 0, 600, 0, 2},
+		{"later", 350 * time.Millisecond, 600, 0, 1},
+		{"after a call has ended", 0, 600, 350, 1},
+		{"overtaken", -time.Second, 1251, 0, 2},
+		{"overtaken, and empty since", -time.Second, 1250, 0, 1},
+	} {
+		var u unused
+		u.observeAll(after(0), report{Sent{At: after(0)}, 600}, limit, 1000)
+		if x.left > 0 {
+			u.end(after(0), x.left, limit, report{})
+		}
+		u.observeAll(after(time.Second), report{Sent{At: after(x.at)}, x.used}, limit, 1000)
+		if u.trend.n != x.n {
+			t.Errorf("%s: %v reports together; want %v", x.name, u.trend.n, x.n)
+		}
+		if want := max(0, x.at); x.n == 2 && u.trend.last.At != after(want) {
+			t.Errorf("%s: the last one was sent at %v", x.name, u.trend.last.At.Sub(epoch))
+		}
+	}
+}
