@@ -136,7 +136,7 @@ func TestFirstAccountTakesOver(t *testing.T) {
 	}
 }
 
-// As in the README: Do on a limiter whose client sends the request. It is charged once.
+// As in docs/CONFIGURATION.md: Do on a limiter whose client sends the request. It is charged once.
 func TestDoBeforeAnyAccount(t *testing.T) {
 	eachStore(t, func(t *testing.T, store ratelimiter.Option) {
 		l := newLimiter(t, store, unnamedLimits)

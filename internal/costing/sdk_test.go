@@ -201,7 +201,7 @@ func TestOpenAIGo(t *testing.T) {
 		},
 		{
 			"chat: audio and files",
-			"stated rules (README): 10 tokens a second of audio, 16 bytes a token of PDF, 4096 for a file by name",
+			"stated rules (docs/CHARGING.md): 10 tokens a second of audio, 16 bytes a token of PDF, 4096 for a file by name",
 			func() {
 				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
 					Model: "gpt-audio",
@@ -220,7 +220,7 @@ func TestOpenAIGo(t *testing.T) {
 		},
 		{
 			"chat: a prediction, a tier",
-			"stated rules (README): predicted output is input, the tier changes nothing",
+			"stated rules (docs/CHARGING.md): predicted output is input, the tier changes nothing",
 			func() {
 				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
 					Model:    "gpt-4o",
@@ -302,7 +302,7 @@ func TestOpenAIGo(t *testing.T) {
 		},
 		{
 			"chat: a custom tool",
-			"stated rule (README): as a function of the cookbook, with its grammar as text",
+			"stated rule (docs/CHARGING.md): as a function of the cookbook, with its grammar as text",
 			func() {
 				client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
 					Model:    "gpt-4o",
@@ -435,7 +435,7 @@ func TestOpenAIGo(t *testing.T) {
 		},
 		{
 			"responses: instructions",
-			"stated rule (README): as chat, instructions are a message",
+			"stated rule (docs/CHARGING.md): as chat, instructions are a message",
 			func() {
 				client.Responses.New(ctx, responses.ResponseNewParams{
 					Model:        "gpt-5",
@@ -449,7 +449,7 @@ func TestOpenAIGo(t *testing.T) {
 		},
 		{
 			"responses: of a response before",
-			"stated rule (README): what is not known of it costs nothing",
+			"stated rule (docs/CHARGING.md): what is not known of it costs nothing",
 			func() {
 				client.Responses.New(ctx, responses.ResponseNewParams{
 					Model: "gpt-5.4", Instructions: openai.String(say), PreviousResponseID: openai.String("resp_1"),
@@ -460,7 +460,7 @@ func TestOpenAIGo(t *testing.T) {
 		},
 		{
 			"responses: of a conversation",
-			"stated rule (README): what is not known of it costs nothing",
+			"stated rule (docs/CHARGING.md): what is not known of it costs nothing",
 			func() {
 				client.Responses.New(ctx, responses.ResponseNewParams{
 					Model: "gpt-5.4",
@@ -538,7 +538,7 @@ func TestOpenAIGo(t *testing.T) {
 		},
 		{
 			"responses: a stored prompt",
-			"stated rule (README): what is not seen of it costs nothing, what is filled in is text",
+			"stated rule (docs/CHARGING.md): what is not seen of it costs nothing, what is filled in is text",
 			func() {
 				client.Responses.New(ctx, responses.ResponseNewParams{
 					Model: "gpt-4o",
@@ -640,7 +640,7 @@ func TestOpenAIGo(t *testing.T) {
 		},
 		{
 			"audio/transcriptions",
-			"stated rule (README): 10 tokens a second",
+			"stated rule (docs/CHARGING.md): 10 tokens a second",
 			func() {
 				client.Audio.Transcriptions.New(ctx, openai.AudioTranscriptionNewParams{
 					File: bytes.NewReader(wavOf(16_000, 60)), Model: "gpt-4o-transcribe", Prompt: openai.String(say),
@@ -875,7 +875,7 @@ func TestGoOpenAI(t *testing.T) {
 		},
 		{
 			"audio/transcriptions",
-			"stated rules (README): 10 tokens a second, 4000 bytes a second",
+			"stated rules (docs/CHARGING.md): 10 tokens a second, 4000 bytes a second",
 			func() {
 				client.CreateTranscription(ctx, goopenai.AudioRequest{
 					Model: "gpt-4o-transcribe", FilePath: "a.mp3", Reader: bytes.NewReader(make([]byte, 40_000)),
