@@ -11,7 +11,7 @@ LIMITS ?= rpm=600,tpm=200000
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck deadcode unit fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate test-redis-long
+.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate test-redis-long
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -45,6 +45,9 @@ unit: ## all tests, with the race detector
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
 	@echo "go test, without vocabularies"; go test -tags ratelimiter_notables -run '^TestWithoutTables$$' .
 	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 go test -race ./...)
+
+release-check: ## go get of a release made from this tree: a program outside builds everything, and the library alone needs no other module
+	@cd tools && go test -count=1 ./release
 
 fuzz: ## every fuzz target for FUZZTIME (20s) each; plain tests run their seeds
 	@set -e; for p in $$(go list ./...); do \

@@ -1,0 +1,158 @@
+package docs
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+func read(t *testing.T) map[string]*page {
+	t.Helper()
+	all, err := pages(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 10 {
+		t.Fatalf("only %d pages were found", len(all))
+	}
+	return all
+}
+
+var external = regexp.MustCompile(`^(https?|mailto):`)
+
+// Every relative link leads to a file that is there, and every #anchor to a heading.
+func TestLinks(t *testing.T) {
+	all := read(t)
+	for name, p := range all {
+		for _, target := range p.links() {
+			if external.MatchString(target) {
+				continue
+			}
+			if why := p.dead(target, root, all); why != "" {
+				t.Errorf("%s: link to %s: %s", name, target, why)
+			}
+		}
+	}
+}
+
+// Pages that code names are there.
+func TestPagesThatCodeNames(t *testing.T) {
+	all := read(t)
+	named := regexp.MustCompile(`\b(docs/[\w/]+\.md)(?:#([\w-]+))?`)
+	n := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
+			return fs.SkipDir
+		}
+		if ext := filepath.Ext(path); d.IsDir() || ext != ".go" && ext != ".sh" && d.Name() != "Makefile" {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+			n++
+			if p := all[m[1]]; p == nil || m[2] != "" && !p.anchors[m[2]] {
+				t.Errorf("%s names %s", path, m[0])
+			}
+		}
+		return nil
+	})
+	if err != nil || n == 0 {
+		t.Errorf("%d pages are named: %v", n, err)
+	}
+}
+
+// The README is short, and leads to every page.
+func TestReadme(t *testing.T) {
+	all := read(t)
+	info, err := os.Stat(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := int64(9000); info.Size() > most {
+		t.Errorf("README.md has %d bytes, at most %d are wanted: move something to docs/", info.Size(), most)
+	}
+	linked := map[string]bool{}
+	for _, target := range all["README.md"].links() {
+		file, _, _ := strings.Cut(target, "#")
+		linked[filepath.Clean(file)] = true
+	}
+	for name := range all {
+		if filepath.Dir(name) == "docs" && !linked[name] {
+			t.Errorf("README.md does not lead to %s", name)
+		}
+	}
+}
+
+// What pages tell to run exists: targets of make, and the packages of go run and go test.
+func TestCommands(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^([a-z][a-z-]*):`).FindAllStringSubmatch(string(makefile), -1) {
+		targets[m[1]] = true
+	}
+	var (
+		code   = regexp.MustCompile("`[^`\n]+`")
+		target = regexp.MustCompile(`\bmake ([a-z][a-z-]*)`)
+		local  = regexp.MustCompile(`(?:\bcd ([\w./-]+) && )?\bgo (?:run|test) (?:-\S+ )*(\./[\w./-]*[\w-]|\.\.?)(?:\s|$)`)
+	)
+	n := 0
+	for name, p := range read(t) {
+		commands := code.FindAllString(p.text, -1)
+		for _, b := range p.blocks {
+			if b.language == "" || b.language == "sh" {
+				commands = append(commands, strings.Split(b.code, "\n")...)
+			}
+		}
+		for _, c := range commands {
+			c = strings.Trim(c, "`")
+			for _, m := range target.FindAllStringSubmatch(c, -1) {
+				n++
+				if !targets[m[1]] {
+					t.Errorf("%s: %s: the Makefile has no such target", name, c)
+				}
+			}
+			for _, m := range local.FindAllStringSubmatch(c, -1) {
+				n++
+				if _, err := os.Stat(filepath.Join(root, m[1], m[2])); err != nil {
+					t.Errorf("%s: %s: there is no %s", name, c, filepath.Join(m[1], m[2]))
+				}
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d commands were found", n)
+	}
+}
+
+// The rules by which pages are read find what is wrong with this one.
+func TestParse(t *testing.T) {
+	p := parse("P.md", "# A `b` & [c](#d), e.f\n\n## Twice\n## Twice\n```go\n# no heading\n[x](none)\n```\n"+
+		"[a](#a-b--c-ef) [b](#twice-1) [c](#thrice) ![d](none.svg) <img src=\"gone.png\" width=\"1\"> [e](https://x.org)\n")
+	all := map[string]*page{p.path: p}
+	var dead []string
+	for _, target := range p.links() {
+		if !external.MatchString(target) && p.dead(target, t.TempDir(), all) != "" {
+			dead = append(dead, target)
+		}
+	}
+	if got, want := strings.Join(dead, " "), "#d #thrice none.svg gone.png"; got != want {
+		t.Errorf("dead: %s; want %s", got, want)
+	}
+	if len(p.blocks) != 1 || p.blocks[0].line != 6 || p.blocks[0].language != "go" {
+		t.Errorf("%+v", p.blocks)
+	}
+}
