@@ -106,7 +106,8 @@ type Tracker struct {
 	suspect   deficit
 
 	shortfall shortfall
-	doubtful  float64 // up to where refunds have been taken for corrections by Charges
+	begun     Sent    // whose report was the first
+	doubtful  float64 // of what calls have left unused since, that Charges has taken for a correction
 }
 
 // A deficit that is suspect is undone, unless the report of a later request confirms it.
@@ -350,13 +351,17 @@ func (t *Tracker) Shift(by float64) (c Correction, changed bool) { return t.corr
 // report's, and not what the server may not have given back of what we have refunded.
 func (t *Tracker) Charges(sent Sent, by float64) float64 {
 	if t.reports <= 1 {
-		t.doubtful = sent.refunded
+		t.begun, t.doubtful = sent, 0
 		return 0
 	}
 	if t.unused.told() {
 		return by
 	}
-	doubtful := min(max(0, by), max(0, sent.refunded-t.doubtful))
+	unused := sent.unused - t.begun.unused
+	if own := sent.own - t.begun.own; own > 0 { // everybody's, as far as our own tell
+		unused *= max(1, (sent.Charged-t.begun.Charged)/own)
+	}
+	doubtful := min(max(0, by), max(0, min(unused, sent.refunded-t.begun.refunded)-t.doubtful))
 	t.doubtful += doubtful
 	return max(0, by-doubtful)
 }

@@ -577,27 +577,30 @@ func TestDoubt(t *testing.T) {
 	b.report(time.Second, b.send(0, 100), 50, -50)
 }
 
-// What of a correction is about charges: not the first, and of what was refunded only what is
-// more than that, until it is known what becomes of refunds.
+// What of a correction is about charges: not the first, and of what was refunded of unused
+// output only what is more than that, until it is known what becomes of it.
 func TestChargesOfACorrection(t *testing.T) {
 	g := Tracker{reports: 1}
 	for i, x := range []struct {
-		reports, votes        int
-		refunded, by, charges float64
+		reports, votes                    int
+		refunded, unused, charged, by, is float64 // of the charged 500 are our own in all
 	}{
-		{1, 0, 1000, 300, 0},
-		{2, 0, 1050, 300, 250},
-		{3, 0, 1150, 30, 0},
-		{4, 0, 1150, 100, 30}, // of the 100 that were refunded 70 are left
-		{5, 0, 1150, -100, 0},
-		{6, 0, 1100, 50, 50},
-		{7, verdicts, 1500, 100, 100},
-		{8, verdicts, 1500, -100, -100},
-		{9, -verdicts, 1500, 100, 100},
+		{1, 0, 1000, 800, 100, 300, 0},
+		{2, 0, 1050, 850, 600, 300, 250},
+		{3, 0, 1150, 950, 600, 30, 0},
+		{4, 0, 1150, 950, 600, 100, 30}, // of the 100 that were refunded 70 are left
+		{5, 0, 1150, 950, 600, -100, 0},
+		{6, 0, 1100, 900, 600, 50, 50},
+		{7, 0, 1650, 1150, 600, 250, 50},   // the rest of the refunds was of throttled calls
+		{8, 0, 1750, 1200, 1100, 600, 200}, // others' calls, too, have left as much unused
+		{9, verdicts, 2000, 1300, 1100, 100, 100},
+		{10, verdicts, 2000, 1300, 1100, -100, -100},
+		{11, -verdicts, 2000, 1300, 1100, 100, 100},
 	} {
 		g.reports, g.unused.votes = x.reports, x.votes
-		if got := g.Charges(Sent{refunded: x.refunded}, x.by); got != x.charges {
-			t.Errorf("%d: %v of %v; want %v", i, got, x.by, x.charges)
+		sent := Sent{Level: Level{Charged: x.charged}, refunded: x.refunded, unused: x.unused, own: min(x.charged, 600)}
+		if got := g.Charges(sent, x.by); got != x.is {
+			t.Errorf("%d: %v of %v; want %v", i, got, x.by, x.is)
 		}
 	}
 }
