@@ -40,11 +40,12 @@ staticcheck: ## staticcheck, at the version that tools/go.mod pins
 deadcode: ## no function that neither a program nor a test of a public package reaches, no internal method or field that only its own tests use
 	@echo "deadcode"; sh tools/deadcode.sh
 
+# What the tests of tools read lies outside their module, so that go's cache would not see it change.
 unit: ## all tests, with the race detector
 	@sh tools/need.sh "$$(go env CC | cut -d' ' -f1)" "the race detector" gcc libc6-dev
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
 	@echo "go test, without vocabularies"; go test -tags ratelimiter_notables -run '^TestWithoutTables$$' .
-	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 go test -race ./...)
+	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 go test -race $$([ $$m != tools ] || echo -count=1) ./...)
 
 release-check: ## go get of a release made from this tree: a program outside builds everything, and the library alone needs no other module
 	@cd tools && go test -count=1 ./release
