@@ -11,7 +11,7 @@ LIMITS ?= rpm=600,tpm=200000
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate test-redis-long
+.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -40,11 +40,12 @@ staticcheck: ## staticcheck, at the version that tools/go.mod pins
 deadcode: ## no function that neither a program nor a test of a public package reaches, no internal method or field that only its own tests use
 	@echo "deadcode"; sh tools/deadcode.sh
 
+# What the tests of tools read lies outside their module, so that go's cache would not see it change.
 unit: ## all tests, with the race detector
 	@sh tools/need.sh "$$(go env CC | cut -d' ' -f1)" "the race detector" gcc libc6-dev
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
 	@echo "go test, without vocabularies"; go test -tags ratelimiter_notables -run '^TestWithoutTables$$' .
-	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 go test -race ./...)
+	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 go test -race $$([ $$m != tools ] || echo -count=1) ./...)
 
 release-check: ## go get of a release made from this tree: a program outside builds everything, and the library alone needs no other module
 	@cd tools && go test -count=1 ./release
@@ -79,6 +80,9 @@ bench-redis: ## the Redis backend beside a script that does nothing, and redis_r
 simulate: ## the limiter, its peers and an oracle in every scenario: docs/SIMULATION.md; or LOG=calls.csv LIMITS=rpm=600,tpm=200000
 	@sh tools/need.sh redis-server "the scenarios in real time" redis-server
 	@cd bench/simulate && go test -count=1 -timeout 60m $(if $(LOG),-run '^TestLog$$' -log '$(abspath $(LOG))' -limits '$(LIMITS)',-run '^TestSimulation$$' -full)
+
+plots: ## the pictures of README.md and docs/SIMULATION.md alone; make simulate writes them too
+	@cd bench/simulate && go test -count=1 -timeout 30m -run '^TestPictures$$' -pictures
 
 test-redis-long: ## every fault for half a minute, long random histories, a busy fleet: a quarter of an hour
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server

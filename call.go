@@ -24,7 +24,7 @@ type Chat struct {
 	// of what the model's last 32 responses in this process have needed is
 	// reserved, 256 tokens before the first of them.
 	MaxTokens int64 `json:"max_completion_tokens,omitempty"`
-	// N is the number of answers; 0 means 1.
+	// N is the number of choices; 0 means 1.
 	N int64 `json:"n,omitempty"`
 }
 
@@ -45,7 +45,7 @@ type Text struct {
 	// MaxTokens is the declared maximum of the output; 0 means the API's
 	// default of 16.
 	MaxTokens int64 `json:"max_tokens,omitempty"`
-	// N is the number of answers, picked out of BestOf; 0 means 1.
+	// N is the number of choices, picked out of BestOf; 0 means 1.
 	N      int64 `json:"n,omitempty"`
 	BestOf int64 `json:"best_of,omitempty"`
 }

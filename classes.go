@@ -12,10 +12,10 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/digest"
 )
 
-// A Class is a kind of calls, such as those of people who wait beside those of a nightly
-// batch. While there is not enough for all, classes share what there is by their weights;
-// what one does not use goes to the others at once. Shares are counted in what is charged
-// in tokens, or in requests where no limit on tokens is known, over the whole fleet.
+// A Class is a kind of calls, such as interactive ones or those of a nightly batch. While
+// there is not enough for all, classes share what there is by their weights; what one does not
+// use goes to the others at once. Shares are counted in what is charged in tokens, or in
+// requests where no limit on tokens is known, over the whole fleet.
 type Class struct {
 	// Weight is how much more the class gets than one of weight 1, from 0.001 to
 	// 1,000,000; 0 means 1. A hundred times the weight of another is almost a priority,
@@ -69,18 +69,17 @@ func shortened(name string) string {
 	return name
 }
 
-// ContextWithClass says of which class the calls made with the context are: see
-// [WithClasses].
+// ContextWithClass names the class of the calls made with the context: see [WithClasses].
 func ContextWithClass(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, classKey, name)
 }
 
-// ContextWithTenant says on whose behalf the calls made with the context are. While there
-// is not enough for all, the tenants of a class share equally what the class gets, over
-// the whole fleet, and each one's calls of a model start in the order in which they came;
-// calls without a tenant are one tenant's. Any name will do, and there may be any number:
-// a tenant costs something only while its calls wait. One of more than 128 bytes is known
-// by a digest. Accounts remain who pays.
+// ContextWithTenant names the tenant, such as a customer, on whose behalf the calls made with
+// the context are. While there is not enough for all, the tenants of a class share equally
+// what the class gets, over the whole fleet, and each one's calls of a model start in the
+// order in which they came; calls without a tenant are one tenant's. Any name will do, and
+// there may be any number: a tenant costs something only while its calls wait. One of more
+// than 128 bytes is known by a digest. A tenant shares a budget; an account pays for it.
 func ContextWithTenant(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, tenantKey, name)
 }

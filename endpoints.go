@@ -49,9 +49,9 @@ func WithEndpoint(path string, accounting Accounting) Option {
 		pattern := strings.Trim(path, "/")
 		switch {
 		case !ok:
-			c.fault(fmt.Errorf("WithEndpoint(%q): %d is no accounting", path, accounting))
+			c.fault(fmt.Errorf("WithEndpoint(%q): %d is not an Accounting", path, accounting))
 		case pattern == "" || strings.ContainsAny(pattern, "?#"):
-			c.fault(fmt.Errorf("WithEndpoint: %q is no path", path))
+			c.fault(fmt.Errorf("WithEndpoint: %q is not a path such as rerank", path))
 		}
 		for _, known := range c.endpoints {
 			if known.pattern == pattern && known.endpoint != e {

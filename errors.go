@@ -25,11 +25,10 @@ var (
 	ErrMaxWait = errors.New("the call can't start within its longest wait")
 	// ErrQueueFull: as many calls of the model wait as WithMaxWaiting allows.
 	ErrQueueFull = errors.New("too many calls wait already")
-	// ErrBackend: the budget can't be asked for at present. All asks have failed, for
-	// five seconds if the backend says that the next might not (see
-	// [backend.ErrUnavailable]), else two in a row; calls that come later find out from
-	// one. A model's first call in a process, which also asks what others have learned,
-	// may take one of the backend's timeouts more.
+	// ErrBackend: the backend does not answer. It has been asked for five seconds, if it says
+	// that another ask might succeed (see [backend.ErrUnavailable]), else twice. Later calls
+	// are rejected after one ask. A model's first call in a process may take one of the
+	// backend's timeouts more, since it also asks what other processes have learned.
 	ErrBackend = errors.New("the budget's store does not answer")
 	// ErrNoAccount: a call without HTTP, or a question, names no account, and there is
 	// more than one that it could mean.
@@ -161,8 +160,7 @@ var codes = map[error]string{
 }
 
 // Code names the reason, for logs, metrics and clients: "too_large", "deadline", "max_wait",
-// "queue_full", "backend" or "shutdown", or "" for what no call is rejected for that knows its limiter
-// and its account.
+// "queue_full", "backend" or "shutdown", or "" for ErrNoAccount and ErrNoLimiter.
 func (e *Error) Code() string {
 	if e == nil {
 		return ""

@@ -66,7 +66,7 @@ func (r *Reservation) estimateCall(call Call) error {
 	}
 	e, deployment := r.limiter.config.classifyPath(path)
 	if e == wire.None {
-		return fmt.Errorf("ratelimiter: calls to %q are not limited", path)
+		return fmt.Errorf("ratelimiter: calls to %q are not limited: WithEndpoint names other paths", path)
 	}
 	c := r.countBody(e, deployment, body)
 	r.estimate(e, deployment, &c)

@@ -180,11 +180,10 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 	return nil
 }
 
-// Do makes a call: it acquires, runs f and settles to the usage that f
-// returns, or to that of the response where a Transport of the limiter has made the
-// call with f's context. Where f fails, the charge stays as it is, for failed requests count
-// (OpenAI's rate-limit guide: "unsuccessful requests contribute to your
-// per-minute limit").
+// Do makes a call: it acquires, runs f and settles to the usage that f returns, or to that of
+// the response where a Transport of the limiter has made the call with f's context. If f
+// fails, the charge stays as it is, since failed requests count (OpenAI's rate-limit guide:
+// "unsuccessful requests contribute to your per-minute limit").
 func (l *Limiter) Do(ctx context.Context, call Call, f func(context.Context) (Usage, error)) error {
 	r, err := l.Acquire(ctx, call)
 	if err != nil {
@@ -202,10 +201,9 @@ func (l *Limiter) Do(ctx context.Context, call Call, f func(context.Context) (Us
 	return err
 }
 
-// Delay is how long the call would wait if it came now, behind all who are in
-// line; 0 means that it would start at once. It charges and changes nothing, and does
-// not count the pace of a scope's first seconds. A call that can never start gives
-// [ErrTooLarge].
+// Delay is how long the call would wait if it came now, behind all calls in line; 0 means that
+// it would start at once. It charges and changes nothing, and does not count the pace of a
+// scope's first seconds. A call that can never start gives [ErrTooLarge].
 func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 	r, err := l.resolve(ctx, call)
 	if err != nil {
@@ -242,11 +240,10 @@ func (l *Limiter) Clear(ctx context.Context, model string) error {
 // What the server has said of a limit that is set to another amount is forgotten, until it
 // says it again.
 //
-// Other limiters that share a backend are not told: each keeps to its own limits, and its
-// calls start when what all have used leaves room for them under these. So one with a smaller
-// limit may get nothing while the others are busy. And what is used counts at most as twice
-// the limit of whoever asks: while one limit is more than twice another, more than the larger
-// one may start. So tell all of them, at about the same time.
+// Call SetLimits in all processes that share a backend, at about the same time, since each
+// keeps to its own limits. A process with a smaller limit may get nothing while the others are
+// busy. What is used counts as at most twice the limit of the process that asks, so while one
+// limit is more than twice another, more than the larger one may start.
 func (l *Limiter) SetLimits(options ...Option) error {
 	if err := l.check(); err != nil {
 		return err

@@ -141,10 +141,10 @@ func (c *config) checkConcurrent() {
 		limited = limited || f.limits.Concurrent > 0
 	}
 	if _, ok := c.backend.(backend.Lessor); limited && !ok {
-		c.fault(fmt.Errorf("WithBackend: a %T can't share a limit on calls in flight (Concurrent): it is no backend.Lessor", c.backend))
+		c.fault(fmt.Errorf("WithBackend: a %T can't share a limit on calls in flight (Concurrent): it does not implement backend.Lessor", c.backend))
 	}
 	if c.fallback != nil && c.fallback.Concurrent > 0 && !limited {
-		c.fault(errors.New("WithFallback: Concurrent is set, and no other limit on calls in flight is"))
+		c.fault(errors.New("WithFallback: Concurrent is set, but no model, family or account has a Concurrent"))
 	}
 }
 
@@ -233,10 +233,10 @@ func WithAccount(name string) Option {
 	})
 }
 
-// WithDigestKey makes the digests that stand for API keys in the names of accounts HMACs
-// under the key, which must have 16 bytes at least and be the same for all processes that
-// share a budget. Without it they are plain: who sees them can match those of two
-// deployments, and test a list of guessed keys.
+// WithDigestKey makes the digests that stand for API keys in the names of accounts HMACs under
+// the key, which must have 16 bytes at least and be the same for all processes that share a
+// budget. Without it they are plain: anybody who sees them can match those of two deployments,
+// and test a list of guessed keys.
 func WithDigestKey(key []byte) Option {
 	return optionFunc(func(c *config) {
 		if len(key) < 16 {
@@ -287,9 +287,9 @@ func WithMaxPause(d time.Duration) Option {
 // until its debt has refilled. The backend is tried again once a second;
 // [Trace.Backend] reports both changes.
 //
-// These limits come on top of what the backend grants, and nobody counts both
-// together: their budget is full when the backend fails, and a single ask without
-// an answer is enough for a second's calls to be charged to it.
+// These limits come on top of what the backend grants, and nobody counts both together: their
+// budget is full when the backend fails, and a single ask without a reply is enough for a
+// second's calls to be charged to it.
 func WithFallback(limits Limits) Option {
 	return optionFunc(func(c *config) {
 		c.fault(limits.faults("WithFallback"))
@@ -372,13 +372,12 @@ func WithDecoder(encoding string, decoder func(io.Reader) (io.Reader, error)) Op
 	})
 }
 
-// WithRejectionResponses lets a [Transport] answer what the limiter rejects with a response, for
-// clients that know nothing of [*Error]: of an error of the transport they make a failure of
-// the network, which they try again. The response is a 429, or a 503 with [ErrBackend] and
-// [ErrShutdown]. It has x-should-retry: false, which OpenAI's SDKs obey, Retry-After where that
-// is known, and an error in OpenAI's form, of type "ratelimiter" and with the reason as its
-// code: too_large, deadline, max_wait, queue_full, backend or shutdown. The adapters need no
-// such thing.
+// WithRejectionResponses makes a [Transport] return a rejection as a response instead of an
+// error. It is for clients that take every error of the transport for a failure of the network
+// and retry it; the adapters do not need it. The response is a 429, or a 503 with [ErrBackend]
+// and [ErrShutdown]. It has x-should-retry: false, which OpenAI's SDKs obey, Retry-After where
+// that is known, and an error in OpenAI's form, of type "ratelimiter" and with the reason as
+// its code: too_large, deadline, max_wait, queue_full, backend or shutdown.
 func WithRejectionResponses() Option {
 	return optionFunc(func(c *config) { c.responses = true })
 }

@@ -39,7 +39,7 @@ type Trace struct {
 	// don't get it.
 	Made func(*Limiter) error
 	// Asked is called after each command to a backend other than memory. Like Backend it
-	// belongs to no call, and must not panic, for nobody may be there to recover.
+	// belongs to no call, and must not panic, since nobody may be there to recover.
 	Asked func(AskedInfo)
 	// Backend is called with an error when the backend has stopped answering, and
 	// with nil when it answers again, where WithFallback or WithFailOpen is set. It
@@ -144,8 +144,8 @@ type CredentialsInfo struct {
 type AskedInfo struct {
 	Command  string // "take", "settle", "look", "clear", "keep", "recall" or "lease"
 	Duration time.Duration
-	Err      error // backend.ErrTooLarge is an answer like others
-	GaveUp   bool  // the error says nothing of the backend, for its caller's context had ended
+	Err      error // backend.ErrTooLarge is a regular reply
+	GaveUp   bool  // the caller's context had ended, so that the error says nothing of the backend
 }
 
 // hooks are those that hold for a call: of its context, and of the limiter.

@@ -13,11 +13,10 @@ import (
 // Transport is an http.RoundTripper that lets each request to OpenAI's API
 // wait until its budget is available. Requests that it does not know pass unread.
 //
-// It does not retry and sets no timeout: retries belong to the SDK, and each of
-// them is charged, for failed requests count. The wait happens inside
-// RoundTrip, so an http.Client.Timeout and openai-go's WithRequestTimeout
-// include it; bound the wait with [WithMaxWait] or a context, and the server
-// with the base's ResponseHeaderTimeout.
+// It does not retry and sets no timeout: retries belong to the SDK, and each of them is
+// charged, since failed requests count. The wait happens inside RoundTrip, so an
+// http.Client.Timeout and openai-go's WithRequestTimeout include it; bound the wait with
+// [WithMaxWait] or a context, and the server with the base's ResponseHeaderTimeout.
 //
 // What a response continues (previous_response_id, conversation) is input that the
 // body does not show. It is charged as what the response before reported its context

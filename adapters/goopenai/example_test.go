@@ -45,8 +45,8 @@ func Example() {
 	// yes and now the sky
 }
 
-// What the limiter refuses is found in the SDK's error.
-func ExampleWithLimiter_refusal() {
+// What the limiter rejects is found in the SDK's error.
+func ExampleWithLimiter_rejection() {
 	limiter, err := ratelimiter.New(ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{TPM: 30_000}))
 	if err != nil {
 		fmt.Println(err)
@@ -59,9 +59,9 @@ func ExampleWithLimiter_refusal() {
 		Messages:            []openai.ChatCompletionMessage{{Role: openai.ChatMessageRoleUser, Content: "Who is Joseph Conrad?"}},
 	})
 	fmt.Println(errors.Is(err, ratelimiter.ErrTooLarge))
-	var refusal *ratelimiter.Error
-	if errors.As(err, &refusal) {
-		fmt.Println(refusal)
+	var rejection *ratelimiter.Error
+	if errors.As(err, &rejection) {
+		fmt.Println(rejection)
 	}
 	// Output:
 	// true

@@ -5,9 +5,9 @@
 //
 //	config = goopenai.WithLimiter(config, limiter)
 //
-// [Chat] and its like are for those who call the limiter themselves: they turn
-// the SDK's requests into a [ratelimiter.Call], and [Usage] turns what an answer
-// says it has used into a [ratelimiter.Usage].
+// Programs that call the limiter themselves use [Chat] and its siblings, which turn
+// the SDK's requests into a [ratelimiter.Call], and [Usage], which turns the usage
+// in a response into a [ratelimiter.Usage].
 package goopenai
 
 import (
@@ -21,7 +21,7 @@ import (
 )
 
 // WithLimiter returns config with an HTTPClient that lets every request, stream
-// or not, wait until its budget is free, and then sends it through the client
+// or not, wait until its budget is available, and then sends it through the client
 // that config had. Whatever that one is, it stays as it was: its transport, its
 // redirects, and its Timeout, which begins when the limiter lets the request
 // start. Where config has none, limiter.Client(nil) is used.
@@ -32,9 +32,9 @@ import (
 //
 // A call that the limiter rejects (it is larger than a limit, or can't start
 // before its deadline or within its longest wait, or the budget's store does not
-// answer) is not sent. The SDK's error
-// is found with errors.As as a [*ratelimiter.Error] and with errors.Is as its
-// reason, such as [ratelimiter.ErrTooLarge].
+// answer) is not sent. The SDK's error is found with errors.As as a
+// [*ratelimiter.Error] and with errors.Is as its reason, such as
+// [ratelimiter.ErrTooLarge].
 func WithLimiter(config openai.ClientConfig, limiter *ratelimiter.Limiter) openai.ClientConfig {
 	var base http.RoundTripper
 	if config.HTTPClient != nil {

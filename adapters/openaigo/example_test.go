@@ -46,8 +46,8 @@ func Example() {
 	// <nil>
 }
 
-// What the limiter refuses is found in the SDK's error.
-func ExampleWithLimiter_refusal() {
+// What the limiter rejects is found in the SDK's error.
+func ExampleWithLimiter_rejection() {
 	limiter, err := ratelimiter.New(ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{TPM: 30_000}))
 	if err != nil {
 		fmt.Println(err)
@@ -60,9 +60,9 @@ func ExampleWithLimiter_refusal() {
 		Messages:            []openai.ChatCompletionMessageParamUnion{openai.UserMessage("Who is Joseph Conrad?")},
 	})
 	fmt.Println(errors.Is(err, ratelimiter.ErrTooLarge))
-	var refusal *ratelimiter.Error
-	if errors.As(err, &refusal) {
-		fmt.Println(refusal.Need, "of", refusal.Limit, refusal.Unit)
+	var rejection *ratelimiter.Error
+	if errors.As(err, &rejection) {
+		fmt.Println(rejection.Need, "of", rejection.Limit, rejection.Unit)
 	}
 	fmt.Println(err)
 	// Output:

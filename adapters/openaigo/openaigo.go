@@ -5,9 +5,9 @@
 //
 //	client := openai.NewClient(openaigo.WithLimiter(limiter, nil))
 //
-// [Chat] and its like are for those who call the limiter themselves: they turn
-// the SDK's parameters into a [ratelimiter.Call], and [Usage] and its like turn
-// what an answer says it has used into a [ratelimiter.Usage].
+// Programs that call the limiter themselves use [Chat] and its siblings, which turn
+// the SDK's parameters into a [ratelimiter.Call], and [Usage] and its siblings,
+// which turn the usage in a response into a [ratelimiter.Usage].
 package openaigo
 
 import (
@@ -23,12 +23,12 @@ import (
 )
 
 // WithLimiter lets every request of a client, stream or not, wait until its
-// budget is free. It sets the client's HTTP client to one that sends through
+// budget is available. It sets the client's HTTP client to one that sends through
 // base; a later option.WithHTTPClient would take the limiter out again. A nil
 // base is a clone of http.DefaultTransport that waits at most ten minutes for a
 // response's headers, as the SDK's own client does.
 //
-// # Refusals
+// # Rejections
 //
 // A call that the limiter rejects (it is larger than a limit, or can't start
 // before its deadline or within its longest wait, or the budget's store does not
@@ -36,13 +36,13 @@ import (
 // What the SDK returns, from a stream's Err too, is found with errors.As as a
 // [*ratelimiter.Error] and with errors.Is as its reason, such as
 // [ratelimiter.ErrTooLarge]. Middlewares see a rejection as a response of status
-// 429 whose body fails with that error: the SDK has no other way to be told not
-// to try again. If the context ends by itself while a call waits, the error is
+// 429 whose body fails with that error: nothing else keeps the SDK from
+// retrying. If the context ends by itself while a call waits, the error is
 // the context's.
 //
 // # Timeouts
 //
-// option.WithRequestTimeout includes the wait, and the SDK does not try again
+// option.WithRequestTimeout includes the wait, and the SDK does not retry
 // when it has expired: under load, calls would fail without ever being sent.
 // Use this package's [WithRequestTimeout], whose time begins when the limiter
 // lets the call start, or a base with a ResponseHeaderTimeout. Bound the wait
@@ -74,8 +74,8 @@ var defaultBase = sync.OnceValue(func() http.RoundTripper {
 	return t
 })
 
-// A transport answers what the limiter rejects in a way that the SDK does not
-// try again. Of an error it would make three attempts.
+// A transport returns a rejection in a way that the SDK does not retry. An error it
+// would retry twice.
 type transport struct {
 	*ratelimiter.Transport
 }

@@ -10,20 +10,19 @@
 //
 // # Time
 //
-// Time is Redis's own; what the clocks of processes show doesn't matter. Where Redis's
-// clock is set, or a server takes over that is ahead or behind, nothing refills for it,
-// and no pause and no dead process holds anybody up for longer: each ask says how much
-// time can have passed since the process last heard of the account, and how much must
-// have. Three things stay. A step forward that is no longer than [WithTimeout] counts as
-// time. So does a longer one, once, if a process asks first that has heard nothing of the
-// account yet. And the time between the last ask before a step back and the first one
-// after it refills nothing.
+// Time is Redis's own: the clocks of processes do not matter. A step of Redis's clock, or a
+// failover to a server that is ahead or behind, refills nothing and lengthens no pause, since
+// each ask says how much time can have passed since the process last heard of the account,
+// and how much must have. There are three exceptions. A step forward of at most [WithTimeout]
+// counts as time. A longer step counts too, once, if the first process to ask has heard
+// nothing of the account yet. The time between the last ask before a step back and the first
+// one after it refills nothing.
 //
-// A process whose own clock stands still, as some do while a machine is suspended, takes
-// the time for a step, so that nothing refills for it unless others have asked.
+// If a process's own clock stands still, as some do while a machine is suspended, it takes the
+// time for a step, so nothing refills unless other processes have asked.
 //
-// While Redis stands still, for however long, nobody in line loses a place: of the time
-// between two asks of a line half a second counts at most as the silence of the others.
+// If Redis stands still, for however long, no process loses its place in line: at most half a
+// second of the time between two asks of a line counts as silence of the others.
 //
 // # What is tested
 //
@@ -36,7 +35,7 @@
 //
 // # Long lines
 //
-// What an ask costs depends neither on how many processes wait in its line nor on how many
+// The cost of an ask depends neither on the number of processes in its line nor on that of
 // models: at each of the model's, the family's and the account's nodes it looks at the first
 // four before it, and counts those behind them as so many of their mean. So a large call is
 // sure of what it needs when it is among the first four of its model. A model that its own
@@ -50,7 +49,7 @@
 // [*Error]; what the limiter makes of it (wait, reject, pass, or a budget of the
 // process's own) is set there. What the server refuses at once, and may do in a moment
 // (BUSY, LOADING, OOM, READONLY, CLUSTERDOWN and their siblings), is sent again until the
-// timeout, for it has run nothing. Nothing needs a restart when Redis is back.
+// timeout, since it has run nothing. Nothing needs a restart when Redis is back.
 //
 // Nothing is charged twice: an ask of the line whose reply was lost is sent
 // again with the same number, which is granted once; all else is sent once. Where

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,13 +30,9 @@ type document struct {
 
 // write writes the document and its plots into a directory.
 func (d *document) write(dir string) error {
-	plots := filepath.Join(dir, "simulation")
-	if err := os.MkdirAll(plots, 0o755); err != nil {
-		return err
-	}
 	for _, r := range d.results {
 		if r.scenario.name == plottedScenario {
-			if err := r.plots(plots, "the limit was halved"); err != nil {
+			if err := r.pictures(dir); err != nil {
 				return err
 			}
 		}
@@ -53,6 +50,15 @@ func (d *document) write(dir string) error {
 		return err
 	}
 	return f.Close()
+}
+
+// pictures writes the plots of the document in a directory, and the picture of the README.
+func (r *result) pictures(dir string) error {
+	dir = filepath.Join(dir, "simulation")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return errors.Join(r.plots(dir, "the limit was halved"), r.overview(dir))
 }
 
 // plottedScenario is the one that the plots show.

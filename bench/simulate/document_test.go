@@ -1,6 +1,10 @@
 package simulate
 
 import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,10 +34,24 @@ func TestDocument(t *testing.T) {
 			t.Errorf("the document does not mention %s", p.name)
 		}
 	}
+	files := []string{overviewFile}
 	for _, c := range charts {
-		svg, err := os.ReadFile(filepath.Join(dir, "simulation", c.file))
-		if err != nil || !strings.Contains(string(svg), "</svg>") {
-			t.Errorf("%s: %v", c.file, err)
+		files = append(files, c.file)
+	}
+	for _, file := range files {
+		svg, err := os.ReadFile(filepath.Join(dir, "simulation", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for d := xml.NewDecoder(bytes.NewReader(svg)); ; {
+			if _, err := d.Token(); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+		}
+		if strings.Contains(string(svg), "NaN") {
+			t.Errorf("%s has no figure somewhere", file)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 var (
 	full          = flag.Bool("full", false, "play every scenario at full length with every policy, two in real time, and write the document")
 	docs          = flag.String("docs", "../../docs", "where -full writes its document")
+	pictures      = flag.Bool("pictures", false, "play what the pictures in the documents show, and write them")
 	scenarioNames = flag.String("scenario", "", "play the scenarios that match this regular expression, at full length")
 	policyNames   = flag.String("policy", "", "play the policies that match this regular expression, and the oracle, at full length")
 	logFile       = flag.String("log", "", "play the calls of this CSV file: "+strings.Join(columns, ", "))
@@ -76,6 +77,18 @@ func TestSimulation(t *testing.T) {
 		if err := d.write(*docs); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestPictures writes the pictures alone.
+func TestPictures(t *testing.T) {
+	if !*pictures {
+		t.Skip("without -pictures; -full writes them too")
+	}
+	s := scenarioNamed(t, plottedScenario)
+	r := play(t, &s, func(name string) bool { return name == ours.name || name == retries.name })
+	if err := r.pictures(*docs); err != nil {
+		t.Error(err)
 	}
 }
 

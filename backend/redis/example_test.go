@@ -1,0 +1,36 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/backend/redis"
+)
+
+// Ten processes that are made like this spend one budget. While Redis does not answer, each
+// spends a tenth of it.
+func Example() {
+	client := goredis.NewClient(&goredis.Options{Addr: "redis:6379", ContextTimeoutEnabled: true})
+	defer client.Close()
+	limiter, err := ratelimiter.New(
+		ratelimiter.WithBackend(redis.New(client, redis.WithTimeout(500*time.Millisecond))),
+		ratelimiter.WithAccount("team"),
+		ratelimiter.WithLimits("gpt-5.4-mini", ratelimiter.Limits{RPM: 5_000, TPM: 2_000_000}),
+		ratelimiter.WithFallback(ratelimiter.Limits{RPM: 500, TPM: 200_000}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r, err := limiter.Acquire(context.Background(), ratelimiter.Cost{Model: "gpt-5.4-mini", Tokens: 1_000})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer r.Cancel()
+	// The call is made here.
+	r.Settle(ratelimiter.Usage{InputTokens: 600, OutputTokens: 150})
+}

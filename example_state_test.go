@@ -1,0 +1,97 @@
+package ratelimiter_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+)
+
+// Delay answers before a call is made; Clear fills the buckets.
+func ExampleLimiter_Delay() {
+	ctx := context.Background()
+	limiter, err := ratelimiter.New(ratelimiter.WithAccount("team"),
+		ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{RPM: 1}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	call := ratelimiter.Cost{Model: "gpt-4o"}
+	r, err := limiter.Acquire(ctx, call)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r.Settle(ratelimiter.Usage{})
+
+	d, err := limiter.Delay(ctx, call)
+	fmt.Println(d.Round(time.Minute), err)
+	if err := limiter.Clear(ctx, "gpt-4o"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	d, err = limiter.Delay(ctx, call)
+	fmt.Println(d, err)
+	// Output:
+	// 1m0s <nil>
+	// 0s <nil>
+}
+
+// State is what there is of each limit, and how many calls wait for it.
+func ExampleLimiter_State() {
+	ctx := context.Background()
+	limiter, err := ratelimiter.New(ratelimiter.WithAccount("team"),
+		ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{TPD: 1_000_000}),
+		ratelimiter.WithLimits("gpt-4o-mini", ratelimiter.Limits{TPD: 1_000_000}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r, err := limiter.Acquire(ctx, ratelimiter.Cost{Model: "gpt-4o", Tokens: 250_000})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer r.Cancel()
+
+	state, err := limiter.State(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, scope := range state.Scopes {
+		fmt.Println(scope.Model, "waiting:", scope.Waiting, "in flight:", scope.InFlight, "unused:", scope.Unused)
+		for _, l := range scope.Limits {
+			fmt.Printf("  %s of %s: %.0f %% of %d remain, %s\n",
+				l.Name, l.Owner, 100*float64(l.Remaining)/float64(l.Limit), l.Limit, l.Source)
+		}
+	}
+	// Output:
+	// gpt-4o waiting: 0 in flight: 1 unused: false
+	//   tpd of gpt-4o: 75 % of 1000000 remain, configured
+	// gpt-4o-mini waiting: 0 in flight: 0 unused: true
+	//   tpd of gpt-4o-mini: 100 % of 1000000 remain, configured
+}
+
+// An account that has come to another tier gets its new limits while the program runs.
+func ExampleLimiter_SetLimits() {
+	limiter, err := ratelimiter.New(ratelimiter.WithAccount("team"),
+		ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{TPM: 30_000}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	large := ratelimiter.Cost{Model: "gpt-4o", Tokens: 31_000}
+	_, err = limiter.Delay(context.Background(), large)
+	fmt.Println(err)
+	if err := limiter.SetLimits(ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{TPM: 450_000})); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = limiter.Delay(context.Background(), large)
+	fmt.Println(err)
+	// Output:
+	// ratelimiter: gpt-4o: needs 31,000 tokens, the limit is 30,000 (configured): shorten the input or lower max_tokens
+	// <nil>
+}
