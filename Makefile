@@ -7,6 +7,8 @@ ROOT := $(CURDIR)
 MODULES := tools bench examples .
 FUZZTIME ?= 20s
 COUNT ?= 6
+N ?= 300
+SEED ?= 1
 LIMITS ?= rpm=600,tpm=200000
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
@@ -59,6 +61,11 @@ cover: ## the share of statements that tests run, of the root, engine, quota, le
 
 vuln: ## known vulnerabilities in what the modules call, with govulncheck; fails also if its database is out of reach
 	@sh tools/vuln.sh $(MODULES)
+
+# What decides who may start a call and what it is charged.
+MUTATED := internal/engine,internal/quota,internal/predict,internal/calibration,internal/ledger,internal/wire,internal/costing
+mutants: ## N (300) small changes of the library's core, chosen by SEED, of which nine in ten must fail a test: half an hour on an idle machine; N=0 for all; AT=file.go:12 for those of a line
+	@cd tools && go run ./mutants -n $(N) -seed $(SEED) -at '$(AT)' -packages '$(MUTATED)' -equivalents mutants/equivalent.txt "$(ROOT)"
 
 unit: ## all tests, with the race detector
 	@sh tools/need.sh "$$(go env CC | cut -d' ' -f1)" "the race detector" gcc libc6-dev
