@@ -198,12 +198,16 @@ func isBool(p *packages.Package, e ast.Expr) bool {
 	return ok && b.Info()&types.IsBoolean != 0
 }
 
-// otherLiteral is a number near another.
+// otherLiteral is a number other than a literal: the next one to a small one, and twice a
+// large one, since nobody promises that 1,024 entries are not 1,025.
 func otherLiteral(l *ast.BasicLit) string {
 	switch l.Kind {
 	case token.INT:
-		if n, err := strconv.ParseInt(l.Value, 0, 64); err == nil && n < 1<<62 {
-			return strconv.FormatInt(n+1, 10)
+		if n, err := strconv.ParseInt(l.Value, 0, 64); err == nil && n < 1<<40 {
+			if n < 10 {
+				return strconv.FormatInt(n+1, 10)
+			}
+			return strconv.FormatInt(2*n, 10)
 		}
 	case token.FLOAT:
 		if f, err := strconv.ParseFloat(l.Value, 64); err == nil {
