@@ -39,7 +39,7 @@ func TestNobodyOvertakesAfterAStall(t *testing.T) {
 		take(fmt.Sprint(i), 1)
 	}
 	take("large", 1000)
-	if err := s.Signal(standStill); err != nil {
+	if err := s.Signal(redistest.StandStill); err != nil {
 		t.Fatal(err)
 	}
 	var work sync.WaitGroup
@@ -51,7 +51,7 @@ func TestNobodyOvertakesAfterAStall(t *testing.T) {
 		})
 	}
 	time.Sleep(3 * lease)
-	if err := s.Signal(goOn); err != nil {
+	if err := s.Signal(redistest.GoOn); err != nil {
 		t.Fatal(err)
 	}
 	work.Wait()

@@ -1,7 +1,0 @@
-//go:build unix
-
-package redis
-
-import "syscall"
-
-const standStill, goOn = syscall.SIGSTOP, syscall.SIGCONT
