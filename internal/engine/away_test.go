@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -9,25 +10,31 @@ import (
 )
 
 // A backend that does not answer is asked again at once, since only the reply may have been
-// lost, and then after pauses that grow up to half a second.
+// lost, and then after pauses that grow up to half a second. Whoever waits is rejected before
+// five seconds have passed.
 func TestPausesBetweenAsksThatFail(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
-		var at []time.Time
-		b.takes(func(n int, _ *backend.Ask) error {
-			if at = append(at, time.Now()); len(at) <= 8 {
-				return backend.ErrUnavailable
+		var asked []time.Duration // after the first
+		begun := time.Now()
+		b.takes(func(_ int, ask *backend.Ask) error {
+			if len(ask.Costs) > 0 { // else it leaves the line
+				asked = append(asked, time.Since(begun))
 			}
-			return nil
+			return backend.ErrUnavailable
 		})
-		b.admit(call(1)).end()
-		var pauses []time.Duration
-		for i := range at[1:] {
-			pauses = append(pauses, at[i+1].Sub(at[i]))
+		err := b.Admit(b.Context(), &Reservation{Call: *call(1)})
+		var rejection *Rejection
+		if !errors.As(err, &rejection) || rejection.Reason != BackendFailed {
+			t.Errorf("rejected by %v", err)
 		}
 		const ms = time.Millisecond
-		if want := []time.Duration{0, 100 * ms, 200 * ms, 400 * ms, 500 * ms, 500 * ms, 500 * ms}; len(pauses) < 7 || !slices.Equal(pauses[:7], want) {
-			t.Errorf("pauses of %v; want %v", pauses, want)
+		want := []time.Duration{0, 0, 100 * ms, 300 * ms, 700 * ms}
+		for at := 1200 * ms; at < 5*time.Second; at += 500 * ms {
+			want = append(want, at)
+		}
+		if !slices.Equal(asked, want) {
+			t.Errorf("asked after %v; want %v", asked, want)
 		}
 	})
 }
