@@ -7,19 +7,21 @@ ROOT := $(CURDIR)
 MODULES := tools bench examples .
 FUZZTIME ?= 20s
 COUNT ?= 6
+N ?= 300
+SEED ?= 1
 LIMITS ?= rpm=600,tpm=200000
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long
+.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long api api-write cross cover vuln mutants
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile
 
-test: ## what a change must pass: formatting, tidiness, vet, staticcheck, no dead code, all tests with -race
-	@$(MAKE) --no-print-directory format tidy vet staticcheck deadcode unit
+test: ## what a change must pass: formatting, tidiness, vet, staticcheck, no dead code, the API as written down, all tests with -race
+	@$(MAKE) --no-print-directory format tidy vet staticcheck deadcode api unit
 
 format: ## gofmt, in every module
 	@echo "gofmt"; out=$$(gofmt -l .); [ -z "$$out" ] || { echo "run gofmt -w on:"; echo "$$out"; exit 1; }
@@ -39,6 +41,31 @@ staticcheck: ## staticcheck, at the version that tools/go.mod pins
 
 deadcode: ## no function that neither a program nor a test of a public package reaches, no internal method or field that only its own tests use
 	@echo "deadcode"; sh tools/deadcode.sh
+
+api: ## the exported API is what api.txt says
+	@echo "api"; cd tools && go run ./api "$(ROOT)"
+
+api-write: ## write the exported API to api.txt, after a change that is meant
+	@cd tools && go run ./api -w "$(ROOT)"
+
+cross: ## the library builds and vets for other systems, and its tests pass on 32 bits: a quarter of an hour
+	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
+	@set -e; for t in windows/amd64 windows/arm64 darwin/arm64 darwin/amd64 freebsd/amd64 linux/arm64 linux/386; do \
+		echo "go vet ($$t)"; GOOS=$${t%/*} GOARCH=$${t#*/} CGO_ENABLED=0 go vet ./...; \
+	done
+	@echo "go test (linux/386)"; GOARCH=386 CGO_ENABLED=0 go test -short ./...
+
+cover: ## the share of statements that tests run, of the root, engine, quota, ledger and backends: at least 90 % each
+	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
+	@sh tools/cover.sh 90 . ./internal/engine ./internal/quota ./internal/ledger ./backend ./backend/memory ./backend/redis
+
+vuln: ## known vulnerabilities in what the modules call, with govulncheck; fails also if its database is out of reach
+	@sh tools/vuln.sh $(MODULES)
+
+# What decides who may start a call and what it is charged.
+MUTATED := internal/engine,internal/quota,internal/predict,internal/calibration,internal/ledger,internal/wire,internal/costing
+mutants: ## N (300) small changes of the library's core, chosen by SEED, of which nine in ten must fail a test: half an hour on an idle machine; N=0 for all; AT=file.go:12 for those of a line
+	@cd tools && go run ./mutants -n $(N) -seed $(SEED) -at '$(AT)' -packages '$(MUTATED)' -equivalents mutants/equivalent.txt "$(ROOT)"
 
 # What the tests of tools read lies outside their module, so that go's cache would not see it change.
 unit: ## all tests, with the race detector

@@ -55,16 +55,19 @@ func (f counterFunc) Count(model, encoding, text string) int { return f(model, e
 func TestCounterIsBounded(t *testing.T) {
 	const text = "Say this is a test" // 18 bytes, 5 tokens
 	const rest = 3 + 3 + 1            // a message, the reply, and the maximum declared
-	for _, test := range []struct{ says, want int64 }{
+	for _, test := range []struct {
+		says int
+		want int64
+	}{
 		{0, rest},
 		{7, 2*7 + rest}, // the role and the text
 		{-1, 1 + 5 + rest},
-		{math.MinInt64, 1 + 5 + rest},
-		{math.MaxInt64, 4*(4+18) + rest},
-		{1 << 40, 4*(4+18) + rest},
+		{math.MinInt, 1 + 5 + rest},
+		{math.MaxInt, 4*(4+18) + rest},
+		{1 << 30, 4*(4+18) + rest},
 	} {
 		l := newLimiter(t, ratelimiter.WithAccount("a"),
-			ratelimiter.WithCounter(counterFunc(func(_, _, _ string) int { return int(test.says) })))
+			ratelimiter.WithCounter(counterFunc(func(_, _, _ string) int { return test.says })))
 		r := acquire(t, l, ratelimiter.Chat{
 			Model: "m", Messages: []ratelimiter.Message{{Role: "user", Content: text}}, MaxTokens: 1,
 		})

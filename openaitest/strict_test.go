@@ -55,7 +55,7 @@ func TestNeverAboveTheLimit(t *testing.T) {
 				random := rand.New(rand.NewPCG(1, uint64(i)))
 				for range 200 {
 					post(t, srv.Direct(), chatPath, chatOf([]string{"a", "b"}[random.IntN(2)], 3+random.IntN(300)))
-					time.Sleep(time.Duration(random.IntN(int(3 * time.Second))))
+					time.Sleep(time.Duration(random.Int64N(int64(3 * time.Second))))
 				}
 			})
 		}

@@ -143,8 +143,8 @@ func TestFleet(t *testing.T) {
 		}},
 		"one stands still for longer than its lease": {harm: func(t *testing.T, m *member) {
 			m.read(20)
-			m.signal(t, syscall.SIGSTOP)
-		}, heal: func(t *testing.T, m *member) { m.signal(t, syscall.SIGCONT) }, all: true},
+			m.signal(t, redistest.StandStill)
+		}, heal: func(t *testing.T, m *member) { m.signal(t, redistest.GoOn) }, all: true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -180,13 +180,13 @@ func TestFleetOfProcesses(t *testing.T) {
 		return total() > 100
 	})
 	signal(fleet[0], syscall.SIGKILL)
-	signal(fleet[1], syscall.SIGSTOP)
+	signal(fleet[1], redistest.StandStill)
 	before := [...]int{fleet[2].count(), fleet[3].count()}
 	redistest.Eventually(t, "the others go on without the two that are silent", func() bool {
 		return fleet[2].count() > before[0]+100 && fleet[3].count() > before[1]+100
 	})
 	silent := fleet[1].count()
-	signal(fleet[1], syscall.SIGCONT)
+	signal(fleet[1], redistest.GoOn)
 	redistest.Eventually(t, "the stopped one goes on", func() bool { return fleet[1].count() > silent })
 
 	c := client(t)

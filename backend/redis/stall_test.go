@@ -3,7 +3,6 @@ package redis
 import (
 	"fmt"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -40,7 +39,7 @@ func TestNobodyOvertakesAfterAStall(t *testing.T) {
 		take(fmt.Sprint(i), 1)
 	}
 	take("large", 1000)
-	if err := s.Signal(syscall.SIGSTOP); err != nil {
+	if err := s.Signal(redistest.StandStill); err != nil {
 		t.Fatal(err)
 	}
 	var work sync.WaitGroup
@@ -52,7 +51,7 @@ func TestNobodyOvertakesAfterAStall(t *testing.T) {
 		})
 	}
 	time.Sleep(3 * lease)
-	if err := s.Signal(syscall.SIGCONT); err != nil {
+	if err := s.Signal(redistest.GoOn); err != nil {
 		t.Fatal(err)
 	}
 	work.Wait()

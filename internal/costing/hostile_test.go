@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -398,7 +399,7 @@ func TestCutOff(t *testing.T) {
 
 func TestAbsurdCounter(t *testing.T) {
 	body := []byte(`{"messages":[{"content":"abc"},{"content":"a\nc"}],"input":["a","b"],"prompt":"a"}`)
-	for _, counter := range []absurd{-1 << 62, -1, 1<<63 - 1} {
+	for _, counter := range []absurd{math.MinInt, -1, math.MaxInt} {
 		for _, e := range endpoints {
 			bounded(t, e, body, costing.JSON(e, "", body, counter))
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -277,4 +278,22 @@ func TestNotesAreLoadedTogether(t *testing.T) {
 			t.Errorf("%d loads; want few", len(loads))
 		}
 	})
+}
+
+// However many models want notes, a hundred are loaded at a time.
+func TestNotesAreLoadedByTheHundred(t *testing.T) {
+	a := newAccount(New(Config{}), "a")
+	for i := range 250 {
+		a.scopeLocked(fmt.Sprint(i)).sync.wants = true
+	}
+	now := time.Now()
+	var loads []int
+	for _, s := range a.scopes {
+		if s.sync.wants {
+			loads = append(loads, len(a.loadLocked(now, s)))
+		}
+	}
+	if want := []int{100, 100, 50}; !slices.Equal(loads, want) {
+		t.Errorf("%v at a time; want %v", loads, want)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/predict"
 	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
 // What a charge is changed to, once other limits and another charge of the input are known.
@@ -106,4 +107,22 @@ func TestWaitersAreChargedByWhatIsKnown(t *testing.T) {
 			b.Errorf("%v are wanted by nobody", got)
 		}
 	})
+}
+
+// What a response is expected to use is what was counted, and the rest of the charge.
+func TestEstimate(t *testing.T) {
+	for _, x := range []struct {
+		name   string
+		charge charge
+		want   wire.Usage
+	}{
+		{"input and output", charge{cost: backend.Amounts{1, 1500}, input: 1000, counted: 1000}, wire.Usage{Input: 1000, Output: 500}},
+		{"input charged by a ratio", charge{cost: backend.Amounts{1, 1500}, input: 800, counted: 1000}, wire.Usage{Input: 1000, Output: 700}},
+		{"input alone", charge{cost: backend.Amounts{1, 1000}, input: 1000, counted: 1000}, wire.Usage{Input: 1000}},
+		{"a charge that was cut below its input", charge{cost: backend.Amounts{1, 600}, input: 1000, counted: 1000}, wire.Usage{Input: 1000}},
+	} {
+		if got := (&Reservation{charge: x.charge}).Estimate(); got != x.want {
+			t.Errorf("%s: %+v; want %+v", x.name, got, x.want)
+		}
+	}
 }

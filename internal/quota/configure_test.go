@@ -26,3 +26,16 @@ func TestConfigure(t *testing.T) {
 		}
 	}
 }
+
+// What was learned of a limit that is no longer configured holds without the ceiling that it
+// had.
+func TestLearnedOutlivesTheCeiling(t *testing.T) {
+	w := newWorld(t, "tpm=600")
+	w.limit("tpm").adopt(900, "header", at(0))
+	for _, x := range []struct{ to, want string }{{"tpm=600", "tpm=600"}, {"", "tpm=900"}, {"tpm=700", "tpm=700"}} {
+		w.Configure(at(0), configured(x.to))
+		if got := w.holds(); got != x.want {
+			t.Errorf("%q: %s; want %s", x.to, got, x.want)
+		}
+	}
+}

@@ -342,8 +342,8 @@ func TestFreshNotes(t *testing.T) {
 		paced  bool
 	}{
 		{"fresh", "rpm=500", 0, false, false},
-		{"just fresh", "rpm=500", noteFresh - 1, false, false},
-		{"old", "rpm=500", noteFresh, false, true},
+		{"just fresh", "rpm=500", 10*time.Minute - 1, false, false},
+		{"old", "rpm=500", 10 * time.Minute, false, true},
 		{"empty", "", 0, false, true},
 		{"a slow start that has begun", "rpm=500", 0, true, true},
 	} {
@@ -363,7 +363,7 @@ func TestFreshNotes(t *testing.T) {
 			t.Errorf("%s: paced is %v", x.name, got)
 		}
 		for _, l := range w.limits {
-			if got := l.tracker.Reported(); got != (x.age < noteFresh) {
+			if got := l.tracker.Reported(); got != (x.age < 10*time.Minute) {
 				t.Errorf("%s: reported is %v", x.name, got)
 			}
 		}

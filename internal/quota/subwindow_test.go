@@ -180,9 +180,21 @@ func TestReportsOfSubwindows(t *testing.T) {
 	if got := w.respond(2*time.Second, r, "limit-tokens=1000 remaining-tokens=200 reset-tokens=8"); !near(before, 650) || !near(got["tpm/subwindow"], 150) {
 		t.Errorf("corrected by %v from %v", got, before)
 	}
-	if w.Urgent() {
-		t.Error("a subwindow that is known is urgent")
+	if w.Urgent() || w.Dirty() {
+		t.Error("a subwindow that is known is news")
 	}
+	// Another limit is, once it is believed.
+	for i := range time.Duration(20) {
+		sent := (3 + 3*i) * time.Second
+		w.respond(sent+time.Second, w.send(sent, 1), "limit-tokens=1200 remaining-tokens=720 reset-tokens=4")
+		if raised := w.limit("tpm").Amount() == 7200; raised != w.Dirty() || i == 0 && raised || i == 19 && !raised {
+			t.Errorf("after %d reports: %s, dirty is %v", i+1, w.holds(), w.Dirty())
+		}
+	}
+	w = newWorld(t, "")
+	w.respond(time.Second, w.send(0, 100), tenSeconds)
+	r = w.send(1500*time.Millisecond, 100)
+	w.respond(2*time.Second, r, tenSeconds)
 	late := &Request{SentAt: at(time.Second), Cost: backend.Amounts{1, 1, 0}, Sent: r.Sent}
 	if got := w.respond(3*time.Second, late, "limit-tokens=1000 remaining-tokens=0 reset-tokens=10"); len(got) > 0 {
 		t.Errorf("a late report corrects by %v", got)

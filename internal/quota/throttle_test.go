@@ -85,13 +85,16 @@ func TestThrottled(t *testing.T) {
 // what was sent meanwhile.
 func TestThrottleReportsALimit(t *testing.T) {
 	for _, x := range []struct {
-		used int64
-		want float64
-	}{{950, 980}, {-1, 30}} {
+		used, requested int64
+		wait            time.Duration
+		want            float64
+	}{{950, 100, 3 * time.Second, 980}, {0, 1000, 24 * time.Millisecond, 30.4}, {-1, 100, 3 * time.Second, 30}} {
 		w := newWorld(t, "")
 		r := w.send(0, 100)
 		w.send(500*time.Millisecond, 30)
-		w.Throttled(at(time.Second), r, reached(func(t *wire.Throttle) { t.Used = x.used }), 0)
+		w.Throttled(at(time.Second), r, reached(func(t *wire.Throttle) {
+			t.Used, t.Requested, t.RetryAfter = x.used, x.requested, x.wait
+		}), 0)
 		l := w.limit("tpm")
 		if got := l.Bucket(at(time.Second)).Start; got < x.want-1e-6 || got > x.want+1e-6 {
 			t.Errorf("used %d: it begins at %v; want %v", x.used, got, x.want)

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -53,6 +55,48 @@ func TestParse(t *testing.T) {
 	} {
 		if _, err := parse([]byte(bad)); err == nil {
 			t.Errorf("%q is read", bad)
+		}
+	}
+}
+
+// Whoever gets the tables gets the licenses of what they are made from: NOTICE, which
+// go mod vendor copies too, names each file and has the text of the packed vocabularies'
+// license as it came.
+func TestNotice(t *testing.T) {
+	notice, err := os.ReadFile("../NOTICE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/pkoukk/tiktoken-go-loader").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	license, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "LICENSE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, terms, ok := strings.Cut(string(license), "\n\nPermission is hereby granted")
+	if !ok {
+		t.Fatalf("%q is another license", license)
+	}
+	holders := []string{strings.TrimSpace(string(license)), "OpenAI, Shantanu Jain\n\nPermission is hereby granted" + strings.TrimSpace(terms)}
+	for _, want := range append(holders, "COPYRIGHT AND PERMISSION NOTICE\n\nCopyright © 1991-2023 Unicode, Inc.") {
+		if !strings.Contains(string(notice), want) {
+			t.Errorf("NOTICE lacks %q", want)
+		}
+	}
+	for _, s := range sources {
+		if !strings.Contains(string(notice), s.file) {
+			t.Errorf("NOTICE does not name %s", s.file)
+		}
+	}
+	files, err := os.ReadDir("../data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if table, _, _ := strings.Cut(f.Name(), "."); !strings.Contains(string(notice), "data/"+table+".*") {
+			t.Errorf("NOTICE does not say where data/%s is from", f.Name())
 		}
 	}
 }

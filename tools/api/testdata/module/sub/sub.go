@@ -1,0 +1,5 @@
+package sub
+
+type Base struct{ N int }
+
+func (*Base) Promoted() {}
