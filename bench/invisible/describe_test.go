@@ -1,6 +1,7 @@
 package invisible
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -43,6 +44,8 @@ func errorText(err error) string {
 	write(err, 0)
 	return b.String()
 }
+
+type rawMessage = json.RawMessage
 
 // headText is the head of a response, and of the request that it is said to answer.
 func headText(resp *http.Response) string {
@@ -94,7 +97,7 @@ func bodyText(resp *http.Response, size int) string {
 
 // valueText is what an SDK has returned: of a response or a reader what it holds, of a
 // stream or a list all that comes.
-func valueText(v reflect.Value) string {
+func valueText(ctx context.Context, v reflect.Value) string {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface, reflect.Map, reflect.Slice:
 		if v.IsNil() {
@@ -107,7 +110,10 @@ func valueText(v reflect.Value) string {
 	case *http.Response:
 		return headText(x) + bodyText(x, 4096)
 	}
-	if text, ok := iterated(v); ok {
+	if text, ok := iterated(ctx, v); ok {
+		return text
+	}
+	if text, ok := talk(ctx, v); ok {
 		return text
 	}
 	if r, ok := v.Interface().(io.ReadCloser); ok {
@@ -133,7 +139,7 @@ func valueText(v reflect.Value) string {
 
 // iterated reads all that a stream or a list gives: openai-go's have Next, Current and
 // Err, go-openai's Recv.
-func iterated(v reflect.Value) (string, bool) {
+func iterated(ctx context.Context, v reflect.Value) (string, bool) {
 	var b strings.Builder
 	next, current, failed := v.MethodByName("Next"), v.MethodByName("Current"), v.MethodByName("Err")
 	recv := v.MethodByName("Recv")
@@ -141,13 +147,13 @@ func iterated(v reflect.Value) (string, bool) {
 	switch {
 	case next.IsValid() && current.IsValid() && failed.IsValid() && next.Type().NumIn() == 0:
 		for i := 0; i < most && next.Call(nil)[0].Bool(); i++ {
-			b.WriteString(valueText(current.Call(nil)[0]))
+			b.WriteString(valueText(ctx, current.Call(nil)[0]))
 		}
-		b.WriteString(valueText(failed.Call(nil)[0]))
+		b.WriteString(valueText(ctx, failed.Call(nil)[0]))
 	case recv.IsValid() && recv.Type().NumIn() == 0 && recv.Type().NumOut() == 2:
 		for range most {
 			out := recv.Call(nil)
-			b.WriteString(valueText(out[0]))
+			b.WriteString(valueText(ctx, out[0]))
 			if err, ok := out[1].Interface().(error); ok {
 				b.WriteString(errorText(err))
 				if errors.Is(err, io.EOF) || err != nil {

@@ -2,7 +2,6 @@ package invisible
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -24,7 +23,12 @@ func (t *tape) frames() (string, error) {
 		if len(c.sent) == 0 {
 			continue
 		}
-		if err := framesOf(&all, c.sent); err != nil {
+		rest, ok := bytes.CutPrefix(c.sent, []byte(http2.ClientPreface))
+		if !ok { // WebSockets go over HTTP/1.1 all the same
+			all.Write(c.plain())
+			continue
+		}
+		if err := framesOf(&all, rest); err != nil {
 			return "", err
 		}
 	}
@@ -39,11 +43,7 @@ type stream struct {
 }
 
 func framesOf(out *strings.Builder, sent []byte) error {
-	rest, ok := bytes.CutPrefix(sent, []byte(http2.ClientPreface))
-	if !ok {
-		return errors.New("no HTTP/2 preface")
-	}
-	framer := http2.NewFramer(nil, bytes.NewReader(rest))
+	framer := http2.NewFramer(nil, bytes.NewReader(sent))
 	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	streams := map[uint32]*stream{}
 	var order []uint32

@@ -116,7 +116,7 @@ func TestHTTP(t *testing.T) {
 
 // compare plays a script over the base alone and in every other way.
 func (s *server) compare(t *testing.T, script *script, path string) {
-	play := func(w way) outcome {
+	play := func(w way[http.RoundTripper]) outcome {
 		p := &program{t: t, url: s.url + path, arrived: make(chan struct{})}
 		tape := s.play(t, script.serve(p), func(base *client) {
 			if script.base != nil {
@@ -134,5 +134,9 @@ func (s *server) compare(t *testing.T, script *script, path string) {
 		}
 		return outcome{s.sent(t, tape), p.seen.String() + p.hooks.String(), tape.connections()}
 	}
-	compare(t, play)
+	others := []way[http.RoundTripper]{}
+	for name, l := range limiters(t) {
+		others = append(others, way[http.RoundTripper]{name, func(base http.RoundTripper) http.RoundTripper { return l.Transport(base) }})
+	}
+	compare(t, play, way[http.RoundTripper]{"alone", func(base http.RoundTripper) http.RoundTripper { return base }}, others...)
 }

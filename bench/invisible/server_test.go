@@ -60,7 +60,7 @@ func newServer(t *testing.T, protocol string) *server {
 		config = &tls.Config{Certificates: lender.TLS.Certificates, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
 		lender.Close()
 		if protocol == tls2 {
-			config.NextProtos = []string{"h2"}
+			config.NextProtos = []string{"h2", "http/1.1"}
 		}
 		s.url = "https://" + listener.Addr().String()
 	}
@@ -89,6 +89,7 @@ func (s *server) accept(ctx context.Context, config *tls.Config) {
 		tape := s.tape.Load()
 		conn = tape.arrive(conn)
 		shaking.Go(func() {
+			h2 := false
 			if config != nil {
 				secured := tls.Server(conn, config)
 				if err := secured.HandshakeContext(ctx); err != nil {
@@ -96,9 +97,10 @@ func (s *server) accept(ctx context.Context, config *tls.Config) {
 					return
 				}
 				conn = secured
+				h2 = secured.ConnectionState().NegotiatedProtocol == "h2"
 			}
 			taped := tape.record(conn)
-			if s.protocol == tls2 {
+			if h2 {
 				stop := context.AfterFunc(ctx, func() { conn.Close() })
 				defer stop()
 				s.h2.ServeConn(taped, &http2.ServeConnOpts{Handler: s, BaseConfig: s.http})

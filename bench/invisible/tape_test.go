@@ -1,9 +1,11 @@
 package invisible
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -110,7 +112,57 @@ func (t *tape) connections() (n int) {
 func (t *tape) text() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	for _, c := range t.conns {
+		if c.webSocket() >= 0 {
+			return t.inTurn()
+		}
+	}
 	return normal(string(t.all))
+}
+
+// inTurn is the text connection by connection.
+func (t *tape) inTurn() string {
+	var all []byte
+	for _, c := range t.conns {
+		all = append(all, c.plain()...)
+	}
+	return normal(string(all))
+}
+
+// plain is what was sent over HTTP/1.1, with the frames of a WebSocket unmasked.
+func (c *tapedConn) plain() []byte {
+	at := c.webSocket()
+	if at < 0 {
+		return c.sent
+	}
+	return append(slices.Clip(c.sent[:at]), unmasked(c.sent[at:])...)
+}
+
+// webSocket is where the frames of a WebSocket begin, or -1.
+func (c *tapedConn) webSocket() int {
+	asks := bytes.Index(c.sent, []byte("\r\nUpgrade: websocket\r\n"))
+	if asks < 0 {
+		return -1
+	}
+	end := []byte("\r\n\r\n")
+	return asks + bytes.Index(c.sent[asks:], end) + len(end)
+}
+
+// unmasked are short frames of a client, whose masks are random.
+func unmasked(frames []byte) []byte {
+	var all []byte
+	for len(frames) >= 6 {
+		n := int(frames[1] & 0x7f)
+		if n > 125 || len(frames) < 6+n {
+			break
+		}
+		all = append(all, frames[:2]...)
+		for i, b := range frames[6 : 6+n] {
+			all = append(all, b^frames[2+i%4])
+		}
+		frames = frames[6+n:]
+	}
+	return append(all, frames...)
 }
 
 var (
