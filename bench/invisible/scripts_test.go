@@ -219,21 +219,8 @@ func scripts() []script {
 		{name: "caller leaves within the response, and says why", serve: hang(true), run: leavingLate(errors.New("had enough"))},
 		{name: "caller has left", serve: reply(200, jsonHead, answer), run: left(nil)},
 		{name: "caller has left, and says why", serve: reply(200, jsonHead, answer), run: left(errors.New("had enough"))},
-		{name: "deadline before the response", serve: hang(false), run: func(p *program) {
-			ctx, cancel := context.WithTimeout(p.ctx, 20*time.Millisecond)
-			defer cancel()
-			p.do(newRequest(p.t, ctx, "POST", p.url, question))
-		}},
-		{name: "deadline with a cause", serve: hang(false), run: func(p *program) {
-			ctx, cancel := context.WithTimeoutCause(p.ctx, 20*time.Millisecond, errors.New("too slow"))
-			defer cancel()
-			p.do(newRequest(p.t, ctx, "POST", p.url, question))
-		}},
-		{name: "deadline within the response", serve: hang(true), run: func(p *program) {
-			ctx, cancel := context.WithTimeout(p.ctx, 20*time.Millisecond)
-			defer cancel()
-			p.do(newRequest(p.t, ctx, "POST", p.url, question))
-		}},
+		{name: "deadline before the response", serve: hang(false), run: late},
+		{name: "deadline within the response", serve: hang(true), run: late},
 		{name: "timeout of the headers", serve: hang(false), base: func(b *http.Transport, _ string) { b.ResponseHeaderTimeout = 50 * time.Millisecond }, run: post},
 		{name: "the old way to leave", serve: hang(false), run: func(p *program) {
 			req := p.request("POST", p.url, question)
@@ -478,6 +465,16 @@ func leavingLate(cause error) func(p *program) {
 		cancel(cause)
 		p.got(resp, nil)
 	}
+}
+
+// late sends a request whose deadline is over once it has arrived.
+func late(p *program) {
+	ctx, over := withDeadline(p.ctx)
+	go func() {
+		<-p.arrived
+		over()
+	}()
+	p.do(newRequest(p.t, ctx, "POST", p.url, question))
 }
 
 func left(cause error) func(p *program) {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -28,7 +29,7 @@ func sdks(t *testing.T) []sdk {
 // openAI is OpenAI's own.
 func openAI(path string) sdk {
 	options := func(url string) []option.RequestOption {
-		return []option.RequestOption{option.WithAPIKey("key"), option.WithAdminAPIKey("admin"), option.WithBaseURL(url + "/v1/")}
+		return []option.RequestOption{option.WithAPIKey("key"), option.WithAdminAPIKey("admin"), option.WithMaxRetryDelay(time.Millisecond), option.WithBaseURL(url + "/v1/")}
 	}
 	return sdk{
 		name: "openai-go",
