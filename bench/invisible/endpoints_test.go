@@ -19,10 +19,12 @@ import (
 // An sdk is a client library and how the limiter goes below it.
 type sdk struct {
 	name string
-	// bare returns a client that sends with c, adapted one with the limiter as the adapter
-	// puts it in, or nil where there is no adapter.
-	bare    func(c *http.Client, url string) any
+	// bare returns a client that sends with d, adapted one with the limiter as the adapter
+	// puts it in. That is nil where there is none. doers says that it takes any doer, and not
+	// only an *http.Client.
+	bare    func(d doer, url string) any
 	adapted func(l *ratelimiter.Limiter, base http.RoundTripper, url string) any
+	doers   bool
 	filler  func() *filler
 	args    map[string][]any  // those that a method needs in place of the filler's, but for the context
 	silent  map[string]string // methods that send nothing, and why

@@ -194,7 +194,9 @@ func TestFates(t *testing.T) {
 	meets := map[string][]string{
 		"openai-go": {"Chat.Completions.New", "Chat.Completions.NewStreaming", "Responses.New", "Responses.NewStreaming",
 			"Embeddings.New", "Images.Edit", "Audio.Speech.New", "Audio.Transcriptions.New", "Files.New"},
-		"go-openai": {"CreateChatCompletion", "CreateChatCompletionStream", "CreateEmbeddings", "CreateSpeech", "CreateTranscription", "CreateFileBytes"},
+		"go-openai":   {"CreateChatCompletion", "CreateChatCompletionStream", "CreateEmbeddings", "CreateSpeech", "CreateTranscription", "CreateFileBytes"},
+		"langchaingo": {"Chat", "Stream", "Embed"},
+		"eino":        {"Chat", "Stream", "Embed"},
 	}
 	for _, protocol := range []string{plain, tls2} {
 		s := newServer(t, protocol)

@@ -23,17 +23,18 @@ func sdks(t *testing.T) []sdk {
 	if err := os.WriteFile(path, []byte("content of a file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return []sdk{openAI(path), goOpenAI(path)}
+	return []sdk{openAISDK(path), goOpenAISDK(path), callerSDK("langchaingo", true, ofLangchain), callerSDK("eino", false, ofEino)}
 }
 
-// openAI is OpenAI's own.
-func openAI(path string) sdk {
+// openAISDK is OpenAI's own.
+func openAISDK(path string) sdk {
 	options := func(url string) []option.RequestOption {
 		return []option.RequestOption{option.WithAPIKey("key"), option.WithAdminAPIKey("admin"), option.WithMaxRetryDelay(time.Millisecond), option.WithBaseURL(url + "/v1/")}
 	}
 	return sdk{
-		name: "openai-go",
-		bare: func(c *http.Client, url string) any {
+		name:  "openai-go",
+		doers: true,
+		bare: func(c doer, url string) any {
 			client := openai.NewClient(append(options(url), option.WithHTTPClient(c))...)
 			return &client
 		},
@@ -64,16 +65,17 @@ func openAI(path string) sdk {
 	}
 }
 
-// goOpenAI is sashabaranov's.
-func goOpenAI(path string) sdk {
+// goOpenAISDK is sashabaranov's.
+func goOpenAISDK(path string) sdk {
 	config := func(url string) goopenai.ClientConfig {
 		c := goopenai.DefaultConfig("key")
 		c.BaseURL = url + "/v1"
 		return c
 	}
 	return sdk{
-		name: "go-openai",
-		bare: func(client *http.Client, url string) any {
+		name:  "go-openai",
+		doers: true,
+		bare: func(client doer, url string) any {
 			c := config(url)
 			c.HTTPClient = client
 			return goopenai.NewClientWithConfig(c)
@@ -103,12 +105,30 @@ func goOpenAI(path string) sdk {
 	}
 }
 
+// callerSDK is a library by the calls that a program makes with it.
+func callerSDK(name string, doers bool, of func(d doer, url string) (*caller, error)) sdk {
+	return sdk{
+		name: name, doers: doers,
+		bare: func(d doer, url string) any {
+			c, err := of(d, url)
+			if err != nil {
+				panic(err)
+			}
+			return c
+		},
+		filler: func() *filler { return new(filler) },
+	}
+}
+
 // compare compares the SDK alone with it over the Transport and with its adapter.
 func (k *sdk) compare(t *testing.T, url string, play func(way[any]) outcome) {
 	t.Helper()
 	var others []way[any]
 	for name, l := range limiters(t) {
 		others = append(others, way[any]{"Transport " + name, func(base http.RoundTripper) any { return k.bare(l.Client(base), url) }})
+		if k.doers {
+			others = append(others, way[any]{"Doer " + name, func(base http.RoundTripper) any { return k.bare(l.Doer(base), url) }})
+		}
 		if k.adapted != nil {
 			others = append(others, way[any]{"adapter " + name, func(base http.RoundTripper) any { return k.adapted(l, base, url) }})
 		}
