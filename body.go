@@ -24,6 +24,9 @@ type requestBody struct {
 	rest   io.ReadCloser // nil if prefix is all
 	length int64
 	none   bool         // the request has no body
+	again  bool         // the request said how to get its body again
+	hidden bool         // net/http could not see that the body is in memory
+	closed error        // what the body's Close said
 	first  bytes.Reader // of the prefix, for the first try to send it
 }
 
@@ -36,9 +39,11 @@ func (b *requestBody) read(req *http.Request, most int64) (err error) {
 		b.none = true
 		return nil
 	}
-	b.length = req.ContentLength
+	b.length, b.again = req.ContentLength, req.GetBody != nil
 	whole := false
-	if n, ok := inMemory(req.Body); ok && n < most {
+	n, visible := inMemory(req.Body)
+	b.hidden = !visible
+	if visible && n < most {
 		b.prefix, whole = make([]byte, n), true
 		_, err = io.ReadFull(req.Body, b.prefix)
 	} else {
@@ -50,7 +55,7 @@ func (b *requestBody) read(req *http.Request, most int64) (err error) {
 	case !whole:
 		b.rest = req.Body
 	default:
-		req.Body.Close() // all of it has been read; what Close says is of no use
+		b.closed = req.Body.Close()
 	}
 	return err
 }
@@ -107,15 +112,33 @@ func (b *requestBody) attach(req *http.Request) {
 		req.GetBody = nil
 	default:
 		b.first.Reset(b.prefix)
-		req.Body = io.NopCloser(&b.first) // which net/http knows to be in memory
-		req.GetBody = b.again
+		req.Body = b.sent(&b.first)
+		req.GetBody = nil
+		if b.again {
+			req.GetBody = func() (io.ReadCloser, error) { return b.sent(bytes.NewReader(b.prefix)), nil }
+		}
 		req.ContentLength = b.length
 	}
 }
 
-func (b *requestBody) again() (io.ReadCloser, error) {
-	return io.NopCloser(bytes.NewReader(b.prefix)), nil
+// sent is a reader of the prefix as the body that net/http sees. A body that it knows to be
+// in memory it writes together with the head, and a request that fails by then it takes for
+// one that was never written; a body of another kind it does not.
+func (b *requestBody) sent(r *bytes.Reader) io.ReadCloser {
+	if b.hidden || b.closed != nil {
+		return &hiddenBody{r, b.closed}
+	}
+	return io.NopCloser(r)
 }
+
+// A hiddenBody is one of which net/http does not know that it is in memory.
+type hiddenBody struct {
+	r      *bytes.Reader
+	closed error
+}
+
+func (b *hiddenBody) Read(p []byte) (int, error) { return b.r.Read(p) }
+func (b *hiddenBody) Close() error               { return b.closed }
 
 // Close releases what a request that is not sent has left.
 func (b *requestBody) Close() {

@@ -1,7 +1,6 @@
 package ratelimiter
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"sync"
@@ -183,92 +182,4 @@ func (b *meteredBody) settle(e report) {
 	if e.throttle != nil {
 		b.r.throttled(b.r.hookContext(), e.throttle, http.StatusOK)
 	}
-}
-
-// peekSize is how much of an error response is read before its caller sees it: all of
-// it, as OpenAI writes them.
-const peekSize = 16 << 10
-
-// patience is how long an error response is kept for its body to come.
-const patience = 250 * time.Millisecond
-
-// A peekedBody has the beginning of a body read ahead, by a goroutine that
-// ends with the beginning or when the body is closed.
-type peekedBody struct {
-	io.ReadCloser
-	ctx    context.Context
-	ready  chan struct{}
-	prefix []byte
-	err    error
-
-	decide func(prefix []byte) // once, with the beginning
-	once   sync.Once
-}
-
-func newPeekedBody(ctx context.Context, body io.ReadCloser) *peekedBody {
-	b := &peekedBody{ReadCloser: body, ctx: ctx, ready: make(chan struct{})}
-	go func() {
-		defer close(b.ready)
-		b.prefix, b.err = io.ReadAll(io.LimitReader(body, peekSize))
-		if b.err == nil && len(b.prefix) < peekSize {
-			b.err = io.EOF
-		}
-	}()
-	return b
-}
-
-// whenCome calls decide with the beginning of the body: at once if that comes soon, without
-// it if the headers have said enough, else from the Read that brings it. So a response of
-// unknown kind decides nothing.
-func (b *peekedBody) whenCome(decide func(prefix []byte), enough bool) {
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-b.ready:
-		decide(b.prefix)
-		return
-	case <-timer.C:
-	case <-b.ctx.Done():
-	}
-	if enough {
-		decide(nil)
-		return
-	}
-	b.decide = decide
-}
-
-// late decides what could not be decided at once, if the body is what it was waited for.
-func (b *peekedBody) late() {
-	b.once.Do(func() {
-		if b.decide != nil && (len(b.prefix) > 0 || b.err == io.EOF) {
-			b.decide(b.prefix)
-		}
-	})
-}
-
-// Close implements io.Closer.
-func (b *peekedBody) Close() (err error) {
-	defer func() { err = b.ReadCloser.Close() }() // also if a hook panics
-	select {
-	case <-b.ready:
-		b.late()
-	default:
-	}
-	return nil
-}
-
-func (b *peekedBody) Read(p []byte) (int, error) {
-	<-b.ready
-	b.late()
-	if len(b.prefix) > 0 {
-		n := copy(p, b.prefix)
-		if b.prefix = b.prefix[n:]; len(b.prefix) == 0 {
-			return n, b.err
-		}
-		return n, nil
-	}
-	if b.err != nil {
-		return 0, b.err
-	}
-	return b.ReadCloser.Read(p)
 }

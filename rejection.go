@@ -27,16 +27,18 @@ func (l *Limiter) response(req *http.Request, err error) *http.Response {
 	if !l.config.responses || !errors.As(err, &e) || e.Code() == "" {
 		return nil
 	}
+	return rejectionResponse(req, e)
+}
+
+// rejectionResponse is a rejection as a response in OpenAI's form.
+func rejectionResponse(req *http.Request, e *Error) *http.Response {
 	status := http.StatusTooManyRequests
 	if e.Reason == ErrBackend || e.Reason == ErrShutdown {
 		status = http.StatusServiceUnavailable
 	}
 	var body rejectionBody
 	body.Error.Message, body.Error.Type, body.Error.Code = e.Error(), "ratelimiter", e.Code()
-	text, err := json.Marshal(body)
-	if err != nil {
-		return nil
-	}
+	text, _ := json.Marshal(body) // of strings, which can't fail
 	header := http.Header{"Content-Type": {"application/json"}, "X-Should-Retry": {"false"}}
 	if wait := e.RetryAfter(); wait > 0 {
 		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))

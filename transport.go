@@ -45,7 +45,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	x := new(exchange)
 	if err := x.body.read(req, bodyCap); err != nil {
-		return nil, err
+		return nil, causeOf(req.Context(), err)
 	}
 	defer x.abandon()
 	err := t.send(req, endpoint, deployment, x)
@@ -55,7 +55,19 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return resp, nil
 		}
 	}
+	if !x.sent {
+		err = causeOf(req.Context(), err)
+	}
 	return x.resp, err
+}
+
+// causeOf is the cause of the context where err is the context's. So net/http has it of a
+// request that has not been sent.
+func causeOf(ctx context.Context, err error) error {
+	if err != nil && err == ctx.Err() {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // send lets the request wait, sends it and takes in the head of its response.

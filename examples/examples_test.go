@@ -18,6 +18,8 @@ func TestExamples(t *testing.T) {
 		{"slog", `msg="ratelimiter: call settled" ratelimiter.account=`},
 		{"interactive", "the batch is done"},
 		{"azure", "yes and now"},
+		{"langchaingo", "not sent (too_large): ratelimiter: gpt-5.4-mini: needs 100,"},
+		{"eino", "not sent (too_large): ratelimiter: gpt-5.4-mini: needs 100,"},
 		{"estimate", "response that continues one         │              61 │         61 │"},
 	}
 	bin := t.TempDir()

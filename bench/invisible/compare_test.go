@@ -1,0 +1,100 @@
+package invisible
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+)
+
+// An outcome is all that can be seen of a play.
+type outcome struct {
+	wire, program string
+	conns         int
+}
+
+// A way is how a program sends: what it makes of a base.
+type way[T any] struct {
+	name string
+	over func(base http.RoundTripper) T
+}
+
+// limiters are two that hold nothing back, one without limits, one with limits that nobody
+// reaches.
+func limiters(t *testing.T) map[string]*ratelimiter.Limiter {
+	const plenty = 1_000_000_000
+	return map[string]*ratelimiter.Limiter{
+		"without limits": newLimiter(t),
+		"with limits": newLimiter(t, ratelimiter.WithAccountLimits(ratelimiter.Limits{
+			RPM: plenty, TPM: plenty, IPM: plenty, RPD: 100 * plenty, TPD: 100 * plenty, Concurrent: plenty})),
+	}
+}
+
+// compare plays in every way, and reports what differs from the first. Some of what net/http
+// does is chance, such as which of two errors it returns. So what differs is compared with
+// more plays of the first, and is wrong only if none of them comes out so.
+func compare[T any](t *testing.T, play func(way[T]) outcome, alone way[T], others ...way[T]) {
+	t.Helper()
+	const plays = 40
+	bare := []outcome{play(alone)}
+	for _, w := range others {
+		got := play(w)
+		for !slices.Contains(bare, got) && len(bare) < plays && !t.Failed() {
+			bare = append(bare, play(alone))
+		}
+		if slices.Contains(bare, got) {
+			continue
+		}
+		same(t, w.name+": the wire", got.wire, bare[0].wire)
+		same(t, w.name+": the program", got.program, bare[0].program)
+		if got.conns != bare[0].conns {
+			t.Errorf("%s: %d connections; want %d", w.name, got.conns, bare[0].conns)
+		}
+	}
+}
+
+// newLimiter returns one that has nothing left of any call when the test ends.
+func newLimiter(t *testing.T, options ...ratelimiter.Option) *ratelimiter.Limiter {
+	t.Helper()
+	l, err := ratelimiter.New(append(options, ratelimiter.WithAccount("test"))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if len(l.Accounts()) == 0 {
+			return
+		}
+		state, err := l.State(context.Background())
+		if err != nil {
+			t.Error(err)
+		}
+		for _, s := range state.Scopes {
+			if s.InFlight != 0 || s.Waiting != 0 {
+				t.Errorf("%s: %d calls in flight and %d in line are left", s.Model, s.InFlight, s.Waiting)
+			}
+		}
+	})
+	return l
+}
+
+// same reports where two texts differ.
+func same(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got == want {
+		return
+	}
+	g, w := []byte(got), []byte(want)
+	n := 0
+	for n < min(len(g), len(w)) && g[n] == w[n] {
+		n++
+	}
+	from := max(0, bytes.LastIndexByte(g[:n], '\n'), n-200)
+	cut := func(b []byte) []byte { return b[from:min(len(b), n+300)] }
+	t.Errorf("%s:\n%q; want\n%q", what, cut(g), cut(w))
+}

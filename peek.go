@@ -1,0 +1,128 @@
+package ratelimiter
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+)
+
+// peekSize is how much of an error response is read ahead: all of it, as OpenAI writes
+// them.
+const peekSize = 16 << 10
+
+// patience is how long an error response is kept for its body to come.
+const patience = 250 * time.Millisecond
+
+// A peekedBody has the beginning of a body read ahead, by a goroutine that ends with the
+// beginning or when the body is closed. Its caller gets each piece as it comes.
+type peekedBody struct {
+	io.ReadCloser
+	ctx    context.Context
+	peeked chan struct{} // closed once nothing more is read ahead
+
+	mu     sync.Mutex
+	come   sync.Cond // more has come, or peeked
+	prefix []byte    // all that was read ahead
+	read   int       // how much of it the caller has got
+	over   bool      // nothing more is read ahead
+	err    error     // that ended the body before peekSize
+	closed bool
+
+	decide func(prefix []byte) // once, with the beginning
+	once   sync.Once
+}
+
+func newPeekedBody(ctx context.Context, body io.ReadCloser) *peekedBody {
+	b := &peekedBody{ReadCloser: body, ctx: ctx, peeked: make(chan struct{})}
+	b.come.L = &b.mu
+	go b.peek()
+	return b
+}
+
+// peek reads ahead. What it reads into lies beyond what others see.
+func (b *peekedBody) peek() {
+	defer close(b.peeked)
+	buf := make([]byte, 0, 1<<10)
+	for {
+		n, err := b.ReadCloser.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		over := err != nil || len(buf) == peekSize
+		b.mu.Lock()
+		b.prefix, b.err, b.over = buf, err, over
+		b.mu.Unlock()
+		b.come.Broadcast()
+		if over {
+			return
+		}
+		if len(buf) == cap(buf) {
+			buf = append(make([]byte, 0, min(4*cap(buf), peekSize)), buf...)
+		}
+	}
+}
+
+// whenCome calls decide with the beginning of the body: at once if that comes soon, without
+// it if the headers have said enough, else once the caller has got it. So a response of
+// unknown kind decides nothing.
+func (b *peekedBody) whenCome(decide func(prefix []byte), enough bool) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-b.peeked:
+		decide(b.prefix)
+		return
+	case <-timer.C:
+	case <-b.ctx.Done():
+	}
+	if enough {
+		decide(nil)
+		return
+	}
+	b.decide = decide
+}
+
+// late decides what could not be decided at once, by what has come.
+func (b *peekedBody) late(prefix []byte, err error) {
+	if b.decide == nil || len(prefix) == 0 && err != io.EOF {
+		return
+	}
+	b.once.Do(func() { b.decide(prefix) })
+}
+
+// Close implements io.Closer.
+func (b *peekedBody) Close() (err error) {
+	defer func() { err = b.ReadCloser.Close() }() // also if a hook panics
+	b.mu.Lock()
+	b.closed = true
+	prefix, failure := b.prefix, b.err
+	b.mu.Unlock()
+	b.late(prefix, failure)
+	return nil
+}
+
+// Read implements io.Reader. What was read ahead is gone once the body is closed, as it is
+// without us.
+func (b *peekedBody) Read(p []byte) (n int, err error) {
+	b.mu.Lock()
+	for !b.over && (b.closed || b.read == len(b.prefix)) {
+		b.come.Wait()
+	}
+	beyond := b.closed
+	if !beyond {
+		n = copy(p, b.prefix[b.read:])
+		b.read += n
+		if b.over && b.read == len(b.prefix) {
+			err = b.err
+			beyond = n == 0 && err == nil
+		}
+	}
+	prefix, failure, over := b.prefix, b.err, b.over
+	b.mu.Unlock()
+	if over {
+		b.late(prefix, failure)
+	}
+	if beyond {
+		return b.ReadCloser.Read(p)
+	}
+	return n, err
+}
