@@ -27,8 +27,9 @@ type meteredBody struct {
 	over    bool
 }
 
-func newMeteredBody(r *Reservation, resp *http.Response) *meteredBody {
-	b := &meteredBody{ReadCloser: resp.Body, r: r, header: resp.Header}
+// begin takes over the response's body.
+func (b *meteredBody) begin(r *Reservation, resp *http.Response) {
+	b.ReadCloser, b.r, b.header = resp.Body, r, resp.Header
 	typ := resp.Header.Get("Content-Type")
 	switch encoded, known := r.limiter.config.decoders.Chain(resp.Header); {
 	case !known:
@@ -37,7 +38,6 @@ func newMeteredBody(r *Reservation, resp *http.Response) *meteredBody {
 		b.decoded = encoded.Stream()
 	}
 	b.meter = newMetering(r, resp.StatusCode, typ)
-	return b
 }
 
 func (b *meteredBody) Read(p []byte) (n int, err error) {
