@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -148,11 +147,7 @@ func leavesNothing(t *testing.T, l *ratelimiter.Limiter, bring func(i int)) {
 			time.Sleep(between)
 			bring(part*half + i)
 		}
-		runtime.GC()
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		heap[part] = int64(m.HeapAlloc)
+		heap[part] = heapNow()
 	}
 	if grown := heap[1] - heap[0]; grown > int64(half)*20+100_000 {
 		t.Errorf("the heap has grown by %d bytes, %d for each name", grown, grown/int64(half))
