@@ -19,6 +19,7 @@ type meteredBody struct {
 	io.ReadCloser
 	r      *Reservation
 	header http.Header
+	asked  http.Header // the request's
 
 	mu      sync.Mutex     // Close may come while Read runs
 	meter   *metering      // nil once the body is over
@@ -29,7 +30,7 @@ type meteredBody struct {
 
 // begin takes over the response's body.
 func (b *meteredBody) begin(r *Reservation, resp *http.Response) {
-	b.ReadCloser, b.r, b.header = resp.Body, r, resp.Header
+	b.ReadCloser, b.r, b.header, b.asked = resp.Body, r, resp.Header, resp.Request.Header
 	typ := resp.Header.Get("Content-Type")
 	switch encoded, known := r.limiter.config.decoders.Chain(resp.Header); {
 	case !known:
@@ -181,7 +182,7 @@ func (b *meteredBody) settle(e report) {
 		defer b.r.end(&e.outcome)
 	}
 	if e.throttle != nil {
-		b.r.throttled(b.r.hookContext(), e.throttle, http.StatusOK)
+		b.r.throttled(b.r.hookContext(), e.throttle, http.StatusOK, b.asked)
 	}
 }
 

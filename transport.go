@@ -223,7 +223,7 @@ func observation(w wire.Window) Observation {
 // body has no usage.
 func (r *Reservation) meter(ctx context.Context, resp *http.Response, metered *meteredBody) {
 	status := resp.StatusCode
-	header := resp.Header // its body must not refer to resp: see callersBody
+	header, asked := resp.Header, resp.Request.Header // the body must not refer to resp: see callersBody
 	bodiless := resp.Body == nil || resp.Body == http.NoBody
 	switch {
 	case status >= 400:
@@ -231,7 +231,7 @@ func (r *Reservation) meter(ctx context.Context, resp *http.Response, metered *m
 		decide := func(said []byte) {
 			throttle := wire.ParseThrottle(status, header, said, time.Now())
 			if throttle.Kind != wire.Other || status == http.StatusTooManyRequests {
-				r.throttled(ctx, &throttle, status)
+				r.throttled(ctx, &throttle, status, asked)
 			}
 		}
 		if bodiless || !mayThrottle(status) {
@@ -289,11 +289,11 @@ var kinds = map[wire.Kind]string{
 }
 
 // throttled takes in an error response, or an error inside one, that is about limits or
-// money. An overload pauses the model for as long as it says; one that does not say, and is
-// no 429, is like any failure of the server.
-func (r *Reservation) throttled(ctx context.Context, t *wire.Throttle, status int) {
+// money, to a request with the headers asked. An overload pauses the model for as long as it
+// says; one that does not say, and is no 429, is like any failure of the server.
+func (r *Reservation) throttled(ctx context.Context, t *wire.Throttle, status int, asked http.Header) {
 	c := &r.engine.Call
-	info := PausedInfo{Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(), Kind: kinds[t.Kind], Message: t.Message}
+	info := PausedInfo{Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(), Kind: kinds[t.Kind], Message: redacted(t.Message, asked)}
 	switch t.Kind {
 	case wire.RateLimit, wire.SlowDown:
 		info.For = r.engine.Throttled(t)
