@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
@@ -184,6 +185,46 @@ func TestTrailersArrive(t *testing.T) {
 			if got[0] != got[1] || !strings.Contains(got[0], "X-Unannounced") {
 				t.Errorf("%s; without the limiter %s", got[1], got[0])
 			}
+		}
+	})
+}
+
+// A reservation that nobody ends keeps its slot, and nothing else: what it was charged
+// refills.
+func TestReservationThatNobodyEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 60, TPM: 6000, Concurrent: 2}))
+		warm(t, l, "m")
+		acquire(t, l, tokens(3000))
+		if n := remaining(t, l, "m", "tpm"); n != 3000 {
+			t.Errorf("%d tokens remain", n)
+		}
+		time.Sleep(time.Minute)
+		runtime.GC()
+		for name, want := range map[string]int64{"rpm": 60, "tpm": 6000, "concurrent": 1} {
+			if n := remaining(t, l, "m", name); n != want {
+				t.Errorf("%s: %d remain, want %d", name, n, want)
+			}
+		}
+	})
+}
+
+// What Do has charged stays where its function panics, and its slot is free.
+func TestDoThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, ratelimiter.WithAccount("a"), oneAtATime)
+		warm(t, l, "m")
+		before := remaining(t, l, "m", "tpm")
+		if p := panics(func() {
+			_ = l.Do(t.Context(), tokens(3000), func(context.Context) (ratelimiter.Usage, error) { panic("boom") })
+		}); p != "boom" {
+			t.Errorf("recovered %v", p)
+		}
+		if n := remaining(t, l, "m", "tpm"); n != before-3000 {
+			t.Errorf("%d of %d tokens remain", n, before)
+		}
+		if n := remaining(t, l, "m", "concurrent"); n != 1 {
+			t.Errorf("%d slots are free", n)
 		}
 	})
 }

@@ -91,6 +91,7 @@ func TestNothingSecretIsWrittenToRedis(t *testing.T) {
 	if err := l.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	wantExpiring(t, client)
 	seen.mu.Lock()
 	defer seen.mu.Unlock()
 	sent := seen.sent.String()
@@ -100,4 +101,61 @@ func TestNothingSecretIsWrittenToRedis(t *testing.T) {
 	if at := strings.Index(sent, "xyzzy"); at >= 0 {
 		t.Errorf("%q is written", sent[max(0, at-200):min(len(sent), at+30)])
 	}
+}
+
+// wantExpiring fails the test if a key has no expiry.
+func wantExpiring(t *testing.T, client *goredis.Client) {
+	t.Helper()
+	keys, err := client.Keys(t.Context(), "*").Result()
+	if err != nil || len(keys) < 2 {
+		t.Fatalf("keys %q: %v", keys, err)
+	}
+	for _, key := range keys {
+		if ttl, err := client.TTL(t.Context(), key).Result(); err != nil || ttl <= 0 {
+			t.Errorf("%s expires after %v: %v", key, ttl, err)
+		}
+	}
+}
+
+// Every key expires by itself: of buckets that are charged and paused, of a line in which
+// somebody waits and of one that nobody stands in any more, of slots and of notes, and after a
+// Clear.
+func TestKeysExpire(t *testing.T) {
+	client := goredis.NewClient(&goredis.Options{Addr: redistest.Run(t).Addr})
+	defer client.Close()
+	l, err := ratelimiter.New(ratelimiter.WithBackend(redis.New(client)), ratelimiter.WithAccount("a"),
+		ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 60, TPM: 6000, RPD: 1000, Concurrent: 1}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	warm(t, l, "m")
+	held := acquire(t, l, ratelimiter.Cost{Model: "m", Tokens: 6000})
+	wantExpiring(t, client)
+	ctx, cancel := context.WithCancel(t.Context())
+	waits := make(chan error)
+	go func() {
+		_, err := l.Acquire(ratelimiter.ContextWithTenant(ctx, "t"), ratelimiter.Cost{Model: "m", Tokens: 6000})
+		waits <- err
+	}()
+	for inLine := false; !inLine; {
+		state, err := l.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		inLine = state.Scopes[0].Waiting > 0
+	}
+	wantExpiring(t, client)
+	held.Settle(ratelimiter.Usage{TotalTokens: 10})
+	cancel()
+	<-waits
+	post(t, l, "m", roundTripFunc(func(*http.Request) (*http.Response, error) { return throttled(), nil }))
+	wantExpiring(t, client)
+	if err := l.Clear(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	wantExpiring(t, client)
+	if err := l.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantExpiring(t, client)
 }
