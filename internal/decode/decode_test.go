@@ -333,3 +333,50 @@ func TestRepeatedTextIsRead(t *testing.T) {
 		t.Errorf("%d of %d bytes, at a ratio of %d", len(got), len(text), len(text)/b.Len())
 	}
 }
+
+// FuzzStream: how a body is cut changes nothing of what it stands for.
+func FuzzStream(f *testing.F) {
+	encodings := []string{"gzip", "deflate", "deflate, gzip", "identity"}
+	for _, text := range []string{"", "{}", strings.Repeat("data: {}\n\n", 100)} {
+		for i := range encodings {
+			for _, by := range []func(io.Writer) io.WriteCloser{gzipped, zlibbed, deflated} {
+				f.Add(uint8(i), written(f, text, by), uint64(i))
+			}
+		}
+		twice := written(f, string(written(f, text, deflated)), gzipped)
+		f.Add(uint8(2), twice, uint64(1))
+		f.Add(uint8(2), twice[:len(twice)/2], uint64(2))
+	}
+	f.Fuzz(func(t *testing.T, which uint8, body []byte, seed uint64) {
+		chain, ok := Set(nil).Chain(http.Header{"Content-Encoding": {encodings[int(which)%len(encodings)]}})
+		if !ok {
+			t.Fatal("no chain")
+		}
+		decoded := func(next func(left int) int) []byte {
+			var all []byte
+			keep := func(p []byte) bool {
+				all = append(all, p...)
+				return false
+			}
+			s := chain.Stream()
+			for at := 0; at < len(body); {
+				n := next(len(body) - at)
+				s.Write(body[at:at+n], keep)
+				at += n
+			}
+			s.End(keep)
+			return all
+		}
+		whole := decoded(func(left int) int { return left })
+		random := rand.New(rand.NewPCG(seed, 0))
+		for name, got := range map[string][]byte{
+			"byte by byte": decoded(func(int) int { return 1 }),
+			"in pieces":    decoded(func(left int) int { return 1 + random.IntN(left) }),
+			"as a prefix":  chain.Prefix(body, 1<<30),
+		} {
+			if !bytes.Equal(got, whole) {
+				t.Errorf("%s: %d bytes, whole %d", name, len(got), len(whole))
+			}
+		}
+	})
+}
