@@ -5,7 +5,7 @@ ROOT := $(CURDIR)
 # The library, and the modules that nobody imports. The library comes last, so
 # that a run of the tests closes with its packages.
 MODULES := tools bench examples .
-FUZZTIME ?= 20s
+FUZZTIME ?= 60s
 COUNT ?= 6
 N ?= 300
 SEED ?= 1
@@ -13,7 +13,7 @@ LIMITS ?= rpm=600,tpm=200000
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long api api-write cross cover vuln mutants
+.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long api api-write cross cover vuln mutants fuzz-short soak
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -77,14 +77,18 @@ unit: ## all tests, with the race detector
 release-check: ## go get of a release made from this tree: a program outside builds everything, and the library alone needs no other module
 	@cd tools && go test -count=1 ./release
 
-fuzz: ## every fuzz target for FUZZTIME (20s) each; plain tests run their seeds
-	@set -e; for p in $$(go list ./...); do \
-		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+fuzz: ## every fuzz target for FUZZTIME (60s) each; plain tests run their seeds, and what was found in testdata/fuzz
+	@sh tools/need.sh redis-server "the target of backend/redis" redis-server
+	@set -e; for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); do \
+		for f in $$(sed -n 's/^func \(Fuzz[A-Za-z]*\)(.*/\1/p' $$p/*_test.go); do \
 			echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; \
 		done; \
 	done
 
-fuzz-tokens: ## the token counter against tiktoken-go for FUZZTIME (20s)
+fuzz-short: ## every fuzz target for a second, beyond what plain tests run
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=1s
+
+fuzz-tokens: ## the token counter against tiktoken-go for FUZZTIME (60s)
 	@go test -run '^$$' -fuzz '^FuzzCount$$' -fuzztime $(FUZZTIME) ./internal/bpe
 
 bench: ## the limiter's overhead beside the bare upstream, after many responses, and in long lines

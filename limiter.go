@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -25,6 +26,7 @@ type Limiter struct {
 	counter tokens.Counter
 	watch   identity.Watch // of credentials
 	named   named
+	lost    atomic.Pointer[time.Time] // when it was last warned of a body that nobody has closed
 
 	mu   sync.Mutex
 	base http.RoundTripper // where the caller brings none

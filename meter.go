@@ -18,6 +18,7 @@ type meteredBody struct {
 	io.ReadCloser
 	r      *Reservation
 	header http.Header
+	asked  http.Header // the request's
 
 	mu      sync.Mutex     // Close may come while Read runs
 	meter   *metering      // nil once the body is over
@@ -26,8 +27,9 @@ type meteredBody struct {
 	over    bool
 }
 
-func newMeteredBody(r *Reservation, resp *http.Response) *meteredBody {
-	b := &meteredBody{ReadCloser: resp.Body, r: r, header: resp.Header}
+// begin takes over the response's body.
+func (b *meteredBody) begin(r *Reservation, resp *http.Response) {
+	b.ReadCloser, b.r, b.header, b.asked = resp.Body, r, resp.Header, resp.Request.Header
 	typ := resp.Header.Get("Content-Type")
 	switch encoded, known := r.limiter.config.decoders.Chain(resp.Header); {
 	case !known:
@@ -36,7 +38,6 @@ func newMeteredBody(r *Reservation, resp *http.Response) *meteredBody {
 		b.decoded = encoded.Stream()
 	}
 	b.meter = newMetering(r, resp.StatusCode, typ)
-	return b
 }
 
 func (b *meteredBody) Read(p []byte) (n int, err error) {
@@ -180,6 +181,6 @@ func (b *meteredBody) settle(e report) {
 		defer b.r.end(&e.outcome)
 	}
 	if e.throttle != nil {
-		b.r.throttled(b.r.hookContext(), e.throttle, http.StatusOK)
+		b.r.throttled(b.r.hookContext(), e.throttle, http.StatusOK, b.asked)
 	}
 }

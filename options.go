@@ -317,7 +317,8 @@ func WithTrace(t *Trace) Option {
 // WithWarnings says where the limiter warns, with a logger in place of slog.Default(), and
 // after how long a wait. It warns of calls that have waited for so long, once a minute for each
 // model, and of the first call of each model that has no limits while others have, whose
-// names may be misspelt. A nil logger warns of nothing; an after of 0 means 30 seconds.
+// names may be misspelt. It also warns of a response's body that nobody has closed, once a
+// minute. A nil logger warns of nothing; an after of 0 means 30 seconds.
 func WithWarnings(logger *slog.Logger, after time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if after < 0 {

@@ -58,7 +58,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !x.sent {
 		err = causeOf(req.Context(), err)
 	}
-	return x.resp, err
+	resp := x.resp
+	x.r, x.metered, x.resp = nil, nil, nil // the base holds x, as a context, until the body is closed
+	return resp, err
 }
 
 // causeOf is the cause of the context where err is the context's. So net/http has it of a
@@ -73,7 +75,7 @@ func causeOf(ctx context.Context, err error) error {
 // send lets the request wait, sends it and takes in the head of its response.
 func (t *Transport) send(req *http.Request, e wire.Endpoint, deployment string, x *exchange) (err error) {
 	ctx := req.Context()
-	if x.r, err = t.reserve(req, e, deployment, &x.body); err != nil {
+	if err = t.reserve(req, e, deployment, x); err != nil {
 		x.body.Close()
 		return err
 	}
@@ -91,10 +93,11 @@ func (t *Transport) send(req *http.Request, e wire.Endpoint, deployment string, 
 		x.r.unanswered(x.watch.never(err) || t.runsHooks() && !x.watch.connected.Load())
 		return err
 	}
-	x.resp.Request = req
+	resp := newCallersResponse(x.resp, req)
+	x.resp = &resp.Response
 	x.r.observe(ctx, x.resp, x.watch.time())
-	x.r.meter(ctx, x.resp)
-	x.r.hold(x.resp)
+	x.r.meter(ctx, x.resp, x.metered)
+	x.r.hand(resp)
 	return nil
 }
 
@@ -108,12 +111,20 @@ func (t *Transport) runsHooks() bool {
 // An exchange is a request on its way, and what must not be left behind if a hook, a counter
 // or the base panics.
 type exchange struct {
-	body  requestBody
-	watch writeWatch
-	r     *Reservation // once it has been admitted
-	sent  bool
-	resp  *http.Response
-	done  bool
+	body    requestBody
+	watch   writeWatch
+	r       *Reservation // once it has been admitted
+	metered *meteredBody
+	sent    bool
+	resp    *http.Response
+	done    bool
+}
+
+// An ownCall is the Reservation of a Transport's own, and what meters its response: one
+// allocation.
+type ownCall struct {
+	Reservation
+	metered meteredBody
 }
 
 // abandon ends the exchange of a RoundTrip that has panicked.
@@ -175,22 +186,26 @@ func (t *Transport) pass(req *http.Request) (*http.Response, error) {
 
 // reserve takes the reservation that the context brings, or makes one and waits until the
 // request may start.
-func (t *Transport) reserve(req *http.Request, e wire.Endpoint, deployment string, b *requestBody) (*Reservation, error) {
+func (t *Transport) reserve(req *http.Request, e wire.Endpoint, deployment string, x *exchange) error {
 	ctx := req.Context()
-	r := &Reservation{limiter: t.limiter}
+	own := &ownCall{Reservation: Reservation{limiter: t.limiter}}
+	r := &own.Reservation
+	x.metered = &own.metered
 	call := &r.engine.Call
 	call.Account = t.limiter.accountOf(req)
-	r.estimateRequest(req, e, deployment, b)
+	r.estimateRequest(req, e, deployment, &x.body)
 	if brought, ok := value[*Reservation](ctx, reservationKey); ok && brought.claim(r) {
-		return brought, nil
+		x.r = brought
+		return nil
 	}
 	retry := req.Header.Get("X-Stainless-Retry-Count")
 	call.Retry = retry != "" && retry != "0"
 	if err := r.admit(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	r.taken.Store(true)
-	return r, nil
+	x.r = r
+	return nil
 }
 
 // unanswered ends the reservation of a request that got no response.
@@ -217,16 +232,17 @@ func observation(w wire.Window) Observation {
 
 // meter lets the response's body settle the reservation, or settles it at once where the
 // body has no usage.
-func (r *Reservation) meter(ctx context.Context, resp *http.Response) {
+func (r *Reservation) meter(ctx context.Context, resp *http.Response, metered *meteredBody) {
 	status := resp.StatusCode
+	header, asked := resp.Header, resp.Request.Header // the body must not refer to resp: see callersBody
 	bodiless := resp.Body == nil || resp.Body == http.NoBody
 	switch {
 	case status >= 400:
 		defer r.failed(status) // also if a hook panics
 		decide := func(said []byte) {
-			throttle := wire.ParseThrottle(status, resp.Header, said, time.Now())
+			throttle := wire.ParseThrottle(status, header, said, time.Now())
 			if throttle.Kind != wire.Other || status == http.StatusTooManyRequests {
-				r.throttled(ctx, &throttle, status)
+				r.throttled(ctx, &throttle, status, asked)
 			}
 		}
 		if bodiless || !mayThrottle(status) {
@@ -235,12 +251,13 @@ func (r *Reservation) meter(ctx context.Context, resp *http.Response) {
 		}
 		body := newPeekedBody(ctx, resp.Body)
 		resp.Body = body
-		enough := wire.ParseThrottle(status, resp.Header, nil, time.Now()).RetryAfter > 0
-		body.whenCome(func(prefix []byte) { decide(r.decoded(resp.Header, prefix)) }, enough)
+		enough := wire.ParseThrottle(status, header, nil, time.Now()).RetryAfter > 0
+		body.whenCome(func(prefix []byte) { decide(r.decoded(header, prefix)) }, enough)
 	case status >= 300, bodiless, status == http.StatusSwitchingProtocols:
 		r.failed(status)
 	default:
-		resp.Body = newMeteredBody(r, resp)
+		metered.begin(r, resp)
+		resp.Body = metered
 	}
 }
 
@@ -283,11 +300,11 @@ var kinds = map[wire.Kind]string{
 }
 
 // throttled takes in an error response, or an error inside one, that is about limits or
-// money. An overload pauses the model for as long as it says; one that does not say, and is
-// no 429, is like any failure of the server.
-func (r *Reservation) throttled(ctx context.Context, t *wire.Throttle, status int) {
+// money, to a request with the headers asked. An overload pauses the model for as long as it
+// says; one that does not say, and is no 429, is like any failure of the server.
+func (r *Reservation) throttled(ctx context.Context, t *wire.Throttle, status int, asked http.Header) {
 	c := &r.engine.Call
-	info := PausedInfo{Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(), Kind: kinds[t.Kind], Message: t.Message}
+	info := PausedInfo{Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(), Kind: kinds[t.Kind], Message: redacted(t.Message, asked)}
 	switch t.Kind {
 	case wire.RateLimit, wire.SlowDown:
 		info.For = r.engine.Throttled(t)

@@ -99,3 +99,18 @@ func (n *named) sorted() []string {
 	names := slices.Sorted(maps.Keys(*n.models.Load()))
 	return names[:min(len(names), 10)]
 }
+
+// warnOfLost warns, at most once a minute, of a response's body that its caller has lost
+// without closing it.
+func (l *Limiter) warnOfLost(model string) {
+	if l.config.warnings.log == nil {
+		return
+	}
+	last, now := l.lost.Load(), time.Now()
+	if last != nil && now.Sub(*last) < time.Minute || !l.lost.CompareAndSwap(last, &now) {
+		return
+	}
+	l.config.warnings.log().LogAttrs(context.Background(), slog.LevelWarn,
+		"ratelimiter: a response's body was never closed: its call was in flight until the garbage collector found it",
+		slog.GroupAttrs(logGroup, slog.String("model", model)))
+}

@@ -101,7 +101,7 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	if err != nil {
 		return backend.Answer{}, err
 	}
-	answer, err := decode(reply, p.owners, ask.Buckets)
+	answer, err := decode(reply, p.owners, ask.Buckets, len(ask.Costs))
 	if err != nil {
 		return backend.Answer{}, &Error{Op: s.name, Cause: err}
 	}
@@ -159,16 +159,20 @@ func (n numbers) since(stamp float64) {
 	binary.LittleEndian.PutUint64(n[8*(headDoubles-1):], math.Float64bits(stamp))
 }
 
-// decode reads an answer as answer.lua packs it, or as fast.lua does.
-func decode(reply any, owners []owner, buckets []backend.Bucket) (backend.Answer, error) {
-	s, _ := reply.(string)
+// decode reads an answer as answer.lua packs it, or as fast.lua does, to an ask for so many
+// costs. It takes nothing that no script says.
+func decode(reply any, owners []owner, buckets []backend.Bucket, costs int) (backend.Answer, error) {
+	s, sane := reply.(string)
 	at := 0
-	next := func() float64 { // 0 at the end, which nothing ends with
+	next := func() float64 {
 		if at+8 > len(s) {
+			sane = false
 			return 0
 		}
 		at += 8
-		return math.Float64frombits(binary.LittleEndian.Uint64([]byte(s[at-8 : at])))
+		f := math.Float64frombits(binary.LittleEndian.Uint64([]byte(s[at-8 : at])))
+		sane = sane && f-f == 0 // neither infinite nor no number
+		return f
 	}
 	n := len(buckets)
 	figures := make([]float64, 3*n)
@@ -199,7 +203,7 @@ func decode(reply any, owners []owner, buckets []backend.Bucket) (backend.Answer
 			a.Levels[k.at], a.Charged[k.at], a.Corrected[k.at] = k.capacity-next(), next(), next()
 		}
 	}
-	if at != len(s)&^7 {
+	if at != len(s)&^7 || !sane || a.Granted < 0 || a.Granted > max(costs, 1) || a.Tickets < 0 {
 		return backend.Answer{}, fmt.Errorf("unexpected reply of type %T and length %d", reply, len(s))
 	}
 	return a, nil

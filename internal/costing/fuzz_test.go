@@ -3,9 +3,14 @@ package costing_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"mime/multipart"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
 func FuzzJSON(f *testing.F) {
@@ -66,5 +71,46 @@ func FuzzMultipart(f *testing.F) {
 		e := endpoints[int(endpoint)%len(endpoints)]
 		bounded(t, e, body, costing.Multipart(e, "", contentType, body, bytesCounter{}))
 		bounded(t, e, body, costing.Multipart(e, "", contentType, body[:len(body)/2], bytesCounter{}))
+	})
+}
+
+// FuzzForm: of a form that mime/multipart has written, the fields are what was written, at
+// whatever place files stand.
+func FuzzForm(f *testing.F) {
+	f.Add("whisper-1", "a.wav", []byte("RIFF"), "b", true)
+	f.Add("gpt-image-2", "x\"y.png", []byte("\x89PNG\r\n--b\r\n--b--\r\n"), "b", false)
+	f.Add("m", "", []byte("\r\n--"), strings.Repeat("-", 60), true)
+	f.Fuzz(func(t *testing.T, model, filename string, content []byte, boundary string, last bool) {
+		if model == "" || len(model) > 200 || !utf8.ValidString(model) || strings.TrimSpace(model) != model {
+			return
+		}
+		var body bytes.Buffer
+		w := multipart.NewWriter(&body)
+		if w.SetBoundary(boundary) != nil || bytes.Contains(content, []byte("--"+boundary)) || strings.Contains(model, "--"+boundary) {
+			return
+		}
+		file := func() {
+			part, err := w.CreateFormFile("file", filename)
+			if err == nil {
+				_, err = part.Write(content)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !last {
+			file()
+		}
+		err := errors.Join(w.WriteField("model", model), w.WriteField("stream", "true"))
+		if last {
+			file()
+		}
+		if err := errors.Join(err, w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		got := costing.Multipart(wire.Transcriptions, "", w.FormDataContentType(), body.Bytes(), bytesCounter{})
+		if got.Model != model || !got.Stream {
+			t.Errorf("model %q, stream %v of\n%q", got.Model, got.Stream, body.Bytes())
+		}
 	})
 }

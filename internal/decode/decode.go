@@ -2,8 +2,9 @@
 // [Chain] is how a body is decoded: of what is there already by [Chain.Prefix], and of a
 // body that passes by, to somebody who wants it as it is, by a [Stream].
 //
-// What can't be decoded is not read. Memory is bounded: a Stream keeps what its decoder
-// keeps and two buffers, and a Prefix has a largest length.
+// What can't be decoded is not read, nor what stands for more than a hundred times its size.
+// Memory is bounded: a Stream keeps what its decoder keeps and two buffers, and a Prefix has
+// a largest length.
 package decode
 
 import (
@@ -12,9 +13,11 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 )
 
 // A Decoder returns a reader of what r's bytes stand for.
@@ -93,6 +96,8 @@ func inflate(r io.Reader) (io.Reader, error) {
 // open chains readers. close releases them.
 func (c Chain) open(r io.Reader) (decoded io.Reader, close func(), err error) {
 	var opened []io.Reader
+	source := &counted{Reader: r}
+	r = source
 	close = func() {
 		for _, r := range opened {
 			switch r := r.(type) {
@@ -109,8 +114,48 @@ func (c Chain) open(r io.Reader) (decoded io.Reader, close func(), err error) {
 			return nil, nil, err
 		}
 		opened = append(opened, r)
+		r = &bounded{Reader: r, source: source}
 	}
 	return r, close, nil
+}
+
+const (
+	// mostRatio is how many times as large as a body what it stands for may be, at each of
+	// its encodings. Text and JSON become some twenty times smaller; gzip can a thousand, and
+	// a million where it is applied twice.
+	mostRatio = 100
+	// anyway is how much more there may be: a short body may be all alike.
+	anyway = 1 << 20
+)
+
+// errBomb is that of a body that stands for too much.
+var errBomb = errors.New("decode: the body stands for more than a hundred times its size")
+
+// A counted reader counts what a decoder has taken, perhaps on several goroutines.
+type counted struct {
+	io.Reader
+	n atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// A bounded reader ends with what a body can stand for in earnest.
+type bounded struct {
+	io.Reader
+	source *counted
+	n      int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if b.n += int64(n); b.n > anyway+mostRatio*b.source.n.Load() {
+		return 0, errBomb
+	}
+	return n, err
 }
 
 // Prefix decodes what there is of a body, up to most bytes. What is cut off or broken is

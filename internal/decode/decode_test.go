@@ -262,3 +262,121 @@ type plainCloser struct {
 }
 
 func (c plainCloser) Close() { *c.n++ }
+
+// What a body stands for is read as far as it is in a proportion to its size, at each of its
+// encodings: a bomb costs no more than a body does.
+func TestBombsAreNotRead(t *testing.T) {
+	zip := func(p []byte) []byte {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		if _, err := w.Write(p); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	once := zip(make([]byte, 64<<20))
+	// Blocks that are stored and of no length stand for nothing, at any length.
+	empty := append([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0}, bytes.Repeat([]byte{0, 0, 0, 0xff, 0xff}, 8<<20)...)
+	for name, x := range map[string]struct {
+		encoding string
+		body     []byte
+	}{
+		"once":                 {"gzip", once},
+		"twice":                {"gzip, gzip", zip(once)},
+		"twice, for nothing":   {"gzip, gzip", zip(empty)},
+		"thrice":               {"gzip, gzip, gzip", zip(zip(once))},
+		"thrice, as a deflate": {"gzip, gzip, deflate", zip(zip(once))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			chain, ok := Set(nil).Chain(http.Header{"Content-Encoding": {x.encoding}})
+			if !ok {
+				t.Fatal("no chain")
+			}
+			most := anyway + mostRatio*len(x.body)
+			decoded, s := 0, chain.Stream()
+			count := func(p []byte) bool {
+				decoded += len(p)
+				return false
+			}
+			s.Write(x.body, count)
+			s.End(count)
+			if decoded > most {
+				t.Errorf("%d bytes have become %d; want at most %d", len(x.body), decoded, most)
+			}
+			if n := len(chain.Prefix(x.body, 1<<40)); n > most {
+				t.Errorf("a prefix of %d bytes has become %d; want at most %d", len(x.body), n, most)
+			}
+		})
+	}
+}
+
+// Nothing in earnest comes near what a bomb is told by.
+func TestRepeatedTextIsRead(t *testing.T) {
+	event := `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":" the"},"finish_reason":null}]}` + "\n\n"
+	text := strings.Repeat(event, 20_000)
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	for line := range strings.SplitAfterSeq(text, "\n\n") { // as a server flushes them
+		_, err := io.WriteString(w, line)
+		if err := errors.Join(err, w.Flush()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	chain, _ := Set(nil).Chain(http.Header{"Content-Encoding": {"gzip"}})
+	if got := chain.Prefix(b.Bytes(), 1<<40); string(got) != text {
+		t.Errorf("%d of %d bytes, at a ratio of %d", len(got), len(text), len(text)/b.Len())
+	}
+}
+
+// FuzzStream: how a body is cut changes nothing of what it stands for.
+func FuzzStream(f *testing.F) {
+	encodings := []string{"gzip", "deflate", "deflate, gzip", "identity"}
+	for _, text := range []string{"", "{}", strings.Repeat("data: {}\n\n", 100)} {
+		for i := range encodings {
+			for _, by := range []func(io.Writer) io.WriteCloser{gzipped, zlibbed, deflated} {
+				f.Add(uint8(i), written(f, text, by), uint64(i))
+			}
+		}
+		twice := written(f, string(written(f, text, deflated)), gzipped)
+		f.Add(uint8(2), twice, uint64(1))
+		f.Add(uint8(2), twice[:len(twice)/2], uint64(2))
+	}
+	f.Fuzz(func(t *testing.T, which uint8, body []byte, seed uint64) {
+		chain, ok := Set(nil).Chain(http.Header{"Content-Encoding": {encodings[int(which)%len(encodings)]}})
+		if !ok {
+			t.Fatal("no chain")
+		}
+		decoded := func(next func(left int) int) []byte {
+			var all []byte
+			keep := func(p []byte) bool {
+				all = append(all, p...)
+				return false
+			}
+			s := chain.Stream()
+			for at := 0; at < len(body); {
+				n := next(len(body) - at)
+				s.Write(body[at:at+n], keep)
+				at += n
+			}
+			s.End(keep)
+			return all
+		}
+		whole := decoded(func(left int) int { return left })
+		random := rand.New(rand.NewPCG(seed, 0))
+		for name, got := range map[string][]byte{
+			"byte by byte": decoded(func(int) int { return 1 }),
+			"in pieces":    decoded(func(left int) int { return 1 + random.IntN(left) }),
+			"as a prefix":  chain.Prefix(body, 1<<30),
+		} {
+			if !bytes.Equal(got, whole) {
+				t.Errorf("%s: %d bytes, whole %d", name, len(got), len(whole))
+			}
+		}
+	})
+}

@@ -189,16 +189,6 @@ func (r *Reservation) release(now time.Time) {
 	}
 }
 
-// Holds reports whether the call holds a slot.
-func (r *Reservation) Holds() bool {
-	if r.scope == nil {
-		return false
-	}
-	r.scope.account.mu.Lock()
-	defer r.scope.account.mu.Unlock()
-	return r.slots != nil
-}
-
 // mayGetLocked reports whether a call that nobody waits before may get the slots it lacks
 // if it asks for them.
 func (s *scope) mayGetLocked(now time.Time) bool {

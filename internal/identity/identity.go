@@ -80,6 +80,9 @@ func Of(r *http.Request, key []byte) Identity {
 }
 
 func hostname(host string) string {
+	if !strings.Contains(host, ":") {
+		return host // most have no port, and the error would cost an allocation
+	}
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		return name
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -118,4 +119,27 @@ func TestWatch(t *testing.T) {
 	if n := len(w.hosts); n > mostHosts {
 		t.Errorf("%d hosts are watched", n)
 	}
+}
+
+// FuzzOf: whatever credentials are, nothing of them stands in an account, and a name that a
+// request brings makes it no longer than a bound.
+func FuzzOf(f *testing.F) {
+	f.Add("api.openai.com", "/v1/responses", "Bearer sk-0123456789", "org-1", "proj-1", "0123456789abcdef")
+	f.Add("x.openai.azure.com:443", "/azure-openai/r/", "AWS4-HMAC-SHA256 Credential=0123456789/20260101/us-east-1/bedrock/aws4_request", "", "", "")
+	f.Add("us-aiplatform.googleapis.com", "/v1/projects/p/x", "bearer eyJh.eyJpc3MiOiJpc3N1ZXItMTIzIiwic3ViIjoic3ViamVjdC0xMjMifQ.signature", "", "", "0123456789")
+	f.Fuzz(func(t *testing.T, host, path, authorization, organization, project, key string) {
+		r := &http.Request{URL: &url.URL{Host: host, Path: path}, Header: http.Header{
+			"Authorization": {authorization}, "Openai-Organization": {organization}, "Openai-Project": {project}, "Api-Key": {key},
+		}}
+		id := Of(r, nil)
+		if len(id.Account) > len(host)*4+2*200 { // lower case may be longer
+			t.Errorf("an account of %d bytes", len(id.Account))
+		}
+		names := strings.ToLower(host + " " + path + " " + organization + " " + project)
+		for _, secret := range append(strings.FieldsFunc(authorization, func(r rune) bool { return r == ' ' || r == '/' || r == '.' }), key) {
+			if secret = strings.ToLower(secret); len(secret) >= 10 && !strings.Contains(names, secret) && strings.Contains(id.Account, secret) {
+				t.Errorf("%q stands in %q", secret, id.Account)
+			}
+		}
+	})
 }
