@@ -84,6 +84,7 @@ var cases = []struct {
 	{"keeps a busy model from blocking another", (*suite).busyModel},
 	{"gives calls of all sizes their turns", (*suite).mixed},
 	{"keeps notes", (*suite).keep},
+	{"shows what processes say of themselves", (*suite).fleet},
 	{"lends slots", (*suite).lend},
 	{"shares out what was lent at the same time", (*suite).lendAtOnce},
 	{"keeps slots to spare while nobody needs them", (*suite).spare},

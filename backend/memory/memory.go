@@ -36,6 +36,8 @@ type account struct {
 	wake   map[string]waits  // by line
 	slots  map[string]*slots // by owner
 
+	reports map[string]report // by process
+
 	described time.Time // when somebody was last told of a limit that had changed
 	untold    bool      // and whether one has changed since
 }
@@ -85,7 +87,8 @@ func (a *account) forgotten(now int64) bool {
 	}
 	defer a.mu.Unlock()
 	a.ledger.Forget(now)
-	return a.ledger.Empty() && len(a.slots) == 0
+	a.dropReports(now)
+	return a.ledger.Empty() && len(a.slots) == 0 && len(a.reports) == 0
 }
 
 // Take implements [backend.Backend]. It never fails but for

@@ -88,6 +88,9 @@ var constants = map[string]string{
 	"SLOT_ASLEEP":      number(float64(asleep.Milliseconds())),
 	"ENDLESS":          number(ledger.Endless),
 
+	"REPORTS":        number(backend.MaxReports),
+	"REPORTS_ASLEEP": number(float64(asleep.Milliseconds())),
+
 	"HEAD_DOUBLES":     number(headDoubles),
 	"FAST_DOUBLES":     number(fastDoubles),
 	"SETTLE_DOUBLES":   number(settleDoubles),
