@@ -53,7 +53,7 @@ func New(options ...Option) (*Limiter, error) {
 
 // engine is the configuration of the engine.
 func (c *config) engine() engine.Config {
-	return engine.Config{Backend: c.withFailover(), Rules: *c.rules(), MaxPause: c.maxPause, MaxWaiting: c.maxWaiting,
+	return engine.Config{Backend: c.withFailover(), Fleet: c.fleet(), Rules: *c.rules(), MaxPause: c.maxPause, MaxWaiting: c.maxWaiting,
 		Warn: c.warnings.longWait(), LongWait: c.warnings.after}
 }
 

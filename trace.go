@@ -142,7 +142,7 @@ type CredentialsInfo struct {
 
 // AskedInfo is given to [Trace.Asked].
 type AskedInfo struct {
-	Command  string // "take", "settle", "look", "clear", "keep", "recall" or "lease"
+	Command  string // "take", "settle", "look", "clear", "keep", "recall", "lease", "report" or "reports"
 	Duration time.Duration
 	Err      error // backend.ErrTooLarge is an answer like others
 	GaveUp   bool  // the error says nothing of the backend, for its caller's context had ended

@@ -27,6 +27,7 @@ type account struct {
 	slots     map[string]*slots          // by owner, where that limits calls in flight
 	contexts  predict.Contexts
 	usage     usage
+	reporting reporting
 }
 
 // sharedKey identifies a limit within an account.

@@ -222,6 +222,7 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error
 		result: make(chan error, 1),
 	}
 	r.queued = true
+	s.account.reportLocked()
 	before := s.queue.before(r.Call.Flow, r.Call.Retry, r.seq)
 	en.place.wait = s.expectedLocked(time.Now(), &r.charge.cost, &before).wait
 	p := &en.place

@@ -19,11 +19,7 @@ type usagePeriod struct {
 	charged map[flowKey]int64 // tokens, or requests where those are not known
 }
 
-const (
-	usagePeriods = 6
-	usageEach    = 10 * time.Second
-	manyTenants  = 1024 // are kept for each period
-)
+const manyTenants = 1024 // are kept for each period
 
 // add counts what a call has been charged.
 func (u *usage) add(now time.Time, c *Call, charged int64) {
@@ -100,7 +96,7 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 	}
 	byClass := map[string]*ShareState{}
 	for key, s := range all {
-		s.Share = share(s.Started, total)
+		s.Share = Share(s.Started, total)
 		if key.tenant != "" {
 			tenants = append(tenants, *s)
 		}
@@ -112,7 +108,7 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 		c.Waiting, c.Started, c.Oldest = c.Waiting+s.Waiting, c.Started+s.Started, max(c.Oldest, s.Oldest)
 	}
 	for _, c := range byClass {
-		c.Share = share(c.Started, total)
+		c.Share = Share(c.Started, total)
 		classes = append(classes, *c)
 	}
 	slices.SortFunc(classes, func(a, b ShareState) int { return cmp.Compare(a.Class, b.Class) })
@@ -123,7 +119,8 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 	return classes, tenants[:min(len(tenants), mostShown)]
 }
 
-func share(part, all int64) float64 {
+// Share is a part of all, from 0 to 1.
+func Share(part, all int64) float64 {
 	if all == 0 {
 		return 0
 	}

@@ -106,6 +106,9 @@ func ModelOwner(model string) string { return modelPrefix + model }
 // model's.
 func FamilyOwner(family string) string { return familyPrefix + family }
 
+// OwnerTitle is what people call an owner: a model by its name.
+func OwnerTitle(owner string) string { return strings.TrimPrefix(owner, modelPrefix) }
+
 // IsShared reports whether an owner's limits are those of more than one model.
 func IsShared(owner string) bool {
 	return owner == AccountOwner || strings.HasPrefix(owner, familyPrefix)
