@@ -184,7 +184,7 @@ func (f *flows) serve(p *part, units float64) {
 func Units(ask *backend.Ask, i int) float64 {
 	d := backend.Requests
 	for j := range ask.Buckets {
-		if ask.Buckets[j].Dimension == backend.Tokens {
+		if b := &ask.Buckets[j]; b.Dimension == backend.Tokens && !b.Ceiling {
 			d = backend.Tokens
 		}
 	}
