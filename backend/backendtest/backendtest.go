@@ -67,6 +67,8 @@ var cases = []struct {
 	{"shares between the tenants of a class", (*suite).tenants},
 	{"counts what a flow has used", (*suite).credit},
 	{"lets a flow that was idle go first", (*suite).idleFlow},
+	{"keeps a class to its ceiling", (*suite).ceiling},
+	{"keeps order at a ceiling", (*suite).ceilingOrder},
 	{"grants an ask that comes twice once", (*suite).twice},
 	{"lets a fresh ask wait behind its own ticket", (*suite).fresh},
 	{"lets a ticket leave", (*suite).leave},
