@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -25,6 +26,8 @@ type Limiter struct {
 	counter tokens.Counter
 	watch   identity.Watch // of credentials
 	named   named
+	classes atomic.Pointer[map[string]Class] // to nil if WithClasses was not given
+	strange once                             // classes that are not among them
 
 	mu   sync.Mutex
 	base http.RoundTripper // where the caller brings none
@@ -40,6 +43,7 @@ func New(options ...Option) (*Limiter, error) {
 	}
 	l := &Limiter{config: c, engine: engine.New(c.engine()), counter: c.counter}
 	l.named.set(c.rules().Named())
+	l.classes.Store(&c.classes)
 	for _, t := range c.traces {
 		if t.Made == nil {
 			continue
@@ -59,7 +63,7 @@ func (c *config) engine() engine.Config {
 
 // rules are the limits that are configured.
 func (c *config) rules() *engine.Rules {
-	rules := engine.Rules{Models: map[string]quota.Rule{}}
+	rules := engine.Rules{Models: map[string]quota.Rule{}, Classes: c.ceilings()}
 	for model, limits := range c.models {
 		rules.Models[model] = limits.rule()
 	}
@@ -140,7 +144,7 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 	arrived := time.Now()
 	c.MaxWait = l.config.maxWait
 	var longest time.Duration
-	if c.Flow, longest = l.config.flow(ctx); longest > 0 {
+	if c.Flow, longest = l.flow(ctx); longest > 0 {
 		c.MaxWait = longest
 	}
 	if d, ok := value[time.Duration](ctx, maxWaitKey); ok {
@@ -212,7 +216,7 @@ func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 		return 0, err
 	}
 	c := &r.engine.Call
-	c.Flow, _ = l.config.flow(ctx)
+	c.Flow, _ = l.flow(ctx)
 	wait, err := l.engine.Forecast(ctx, c)
 	return wait, callRejected(err, c)
 }
@@ -234,13 +238,15 @@ func (l *Limiter) Clear(ctx context.Context, model string) error {
 
 // SetLimits replaces all limits that are configured, while the limiter runs: from now on
 // those of the options hold, which are [WithLimits], [WithShared] and [WithAccountLimits],
-// and what none of them names is learned. They are checked as New checks them; if anything is
+// and what none of them names is learned. With [WithClasses] it replaces all classes, and
+// else leaves them as they are. They are checked as New checks them; if anything is
 // wrong, all of it is reported together, and nothing changes.
 //
 // What is used stays used. Calls that wait see the new limits at once, and one that has
 // become too large for them fails with [ErrTooLarge] when it comes to the head of its line.
 // What the server has said of a limit that is set to another amount is forgotten, until it
-// says it again.
+// says it again. Calls that wait keep the class and the weight with which they have come; one
+// whose class has got its first limits is not held back by those.
 //
 // Other limiters that share a backend are not told: each keeps to its own limits, and its
 // calls start when what all have used leaves room for them under these. So one with a smaller
@@ -255,7 +261,7 @@ func (l *Limiter) SetLimits(options ...Option) error {
 	c.backend = l.config.backend
 	for _, o := range options {
 		if _, ok := o.(limitsOption); !ok && o != nil {
-			c.fault(errors.New("SetLimits takes WithLimits, WithShared and WithAccountLimits, and no other option"))
+			c.fault(errors.New("SetLimits takes WithLimits, WithShared, WithAccountLimits and WithClasses, and no other option"))
 			continue
 		}
 		c.apply(o)
@@ -263,6 +269,10 @@ func (l *Limiter) SetLimits(options ...Option) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	if c.classes == nil {
+		c.classes = *l.classes.Load()
+	}
+	l.classes.Store(&c.classes)
 	rules := c.rules()
 	l.named.set(rules.Named())
 	l.engine.SetRules(rules)

@@ -140,6 +140,9 @@ func (c *config) checkConcurrent() {
 	for _, f := range c.families {
 		limited = limited || f.limits.Concurrent > 0
 	}
+	for _, class := range c.classes {
+		limited = limited || class.Limits.Concurrent > 0
+	}
 	if _, ok := c.backend.(backend.Lessor); limited && !ok {
 		c.fault(fmt.Errorf("WithBackend: a %T can't share a limit on calls in flight (Concurrent): it is no backend.Lessor", c.backend))
 	}
@@ -316,8 +319,9 @@ func WithTrace(t *Trace) Option {
 
 // WithWarnings says where the limiter warns, with a logger in place of slog.Default(), and
 // after how long a wait. It warns of calls that have waited for so long, once a minute for each
-// model, and of the first call of each model that has no limits while others have, whose
-// names may be misspelt. A nil logger warns of nothing; an after of 0 means 30 seconds.
+// model, of the first call of each model that has no limits while others have, whose
+// names may be misspelt, and of the first call of each class that [WithClasses] does not name
+// where it names others. A nil logger warns of nothing; an after of 0 means 30 seconds.
 func WithWarnings(logger *slog.Logger, after time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if after < 0 {

@@ -127,7 +127,7 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 		return again, nil
 	}
 	c := &r.Call
-	s := a.scopeLocked(c.Model)
+	s := a.scopeLocked(a.engine.scopeOf(c))
 	r.scope = s
 	if a.engine.keeper != nil && !s.loaded {
 		if s.loading == nil {
@@ -192,7 +192,7 @@ func (s *scope) judgeLocked(ctx context.Context, r *Reservation, now time.Time) 
 	if s.account.engine.closed.Load() {
 		return &Rejection{Reason: Shutdown, Cost: ch.cost}
 	}
-	if l := s.quota.Exceeded(&ch.cost, now); l != nil {
+	if l := s.exceededLocked(&ch.cost, now); l != nil {
 		return tooLarge(ch, l, now)
 	}
 	deadline, ok := ctx.Deadline()
@@ -272,7 +272,8 @@ func (s *scope) lookNow() ask {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
 	limits := s.quota.Limits()
-	return s.look(limits, quota.Unpaced(time.Now(), limits))
+	now := time.Now()
+	return s.drawLocked(now, limits, quota.Unpaced(now, limits))
 }
 
 func (s *scope) refreshed(look *ask, answer *backend.Answer, err error) {

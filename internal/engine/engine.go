@@ -33,6 +33,8 @@ type Rules struct {
 	Models   map[string]quota.Rule // by model
 	Families []Family
 	Account  *quota.Rule // for all models of an account together; nil for none
+	// Classes are those with ceilings, for all models of an account together.
+	Classes map[string]quota.Rule
 }
 
 // Named returns the models that are configured, in any order, some of them twice.

@@ -76,6 +76,11 @@ func (p *ProcessState) valid() bool {
 
 func (p *ProcessState) idle() bool { return len(p.Models) == 0 && len(p.Slots) == 0 }
 
+func (m *ModelUse) add(other *ModelUse) {
+	m.Waiting, m.Oldest = m.Waiting+other.Waiting, max(m.Oldest, other.Oldest)
+	m.InFlight, m.Started = m.InFlight+other.InFlight, m.Started+other.Started
+}
+
 // mostModels is how many models a process lists: those with most calls.
 const mostModels = 64
 
@@ -88,23 +93,30 @@ func (a *account) process(now time.Time) ProcessState {
 
 func (a *account) processLocked(now time.Time) ProcessState {
 	p := ProcessState{Format: reportFormat, ID: a.engine.id}
+	models := map[string]*ModelUse{}
 	for _, s := range a.scopes {
 		m := ModelUse{
 			Model: s.model, Waiting: s.queue.len(), Oldest: now.Sub(s.queue.oldest(now)),
 			InFlight: s.inFlight, Started: s.started.sum(now),
 		}
-		if m.Waiting > 0 || m.InFlight > 0 || m.Started > 0 {
-			p.Models = append(p.Models, m)
+		switch all := models[s.model]; {
+		case m.Waiting == 0 && m.InFlight == 0 && m.Started == 0:
+		case all == nil:
+			models[s.model] = &m
+		default:
+			all.add(&m)
 		}
+	}
+	for _, m := range models {
+		p.Models = append(p.Models, *m)
 	}
 	slices.SortFunc(p.Models, func(a, b ModelUse) int {
 		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(b.Started, a.Started), cmp.Compare(a.Model, b.Model))
 	})
 	if len(p.Models) > mostModels {
 		var others ModelUse
-		for _, m := range p.Models[mostModels:] {
-			others.Waiting, others.Oldest = others.Waiting+m.Waiting, max(others.Oldest, m.Oldest)
-			others.InFlight, others.Started = others.InFlight+m.InFlight, others.Started+m.Started
+		for i := range p.Models[mostModels:] {
+			others.add(&p.Models[mostModels+i])
 		}
 		p.Models = append(p.Models[:mostModels], others)
 	}

@@ -52,7 +52,7 @@ func TestSyncLater(t *testing.T) {
 			k.kept = func() { kept++ }
 			a := e.account("a")
 			a.mu.Lock()
-			s := a.scopeLocked("m")
+			s := a.scopeLocked(scopeKey{model: "m"})
 			now := time.Now()
 			s.sync = syncing{loaded: now, saved: now.Add(left - saveAtMost)}
 			s.learn(now)
@@ -165,7 +165,7 @@ func TestHurry(t *testing.T) {
 			k.recall = func() { recalls++ }
 			a := e.account("a")
 			a.mu.Lock()
-			s := a.scopeLocked("m")
+			s := a.scopeLocked(scopeKey{model: "m"})
 			begun := time.Now()
 			s.sync = syncing{loaded: begun, saved: begun}
 			s.answeredLocked(&ask{}, &backend.Answer{Granted: 1, Paused: paused})

@@ -50,11 +50,11 @@ func TestUsageShowsThoseThatWait(t *testing.T) {
 	a := newAccount(New(Config{}), "a")
 	now := time.Now()
 	for _, model := range []string{"m", "n"} {
-		s := a.scopeLocked(model)
+		s := a.scopeLocked(scopeKey{model: model})
 		s.queue.join(&waiter{arrived: now.Add(-time.Minute)}, named("chat", "x", 1))
 		s.queue.join(&waiter{arrived: now.Add(-time.Second)}, named("chat", "x", 1))
 	}
-	a.scopes["m"].queue.join(&waiter{arrived: now}, backend.Flow{})
+	a.scopes[scopeKey{model: "m"}].queue.join(&waiter{arrived: now}, backend.Flow{})
 	classes, tenants := a.shares(now)
 	if len(tenants) != 1 || tenants[0].Waiting != 4 || tenants[0].Oldest != time.Minute {
 		t.Errorf("tenants %+v", tenants)
