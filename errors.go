@@ -23,7 +23,8 @@ var (
 	// ErrMaxWait: the call can't start within the longest wait it was given
 	// with ContextWithMaxWait, by its class, or with WithMaxWait.
 	ErrMaxWait = errors.New("the call can't start within its longest wait")
-	// ErrQueueFull: as many calls of the model wait as WithMaxWaiting allows.
+	// ErrQueueFull: as many calls of the model wait as WithMaxWaiting allows. A call that has
+	// waited may fail with it too, if a tenant or a class with fewer calls needs its place.
 	ErrQueueFull = errors.New("too many calls wait already")
 	// ErrBackend: the budget can't be asked for at present. All asks have failed, for
 	// five seconds if the backend says that the next might not (see

@@ -263,6 +263,12 @@ func WithMaxWait(d time.Duration) Option {
 // WithMaxWaiting lets at most n calls of a model wait in this process, for each account by
 // itself; n must be positive. A call beyond them that would have to wait is rejected at once,
 // with [ErrQueueFull]. Without it any number may wait. [WithMaxWait] of 0 lets none wait.
+//
+// No class and no tenant fills the places of the others: while several have calls that wait,
+// each has its share of the n places, as it has of the budget, and what some don't need
+// the others may have. A call that finds all of them taken, and less than its share by its own,
+// gets the place of the last call of whoever has most beyond theirs, which is rejected in its
+// stead. A class with limits of its own has n places of its own.
 func WithMaxWaiting(n int) Option {
 	return optionFunc(func(c *config) {
 		if n <= 0 {

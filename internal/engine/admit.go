@@ -211,11 +211,17 @@ func (s *scope) judgeLocked(ctx context.Context, r *Reservation, now time.Time) 
 	return nil
 }
 
-// joinLocked puts the call into the queue and sees to it that somebody asks for it. It
-// rejects the call if the queue is full.
+// joinLocked puts the call into the queue and sees to it that somebody asks for it. If the
+// queue is full it rejects the call, or one of a flow that has more than its share of it.
 func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error {
 	if most := s.account.engine.config.MaxWaiting; most > 0 && s.queue.len() >= most {
-		return s.queueFullLocked(&r.charge)
+		other := s.queue.oneOfMany(r.Call.Flow)
+		if other == nil {
+			return s.queueFullLocked(&r.charge)
+		}
+		rejection := s.queueFullLocked(&other.charge)
+		rejection.Waited = time.Since(other.arrived)
+		s.rejectLocked(other, rejection)
 	}
 	w := &waiter{
 		seq: r.seq, arrived: en.arrived, retry: r.Call.Retry, charge: r.charge, reservation: r,

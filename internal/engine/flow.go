@@ -118,12 +118,14 @@ func (q *flows) forgetSome() {
 }
 
 // pace is how much further in line the next call of a flow stands for a unit.
-func (q *flows) pace(f *flow) float64 {
-	n := float64(q.tenants[f.Class])
-	if f.Weight > 0 {
-		n /= f.Weight
+func (q *flows) pace(f *flow) float64 { return paceOf(q.tenants[f.Class], f.Weight) }
+
+// paceOf is that of one of so many tenants, whose class has the weight.
+func paceOf(tenants int, weight float64) float64 {
+	if weight > 0 {
+		return float64(tenants) / weight
 	}
-	return n
+	return float64(tenants)
 }
 
 // units is what the call counts for its flow's share.
@@ -290,6 +292,29 @@ func (q *flows) change(w *waiter, f func(*charge)) {
 	for d, n := range w.charge.cost {
 		q.wanted[d] += n - was[d]
 	}
+}
+
+// oneOfMany returns who has to leave a full queue for a call of a flow: the last one of the
+// flow that has most of the queue for its share, if that is still more than the other will
+// have then; else nil.
+func (q *flows) oneOfMany(is backend.Flow) *waiter {
+	var most *flow
+	has := 0.0
+	for _, f := range q.waiting {
+		if n := float64(f.len()) * q.pace(f); n > has {
+			most, has = f, n
+		}
+	}
+	f, tenants, n := q.known[flowKey{is.Class, is.Tenant}], q.tenants[is.Class], 1
+	if f != nil {
+		n += f.len()
+	} else {
+		tenants++
+	}
+	if most == nil || float64(n)*paceOf(tenants, is.Weight) >= has {
+		return nil
+	}
+	return most.last()
 }
 
 // before is what those want at least that would stand before a call if it joined now.

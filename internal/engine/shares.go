@@ -7,8 +7,8 @@ import (
 )
 
 // usage is what the flows of an account have started in this process within the last
-// minute, or a little less. Where there are more than many, the rest count for their class
-// alone.
+// minute, or a little less. Where there are more than many, the others count for their class
+// alone: those that have started little.
 type usage struct {
 	periods [usagePeriods]usagePeriod
 	used    bool // some flow is not the plain one
@@ -32,10 +32,32 @@ func (u *usage) add(now time.Time, c *Call, charged int64) {
 		*p = usagePeriod{begun, map[flowKey]int64{}}
 	}
 	key := flowKey{c.Flow.Class, c.Flow.Tenant}
-	if _, known := p.charged[key]; !known && len(p.charged) >= manyTenants {
+	if _, known := p.charged[key]; !known && len(p.charged) >= manyTenants && !p.giveWay(charged) {
 		key.tenant = ""
 	}
 	p.charged[key] += charged
+}
+
+// giveWay makes room for one who starts so much, if there is one among a few who has started
+// no more: what that had started counts for its class from then on. Who starts much is soon
+// more than any few.
+func (p *usagePeriod) giveWay(charged int64) bool {
+	var least flowKey
+	n := 0
+	for key, has := range p.charged { // from anywhere on
+		if key.tenant != "" && has <= charged {
+			least, charged = key, has
+		}
+		if n++; n == examined {
+			break
+		}
+	}
+	if least.tenant == "" {
+		return false
+	}
+	delete(p.charged, least)
+	p.charged[flowKey{class: least.class}] += charged
+	return true
 }
 
 // ShareState is how a class stands, or a tenant of one, in this process.
