@@ -31,9 +31,15 @@ type tracedKeeperAndLessor struct {
 	slots *tracedLessor
 }
 
-// withReports is the backend, with what reports its commands if a trace wants that. One in
+// tracedFleet is one that shows processes.
+type tracedFleet struct {
+	*traced
+	fleet backend.Fleet
+}
+
+// traced is what reports the backend's commands, or nil if no trace wants that. A backend in
 // memory has none to report.
-func (c *config) withReports() backend.Backend {
+func (c *config) traced() *traced {
 	var asked []func(AskedInfo)
 	for _, t := range c.traces {
 		if t.Asked != nil {
@@ -41,13 +47,30 @@ func (c *config) withReports() backend.Backend {
 		}
 	}
 	if _, local := c.backend.(backend.Local); local || len(asked) == 0 {
-		return c.backend
+		return nil
 	}
-	t := &traced{c.backend, func(i AskedInfo) {
+	return &traced{c.backend, func(i AskedInfo) {
 		for _, report := range asked {
 			report(i)
 		}
 	}}
+}
+
+// fleet is where processes say what they do, or nil. Nothing stands in for it.
+func (c *config) fleet() backend.Fleet {
+	fleet, shows := c.backend.(backend.Fleet)
+	if t := c.traced(); shows && t != nil {
+		return &tracedFleet{t, fleet}
+	}
+	return fleet
+}
+
+// withReports is the backend, with what reports its commands.
+func (c *config) withReports() backend.Backend {
+	t := c.traced()
+	if t == nil {
+		return c.backend
+	}
 	keeper, keeps := c.backend.(backend.Keeper)
 	lessor, lends := c.backend.(backend.Lessor)
 	switch {
@@ -120,4 +143,19 @@ func (t *tracedLessor) Lease(ctx context.Context, claim backend.Claim) (backend.
 // Lease implements [backend.Lessor].
 func (t *tracedKeeperAndLessor) Lease(ctx context.Context, claim backend.Claim) (backend.Lease, error) {
 	return t.slots.Lease(ctx, claim)
+}
+
+// Report and Reports implement [backend.Fleet].
+func (t *tracedFleet) Report(ctx context.Context, account, process string, data []byte, ttl time.Duration) error {
+	begun := time.Now()
+	err := t.fleet.Report(ctx, account, process, data, ttl)
+	t.ran(ctx, "report", begun, err)
+	return err
+}
+
+func (t *tracedFleet) Reports(ctx context.Context, account string) ([]backend.Report, error) {
+	begun := time.Now()
+	reports, err := t.fleet.Reports(ctx, account)
+	t.ran(ctx, "reports", begun, err)
+	return reports, err
 }

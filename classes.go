@@ -10,6 +10,7 @@ import (
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/digest"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
 // A Class is a kind of calls, such as interactive ones or those of a nightly batch. While
@@ -21,6 +22,13 @@ type Class struct {
 	// 1,000,000; 0 means 1. A hundred times the weight of another is almost a priority,
 	// and still starves nobody.
 	Weight float64
+	// Limits, where any is set, are a ceiling: what the calls of the class may use at most, of
+	// all models of an account together and over the whole fleet, beside what the models'
+	// limits let through. A call of the class starts while anything is left under the ceiling,
+	// and what it takes beyond that holds back the next ones. Calls that only the ceiling
+	// holds back stand in nobody's way. Headers of responses change nothing of it. A call
+	// above one of these limits fails with [ErrTooLarge].
+	Limits Limits
 	// MaxWait is the longest that a call of the class waits, as of [WithMaxWait], over
 	// which it goes; 0 leaves it at that.
 	MaxWait time.Duration
@@ -35,9 +43,9 @@ const (
 // WithClasses names the classes of calls and their weights. Calls are given one with
 // [ContextWithClass]; those without, and those of a name that is not here, are of the
 // class "", which may be among them and has else the weight 1. All processes that share a
-// budget should be given the same.
+// budget should be given the same. [Limiter.SetLimits] takes it too.
 func WithClasses(classes map[string]Class) Option {
-	return optionFunc(func(c *config) {
+	return limitsOption(func(c *config) {
 		if c.classes != nil {
 			c.fault(errors.New("WithClasses is given twice"))
 		}
@@ -54,6 +62,9 @@ func WithClasses(classes map[string]Class) Option {
 			if w := class.Weight; w != 0 && !(w >= leastWeight && w <= mostWeight) { // or it is no number
 				c.fault(fmt.Errorf("%s: a weight of %v is not from 0.001 to 1,000,000", what, w))
 			}
+			if class.Limits != (Limits{}) {
+				c.fault(class.Limits.faults(what))
+			}
 			if class.MaxWait < 0 {
 				c.fault(fmt.Errorf("%s: MaxWait %v is negative", what, class.MaxWait))
 			}
@@ -67,6 +78,17 @@ func shortened(name string) string {
 		return name[:longestName] + "…"
 	}
 	return name
+}
+
+// ceilings are the limits of the classes that have some.
+func (c *config) ceilings() map[string]quota.Rule {
+	rules := map[string]quota.Rule{}
+	for name, class := range c.classes {
+		if class.Limits != (Limits{}) {
+			rules[name] = class.Limits.rule()
+		}
+	}
+	return rules
 }
 
 // ContextWithClass names the class of the calls made with the context: see [WithClasses].
@@ -85,18 +107,22 @@ func ContextWithTenant(ctx context.Context, name string) context.Context {
 }
 
 // flow is on whose behalf a call is made, and the longest wait of its class, or 0.
-func (c *config) flow(ctx context.Context) (flow backend.Flow, maxWait time.Duration) {
+func (l *Limiter) flow(ctx context.Context) (flow backend.Flow, maxWait time.Duration) {
 	flow.Tenant, _ = value[string](ctx, tenantKey)
 	if len(flow.Tenant) > longestName {
 		flow.Tenant = "sha256:" + digest.Of(flow.Tenant)
 	}
-	if c.classes == nil {
+	classes := *l.classes.Load()
+	if classes == nil {
 		return flow, 0
 	}
 	name, _ := value[string](ctx, classKey)
-	class, ok := c.classes[name]
+	class, ok := classes[name]
 	if !ok {
-		name, class = "", c.classes[""]
+		if name != "" {
+			l.warnOfClass(ctx, name, classes)
+		}
+		name, class = "", classes[""]
 	}
 	flow.Class, flow.Weight = name, class.Weight
 	return flow, class.MaxWait

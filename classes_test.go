@@ -16,13 +16,15 @@ import (
 
 func TestWithClassesFaults(t *testing.T) {
 	for want, classes := range map[string]map[string]ratelimiter.Class{
-		"a weight of -1 is not from":    {"a": {Weight: -1}},
-		"a weight of NaN is not from":   {"a": {Weight: math.NaN()}},
-		"a weight of 1e+12 is not from": {"a": {Weight: 1e12}},
-		"a weight of 0.0001 is not":     {"a": {Weight: 0.0001}},
-		"its name has 10000 bytes":      {strings.Repeat("x", 10_000): {}},
-		"MaxWait -1s is negative":       {"a": {MaxWait: -time.Second}},
-		"65 classes":                    many(65),
+		"a weight of -1 is not from":     {"a": {Weight: -1}},
+		"a weight of NaN is not from":    {"a": {Weight: math.NaN()}},
+		"a weight of 1e+12 is not from":  {"a": {Weight: 1e12}},
+		"a weight of 0.0001 is not":      {"a": {Weight: 0.0001}},
+		"its name has 10000 bytes":       {strings.Repeat("x", 10_000): {}},
+		"MaxWait -1s is negative":        {"a": {MaxWait: -time.Second}},
+		"65 classes":                     many(65),
+		`class "a": RPM is -1`:           {"a": {Limits: ratelimiter.Limits{RPM: -1}}},
+		`class "b": RPM 10 is above RPD`: {"a": {Weight: -1}, "b": {Limits: ratelimiter.Limits{RPM: 10, RPD: 5}}},
 	} {
 		_, err := ratelimiter.New(ratelimiter.WithClasses(classes))
 		if err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 1000 {

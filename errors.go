@@ -23,7 +23,8 @@ var (
 	// ErrMaxWait: the call can't start within the longest wait it was given
 	// with ContextWithMaxWait, by its class, or with WithMaxWait.
 	ErrMaxWait = errors.New("the call can't start within its longest wait")
-	// ErrQueueFull: as many calls of the model wait as WithMaxWaiting allows.
+	// ErrQueueFull: as many calls of the model wait as WithMaxWaiting allows. A call that has
+	// waited may fail with it too, if a tenant or a class with fewer calls needs its place.
 	ErrQueueFull = errors.New("too many calls wait already")
 	// ErrBackend: the backend does not answer. It has been asked for five seconds, if it says
 	// that another ask might succeed (see [backend.ErrUnavailable]), else twice. Later calls
@@ -52,6 +53,9 @@ type Error struct {
 	Class, Tenant  string
 	// Cost is what the call needed.
 	Cost Cost
+	// Owner has the limit that stands in the way: the model, "family:" and a family's name,
+	// "class:" and that of a class, or "account". It is empty where no limit does.
+	Owner string
 	// Unit ("requests", "tokens", "images" or "calls in flight"), Need, Limit and Period
 	// describe the limit that stands in the way; Unit is empty where none does. Calls in
 	// flight have no Period.
@@ -89,7 +93,7 @@ func (e *Error) Error() string {
 	}
 	switch {
 	case e.Reason == ErrTooLarge && e.Unit != "":
-		fmt.Fprintf(&b, "needs %s, the limit is %s", amount(e.Need, e.Unit), thousands(e.Limit))
+		fmt.Fprintf(&b, "needs %s, the limit%s is %s", amount(e.Need, e.Unit), ofClass(e.Owner), thousands(e.Limit))
 		if e.Source != "" {
 			fmt.Fprintf(&b, " (%s", e.Source)
 			if e.Age > 0 {
@@ -126,7 +130,7 @@ func (e *Error) writeWait(b *strings.Builder) {
 	case left == 0:
 		fmt.Fprintf(b, ": it has waited %s", seconds(e.Waited))
 		if e.Unit == quota.Concurrent.Unit {
-			fmt.Fprintf(b, " for one of %s", amount(e.Limit, e.Unit))
+			fmt.Fprintf(b, " for one of %s%s", amount(e.Limit, e.Unit), ofClass(e.Owner))
 		}
 		return
 	case e.Waited > 0:
@@ -137,7 +141,7 @@ func (e *Error) writeWait(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, " would wait %s%s at least", seconds(left), more)
 	if e.Unit != "" {
-		fmt.Fprintf(b, " for %s of %s per %s", amount(e.Need, e.Unit), thousands(e.Limit), periodName(e.Period))
+		fmt.Fprintf(b, " for %s of %s per %s%s", amount(e.Need, e.Unit), thousands(e.Limit), periodName(e.Period), ofClass(e.Owner))
 	}
 	if e.Waited == 0 {
 		fmt.Fprintf(b, ", and has %s", seconds(e.Allowed))
@@ -197,7 +201,7 @@ func rejected(err error, account, model string) error {
 	}
 	if r.Kind.Name != "" {
 		e.Unit, e.Period, e.Need = r.Kind.Unit, r.Kind.Period, r.Cost[r.Kind.Dimension]
-		e.Limit, e.Source, e.Age = r.Amount, r.Source, r.Age
+		e.Owner, e.Limit, e.Source, e.Age = quota.OwnerTitle(r.Owner), r.Amount, r.Source, r.Age
 		if r.Kind == quota.Concurrent {
 			e.Need = 1
 		}
@@ -227,6 +231,14 @@ func amount(n int64, unit string) string {
 		unit = strings.TrimSuffix(unit, "s")
 	}
 	return thousands(n) + " " + unit
+}
+
+// ofClass says that a limit is a class's, if it is.
+func ofClass(owner string) string {
+	if class, ok := quota.ClassOf(owner); ok {
+		return " of class " + class
+	}
+	return ""
 }
 
 func periodName(d time.Duration) string {

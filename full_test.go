@@ -3,6 +3,8 @@ package ratelimiter_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -169,4 +171,71 @@ func TestQueueFullOverHTTP(t *testing.T) {
 			t.Errorf("%d requests sent, the body closed %d times", seen, body.closed.Load())
 		}
 	})
+}
+
+// Whoever has most of the places for its share gives them up to those who have less: tenants
+// get equal parts, classes by weight, and what one does not need another may have.
+func TestQueueFullOfOneTenant(t *testing.T) {
+	const places = 12
+	for name, tt := range map[string]struct {
+		comes [][3]string // class, tenant and how many calls, in this order
+		waits map[string]int
+	}{
+		"one alone":                     {[][3]string{{"", "flood", "40"}}, map[string]int{"/flood": 12}},
+		"a second":                      {[][3]string{{"", "flood", "40"}, {"", "a", "3"}}, map[string]int{"/flood": 9, "/a": 3}},
+		"two floods":                    {[][3]string{{"", "flood", "40"}, {"", "a", "40"}}, map[string]int{"/flood": 6, "/a": 6}},
+		"calls of no tenant":            {[][3]string{{"", "flood", "40"}, {"", "", "40"}}, map[string]int{"/flood": 6, "/": 6}},
+		"four":                          {[][3]string{{"", "flood", "40"}, {"", "a", "40"}, {"", "b", "3"}, {"", "c", "9"}}, map[string]int{"/flood": 3, "/a": 3, "/b": 3, "/c": 3}},
+		"a class of weight 3":           {[][3]string{{"", "", "40"}, {"chat", "", "40"}}, map[string]int{"/": 3, "chat/": 9}},
+		"one of weight 3 that is first": {[][3]string{{"chat", "", "40"}, {"", "", "40"}}, map[string]int{"/": 3, "chat/": 9}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newWarm(t, ratelimiter.WithMaxWaiting(places), ratelimiter.WithClasses(map[string]ratelimiter.Class{"chat": {Weight: 3}}))
+				acquire(t, l, tokens(600)).Settle(ratelimiter.Usage{})
+				ctx, cancel := context.WithCancel(t.Context())
+				var wg sync.WaitGroup
+				waits := map[string]int{}
+				var mu sync.Mutex
+				count := func(name string, n int) {
+					mu.Lock()
+					defer mu.Unlock()
+					if waits[name] += n; waits[name] == 0 {
+						delete(waits, name)
+					}
+				}
+				for _, c := range tt.comes {
+					n, err := strconv.Atoi(c[2])
+					if err != nil {
+						t.Fatal(err)
+					}
+					for range n {
+						wg.Go(func() {
+							name := c[0] + "/" + c[1]
+							count(name, 1)
+							_, err := l.Acquire(ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(ctx, c[0]), c[1]), tokens(600))
+							var full *ratelimiter.Error
+							switch {
+							case errors.As(err, &full) && full.Reason == ratelimiter.ErrQueueFull:
+								if full.Waiting != places || full.Class != c[0] || full.Tenant != c[1] {
+									t.Errorf("%+v", full)
+								}
+								count(name, -1)
+							case !errors.Is(err, context.Canceled):
+								t.Error(err)
+							}
+						})
+						synctest.Wait()
+					}
+				}
+				mu.Lock()
+				if !maps.Equal(waits, tt.waits) {
+					t.Errorf("%v wait; want %v", waits, tt.waits)
+				}
+				mu.Unlock()
+				cancel()
+				wg.Wait()
+			})
+		})
+	}
 }

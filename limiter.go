@@ -26,7 +26,9 @@ type Limiter struct {
 	counter tokens.Counter
 	watch   identity.Watch // of credentials
 	named   named
-	lost    atomic.Pointer[time.Time] // when it was last warned of a body that nobody has closed
+	lost    atomic.Pointer[time.Time]        // when it was last warned of a body that nobody has closed
+	classes atomic.Pointer[map[string]Class] // to nil if WithClasses was not given
+	strange once                             // classes that are not among them
 
 	mu   sync.Mutex
 	base http.RoundTripper // where the caller brings none
@@ -42,6 +44,7 @@ func New(options ...Option) (*Limiter, error) {
 	}
 	l := &Limiter{config: c, engine: engine.New(c.engine()), counter: c.counter}
 	l.named.set(c.rules().Named())
+	l.classes.Store(&c.classes)
 	for _, t := range c.traces {
 		if t.Made == nil {
 			continue
@@ -55,13 +58,13 @@ func New(options ...Option) (*Limiter, error) {
 
 // engine is the configuration of the engine.
 func (c *config) engine() engine.Config {
-	return engine.Config{Backend: c.withFailover(), Rules: *c.rules(), MaxPause: c.maxPause, MaxWaiting: c.maxWaiting,
+	return engine.Config{Backend: c.withFailover(), Fleet: c.fleet(), Rules: *c.rules(), MaxPause: c.maxPause, MaxWaiting: c.maxWaiting,
 		Warn: c.warnings.longWait(), LongWait: c.warnings.after}
 }
 
 // rules are the limits that are configured.
 func (c *config) rules() *engine.Rules {
-	rules := engine.Rules{Models: map[string]quota.Rule{}}
+	rules := engine.Rules{Models: map[string]quota.Rule{}, Classes: c.ceilings()}
 	for model, limits := range c.models {
 		rules.Models[model] = limits.rule()
 	}
@@ -142,7 +145,7 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 	arrived := time.Now()
 	c.MaxWait = l.config.maxWait
 	var longest time.Duration
-	if c.Flow, longest = l.config.flow(ctx); longest > 0 {
+	if c.Flow, longest = l.flow(ctx); longest > 0 {
 		c.MaxWait = longest
 	}
 	if d, ok := value[time.Duration](ctx, maxWaitKey); ok {
@@ -212,7 +215,7 @@ func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 		return 0, err
 	}
 	c := &r.engine.Call
-	c.Flow, _ = l.config.flow(ctx)
+	c.Flow, _ = l.flow(ctx)
 	wait, err := l.engine.Forecast(ctx, c)
 	return wait, callRejected(err, c)
 }
@@ -234,13 +237,15 @@ func (l *Limiter) Clear(ctx context.Context, model string) error {
 
 // SetLimits replaces all limits that are configured, while the limiter runs: from now on
 // those of the options hold, which are [WithLimits], [WithShared] and [WithAccountLimits],
-// and what none of them names is learned. They are checked as New checks them; if anything is
+// and what none of them names is learned. With [WithClasses] it replaces all classes, and
+// else leaves them as they are. They are checked as New checks them; if anything is
 // wrong, all of it is reported together, and nothing changes.
 //
 // What is used stays used. Calls that wait see the new limits at once, and one that has
 // become too large for them fails with [ErrTooLarge] when it comes to the head of its line.
 // What the server has said of a limit that is set to another amount is forgotten, until it
-// says it again.
+// says it again. Calls that wait keep the class and the weight with which they have come; one
+// whose class has got its first limits is not held back by those.
 //
 // Call SetLimits in all processes that share a backend, at about the same time, since each
 // keeps to its own limits. A process with a smaller limit may get nothing while the others are
@@ -254,7 +259,7 @@ func (l *Limiter) SetLimits(options ...Option) error {
 	c.backend = l.config.backend
 	for _, o := range options {
 		if _, ok := o.(limitsOption); !ok && o != nil {
-			c.fault(errors.New("SetLimits takes WithLimits, WithShared and WithAccountLimits, and no other option"))
+			c.fault(errors.New("SetLimits takes WithLimits, WithShared, WithAccountLimits and WithClasses, and no other option"))
 			continue
 		}
 		c.apply(o)
@@ -262,6 +267,10 @@ func (l *Limiter) SetLimits(options ...Option) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	if c.classes == nil {
+		c.classes = *l.classes.Load()
+	}
+	l.classes.Store(&c.classes)
 	rules := c.rules()
 	l.named.set(rules.Named())
 	l.engine.SetRules(rules)

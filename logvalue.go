@@ -15,6 +15,9 @@ func (e *Error) LogValue() slog.Value {
 		(&who{e.Account, e.Model, e.Class, e.Tenant}).attrs(false)...)
 	attrs = append(attrs, costAttr("cost", e.Cost))
 	if e.Unit != "" {
+		if e.Owner != e.Model {
+			attrs = append(attrs, slog.String("owner", e.Owner))
+		}
 		attrs = append(attrs, slog.String("unit", e.Unit), slog.Int64("need", e.Need), slog.Int64("limit", e.Limit), slog.Duration("period", e.Period))
 	}
 	attrs = append(attrs, slog.Duration("waited", e.Waited), slog.Duration("retry_after", e.RetryAfter()))
@@ -26,9 +29,17 @@ func (e *Error) LogValue() slog.Value {
 func (s State) LogValue() slog.Value {
 	attrs := (&who{account: s.Account}).attrs(false)
 	for i := range s.Scopes {
-		attrs = append(attrs, slog.Attr{Key: cmp.Or(s.Scopes[i].Model, "no_model"), Value: s.Scopes[i].logValue()})
+		attrs = append(attrs, slog.Attr{Key: s.Scopes[i].title(), Value: s.Scopes[i].logValue()})
 	}
 	return slog.GroupValue(attrs...)
+}
+
+func (s *ScopeState) title() string {
+	title := cmp.Or(s.Model, "no_model")
+	if s.Class != "" {
+		title += " of " + s.Class
+	}
+	return title
 }
 
 func (s *ScopeState) logValue() slog.Value {

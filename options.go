@@ -140,6 +140,9 @@ func (c *config) checkConcurrent() {
 	for _, f := range c.families {
 		limited = limited || f.limits.Concurrent > 0
 	}
+	for _, class := range c.classes {
+		limited = limited || class.Limits.Concurrent > 0
+	}
 	if _, ok := c.backend.(backend.Lessor); limited && !ok {
 		c.fault(fmt.Errorf("WithBackend: a %T can't share a limit on calls in flight (Concurrent): it does not implement backend.Lessor", c.backend))
 	}
@@ -260,6 +263,12 @@ func WithMaxWait(d time.Duration) Option {
 // WithMaxWaiting lets at most n calls of a model wait in this process, for each account by
 // itself; n must be positive. A call beyond them that would have to wait is rejected at once,
 // with [ErrQueueFull]. Without it any number may wait. [WithMaxWait] of 0 lets none wait.
+//
+// No class and no tenant fills the places of the others: while several have calls that wait,
+// each has its share of the n places, as it has of the budget, and what some don't need
+// the others may have. A call that finds all of them taken, and less than its share by its own,
+// gets the place of the last call of whoever has most beyond theirs, which is rejected in its
+// stead. A class with limits of its own has n places of its own.
 func WithMaxWaiting(n int) Option {
 	return optionFunc(func(c *config) {
 		if n <= 0 {
@@ -316,9 +325,10 @@ func WithTrace(t *Trace) Option {
 
 // WithWarnings says where the limiter warns, with a logger in place of slog.Default(), and
 // after how long a wait. It warns of calls that have waited for so long, once a minute for each
-// model, and of the first call of each model that has no limits while others have, whose
-// names may be misspelt. It also warns of a response's body that nobody has closed, once a
-// minute. A nil logger warns of nothing; an after of 0 means 30 seconds.
+// model, of the first call of each model that has no limits while others have, whose names may
+// be misspelt, and of the first call of each class that [WithClasses] does not name where it
+// names others. It also warns of a response's body that nobody has closed, once a minute. A nil
+// logger warns of nothing; an after of 0 means 30 seconds.
 func WithWarnings(logger *slog.Logger, after time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if after < 0 {

@@ -38,6 +38,8 @@ type ShareState struct {
 // ScopeState is one model of an account.
 type ScopeState struct {
 	Model string `json:"model"`
+	// Class is empty, or a class with limits of its own, whose calls of the model are apart.
+	Class string `json:"class,omitempty"`
 	// Unused says that limits are configured for the model and no call has come for it: its
 	// name may not be the one that requests give.
 	Unused   bool          `json:"unused,omitempty"`
@@ -51,7 +53,7 @@ type ScopeState struct {
 // LimitState is one limit that a scope draws from, and its bucket.
 type LimitState struct {
 	Name  string `json:"name"`  // "rpm", "rpd", "tpm", "tpd", "ipm", "concurrent" or "tpm/project", or "rpm/subwindow" and so on
-	Owner string `json:"owner"` // the model, "family:" and a family's name, or "account"
+	Owner string `json:"owner"` // the model, "family:" and a family's name, "class:" and that of a class, or "account"
 	Limit int64  `json:"limit"`
 	// Remaining is negative while a debt is refilled. Of a limit on calls in flight it is
 	// what the calls of all processes leave, as these have said within the last second.
@@ -115,7 +117,7 @@ func newShareStates(shares []engine.ShareState) (states []ShareState) {
 }
 
 func newScopeState(s *engine.ScopeState) ScopeState {
-	state := ScopeState{Model: s.Model, Unused: s.Unused, Waiting: s.Waiting, InFlight: s.InFlight, Oldest: s.Oldest, Paused: s.Paused, Limits: []LimitState{}}
+	state := ScopeState{Model: s.Model, Class: s.Class, Unused: s.Unused, Waiting: s.Waiting, InFlight: s.InFlight, Oldest: s.Oldest, Paused: s.Paused, Limits: []LimitState{}}
 	for i := range s.Limits {
 		l := &s.Limits[i]
 		state.Limits = append(state.Limits, LimitState{

@@ -142,7 +142,7 @@ type CredentialsInfo struct {
 
 // AskedInfo is given to [Trace.Asked].
 type AskedInfo struct {
-	Command  string // "take", "settle", "look", "clear", "keep", "recall" or "lease"
+	Command  string // "take", "settle", "look", "clear", "keep", "recall", "lease", "report" or "reports"
 	Duration time.Duration
 	Err      error // backend.ErrTooLarge is a regular reply
 	GaveUp   bool  // the caller's context had ended, so that the error says nothing of the backend

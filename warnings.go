@@ -32,13 +32,17 @@ func (w *warnings) longWait() func(engine.LongWait) {
 		limit := "unknown"
 		switch {
 		case i.Kind.Name != "":
-			limit = fmt.Sprintf("%s per %s", amount(i.Amount, i.Kind.Unit), periodName(i.Kind.Period))
+			limit = fmt.Sprintf("%s per %s", amount(i.Amount, i.Kind.Unit), periodName(i.Kind.Period)) + ofClass(i.Owner)
 		case i.Wait > 0:
 			limit = "a pause by the server"
 		}
+		var class slog.Attr
+		if i.Class != "" {
+			class = slog.String("class", i.Class)
+		}
 		log().LogAttrs(context.Background(), slog.LevelWarn, "ratelimiter: calls wait long",
 			slog.GroupAttrs(logGroup,
-				slog.String("model", i.Model), slog.Duration("waited", i.Waited), slog.String("limit", limit),
+				slog.String("model", i.Model), class, slog.Duration("waited", i.Waited), slog.String("limit", limit),
 				slog.Duration("wait_at_least", i.Wait), slog.Int("ahead", i.Ahead), slog.Int("waiting", i.Waiting)))
 	}
 }
@@ -47,12 +51,16 @@ func (w *warnings) longWait() func(engine.LongWait) {
 // that they are none of them.
 type named struct {
 	models atomic.Pointer[map[string]bool]
+	warned once
+}
 
+// once is the names of which it was warned.
+type once struct {
 	mu     sync.Mutex
 	warned map[string]bool
 }
 
-// mostWarned is how many models are warned of: names may come from anywhere.
+// mostWarned is how many names are warned of: they may come from anywhere.
 const mostWarned = 64
 
 func (n *named) set(models []string) {
@@ -67,21 +75,32 @@ func (n *named) set(models []string) {
 // was not warned of that yet.
 func (n *named) missing(model string) bool {
 	models := *n.models.Load()
-	return len(models) > 0 && model != "" && !models[model] && n.first(model)
+	return len(models) > 0 && model != "" && !models[model] && n.warned.first(model)
 }
 
-// first reports whether the model is one to be warned of now.
-func (n *named) first(model string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.warned[model] || len(n.warned) == mostWarned {
+// first reports whether the name is one to be warned of now.
+func (o *once) first(name string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.warned[name] || len(o.warned) == mostWarned {
 		return false
 	}
-	if n.warned == nil {
-		n.warned = map[string]bool{}
+	if o.warned == nil {
+		o.warned = map[string]bool{}
 	}
-	n.warned[model] = true
+	o.warned[name] = true
 	return true
+}
+
+// warnOfClass warns once of a class that is none of those that are configured.
+func (l *Limiter) warnOfClass(ctx context.Context, class string, classes map[string]Class) {
+	class = shortened(class)
+	if l.config.warnings.log == nil || !l.strange.first(class) {
+		return
+	}
+	names := slices.Sorted(maps.Keys(classes))
+	l.config.warnings.log().LogAttrs(ctx, slog.LevelWarn, "ratelimiter: no such class, and its calls are of the default one",
+		slog.GroupAttrs(logGroup, slog.String("class", class), slog.Any("configured", names[:min(len(names), 10)])))
 }
 
 // warnIfNotNamed warns once of a model that has no limits of its own or of a family while

@@ -62,6 +62,11 @@ type Bucket struct {
 	// what it would be if it had begun there. A bucket takes that in while it is
 	// young, for a minute.
 	StartStamp int64
+	// Ceiling says that a cost starts while anything is left, and that what it takes beyond
+	// that is a debt: so no large cost is starved, in whatever lines those stand who draw
+	// from the bucket. It has no Margin. Who waits for it alone stands in nobody's way. All
+	// ceilings of an ask have one Owner, which has no other buckets and is no Scope.
+	Ceiling bool
 }
 
 // Capacity is the most that the bucket can hold, at least 1.

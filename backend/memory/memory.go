@@ -36,6 +36,8 @@ type account struct {
 	wake   map[string]waits  // by line
 	slots  map[string]*slots // by owner
 
+	reports map[string]report // by process
+
 	described time.Time // when somebody was last told of a limit that had changed
 	untold    bool      // and whether one has changed since
 }
@@ -85,7 +87,8 @@ func (a *account) forgotten(now int64) bool {
 	}
 	defer a.mu.Unlock()
 	a.ledger.Forget(now)
-	return a.ledger.Empty() && len(a.slots) == 0
+	a.dropReports(now)
+	return a.ledger.Empty() && len(a.slots) == 0 && len(a.reports) == 0
 }
 
 // Take implements [backend.Backend]. It never fails but for
@@ -186,8 +189,15 @@ func (a *account) changed(line string) {
 // changedFor wakes those in a line for whom something has changed at the owners of some
 // buckets, but not the one that has asked.
 func (a *account) changedFor(line, scope string, buckets []backend.Bucket, asked string) {
-	w := a.wake[line]
-	if w == nil {
+	for i := range buckets {
+		if b := &buckets[i]; b.Ceiling {
+			for other, tickets := range a.ledger.Capped(b.Owner) {
+				a.wakeTickets(other, tickets, asked)
+			}
+			break
+		}
+	}
+	if a.wake[line] == nil {
 		return
 	}
 	owners := append(make([]string, 0, 4), scope)
@@ -196,8 +206,13 @@ func (a *account) changedFor(line, scope string, buckets []backend.Bucket, asked
 			owners = append(owners, o)
 		}
 	}
-	for _, ticket := range a.ledger.Front(line, owners) {
-		if c := w[ticket]; c != nil && ticket != asked {
+	a.wakeTickets(line, a.ledger.Front(line, owners), asked)
+}
+
+// wakeTickets wakes some who wait in a line, but not the one that has asked.
+func (a *account) wakeTickets(line string, tickets []string, asked string) {
+	for _, ticket := range tickets {
+		if c := a.wake[line][ticket]; c != nil && ticket != asked {
 			close(c)
 			a.forgetWait(line, ticket)
 		}

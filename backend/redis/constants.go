@@ -20,6 +20,8 @@ const (
 	// step is how much later than it must an account's hash expires, so that not every
 	// call has to set that anew.
 	step = time.Minute
+	// rarely is which part of the asks look for what others have left.
+	rarely = 16
 	// crowd is how many fields an account has before idle ones are looked for.
 	crowd = 64
 )
@@ -66,6 +68,7 @@ var constants = map[string]string{
 	"FEW":    number(ledger.Heads + ledger.Tries + 2), // that a survey looks at, and one more
 	"ROUNDS": number(ledger.Rounds),
 	"PATROL": number(ledger.Patrol),
+	"RARELY": number(rarely),
 
 	"DEEPEST": number(ledger.Deepest),
 	"AT_ONCE": number(atOnce),
@@ -87,6 +90,9 @@ var constants = map[string]string{
 	"SLOT_SURVEY_EACH": microseconds(ledger.SlotSurveyEach),
 	"SLOT_ASLEEP":      number(float64(asleep.Milliseconds())),
 	"ENDLESS":          number(ledger.Endless),
+
+	"REPORTS":        number(backend.MaxReports),
+	"REPORTS_ASLEEP": number(float64(asleep.Milliseconds())),
 
 	"HEAD_DOUBLES":     number(headDoubles),
 	"FAST_DOUBLES":     number(fastDoubles),

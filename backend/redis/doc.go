@@ -90,11 +90,15 @@
 //	ratelimiter:{D}T:reply     string: the last answer to a ticket that has left
 //	ratelimiter:{D}S:note      string: what was learned of the limits of scope S
 //	ratelimiter:{D}O:slots     hash: who holds how many slots of owner O
+//	ratelimiter:{D}:fleet      hash: what each process says of itself: how many of its calls
+//	                           wait, are in flight and have started, by model
+//	ratelimiter:{D}:reports    sorted set: until when that holds
 //
-// Names, API keys, prompts and answers are not stored. The hash expires ten
+// Names of models stand in the clear in what processes say of themselves. All other names,
+// API keys, prompts and answers are not stored. The hash expires ten
 // minutes to some hours after its last bucket is full (an eighth of the time that
 // takes), the keys of a line after a minute
-// without asks, slots after a minute without claims, replies after ten seconds, notes when the limiter says. The version
+// without asks, slots after a minute without claims, reports after one without any, replies after ten seconds, notes when the limiter says. The version
 // is that of the format; a library with another one gets [ErrVersion] and changes
 // nothing.
 //

@@ -45,7 +45,8 @@ var (
 // and, where one applies, to a sentinel of this package; a timeout matches
 // [context.DeadlineExceeded].
 type Error struct {
-	// Op is "take", "look", "settle", "clear", "lease", "keep" or "recall".
+	// Op is "take", "look", "settle", "clear", "lease", "keep", "recall", "report" or
+	// "reports".
 	Op string
 	// Reason is one of the sentinels of this package, or nil.
 	Reason error

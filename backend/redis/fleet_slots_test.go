@@ -92,20 +92,20 @@ type slotFleet struct {
 	t      *testing.T
 	server *openaitest.Server
 	limit  int64
+	store  *redistest.Server
+	prefix string
 	all    []*exec.Cmd
 	inputs []io.Closer
 }
 
 func startSlotFleet(t *testing.T, processes int, limit int64, takes time.Duration) *slotFleet {
-	f := &slotFleet{t: t, limit: limit, server: openaitest.New(
+	f := &slotFleet{t: t, limit: limit, store: redistest.Run(t), prefix: rand.Text() + ":", server: openaitest.New(
 		openaitest.WithLimits("m", openaitest.Limits{Concurrent: limit}), openaitest.WithHeaders(false), openaitest.WithLatency(takes/10, takes))}
 	web := httptest.NewServer(f.server)
 	t.Cleanup(web.Close)
-	store := redistest.Run(t)
-	prefix := rand.Text() + ":"
 	for range processes {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s,%s,%s,%d", redis.SlotsEnv, store.Addr, prefix, web.URL, limit))
+		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s,%s,%s,%d", redis.SlotsEnv, f.store.Addr, f.prefix, web.URL, limit))
 		cmd.Stderr = os.Stderr
 		in, err := cmd.StdinPipe()
 		if err != nil {

@@ -98,6 +98,17 @@ do
     end
   end
 
+  -- forget_others does so for some class, now and then: it may ask no more.
+  local function forget_others()
+    if not stored or now % K.RARELY ~= 1 then
+      return
+    end
+    local some = range('[f' .. string.char(math.floor(now / K.RARELY) % 256), '(f' .. K.AFTER, 1)[1] or range('[f', '(f' .. K.AFTER, 1)[1]
+    if some then
+      forget_some(sub(some, 2, 13))
+    end
+  end
+
   -- tenants is how many of a class the virtual time has not passed.
   local function tenants(class)
     local n, virtual = known.classes[class], line[K.VIRTUAL]
@@ -186,6 +197,7 @@ do
         forget_some(sub(p.key, 1, 12))
       end
     end
+    forget_others()
     return parts, of
   end
 

@@ -194,6 +194,11 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 		}
 		h.flows = append(h.flows, f)
 	}
+	ceilings := []backend.Bucket{bucket("class", "tpm", backend.Tokens, limit(100_000)), bucket("class", "rpm", backend.Requests, limit(300))}
+	for i := range ceilings {
+		ceilings[i].Ceiling = true
+	}
+	ceilings = ceilings[h.r.IntN(2):]
 	models := 1 + h.r.IntN(4)
 	if h.r.IntN(2) == 0 {
 		models += ledger.Heads + ledger.Tries + h.r.IntN(8) // more than are looked at
@@ -218,16 +223,25 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 		} else if len(s.buckets) == 0 {
 			s.line = name
 		}
-		h.scopes = append(h.scopes, s)
-		most := mostTickets
-		if models > 4 {
-			most = 3
-		}
-		for j := range 1 + h.r.IntN(most) {
-			h.tickets[fmt.Sprint(name, "/", j)] = &ticketUnderTest{scope: i}
+		h.add(s, models)
+		if h.r.IntN(3) == 0 { // a class whose ceilings hold for all models
+			s.name, s.buckets = name+" of a class", slices.Insert(slices.Clone(s.buckets), h.r.IntN(len(s.buckets)+1), ceilings...)
+			h.add(s, models)
 		}
 	}
 	return h
+}
+
+// add adds a scope and its tickets.
+func (h *history) add(s scopeUnderTest, models int) {
+	h.scopes = append(h.scopes, s)
+	most := mostTickets
+	if models > 4 {
+		most = 3
+	}
+	for j := range 1 + h.r.IntN(most) {
+		h.tickets[fmt.Sprint(s.name, "/", j)] = &ticketUnderTest{scope: len(h.scopes) - 1}
+	}
 }
 
 // mostTickets is more than are looked at one by one.

@@ -10,11 +10,13 @@
 -- then its shape, its margins, its parts, and its last answer, of which the buckets'
 -- figures are kept only if it granted something.
 -- A shape is how many tickets have it; then the owner whose pauses hold, and for each
--- bucket its owner's digest and its name.
+-- bucket its owner's digest and its name. Names of ceilings are below 0, and come last.
 --
 -- What this part offers to others:
 local node, ticket, shape -- by their digests
 local own_bucket -- the number of the ask's bucket that a shape names, if it is one
+local ceilings_at -- the byte of a shape at which its ceilings begin, or that behind it
+local deep        -- how many of the ask's owners are on its path
 local order      -- the first few members of a node's order
 local block      -- takes a node out of the way until its buckets let that of a member on
 local rise       -- puts one back
@@ -67,13 +69,24 @@ do
     return s.tickets > 0 and pack('<d', s.tickets) .. s.says
   end
 
+  function ceilings_at(s)
+    local at = #s + 1
+    while at > 21 and numbers('<d', s, at - 8) < 0 do
+      at = at - 20
+    end
+    return at
+  end
+
+  deep = ceilings_at(ARGV[4]) > #ARGV[4] and owned or owned - 1
+
   -- shape returns what a digest stands for: the path of owners, and how many buckets.
   function shape(digest)
     local s = known.shapes[digest]
     if not s then
-      local says = sub(digest == sub(ARGV[4], 1, 8) and ARGV[4] or get(digest), 9)
+      local all = digest == sub(ARGV[4], 1, 8) and ARGV[4] or get(digest)
+      local says = sub(all, 9)
       local path, n = {sub(says, 1, 12)}, 1
-      for at = 13, #says, 20 do
+      for at = 13, ceilings_at(all) - 9, 20 do
         local o = sub(says, at, at + 11)
         if o ~= path[n] then
           n = n + 1

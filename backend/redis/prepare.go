@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -82,7 +83,7 @@ func describe(owners []owner, buckets []backend.Bucket) numbers {
 	return n
 }
 
-// byOwner sorts the buckets of an ask by their owners, the scope first.
+// byOwner sorts the buckets of an ask by their owners, the scope first, and ceilings last.
 func byOwner(scope string, buckets []backend.Bucket) []owner {
 	owners := append(make([]owner, 0, 4), owner{name: scope, field: ownerField(scope)})
 	for i := range buckets {
@@ -93,11 +94,22 @@ func byOwner(scope string, buckets []backend.Bucket) []owner {
 			owners = append(owners, owner{name: d.Owner, field: ownerField(d.Owner)})
 		}
 		owners[j].buckets = append(owners[j].buckets, bucket{
-			at: i, name: short(d.Name), rate: rate(d), capacity: d.Capacity(),
+			at: i, name: nameOf(d), rate: rate(d), capacity: d.Capacity(),
 			digest: short(fmt.Sprint(owners[j].field, d.Name, d.Dimension, d.Limit, d.Period, d.Capacity())),
 		})
 	}
+	slices.SortStableFunc(owners[1:], func(a, b owner) int {
+		return cmp.Compare(truth(buckets[a.buckets[0].at].Ceiling), truth(buckets[b.buckets[0].at].Ceiling))
+	})
 	return owners
+}
+
+// nameOf is what the scripts call a bucket: that of a ceiling is below 0.
+func nameOf(b *backend.Bucket) float64 {
+	if b.Ceiling {
+		return -1 - short(b.Name)
+	}
+	return short(b.Name)
 }
 
 // ticketOf is what a ticket in line says of its buckets.
@@ -137,7 +149,7 @@ func (c *cache) get(ask *backend.Ask) *prepared {
 func described(some, others []backend.Bucket) bool {
 	return slices.EqualFunc(some, others, func(x, y backend.Bucket) bool {
 		return x.Limit == y.Limit && x.Burst == y.Burst && x.Period == y.Period &&
-			x.Dimension == y.Dimension && x.Name == y.Name && x.Owner == y.Owner
+			x.Dimension == y.Dimension && x.Ceiling == y.Ceiling && x.Name == y.Name && x.Owner == y.Owner
 	})
 }
 

@@ -116,7 +116,10 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 // is left to the other scripts.
 func (n *numbers) fast(k bucket, d *backend.Bucket, c backend.Amounts) {
 	cost, need := float64(c[d.Dimension]), math.Inf(1)
-	if cost <= k.capacity {
+	switch {
+	case d.Ceiling:
+		need = min(cost, 1)
+	case cost <= k.capacity:
 		need = cost + min(d.Margin, max(0, (k.capacity-cost)/2))
 	}
 	n.add(k.digest, k.capacity, cost, need)

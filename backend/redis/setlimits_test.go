@@ -33,7 +33,7 @@ func TestSetLimitsInAFleet(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			if err := l.Shutdown(t.Context()); err != nil {
+			if err := l.Shutdown(context.Background()); err != nil {
 				t.Error(err)
 			}
 		})

@@ -179,14 +179,14 @@ type settlings struct {
 }
 
 type settlingKey struct {
-	account, line, owner string
-	buckets              int
+	account, line, owner, last string
+	buckets                    int
 }
 
 func (m *settlings) get(b *Backend, s *backend.Settlement) *settling {
 	key := settlingKey{account: s.Account, line: s.Line, buckets: len(s.Buckets)}
 	if len(s.Buckets) > 0 {
-		key.owner = s.Buckets[0].Owner
+		key.owner, key.last = s.Buckets[0].Owner, s.Buckets[len(s.Buckets)-1].Owner
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

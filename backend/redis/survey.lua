@@ -25,8 +25,13 @@ do
     return margin < spare and margin or spare
   end
 
+  -- A ceiling lets a cost start while anything is left.
+  local function ceiling(k)
+    return holder[k][place[k] + K.NAME] < 0
+  end
+
   local function margin(k, cost)
-    return cut(a[K.OWN_DOUBLES + k * K.START_DOUBLES - 1], holder[k][place[k] + K.CAPACITY], cost)
+    return ceiling(k) and 0 or cut(a[K.OWN_DOUBLES + k * K.START_DOUBLES - 1], holder[k][place[k] + K.CAPACITY], cost)
   end
 
   local numbered = {} -- the ask's owners
@@ -49,15 +54,23 @@ do
     return digest == sub(ARGV[4], 1, 8) and ARGV[4] or get(digest)
   end
 
-  -- want adds the owners on a path below another one that are not open yet.
+  -- want_one adds an owner that is not open yet.
+  local function want_one(wanted, digest)
+    if not numbered[digest] and states[digest] == nil then
+      states[digest] = false
+      local x = #wanted
+      wanted[x + 1], wanted[x + 2] = digest, description(digest)
+    end
+  end
+
+  -- want adds those on a path below another one, and that of ceilings.
   local function want(wanted, s, above)
-    local digest, at = sub(s, 9, 20), 21
+    local digest, at, ceilings = sub(s, 9, 20), 21, ceilings_at(s)
+    if ceilings <= #s then
+      want_one(wanted, sub(s, ceilings, ceilings + 11))
+    end
     while digest ~= above and digest ~= '' do
-      if not numbered[digest] and states[digest] == nil then
-        states[digest] = false
-        local x = #wanted
-        wanted[x + 1], wanted[x + 2] = digest, description(digest)
-      end
+      want_one(wanted, digest)
       local last = digest
       while digest == last do
         digest, at = sub(s, at, at + 11), at + 20
@@ -91,49 +104,65 @@ do
     end
   end
 
+  -- held_by looks at the buckets of one owner that begin at a byte of a shape. It returns
+  -- how long they hold a first cost back, the part of what is needed that they let start
+  -- now, or what others do if that is less, and where the next owner's begin.
+  local function held_by(digest, s, at, t, next, need, record, margins, part)
+    local o, stamp, paused, _ = numbered[digest] and owner(numbered[digest]), now, now, nil
+    if o then
+      stamp, paused = o[K.STAMP], o[K.PAUSED]
+    elseif states[digest] then
+      stamp, _, paused = numbers('<ddd', states[digest])
+    end
+    local dt = now > stamp and now - stamp or 0
+    local most = paused - stamp - dt
+    while sub(s, at, at + 11) == digest do
+      local name = numbers('<d', s, at + 12)
+      local d, capacity, used, rate = bucket(o, digest, dt, name)
+      local cost, all = d and t[next + d] or 0, d and need and t[need + d] or 0
+      if cost ~= 0 then
+        local t
+        if name < 0 then
+          t = (1 - (capacity - used)) / rate
+        elseif cost > capacity then
+          t = used / rate
+        else
+          local spare = numbers('<d', record, margins + (at - 21) / 20 * 8)
+          t = (cost + cut(spare, capacity, cost) - (capacity - used)) / rate
+        end
+        if t > most then
+          most = t
+        end
+      end
+      if all > 0 then
+        local level = capacity - used
+        local this = level > 0 and level / all or 0
+        if this < part then
+          part = this
+        end
+      end
+      at = at + 20
+    end
+    return most, part, at
+  end
+
   -- held looks at the owners on a path below another one. If the buckets of one do not let
   -- a first cost start soon, it returns the owner and when they do; else nothing, and how
   -- much they let start now of what a node needs. The cost stands behind next in t, and the
   -- need behind need if there is one; the margins from a byte of a record on.
   local function held(s, above, t, next, need, record, margins)
-    local part, digest, at = 1, sub(s, 9, 20), 21
+    local part, digest, at, ceilings, wait = 1, sub(s, 9, 20), 21, ceilings_at(s), 0
+    if ceilings <= #s and digest ~= above then -- they hold back as buckets of the first would
+      wait, part = held_by(sub(s, ceilings, ceilings + 11), s, ceilings, t, next, need, record, margins, part)
+    end
     while digest ~= above and digest ~= '' do
-      local o, stamp, paused, _ = numbered[digest] and owner(numbered[digest]), now, now, nil
-      if o then
-        stamp, paused = o[K.STAMP], o[K.PAUSED]
-      elseif states[digest] then
-        stamp, _, paused = numbers('<ddd', states[digest])
+      local this
+      this, part, at = held_by(digest, s, at, t, next, need, record, margins, part)
+      wait = math.max(wait, this)
+      if wait > K.SOON then
+        return digest, now + wait
       end
-      local dt = now > stamp and now - stamp or 0
-      local most = paused - stamp - dt
-      while sub(s, at, at + 11) == digest do
-        local d, capacity, used, rate = bucket(o, digest, dt, (numbers('<d', s, at + 12)))
-        local cost, all = d and t[next + d] or 0, d and need and t[need + d] or 0
-        if cost ~= 0 then
-          local t
-          if cost > capacity then
-            t = used / rate
-          else
-            local spare = numbers('<d', record, margins + (at - 21) / 20 * 8)
-            t = (cost + cut(spare, capacity, cost) - (capacity - used)) / rate
-          end
-          if t > most then
-            most = t
-          end
-        end
-        if all > 0 then
-          local level = capacity - used
-          local this = level > 0 and level / all or 0
-          if this < part then
-            part = this
-          end
-        end
-        at = at + 20
-      end
-      if most > K.SOON then
-        return digest, now + most
-      end
-      digest = sub(s, at, at + 11)
+      digest, wait = at < ceilings and sub(s, at, at + 11) or '', 0
     end
     return nil, part
   end
@@ -379,6 +408,9 @@ do
     end
     local o, i = holder[k], place[k]
     local capacity, used = o[i + K.CAPACITY], o[i + K.USED]
+    if ceiling(k) then
+      cost = 1
+    end
     if cost > capacity then
       return used == 0 and aside[k] == 0
     end
@@ -402,8 +434,8 @@ do
   -- it has come to be the first out of the way if their own buckets hold it back, and puts
   -- them back if not.
   function settle_in(t)
-    local digest, due = held(ARGV[4], ARGV[4 + owned], t, K.NEXT, nil, t.rest, 1)
-    for i = 1, owned - 1 do
+    local digest, due = held(ARGV[4], ARGV[4 + deep], t, K.NEXT, nil, t.rest, 1)
+    for i = 1, deep - 1 do
       local n = node(ARGV[4 + i])
       local m = order(n, 1)[1]
       if not m or sub(m, 14, 49) ~= t.key then
@@ -433,6 +465,9 @@ do
       end
       local c = cost[dimension[k]]
       if c ~= 0 then
+        if ceiling(k) then
+          c = 1
+        end
         local left = o[i + K.CAPACITY] - o[i + K.USED] - c - margin(k, c)
         if c > o[i + K.CAPACITY] and not parts then
           left = -o[i + K.USED]

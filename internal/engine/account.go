@@ -22,11 +22,12 @@ type account struct {
 	forgotten bool                        // the engine holds it no more
 	reserved  int64                       // tokens of the calls in flight
 	refunded  [backend.Dimensions]float64 // to buckets, in all
-	scopes    map[string]*scope
+	scopes    map[scopeKey]*scope
 	shared    map[sharedKey]*quota.Limit // by families and by the account as a whole
 	slots     map[string]*slots          // by owner, where that limits calls in flight
 	contexts  predict.Contexts
 	usage     usage
+	reporting reporting
 }
 
 // sharedKey identifies a limit within an account.
@@ -42,7 +43,7 @@ const (
 )
 
 func newAccount(e *Engine, name string) *account {
-	return &account{engine: e, name: name, scopes: map[string]*scope{}, shared: map[sharedKey]*quota.Limit{}, slots: map[string]*slots{}}
+	return &account{engine: e, name: name, scopes: map[scopeKey]*scope{}, shared: map[sharedKey]*quota.Limit{}, slots: map[string]*slots{}}
 }
 
 // account returns the account of that name.
@@ -117,35 +118,35 @@ func (a *account) forget() bool {
 	return true
 }
 
-// scopeLocked returns the model's scope.
-func (a *account) scopeLocked(model string) *scope {
-	s := a.scopes[model]
+// scopeLocked returns a scope.
+func (a *account) scopeLocked(key scopeKey) *scope {
+	s := a.scopes[key]
 	if s == nil {
 		if len(a.scopes) >= manyEntries {
 			a.forgetScopesLocked()
 		}
-		s = a.newScopeLocked(model, true)
-		a.scopes[model] = s
+		s = a.newScopeLocked(key, true)
+		a.scopes[key] = s
 	}
 	return s
 }
 
-// peekScopeLocked returns the model's scope for a question about it: where there is none,
-// one that nobody will find.
-func (a *account) peekScopeLocked(model string) *scope {
-	if s := a.scopes[model]; s != nil {
+// peekScopeLocked returns a scope for a question about it: where there is none, one that
+// nobody will find.
+func (a *account) peekScopeLocked(key scopeKey) *scope {
+	if s := a.scopes[key]; s != nil {
 		return s
 	}
-	return a.newScopeLocked(model, false)
+	return a.newScopeLocked(key, false)
 }
 
 // forgetScopesLocked looks at a few scopes and drops those in which nothing happens. What
 // is charged stays in the backend.
 func (a *account) forgetScopesLocked() {
 	n := 0
-	for model, s := range a.scopes {
+	for key, s := range a.scopes {
 		if s.idleLocked() {
-			delete(a.scopes, model)
+			delete(a.scopes, key)
 		}
 		if n++; n == examined {
 			return
@@ -155,11 +156,12 @@ func (a *account) forgetScopesLocked() {
 
 // newScopeLocked sets a scope up from the configuration. keep says that the limits it
 // shares with other scopes are theirs from now on.
-func (a *account) newScopeLocked(model string, keep bool) *scope {
-	s := &scope{account: a, model: model}
-	line, limits := a.configuredLocked(model, keep)
-	s.line, s.quota = line, quota.NewSet(quota.ModelOwner(model), limits)
-	s.slots = a.slotsLocked(model, keep)
+func (a *account) newScopeLocked(key scopeKey, keep bool) *scope {
+	s := &scope{account: a, key: key, model: key.model}
+	line, limits := a.configuredLocked(key.model, keep)
+	s.line, s.quota = line, quota.NewSet(quota.ModelOwner(key.model), limits)
+	s.ceilings = a.ceilingsLocked(key.class, keep)
+	s.slots = a.slotsLocked(key, keep)
 	if keep {
 		s.ticket = a.engine.newTicket()
 	}
@@ -205,29 +207,23 @@ func (a *account) shareLocked(owner string, rule *quota.Rule, keep bool) []*quot
 	return limits
 }
 
-// modelsLocked returns the names of the scopes, sorted.
-func (a *account) modelsLocked() []string {
-	names := make([]string, 0, len(a.scopes))
-	for m := range a.scopes {
-		names = append(names, m)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // clear forgets what is known of the levels of a model's buckets, or of all, and returns
 // the owners of the buckets.
 func (a *account) clear(now time.Time, model string) (owners []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	models := []string{model}
-	if model == "" {
-		models = a.modelsLocked()
+	clear := []*scope{}
+	for _, s := range a.scopes {
+		if model == "" || s.model == model {
+			clear = append(clear, s)
+		}
 	}
-	for _, m := range models {
-		s := a.peekScopeLocked(m)
+	if len(clear) == 0 && model != "" {
+		clear = append(clear, a.peekScopeLocked(scopeKey{model: model}))
+	}
+	for _, s := range clear {
 		s.quota.Clear(now)
-		owners = append(owners, s.quota.Owners()...)
+		owners = append(owners, s.ownersLocked()...)
 	}
 	slices.Sort(owners)
 	return slices.Compact(owners)
@@ -238,7 +234,7 @@ func (a *account) cleared(owners []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, s := range a.scopes {
-		if slices.ContainsFunc(s.quota.Owners(), func(o string) bool { return slices.Contains(owners, o) }) {
+		if slices.ContainsFunc(s.ownersLocked(), func(o string) bool { return slices.Contains(owners, o) }) {
 			s.last = snapshot{}
 			s.wakeLocked()
 		}

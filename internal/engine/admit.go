@@ -127,7 +127,7 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 		return again, nil
 	}
 	c := &r.Call
-	s := a.scopeLocked(c.Model)
+	s := a.scopeLocked(a.engine.scopeOf(c))
 	r.scope = s
 	if a.engine.keeper != nil && !s.loaded {
 		if s.loading == nil {
@@ -192,7 +192,7 @@ func (s *scope) judgeLocked(ctx context.Context, r *Reservation, now time.Time) 
 	if s.account.engine.closed.Load() {
 		return &Rejection{Reason: Shutdown, Cost: ch.cost}
 	}
-	if l := s.quota.Exceeded(&ch.cost, now); l != nil {
+	if l := s.exceededLocked(&ch.cost, now); l != nil {
 		return tooLarge(ch, l, now)
 	}
 	deadline, ok := ctx.Deadline()
@@ -211,17 +211,24 @@ func (s *scope) judgeLocked(ctx context.Context, r *Reservation, now time.Time) 
 	return nil
 }
 
-// joinLocked puts the call into the queue and sees to it that somebody asks for it. It
-// rejects the call if the queue is full.
+// joinLocked puts the call into the queue and sees to it that somebody asks for it. If the
+// queue is full it rejects the call, or one of a flow that has more than its share of it.
 func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error {
 	if most := s.account.engine.config.MaxWaiting; most > 0 && s.queue.len() >= most {
-		return s.queueFullLocked(&r.charge)
+		other := s.queue.oneOfMany(r.Call.Flow)
+		if other == nil {
+			return s.queueFullLocked(&r.charge)
+		}
+		rejection := s.queueFullLocked(&other.charge)
+		rejection.Waited = time.Since(other.arrived)
+		s.rejectLocked(other, rejection)
 	}
 	w := &waiter{
 		seq: r.seq, arrived: en.arrived, retry: r.Call.Retry, charge: r.charge, reservation: r,
 		result: make(chan error, 1),
 	}
 	r.queued = true
+	s.account.reportLocked()
 	before := s.queue.before(r.Call.Flow, r.Call.Retry, r.seq)
 	en.place.wait = s.expectedLocked(time.Now(), &r.charge.cost, &before).wait
 	p := &en.place
@@ -271,7 +278,8 @@ func (s *scope) lookNow() ask {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
 	limits := s.quota.Limits()
-	return s.look(limits, quota.Unpaced(time.Now(), limits))
+	now := time.Now()
+	return s.drawLocked(now, limits, quota.Unpaced(now, limits))
 }
 
 func (s *scope) refreshed(look *ask, answer *backend.Answer, err error) {

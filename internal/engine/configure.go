@@ -37,11 +37,14 @@ func (a *account) configure(now time.Time) (left []ask) {
 	a.shared = map[sharedKey]*quota.Limit{}
 	for _, s := range a.scopes {
 		line, limits := a.configuredLocked(s.model, true)
-		for i, l := range limits {
-			key := sharedKey{l.Owner, l.Name}
-			if known := shared[key]; known != nil {
-				known.Configure(now, l)
-				limits[i], a.shared[key] = known, known
+		s.ceilings = a.ceilingsLocked(s.key.class, true)
+		for _, all := range [][]*quota.Limit{limits, s.ceilings} {
+			for i, l := range all {
+				key := sharedKey{l.Owner, l.Name}
+				if known := shared[key]; known != nil {
+					known.Configure(now, l)
+					all[i], a.shared[key] = known, known
+				}
 			}
 		}
 		if line != s.line {

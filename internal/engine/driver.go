@@ -190,7 +190,7 @@ func (s *scope) askForLocked(b *batch, w *waiter, now time.Time) {
 func (s *scope) admissibleLocked(w *waiter, now time.Time) bool {
 	c := &w.charge
 	s.renewLocked(w)
-	if l := s.quota.Exceeded(&c.cost, now); l != nil {
+	if l := s.exceededLocked(&c.cost, now); l != nil {
 		s.rejectLocked(w, tooLarge(c, l, now))
 		return false
 	}
@@ -205,7 +205,7 @@ func (s *scope) renewLocked(w *waiter) {
 	if input := s.chargedInputLocked(&w.reservation.Call.Body, c.counted); input != c.input {
 		s.queue.change(w, func(c *charge) { c.recharge(input) })
 	}
-	if fit := s.quota.Fit(c.cost[backend.Tokens], c.certain); fit < c.cost[backend.Tokens] {
+	if fit := s.fitLocked(c.cost[backend.Tokens], c.certain); fit < c.cost[backend.Tokens] {
 		s.queue.change(w, func(c *charge) { c.cut(fit) })
 	}
 }

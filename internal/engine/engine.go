@@ -15,7 +15,9 @@ import (
 // flight need a backend that is a [backend.Lessor].
 type Config struct {
 	Backend backend.Backend
-	Rules   Rules
+	// Fleet, if not nil, is where processes say what they do.
+	Fleet backend.Fleet
+	Rules Rules
 	// MaxPause is the longest that a throttle by the server pauses a scope.
 	MaxPause time.Duration
 	// MaxWaiting is how many calls of a scope may wait in this process; 0 for any number.
@@ -31,6 +33,8 @@ type Rules struct {
 	Models   map[string]quota.Rule // by model
 	Families []Family
 	Account  *quota.Rule // for all models of an account together; nil for none
+	// Classes are those with ceilings, for all models of an account together.
+	Classes map[string]quota.Rule
 }
 
 // Named returns the models that are configured, in any order, some of them twice.
@@ -67,9 +71,11 @@ type Engine struct {
 
 	tickets atomic.Int64 // given to scopes
 	claims  atomic.Int64 // made of slots
-	closed  atomic.Bool
-	done    chan struct{} // closed by Shutdown
-	tasks   tasks
+
+	reporters atomic.Int64 // accounts in which this process does something
+	closed    atomic.Bool
+	done      chan struct{} // closed by Shutdown
+	tasks     tasks
 }
 
 // New returns an engine.
@@ -110,6 +116,7 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 	if e.closed.CompareAndSwap(false, true) {
 		close(e.done)
 	}
+	e.lastReports()
 	return e.tasks.wait(ctx)
 }
 

@@ -256,7 +256,7 @@ func (b *bench) scope() *scope {
 	a := b.account("a")
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.scopeLocked("m")
+	return a.scopeLocked(scopeKey{model: "m"})
 }
 
 // state describes the model.

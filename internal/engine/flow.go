@@ -118,12 +118,14 @@ func (q *flows) forgetSome() {
 }
 
 // pace is how much further in line the next call of a flow stands for a unit.
-func (q *flows) pace(f *flow) float64 {
-	n := float64(q.tenants[f.Class])
-	if f.Weight > 0 {
-		n /= f.Weight
+func (q *flows) pace(f *flow) float64 { return paceOf(q.tenants[f.Class], f.Weight) }
+
+// paceOf is that of one of so many tenants, whose class has the weight.
+func paceOf(tenants int, weight float64) float64 {
+	if weight > 0 {
+		return float64(tenants) / weight
 	}
-	return n
+	return float64(tenants)
 }
 
 // units is what the call counts for its flow's share.
@@ -132,31 +134,30 @@ func (w *waiter) units() float64 {
 	return float64(max(0, n-w.credit))
 }
 
-// all returns those who wait, in the order in which they ask.
+// all returns those who wait, in the order in which they ask. Whoever stops after a few has
+// looked at few flows.
 func (q *flows) all() iter.Seq[*waiter] {
 	return func(yield func(*waiter) bool) {
-		switch len(q.waiting) {
-		case 0:
-			return
-		case 1:
+		if len(q.waiting) == 1 {
 			c := q.waiting[0].cursor()
 			for w := c.next(); w != nil && yield(w); w = c.next() {
 			}
 			return
 		}
-		glances := make(byTag[*glance], len(q.waiting))
-		for i, f := range q.waiting { // the order is a heap's already
-			g := &glance{tag: f.tag, pace: q.pace(f), cursor: f.cursor(), credit: max(0, float64(f.credit))}
-			g.next = g.cursor.next()
-			glances[i] = g
-		}
-		for len(glances) > 0 {
-			g := glances[0]
-			w := g.next
-			if !yield(w) {
+		var glances byTag[*glance]
+		for front := newFront(q.waiting); ; {
+			if f := front.first(); f != nil && (len(glances) == 0 || f.tag < glances[0].tag) {
+				g := &glance{tag: f.tag, pace: q.pace(f), cursor: f.cursor(), credit: max(0, float64(f.credit))}
+				g.next = g.cursor.next()
+				heap.Push(&glances, g)
+				front.pop()
+				continue
+			}
+			if len(glances) == 0 || !yield(glances[0].next) {
 				return
 			}
-			g.tag += g.net(w) * g.pace
+			g := glances[0]
+			g.tag += g.net(g.next) * g.pace
 			if g.next = g.cursor.next(); g.next == nil {
 				heap.Pop(&glances)
 			} else {
@@ -183,17 +184,17 @@ func (q *flows) standing(n int) (all []*waiter) {
 			all, present[w.flow] = append(all, w), true
 		}
 	}
-	flows := make(byTag[*glance], 0, len(q.waiting))
-	for _, f := range q.waiting {
-		if !present[f] {
-			flows = append(flows, &glance{tag: f.tag, next: f.head()})
+	front := newFront(q.waiting)
+	for more := n; more > 0; front.pop() {
+		f := front.first()
+		if f == nil {
+			break
 		}
-	}
-	heap.Init(&flows)
-	for range min(n, len(flows)) {
-		g := heap.Pop(&flows).(*glance)
-		g.next.stands, g.next.tag = true, g.tag
-		all = append(all, g.next)
+		if !present[f] {
+			w := f.head()
+			w.stands, w.tag = true, f.tag
+			all, more = append(all, w), more-1
+		}
 	}
 	slices.SortStableFunc(all, func(a, b *waiter) int { return cmp.Compare(a.tag, b.tag) })
 	for _, w := range all[min(n, len(all)):] {
@@ -293,6 +294,29 @@ func (q *flows) change(w *waiter, f func(*charge)) {
 	}
 }
 
+// oneOfMany returns who has to leave a full queue for a call of a flow: the last one of the
+// flow that has most of the queue for its share, if that is still more than the other will
+// have then; else nil.
+func (q *flows) oneOfMany(is backend.Flow) *waiter {
+	var most *flow
+	has := 0.0
+	for _, f := range q.waiting {
+		if n := float64(f.len()) * q.pace(f); n > has {
+			most, has = f, n
+		}
+	}
+	f, tenants, n := q.known[flowKey{is.Class, is.Tenant}], q.tenants[is.Class], 1
+	if f != nil {
+		n += f.len()
+	} else {
+		tenants++
+	}
+	if most == nil || float64(n)*paceOf(tenants, is.Weight) >= has {
+		return nil
+	}
+	return most.last()
+}
+
 // before is what those want at least that would stand before a call if it joined now.
 func (q *flows) before(is backend.Flow, retry bool, seq uint64) backend.Amounts {
 	f := q.known[flowKey{is.Class, is.Tenant}]
@@ -329,6 +353,7 @@ func (q *flows) heard(batch []*waiter, answer *backend.Answer) {
 		for _, f := range q.known {
 			f.tag = max(f.tag-behind, answer.Virtual)
 		}
+		heap.Init(&q.waiting)
 	}
 	q.virtual = answer.Virtual
 	for i := len(batch) - 1; i >= 0; i-- {
@@ -338,6 +363,8 @@ func (q *flows) heard(batch []*waiter, answer *backend.Answer) {
 		if f.tag = w.tag; i < answer.Granted {
 			f.tag += w.units() * q.pace(f)
 		}
+		if f.len() > 0 {
+			heap.Fix(&q.waiting, f.index)
+		}
 	}
-	heap.Init(&q.waiting)
 }

@@ -293,3 +293,40 @@ func TestCreditOrdersTheFlow(t *testing.T) {
 		t.Errorf("%d of the first five are x's; want all four", got)
 	}
 }
+
+// What an ask costs does not grow with the flows that wait.
+func TestAsksOfManyFlows(t *testing.T) {
+	allocates := func(n int) float64 {
+		var q flows
+		for i := range n {
+			w := &waiter{seq: q.arrivals()}
+			w.charge.cost = backend.Amounts{1, 100}
+			q.join(w, named("class", fmt.Sprint(i), 1))
+		}
+		virtual := 0.0
+		return testing.AllocsPerRun(20, func() {
+			batch := q.standing(backend.MaxCosts)
+			for w := range q.all() {
+				if len(batch) == backend.MaxCosts {
+					break
+				}
+				if !w.stands {
+					batch = append(batch, w)
+				}
+			}
+			if len(batch) != backend.MaxCosts {
+				t.Fatalf("%d of %d ask", len(batch), n)
+			}
+			q.stand(batch, batch)
+			virtual++
+			answer := &backend.Answer{Virtual: virtual}
+			for i := range batch {
+				answer.Tags = append(answer.Tags, virtual+float64(i))
+			}
+			q.heard(batch, answer)
+		})
+	}
+	if few, many := allocates(20), allocates(20_000); many > few+10 {
+		t.Errorf("an ask of 20,000 flows allocates %v times, and one of 20 %v times", many, few)
+	}
+}

@@ -33,14 +33,14 @@ func (e *Engine) Forecast(ctx context.Context, c *Call) (time.Duration, error) {
 func (a *account) forecast(c *Call, now time.Time) (look ask, behind backend.Amounts, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := a.peekScopeLocked(c.Model)
+	s := a.peekScopeLocked(a.engine.scopeOf(c))
 	var ch charge
 	s.predictLocked(c, &ch)
-	if l := s.quota.Exceeded(&ch.cost, now); l != nil {
+	if l := s.exceededLocked(&ch.cost, now); l != nil {
 		return look, behind, tooLarge(&ch, l, now)
 	}
 	limits := s.quota.Admissible(&ch.cost, now)
-	look = s.look(limits, quota.Unpaced(now, limits))
+	look = s.drawLocked(now, limits, quota.Unpaced(now, limits))
 	look.Costs, look.Flows = []backend.Amounts{ch.cost}, flowOf(c)
 	if behind = s.queue.wanted; !s.queue.plain() || !plain(c.Flow) {
 		behind = s.queue.before(c.Flow, false, 0) // others have their own shares
@@ -57,7 +57,7 @@ func (e *Engine) LeastTokens(account, model string) int64 {
 	a := e.peek(account)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.peekScopeLocked(model).quota.Least(backend.Tokens)
+	return a.peekScopeLocked(scopeKey{model: model}).quota.Least(backend.Tokens)
 }
 
 // predictLocked works out what a call is charged when it starts: what its body states,
@@ -72,7 +72,7 @@ func (s *scope) predictLocked(c *Call, ch *charge) {
 		counted: p.Input,
 		certain: min(p.Certain, tokens), // what was learned rejects nothing
 	}
-	ch.cut(s.quota.Fit(tokens, ch.certain))
+	ch.cut(s.fitLocked(tokens, ch.certain))
 }
 
 // chargedInputLocked is what the server charges for an input of so many tokens by our count.
@@ -107,7 +107,9 @@ func (s *scope) earliestLocked(r *Reservation, now time.Time) bound {
 		switch {
 		case d != backend.Tokens || s.quota.RefundsNothing():
 			margin := quota.Transit.Seconds() / l.Period.Seconds() * limit
-			if d != backend.Tokens { // what is held back for the way may soon not be
+			if is.Ceiling {
+				margin = 0
+			} else if d != backend.Tokens { // what is held back for the way may soon not be
 				margin += steady * max(0, l.CalmMargin(now)*limit-margin)
 			}
 			need += float64(ahead[d]) + min(margin, max(0, (capacity-need)/2))
@@ -143,7 +145,11 @@ func (s *scope) boundLocked(now time.Time, cost *backend.Amounts, lack func(l *q
 		capacity := is.Capacity()
 		level := capacity - (then.Capacity() - s.last.levels[i]) // what is used stays used
 		level += s.account.refunded[d] - s.last.refunded[d]
-		missing, counts := lack(l, &is, min(float64(cost[d]), capacity), level)
+		need := min(float64(cost[d]), capacity)
+		if is.Ceiling {
+			need = 1
+		}
+		missing, counts := lack(l, &is, need, level)
 		if wait := time.Duration(missing*float64(is.Period)/float64(is.Limit)) - since; counts && wait > most.wait {
 			most = bound{wait, l}
 		}

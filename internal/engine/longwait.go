@@ -9,12 +9,14 @@ import (
 // A LongWait is one of the calls of a scope that have waited for long.
 type LongWait struct {
 	Account, Model string
-	Ahead, Waiting int // calls of this process before it, and in all
+	Class          string // of the call
+	Ahead, Waiting int    // calls of this process before it, and in all
 	// Waited is for how long it has waited, and Wait how long it still does at least, as far
 	// as is known, for the limit of Amount. Its Kind is zero where a pause is the reason, or
 	// nothing is known.
 	Waited, Wait time.Duration
 	Kind         quota.Kind
+	Owner        string // of the limit
 	Amount       int64
 }
 
@@ -34,11 +36,11 @@ func (s *scope) longWait(w *waiter) (info LongWait, due bool) {
 	ahead, wanted := s.queue.ahead(w, s.queue.len())
 	b := s.expectedLocked(now, &w.charge.cost, &wanted)
 	info = LongWait{
-		Account: s.account.name, Model: s.model, Ahead: ahead, Waiting: s.queue.len(),
+		Account: s.account.name, Model: s.model, Class: w.flow.Class, Ahead: ahead, Waiting: s.queue.len(),
 		Waited: now.Sub(w.arrived), Wait: b.wait,
 	}
 	if b.limit != nil {
-		info.Kind, info.Amount = b.limit.Kind, b.limit.Amount()
+		info.Kind, info.Owner, info.Amount = b.limit.Kind, b.limit.Owner, b.limit.Amount()
 	}
 	return info, true
 }

@@ -53,7 +53,7 @@ func TestSyncLater(t *testing.T) {
 			k.kept = func() { kept++ }
 			a := e.account("a")
 			a.mu.Lock()
-			s := a.scopeLocked("m")
+			s := a.scopeLocked(scopeKey{model: "m"})
 			now := time.Now()
 			s.sync = syncing{loaded: now, saved: now.Add(left - saveAtMost)}
 			s.learn(now)
@@ -166,7 +166,7 @@ func TestHurry(t *testing.T) {
 			k.recall = func() { recalls++ }
 			a := e.account("a")
 			a.mu.Lock()
-			s := a.scopeLocked("m")
+			s := a.scopeLocked(scopeKey{model: "m"})
 			begun := time.Now()
 			s.sync = syncing{loaded: begun, saved: begun}
 			s.answeredLocked(&ask{}, &backend.Answer{Granted: 1, Paused: paused})
@@ -284,7 +284,7 @@ func TestNotesAreLoadedTogether(t *testing.T) {
 func TestNotesAreLoadedByTheHundred(t *testing.T) {
 	a := newAccount(New(Config{}), "a")
 	for i := range 250 {
-		a.scopeLocked(fmt.Sprint(i)).sync.wants = true
+		a.scopeLocked(scopeKey{model: fmt.Sprint(i)}).sync.wants = true
 	}
 	now := time.Now()
 	var loads []int

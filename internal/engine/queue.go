@@ -51,6 +51,15 @@ func (q *queue) head() *waiter {
 	return q.fresh.head
 }
 
+// last returns the one who has come last, or nil.
+func (q *queue) last() *waiter {
+	w := q.fresh.tail
+	if r := q.retries.tail; w == nil || r != nil && r.seq > w.seq {
+		w = r
+	}
+	return w
+}
+
 // A cursor goes through a queue in its order.
 type cursor struct {
 	fresh, retry *waiter

@@ -27,6 +27,7 @@ type Rejection struct {
 	Cost   backend.Amounts
 	// Limit is what stands in the way; its Kind is zero where no limit does.
 	Kind   quota.Kind
+	Owner  string
 	Amount int64
 	Source string // where Amount comes from, Age ago
 	Age    time.Duration
@@ -43,7 +44,7 @@ type Rejection struct {
 func (r *Rejection) Error() string { return "engine: the call is rejected" }
 
 func (r *Rejection) stands(l *quota.Limit, now time.Time) {
-	r.Kind, r.Amount = l.Kind, l.Amount()
+	r.Kind, r.Owner, r.Amount = l.Kind, l.Owner, l.Amount()
 	r.Source, r.Age = l.Source(now)
 }
 

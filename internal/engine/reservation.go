@@ -78,7 +78,10 @@ func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, 
 		s.holding++
 	}
 	s.account.reserved += c.cost[backend.Tokens]
-	s.account.usage.add(now, &r.Call, cmp.Or(c.cost[backend.Tokens], c.cost[backend.Requests]))
+	charged := cmp.Or(c.cost[backend.Tokens], c.cost[backend.Requests])
+	s.started.add(now, charged)
+	s.account.usage.add(now, &r.Call, charged)
+	s.account.reportLocked()
 }
 
 // Cost is what the reservation has charged.

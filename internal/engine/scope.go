@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -8,15 +9,17 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
-// A scope is an account's model: what it may draw from, and the queue of this process
-// for it. Its account's lock guards all of it but for what never changes.
+// A scope is an account's model, for all classes that have no ceilings, or for one that has:
+// what it may draw from, and the queue of this process for it. Its account's lock guards all of it but for what never changes.
 type scope struct {
 	account *account
+	key     scopeKey
 	model   string
 	line    string // where its ticket stands in the backend
 	ticket  string
 
 	quota    quota.Set
+	ceilings []*quota.Limit // of the class
 	inputs   predict.Inputs
 	outputs  predict.Outputs
 	inFlight int
@@ -25,6 +28,7 @@ type scope struct {
 	lacks    int64         // how many more calls the queue would ask for, if there were slots
 	latency  time.Duration // the shortest time to a response's headers
 	last     snapshot      // of the buckets
+	started  tally         // what was charged, in tokens or, where those are not known, requests
 
 	queue  flows
 	driver driver
@@ -65,7 +69,7 @@ type ask struct {
 // number.
 func (s *scope) askLocked(now time.Time) ask {
 	limits := s.quota.Limits()
-	a := s.look(limits, s.quota.Buckets(now, limits))
+	a := s.drawLocked(now, limits, s.quota.Buckets(now, limits))
 	s.asks++
 	a.Ticket, a.Number = s.ticket, s.asks
 	return a
@@ -87,7 +91,7 @@ func (s *scope) look(limits []*quota.Limit, buckets []backend.Bucket) ask {
 	return ask{Ask: backend.Ask{
 		Account: s.account.name,
 		Line:    s.line,
-		Scope:   s.quota.Owner(),
+		Scope:   s.owner(),
 		Buckets: buckets,
 	}, limits: limits}
 }
@@ -137,7 +141,11 @@ func (s *scope) answeredLocked(ask *ask, answer *backend.Answer) {
 
 // keepLocked keeps a snapshot.
 func (s *scope) keepLocked(ask *ask, answer *backend.Answer) {
-	s.last = snapshot{time.Now(), answer.Paused, ask.limits, ask.Buckets, answer.Levels, s.account.refunded}
+	limits := ask.limits
+	if len(s.ceilings) > 0 {
+		limits = slices.Concat(limits, s.ceilings)
+	}
+	s.last = snapshot{time.Now(), answer.Paused, limits, ask.Buckets, answer.Levels, s.account.refunded}
 }
 
 // releaseTicketLocked returns how to take a ticket out of the line that a fast ask has

@@ -100,6 +100,9 @@ func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settl
 		return settled, nil
 	}
 	buckets := s.quota.Describe(r.charged[:0], now, quota.Refundable(r.sent, final[backend.Tokens] == 0))
+	for _, l := range s.ceilings {
+		buckets = append(buckets, l.Bucket(now))
+	}
 	if !slices.ContainsFunc(buckets, func(b backend.Bucket) bool { return refund[b.Dimension] != 0 }) {
 		return settled, nil // nobody counts it
 	}

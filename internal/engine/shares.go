@@ -7,8 +7,8 @@ import (
 )
 
 // usage is what the flows of an account have started in this process within the last
-// minute, or a little less. Where there are more than many, the rest count for their class
-// alone.
+// minute, or a little less. Where there are more than many, the others count for their class
+// alone: those that have started little.
 type usage struct {
 	periods [usagePeriods]usagePeriod
 	used    bool // some flow is not the plain one
@@ -19,11 +19,7 @@ type usagePeriod struct {
 	charged map[flowKey]int64 // tokens, or requests where those are not known
 }
 
-const (
-	usagePeriods = 6
-	usageEach    = 10 * time.Second
-	manyTenants  = 1024 // are kept for each period
-)
+const manyTenants = 1024 // are kept for each period
 
 // add counts what a call has been charged.
 func (u *usage) add(now time.Time, c *Call, charged int64) {
@@ -36,10 +32,32 @@ func (u *usage) add(now time.Time, c *Call, charged int64) {
 		*p = usagePeriod{begun, map[flowKey]int64{}}
 	}
 	key := flowKey{c.Flow.Class, c.Flow.Tenant}
-	if _, known := p.charged[key]; !known && len(p.charged) >= manyTenants {
+	if _, known := p.charged[key]; !known && len(p.charged) >= manyTenants && !p.giveWay(charged) {
 		key.tenant = ""
 	}
 	p.charged[key] += charged
+}
+
+// giveWay makes room for one who starts so much, if there is one among a few who has started
+// no more: what that had started counts for its class from then on. Who starts much is soon
+// more than any few.
+func (p *usagePeriod) giveWay(charged int64) bool {
+	var least flowKey
+	n := 0
+	for key, has := range p.charged { // from anywhere on
+		if key.tenant != "" && has <= charged {
+			least, charged = key, has
+		}
+		if n++; n == examined {
+			break
+		}
+	}
+	if least.tenant == "" {
+		return false
+	}
+	delete(p.charged, least)
+	p.charged[flowKey{class: least.class}] += charged
+	return true
 }
 
 // ShareState is how a class stands, or a tenant of one, in this process.
@@ -100,7 +118,7 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 	}
 	byClass := map[string]*ShareState{}
 	for key, s := range all {
-		s.Share = share(s.Started, total)
+		s.Share = Share(s.Started, total)
 		if key.tenant != "" {
 			tenants = append(tenants, *s)
 		}
@@ -112,7 +130,7 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 		c.Waiting, c.Started, c.Oldest = c.Waiting+s.Waiting, c.Started+s.Started, max(c.Oldest, s.Oldest)
 	}
 	for _, c := range byClass {
-		c.Share = share(c.Started, total)
+		c.Share = Share(c.Started, total)
 		classes = append(classes, *c)
 	}
 	slices.SortFunc(classes, func(a, b ShareState) int { return cmp.Compare(a.Class, b.Class) })
@@ -123,7 +141,8 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 	return classes, tenants[:min(len(tenants), mostShown)]
 }
 
-func share(part, all int64) float64 {
+// Share is a part of all, from 0 to 1.
+func Share(part, all int64) float64 {
 	if all == 0 {
 		return 0
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,16 +46,49 @@ func TestUsageOfFlows(t *testing.T) {
 	}
 }
 
+// The busiest tenants are shown, also where they come after many others, and nothing is lost
+// of what is counted.
+func TestUsageOfLateTenants(t *testing.T) {
+	a := newAccount(New(Config{}), "a")
+	now := time.Unix(1_000_000_000, 0)
+	total := int64(0)
+	start := func(class, tenant string, tokens int64) {
+		total += tokens
+		a.usage.add(now, &Call{Flow: named(class, tenant, 1)}, tokens)
+	}
+	for i := range 3 * manyTenants {
+		start("batch", fmt.Sprint("early", i), 100)
+	}
+	for i := range 3 * manyTenants {
+		start("batch", fmt.Sprint("other", i), 100)
+		if i%4 == 0 {
+			start("batch", fmt.Sprint("busy", i/4%8), 100)
+		}
+	}
+	classes, tenants := a.shares(now)
+	if len(classes) != 1 || classes[0].Started != total {
+		t.Errorf("%+v; %d were started", classes, total)
+	}
+	if len(a.usage.periods[now.Unix()/10%usagePeriods].charged) > manyTenants+1 {
+		t.Error("too many are kept")
+	}
+	for i := range 8 {
+		if got := tenants[i].Tenant; !strings.HasPrefix(got, "busy") || tenants[i].Started < total/200 {
+			t.Errorf("%q is at %d of the busiest, with %d", got, i, tenants[i].Started)
+		}
+	}
+}
+
 // Those that wait are shown, with how long the first of them has.
 func TestUsageShowsThoseThatWait(t *testing.T) {
 	a := newAccount(New(Config{}), "a")
 	now := time.Now()
 	for _, model := range []string{"m", "n"} {
-		s := a.scopeLocked(model)
+		s := a.scopeLocked(scopeKey{model: model})
 		s.queue.join(&waiter{arrived: now.Add(-time.Minute)}, named("chat", "x", 1))
 		s.queue.join(&waiter{arrived: now.Add(-time.Second)}, named("chat", "x", 1))
 	}
-	a.scopes["m"].queue.join(&waiter{arrived: now}, backend.Flow{})
+	a.scopes[scopeKey{model: "m"}].queue.join(&waiter{arrived: now}, backend.Flow{})
 	classes, tenants := a.shares(now)
 	if len(tenants) != 1 || tenants[0].Waiting != 4 || tenants[0].Oldest != time.Minute {
 		t.Errorf("tenants %+v", tenants)

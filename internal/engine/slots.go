@@ -22,8 +22,8 @@ type slots struct {
 	lease
 }
 
-// slotsLocked returns the slots of the owners that limit a model's calls in flight.
-func (a *account) slotsLocked(model string, keep bool) (all []*slots) {
+// slotsLocked returns the slots of the owners that limit a scope's calls in flight.
+func (a *account) slotsLocked(key scopeKey, keep bool) (all []*slots) {
 	c := a.engine.rules.Load()
 	add := func(owner string, rule *quota.Rule) {
 		if rule.Concurrent <= 0 {
@@ -38,6 +38,10 @@ func (a *account) slotsLocked(model string, keep bool) (all []*slots) {
 		}
 		o.limit = rule.Concurrent
 		all = append(all, o)
+	}
+	model := key.model
+	if rule, ok := c.Classes[key.class]; ok && key.class != "" {
+		add(quota.ClassOwner(key.class), &rule)
 	}
 	if rule, ok := c.Models[model]; ok {
 		add(quota.ModelOwner(model), &rule)
@@ -57,7 +61,7 @@ func (a *account) slotsLocked(model string, keep bool) (all []*slots) {
 // that they have; those that hold none do not count.
 func (s *scope) configureSlotsLocked(now time.Time) {
 	s.shortLocked(0, now)
-	s.slots = s.account.slotsLocked(s.model, true)
+	s.slots = s.account.slotsLocked(s.key, true)
 	for _, o := range s.slots {
 		o.changedLocked(now)
 	}
@@ -284,7 +288,7 @@ func (s *scope) unlentLocked(now time.Time) *slots {
 func (s *scope) namingLocked(r *Rejection, now time.Time) *Rejection {
 	for _, o := range s.slots {
 		if slices.Contains(o.short, s) || s.queue.len() == 0 && o.roomLocked(s, 1, now) == 0 {
-			r.Kind, r.Amount, r.Source, r.Wait = quota.Concurrent, o.limit, quota.Configured, 0
+			r.Kind, r.Owner, r.Amount, r.Source, r.Wait = quota.Concurrent, o.owner, o.limit, quota.Configured, 0
 		}
 		o.changedLocked(now) // the call needs none any more
 	}

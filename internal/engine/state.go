@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,8 +13,8 @@ import (
 
 // ScopeState is one model of an account, as this process sees it.
 type ScopeState struct {
-	Model             string
-	Unused            bool // its limits are configured, and no call has come for it
+	Model, Class      string // Class is one that has limits of its own
+	Unused            bool   // its limits are configured, and no call has come for it
 	Waiting, InFlight int
 	Oldest, Paused    time.Duration
 	Limits            []LimitState
@@ -37,8 +39,8 @@ func (e *Engine) State(ctx context.Context, name string) ([]ScopeState, error) {
 	a := e.peek(name)
 	var scopes []ScopeState
 	used := map[string]int64{} // slots, by owner
-	for _, model := range a.models() {
-		state, look, concurrent := a.state(model, time.Now())
+	for _, key := range a.keys() {
+		state, look, concurrent := a.state(key, time.Now())
 		answer, err := e.config.Backend.Look(ctx, look)
 		if err != nil {
 			return nil, &Rejection{Reason: BackendFailed, Cause: err}
@@ -66,7 +68,7 @@ func (e *Engine) State(ctx context.Context, name string) ([]ScopeState, error) {
 			if l.Unknown = n < 0; !l.Unknown {
 				l.Remaining = l.Limit - n
 			}
-			if l.Owner == quota.ModelOwner(model) {
+			if l.Owner == quota.ModelOwner(key.model) {
 				l.Owner = ""
 			}
 			state.Limits = append(state.Limits, l)
@@ -76,24 +78,29 @@ func (e *Engine) State(ctx context.Context, name string) ([]ScopeState, error) {
 	return scopes, nil
 }
 
-// models returns the names of the scopes and of the models that are configured, sorted.
-func (a *account) models() []string {
+// keys returns those of the scopes and of the models that are configured, sorted.
+func (a *account) keys() []scopeKey {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	names := append(a.modelsLocked(), a.engine.rules.Load().Named()...)
-	slices.Sort(names)
-	return slices.Compact(names)
+	keys := slices.Collect(maps.Keys(a.scopes))
+	for _, model := range a.engine.rules.Load().Named() {
+		keys = append(keys, scopeKey{model: model})
+	}
+	slices.SortFunc(keys, func(a, b scopeKey) int {
+		return cmp.Or(cmp.Compare(a.model, b.model), cmp.Compare(a.class, b.class))
+	})
+	return slices.Compact(keys)
 }
 
 // state describes a scope but for its levels, and what to ask the backend about those; and
 // its limits on calls in flight, with their owners.
-func (a *account) state(model string, now time.Time) (ScopeState, backend.Ask, []LimitState) {
+func (a *account) state(key scopeKey, now time.Time) (ScopeState, backend.Ask, []LimitState) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := a.peekScopeLocked(model)
-	state := ScopeState{Model: model, Unused: a.scopes[model] == nil, Waiting: s.queue.len(), InFlight: s.inFlight, Oldest: now.Sub(s.queue.oldest(now))}
+	s := a.peekScopeLocked(key)
+	state := ScopeState{Model: key.model, Class: key.class, Unused: a.scopes[key] == nil, Waiting: s.queue.len(), InFlight: s.inFlight, Oldest: now.Sub(s.queue.oldest(now))}
 	limits := s.quota.Limits()
-	for _, l := range limits {
+	for _, l := range slices.Concat(limits, s.ceilings) {
 		ls := LimitState{
 			Name: l.Name, Limit: l.Amount(), Ramp: int64(l.Ramp(now)), Ignored: l.Ignored(now), KeepsUnused: l.KeepsUnused(),
 		}
@@ -109,5 +116,5 @@ func (a *account) state(model string, now time.Time) (ScopeState, backend.Ask, [
 			Name: quota.Concurrent.Name, Owner: o.owner, Limit: o.limit, Source: quota.Configured,
 		})
 	}
-	return state, s.look(limits, quota.Unpaced(now, limits)).Ask, concurrent
+	return state, s.drawLocked(now, limits, quota.Unpaced(now, limits)).Ask, concurrent
 }

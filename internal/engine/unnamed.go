@@ -100,7 +100,7 @@ func (a *account) buckets(now time.Time) (looks []ask) {
 	defer a.mu.Unlock()
 	seen := map[sharedKey]bool{}
 	for _, s := range a.scopes {
-		limits := slices.DeleteFunc(slices.Clone(s.quota.Limits()), func(l *quota.Limit) bool {
+		limits := slices.DeleteFunc(slices.Concat(s.quota.Limits(), s.ceilings), func(l *quota.Limit) bool {
 			key := sharedKey{l.Owner, l.Name}
 			was := seen[key]
 			seen[key] = true

@@ -28,6 +28,7 @@ type bucket struct {
 	rate      float64 // units per microsecond
 	capacity  float64
 	margin    float64
+	ceiling   bool
 	used      float64 // > capacity while there is a debt
 	charged   float64 // in all
 	raised    int     // how often a start has raised it
@@ -64,7 +65,7 @@ func (o *owner) bucket(d *backend.Bucket) *bucket {
 
 // describe sets the limits and reports whether they changed.
 func (b *bucket) describe(d *backend.Bucket) bool {
-	b.margin = d.Margin
+	b.margin, b.ceiling = d.Margin, d.Ceiling
 	limit, capacity := float64(d.Limit), d.Capacity()
 	rate := limit / float64(d.Period/time.Microsecond)
 	if limit == b.limit && rate == b.rate && capacity == b.capacity && d.Dimension == b.dimension {
@@ -132,10 +133,21 @@ func (b *bucket) raise(now int64, d *backend.Bucket) {
 	b.correct(backend.Correction{From: math.Inf(-1), To: to})
 }
 
+// needs is how much of a cost must be left for it to start.
+func (b *bucket) needs(cost float64) float64 {
+	if b.ceiling {
+		return min(cost, 1)
+	}
+	return cost
+}
+
 // marginFor is what a start of this cost leaves in the bucket. It never makes a
 // call wait for more than a full bucket.
 func (b *bucket) marginFor(cost float64) float64 { return b.cut(b.margin, cost) }
 
 func (b *bucket) cut(margin, cost float64) float64 {
+	if b.ceiling {
+		return 0
+	}
 	return min(margin, max(0, (b.capacity-cost)/2))
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -17,8 +18,53 @@ import (
 // is as good as one that nobody has heard of.
 type flows struct {
 	virtual float64
-	plain   flow                        // of no class and tenant
-	known   map[string]map[string]*flow // the others, by class and tenant
+	plain   flow // of no class and tenant
+	classes map[string]*class
+}
+
+// A class is its flows but for the plain one, and where each begins, in that order.
+type class struct {
+	flows map[string]*flow // by tenant
+	order []beginning
+}
+
+type beginning struct {
+	tag    float64
+	tenant string
+}
+
+func (b *beginning) compare(o beginning) int {
+	return cmp.Or(cmp.Compare(b.tag, o.tag), cmp.Compare(b.tenant, o.tenant))
+}
+
+// set makes a tenant's flow what it is now.
+func (c *class) set(tenant string, is flow) {
+	x := c.flows[tenant]
+	if x != nil {
+		at := c.place(beginning{x.begin(), tenant})
+		c.order = slices.Delete(c.order, at, at+1)
+	} else {
+		x = new(flow)
+		c.flows[tenant] = x
+	}
+	*x = is
+	b := beginning{x.begin(), tenant}
+	c.order = slices.Insert(c.order, c.place(b), b)
+}
+
+func (c *class) place(b beginning) int {
+	at, _ := slices.BinarySearchFunc(c.order, b, func(e, o beginning) int { return e.compare(o) })
+	return at
+}
+
+// pass forgets the flows that the virtual time has passed.
+func (c *class) pass(virtual float64) {
+	n := 0
+	for n < len(c.order) && c.order[n].tag <= virtual {
+		delete(c.flows, c.order[n].tenant)
+		n++
+	}
+	c.order = slices.Delete(c.order, 0, n)
 }
 
 // A flow is a class's tenant. What asks for it next comes after both tags.
@@ -32,13 +78,15 @@ func (f *flow) begin() float64 { return max(f.finish, f.last) }
 
 // pace is by how much a flow's finish tag grows for a unit.
 func (f *flows) pace(is backend.Flow) float64 {
-	class := f.known[is.Class]
-	for tenant, x := range class {
-		if x.begin() <= f.virtual {
-			delete(class, tenant)
-		}
+	f.pass(is.Class)
+	for name := range f.classes { // some other one, which may ask no more
+		f.pass(name)
+		break
 	}
-	tenants := float64(len(class))
+	tenants := 0.0
+	if c := f.classes[is.Class]; c != nil {
+		tenants = float64(len(c.order))
+	}
 	if is.Class == "" {
 		if f.plain.asks = f.plain.asks && f.plain.begin() > f.virtual; f.plain.asks {
 			tenants++
@@ -53,11 +101,22 @@ func (f *flows) pace(is backend.Flow) float64 {
 	return tenants
 }
 
+// pass forgets the flows of a class that the virtual time has passed.
+func (f *flows) pass(name string) {
+	if c := f.classes[name]; c != nil {
+		if c.pass(f.virtual); len(c.order) == 0 {
+			delete(f.classes, name)
+		}
+	}
+}
+
 // flow returns the flow, or nil if it is not known.
 func (f *flows) flow(is backend.Flow) *flow {
 	switch {
 	case is.Class != "" || is.Tenant != "":
-		return f.known[is.Class][is.Tenant]
+		if c := f.classes[is.Class]; c != nil {
+			return c.flows[is.Tenant]
+		}
 	case f.plain.asks:
 		return &f.plain
 	}
@@ -77,24 +136,31 @@ func (f *flows) come(p *part) {
 	p.tag, p.pace = f.begin(p.flow), f.pace(p.flow)
 	p.end = p.tag + float64(p.units*p.pace)
 	x := flow{finish: p.end, last: p.tag, asks: true}
-	if p.flow.Class == "" && p.flow.Tenant == "" {
+	f.set(p.flow, x)
+}
+
+func (f *flows) set(is backend.Flow, x flow) {
+	if is.Class == "" && is.Tenant == "" {
 		f.plain = x
 		return
 	}
-	if f.known == nil {
-		f.known = map[string]map[string]*flow{}
+	if f.classes == nil {
+		f.classes = map[string]*class{}
 	}
-	if f.known[p.flow.Class] == nil {
-		f.known[p.flow.Class] = map[string]*flow{}
+	c := f.classes[is.Class]
+	if c == nil {
+		c = &class{flows: map[string]*flow{}}
+		f.classes[is.Class] = c
 	}
-	kept := x
-	f.known[p.flow.Class][p.flow.Tenant] = &kept
+	c.set(is.Tenant, x)
 }
 
 // move moves the finish tag of a flow that the virtual time has not passed.
 func (f *flows) move(is backend.Flow, by float64) {
-	if x := f.flow(is); x != nil && x.begin() > f.virtual {
-		x.finish += by
+	if x := f.flow(is); x != nil && x.begin() > f.virtual && by != 0 {
+		moved := *x
+		moved.finish += by
+		f.set(is, moved)
 	}
 }
 
@@ -184,7 +250,7 @@ func (f *flows) serve(p *part, units float64) {
 func Units(ask *backend.Ask, i int) float64 {
 	d := backend.Requests
 	for j := range ask.Buckets {
-		if ask.Buckets[j].Dimension == backend.Tokens {
+		if b := &ask.Buckets[j]; b.Dimension == backend.Tokens && !b.Ceiling {
 			d = backend.Tokens
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/lineartest"
 )
 
 // A crowd is flows that never stop asking, in several processes and models of one
@@ -130,5 +131,69 @@ func TestWhoLeavesIsChargedNothing(t *testing.T) {
 	a.Settle(0, &backend.Settlement{Buckets: account, Refund: cost(0, 10, 0)})
 	if got := take(t, a, 0, of("x", ask("m", "x2", 1, account, five))); got.Granted != 1 {
 		t.Errorf("it waits %v, as if the other had started", got.Wait)
+	}
+}
+
+// What an ask costs does not grow with the tenants that its class has, and those of a class
+// that asks no more are forgotten when the line has come past them.
+func TestManyTenants(t *testing.T) {
+	b := []backend.Bucket{{Owner: "m", Name: "tpm", Dimension: backend.Tokens, Limit: 1000, Period: time.Minute, Start: 1000}}
+	crowd := func(a *Account, class string, tenants int) {
+		for i := range tenants {
+			q := ask("m", fmt.Sprint(class, i), 1, b, backend.Amounts{1, 10})
+			q.Flows = []backend.Flow{{Class: class, Tenant: fmt.Sprint(i)}}
+			if _, err := a.Take(0, q); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	number := uint64(1)
+	again := func(a *Account, now int64, tenants int) backend.Answer {
+		number++
+		q := ask("m", "busy0", number, b)
+		for i := range tenants {
+			q.Costs, q.Flows = append(q.Costs, backend.Amounts{1, 10}), append(q.Flows, backend.Flow{Class: "busy", Tenant: fmt.Sprint(i)})
+		}
+		answer, err := a.Take(now, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	err := lineartest.Check(250, func(size int) func() {
+		a := New()
+		crowd(a, "busy", size)
+		return func() {
+			for range size {
+				again(a, 1, backend.MaxCosts)
+			}
+		}
+	})
+	if err != nil {
+		t.Errorf("asks of a class with tenants: %v", err)
+	}
+
+	a := New()
+	crowd(a, "busy", 1)
+	crowd(a, "gone", 1000)
+	l := a.lines["line"]
+	if n := len(l.flows.classes["gone"].order); n != 1000 {
+		t.Fatalf("%d of 1,000 tenants are known", n)
+	}
+	for i := range 1000 {
+		q := ask("m", fmt.Sprint("gone", i), 2, b)
+		q.Leave = true
+		if _, err := a.Take(1, q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for now := int64(2e6); l.flows.classes["gone"] != nil; now += 2e6 {
+		if now > 3600e6 {
+			t.Fatalf("%d tenants of a class that asks no more are known after an hour", len(l.flows.classes["gone"].order))
+		}
+		again(a, now, backend.MaxCosts)
+		if l != a.lines["line"] {
+			t.Fatal("the line has ended meanwhile")
+		}
 	}
 }

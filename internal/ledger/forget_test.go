@@ -345,3 +345,35 @@ func TestModelsInLineCostNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The owner of a ceiling is kept while a ticket waits that draws from it.
+func TestCeilingIsNotForgotten(t *testing.T) {
+	a := New()
+	a.few = 0
+	class := backend.Bucket{Owner: "class", Name: "tpm", Dimension: backend.Tokens, Limit: 1000, Period: time.Minute, Ceiling: true}
+	model := backend.Bucket{Owner: "m", Name: "tpd", Dimension: backend.Tokens, Limit: 1000, Period: 24 * time.Hour, Start: 1000}
+	ask := backend.Ask{Account: "a", Line: "l", Scope: "m of the class", Ticket: "t", Number: 1,
+		Buckets: []backend.Bucket{model, class}, Costs: []backend.Amounts{{backend.Tokens: 1000}}}
+	now := int64(0)
+	if answer, err := a.Take(now, &ask); err != nil || answer.Granted != 0 {
+		t.Fatalf("%+v, %v", answer, err)
+	}
+	now += 2 * micros(Slack)
+	for range 10 {
+		a.Forget(now)
+	}
+	if a.owners["class"] == nil {
+		t.Error("it was forgotten while a ticket waited")
+	}
+	ask.Number, ask.Costs = 2, nil
+	if _, err := a.Take(now, &ask); err != nil {
+		t.Fatal(err)
+	}
+	now += 3 * micros(Slack) * 100
+	for range 10 {
+		a.Forget(now)
+	}
+	if len(a.owners) > 0 {
+		t.Errorf("%d owners are kept", len(a.owners))
+	}
+}

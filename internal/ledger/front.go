@@ -24,6 +24,24 @@ func (a *Account) Front(line string, owners []string) (tickets []string) {
 	return tickets
 }
 
+// Capped names the tickets, by line, for which asking may be worth it now that something
+// has changed for the owner of their ceilings: the first of each scope.
+func (a *Account) Capped(name string) (tickets map[string][]string) {
+	o := a.owners[name]
+	if o == nil || o.nodes == 0 {
+		return nil
+	}
+	tickets = map[string][]string{}
+	for line, l := range a.lines {
+		for _, n := range l.nodes {
+			if t := n.head(); t != nil && t.scope == n.owner && ceiling(t.buckets) == o {
+				tickets[line] = append(tickets[line], t.id)
+			}
+		}
+	}
+	return tickets
+}
+
 // Moved reports whether the order of a line has changed since the last call of Moved.
 func (a *Account) Moved(line string) bool {
 	l := a.lines[line]

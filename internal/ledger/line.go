@@ -113,15 +113,27 @@ func (l *line) node(o *owner) *node {
 	return n
 }
 
-// path is the owners that a ticket draws from: its scope, and then the broader ones.
+// path is the owners that a ticket draws from: its scope, and then the broader ones. That
+// of ceilings is none of them, for it may be shared by scopes that share nothing else: what
+// holds a ticket back there is as if it were the scope's own.
 func path(scope *owner, buckets []*bucket) []*owner {
 	owners := append(make([]*owner, 0, 4), scope)
 	for _, b := range buckets {
-		if !slices.Contains(owners, b.owner) {
+		if !b.ceiling && !slices.Contains(owners, b.owner) {
 			owners = append(owners, b.owner)
 		}
 	}
 	return owners
+}
+
+// ceiling is the owner of a ticket's ceilings, or nil.
+func ceiling(buckets []*bucket) *owner {
+	for _, b := range buckets {
+		if b.ceiling {
+			return b.owner
+		}
+	}
+	return nil
 }
 
 // Deepest is how many nodes stand above each other at most.
@@ -144,6 +156,9 @@ func (l *line) enter(t *ticket) {
 		if i+1 < len(owners) {
 			l.adopt(n, l.node(owners[i+1]))
 		}
+	}
+	if o := ceiling(t.buckets); o != nil {
+		o.nodes++
 	}
 	n := l.node(t.scope)
 	n.order = add(n.order, entry{tag: t.tag, place: t.place, ticket: t})
@@ -187,6 +202,9 @@ func (l *line) out(t *ticket) {
 
 // discount takes the ticket out of the sums.
 func (l *line) discount(t *ticket) {
+	if o := ceiling(t.buckets); o != nil {
+		o.nodes--
+	}
 	for _, o := range path(t.scope, t.buckets) {
 		n := l.node(o)
 		n.standing--

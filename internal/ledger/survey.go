@@ -107,14 +107,14 @@ func (v *survey) collect(level *level) {
 // held returns the first node on a ticket's path below an owner whose own buckets do not
 // let its first cost start soon, and when they do.
 func (v *survey) held(t *ticket, above *owner) (n *node, until float64) {
-	for _, o := range path(t.scope, t.buckets) {
+	for i, o := range path(t.scope, t.buckets) {
 		if o == above {
 			return nil, 0
 		}
-		wait := float64(o.paused - max(v.now, o.stamp))
+		wait := o.pause(v.now)
 		for k, b := range t.buckets {
-			if b.owner == o {
-				wait = max(wait, b.until(v.now, float64(t.next[b.dimension]), t.margins[k]))
+			if b.owner == o || i == 0 && b.ceiling {
+				wait = max(wait, b.owner.pause(v.now), b.until(v.now, float64(t.next[b.dimension]), t.margins[k]))
 			}
 		}
 		if wait > soon {
@@ -124,10 +124,14 @@ func (v *survey) held(t *ticket, above *owner) (n *node, until float64) {
 	return nil, 0
 }
 
+// pause is how long the owner is paused yet.
+func (o *owner) pause(now int64) float64 { return float64(o.paused - max(now, o.stamp)) }
+
 const soon = float64(Soon / time.Microsecond)
 
 // until is how long until the bucket by itself lets a cost start with that margin.
 func (b *bucket) until(now int64, cost, margin float64) float64 {
+	cost = b.needs(cost)
 	switch {
 	case cost == 0:
 		return 0
@@ -145,12 +149,12 @@ func (b *bucket) usedAt(now int64) float64 {
 // part is how much of what the node needs the buckets below an owner let start now.
 func (v *survey) part(n *node, t *ticket, above *owner) float64 {
 	part := 1.0
-	for _, o := range path(t.scope, t.buckets) {
+	for i, o := range path(t.scope, t.buckets) {
 		if o == above {
 			break
 		}
 		for _, b := range t.buckets {
-			if need := float64(n.need[b.dimension]); b.owner == o && need > 0 {
+			if need := float64(n.need[b.dimension]); (b.owner == o || i == 0 && b.ceiling) && need > 0 {
 				part = min(part, max(0, b.capacity-b.usedAt(v.now))/need)
 			}
 		}
@@ -180,7 +184,7 @@ func (v *survey) come(tag float64) {
 			share := r.share(tag)
 			tickets += float64(max(1, math.Floor(float64(r.tickets*share))) * more)
 			for k, b := range v.buckets {
-				if slices.Index(v.path, b.owner) >= i && slices.Contains(r.buckets, b) {
+				if (b.ceiling || slices.Index(v.path, b.owner) >= i) && slices.Contains(r.buckets, b) {
 					v.aside[k] += float64(max(float64(r.next[b.dimension]), float64(float64(r.need[b.dimension])*share)) * more)
 				}
 			}
@@ -214,6 +218,7 @@ func (v *survey) asideOf(k int) float64 {
 // cost above the capacity starts on a full bucket and leaves a debt.
 func (v *survey) free(k int, cost float64) bool {
 	b, aside := v.buckets[k], v.asideOf(k)
+	cost = b.needs(cost)
 	switch {
 	case cost == 0:
 		return true
@@ -307,7 +312,7 @@ func (v *survey) wait(cost backend.Amounts, parts bool) (wait, paused float64) {
 	longest, pause := 1.0, max(0, float64(v.scope.paused-v.now))
 	for k, b := range v.buckets {
 		pause = max(pause, float64(b.owner.paused-v.now))
-		c := float64(cost[b.dimension])
+		c := b.needs(float64(cost[b.dimension]))
 		if c == 0 {
 			continue
 		}

@@ -82,7 +82,7 @@ func (r *Rule) Limits(owner string) []*Limit {
 			continue
 		}
 		l := newLimit(owner, Kinds[i])
-		l.configured = n
+		l.configured, l.ceiling = n, strings.HasPrefix(owner, classPrefix)
 		if l.Period == minute {
 			l.burst = r.Burst
 		}
@@ -97,6 +97,7 @@ const AccountOwner = "account"
 const (
 	modelPrefix  = "model:"
 	familyPrefix = "family:"
+	classPrefix  = "class:"
 )
 
 // ModelOwner names the owner of a model's own limits.
@@ -105,6 +106,15 @@ func ModelOwner(model string) string { return modelPrefix + model }
 // FamilyOwner names the owner of limits that several models share. It never is a
 // model's.
 func FamilyOwner(family string) string { return familyPrefix + family }
+
+// ClassOwner names the owner of the ceilings of a class.
+func ClassOwner(class string) string { return classPrefix + class }
+
+// ClassOf is the class that an owner is, if it is one.
+func ClassOf(owner string) (class string, ok bool) { return strings.CutPrefix(owner, classPrefix) }
+
+// OwnerTitle is what people call an owner: a model by its name.
+func OwnerTitle(owner string) string { return strings.TrimPrefix(owner, modelPrefix) }
 
 // IsShared reports whether an owner's limits are those of more than one model.
 func IsShared(owner string) bool {

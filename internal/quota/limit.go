@@ -30,6 +30,7 @@ type Limit struct {
 	whole        *Limit        // the limit of which this is a subwindow, else nil
 	found        time.Time     // when a subwindow was
 	pace         string        // the name of the bucket of its pace
+	ceiling      bool          // it is a class's, of which the server knows nothing
 }
 
 func newLimit(owner string, k Kind) *Limit {
@@ -160,6 +161,9 @@ func (l *Limit) Bucket(now time.Time) backend.Bucket {
 	if l.whole != nil {
 		margin = subwindowMargin.Seconds() / period
 	}
+	if l.ceiling {
+		margin = 0
+	}
 	return backend.Bucket{
 		Owner:     l.Owner,
 		Name:      l.Name,
@@ -169,6 +173,7 @@ func (l *Limit) Bucket(now time.Time) backend.Bucket {
 		Burst:     l.burst,
 		Margin:    amount * margin,
 		Start:     max(0, l.used-amount*now.Sub(l.usedAt).Seconds()/period),
+		Ceiling:   l.ceiling,
 	}
 }
 

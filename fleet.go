@@ -1,0 +1,120 @@
+package ratelimiter
+
+import (
+	"context"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
+)
+
+// FleetState is who uses an account's budget, over all processes that share its backend. Its
+// JSON has durations in nanoseconds.
+type FleetState struct {
+	Account string `json:"account"`
+	// Processes are those in which calls wait, are in flight, or have started within the last
+	// minute: a thousand at most, and this one among them.
+	Processes []ProcessState `json:"processes"` // sorted by ID
+	// What all of them do together.
+	Waiting  int           `json:"waiting"`
+	Oldest   time.Duration `json:"oldest_ns"`
+	InFlight int           `json:"in_flight"`
+	Started  int64         `json:"started"`
+}
+
+// ProcessState is one process, or more exactly one [Limiter], as it has said Heard ago.
+type ProcessState struct {
+	// ID is random, and the same as long as the limiter lives. Own says that it is this one,
+	// which is described as it is now.
+	ID    string        `json:"id"`
+	Own   bool          `json:"own,omitempty"`
+	Heard time.Duration `json:"heard_ns"`
+	// Waiting is how many of its calls wait, and Oldest for how long the first of them has;
+	// InFlight is how many have started and not ended.
+	Waiting  int           `json:"waiting"`
+	Oldest   time.Duration `json:"oldest_ns"`
+	InFlight int           `json:"in_flight"`
+	// Started is what was charged for its calls in the last minute, in tokens, or in requests
+	// for those that have none, and Share its part, from 0 to 1, in that of all processes.
+	Started int64   `json:"started"`
+	Share   float64 `json:"share"`
+	// Models are those of its calls, the ones with most that wait at first. Of more than 64
+	// the rest are one, without a name.
+	Models []ProcessModel `json:"models"`
+	// Slots are those that it holds of limits on calls in flight ([Limits.Concurrent]).
+	Slots []ProcessSlots `json:"slots,omitempty"`
+}
+
+// ProcessModel is a process's part in a model. Share is that of what all processes have
+// started of the model.
+type ProcessModel struct {
+	Model    string        `json:"model"`
+	Waiting  int           `json:"waiting"`
+	Oldest   time.Duration `json:"oldest_ns"`
+	InFlight int           `json:"in_flight"`
+	Started  int64         `json:"started"`
+	Share    float64       `json:"share"`
+}
+
+// ProcessSlots is a process's part in a limit on calls in flight.
+type ProcessSlots struct {
+	// Owner has the limit: a model, "family:" and a family's name, or "account".
+	Owner string `json:"owner"`
+	// Held is how many calls the process may have in flight before it has to ask for more,
+	// and Used how many it has.
+	Held int64 `json:"held"`
+	Used int64 `json:"used"`
+}
+
+// Fleet reports who uses the budget of the account that ctx or WithAccount names, or else of
+// the only one that is known. It reads what processes say of themselves, in one command,
+// and changes nothing.
+//
+// A process says it every two seconds while its calls wait, are in flight, or have
+// started within the last minute; with more than forty accounts less often, up to every
+// twenty. One that ends without [Limiter.Shutdown] is shown for three times as long, which
+// is six seconds. Where the backend is no [backend.Fleet], only this process is shown.
+func (l *Limiter) Fleet(ctx context.Context) (FleetState, error) {
+	if err := l.check(); err != nil {
+		return FleetState{}, err
+	}
+	name, err := l.accountFor(ctx)
+	if err != nil {
+		return FleetState{}, err
+	}
+	processes, err := l.engine.Fleet(ctx, name)
+	if err != nil {
+		return FleetState{}, rejected(err, name, "")
+	}
+	return newFleetState(name, processes), nil
+}
+
+func newFleetState(account string, processes []engine.ProcessState) FleetState {
+	f := FleetState{Account: account, Processes: []ProcessState{}}
+	started := map[string]int64{} // by model
+	for i := range processes {
+		for _, m := range processes[i].Models {
+			f.Waiting, f.Oldest = f.Waiting+m.Waiting, max(f.Oldest, m.Oldest)
+			f.InFlight, f.Started = f.InFlight+m.InFlight, f.Started+m.Started
+			started[m.Model] += m.Started
+		}
+	}
+	for i := range processes {
+		x := &processes[i]
+		p := ProcessState{ID: x.ID, Own: x.Own, Heard: x.Heard, Models: []ProcessModel{}}
+		for _, m := range x.Models {
+			p.Waiting, p.Oldest = p.Waiting+m.Waiting, max(p.Oldest, m.Oldest)
+			p.InFlight, p.Started = p.InFlight+m.InFlight, p.Started+m.Started
+			p.Models = append(p.Models, ProcessModel{
+				Model: m.Model, Waiting: m.Waiting, Oldest: m.Oldest, InFlight: m.InFlight,
+				Started: m.Started, Share: engine.Share(m.Started, started[m.Model]),
+			})
+		}
+		p.Share = engine.Share(p.Started, f.Started)
+		for _, s := range x.Slots {
+			p.Slots = append(p.Slots, ProcessSlots{Owner: quota.OwnerTitle(s.Owner), Held: s.Held, Used: s.Used})
+		}
+		f.Processes = append(f.Processes, p)
+	}
+	return f
+}

@@ -1,0 +1,33 @@
+package engine
+
+import "time"
+
+// The last minute, or a little less, is counted in periods.
+const (
+	usagePeriods = 6
+	usageEach    = 10 * time.Second
+)
+
+// A tally is what was counted within the last minute, or a little less.
+type tally [usagePeriods]struct{ period, n int64 }
+
+// periodOf is the number of the period in which a time is.
+func periodOf(t time.Time) int64 { return t.Unix() / int64(usageEach/time.Second) }
+
+func (t *tally) add(now time.Time, n int64) {
+	p := periodOf(now)
+	x := &t[p%usagePeriods]
+	if x.period != p {
+		x.period, x.n = p, 0
+	}
+	x.n += n
+}
+
+func (t *tally) sum(now time.Time) (sum int64) {
+	for _, x := range t {
+		if periodOf(now)-x.period < usagePeriods {
+			sum += x.n
+		}
+	}
+	return sum
+}
