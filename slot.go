@@ -14,11 +14,11 @@ type slotBody struct {
 // hold keeps the call's slot until the response has ended. One that has no body has, and
 // one that hands over its connection.
 func (r *Reservation) hold(resp *http.Response) {
-	if !r.engine.Holds() {
+	if r.shadow == nil && !r.engine.Holds() {
 		return
 	}
 	if resp.Body == nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
-		r.engine.Release()
+		r.release()
 		return
 	}
 	resp.Body = &slotBody{resp.Body, r}
@@ -28,7 +28,7 @@ func (b *slotBody) Read(p []byte) (n int, err error) {
 	over := true // also if a counter or a hook of the user's panics: the body is closed then
 	defer func() {
 		if over {
-			b.r.engine.Release()
+			b.r.release()
 		}
 	}()
 	n, err = b.ReadCloser.Read(p)
@@ -37,6 +37,6 @@ func (b *slotBody) Read(p []byte) (n int, err error) {
 }
 
 func (b *slotBody) Close() error {
-	defer b.r.engine.Release()
+	defer b.r.release()
 	return b.ReadCloser.Close()
 }
