@@ -241,9 +241,7 @@ func (s *shadowCall) observe(ctx context.Context, head engine.Response) {
 	s.then(func(f fate) {
 		var corrected backend.Amounts
 		if f != never {
-			if head.Apart = f == late || s.counts.apart(); f == late {
-				head.Written = time.Time{}
-			}
+			head.Apart = f == late || s.counts.apart()
 			_, corrected = s.r.engine.Observe(&head)
 		}
 		s.r.observed(ctx, &head, latency, corrected)

@@ -191,6 +191,7 @@ func TestShadowOfABurst(t *testing.T) {
 		if took > 3*time.Second {
 			t.Errorf("the calls took %v", took)
 		}
+		synctest.Wait()
 		throttled := int64(statuses[http.StatusTooManyRequests])
 		if throttled < calls/3 || statuses[http.StatusOK] != calls-int(throttled) {
 			t.Errorf("%v", statuses)
@@ -220,12 +221,12 @@ func TestShadowOfABurst(t *testing.T) {
 	})
 }
 
-// What others use of the budget is noticed, as long as the server knows no call that would
-// have waited.
+// What others use of the budget is noticed, but not while the server knows calls that would
+// not have been sent. Then no throttle pauses anybody either, for it would not have come.
 func TestShadowSeesOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600, TPM: 60_000}))
-		l := quietShadow(t, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, TPM: 60_000}))
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 200, TPM: 60_000}))
+		l := quietShadow(t, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 200, TPM: 60_000}))
 		c := l.Client(srv.Direct())
 		send := func() int64 {
 			post(t, c, chatURL, chatBody("m", 100, false))
@@ -239,20 +240,33 @@ func TestShadowSeesOthers(t *testing.T) {
 			t.Errorf("%d tokens remain; want what the others have left of 60,000", got)
 		}
 		time.Sleep(2 * time.Minute)
-		blocked, err := l.Acquire(t.Context(), tokens(59_000)) // and then
+		acquire(t, l, tokens(20_000)).Settle(ratelimiter.Usage{})
+		synctest.Wait()
+		r, err := l.Acquire(ratelimiter.ContextWithMaxWait(t.Context(), 0), tokens(50_000)) // is sent all the same
 		if err != nil {
 			t.Fatal(err)
 		}
+		r.Settle(ratelimiter.Usage{})
 		synctest.Wait()
-		if _, err := l.Acquire(t.Context(), tokens(20_000)); err != nil { // would wait
-			t.Fatal(err)
-		}
-		synctest.Wait()
+		srv.Spend("m", openaitest.Cost{Tokens: 50_000})
 		before := remaining(t, l, "m", "tpm")
 		if got := send(); got < before-200 {
-			t.Errorf("%d tokens remain of %d, though the server's level says nothing now", got, before)
+			t.Errorf("%d tokens remain of %d, though the server has been sent what would not have been", got, before)
 		}
-		blocked.Cancel()
+		srv.Inject(1, openaitest.Answer{Status: 429, RetryAfter: 20 * time.Second})
+		send()
+		state, err := l.State(t.Context())
+		if err != nil || state.Scopes[0].Paused > 0 {
+			t.Errorf("%+v, %v", state, err)
+		}
+		if got := l.ShadowReport().Total; got.Throttled != 1 || got.Avoided != 1 {
+			t.Errorf("%+v", got)
+		}
+		time.Sleep(2 * time.Minute)
+		srv.Spend("m", openaitest.Cost{Tokens: 50_000})
+		if got := send(); got > 10_000 || got < 9_000 {
+			t.Errorf("%d tokens remain after a while; want what the others have left", got)
+		}
 		if err := l.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -524,4 +538,79 @@ func TestShadowReportOfNoLimiter(t *testing.T) {
 	if _, err := none.Acquire(t.Context(), tokens(1)); !errors.Is(err, ratelimiter.ErrNoLimiter) {
 		t.Error(err)
 	}
+}
+
+// A slot is held for as long as the response takes, from when it would have been.
+func TestShadowHoldsSlots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithLatency(time.Second, 2*time.Second))
+		l := quietShadow(t, ratelimiter.WithLimits("m", ratelimiter.Limits{Concurrent: 1}))
+		c := l.Client(srv.Direct())
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { post(t, c, chatURL, chatBody("m", 1, false)) })
+		}
+		wg.Wait()
+		time.Sleep(time.Minute)
+		if got := l.ShadowReport().Total; got.AtOnce != 1 || got.Waited != 2 || got.Wait.Max != 4*time.Second {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// A request that is made with a reservation is that reservation's call.
+func TestShadowOfReservations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New(openaitest.WithHeaders(false))
+		l := newLimiter(t, ratelimiter.WithShadow(), ratelimiter.WithWarnings(nil, 0), ratelimiter.WithLimits("m", ratelimiter.Limits{TPD: 100_000}))
+		c := l.Client(srv.Direct())
+		for range 2 {
+			err := l.Do(t.Context(), tokens(1000), func(ctx context.Context) (ratelimiter.Usage, error) {
+				if status := postWithin(ctx, c, chatBody("m", 50, false)); status != http.StatusOK {
+					t.Errorf("status %d", status)
+				}
+				return ratelimiter.Usage{TotalTokens: 7777}, nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+		}
+		if got := l.ShadowReport().Total; got.Calls != 2 {
+			t.Errorf("%+v", got)
+		}
+		if used := 100_000 - remaining(t, l, "m", "tpd"); used < 20 || used > 200 {
+			t.Errorf("%d tokens are used, want those of the responses", used)
+		}
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A line that nothing slows down has an end, and so have the names of models.
+func TestShadowIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := quietShadow(t, ratelimiter.WithLimits("m", ratelimiter.Limits{RPD: 1}))
+		warmInShadow(t, l)
+		before := l.ShadowReport().Total
+		for range 10_011 {
+			acquire(t, l, ratelimiter.Cost{Model: "m"})
+		}
+		synctest.Wait()
+		if got := l.ShadowReport().Total; got.Undecided != 10_000 || got.NotFollowed != 10 || got.AtOnce != before.AtOnce+1 {
+			t.Errorf("%+v", got)
+		}
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for i := range 1000 {
+			acquire(t, l, ratelimiter.Cost{Model: fmt.Sprint("model ", i)})
+		}
+		synctest.Wait()
+		r := l.ShadowReport()
+		if len(r.Models) != 257 || r.Models[0].Model != "" || r.Models[0].Calls != 1000-255 || r.Total.Calls != before.Calls+11_011 {
+			t.Errorf("%d models, %+v", len(r.Models), r.Models[0])
+		}
+	})
 }
