@@ -256,7 +256,7 @@ func (s *shadowCall) throttled(ctx context.Context, t *wire.Throttle, status int
 		avoided := false
 		switch t.Kind {
 		case wire.RateLimit:
-			avoided = f != atOnce || s.counts.apart()
+			avoided = f != atOnce || s.counts.apart() || s.counts.undecided()
 			s.counts.throttled(avoided)
 		case wire.TooLarge: // it is, whenever it comes
 			avoided = f == never

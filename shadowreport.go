@@ -178,6 +178,13 @@ func (c *shadowScope) apart() bool {
 	return c.queued > 0 || !c.since.IsZero() && time.Since(c.since) < blurred
 }
 
+// undecided reports whether it is not known of some calls whether they would have been sent.
+func (c *shadowScope) undecided() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counts.Undecided > 0
+}
+
 func (c *shadowScope) missed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
