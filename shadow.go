@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -241,7 +242,8 @@ func (s *shadowCall) observe(ctx context.Context, head engine.Response) {
 	s.then(func(f fate) {
 		var corrected backend.Amounts
 		if f != never {
-			head.Apart = f == late || s.counts.apart()
+			throttled := head.Status == http.StatusTooManyRequests
+			head.Apart = f == late || s.counts.apart() || throttled && s.counts.undecided()
 			_, corrected = s.r.engine.Observe(&head)
 		}
 		s.r.observed(ctx, &head, latency, corrected)
