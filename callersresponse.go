@@ -51,7 +51,7 @@ type callersBody struct {
 // hand makes the body the caller's.
 func (r *Reservation) hand(resp *callersResponse) {
 	if resp.Body == nil || resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
-		r.engine.Release()
+		r.release()
 		return
 	}
 	resp.body = &callersBody{ReadCloser: resp.Body, r: r}
@@ -81,7 +81,7 @@ func (b *callersBody) Close() error {
 func (b *callersBody) end() {
 	if b.over.CompareAndSwap(false, true) {
 		runtime.SetFinalizer(b, nil)
-		b.r.engine.Release()
+		b.r.release()
 	}
 }
 

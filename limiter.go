@@ -29,6 +29,7 @@ type Limiter struct {
 	lost    atomic.Pointer[time.Time]        // when it was last warned of a body that nobody has closed
 	classes atomic.Pointer[map[string]Class] // to nil if WithClasses was not given
 	strange once                             // classes that are not among them
+	shadow  shadow
 
 	mu   sync.Mutex
 	base http.RoundTripper // where the caller brings none
@@ -45,6 +46,7 @@ func New(options ...Option) (*Limiter, error) {
 	l := &Limiter{config: c, engine: engine.New(c.engine()), counter: c.counter}
 	l.named.set(c.rules().Named())
 	l.classes.Store(&c.classes)
+	l.shadow.since = time.Now()
 	for _, t := range c.traces {
 		if t.Made == nil {
 			continue
@@ -58,8 +60,12 @@ func New(options ...Option) (*Limiter, error) {
 
 // engine is the configuration of the engine.
 func (c *config) engine() engine.Config {
-	return engine.Config{Backend: c.withFailover(), Fleet: c.fleet(), Rules: *c.rules(), MaxPause: c.maxPause, MaxWaiting: c.maxWaiting,
-		Warn: c.warnings.longWait(), LongWait: c.warnings.after}
+	e := engine.Config{Backend: c.withFailover(), Fleet: c.fleet(), Rules: *c.rules(), MaxPause: c.maxPause, MaxWaiting: c.maxWaiting,
+		Warn: c.warnings.longWait(c.shadow), LongWait: c.warnings.after}
+	if c.shadow {
+		e.Ledger = shadowLedger
+	}
+	return e
 }
 
 // rules are the limits that are configured.
@@ -117,7 +123,7 @@ func (l *Limiter) check() error {
 func (l *Limiter) Acquire(ctx context.Context, call Call) (*Reservation, error) {
 	r, err := l.resolve(ctx, call)
 	if err != nil {
-		return nil, err
+		return l.unresolved(err)
 	}
 	if err := r.admit(ctx); err != nil {
 		return nil, err
@@ -139,8 +145,18 @@ func (l *Limiter) resolve(ctx context.Context, call Call) (*Reservation, error) 
 	return r, r.estimateCall(call)
 }
 
-// admit waits until the reservation's call may start.
-func (r *Reservation) admit(ctx context.Context) (err error) {
+// admit waits until the reservation's call may start; in shadow it starts at once.
+func (r *Reservation) admit(ctx context.Context) error {
+	r.ctx = ctx
+	if r.limiter.config.shadow {
+		r.startInShadow(ctx)
+		return nil
+	}
+	return r.ask(ctx)
+}
+
+// ask asks the engine, and returns when the call may start.
+func (r *Reservation) ask(ctx context.Context) (err error) {
 	l, c := r.limiter, &r.engine.Call
 	arrived := time.Now()
 	c.MaxWait = l.config.maxWait
@@ -151,11 +167,12 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 	if d, ok := value[time.Duration](ctx, maxWaitKey); ok {
 		c.MaxWait = d
 	}
-	if traces := l.traces(ctx); traces.waiting() {
+	if traces := l.traces(ctx); traces.waiting() || r.shadow != nil {
 		c.Waiting = func(w engine.Waiting) {
+			r.shadow.waits()
 			traces.callWaiting(ctx, WaitingInfo{
 				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
-				Cost: costOf(c.Model, w.Cost), Ahead: w.Ahead, Wait: w.Wait,
+				Cost: costOf(c.Model, w.Cost), Ahead: w.Ahead, Wait: w.Wait, Shadow: l.config.shadow,
 			})
 		}
 	}
@@ -165,21 +182,21 @@ func (r *Reservation) admit(ctx context.Context) (err error) {
 		case !started: // or a hook or the backend has panicked
 			l.traceNotStarted(ctx, NotStartedInfo{
 				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
-				Waited: time.Since(arrived), Queued: r.engine.Queued(), Err: err,
+				Waited: time.Since(arrived), Queued: r.engine.Queued(), Err: err, Shadow: l.config.shadow,
 			})
 		case !returns: // a hook has panicked
-			r.over(&engine.Outcome{Cancelled: true})
+			r.ends(&engine.Outcome{Cancelled: true})
+			r.engine.Release()
 		}
 	}()
 	l.warnIfNotNamed(ctx, c.Model)
 	if err := l.engine.Admit(ctx, &r.engine); err != nil {
 		return callRejected(err, c)
 	}
-	r.ctx = ctx
 	started = true
 	l.traceStarted(ctx, StartedInfo{
 		Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
-		Cost: r.Cost(), Waited: time.Since(arrived), Queued: r.engine.Queued(),
+		Cost: costOf(c.Model, r.engine.Cost()), Waited: time.Since(arrived), Queued: r.engine.Queued(), Shadow: l.config.shadow,
 	})
 	returns = true
 	return nil
@@ -285,11 +302,16 @@ func (l *Limiter) SetLimits(options ...Option) error {
 // A service shuts down its limiter before its http.Server, and once more after it. In
 // the other order the server waits for handlers whose calls stand in line, until its whole
 // deadline is over.
+//
+// With [WithShadow] it logs the [ShadowReport], at Info, where the limiter logs its
+// warnings.
 func (l *Limiter) Shutdown(ctx context.Context) error {
 	if err := l.check(); err != nil {
 		return err
 	}
-	return l.engine.Shutdown(ctx)
+	err := l.engine.Shutdown(ctx)
+	l.logShadow(ctx)
+	return err
 }
 
 // Transport returns an http.RoundTripper that limits the requests it sends

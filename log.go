@@ -32,25 +32,25 @@ func LogTrace(logger *slog.Logger, options *LogOptions) *Trace {
 	}
 	return &Trace{
 		Waiting: func(ctx context.Context, i WaitingInfo) {
-			l.call(ctx, slog.LevelDebug, "ratelimiter: call waits", &who{i.Account, i.Model, i.Class, i.Tenant}, costAttr("cost", i.Cost),
+			l.call(ctx, slog.LevelDebug, "ratelimiter: call waits", &who{i.Account, i.Model, i.Class, i.Tenant, i.Shadow}, costAttr("cost", i.Cost),
 				slog.Int("ahead", i.Ahead), slog.Duration("wait_at_least", i.Wait))
 		},
 		Started: func(ctx context.Context, i StartedInfo) {
-			l.call(ctx, slog.LevelDebug, "ratelimiter: call started", &who{i.Account, i.Model, i.Class, i.Tenant}, costAttr("cost", i.Cost),
+			l.call(ctx, slog.LevelDebug, "ratelimiter: call started", &who{i.Account, i.Model, i.Class, i.Tenant, i.Shadow}, costAttr("cost", i.Cost),
 				slog.Duration("waited", i.Waited))
 		},
 		NotStarted: func(ctx context.Context, i NotStartedInfo) {
-			l.call(ctx, slog.LevelDebug, "ratelimiter: call not started", &who{i.Account, i.Model, i.Class, i.Tenant},
+			l.call(ctx, slog.LevelDebug, "ratelimiter: call not started", &who{i.Account, i.Model, i.Class, i.Tenant, i.Shadow},
 				slog.Duration("waited", i.Waited), errorAttr(i.Err))
 		},
 		Settled: func(ctx context.Context, i SettledInfo) {
-			l.call(ctx, slog.LevelDebug, "ratelimiter: call settled", &who{i.Account, i.Model, i.Class, i.Tenant},
+			l.call(ctx, slog.LevelDebug, "ratelimiter: call settled", &who{i.Account, i.Model, i.Class, i.Tenant, i.Shadow},
 				costAttr("charged", i.Charged), costAttr("final", i.Final), slog.Duration("took", i.Duration))
 		},
 		Observed: l.observed,
 		Paused: func(ctx context.Context, i PausedInfo) {
-			l.call(ctx, slog.LevelWarn, "ratelimiter: throttled by the server", &who{i.Account, i.Model, i.Class, i.Tenant},
-				slog.String("kind", i.Kind), slog.Duration("pause", i.For), slog.String("message", i.Message))
+			l.call(ctx, slog.LevelWarn, "ratelimiter: throttled by the server", &who{i.Account, i.Model, i.Class, i.Tenant, i.Shadow},
+				append(i.avoided(), slog.String("kind", i.Kind), slog.Duration("pause", i.For), slog.String("message", i.Message))...)
 		},
 		Credentials: func(ctx context.Context, i CredentialsInfo) {
 			l.log(ctx, slog.LevelWarn, "ratelimiter: many credentials, each with a budget of its own",
@@ -66,6 +66,14 @@ func LogTrace(logger *slog.Logger, options *LogOptions) *Trace {
 	}
 }
 
+// avoided says, in shadow, whether the limiter would have prevented it.
+func (i *PausedInfo) avoided() []slog.Attr {
+	if !i.Shadow {
+		return nil
+	}
+	return []slog.Attr{slog.Bool("avoided", i.Avoided)}
+}
+
 // logTrace is what the hooks of LogTrace share.
 type logTrace struct {
 	logger  *slog.Logger
@@ -76,7 +84,10 @@ type logTrace struct {
 }
 
 // who is whom a line is about.
-type who struct{ account, model, class, tenant string }
+type who struct {
+	account, model, class, tenant string
+	shadow                        bool // what is said of it would have been
+}
 
 // enabled returns the logger, or nil if it takes nothing of the level.
 func (l *logTrace) enabled(ctx context.Context, level slog.Level) *slog.Logger {
@@ -116,6 +127,9 @@ func (w *who) attrs(clear bool) []slog.Attr {
 			attrs = append(attrs, a)
 		}
 	}
+	if w.shadow {
+		attrs = append(attrs, slog.Bool("shadow", true))
+	}
 	return attrs
 }
 
@@ -129,7 +143,7 @@ func (l *logTrace) observed(ctx context.Context, i ObservedInfo) {
 		Observation
 	}{{"requests", i.Requests}, {"tokens", i.Tokens}} {
 		if was, changed := l.changed(reportedLimit{i.Account, i.Model, o.unit}, o.Limit); changed {
-			l.call(ctx, slog.LevelInfo, "ratelimiter: server reports a limit", &who{account: i.Account, model: i.Model},
+			l.call(ctx, slog.LevelInfo, "ratelimiter: server reports a limit", &who{account: i.Account, model: i.Model, shadow: i.Shadow},
 				slog.String("unit", o.unit), slog.Int64("limit", o.Limit), slog.Int64("was", was))
 		}
 	}

@@ -180,3 +180,26 @@ func TestLogValues(t *testing.T) {
 		)
 	})
 }
+
+// Lines about what would have been say so.
+func TestLogInShadow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, log := loggedAt(slog.LevelDebug)
+		l := newLimiter(t, ratelimiter.WithShadow(), ratelimiter.WithAccount("a"), ratelimiter.WithWarnings(logger, time.Second),
+			ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, TPM: 600}), ratelimiter.WithTrace(ratelimiter.LogTrace(logger, nil)))
+		warmInShadow(t, l)
+		log.take()
+		const who = "account=" + digestOfA + " model=m shadow=true"
+		acquire(t, l, tokens(600))
+		synctest.Wait()
+		acquire(t, l, tokens(100))
+		synctest.Wait()
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		wantLines(t, log,
+			`level=DEBUG msg="ratelimiter: call started" `+who+` cost.requests=1 cost.tokens=600 waited=0s`,
+			`level=DEBUG msg="ratelimiter: call waits" `+who+` cost.requests=1 cost.tokens=100 ahead=0 wait_at_least=10.1s`,
+			`level=WARN msg="ratelimiter: calls would wait long" model=m waited=1s limit="600 tokens per minute" wait_at_least=9.1s ahead=0 waiting=1`,
+			`level=DEBUG msg="ratelimiter: call started" `+who+` cost.requests=1 cost.tokens=100 waited=10.1s`)
+	})
+}

@@ -12,7 +12,7 @@ func (e *Error) LogValue() slog.Value {
 		return slog.StringValue(e.Error())
 	}
 	attrs := append([]slog.Attr{slog.String("message", e.Error()), slog.String("code", cmp.Or(e.Code(), e.Reason.Error()))},
-		(&who{e.Account, e.Model, e.Class, e.Tenant}).attrs(false)...)
+		(&who{e.Account, e.Model, e.Class, e.Tenant, false}).attrs(false)...)
 	attrs = append(attrs, costAttr("cost", e.Cost))
 	if e.Unit != "" {
 		if e.Owner != e.Model {
@@ -27,7 +27,7 @@ func (e *Error) LogValue() slog.Value {
 // LogValue implements slog.LogValuer: a group for each model, and in it one for each limit,
 // with the account as a digest of its name.
 func (s State) LogValue() slog.Value {
-	attrs := (&who{account: s.Account}).attrs(false)
+	attrs := (&who{account: s.Account, shadow: s.Shadow}).attrs(false)
 	for i := range s.Scopes {
 		attrs = append(attrs, slog.Attr{Key: s.Scopes[i].title(), Value: s.Scopes[i].logValue()})
 	}

@@ -52,6 +52,7 @@ type config struct {
 	fallback   *Limits
 	warnings   warnings
 	responses  bool // stand for rejections
+	shadow     bool // no call waits or is rejected
 	errs       []error
 }
 

@@ -23,6 +23,7 @@ type Reservation struct {
 	encoding tokens.Encoding
 	taken    atomic.Bool     // by a Transport, or by its end
 	ctx      context.Context // of the call, for hooks; never waited on
+	shadow   *shadowCall     // nil without WithShadow
 }
 
 // claim takes a reservation for a Transport's own, once, if that is for the same account
@@ -32,18 +33,27 @@ func (r *Reservation) claim(own *Reservation) bool {
 		return false
 	}
 	is, want := &r.engine.Call, &own.engine.Call
-	paid := is.Account == want.Account || is.Account == engine.Unnamed && r.engine.PaidBy(want.Account)
+	paid := is.Account == want.Account || is.Account == engine.Unnamed && (r.shadow != nil || r.engine.PaidBy(want.Account))
 	if !paid || is.Model != want.Model || !r.taken.CompareAndSwap(false, true) {
 		return false
 	}
 	r.counted, r.encoding = own.counted, own.encoding
+	if r.shadow != nil {
+		r.shadow.then(func(f fate) {
+			if f != never {
+				r.engine.Sent(time.Now())
+			}
+		})
+		return true
+	}
 	r.engine.Sent(time.Now())
 	return true
 }
 
-// Cost is what the reservation has charged.
+// Cost is what the reservation has charged. With [WithShadow] it is zero while the call
+// would wait.
 func (r *Reservation) Cost() Cost {
-	if r == nil || r.limiter == nil {
+	if r == nil || r.limiter == nil || !r.shadow.charged() {
 		return Cost{}
 	}
 	return costOf(r.engine.Call.Model, r.engine.Cost())
@@ -72,12 +82,34 @@ func (r *Reservation) endByCaller(o *engine.Outcome) {
 
 // over ends the reservation of a call that has no response, or whose response has ended.
 func (r *Reservation) over(o *engine.Outcome) {
-	defer r.engine.Release() // also if a hook panics
+	defer r.release() // also if a hook panics
 	r.end(o)
+}
+
+// release gives back the slots of a call that is in flight no more.
+func (r *Reservation) release() {
+	if r.shadow != nil {
+		r.shadow.then(func(f fate) {
+			if f != never {
+				r.engine.Release()
+			}
+		})
+		return
+	}
+	r.engine.Release()
 }
 
 // end settles the reservation, once, and reports it.
 func (r *Reservation) end(o *engine.Outcome) {
+	if r.shadow != nil {
+		r.shadow.end(*o)
+		return
+	}
+	r.ends(o)
+}
+
+// ends is end of a call that has been admitted.
+func (r *Reservation) ends(o *engine.Outcome) {
 	settled, ok := r.engine.Settle(o)
 	if !ok {
 		return
@@ -91,7 +123,7 @@ func (r *Reservation) end(o *engine.Outcome) {
 		Account: c.Account, Model: model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
 		Charged: costOf(model, settled.Charged), Final: costOf(model, settled.Final),
 		Estimate: usageOf(r.engine.Estimate()), Usage: usageOf(settled.Usage), HasUsage: settled.HasUsage,
-		Duration: settled.Duration,
+		Duration: settled.Duration, Shadow: r.limiter.config.shadow,
 	})
 }
 

@@ -11,8 +11,10 @@ import (
 // State is what an account's budget looks like to this process. Its JSON has durations in
 // nanoseconds.
 type State struct {
-	Account string       `json:"account"`
-	Scopes  []ScopeState `json:"scopes"` // sorted by model
+	Account string `json:"account"`
+	// Shadow says that the limiter has WithShadow: this is what would be.
+	Shadow bool         `json:"shadow,omitempty"`
+	Scopes []ScopeState `json:"scopes"` // sorted by model
 	// Classes are those that calls of this process are of, sorted by name, and Tenants the
 	// ten busiest tenants; both are empty where calls have neither.
 	Classes []ShareState `json:"classes,omitempty"`
@@ -100,7 +102,7 @@ func (l *Limiter) State(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, rejected(err, name, "")
 	}
-	state := State{Account: name, Scopes: []ScopeState{}, ManyCredentials: l.watch.Hosts()}
+	state := State{Account: name, Shadow: l.config.shadow, Scopes: []ScopeState{}, ManyCredentials: l.watch.Hosts()}
 	for i := range scopes {
 		state.Scopes = append(state.Scopes, newScopeState(&scopes[i]))
 	}

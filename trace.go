@@ -55,6 +55,7 @@ type WaitingInfo struct {
 	Cost           Cost
 	Ahead          int           // calls of its tenant in this process before it
 	Wait           time.Duration // how long at least, as far as is known
+	Shadow         bool          // see [StartedInfo]
 }
 
 // StartedInfo is given to [Trace.Started].
@@ -67,6 +68,9 @@ type StartedInfo struct {
 	Cost     Cost
 	Waited   time.Duration
 	Queued   bool // Waiting has been called
+	// Shadow says that the limiter has WithShadow: the call started when it came, and would
+	// have waited for Waited.
+	Shadow bool
 }
 
 // NotStartedInfo is given to [Trace.NotStarted].
@@ -79,6 +83,9 @@ type NotStartedInfo struct {
 	// Err is what the caller gets: an [*Error], or its context's error. It is nil where
 	// the caller gets a panic.
 	Err error
+	// Shadow says that the limiter has WithShadow: the call has started all the same, and its
+	// caller would have got Err.
+	Shadow bool
 }
 
 // ObservedInfo is given to [Trace.Observed].
@@ -91,6 +98,7 @@ type ObservedInfo struct {
 	// x-ratelimit-tokens-query-cost. 0 where it does not say.
 	Charged int64
 	Latency time.Duration // from sending the request to its headers
+	Shadow  bool          // see [StartedInfo]
 }
 
 // Observation is what a response said about one of the server's buckets. The
@@ -114,6 +122,10 @@ type PausedInfo struct {
 	// "overloaded" or "other".
 	Kind    string
 	Message string // the server's words, at most 1 KiB
+	Shadow  bool   // see [StartedInfo]
+	// Avoided says that the limiter would have prevented the throttle, had it not been in
+	// shadow: it would have held back the call, or those before it.
+	Avoided bool
 }
 
 // SettledInfo is given to [Trace.Settled].
@@ -132,6 +144,7 @@ type SettledInfo struct {
 	Usage    Usage
 	HasUsage bool
 	Duration time.Duration // from the start
+	Shadow   bool          // see [StartedInfo]
 }
 
 // CredentialsInfo is given to [Trace.Credentials].

@@ -210,6 +210,9 @@ func (t *Transport) reserve(req *http.Request, e wire.Endpoint, deployment strin
 
 // unanswered ends the reservation of a request that got no response.
 func (r *Reservation) unanswered(neverSent bool) {
+	if r.shadow != nil && r.ctx.Err() != nil {
+		r.shadow.leave()
+	}
 	// What was sent the server may have counted.
 	r.over(&engine.Outcome{Cancelled: neverSent})
 }
@@ -217,12 +220,21 @@ func (r *Reservation) unanswered(neverSent bool) {
 // observe takes in the headers of a response.
 func (r *Reservation) observe(ctx context.Context, resp *http.Response, written time.Time) {
 	head := engine.Response{Status: resp.StatusCode, Headers: wire.ParseHeaders(resp.Header), Written: written}
+	if r.shadow != nil {
+		r.shadow.observe(ctx, head)
+		return
+	}
 	latency, corrected := r.engine.Observe(&head)
+	r.observed(ctx, &head, latency, corrected)
+}
+
+// observed reports the headers of a response.
+func (r *Reservation) observed(ctx context.Context, head *engine.Response, latency time.Duration, corrected backend.Amounts) {
 	requests, tokens := observation(head.Headers.Requests), observation(head.Headers.Tokens)
 	requests.Corrected, tokens.Corrected = corrected[backend.Requests], corrected[backend.Tokens]
 	r.limiter.traceObserved(ctx, ObservedInfo{
-		Account: r.engine.Call.Account, Model: r.engine.Call.Model, Status: resp.StatusCode, Latency: latency,
-		Requests: requests, Tokens: tokens, Charged: head.Headers.QueryCost,
+		Account: r.engine.Call.Account, Model: r.engine.Call.Model, Status: head.Status, Latency: latency,
+		Requests: requests, Tokens: tokens, Charged: head.Headers.QueryCost, Shadow: r.shadow != nil,
 	})
 }
 
@@ -252,7 +264,12 @@ func (r *Reservation) meter(ctx context.Context, resp *http.Response, metered *m
 		body := newPeekedBody(ctx, resp.Body)
 		resp.Body = body
 		enough := wire.ParseThrottle(status, header, nil, time.Now()).RetryAfter > 0
-		body.whenCome(func(prefix []byte) { decide(r.decoded(header, prefix)) }, enough)
+		said := func(prefix []byte) { decide(r.decoded(header, prefix)) }
+		if r.shadow != nil { // nobody waits for it
+			body.decide = said
+			return
+		}
+		body.whenCome(said, enough)
 	case status >= 300, bodiless, status == http.StatusSwitchingProtocols:
 		r.failed(status)
 	default:
@@ -303,9 +320,24 @@ var kinds = map[wire.Kind]string{
 // money, to a request with the headers asked. An overload pauses the model for as long as it
 // says; one that does not say, and is no 429, is like any failure of the server.
 func (r *Reservation) throttled(ctx context.Context, t *wire.Throttle, status int, asked http.Header) {
+	t.Message = redacted(t.Message, asked)
+	if r.shadow != nil {
+		r.shadow.throttled(ctx, t, status)
+		return
+	}
+	r.pause(ctx, t, status, false)
+}
+
+// pause takes in a throttle and reports it. avoided says that the limiter would have
+// prevented it, so that it teaches nothing.
+func (r *Reservation) pause(ctx context.Context, t *wire.Throttle, status int, avoided bool) {
 	c := &r.engine.Call
-	info := PausedInfo{Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(), Kind: kinds[t.Kind], Message: redacted(t.Message, asked)}
-	switch t.Kind {
+	info := PausedInfo{Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(), Kind: kinds[t.Kind], Message: t.Message, Shadow: r.shadow != nil, Avoided: avoided}
+	kind := t.Kind
+	if avoided {
+		kind = wire.Other
+	}
+	switch kind {
 	case wire.RateLimit, wire.SlowDown:
 		info.For = r.engine.Throttled(t)
 	case wire.Overloaded:

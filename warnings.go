@@ -23,11 +23,14 @@ type warnings struct {
 const defaultLongWait = 30 * time.Second
 
 // longWait returns what logs long waits, or nil.
-func (w *warnings) longWait() func(engine.LongWait) {
+func (w *warnings) longWait(shadow bool) func(engine.LongWait) {
 	if w.log == nil {
 		return nil
 	}
-	log := w.log
+	log, message := w.log, "ratelimiter: calls wait long"
+	if shadow {
+		message = "ratelimiter: calls would wait long"
+	}
 	return func(i engine.LongWait) {
 		limit := "unknown"
 		switch {
@@ -40,7 +43,7 @@ func (w *warnings) longWait() func(engine.LongWait) {
 		if i.Class != "" {
 			class = slog.String("class", i.Class)
 		}
-		log().LogAttrs(context.Background(), slog.LevelWarn, "ratelimiter: calls wait long",
+		log().LogAttrs(context.Background(), slog.LevelWarn, message,
 			slog.GroupAttrs(logGroup,
 				slog.String("model", i.Model), class, slog.Duration("waited", i.Waited), slog.String("limit", limit),
 				slog.Duration("wait_at_least", i.Wait), slog.Int("ahead", i.Ahead), slog.Int("waiting", i.Waiting)))

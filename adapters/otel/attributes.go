@@ -30,14 +30,22 @@ const (
 	kindKey      = attribute.Key("ratelimiter.throttle.kind")
 	directionKey = attribute.Key("ratelimiter.correction.direction")
 	commandKey   = attribute.Key("ratelimiter.backend.command")
+	shadowKey    = attribute.Key("ratelimiter.shadow")
+	avoidedKey   = attribute.Key("ratelimiter.throttle.avoided")
 )
 
 // who is whom a call belongs to.
-type who struct{ account, model, class, endpoint string }
+type who struct {
+	account, model, class, endpoint string
+	shadow                          bool // what is measured would have been
+}
 
 // attributes are those of a call, and more.
 func (c *config) attributes(w who, more ...attribute.KeyValue) attribute.Set {
 	attrs := more
+	if w.shadow {
+		attrs = append(attrs, shadowKey.Bool(true))
+	}
 	for _, a := range [...]attribute.KeyValue{
 		providerKey.String(c.provider),
 		accountKey.String(c.account(w.account)), modelKey.String(w.model), classKey.String(w.class), operationKey.String(operation(w.endpoint)),

@@ -46,7 +46,7 @@ func (g *gauges) observeAccount(o metric.Observer, s *ratelimiter.State) {
 				continue
 			}
 			seen[limit{l.Owner, l.Name}] = true
-			w := who{account: s.Account}
+			w := who{account: s.Account, shadow: s.Shadow}
 			if l.Owner == s.Scopes[i].Model {
 				w.model = l.Owner
 			}

@@ -85,30 +85,34 @@ func (m *Metrics) trace() *ratelimiter.Trace {
 	return &ratelimiter.Trace{
 		Made: func(l *ratelimiter.Limiter) error { return m.made(l, up) },
 		Waiting: func(ctx context.Context, i ratelimiter.WaitingInfo) {
-			in.queued.Add(ctx, 1, metric.WithAttributeSet(c.attributes(who{i.Account, i.Model, i.Class, i.Endpoint})))
+			in.queued.Add(ctx, 1, metric.WithAttributeSet(c.attributes(who{i.Account, i.Model, i.Class, i.Endpoint, i.Shadow})))
 		},
 		Started: func(ctx context.Context, i ratelimiter.StartedInfo) {
-			w := who{i.Account, i.Model, i.Class, i.Endpoint}
+			w := who{i.Account, i.Model, i.Class, i.Endpoint, i.Shadow}
 			ended(ctx, w, "started", i.Queued, i.Waited.Seconds())
 			in.inFlight.Add(ctx, 1, metric.WithAttributeSet(c.attributes(w)))
 		},
 		NotStarted: func(ctx context.Context, i ratelimiter.NotStartedInfo) {
-			ended(ctx, who{i.Account, i.Model, i.Class, i.Endpoint}, result(i.Err), i.Queued, i.Waited.Seconds())
+			ended(ctx, who{i.Account, i.Model, i.Class, i.Endpoint, i.Shadow}, result(i.Err), i.Queued, i.Waited.Seconds())
 		},
 		Observed: func(ctx context.Context, i ratelimiter.ObservedInfo) {
-			w := who{account: i.Account, model: i.Model}
+			w := who{account: i.Account, model: i.Model, shadow: i.Shadow}
 			in.corrected(ctx, c, w, "requests", i.Requests.Corrected)
 			in.corrected(ctx, c, w, "tokens", i.Tokens.Corrected)
 		},
 		Paused: func(ctx context.Context, i ratelimiter.PausedInfo) {
-			set := metric.WithAttributeSet(c.attributes(who{i.Account, i.Model, i.Class, i.Endpoint}, kindKey.String(i.Kind)))
+			more := []attribute.KeyValue{kindKey.String(i.Kind)}
+			if i.Shadow {
+				more = append(more, avoidedKey.Bool(i.Avoided))
+			}
+			set := metric.WithAttributeSet(c.attributes(who{i.Account, i.Model, i.Class, i.Endpoint, i.Shadow}, more...))
 			in.throttles.Add(ctx, 1, set)
 			if i.For > 0 {
 				in.pauses.Record(ctx, i.For.Seconds(), set)
 			}
 		},
 		Settled: func(ctx context.Context, i ratelimiter.SettledInfo) {
-			w := who{i.Account, i.Model, i.Class, i.Endpoint}
+			w := who{i.Account, i.Model, i.Class, i.Endpoint, i.Shadow}
 			in.inFlight.Add(ctx, -1, metric.WithAttributeSet(c.attributes(w)))
 			in.charged(ctx, c, w, i.Final)
 			if i.HasUsage {

@@ -26,7 +26,11 @@ func WithTraces(options ...Option) ratelimiter.Option {
 			more = append(more, errorTypeKey.String(result))
 		}
 		set := c.attributes(w, more...)
-		_, span := tracer.Start(ctx, "ratelimiter wait", trace.WithTimestamp(now.Add(-d)), trace.WithAttributes(set.ToSlice()...))
+		name := "ratelimiter wait"
+		if w.shadow { // which has held nothing up
+			name = "ratelimiter wait in shadow"
+		}
+		_, span := tracer.Start(ctx, name, trace.WithTimestamp(now.Add(-d)), trace.WithAttributes(set.ToSlice()...))
 		if result != "started" {
 			span.SetStatus(codes.Error, result)
 		}
@@ -35,12 +39,12 @@ func WithTraces(options ...Option) ratelimiter.Option {
 	return ratelimiter.WithTrace(&ratelimiter.Trace{
 		Started: func(ctx context.Context, i ratelimiter.StartedInfo) {
 			if i.Queued {
-				waited(ctx, who{i.Account, i.Model, i.Class, i.Endpoint}, i.Waited, "started", nil)
+				waited(ctx, who{i.Account, i.Model, i.Class, i.Endpoint, i.Shadow}, i.Waited, "started", nil)
 			}
 		},
 		NotStarted: func(ctx context.Context, i ratelimiter.NotStartedInfo) {
 			if i.Queued {
-				waited(ctx, who{i.Account, i.Model, i.Class, i.Endpoint}, i.Waited, result(i.Err), i.Err)
+				waited(ctx, who{i.Account, i.Model, i.Class, i.Endpoint, i.Shadow}, i.Waited, result(i.Err), i.Err)
 			}
 		},
 	})

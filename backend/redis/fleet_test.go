@@ -24,6 +24,18 @@ import (
 // for half as many, but half of them come back when a call ends.
 var fleetLimits = ratelimiter.Limits{RPM: 6000, TPM: 60_000, Burst: time.Second}
 
+// A role is that of a member. Those of a fleet of which half is in shadow have a day's
+// requests, too, which last for three members and a few more.
+type role string
+
+const (
+	alike    role = "alike"
+	earnest  role = "earnest"
+	inShadow role = "in shadow"
+
+	daily = 500
+)
+
 const (
 	fleetCalls  = 150                    // of each process
 	fleetAtOnce = 25                     // of its calls wait or are in flight
@@ -43,11 +55,14 @@ func init() { redis.RunMember = runMember }
 
 // runMember is what a member does: it prints a line for each call that starts, and
 // one for each that ends.
-func runMember(addr, prefix string) error {
-	client := goredis.NewClient(&goredis.Options{Addr: addr})
+func runMember(config []string) error {
+	client := goredis.NewClient(&goredis.Options{Addr: config[0]})
 	defer client.Close()
-	l, err := ratelimiter.New(ratelimiter.WithAccount("fleet"), ratelimiter.WithLimits("m", fleetLimits),
-		ratelimiter.WithBackend(redis.New(client, redis.WithPrefix(prefix))))
+	var started sync.WaitGroup // also of calls that would have waited
+	started.Add(fleetCalls)
+	l, err := newMember(client, config[1], role(config[2]), ratelimiter.WithTrace(&ratelimiter.Trace{
+		Started: func(context.Context, ratelimiter.StartedInfo) { started.Done() },
+	}))
 	if err != nil {
 		return err
 	}
@@ -78,30 +93,49 @@ func runMember(addr, prefix string) error {
 	}
 	close(work)
 	wg.Wait()
+	started.Wait()
 	return l.Shutdown(context.Background())
 }
 
+// newMember is a member's limiter.
+func newMember(client *goredis.Client, prefix string, r role, more ...ratelimiter.Option) (*ratelimiter.Limiter, error) {
+	options := append(more,
+		ratelimiter.WithAccount("fleet"), ratelimiter.WithLimits("m", fleetLimits), ratelimiter.WithWarnings(nil, 0),
+		ratelimiter.WithBackend(redis.New(client, redis.WithPrefix(prefix))))
+	if r != alike {
+		options = append(options, ratelimiter.WithAccountLimits(ratelimiter.Limits{RPD: daily}))
+	}
+	if r == inShadow {
+		options = append(options, ratelimiter.WithShadow())
+	}
+	return ratelimiter.New(options...)
+}
+
 // startFleet starts members on a Redis of their own.
-func startFleet(t *testing.T, n int) []*member {
+func startFleet(t *testing.T, n int) (fleet []*member) {
 	t.Helper()
 	srv := redistest.Run(t)
 	prefix := rand.Text() + ":"
-	var fleet []*member
 	for range n {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), redis.FleetEnv+"="+srv.Addr+","+prefix)
-		cmd.Stderr = os.Stderr
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-		fleet = append(fleet, &member{cmd: cmd, lines: bufio.NewScanner(out)})
+		fleet = append(fleet, startMember(t, srv.Addr, prefix, alike))
 	}
 	return fleet
+}
+
+func startMember(t *testing.T, addr, prefix string, r role) *member {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s,%s,%s", redis.FleetEnv, addr, prefix, r))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return &member{cmd: cmd, lines: bufio.NewScanner(out)}
 }
 
 // read counts n more of the member's starts, or all of them with n < 0.
@@ -174,5 +208,40 @@ func TestFleet(t *testing.T) {
 				t.Errorf("%d calls started; the budget was %.0f", total+n, most)
 			}
 		})
+	}
+}
+
+// Half of a fleet runs in shadow. What it does is on a ledger that its own half shares, and
+// the budget of the others is as full as if they were alone: it would not last for both.
+func TestFleetHalfInShadow(t *testing.T) {
+	srv := redistest.Run(t)
+	prefix := rand.Text() + ":"
+	var fleet []*member
+	for _, r := range []role{earnest, inShadow, earnest, inShadow} {
+		fleet = append(fleet, startMember(t, srv.Addr, prefix, r))
+	}
+	for _, m := range fleet {
+		if n := m.read(-1); m.cmd.Wait() != nil || n != fleetCalls {
+			t.Errorf("a member made %d of %d calls", n, fleetCalls)
+		}
+	}
+	client := goredis.NewClient(&goredis.Options{Addr: srv.Addr})
+	defer client.Close()
+	for _, r := range []role{earnest, inShadow} {
+		l, err := newMember(client, prefix, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		state, err := l.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, limit := range state.Scopes[0].Limits {
+			// A day's refill is 1 in three minutes. A reply that a busy machine has lost leaves
+			// its charge.
+			if left := int64(daily - 2*fleetCalls); limit.Name == "rpd" && (limit.Remaining < left/2 || limit.Remaining > left+1) {
+				t.Errorf("%s: %d of %d requests remain, want %d or a little less", r, limit.Remaining, limit.Limit, left)
+			}
+		}
 	}
 }

@@ -23,11 +23,11 @@ const rules = "~ratelimiter:* resetchannels -@all +evalsha +eval +time" +
 	" +zadd +zcard +zlexcount +zrangebylex +zrem +get +set +del +pexpire +pttl"
 
 // FleetEnv makes a process of the test binary a member of the fleet in fleet_test.go:
-// address and prefix.
+// address, prefix and role.
 const FleetEnv = "RATELIMITER_TEST_FLEET"
 
 // RunMember is what a member does. fleet_test.go sets it, from outside the package.
-var RunMember func(addr, prefix string) error
+var RunMember func(config []string) error
 
 // SlotsEnv makes a process of the test binary one of those in fleet_slots_test.go: address,
 // prefix and the server's URL.
@@ -47,8 +47,8 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	if addr, prefix, ok := strings.Cut(os.Getenv(FleetEnv), ","); ok {
-		if err := RunMember(addr, prefix); err != nil {
+	if config, ok := os.LookupEnv(FleetEnv); ok {
+		if err := RunMember(strings.Split(config, ",")); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -42,6 +42,12 @@ const (
 	examined = 8
 )
 
+// ledger is what the backend calls the account of that name.
+func (e *Engine) ledger(name string) string { return e.config.Ledger + name }
+
+// ledger is what the backend calls the account. The lock must be held.
+func (a *account) ledger() string { return a.engine.ledger(a.name) }
+
 func newAccount(e *Engine, name string) *account {
 	return &account{engine: e, name: name, scopes: map[scopeKey]*scope{}, shared: map[sharedKey]*quota.Limit{}, slots: map[string]*slots{}}
 }

@@ -15,6 +15,9 @@ import (
 // flight need a backend that is a [backend.Lessor].
 type Config struct {
 	Backend backend.Backend
+	// Ledger stands before the names of accounts in the backend, so that engines with
+	// another one draw from other budgets there.
+	Ledger string
 	// Fleet, if not nil, is where processes say what they do.
 	Fleet backend.Fleet
 	Rules Rules
@@ -101,7 +104,7 @@ func New(c Config) *Engine {
 func (e *Engine) Clear(ctx context.Context, name, model string) error {
 	a := e.peek(name)
 	owners := a.clear(time.Now(), model)
-	err := e.config.Backend.Clear(ctx, name, owners)
+	err := e.config.Backend.Clear(ctx, e.ledger(name), owners)
 	a.cleared(owners)
 	if err != nil {
 		return &Rejection{Reason: BackendFailed, Cause: err}
@@ -167,6 +170,9 @@ func (e *Engine) settleNow(s *backend.Settlement) {
 		wait = min(2*wait, lastRetry)
 	}
 }
+
+// Go runs f on a goroutine that Shutdown waits for.
+func (e *Engine) Go(f func()) { e.tasks.start(f) }
 
 // background runs f without blocking the caller; a local backend runs it inline, since
 // nothing blocks.

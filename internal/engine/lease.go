@@ -86,7 +86,7 @@ func (o *slots) claimLocked(now time.Time, extra int64) backend.Claim {
 	}
 	o.ceiling = o.leastLocked(now)
 	o.claim = backend.Claim{
-		Account: o.account.name, Owner: o.owner, Holder: e.id, Number: uint64(e.claims.Add(1)),
+		Account: o.account.ledger(), Owner: o.owner, Holder: e.id, Number: uint64(e.claims.Add(1)),
 		Limit: o.limit, Used: o.used, Held: o.ceiling, Need: need, Spare: o.spareLocked(),
 	}
 	o.sent = now

@@ -135,6 +135,9 @@ type Response struct {
 	Headers wire.Headers
 	// Written is when the request had been written; zero where that is not known.
 	Written time.Time
+	// Apart says that the server has been sent calls that our buckets have not been charged
+	// for: where the two stand can't be compared.
+	Apart bool
 }
 
 // Observe takes in the head of a response, as soon as it has come, and returns how long
@@ -168,6 +171,9 @@ func (r *Reservation) observe(now time.Time, resp *Response) (latency time.Durat
 	if !resp.Written.IsZero() {
 		s.quota.Written(&req, resp.Written.Sub(r.started))
 	}
+	if resp.Apart {
+		req.Sent = nil
+	}
 	// Before the headers are taken in: they may end a slow start that holds calls back.
 	s.budgetFreedLocked(now)
 	const tooManyRequests = 429
@@ -188,7 +194,7 @@ func (r *Reservation) settlementLocked(now time.Time, corrections []quota.Correc
 	s := r.scope
 	limits := s.quota.Limits()
 	settlement := &backend.Settlement{
-		Account: s.account.name, Line: s.line, Stamp: max(r.stamp, s.account.since),
+		Account: s.account.ledger(), Line: s.line, Stamp: max(r.stamp, s.account.since),
 		Buckets:     quota.Unpaced(now, limits),
 		Corrections: make([]backend.Correction, len(limits)),
 	}

@@ -89,7 +89,7 @@ func (s *scope) releaseLocked(now time.Time) *backend.Ask {
 // ticket's.
 func (s *scope) look(limits []*quota.Limit, buckets []backend.Bucket) ask {
 	return ask{Ask: backend.Ask{
-		Account: s.account.name,
+		Account: s.account.ledger(),
 		Line:    s.line,
 		Scope:   s.owner(),
 		Buckets: buckets,

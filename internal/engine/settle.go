@@ -106,7 +106,7 @@ func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settl
 	if !slices.ContainsFunc(buckets, func(b backend.Bucket) bool { return refund[b.Dimension] != 0 }) {
 		return settled, nil // nobody counts it
 	}
-	r.refund = backend.Settlement{Account: a.name, Line: s.line, Stamp: max(r.stamp, a.since), Refund: refund, Buckets: buckets}
+	r.refund = backend.Settlement{Account: a.ledger(), Line: s.line, Stamp: max(r.stamp, a.since), Refund: refund, Buckets: buckets}
 	return settled, &r.refund
 }
 

@@ -58,7 +58,7 @@ func (e *Engine) State(ctx context.Context, name string) ([]ScopeState, error) {
 		for _, l := range concurrent {
 			n, ok := used[l.Owner]
 			if !ok {
-				lease, err := e.lessor.Lease(ctx, backend.Claim{Account: name, Owner: l.Owner})
+				lease, err := e.lessor.Lease(ctx, backend.Claim{Account: e.ledger(name), Owner: l.Owner})
 				if err != nil {
 					return nil, &Rejection{Reason: BackendFailed, Cause: err}
 				}

@@ -40,11 +40,11 @@ func (e *Engine) meantLocked() string {
 	return Unnamed
 }
 
-// payer is the name of the scope's account.
+// payer is what the backend calls the scope's account.
 func (s *scope) payer() string {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
-	return s.account.name
+	return s.account.ledger()
 }
 
 // stray is how long asks may be under way that were sent under the old name.
@@ -57,13 +57,13 @@ func (a *account) takeName(name string) {
 	looks := a.buckets(time.Now())
 	moves := make([]move, len(looks))
 	for i := range looks {
-		moves[i] = move{old: looks[i].Ask, name: name}
+		moves[i] = move{old: looks[i].Ask, name: a.engine.ledger(name)}
 		moves[i].settle(ctx, b)
 	}
 	since := int64(0) // what is moved may be settled
 	for i := range moves {
 		there := moves[i].old
-		there.Account = name
+		there.Account = a.engine.ledger(name)
 		if answer, err := b.Look(ctx, there); err == nil {
 			since = max(since, answer.Stamp)
 		}
