@@ -4,7 +4,7 @@ SHELL := /bin/sh
 ROOT := $(CURDIR)
 # The library, and the modules that nobody imports. The library comes last, so
 # that a run of the tests closes with its packages.
-MODULES := tools bench examples .
+MODULES := tools bench examples cmd/ratelimiter .
 FUZZTIME ?= 20s
 COUNT ?= 6
 LIMITS ?= rpm=600,tpm=200000
