@@ -11,7 +11,7 @@ LIMITS ?= rpm=600,tpm=200000
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate test-redis-long
+.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate test-redis-long test-sidecar-sdks
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -84,3 +84,8 @@ test-redis-long: ## every fault for half a minute, long random histories, a busy
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
 	@REDIS_LONG=1 CGO_ENABLED=1 go test -race -count=1 -timeout 30m ./backend/redis
 	@cd bench && FAULTS_SPAN=30s CGO_ENABLED=1 go test -race -count=1 -timeout 30m ./faults
+
+test-sidecar-sdks: ## cmd/ratelimiter below OpenAI's SDK for Node, from npm, and Python
+	@sh tools/need.sh npm "OpenAI's SDK for Node" nodejs npm
+	@sh tools/need.sh python3 "the program in Python" python3
+	@cd cmd/ratelimiter && SIDECAR_SDKS=1 go test -count=1 -run '^TestNodeSDK$$|^TestPython$$' .

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ type config struct {
 	account       string
 	limits        []limit // those that SIGHUP sets again
 	classes       map[string]ratelimiter.Class
-	classesAt     map[string]string // where each is set
+	classesAt     map[string]place // where each is set
 	maxWait       time.Duration
 	bounded       bool // by maxWait
 	maxWaiting    int
@@ -43,7 +44,7 @@ type config struct {
 // A limit is one option of the limiter, and where it was set.
 type limit struct {
 	option ratelimiter.Option
-	at     string
+	at     place
 }
 
 // load reads the file, if there is one, and checks all settings together.
@@ -55,7 +56,7 @@ func (s *settings) load() (*config, error) {
 		}
 	}
 	if text := os.Getenv(redisVariable); text != "" {
-		all = append(all, setting{key: "redis", text: text, at: "$" + redisVariable})
+		all = append(all, setting{key: "redis", text: text, at: place{name: "$" + redisVariable}})
 	}
 	faults := slices.Clone(s.fault)
 	if s.file != "" {
@@ -68,15 +69,10 @@ func (s *settings) load() (*config, error) {
 	c, wrong := newConfig(append(all, s.flags...))
 	faults = append(faults, wrong...)
 	faults = append(faults, c.check()...)
-	if len(faults) == 0 {
-		return c, nil
+	if err := faulty(faults); err != nil {
+		return nil, err
 	}
-	var b strings.Builder
-	b.WriteString("ratelimiter: the configuration is faulty:")
-	for _, f := range faults {
-		b.WriteString("\n" + f.String())
-	}
-	return nil, fmt.Errorf("%s", b.String())
+	return c, nil
 }
 
 // newConfig applies the settings in their order, and reports those that are wrong.
@@ -112,13 +108,13 @@ func (c *config) compose(s setting) []fault {
 	case "classes":
 		class, faults := parseClass(s)
 		if _, twice := c.classes[s.name]; twice {
-			faults = append(faults, fault{s.at, fmt.Sprintf("class %q is set twice", s.name)})
+			faults = append(faults, fault{s.at, "it is set twice"})
 		}
 		if len(faults) > 0 {
 			return faults
 		}
 		if c.classes == nil {
-			c.classes, c.classesAt = map[string]ratelimiter.Class{}, map[string]string{}
+			c.classes, c.classesAt = map[string]ratelimiter.Class{}, map[string]place{}
 		}
 		c.classes[s.name], c.classesAt[s.name] = class, s.at
 		c.fixed["classes "+s.name] = fmt.Sprint(class)
@@ -139,7 +135,7 @@ func (c *config) compose(s setting) []fault {
 		case "fallback":
 			l.option = ratelimiter.WithFallback(limits)
 			if c.fallback != nil {
-				return []fault{{s.at, "fallback is set twice"}}
+				return []fault{{s.at, "it is set twice"}}
 			}
 			c.fallback = &l
 			c.fixed["fallback"] = fmt.Sprint(limits)
@@ -194,7 +190,7 @@ func (c *config) check() []fault {
 	if c.redisText != "" {
 		options = append(options, ratelimiter.WithBackend(store))
 	}
-	at := map[string]string{}
+	at := map[string]place{}
 	alone := slices.Clone(c.limits)
 	if c.fallback != nil {
 		alone = append(alone, *c.fallback)
@@ -209,7 +205,7 @@ func (c *config) check() []fault {
 	}
 	var faults []fault
 	for _, text := range wrong(options...) {
-		faults = append(faults, fault{at[text], inSettings.Replace(text)})
+		faults = append(faults, inSettings(at[text], text))
 	}
 	return faults
 }
@@ -224,8 +220,23 @@ func wrong(options ...ratelimiter.Option) []string {
 	return strings.Split(list, "\n")
 }
 
-// inSettings puts the names of settings in place of those of options.
-var inSettings = strings.NewReplacer(
+// inSettings is a fault of the limiter's options as one of the settings that stand there.
+func inSettings(at place, text string) fault {
+	if at != (place{}) { // which says what it is of
+		for _, prefix := range optionOf {
+			text = prefix.ReplaceAllString(text, "")
+		}
+	}
+	return fault{at, settingNames.Replace(text)}
+}
+
+var optionOf = []*regexp.Regexp{
+	regexp.MustCompile(`^With\w+(\(".*?"\))?: `),
+	regexp.MustCompile(`^class ".*?": `),
+}
+
+// settingNames puts the names of settings in place of those of options.
+var settingNames = strings.NewReplacer(
 	"WithLimits", "limits", "WithShared", "shared", "WithAccountLimits", "account-limits",
 	"WithAccount", "account", "WithClasses", "classes", "WithMaxWaiting", "max-waiting",
 	"WithMaxWait", "max-wait", "WithFallback", "fallback", "WithFailOpen", "fail-open",

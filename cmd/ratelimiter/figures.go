@@ -61,7 +61,7 @@ func (s *setting) parse(known []figure) []fault {
 		}
 		seen[f.key] = true
 		if err != nil {
-			faults = append(faults, fault{f.at, fmt.Sprintf("%s: %v", f.key, err)})
+			faults = append(faults, fault{f.at.under(f.key), err.Error()})
 		}
 	}
 	return faults

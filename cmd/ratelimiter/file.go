@@ -33,65 +33,66 @@ type file struct {
 	faults   []fault
 }
 
-func (f *file) at(n *yaml.Node) string { return fmt.Sprintf("%s:%d", f.path, n.Line) }
+func (f *file) at(n *yaml.Node, of string) place { return place{f.path, n.Line, of} }
 
-func (f *file) fault(n *yaml.Node, format string, args ...any) {
-	f.faults = append(f.faults, fault{f.at(n), fmt.Sprintf(format, args...)})
+func (f *file) fault(n *yaml.Node, of, text string) {
+	f.faults = append(f.faults, fault{f.at(n, of), text})
 }
 
 // read takes in the whole file.
 func (f *file) read(root *yaml.Node) {
-	f.each("the file", root, func(name, value *yaml.Node) {
+	f.each("", root, func(name, value *yaml.Node) {
 		k := keyNamed(name.Value)
 		if k == nil {
-			f.fault(name, "%s: there is no such setting: ratelimiter -help lists them", name.Value)
+			f.fault(name, name.Value, "there is no such setting: ratelimiter -help lists them")
 			return
 		}
-		s := setting{key: k.name, at: f.at(name)}
+		s := setting{key: k.name, at: f.at(name, k.name)}
 		switch k.form {
 		case scalar:
 			if value.Kind != yaml.ScalarNode || value.Tag == "!!null" {
-				f.fault(value, "%s: it takes one value", k.name)
+				f.fault(value, k.name, "it takes one value")
 				return
 			}
 			s.text = value.Value
 			f.settings = append(f.settings, s)
 		case figures:
-			f.compose(s, k.name, value)
+			f.compose(s, value)
 		default:
 			f.each(k.name, value, func(name, value *yaml.Node) {
-				s := setting{key: k.name, name: name.Value, at: f.at(name)}
-				f.compose(s, k.name+": "+name.Value, value)
+				f.compose(setting{key: k.name, name: name.Value, at: f.at(name, k.name+": "+name.Value)}, value)
 			})
 		}
 	})
 }
 
-// compose takes in a setting of several figures.
-func (f *file) compose(s setting, what string, value *yaml.Node) {
-	ok := f.each(what, value, func(name, value *yaml.Node) {
+// compose takes in a setting of several figures, unless one of them is written wrongly.
+func (f *file) compose(s setting, value *yaml.Node) {
+	before := len(f.faults)
+	f.each(s.at.of, value, func(name, value *yaml.Node) {
+		of := s.at.of + ": " + name.Value
 		switch {
 		case name.Value == "models" && s.key == "shared":
-			s.models = f.list(what+": models", value)
+			s.models = f.list(of, value)
 		case value.Kind != yaml.ScalarNode:
-			f.fault(value, "%s: %s: it takes one value", what, name.Value)
+			f.fault(value, of, "it takes one value")
 		default:
-			s.fields = append(s.fields, field{name.Value, value.Value, f.at(name) + ": " + what})
+			s.fields = append(s.fields, field{name.Value, value.Value, f.at(name, s.at.of)})
 		}
 	})
-	if ok {
+	if len(f.faults) == before {
 		f.settings = append(f.settings, s)
 	}
 }
 
-// each goes through a mapping, and reports whether it is one.
-func (f *file) each(what string, n *yaml.Node, do func(name, value *yaml.Node)) bool {
+// each goes through a mapping.
+func (f *file) each(of string, n *yaml.Node, do func(name, value *yaml.Node)) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
 	if n.Kind != yaml.MappingNode {
-		f.fault(n, "%s: it takes keys and values", what)
-		return false
+		f.fault(n, of, "it takes keys and values")
+		return
 	}
 	seen := map[string]bool{}
 	for i := 0; i < len(n.Content); i += 2 {
@@ -101,27 +102,26 @@ func (f *file) each(what string, n *yaml.Node, do func(name, value *yaml.Node)) 
 		}
 		switch {
 		case name.Kind != yaml.ScalarNode:
-			f.fault(name, "%s: a key must be a name", what)
+			f.fault(name, of, "a key must be a name")
 		case seen[name.Value]:
-			f.fault(name, "%s: %s is set twice", what, name.Value)
+			f.fault(name, f.at(n, of).under(name.Value).of, "it is set twice")
 		default:
 			seen[name.Value] = true
 			do(name, value)
 		}
 	}
-	return true
 }
 
 // list reads a list of names.
-func (f *file) list(what string, n *yaml.Node) []string {
+func (f *file) list(of string, n *yaml.Node) []string {
 	if n.Kind != yaml.SequenceNode {
-		f.fault(n, "%s: it takes a list", what)
+		f.fault(n, of, "it takes a list")
 		return nil
 	}
 	var names []string
 	for _, item := range n.Content {
 		if item.Kind != yaml.ScalarNode || strings.TrimSpace(item.Value) == "" {
-			f.fault(item, "%s: it takes names", what)
+			f.fault(item, of, "it takes names")
 			continue
 		}
 		names = append(names, item.Value)

@@ -15,11 +15,14 @@ type setting struct {
 	models []string // of the family
 	text   string   // of a setting that is one value
 	fields []field  // of limits and classes
-	at     string   // where it stands
+	at     place
 }
 
 // A field is one of the figures of limits, or of a class.
-type field struct{ key, text, at string }
+type field struct {
+	key, text string
+	at        place
+}
 
 // settings are those of a command line.
 type settings struct {
@@ -27,16 +30,6 @@ type settings struct {
 	file    string
 	version bool
 	fault   []fault
-}
-
-// A fault is what is wrong, and where.
-type fault struct{ at, text string }
-
-func (f fault) String() string {
-	if f.at == "" {
-		return f.text
-	}
-	return f.at + ": " + f.text
 }
 
 // parseFlags reads a command line. Values that are wrong are faults of the configuration and
@@ -95,7 +88,7 @@ func (v *flagValue) IsBoolFlag() bool { return v.key.boolean }
 
 // Set never fails, so that all that is wrong is reported together.
 func (v *flagValue) Set(text string) error {
-	s := setting{key: v.key.name, text: text, at: "-" + v.key.name}
+	s := setting{key: v.key.name, text: text, at: place{name: "-" + v.key.name}}
 	fields, ok := text, true
 	switch v.key.form {
 	case scalar:
@@ -105,13 +98,13 @@ func (v *flagValue) Set(text string) error {
 		at := strings.LastIndexByte(text, '=') // models' names have colons
 		if ok = at >= 0; ok {
 			s.name, fields = text[:at], text[at+1:]
-			s.at += " " + s.name
+			s.at.of = s.name
 		}
 	case family:
 		parts := strings.Split(text, "=")
 		if ok = len(parts) == 3; ok {
 			s.name, s.models, fields = parts[0], split(parts[1]), parts[2]
-			s.at += " " + s.name
+			s.at.of = s.name
 		}
 	}
 	for _, pair := range split(fields) {
@@ -120,7 +113,7 @@ func (v *flagValue) Set(text string) error {
 		s.fields = append(s.fields, field{strings.TrimSpace(name), strings.TrimSpace(value), s.at})
 	}
 	if !ok {
-		v.settings.fault = append(v.settings.fault, fault{"-" + s.key, fmt.Sprintf("%q is not of the form %s", text, v.key.example)})
+		v.settings.fault = append(v.settings.fault, fault{place{name: "-" + s.key}, fmt.Sprintf("%q is not of the form %s", text, v.key.example)})
 		return nil
 	}
 	v.settings.flags = append(v.settings.flags, s)
