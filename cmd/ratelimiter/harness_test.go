@@ -61,6 +61,9 @@ func binary(t testing.TB) string {
 	return built.dir + "/ratelimiter"
 }
 
+// long reports whether to run what needs more than Go, or takes longer.
+func long() bool { return os.Getenv("SIDECAR_LONG") != "" }
+
 // patience bounds what a test waits for that does not come. Nothing is measured by it.
 const patience = time.Minute
 
@@ -86,9 +89,14 @@ type running struct {
 // launch starts the program on free ports and waits until it listens.
 func launch(t testing.TB, args ...string) *running {
 	t.Helper()
-	r := &running{t: t, exited: make(chan struct{}), changed: make(chan struct{})}
-	r.cmd = exec.Command(binary(t), append([]string{
-		"-listen", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-log-format", "json", "-log-level", "debug"}, args...)...)
+	return attach(t, exec.Command(binary(t), append([]string{
+		"-listen", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-log-format", "json", "-log-level", "debug"}, args...)...))
+}
+
+// attach starts a command and reads its log.
+func attach(t testing.TB, cmd *exec.Cmd) *running {
+	t.Helper()
+	r := &running{t: t, cmd: cmd, exited: make(chan struct{}), changed: make(chan struct{})}
 	stderr, err := r.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

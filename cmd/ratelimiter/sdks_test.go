@@ -26,8 +26,8 @@ type app []string
 // nodeApp is the one with OpenAI's SDK for Node, which npm installs.
 func nodeApp(t *testing.T) app {
 	t.Helper()
-	if os.Getenv("SIDECAR_SDKS") == "" {
-		t.Skip("make test-sidecar-sdks runs it, for it needs Node and npm")
+	if !long() {
+		t.Skip("make test-sidecar runs it, for it needs Node and npm")
 	}
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("testdata/node")); err != nil {
@@ -166,7 +166,7 @@ func balance(t *testing.T) *balancer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &balancer{url: "http://" + l.Addr().String(), to: make(chan *running)}
+	b := &balancer{url: "http://" + l.Addr().String(), to: make(chan *running, 1)}
 	var wg sync.WaitGroup
 	t.Cleanup(wg.Wait)
 	t.Cleanup(func() { l.Close() })
@@ -197,8 +197,8 @@ func balance(t *testing.T) *balancer {
 }
 
 func TestPython(t *testing.T) {
-	if os.Getenv("SIDECAR_SDKS") == "" {
-		t.Skip("make test-sidecar-sdks runs it, for it needs Python")
+	if !long() {
+		t.Skip("make test-sidecar runs it, for it needs Python")
 	}
 	python := app{"python3", "testdata/app.py"}
 	a := serveAPI(t, nil)
