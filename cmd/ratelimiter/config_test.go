@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -203,5 +205,32 @@ func TestRedisURL(t *testing.T) {
 		if err := make().Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The README's file and command lines are taken, and it names each setting.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := string(text)
+	_, file, _ := strings.Cut(readme, "```yaml\n")
+	file, _, _ = strings.Cut(file, "```")
+	c := loaded(t, "-config", write(t, "c.yaml", file))
+	if c.grace != 25*time.Second || len(c.limits) != 5 || len(c.classes) != 2 {
+		t.Errorf("%+v", c)
+	}
+	for i := range keys {
+		if !strings.Contains(file, "\n"+keys[i].name+":") && !strings.Contains(file, keys[i].name+": ") {
+			t.Errorf("it lacks %s", keys[i].name)
+		}
+	}
+	commands := regexp.MustCompile(`(?m)ratelimiter (-limits .*)$`).FindAllStringSubmatch(readme, -1)
+	if len(commands) < 2 {
+		t.Errorf("%d command lines", len(commands))
+	}
+	for _, command := range commands {
+		loaded(t, strings.Fields(command[1])...)
 	}
 }
