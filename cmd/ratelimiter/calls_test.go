@@ -4,11 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,17 +32,20 @@ func TestCurl(t *testing.T) {
 	a := serveAPI(t, nil)
 	r := launch(t, "-upstream", a.url, "-limits", "m=rpm:100,tpm:10k", "-classes", "batch=weight:0.5")
 	body := `{"model":"m","max_completion_tokens":8,"messages":[{"role":"user","content":"hi"}]}`
-	curl := func(base string) (*http.Request, string) {
+	curl := func(base string) (*http.Request, string) { // the head without what differs from call to call
 		t.Helper()
-		out, err := exec.CommandContext(t.Context(), "curl", "-sS", "--max-time", "60", base+"/v1/chat/completions?a=1;b=%2f",
+		out, err := exec.CommandContext(t.Context(), "curl", "-sSi", "--max-time", "60", base+"/v1/chat/completions?a=1;b=%2f",
 			"-H", "Authorization: Bearer "+secretKey, "-H", "Content-Type: application/json", "-H", "OpenAI-Project: p",
 			"-H", "X-Ratelimit-Class: batch", "-H", "X-Ratelimit-Tenant: acme", "-H", "Connection: X-Hop", "-H", "X-Hop: 1",
 			"-d", body).CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
+		head, body, _ := strings.Cut(strings.ReplaceAll(string(out), "\r", ""), "\n\n")
 		came := a.came()
-		return came[len(came)-1], string(out)
+		lines := strings.Split(values.ReplaceAllString(head, "$1: …"), "\n")
+		slices.Sort(lines)
+		return came[len(came)-1], strings.Join(lines, "\n") + "\n" + body
 	}
 	direct, want := curl(a.url)
 	through, got := curl(r.url)
@@ -61,6 +69,9 @@ func TestCurl(t *testing.T) {
 		t.Errorf("the call is %v", started)
 	}
 }
+
+// values are those of headers that differ from call to call.
+var values = regexp.MustCompile(`(?m)^(Date|X-Request-Id|Openai-Processing-Ms|X-Ratelimit-(?:Remaining|Reset)-\w+): .*`)
 
 // without cuts out what follows a mark, up to the next character that ends a value.
 func without(text, mark string) string {
@@ -103,7 +114,11 @@ func (w *gatedWriter) Flush() { w.ResponseWriter.(http.Flusher).Flush() }
 func TestStreamChunkByChunk(t *testing.T) {
 	next := make(chan struct{})
 	a := serveAPI(t, gated(next))
-	r := launch(t, "-upstream", a.url)
+	streamChunkByChunk(t, launch(t, "-upstream", a.url), next)
+}
+
+func streamChunkByChunk(t *testing.T, r *running, next chan struct{}) {
+	t.Helper()
 	go func() { next <- struct{}{} }()
 	resp := do(t, chat(t, r.url, "m", `"stream":true,`))
 	defer resp.Body.Close()
@@ -172,13 +187,21 @@ func TestPassesOn(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, r.url+"/v1/files/a%2Fb?purpose=x", strings.NewReader("text"))
+	var early string
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+		early = h.Get("Link")
+		return nil
+	}})
+	req, err := http.NewRequestWithContext(traced, http.MethodPatch, r.url+"/v1/files/a%2Fb?purpose=x", strings.NewReader("text"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp := do(t, req)
 	if body := all(t, resp); body != "PATCH /base/v1/files/a%2Fb?purpose=x text" || resp.StatusCode != http.StatusTeapot {
 		t.Errorf("%d %q", resp.StatusCode, body)
+	}
+	if early != "</early>" {
+		t.Errorf("the early hint is %q", early)
 	}
 	if fmt.Sprint(resp.Trailer) != "map[X-Late:[2] X-Sum:[1]]" || resp.Header.Get("Keep-Alive") != "" {
 		t.Errorf("trailers are %v, headers %v", resp.Trailer, resp.Header)
@@ -325,4 +348,113 @@ func TestStreamBreaksOff(t *testing.T) {
 	if _, err := got.ReadFrom(resp.Body); err == nil || got.Len() == 0 {
 		t.Errorf("%d bytes, and the error is %v", got.Len(), err)
 	}
+}
+
+// So is each part of a file, whose length is known.
+func TestFilePartByPart(t *testing.T) {
+	next := make(chan struct{})
+	upstream := httptest.NewServer(gated(next)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "2")
+		_, _ = io.WriteString(w, "a")
+		_, _ = io.WriteString(w, "b")
+	})))
+	defer upstream.Close()
+	r := launch(t, "-upstream", upstream.URL)
+	go func() { next <- struct{}{} }()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+"/v1/files/f/content", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp := do(t, req)
+	defer resp.Body.Close()
+	if _, err := io.ReadFull(resp.Body, make([]byte, 1)); err != nil { // before the second is written
+		t.Fatal(err)
+	}
+	next <- struct{}{}
+	if rest, err := io.ReadAll(resp.Body); err != nil || string(rest) != "b" {
+		t.Errorf("%q, %v", rest, err)
+	}
+}
+
+// A large body of unknown length, which its client sends when it is asked to, arrives whole.
+func TestLargeBody(t *testing.T) {
+	a := serveAPI(t, nil)
+	r := launch(t, "-upstream", a.url)
+	req := chat(t, r.url, "m")
+	text := strings.Repeat("hello ", 1<<20)
+	body := fmt.Sprintf(`{"model":"m","max_completion_tokens":10,"messages":[{"role":"user","content":%q}]}`, text)
+	req.Body, req.ContentLength = io.NopCloser(strings.NewReader(body)), -1
+	req.Header.Set("Expect", "100-continue")
+	c := client(t)
+	c.Transport.(*http.Transport).ExpectContinueTimeout = patience
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer struct {
+		Usage struct {
+			PromptTokens int64 `json:"prompt_tokens"`
+		}
+	}
+	if err := json.Unmarshal([]byte(all(t, resp)), &answer); err != nil || answer.Usage.PromptTokens < 1<<20 {
+		t.Errorf("%+v, %v", answer, err)
+	}
+	if got := a.came()[0].Header.Get("Expect"); got != "" { // the body is there: nobody has to be asked
+		t.Errorf("Expect is %q", got)
+	}
+}
+
+// Over TLS, which is how the API is reached, streams come by HTTP/2 and WebSockets by HTTP/1.1.
+func TestTLS(t *testing.T) {
+	next := make(chan struct{})
+	api := gated(next)(openaitest.New())
+	protocols := make(chan string, 2)
+	upstream := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		protocols <- req.Proto
+		if req.Header.Get("Upgrade") == "" {
+			api.ServeHTTP(w, req)
+			return
+		}
+		c, err := websocket.Accept(w, req, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.CloseNow()
+		if err := c.Write(req.Context(), websocket.MessageText, []byte("session.created")); err != nil {
+			t.Error(err)
+		}
+		_, _, _ = c.Read(req.Context()) // until it is closed
+	}))
+	upstream.EnableHTTP2 = true
+	upstream.StartTLS()
+	defer upstream.Close()
+	ca := write(t, "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: upstream.Certificate().Raw})))
+	t.Setenv("SSL_CERT_FILE", ca)
+	r := launch(t, "-upstream", upstream.URL, "-grace", "1ms")
+	streamChunkByChunk(t, r, next)
+	if got := <-protocols; got != "HTTP/2.0" {
+		t.Errorf("the stream came by %s", got)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c, _, err := websocket.Dial(ctx, r.url+"/v1/realtime", &websocket.DialOptions{HTTPClient: client(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	if _, got, err := c.Read(ctx); err != nil || string(got) != "session.created" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if got := <-protocols; got != "HTTP/1.1" {
+		t.Errorf("the WebSocket came by %s", got)
+	}
+	r.signal(syscall.SIGTERM) // and the grace is over before it ends
+	if _, _, err := c.Read(ctx); err == nil || ctx.Err() != nil {
+		t.Errorf("it is not cut off: %v", err)
+	}
+	r.exit(exitFailed)
 }

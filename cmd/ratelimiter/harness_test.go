@@ -187,7 +187,9 @@ func (r *running) exit(status int) {
 	select {
 	case <-r.exited:
 	case <-time.After(patience):
-		r.t.Fatal("it does not end")
+		r.signal(syscall.SIGQUIT) // which shows where it stands
+		<-r.exited
+		r.t.Fatalf("it does not end:\n%s", r.text.String())
 	}
 	if got := r.cmd.ProcessState.ExitCode(); got != status {
 		r.t.Errorf("it exited with %d, want %d", got, status)

@@ -46,15 +46,18 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer signal.Stop(signals)
+	// Of each its own, so that none is lost for another: a full channel takes no more.
+	ends, reloads := make(chan os.Signal, 2), make(chan os.Signal, 1)
+	signal.Notify(ends, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(reloads, syscall.SIGHUP)
+	defer signal.Stop(ends)
+	defer signal.Stop(reloads)
 	p, err := start(context.Background(), c, newLogger(c, stderr))
 	if err != nil {
 		fmt.Fprintln(stderr, "ratelimiter:", err)
 		return exitFailed
 	}
-	if err := p.serve(s, signals); err != nil {
+	if err := p.serve(s, ends, reloads); err != nil {
 		return exitFailed // it is in the log
 	}
 	return exitOK

@@ -11,7 +11,6 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -88,25 +87,20 @@ func (p *process) listen(ctx context.Context, l net.Listener, h http.Handler) {
 	}()
 }
 
-// serve returns after a signal to end, when all is over that was in flight. SIGHUP has it read
-// the limits again.
-func (p *process) serve(s *settings, signals <-chan os.Signal) error {
-	var err error
-	for ended := false; !ended; {
+// serve returns after a signal to end, when all is over that was in flight.
+func (p *process) serve(s *settings, ends, reloads <-chan os.Signal) error {
+	for {
 		select {
-		case sig := <-signals:
-			if sig == syscall.SIGHUP {
-				p.reload(s)
-				continue
-			}
+		case <-reloads:
+			p.reload(s)
+		case sig := <-ends:
 			p.log.Info("shutting down", "signal", sig.String(), "grace", p.config.grace)
-			ended = true
-		case err = <-p.failed:
+			return p.end(ends)
+		case err := <-p.failed:
 			p.log.Error("server failed", "error", err)
-			ended = true
+			return errors.Join(err, p.end(ends))
 		}
 	}
-	return errors.Join(err, p.end(signals))
 }
 
 // reload sets the limits that the settings have now. If anything is wrong with them, nothing
@@ -135,23 +129,17 @@ const settling = 3 * time.Second
 
 // end shuts down: those who wait are rejected at once, those in flight may go on for the grace, or
 // until a second signal, and are then cut off.
-func (p *process) end(signals <-chan os.Signal) error {
+func (p *process) end(ends <-chan os.Signal) error {
 	p.ending.Store(true)
 	front := p.servers[0]
 	front.SetKeepAlivesEnabled(false) // who comes again shall come to another
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.grace)
 	defer cancel()
 	go func() {
-		for {
-			select {
-			case sig := <-signals:
-				if sig != syscall.SIGHUP {
-					cancel()
-					return
-				}
-			case <-ctx.Done():
-				return
-			}
+		select {
+		case <-ends:
+			cancel()
+		case <-ctx.Done():
 		}
 	}()
 	_ = p.limiter.Shutdown(ctx) // what it could not do the second one does, or says

@@ -107,6 +107,9 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if tenant := req.Header.Get(tenantHeader); tenant != "" {
 		ctx = ratelimiter.ContextWithTenant(ctx, tenant)
 	}
+	if req.Header.Get("Upgrade") != "" {
+		w = &upgrade{w, ctx}
+	}
 	begun := time.Now()
 	defer func() { p.report(ctx, req, c, time.Since(begun)) }() // also of a stream that breaks off, which is a panic
 	p.reverse.ServeHTTP(w, req.WithContext(ctx))
