@@ -4,7 +4,7 @@ SHELL := /bin/sh
 ROOT := $(CURDIR)
 # The library, and the modules that nobody imports. The library comes last, so
 # that a run of the tests closes with its packages.
-MODULES := tools bench examples .
+MODULES := tools bench examples cmd/ratelimiter .
 FUZZTIME ?= 60s
 COUNT ?= 6
 N ?= 300
@@ -13,7 +13,7 @@ LIMITS ?= rpm=600,tpm=200000
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long api api-write cross cover vuln mutants fuzz-short soak
+.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long api api-write cross cover vuln mutants fuzz-short soak test-sidecar bench-sidecar
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -71,6 +71,7 @@ mutants: ## N (300) small changes of the library's core, chosen by SEED, of whic
 unit: ## all tests, with the race detector
 	@sh tools/need.sh "$$(go env CC | cut -d' ' -f1)" "the race detector" gcc libc6-dev
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
+	@sh tools/need.sh curl "the tests of cmd/ratelimiter" curl
 	@echo "go test, without vocabularies"; go test -tags ratelimiter_notables -run '^TestWithoutTables$$' .
 	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 go test -race $$([ $$m != tools ] || echo -count=1) ./...)
 
@@ -119,3 +120,13 @@ test-redis-long: ## every fault for half a minute, long random histories, a busy
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
 	@REDIS_LONG=1 CGO_ENABLED=1 go test -race -count=1 -timeout 30m ./backend/redis
 	@cd bench && FAULTS_SPAN=30s CGO_ENABLED=1 go test -race -count=1 -timeout 30m ./faults
+
+test-sidecar: ## cmd/ratelimiter below OpenAI's SDK for Node, from npm, and Python, and in its image's place
+	@sh tools/need.sh npm "OpenAI's SDK for Node" nodejs npm
+	@sh tools/need.sh python3 "the program in Python" python3
+	@sh tools/need.sh curl "the tests of cmd/ratelimiter" curl
+	@sh tools/need.sh redis-server "the tests of cmd/ratelimiter" redis-server
+	@cd cmd/ratelimiter && SIDECAR_LONG=1 go test -count=1 .
+
+bench-sidecar: ## cmd/ratelimiter beside a bare httputil.ReverseProxy: what it adds to the median call
+	@cd cmd/ratelimiter && go test -run '^$$' -bench Overhead -benchtime 3s .

@@ -17,6 +17,10 @@ dead=$(printf '%s\n' "$found" | sed "s,^$root/,," | awk '
 	$1 ~ /_test\.go:/ && $NF ~ /^Example/ { next }
 	NF && ($1 ~ /^(internal|bench)\// || $NF !~ /^[A-Z][A-Za-z0-9_]*(\.[A-Z][A-Za-z0-9_]*)?$/)')
 [ -z "$dead" ] || { printf '%s\n' "$dead"; exit 1; }
+# The proxy is a program in a module of its own.
+cd "$root/cmd/ratelimiter"
+dead=$(go tool -modfile="$root/tools/go.mod" deadcode -test -filter="^$module/cmd/" ./...)
+[ -z "$dead" ] || { printf '%s\n' "$dead"; exit 1; }
 # What remains of internal packages: methods that escape the above, and fields.
 cd "$root/tools"
-go run ./unused "$root" "$root/bench" "$root/examples"
+go run ./unused "$root" "$root/bench" "$root/examples" "$root/cmd/ratelimiter"

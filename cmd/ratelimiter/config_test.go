@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAmounts(t *testing.T) {
+	for text, want := range map[string]int64{
+		"1": 1, "500": 500, "200k": 200_000, "200K": 200_000, "1.5M": 1_500_000, "30_000": 30_000, "0.5k": 500, "2m": 2_000_000,
+		"0": 0, "": 0, "k": 0, "-5": 0, "1.5": 0, "0.0001k": 0, "1e3": 0, "0x10": 0, "5 k": 0, "5kk": 0, "_": 0, "1g": 0,
+		"99999999999999999999": 0, "10000000000000000k": 0, ".5k": 0,
+	} {
+		got, err := parseAmount(text)
+		if got != want || (err == nil) != (want > 0) {
+			t.Errorf("%q is %d, %v; want %d", text, got, err, want)
+		}
+	}
+}
+
+// The same settings by flags and in a file are the same configuration.
+func TestFlagsAndFile(t *testing.T) {
+	flags := []string{
+		"-listen", ":1", "-admin", "off", "-upstream", "https://api.groq.com/openai", "-account", "team",
+		"-limits", "gpt-5.4-mini=rpm:500,tpm:200k,burst:1s", "-limits", "ft:gpt-4o:acme::id=rpd:10k,tpd:1.5M,ipm:5,concurrent:3",
+		"-shared", "gpt-5=gpt-5.4-mini, gpt-5.4-mini-2026-03-17=tpm:300k", "-account-limits", "rpm:1k",
+		"-classes", "interactive=weight:10,max-wait:30s", "-classes", "=weight:0.5", "-max-wait", "2m", "-max-waiting", "100",
+		"-redis", "redis://h:1/2", "-fallback", "rpm:50", "-stream-usage", "-grace", "1m", "-log-level", "warn", "-log-format", "json",
+	}
+	path := write(t, "c.yaml", `
+listen: ":1"
+admin: off
+upstream: https://api.groq.com/openai
+account: team
+limits:
+  gpt-5.4-mini: &limits {rpm: 500, tpm: 200k, burst: 1s}
+  "ft:gpt-4o:acme::id": {rpd: 10_000, tpd: 1.5M, ipm: 5, concurrent: 3}
+shared:
+  gpt-5: {models: [gpt-5.4-mini, gpt-5.4-mini-2026-03-17], tpm: 300k}
+account-limits: {rpm: 1k}
+classes:
+  interactive: {weight: 10, max-wait: 30s}
+  "": {weight: 0.5}
+max-wait: 2m
+max-waiting: 100
+redis: redis://h:1/2
+fallback: {rpm: 50}
+stream-usage: true
+grace: 1m
+log-level: warn
+log-format: json
+`)
+	a, b := loaded(t, flags...), loaded(t, "-config", path)
+	if got, want := describe(b), describe(a); got != want {
+		t.Errorf("the file is\n%s\nthe flags are\n%s", got, want)
+	}
+	if a.grace != time.Minute || a.upstream.Path != "/openai" || a.classes["interactive"].Weight != 10 || len(a.limits) != 4 || !a.bounded {
+		t.Errorf("%+v", a)
+	}
+	// Flags go over the file.
+	c := loaded(t, "-config", path, "-grace", "3s", "-limits", "o=rpm:1")
+	if c.grace != 3*time.Second || len(c.limits) != 5 {
+		t.Errorf("%+v", c)
+	}
+	if got := fmt.Sprint(a.restarts(c)); got != "[grace]" {
+		t.Errorf("a restart is needed for %s", got)
+	}
+}
+
+func loaded(t *testing.T, args ...string) *config {
+	t.Helper()
+	s, err := parseFlags(args, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// describe is all of a configuration but where it stands, which the limiter's options hide.
+func describe(c *config) string {
+	return fmt.Sprintf("%v %d", c.fixed, len(c.limits))
+}
+
+// All that is wrong is told at once, with its line.
+func TestFaults(t *testing.T) {
+	path := write(t, "c.yaml", `listen: 127.0.0.1
+limts: {}
+limits:
+  a: {rpm: 20, rpd: 10, tpx: 4, tpd: x}
+  b:
+    rpm: 20
+    rpd: 10
+    burst: 1h
+  c: 5
+  d: {rpm: [1]}
+  e: {rpm: 0}
+shared:
+  f: {models: [b, c], tpm: 200k}
+  g: {models: b, tpm: 1k}
+  h: {models: [b], tpm: 1k}
+  i: {models: [""], tpm: 1k}
+classes:
+  x: {weight: -4}
+  y: {weight: 2, max-wait: 3}
+  z: {wait: 3s}
+max-wait: [3]
+max-waiting: 0
+grace: 5s
+grace: 6s
+upstream: api.openai.com
+redis: http://h
+fallback: {rpm: 20, rpd: 1}
+fail-open: yes
+log-level: loud
+`)
+	flags := []string{"-config", path, "-limits", "5", "-limits", "a=rpm", "-shared", "f=rpm:1", "-account-limits", "rpm:-1", "-log-format", "xml", "extra"}
+	s, err := parseFlags(flags, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.load()
+	want := strings.ReplaceAll(`ratelimiter: the configuration is faulty:
+-limits: "5" is not of the form MODEL=rpm:500,tpm:200k
+-limits: "a=rpm" is not of the form MODEL=rpm:500,tpm:200k
+-shared: "f=rpm:1" is not of the form NAME=MODEL,MODEL=rpm:500,tpm:200k
+-account-limits rpm: "-1" is no number such as 500, 200k or 1.5M
+-log-format: "xml" is neither text nor json
+FILE:1: listen: "127.0.0.1" is no address such as 127.0.0.1:8080 or :8080
+FILE:2: limts: there is no such setting: ratelimiter -help lists them
+FILE:4: limits: a: tpx: there is none such: rpm, rpd, tpm, tpd, ipm, concurrent and burst
+FILE:4: limits: a: tpd: "x" is no number such as 500, 200k or 1.5M
+FILE:5: limits: b: Burst is 1h0m0s: it is above the minute that the limits are for
+FILE:5: limits: b: RPM 20 is above RPD 10, which could never be used
+FILE:9: limits: c: it takes keys and values
+FILE:10: limits: d: rpm: it takes one value
+FILE:11: limits: e: rpm: a limit must be positive: leave it out if there is none
+FILE:14: shared: g: models: it takes a list
+FILE:16: shared: i: models: it takes names
+FILE:18: classes: x: a weight of -4 is not from 0.001 to 1,000,000
+FILE:19: classes: y: max-wait: "3" is no duration such as 30s or 2m
+FILE:20: classes: z: wait: there is none such: weight and max-wait
+FILE:21: max-wait: it takes one value
+FILE:22: max-waiting: "0" is no positive number
+FILE:24: grace: it is set twice
+FILE:25: upstream: "api.openai.com" is no URL such as https://api.openai.com
+FILE:26: redis: REDIS
+FILE:27: fallback: RPM 20 is above RPD 1, which could never be used
+FILE:28: fail-open: "yes" is neither true nor false
+FILE:29: log-level: "loud" is none of debug, info, warn and error
+"extra" is no flag
+model "b" is in two families, "f" and "h"`, "FILE", path)
+	want = strings.Replace(want, "REDIS", errRedis.Error(), 1)
+	if err == nil || err.Error() != want {
+		t.Errorf("it says\n%v\nwant\n%s", err, want)
+	}
+}
+
+// What can't be read at all, and flags that there are none of.
+func TestUnreadable(t *testing.T) {
+	for name, args := range map[string][]string{
+		"flag":    {"-limit", "m=rpm:1"},
+		"missing": {"-config", "/nowhere.yaml"},
+		"yaml":    {"-config", write(t, "c.yaml", "limits: {a: {rpm: 1}\n")},
+		"scalar":  {"-config", write(t, "d.yaml", "limits")},
+	} {
+		var stderr bytes.Buffer
+		if code := run(args, io.Discard, &stderr); code != exitUsage || stderr.Len() == 0 {
+			t.Errorf("%s: %d %s", name, code, stderr.String())
+		}
+	}
+	var out bytes.Buffer
+	if code := run([]string{"-version"}, &out, io.Discard); code != exitOK || !strings.HasPrefix(out.String(), "ratelimiter ") {
+		t.Errorf("%d %s", code, out.String())
+	}
+	out.Reset()
+	if code := run([]string{"-help"}, io.Discard, &out); code != exitOK || !strings.Contains(out.String(), "-account-limits") {
+		t.Errorf("%d %s", code, out.String())
+	}
+}
+
+// Of Redis's URL nothing is repeated that may be its password.
+func TestRedisURL(t *testing.T) {
+	for _, text := range []string{"redis://:se/cret@h:1", "http://:secret@h", "redis://:secret@h:x", "redis://:secret@h/db", "redis://h?addr=secret&db=x", "://secret"} {
+		s := &settings{flags: []setting{{key: "redis", text: text, at: place{name: "-redis"}}}}
+		if _, err := s.load(); err == nil || strings.Contains(err.Error(), "cret") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for _, text := range []string{"redis://h", "rediss://u:p%2F@h:1/3", "unix:///run/redis.sock", "redis://h:1?addr=g:1", "redis://h:1?master_name=m"} {
+		make, err := parseRedis(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if err := make().Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The README's file and command lines are taken, and it names each setting.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := string(text)
+	_, file, _ := strings.Cut(readme, "```yaml\n")
+	file, _, _ = strings.Cut(file, "```")
+	c := loaded(t, "-config", write(t, "c.yaml", file))
+	if c.grace != 25*time.Second || len(c.limits) != 5 || len(c.classes) != 2 {
+		t.Errorf("%+v", c)
+	}
+	for i := range keys {
+		if !strings.Contains(file, "\n"+keys[i].name+":") && !strings.Contains(file, keys[i].name+": ") {
+			t.Errorf("it lacks %s", keys[i].name)
+		}
+	}
+	commands := regexp.MustCompile(`(?m)ratelimiter (-limits .*)$`).FindAllStringSubmatch(readme, -1)
+	if len(commands) < 2 {
+		t.Errorf("%d command lines", len(commands))
+	}
+	for _, command := range commands {
+		loaded(t, strings.Fields(command[1])...)
+	}
+}
