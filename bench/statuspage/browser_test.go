@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,15 +22,31 @@ import (
 
 var browserRequired = flag.Bool("browser", false, "fail where no browser is found, in place of skipping")
 
-// allocator starts browsers. It is made once, by the first test that needs one.
-var allocator = sync.OnceValue(func() context.Context {
+// browser is the one in which tabs are opened. The first test that needs it starts it, and
+// TestMain ends it.
+var browser = sync.OnceValues(func() (context.Context, error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, // which root can't have
 		chromedp.ExecPath(browserPath()),
 		chromedp.Flag("force-color-profile", "srgb"))
 	ctx, _ := chromedp.NewExecAllocator(context.Background(), options...)
-	return ctx
+	ctx, _ = chromedp.NewContext(ctx)
+	started = true
+	return ctx, chromedp.Do(ctx)
 })
+
+var started bool
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	if started {
+		if ctx, err := browser(); err == nil {
+			_ = chromedp.Cancel(ctx)
+		}
+	}
+	os.Exit(code)
+}
 
 func browserPath() string {
 	for _, name := range [...]string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
@@ -46,6 +63,7 @@ type tab struct {
 	t      *testing.T
 	ctx    context.Context
 	origin string
+	server *httptest.Server
 
 	mu     sync.Mutex
 	asked  []string // addresses
@@ -60,6 +78,7 @@ func open(t *testing.T, h http.Handler, width, height int64) *tab {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	b := newTab(t, server.URL)
+	b.server = server
 	b.run(chromedp.EmulateViewport(width, height), chromedp.Navigate(server.URL+"/debug/ratelimiter"))
 	b.until(`document.getElementById("live").textContent === "live"`)
 	return b
@@ -73,7 +92,11 @@ func newTab(t *testing.T, origin string) *tab {
 		}
 		t.Skip("no Chromium or Chrome is found: make test-page")
 	}
-	ctx, cancel := chromedp.NewContext(allocator())
+	ctx, err := browser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(cancel)
@@ -125,17 +148,24 @@ func (b *tab) check() {
 	}
 }
 
-// forgive takes faults that are wanted.
+// expect takes out an address that is to be asked for.
+func (b *tab) expect(url string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.asked, url)
+	if i < 0 {
+		b.t.Errorf("%s was not asked for: %q", url, b.asked)
+		return
+	}
+	b.asked = slices.Delete(b.asked, i, i+1)
+}
+
+// forgive takes out faults that are wanted.
 func (b *tab) forgive(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var left []string
-	for _, f := range b.faults {
-		if !strings.Contains(f, text) {
-			left = append(left, f)
-		}
-	}
-	b.faults = left
+	b.faults = slices.DeleteFunc(b.faults, func(f string) bool { return strings.Contains(f, text) })
 }
 
 func (b *tab) run(actions ...chromedp.Action[chromedp.Void]) {
