@@ -205,15 +205,3 @@ func (b *tab) media(features ...string) {
 		b.t.Fatal(err)
 	}
 }
-
-// shoot writes what the window shows.
-func (b *tab) shoot(path string) {
-	b.t.Helper()
-	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
-	if err == nil {
-		err = os.WriteFile(path, png, 0o644)
-	}
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}

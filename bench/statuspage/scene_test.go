@@ -39,9 +39,27 @@ func scene(t *testing.T) http.Handler {
 	})
 }
 
+// far is a server that requests take some time to get to, so that it has given back what a call
+// has not used before the next one comes.
+type far struct{ base http.RoundTripper }
+
+func (f far) RoundTrip(req *http.Request) (*http.Response, error) {
+	select {
+	case <-time.After(20 * time.Millisecond):
+		return f.base.RoundTrip(req)
+	case <-req.Context().Done():
+		_ = req.Body.Close()
+		return nil, req.Context().Err()
+	}
+}
+
 func play(t *testing.T, page *statuspage.Page) []byte {
 	var slow atomic.Bool
-	server := openaitest.New(openaitest.WithRefunds(true), openaitest.WithLatency(300*time.Millisecond, 2*time.Second),
+	server := openaitest.New(openaitest.WithRefunds(true),
+		openaitest.WithTiming(func(c *openaitest.Call) openaitest.Timing {
+			total := time.Second + time.Duration(c.Seq%23)*100*time.Millisecond
+			return openaitest.Timing{Headers: total / 4, Total: total}
+		}),
 		openaitest.WithAnswer(func(c *openaitest.Call) openaitest.Answer {
 			if c.Model == "o5-pro" && slow.Load() {
 				return openaitest.SlowDown(40 * time.Second)
@@ -66,7 +84,7 @@ func play(t *testing.T, page *statuspage.Page) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := limiter.Client(server.Direct())
+	client := limiter.Client(far{server.Direct()})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	post := func(ctx context.Context, path, body string) {
@@ -118,16 +136,18 @@ func play(t *testing.T, page *statuspage.Page) []byte {
 	flow(as("chat", "acme"), 0.25, 0.3, "images/generations", `{"model":"gpt-image-2","prompt":"a star","n":1}`)
 	flow(as("chat", "initech"), 0.4, 0.7, "chat/completions", chat("o5-pro", 400, 1500))
 	burst := func(n int, ctx context.Context, path, body string) {
-		for range n {
-			running.Go(func() { post(ctx, path, body) })
+		for i := range n {
+			running.Go(func() {
+				time.Sleep(time.Duration(i) * 7 * time.Millisecond)
+				post(ctx, path, body)
+			})
 		}
 	}
-	const minute = time.Minute
-	for i, pause := range []time.Duration{2 * minute, 90 * time.Second, 2 * minute, 150 * time.Second, 2 * minute} {
+	for i, seconds := range []time.Duration{120, 90, 120, 150, 120} {
 		burst(20+5*i, as("chat", "globex"), "chat/completions", chat("gpt-5.4", 1200, 800))
 		burst(10+6*i, as("batch", "nightly"), "chat/completions", chat("gpt-5.4-mini", 2000, 1000))
 		burst(10+8*i, as("batch", "nightly"), "embeddings", embedding(2000))
-		time.Sleep(pause)
+		time.Sleep(seconds * time.Second)
 	}
 	burst(400, as("batch", "nightly"), "chat/completions", chat("gpt-5.4-mini", 1200, 3000))
 	time.Sleep(18 * time.Second)

@@ -498,8 +498,8 @@ function updateAccount(a, account) {
     r.root.hidden = !words.every((w) => text.includes(w));
     if (!r.root.hidden) shown++;
   }
+  a.root.hidden = !shown && !account.error;
   a.list.hidden = !shown;
-  a.root.hidden = !shown && words.length > 0;
   return shown;
 }
 
