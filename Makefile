@@ -11,9 +11,11 @@ N ?= 300
 SEED ?= 1
 LIMITS ?= rpm=600,tpm=200000
 
+BROWSERS := chromium,chromium-browser,google-chrome,google-chrome-stable,chrome
+
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long api api-write cross cover vuln mutants fuzz-short soak test-sidecar bench-sidecar
+.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long api api-write cross cover vuln mutants fuzz-short soak test-sidecar bench-sidecar test-page screenshots
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -73,10 +75,20 @@ unit: ## all tests, with the race detector
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
 	@sh tools/need.sh curl "the tests of cmd/ratelimiter" curl
 	@echo "go test, without vocabularies"; go test -tags ratelimiter_notables -run '^TestWithoutTables$$' .
+	@sh tools/need.sh $(BROWSERS) "the status page's tests in a browser" chromium || echo "the status page's tests in a browser are left out"
 	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 go test -race $$([ $$m != tools ] || echo -count=1) ./...)
 
 release-check: ## go get of a release made from this tree: a program outside builds everything, and the library alone needs no other module
 	@cd tools && go test -count=1 ./release
+
+test-page: ## the status page in Chromium, which is installed if it is missing
+	@sh tools/need.sh $(BROWSERS) "the status page's tests" chromium
+	@go test ./statuspage
+	@cd bench && go test -count=1 ./statuspage -browser
+
+screenshots: ## docs/statuspage-*.png, of a scene in virtual time
+	@sh tools/need.sh $(BROWSERS) "taking screenshots" chromium
+	@cd bench && go test -count=1 -run '^TestScreenshots$$' ./statuspage -browser -screenshots '$(ROOT)/docs'
 
 fuzz: ## every fuzz target for FUZZTIME (60s) each; plain tests run their seeds, and what was found in testdata/fuzz
 	@sh tools/need.sh redis-server "the target of backend/redis" redis-server

@@ -1,15 +1,18 @@
 #!/bin/sh
-# need.sh COMMAND WHY PACKAGE...
+# need.sh COMMAND[,COMMAND...] WHY PACKAGE...
 #
-# Makes sure that COMMAND is there: as root on a system with apt-get it
+# Makes sure that one COMMAND is there: as root on a system with apt-get it
 # installs the Debian PACKAGEs and says so, elsewhere it says what is missing.
 set -eu
 
-command=$1 why=$2
+commands=$1 why=$2
 shift 2
-if command -v "$command" >/dev/null; then
-	exit 0
-fi
+for command in $(echo "$commands" | tr , ' '); do
+	if command -v "$command" >/dev/null; then
+		exit 0
+	fi
+done
+command=${commands%%,*}
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
 	echo "installing $*: $why needs $command"
 	export DEBIAN_FRONTEND=noninteractive

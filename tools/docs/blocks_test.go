@@ -30,6 +30,7 @@ var imports = map[string]string{
 	"goopenai":        module + "/adapters/goopenai",
 	"ratelimiterotel": module + "/adapters/otel",
 	"redis":           module + "/backend/redis",
+	"statuspage":      module + "/statuspage",
 	"openaitest":      module + "/openaitest",
 	"openai":          "github.com/openai/openai-go/v3",
 	"option":          "github.com/openai/openai-go/v3/option",
