@@ -37,16 +37,21 @@ func (d *document) write(dir string) error {
 			}
 		}
 	}
-	t, err := template.New("").Parse(documentText)
+	return execute(documentText, d, filepath.Join(dir, "SIMULATION.md"))
+}
+
+// execute writes what a template makes of the data into a file.
+func execute(text string, data any, file string) error {
+	t, err := template.New("").Parse(text)
 	if err != nil {
 		return err
 	}
-	f, err := os.Create(filepath.Join(dir, "SIMULATION.md"))
+	f, err := os.Create(file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := t.Execute(f, d); err != nil {
+	if err := t.Execute(f, data); err != nil {
 		return err
 	}
 	return f.Close()

@@ -4,10 +4,8 @@ import (
 	_ "embed"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
-	"text/template"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
@@ -153,19 +151,7 @@ func (r *result) overview(dir string) error {
 			o.Ticks = append(o.Ticks, tick{c.X + (second+plotBefore)*overviewWidth/(plotBefore+plotAfter), o.Height - 14, text})
 		}
 	}
-	t, err := template.New("").Parse(overviewText)
-	if err != nil {
-		return err
-	}
-	f, err := os.Create(filepath.Join(dir, overviewFile))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := t.Execute(f, o); err != nil {
-		return err
-	}
-	return f.Close()
+	return execute(overviewText, o, filepath.Join(dir, overviewFile))
 }
 
 // limitPath is the limit of tokens before and after the change.
