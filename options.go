@@ -297,6 +297,8 @@ func WithMaxPause(d time.Duration) Option {
 // until its debt has refilled. The backend is tried again once a second;
 // [Trace.Backend] reports both changes.
 //
+// Ceilings of classes don't hold meanwhile, except on calls in flight.
+//
 // These limits come on top of what the backend grants, and nobody counts both together: their
 // budget is full when the backend fails, and a single ask without a reply is enough for a
 // second's calls to be charged to it.

@@ -20,7 +20,8 @@ const (
 	// step is how much later than it must an account's hash expires, so that not every
 	// call has to set that anew.
 	step = time.Minute
-	// rarely is which part of the asks look for what others have left.
+	// rarely is which part of the asks look for flows that are over: each for as many as
+	// those asks can bring.
 	rarely = 16
 	// crowd is how many fields an account has before idle ones are looked for.
 	crowd = 64

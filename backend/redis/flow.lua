@@ -81,14 +81,14 @@ do
     end
   end
 
-  -- forget_some forgets a few of a class that the virtual time has passed.
+  -- forget_some forgets those of a class that the virtual time has passed.
   local looked = {}
   local function forget_some(class)
-    if looked[class] or not stored then
+    if looked[class] then
       return
     end
     looked[class] = true
-    local gone = range('[f' .. class, '(f' .. class .. pack('>d', line[K.VIRTUAL]) .. K.AFTER, K.PATROL)
+    local gone = range('[f' .. class, '(f' .. class .. pack('>d', line[K.VIRTUAL]) .. K.AFTER, K.ERASED)
     for x = 1, #gone do
       local key = class .. sub(gone[x], 22)
       if not known.flows[key] then
@@ -98,10 +98,16 @@ do
     end
   end
 
-  -- forget_others does so for some class, now and then: it may ask no more.
-  local function forget_others()
+  -- forget_passed does so now and then for the classes of some parts, and for another one,
+  -- which may ask no more.
+  local function forget_passed(parts)
     if not stored or now % K.RARELY ~= 1 then
       return
+    end
+    for x = 1, #parts do
+      if parts[x].key ~= '' then
+        forget_some(sub(parts[x].key, 1, 12))
+      end
     end
     local some = range('[f' .. string.char(math.floor(now / K.RARELY) % 256), '(f' .. K.AFTER, 1)[1] or range('[f', '(f' .. K.AFTER, 1)[1]
     if some then
@@ -193,11 +199,8 @@ do
       p[K.PART_TAG], p[K.PACE] = flows.begin(p.key), pace(p.key, p[K.WEIGHT])
       p[K.PART_END] = p[K.PART_TAG] + p[K.UNITS] * p[K.PACE]
       set(flow(p.key), p[K.PART_END], p[K.PART_TAG])
-      if p.key ~= '' then
-        forget_some(sub(p.key, 1, 12))
-      end
     end
-    forget_others()
+    forget_passed(parts)
     return parts, of
   end
 

@@ -1,8 +1,11 @@
 package redis
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -298,4 +301,99 @@ func TestTenantsOfAClassThatAsksNoMore(t *testing.T) {
 		b.now += 200_003
 		take("busy", "busy", 100, busy...)
 	}
+}
+
+// A throng of processes and models, whose callers are of many tenants, gets all of the budget,
+// and what an ask costs does not grow with the tenants nor with their classes.
+func TestThrongOfTenants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("fills long lines")
+	}
+	for _, weights := range [][]float64{nil, {1}, {100, 10, 1}} {
+		t.Run(fmt.Sprint(len(weights), " classes"), func(t *testing.T) {
+			s := redistest.Run(t)
+			c := admin(t, s)
+			all := newThrong(t, newVirtual(c), weights)
+			all.pass(3 * time.Second)
+			if err := c.ConfigResetStat(t.Context()).Err(); err != nil {
+				t.Fatal(err)
+			}
+			all.asked, all.granted = 0, 0
+			const span = 4
+			all.pass(span * time.Second)
+			work, used := float64(calls(t, c))/float64(all.asked), float64(all.granted)/(span*throngRate)
+			t.Logf("%.1f commands an ask, %.2f asks a call, %.1f %% of the budget", work, float64(all.asked)/float64(all.granted), 100*used)
+			if work > 20 || used < 0.98 {
+				t.Errorf("%.1f commands an ask, %.1f %% of the budget", work, 100*used)
+			}
+		})
+	}
+}
+
+const throngRate = 500 // calls a second
+
+// A throng asks when it is told to, as the limiter does: in the order of tags, for those first
+// of whom nothing is known.
+type throng struct {
+	t              *testing.T
+	b              *virtualBackend
+	r              *rand.Rand
+	weights        []float64
+	next           []int64 // when each ticket asks
+	asks           []backend.Ask
+	asked, granted int
+}
+
+func newThrong(t *testing.T, b *virtualBackend, weights []float64) *throng {
+	c := &throng{t: t, b: b, r: rand.New(rand.NewPCG(1, 2)), weights: weights}
+	account := backend.Bucket{Owner: "account", Name: "rpm", Limit: 60 * throngRate, Period: time.Minute, Burst: time.Second}
+	for i := range 20 * 32 {
+		c.asks = append(c.asks, backend.Ask{Account: "account", Line: "account", Scope: fmt.Sprint("model", i%20), Ticket: fmt.Sprint(i), Buckets: []backend.Bucket{account}})
+		c.next = append(c.next, b.now+c.r.Int64N(1_000_000))
+	}
+	return c
+}
+
+// pass lets time pass.
+func (c *throng) pass(d time.Duration) {
+	for end := c.b.now + d.Microseconds(); ; {
+		i := slices.Index(c.next, slices.Min(c.next))
+		if c.next[i] > end {
+			c.b.now = end
+			return
+		}
+		c.b.now = max(c.b.now, c.next[i])
+		c.next[i] = c.b.now + c.ask(&c.asks[i]).Microseconds()
+	}
+}
+
+// ask asks for four calls, and returns when to ask again.
+func (c *throng) ask(a *backend.Ask) time.Duration {
+	for n := len(a.Costs); (c.weights != nil || n == 0) && len(a.Costs) < 4; {
+		a.Costs = append(a.Costs, backend.Amounts{1})
+		if x := c.r.IntN(1000); c.weights != nil {
+			class := x % len(c.weights)
+			a.Flows = slices.Insert(a.Flows, 0, backend.Flow{Class: fmt.Sprint(class), Tenant: fmt.Sprint(x), Weight: c.weights[class]})
+		}
+	}
+	a.Number++
+	answer, err := c.b.Take(c.t.Context(), *a)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.asked++
+	c.granted += answer.Granted
+	a.Costs = a.Costs[answer.Granted:]
+	if a.Flows != nil {
+		tags := map[backend.Flow]float64{}
+		for i, f := range a.Flows {
+			tags[f] = answer.Tags[i]
+		}
+		a.Flows = slices.Clone(a.Flows[answer.Granted:])
+		slices.SortStableFunc(a.Flows, func(f, g backend.Flow) int { return cmp.Compare(tags[f], tags[g]) })
+	}
+	if len(a.Costs) == 0 {
+		return 0 // it asks for more at once
+	}
+	return answer.Hint
 }

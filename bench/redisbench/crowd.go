@@ -3,73 +3,91 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/backend/redis"
 )
 
-// crowd has 32 processes ask for 50 models each, for 4 callers of each who never have
-// enough, of one account's 500 calls a second. No model has a limit of its own.
+// crowd has 32 processes ask for many models each, for 4 callers of each who never have
+// enough, of one account's 500 calls a second. No model has a limit of its own. The callers are
+// of tenants, and those of classes, or of neither.
 func (b *bench) crowd() {
-	const processes, models, callers, rate = 32, 50, 4, 500
-	fmt.Println("| 32 processes × 50 models × 4 callers | of the budget used | asks per admission | fewest and most calls of a model | Redis CPU | bar |\n|---|--:|--:|--:|--:|---|")
-	account := backend.Bucket{Owner: "account", Name: "rpm", Dimension: backend.Requests, Limit: 60 * rate, Period: time.Minute, Burst: time.Second}
+	fmt.Println("| 32 processes × 4 callers, 500 a second | of the budget used | asks per admission | commands per ask | Redis's time for it | Redis CPU | bar |\n|---|--:|--:|--:|--:|--:|---|")
+	b.crowdOf("50 models", 50, 0, nil)
+	b.crowdOf("20 models", 20, 0, nil)
+	b.crowdOf("20 models, 1,000 tenants", 20, 1000, []float64{1})
+	b.crowdOf("20 models, 1,000 tenants of 3 classes", 20, 1000, []float64{100, 10, 1})
+}
+
+// crowdOf prints the row of a crowd whose callers are each of a random tenant, which are
+// divided between classes of these weights.
+func (b *bench) crowdOf(name string, models, tenants int, weights []float64) {
+	const processes, callers, rate = 32, 4, 500
 	prefix := redis.WithPrefix(fmt.Sprint("crowd", time.Now().UnixNano(), ":"))
 	ctx, cancel := context.WithCancel(background)
-	var granted [models]atomic.Int64
-	var asks atomic.Int64
+	var granted, asks atomic.Int64
+	options := []ratelimiter.Option{
+		ratelimiter.WithAccount("bench"), ratelimiter.WithWarnings(nil, 0), ratelimiter.WithAccountLimits(ratelimiter.Limits{RPM: 60 * rate, Burst: time.Second}),
+		ratelimiter.WithTrace(&ratelimiter.Trace{Asked: func(i ratelimiter.AskedInfo) {
+			if i.Command == "take" {
+				asks.Add(1)
+			}
+		}}),
+	}
+	if tenants > 0 {
+		classes := map[string]ratelimiter.Class{}
+		for i, w := range weights {
+			classes[fmt.Sprint(i)] = ratelimiter.Class{Weight: w}
+		}
+		options = append(options, ratelimiter.WithClasses(classes))
+	}
 	var work sync.WaitGroup
-	for p := range processes {
+	for range processes {
 		client := goredis.NewClient(&goredis.Options{Addr: b.addr, PoolSize: 8, PoolTimeout: time.Minute})
 		defer client.Close()
-		store := redis.New(client, prefix, redis.WithTimeout(time.Minute))
+		l, err := ratelimiter.New(append(options, ratelimiter.WithBackend(redis.New(client, prefix, redis.WithTimeout(time.Minute))))...)
+		must(err)
+		defer func() { must(l.Shutdown(background)) }()
 		for m := range models {
-			work.Go(func() {
-				model := fmt.Sprint("model", m)
-				ask := backend.Ask{Account: "bench", Line: "account", Scope: model, Ticket: fmt.Sprint(p, "/", m), Buckets: []backend.Bucket{account}}
-				costs := make([]backend.Amounts, callers)
-				for i := range costs {
-					costs[i] = backend.Amounts{1}
-				}
-				for ctx.Err() == nil {
-					if len(ask.Costs) == 0 {
-						ask.Costs = costs
+			for range callers {
+				work.Go(func() {
+					for {
+						of := ctx
+						if tenants > 0 {
+							tenant := rand.IntN(tenants)
+							of = ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(ctx, fmt.Sprint(tenant%len(weights))), fmt.Sprint(tenant))
+						}
+						r, err := l.Acquire(of, ratelimiter.Cost{Model: fmt.Sprint("model", m)})
+						if err != nil {
+							if ctx.Err() == nil {
+								must(err)
+							}
+							return
+						}
+						granted.Add(1)
+						r.Settle(ratelimiter.Usage{})
 					}
-					ask.Number++
-					a, err := store.Take(background, ask)
-					must(err)
-					asks.Add(1)
-					granted[m].Add(int64(a.Granted))
-					ask.Costs = ask.Costs[a.Granted:]
-					select {
-					case <-time.After(a.Hint):
-					case <-ctx.Done():
-					}
-				}
-			})
+				})
+			}
 		}
 	}
-	time.Sleep(5 * time.Second) // the opening
-	var before, n [models]int64
-	for m := range granted {
-		before[m] = granted[m].Load()
-	}
-	start, asked, cpu := time.Now(), asks.Load(), b.cpu()
+	time.Sleep(15 * time.Second) // the opening
+	client := b.client()
+	defer client.Close()
+	must(client.ConfigResetStat(background).Err())
+	start, before, asked, cpu := time.Now(), granted.Load(), asks.Load(), b.cpu()
 	time.Sleep(b.span)
-	passed := time.Since(start).Seconds()
-	total, fewest, most := int64(0), int64(1<<62), int64(0)
-	for m := range granted {
-		n[m] = granted[m].Load() - before[m]
-		total, fewest, most = total+n[m], min(fewest, n[m]), max(most, n[m])
-	}
+	us, commands := scriptStats(client)
+	passed, total := time.Since(start).Seconds(), float64(granted.Load()-before)
 	asked, cpu = asks.Load()-asked, b.cpu()-cpu
 	cancel()
 	work.Wait()
-	used := 100 * float64(total) / (rate * passed)
-	fmt.Printf("| %d a second | %.1f %% | %.2f | %d, %d | %.0f %% | %s |\n", rate, used, float64(asked)/float64(total), fewest, most, 100*cpu/passed, b.bars(atLeast(98, used, " %")))
+	used := 100 * total / (rate * passed)
+	fmt.Printf("| %s | %.1f %% | %.2f | %.1f | %.0f µs | %.0f %% | %s |\n", name, used, float64(asked)/total, commands, us, 100*cpu/passed, b.bars(atLeast(98, used, " %"), atMost(20, commands, "")))
 }

@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	only := flag.String("only", "", "comma-separated: calls, scarce, usage, hot, refunds, line, models, crowd")
+	only := flag.String("only", "", "comma-separated: calls, scarce, usage, hot, refunds, line, models, crowd, slots")
 	span := flag.Duration("span", 10*time.Second, "how long each fleet is watched")
 	rounds := flag.Int("rounds", 100, "how often each pair of calls is measured")
 	flag.Parse()
@@ -36,7 +36,7 @@ func main() {
 		name string
 		run  func()
 	}{
-		{"calls", b.calls}, {"scarce", b.scarce}, {"usage", b.usage}, {"hot", b.hot}, {"refunds", b.refunds}, {"line", b.line}, {"models", b.models}, {"crowd", b.crowd},
+		{"calls", b.calls}, {"scarce", b.scarce}, {"usage", b.usage}, {"hot", b.hot}, {"refunds", b.refunds}, {"line", b.line}, {"models", b.models}, {"crowd", b.crowd}, {"slots", b.slots},
 	} {
 		if *only == "" || strings.Contains(","+*only+",", ","+part.name+",") {
 			fmt.Println()
