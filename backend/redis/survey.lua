@@ -344,7 +344,7 @@ do
   end
 
   -- share_of_parts is how much of some parts comes before a cost of that tag, and at most
-  -- what there may be. The tickets of a node are taken to be as its first.
+  -- what there may be.
   local function share_of_parts(parts, most, tag)
     local sum, all = 0, 0
     for x = 1, #parts do
@@ -383,6 +383,9 @@ do
         local share, own = r[4], r[16]
         if r[K.RIVAL_PARTS] then
           share = share_of_parts(r[K.RIVAL_PARTS], share, tag)
+          if r[K.RIVAL_NODE] and r[3] > tag then
+            share = (share + math.min(share, (tag - r[1]) / (r[3] - r[1]))) / 2
+          end
         elseif r[3] > tag then
           local before = (tag - r[1]) / (r[3] - r[1])
           if before < share then

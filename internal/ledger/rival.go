@@ -27,7 +27,6 @@ func (r *rival) share(tag float64) float64 {
 		}
 		return r.part
 	}
-	// The tickets of a node are taken to be as its first.
 	sum, all := 0.0, 0.0
 	for i := range r.parts {
 		p := &r.parts[i]
@@ -38,8 +37,15 @@ func (r *rival) share(tag float64) float64 {
 			sum += float64(p.units * (tag - p.tag) / (p.end - p.tag))
 		}
 	}
-	if sum == all {
-		return r.part
+	share := r.part
+	if sum != all {
+		share = min(share, sum/all)
 	}
-	return min(r.part, sum/all)
+	if r.node == nil || r.end <= tag {
+		return share
+	}
+	// The tickets of a node are at most as early as its first, and else all over the time to
+	// the last: the mean of both is near enough. With the first alone so much would be set
+	// aside, where flows are many, that what there is stayed unused.
+	return (share + min(share, (tag-r.tag)/(r.end-r.tag))) / 2
 }
