@@ -2,6 +2,7 @@ package ratelimiter
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -25,8 +26,9 @@ func TestBodyAroundItsCap(t *testing.T) {
 			content := strings.Repeat("x", size)
 			given := &closeCounter{Reader: strings.NewReader(content)}
 			req := &http.Request{Body: given, ContentLength: -1}
-			if known {
+			if known { // so is how to get it again
 				req.ContentLength = int64(size)
+				req.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("not to be asked") }
 			}
 			body := new(requestBody)
 			err := body.read(req, most)
@@ -49,7 +51,7 @@ func TestBodyAroundItsCap(t *testing.T) {
 			if given.closed == 0 {
 				t.Errorf("a body of %d bytes was not closed", size)
 			}
-			if replayable := sent.GetBody != nil; replayable != (size < most) {
+			if replayable := sent.GetBody != nil; replayable != (known && size < most) {
 				t.Errorf("a body of %d bytes can be sent again: %t", size, replayable)
 			}
 		}
@@ -103,3 +105,60 @@ func TestBodyInMemory(t *testing.T) {
 		}
 	}
 }
+
+// What net/http sees of a body is what it would see of the caller's: whether it is in
+// memory, whether it can be had again, and what its Close says.
+func TestBodyIsSeenAsGiven(t *testing.T) {
+	failure := errors.New("can't close")
+	for _, tt := range []struct {
+		name    string
+		body    io.ReadCloser
+		again   bool
+		visible bool
+		closed  error
+	}{
+		{"in memory", io.NopCloser(strings.NewReader("x")), true, true, nil},
+		{"in memory, once", io.NopCloser(strings.NewReader("x")), false, true, nil},
+		{"another", &closeCounter{Reader: strings.NewReader("x")}, true, false, nil},
+		{"whose Close fails", failingCloser{strings.NewReader("x"), failure}, true, false, failure},
+	} {
+		req := &http.Request{Body: tt.body, ContentLength: 1}
+		if tt.again {
+			req.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("not to be asked") }
+		}
+		var body requestBody
+		if err := body.read(req, 100); err != nil {
+			t.Fatal(err)
+		}
+		sent := req.Clone(t.Context())
+		body.attach(sent)
+		bodies := []io.ReadCloser{sent.Body}
+		if (sent.GetBody != nil) != tt.again {
+			t.Errorf("%s: can be had again: %t", tt.name, !tt.again)
+		} else if tt.again {
+			again, err := sent.GetBody()
+			if err != nil {
+				t.Fatal(err)
+			}
+			bodies = append(bodies, again)
+		}
+		for _, b := range bodies {
+			if _, visible := inMemory(b); visible != tt.visible {
+				t.Errorf("%s: in memory: %t", tt.name, visible)
+			}
+			if got, err := io.ReadAll(b); string(got) != "x" || err != nil {
+				t.Errorf("%s: %q, %v", tt.name, got, err)
+			}
+			if err := b.Close(); err != tt.closed {
+				t.Errorf("%s: Close says %v", tt.name, err)
+			}
+		}
+	}
+}
+
+type failingCloser struct {
+	io.Reader
+	failure error
+}
+
+func (c failingCloser) Close() error { return c.failure }

@@ -104,6 +104,67 @@ func TestSlowFailure(t *testing.T) {
 	})
 }
 
+// A failure's body comes piece by piece, each before the next one is there, and nothing is
+// read of it once it is closed.
+func TestFailureComesInPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		resp, err := newLimiter(t).Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			return response(500, "text/event-stream", r), nil
+		})).RoundTrip(newRequest(t, t.Context(), chatURL, strings.NewReader(chatBody("m", 1, false))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, piece := range []string{"a", strings.Repeat("b", 900), strings.Repeat("c", 30_000), "d"} {
+			go func() { _, _ = io.WriteString(w, piece) }() // is over when all of it was read
+			got := make([]byte, len(piece))
+			if _, err := io.ReadFull(resp.Body, got); err != nil || string(got) != piece {
+				t.Fatalf("%d bytes of %d, %v", len(got), len(piece), err)
+			}
+		}
+		resp.Body.Close()
+		if n, err := resp.Body.Read(make([]byte, 10)); n != 0 || err != io.ErrClosedPipe {
+			t.Errorf("%d bytes when closed, %v", n, err)
+		}
+	})
+}
+
+// What was read ahead of a failure is not to be had once its body is closed, nor its end.
+func TestFailureThatIsClosed(t *testing.T) {
+	for _, read := range []int64{0, 5, 100} {
+		r, w := io.Pipe()
+		go func() { _, _ = io.WriteString(w, "ten bytes."); w.Close() }()
+		resp, err := newLimiter(t).Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			return response(429, "text/plain", r), nil
+		})).RoundTrip(newRequest(t, t.Context(), chatURL, strings.NewReader(chatBody("m", 1, false))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.CopyN(io.Discard, resp.Body, read)
+		resp.Body.Close()
+		if n, err := resp.Body.Read(make([]byte, 10)); n != 0 || err != io.ErrClosedPipe {
+			t.Errorf("%d bytes when closed after %d, %v", n, read, err)
+		}
+	}
+}
+
+// A request whose context has ended before it was sent fails with the cause, as net/http has
+// it.
+func TestCauseOfTheContext(t *testing.T) {
+	cause := errors.New("had enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	for _, body := range []io.Reader{strings.NewReader(chatBody("m", 1, false)), io.MultiReader(strings.NewReader(chatBody("m", 1, false)))} {
+		_, err := newLimiter(t).Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			t.Error("it was sent")
+			return nil, errors.New("sent")
+		})).RoundTrip(newRequest(t, ctx, chatURL, body))
+		if err != cause {
+			t.Errorf("%v; want the cause", err)
+		}
+	}
+}
+
 // An error event ends a stream, but is no end that tells how much output there was: the
 // call keeps its charge.
 func TestErrorInAStreamIsNoRegularEnd(t *testing.T) {

@@ -93,9 +93,9 @@ func TestEachPieceArrives(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%+v", protocol, c), func(t *testing.T) {
 				l := newLimiter(t)
 				p := &pieces{status: c.status, header: map[string]string{"Content-Type": c.typ, "Content-Encoding": c.encoding}, body: body}
-				url := s.url + "/v1/chat/completions"
+				url := s.url + limited
 				if c.unknown {
-					url = s.url + "/v1/files"
+					url = s.url + passed
 				}
 				s.pass(t, p, func(ctx context.Context, base *client, got func()) {
 					req := newRequest(t, ctx, "POST", url, question)

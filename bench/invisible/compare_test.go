@@ -22,15 +22,12 @@ type way[T any] struct {
 	over func(base http.RoundTripper) T
 }
 
-// limiters are two that hold nothing back, one without limits, one with limits that nobody
-// reaches.
-func limiters(t *testing.T) map[string]*ratelimiter.Limiter {
+// wideLimiter returns one with limits that nobody reaches.
+func wideLimiter(t *testing.T) *ratelimiter.Limiter {
+	t.Helper()
 	const plenty = 1_000_000_000
-	return map[string]*ratelimiter.Limiter{
-		"without limits": newLimiter(t),
-		"with limits": newLimiter(t, ratelimiter.WithAccountLimits(ratelimiter.Limits{
-			RPM: plenty, TPM: plenty, IPM: plenty, RPD: 100 * plenty, TPD: 100 * plenty, Concurrent: plenty})),
-	}
+	return newLimiter(t, ratelimiter.WithAccountLimits(ratelimiter.Limits{
+		RPM: plenty, TPM: plenty, IPM: plenty, RPD: 100 * plenty, TPD: 100 * plenty, Concurrent: plenty}))
 }
 
 // compare plays in every way, and reports what differs from the first. Some of what net/http

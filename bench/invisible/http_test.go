@@ -11,6 +11,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+)
+
+// Two endpoints, one that is limited and one whose requests pass unread.
+const (
+	limited = "/v1/chat/completions"
+	passed  = "/v1/files"
 )
 
 // A script is what a server and a program do, over net/http alone.
@@ -20,6 +28,9 @@ type script struct {
 	base  func(b *http.Transport, url string) // sets up the base; may be nil
 	serve func(*program) http.HandlerFunc     // for each play a new one
 	run   func(p *program)
+	// status says that the script differs from others in the response's status alone, which
+	// matters only where something is limited.
+	status bool
 }
 
 // A program is one play of a script by a client.
@@ -102,9 +113,9 @@ func TestHTTP(t *testing.T) {
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			s := newServer(t, protocol)
-			for _, path := range []string{"/v1/chat/completions", "/v1/files"} {
+			for _, path := range []string{limited, passed} {
 				for _, script := range scripts {
-					if script.only != nil && !slices.Contains(script.only, protocol) {
+					if script.status && path == passed || script.only != nil && !slices.Contains(script.only, protocol) {
 						continue
 					}
 					t.Run(script.name+" of "+path, func(t *testing.T) { s.compare(t, &script, path) })
@@ -134,9 +145,12 @@ func (s *server) compare(t *testing.T, script *script, path string) {
 		}
 		return outcome{s.sent(t, tape), p.seen.String() + p.hooks.String(), tape.connections()}
 	}
-	others := []way[http.RoundTripper]{}
-	for name, l := range limiters(t) {
-		others = append(others, way[http.RoundTripper]{name, func(base http.RoundTripper) http.RoundTripper { return l.Transport(base) }})
+	over := func(name string, l *ratelimiter.Limiter) way[http.RoundTripper] {
+		return way[http.RoundTripper]{name, func(base http.RoundTripper) http.RoundTripper { return l.Transport(base) }}
+	}
+	others := []way[http.RoundTripper]{over("without limits", newLimiter(t))}
+	if path == limited {
+		others = append(others, over("with limits", wideLimiter(t)))
 	}
 	compare(t, play, way[http.RoundTripper]{"alone", func(base http.RoundTripper) http.RoundTripper { return base }}, others...)
 }

@@ -6,9 +6,14 @@
 package invisible
 
 import (
+	"io"
+	"log"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	log.SetOutput(io.Discard) // net/http tells of what servers send unasked
+	goleak.VerifyTestMain(m)
+}

@@ -276,8 +276,8 @@ func scripts() []script {
 		if status == 204 || status == 304 {
 			body = ""
 		}
-		all = append(all, script{name: fmt.Sprint("status ", status), serve: reply(status, jsonHead, body), run: post},
-			script{name: fmt.Sprint("status without a body ", status), serve: reply(status, nil, ""), run: post})
+		all = append(all, script{name: fmt.Sprint("status ", status), serve: reply(status, jsonHead, body), run: post, status: true},
+			script{name: fmt.Sprint("status without a body ", status), serve: reply(status, nil, ""), run: post, status: true})
 	}
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, known := range []bool{true, false} {

@@ -120,18 +120,16 @@ func callerSDK(name string, doers bool, of func(d doer, url string) (*caller, er
 	}
 }
 
-// compare compares the SDK alone with it over the Transport and with its adapter.
+// compare compares the SDK alone with it over the Transport, over a Doer and with its adapter.
 func (k *sdk) compare(t *testing.T, url string, play func(way[any]) outcome) {
 	t.Helper()
-	var others []way[any]
-	for name, l := range limiters(t) {
-		others = append(others, way[any]{"Transport " + name, func(base http.RoundTripper) any { return k.bare(l.Client(base), url) }})
-		if k.doers {
-			others = append(others, way[any]{"Doer " + name, func(base http.RoundTripper) any { return k.bare(l.Doer(base), url) }})
-		}
-		if k.adapted != nil {
-			others = append(others, way[any]{"adapter " + name, func(base http.RoundTripper) any { return k.adapted(l, base, url) }})
-		}
+	free, wide := newLimiter(t), wideLimiter(t)
+	others := []way[any]{{"Transport", func(base http.RoundTripper) any { return k.bare(free.Client(base), url) }}}
+	if k.doers {
+		others = append(others, way[any]{"Doer", func(base http.RoundTripper) any { return k.bare(wide.Doer(base), url) }})
+	}
+	if k.adapted != nil {
+		others = append(others, way[any]{"adapter", func(base http.RoundTripper) any { return k.adapted(wide, base, url) }})
 	}
 	compare(t, play, way[any]{"alone", func(base http.RoundTripper) any { return k.bare(&http.Client{Transport: base}, url) }}, others...)
 }

@@ -2,13 +2,16 @@ package invisible
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -54,11 +57,10 @@ func newServer(t *testing.T, protocol string) *server {
 	s.url = "http://" + listener.Addr().String()
 	var config *tls.Config
 	if protocol != plain {
-		lender := httptest.NewTLSServer(nil) // of a certificate
+		certificate := newCertificate(t)
 		s.roots = x509.NewCertPool()
-		s.roots.AddCert(lender.Certificate())
-		config = &tls.Config{Certificates: lender.TLS.Certificates, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
-		lender.Close()
+		s.roots.AddCert(certificate.Leaf)
+		config = &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
 		if protocol == tls2 {
 			config.NextProtos = []string{"h2", "http/1.1"}
 		}
@@ -74,6 +76,28 @@ func newServer(t *testing.T, protocol string) *server {
 		s.work.Wait()
 	})
 	return s
+}
+
+// newCertificate returns one for this machine, of a kind that is signed with in no time.
+func newCertificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
 // accept hands on what clients have connected, once TLS is over.
