@@ -363,3 +363,45 @@ func TestAnswersThatOpen(t *testing.T) {
 		}
 	}
 }
+
+// What a throttle says was requested teaches how the server charges an input, if that is
+// large enough and comparable.
+func TestThrottlesShowTheChargeOfAnInput(t *testing.T) {
+	for _, x := range []struct {
+		name      string
+		counted   int64
+		requested int64 // of 100 tokens of output
+		change    func(*wire.Throttle)
+		want      float64
+	}{
+		{"less than we count", 500, 350, nil, 0.5},
+		{"as we count", 500, 600, nil, 1},
+		{"a small input", 499, 350, nil, 1},
+		{"an input that can't be compared", 0, 350, nil, 1},
+		{"nothing that was requested", 500, -1, nil, 1},
+		{"of requests", 500, 1, func(t *wire.Throttle) { t.Dimension, t.Limit = wire.Requests, 500 }, 1},
+	} {
+		w := newWorld(t, "rpm=500 tpm=6000")
+		for i := range 6 {
+			d := time.Duration(i) * time.Minute
+			r := w.send(d, x.counted+100)
+			r.Input = Input{Charged: x.counted, Counted: x.counted}
+			w.Clean()
+			throttle := reached(func(t *wire.Throttle) {
+				t.Limit, t.Used, t.Requested = 6000, 6000-max(0, x.requested), x.requested
+				if x.change != nil {
+					x.change(t)
+				}
+			})
+			before := w.limit("tpm").tracker.InputRatio()
+			w.Throttled(at(d+time.Second), r, throttle, 0)
+			changed := w.limit("tpm").tracker.InputRatio() != before
+			if changed != w.Urgent() || changed && i == 0 {
+				t.Errorf("%s: after %d throttles the ratio has changed: %v; urgent is %v", x.name, i+1, changed, w.Urgent())
+			}
+		}
+		if got := w.limit("tpm").tracker.InputRatio(); !near(got, x.want) {
+			t.Errorf("%s: a ratio of %v; want %v", x.name, got, x.want)
+		}
+	}
+}

@@ -114,6 +114,8 @@ func TestParseRefusal(t *testing.T) {
 		{"Azure's capacity", 429, "", body("The system is currently experiencing high demand and cannot process your request", "", "NoCapacity"), figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
 		{"an overload with figures", 429, "", body("The engine is overloaded on tokens per min (TPM): Limit 30000, Used 29446, Requested 821.", "tokens", "rate_limit_exceeded"),
 			figures{RateLimit, Tokens, minute, 30000, 29446, 821, 0}},
+		{"an overload, of what is not allowed", 429, "", body("High demand. Rate limit exceeded for images per minute. Limit: 0/1min. Current: 1/1min.", "requests", "rate_limit_exceeded"),
+			figures{TooLarge, Images, minute, 0, 1, -1, 0}},
 		{"Groq's flex", 498, "", body("Flex tier capacity exceeded", "", ""), figures{Unavailable, Unknown, 0, -1, -1, -1, 0}},
 
 		{"Gemini, a minute", 429, "", gemini("46s", `{"quotaMetric":"g/requests","quotaId":"GenerateRequestsPerMinutePerProjectPerModel-FreeTier","quotaDimensions":{"model":"gemini-2.5-flash"},"quotaValue":"10"}`),
