@@ -521,7 +521,7 @@ func TestShadowReportAtTheEnd(t *testing.T) {
 		if got := r.Total.Rejected; got["shutdown"] != 1 || got["too_large"] != 1 || len(r.Models) != 1 || r.Models[0].Model != "m" {
 			t.Errorf("%+v", r)
 		}
-		for _, line := range []string{"5 calls: 2 at once", "1 would have waited: half of them for 1.", "2 would have been rejected: 1 shutdown, 1 too_large", "0 throttled by the server, 0 of them not with the limiter"} {
+		for _, line := range []string{"5 calls: 2 at once", "1 would have waited: half of them for 1.", "2 would have been rejected: 1 shutdown, 1 too_large", "0 throttled by the server, of which the limiter would have prevented 0"} {
 			if !strings.Contains(r.String(), line) {
 				t.Errorf("%q is missing in\n%s", line, r)
 			}

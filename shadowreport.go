@@ -86,7 +86,7 @@ func (r ShadowReport) String() string {
 	if rejected > 0 {
 		fmt.Fprintf(&b, ": %s", strings.Join(kinds, ", "))
 	}
-	fmt.Fprintf(&b, "\n%s throttled by the server, %s of them not with the limiter", thousands(t.Throttled), thousands(t.Avoided))
+	fmt.Fprintf(&b, "\n%s throttled by the server, of which the limiter would have prevented %s", thousands(t.Throttled), thousands(t.Avoided))
 	return b.String()
 }
 

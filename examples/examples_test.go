@@ -1,41 +1,146 @@
 package examples
 
 import (
+	"bufio"
+	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 )
 
-// Every example runs without a key, and says what it is there to say.
-func TestExamples(t *testing.T) {
-	t.Setenv("OPENAI_API_KEY", "")
-	t.Setenv("AZURE_OPENAI_API_KEY", "")
-	examples := []struct{ name, says string }{
-		{"openaigo", "yes and now"},
-		{"goopenai", "yes and now"},
-		{"limiter", "shorten the input or lower max_tokens"},
-		{"slog", `msg="ratelimiter: call settled" ratelimiter.account=`},
-		{"interactive", "the batch is done"},
-		{"azure", "yes and now"},
-		{"langchaingo", "not sent (too_large): ratelimiter: gpt-5.4-mini: needs 100,"},
-		{"eino", "not sent (too_large): ratelimiter: gpt-5.4-mini: needs 100,"},
-		{"estimate", "response that continues one         │              61 │         61 │"},
+// build makes the programs, without any key in the environment, and returns where they are.
+func build(t *testing.T, names ...string) string {
+	t.Helper()
+	for _, key := range []string{"OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "AZURE_OPENAI_API_KEY", "GROQ_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"} {
+		t.Setenv(key, "")
 	}
 	bin := t.TempDir()
-	build := []string{"build", "-o", bin}
-	for _, e := range examples {
-		build = append(build, "./"+e.name)
+	args := []string{"build", "-o", bin}
+	for _, name := range names {
+		args = append(args, "./"+name)
 	}
-	if out, err := exec.CommandContext(t.Context(), "go", build...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
 		t.Fatalf("%v:\n%s", err, out)
 	}
+	return bin
+}
+
+// Every example runs without a key, and says what it is there to say.
+func TestExamples(t *testing.T) {
+	examples := []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"openaigo", nil, "yes and now"},
+		{"goopenai", nil, "yes and now"},
+		{"limiter", nil, "shorten the input or lower max_tokens"},
+		{"streaming", nil, "reserved 512 tokens, used "},
+		{"embeddings", []string{"-out", filepath.Join(t.TempDir(), "vectors.jsonl")}, "1000 of 1000 lines"},
+		{"images", []string{"-dir", t.TempDir()}, "a lighthouse in fog is in "},
+		{"slog", nil, `msg="ratelimiter: call settled" ratelimiter.account=`},
+		{"interactive", nil, "the batch is done"},
+		{"classes", nil, "the batch has taken"},
+		{"azure", nil, "yes and now"},
+		{"bedrock", nil, "paid by [bedrock-mantle.us-west-2.api.aws]"},
+		{"groq", nil, "rpd: 999 of 1000 remain, says x-ratelimit-limit-requests"},
+		{"langchaingo", nil, "not sent (too_large): ratelimiter: gpt-5.4-mini: needs 100,"},
+		{"eino", nil, "not sent (too_large): ratelimiter: gpt-5.4-mini: needs 100,"},
+		{"estimate", nil, "response that continues one         │              61 │         61 │"},
+		{"otel", nil, "ratelimiter_requests_total  8"},
+		{"shadow", nil, "would have been rejected: "},
+		{"websocket", nil, " tokens)"},
+		{"projectlimits", nil, "gpt-image-1-mini: 20 of 20 ipm remain"},
+	}
+	names := make([]string, len(examples))
+	for i, e := range examples {
+		names[i] = e.name
+	}
+	bin := build(t, names...)
 	for _, e := range examples {
 		t.Run(e.name, func(t *testing.T) {
-			out, err := exec.CommandContext(t.Context(), filepath.Join(bin, e.name)).CombinedOutput()
+			out, err := exec.CommandContext(t.Context(), filepath.Join(bin, e.name), e.args...).CombinedOutput()
 			if err != nil || !strings.Contains(string(out), e.says) {
 				t.Errorf("%v; want %q in:\n%s", err, e.says, out)
 			}
 		})
+	}
+}
+
+// What an interrupted run has written is not embedded again, but for a line that is not whole.
+func TestEmbeddingsResume(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "vectors.jsonl")
+	if err := os.WriteFile(file, []byte(strings.Repeat("[0.5]\n", 150)+"[0.1, 0.2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(build(t, "embeddings"), "embeddings")
+	for _, want := range []string{"150 of 1000 lines were done already\n250 of 1000 lines\n", "1000 of 1000 lines were done already\n"} {
+		out, err := exec.CommandContext(t.Context(), program, "-out", file).CombinedOutput()
+		if err != nil || !strings.HasPrefix(string(out), want) {
+			t.Fatalf("%v; want %q at the beginning of:\n%s", err, want, out)
+		}
+	}
+	vectors, err := os.ReadFile(file)
+	if lines := strings.Count(string(vectors), "\n"); err != nil || lines != 1000 || strings.Contains(string(vectors), "0.2[") {
+		t.Errorf("%d lines, %v", lines, err)
+	}
+}
+
+// The service says 503 to those who would wait for too long, and ends in order with calls in
+// line.
+func TestService(t *testing.T) {
+	service := exec.CommandContext(t.Context(), filepath.Join(build(t, "service"), "service"))
+	out, err := service.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	lines.Scan()
+	url, ok := strings.CutPrefix(lines.Text(), "serving ")
+	if !ok {
+		t.Fatalf("it says %q", lines.Text())
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	statuses := map[int]int{}
+	var once sync.Once
+	for range 40 {
+		wg.Go(func() {
+			resp, err := http.Get(url + "/?q=Name+a+star")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			if after, err := strconv.Atoi(resp.Header.Get("Retry-After")); resp.StatusCode == http.StatusServiceUnavailable && (err != nil || after < 1) {
+				t.Errorf("a 503 has Retry-After %q", resp.Header.Get("Retry-After"))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			statuses[resp.StatusCode]++
+			if statuses[http.StatusOK] > 0 && statuses[http.StatusServiceUnavailable] > 0 {
+				once.Do(func() { _ = service.Process.Signal(syscall.SIGTERM) })
+			}
+		})
+	}
+	wg.Wait()
+	if statuses[http.StatusOK] == 0 || statuses[http.StatusServiceUnavailable] == 0 || len(statuses) != 2 {
+		t.Errorf("statuses %v", statuses)
+	}
+	for lines.Scan() {
+		if lines.Text() == "shut down" {
+			ok = false
+		}
+	}
+	if err := service.Wait(); err != nil || ok {
+		t.Errorf("it has not ended in order: %v", err)
 	}
 }
