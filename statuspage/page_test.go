@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -335,14 +336,24 @@ type away struct {
 	down  atomic.Bool
 }
 
-var errAway = errors.New("the store is away")
+var errAway = fmt.Errorf("the store is away: %w", backend.ErrUnavailable)
 
 func (a *away) Look(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
 	a.looks.Add(1)
+	if err := ctx.Err(); err != nil {
+		return backend.Answer{}, err
+	}
 	if a.down.Load() {
 		return backend.Answer{}, errAway
 	}
 	return a.Backend.Look(ctx, ask)
+}
+
+func (a *away) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	if a.down.Load() {
+		return backend.Answer{}, errAway
+	}
+	return a.Backend.Take(ctx, ask)
 }
 
 func (a *away) Clear(ctx context.Context, account string, owners []string) error {
@@ -361,7 +372,9 @@ func TestLooksAreShared(t *testing.T) {
 		newLimiter(t, h, ratelimiter.WithBackend(store), ratelimiter.WithAccount("team"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 60}))
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
-		serve(t, h, httptest.NewRequestWithContext(gone, http.MethodGet, "/?format=json", http.NoBody), http.StatusServiceUnavailable)
+		for range 20 { // some come before they are seen to be gone
+			serve(t, h, httptest.NewRequestWithContext(gone, http.MethodGet, "/?format=json", http.NoBody), http.StatusServiceUnavailable)
+		}
 		store.looks.Store(0)
 		for second := range int64(3) {
 			var viewers sync.WaitGroup
