@@ -9,6 +9,7 @@ FUZZTIME ?= 60s
 COUNT ?= 6
 N ?= 300
 SEED ?= 1
+DURATION ?= 10m
 LIMITS ?= rpm=600,tpm=200000
 
 BROWSERS := chromium,chromium-browser,google-chrome,google-chrome-stable,chrome
@@ -100,6 +101,10 @@ fuzz: ## every fuzz target for FUZZTIME (60s) each; plain tests run their seeds,
 
 fuzz-short: ## every fuzz target for a second, beyond what plain tests run
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=1s
+
+soak: ## random calls over memory and Redis while everything goes wrong that may, for DURATION (10m): nothing may be left
+	@sh tools/need.sh redis-server "the fleet's budget" redis-server
+	@cd bench && go run ./soak -duration $(DURATION)
 
 fuzz-tokens: ## the token counter against tiktoken-go for FUZZTIME (60s)
 	@go test -run '^$$' -fuzz '^FuzzCount$$' -fuzztime $(FUZZTIME) ./internal/bpe
