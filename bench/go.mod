@@ -105,6 +105,5 @@ require (
 	github.com/meguminnnnnnnnn/go-openai v0.1.1
 	github.com/openai/openai-go/v3 v3.99.0
 	github.com/sashabaranov/go-openai v1.43.0
-	go.uber.org/goleak v1.3.0
 	golang.org/x/net v0.62.0
 )
