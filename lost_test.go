@@ -58,7 +58,7 @@ func TestLostBodyEnds(t *testing.T) {
 				if n := remaining(t, l, "m", "concurrent"); n != 0 {
 					t.Fatalf("%d slots are free while the response is open", n)
 				}
-				collect(left)
+				collect(t, left)
 				info := <-settled
 				switch {
 				case call.throttled:
@@ -103,8 +103,9 @@ func lose(t *testing.T, c *http.Client, url string, read int) {
 }
 
 // collect lets the garbage collector run until something has come of it.
-func collect(come <-chan struct{}) {
-	for {
+func collect(t *testing.T, come <-chan struct{}) {
+	t.Helper()
+	for range 10_000 {
 		runtime.GC()
 		select {
 		case <-come:
@@ -112,6 +113,7 @@ func collect(come <-chan struct{}) {
 		case <-time.After(time.Millisecond):
 		}
 	}
+	t.Fatal("the garbage collector finds nothing")
 }
 
 // Nothing of the limiter's grows with the bodies that nobody closes, and a hook that panics
@@ -131,7 +133,7 @@ func TestLostBodiesLeaveNothing(t *testing.T) {
 		}
 	}
 	for range cap(closed) {
-		collect(closed)
+		collect(t, closed)
 	}
 	for _, s := range stateOf(t, l).Scopes {
 		if s.InFlight != 0 {
