@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,7 @@ func TestClassKeepsToItsLimits(t *testing.T) {
 				l := newLimiter(t, options...)
 				batch := ratelimiter.ContextWithClass(t.Context(), "batch")
 				chat := ratelimiter.ContextWithClass(t.Context(), "chat")
+				var mu sync.Mutex
 				started := map[int64]int64{}
 				const large, small = 5000, 100
 				stop, cancel := context.WithCancel(batch)
@@ -48,7 +50,9 @@ func TestClassKeepsToItsLimits(t *testing.T) {
 									return
 								}
 								r.Settle(ratelimiter.Usage{TotalTokens: size})
+								mu.Lock()
 								started[size] += size
+								mu.Unlock()
 							}
 						}()
 					}
@@ -66,6 +70,8 @@ func TestClassKeepsToItsLimits(t *testing.T) {
 					}
 				}
 				synctest.Wait()
+				mu.Lock()
+				defer mu.Unlock()
 				total := started[large] + started[small]
 				if most := int64(6000*minutes + 1000 + large); total > most || total < 6000*minutes*98/100 {
 					t.Errorf("%d tokens were started of the class; want at most %d, and nearly all of them", total, most)
@@ -74,7 +80,6 @@ func TestClassKeepsToItsLimits(t *testing.T) {
 					t.Errorf("%v of two sizes: one starves the other", started)
 				}
 				cancel()
-				synctest.Wait()
 			})
 		})
 	}

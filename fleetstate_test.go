@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,12 +17,12 @@ import (
 // reporter counts what a backend is told of processes.
 type reporter struct {
 	*memory.Backend
-	reports int
+	reports atomic.Int64
 	err     error
 }
 
 func (r *reporter) Report(ctx context.Context, account, process string, data []byte, ttl time.Duration) error {
-	r.reports++
+	r.reports.Add(1)
 	return r.Backend.Report(ctx, account, process, data, ttl)
 }
 
@@ -111,10 +112,10 @@ func TestFleet(t *testing.T) {
 		if f := fleetOf(t, idle); len(f.Processes) != 0 {
 			t.Errorf("%+v a minute after the last call", f)
 		}
-		before := b.reports
+		before := b.reports.Load()
 		time.Sleep(time.Hour)
-		if b.reports != before {
-			t.Errorf("%d reports of an hour without calls", b.reports-before)
+		if n := b.reports.Load() - before; n != 0 {
+			t.Errorf("%d reports of an hour without calls", n)
 		}
 		b.err = errors.New("away")
 		if _, err := one.Fleet(t.Context()); !errors.Is(err, ratelimiter.ErrBackend) || !errors.Is(err, b.err) {
@@ -185,9 +186,9 @@ func TestFleetIsBounded(t *testing.T) {
 			spend(fmt.Sprint("account", i), "m", 1)
 		}
 		time.Sleep(25 * time.Second)
-		before := b.reports
+		before := b.reports.Load()
 		time.Sleep(20 * time.Second)
-		if n := b.reports - before; n < 900 || n > 1100 {
+		if n := b.reports.Load() - before; n < 900 || n > 1100 {
 			t.Errorf("%d reports in 20s of 1,001 accounts; want one of each", n)
 		}
 	})
