@@ -3,7 +3,6 @@ package invisible
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -156,9 +155,7 @@ func iterated(ctx context.Context, v reflect.Value) (string, bool) {
 			b.WriteString(valueText(ctx, out[0]))
 			if err, ok := out[1].Interface().(error); ok {
 				b.WriteString(errorText(err))
-				if errors.Is(err, io.EOF) || err != nil {
-					break
-				}
+				break
 			}
 		}
 	default:

@@ -225,7 +225,8 @@ func scripts() []script {
 		{name: "the old way to leave", serve: hang(false), run: func(p *program) {
 			req := p.request("POST", p.url, question)
 			cancel := make(chan struct{})
-			req.Cancel = cancel //nolint:staticcheck // some programs still do
+			//lint:ignore SA1019 some programs still do
+			req.Cancel = cancel
 			go func() {
 				<-p.arrived
 				close(cancel)
