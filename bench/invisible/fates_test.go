@@ -203,7 +203,11 @@ func TestFates(t *testing.T) {
 		for _, sdk := range sdks(t) {
 			for _, f := range fates() {
 				t.Run(fmt.Sprint(sdk.name, " over ", protocol, "/", f.name), func(t *testing.T) {
-					for _, name := range meets[sdk.name] {
+					names := meets[sdk.name]
+					if protocol == tls2 {
+						names = names[:2] // the others' bodies differ, which HTTP/2 doesn't mind
+					}
+					for _, name := range names {
 						s.compareFate(t, &sdk, &f, name)
 					}
 				})

@@ -220,7 +220,7 @@ func scripts() []script {
 		{name: "caller has left", serve: reply(200, jsonHead, answer), run: left(nil)},
 		{name: "caller has left, and says why", serve: reply(200, jsonHead, answer), run: left(errors.New("had enough"))},
 		{name: "deadline before the response", serve: hang(false), run: late},
-		{name: "deadline within the response", serve: hang(true), run: late},
+		{name: "deadline within the response", serve: hang(true), run: endingLate(withDeadline)},
 		{name: "timeout of the headers", serve: hang(false), base: func(b *http.Transport, _ string) { b.ResponseHeaderTimeout = 50 * time.Millisecond }, run: post},
 		{name: "the old way to leave", serve: hang(false), run: func(p *program) {
 			req := p.request("POST", p.url, question)
@@ -452,9 +452,17 @@ func leaving(cause error) func(p *program) {
 }
 
 func leavingLate(cause error) func(p *program) {
+	return endingLate(func(ctx context.Context) (context.Context, func()) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		return ctx, func() { cancel(cause) }
+	})
+}
+
+// endingLate ends a request's context once the program has read the beginning of the response.
+func endingLate(ends func(context.Context) (context.Context, func())) func(p *program) {
 	return func(p *program) {
-		ctx, cancel := context.WithCancelCause(p.ctx)
-		defer cancel(nil)
+		ctx, end := ends(p.ctx)
+		defer end()
 		resp, err := p.client.Do(newRequest(p.t, ctx, "POST", p.url, question))
 		if err != nil {
 			p.say("%v", err)
@@ -463,7 +471,7 @@ func leavingLate(cause error) func(p *program) {
 		b := make([]byte, 40)
 		_, err = io.ReadFull(resp.Body, b)
 		p.say("%q %v", b, err)
-		cancel(cause)
+		end()
 		p.got(resp, nil)
 	}
 }

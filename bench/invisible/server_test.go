@@ -154,8 +154,8 @@ func (q queue) Addr() net.Addr { return q.listener.Addr() }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	tape := s.tape.Load()
-	tape.handlers.Add(1)
-	defer tape.handlers.Done()
+	tape.count(&tape.busy, 1)
+	defer tape.count(&tape.busy, -1)
 	w.Header()["Date"] = []string{"Mon, 02 Jan 2006 15:04:05 GMT"}
 	(*s.handler.Load())(w, r)
 }
@@ -208,16 +208,12 @@ func (s *server) play(t *testing.T, handler http.HandlerFunc, script func(base *
 	s.handler.Store(&handler)
 	base := s.newBase()
 	script(base)
-	done := make(chan struct{})
-	go func() { tape.handlers.Wait(); close(done) }()
 	timeout := time.After(time.Minute)
-	select {
-	case <-done:
-	case <-timeout:
-		t.Fatal("a handler still waits")
+	if err := tape.wait(0, false, timeout); err != nil {
+		t.Fatal(err)
 	}
 	base.CloseIdleConnections()
-	if err := tape.wait(base.end(), timeout); err != nil {
+	if err := tape.wait(base.end(), true, timeout); err != nil {
 		t.Fatal(err)
 	}
 	return tape

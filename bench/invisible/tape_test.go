@@ -17,23 +17,23 @@ type tape struct {
 	mu       sync.Mutex
 	all      []byte // of all connections, as they came
 	conns    []*tapedConn
-	handlers sync.WaitGroup // requests that are being answered
-	accepted int            // connections, also those without a word
+	busy     int // requests that are being answered
+	accepted int // connections, also those without a word
 	ended    int
-	changed  chan struct{} // has a value when accepted or ended have changed
+	changed  chan struct{} // has a value when one of these has changed
 }
 
 func newTape() *tape { return &tape{changed: make(chan struct{}, 1)} }
 
 // arrive counts a connection that a client has made.
 func (t *tape) arrive(c net.Conn) net.Conn {
-	t.count(&t.accepted)
+	t.count(&t.accepted, 1)
 	return &countedConn{Conn: c, tape: t}
 }
 
-func (t *tape) count(n *int) {
+func (t *tape) count(n *int, by int) {
 	t.mu.Lock()
-	*n++
+	*n += by
 	t.mu.Unlock()
 	select {
 	case t.changed <- struct{}{}:
@@ -50,23 +50,24 @@ type countedConn struct {
 
 func (c *countedConn) Close() error {
 	err := c.Conn.Close()
-	c.once.Do(func() { c.tape.count(&c.tape.ended) })
+	c.once.Do(func() { c.tape.count(&c.tape.ended, 1) })
 	return err
 }
 
-// wait returns when so many connections have come and gone.
-func (t *tape) wait(conns int, timeout <-chan time.Time) error {
+// wait returns when so many connections have come, all that have come are answered and, if
+// they are to end, have gone.
+func (t *tape) wait(conns int, end bool, timeout <-chan time.Time) error {
 	for {
 		t.mu.Lock()
-		accepted, ended := t.accepted, t.ended
+		busy, accepted, ended := t.busy, t.accepted, t.ended
 		t.mu.Unlock()
-		if accepted >= conns && ended == accepted {
+		if busy == 0 && accepted >= conns && (!end || ended == accepted) {
 			return nil
 		}
 		select {
 		case <-t.changed:
 		case <-timeout:
-			return fmt.Errorf("of %d connections %d have come and %d have ended", conns, accepted, ended)
+			return fmt.Errorf("of %d connections %d have come and %d have ended, and %d requests are not answered", conns, accepted, ended, busy)
 		}
 	}
 }
