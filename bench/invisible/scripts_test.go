@@ -435,6 +435,7 @@ func hang(begun bool) func(*program) http.HandlerFunc {
 			}
 			close(p.arrived)
 			<-r.Context().Done()
+			panic(http.ErrAbortHandler) // a response that ended now might still arrive
 		}
 	}
 }
