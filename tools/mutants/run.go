@@ -110,6 +110,9 @@ func (s suite) kills(dir string, m *mutant) (bool, error) {
 	if regexp.MustCompile(`(?m)^FAIL.*\[(build|setup) failed\]$`).Match(out) {
 		return false, fmt.Errorf("%s:%d: does not build:\n%s", m.file, m.line(), out)
 	}
+	if bytes.Contains(out, []byte("panic: test timed out")) {
+		fmt.Printf("TIMED OUT after %v: ", s.timeout) // by the change, unless the machine is busy
+	}
 	return err != nil, nil
 }
 
