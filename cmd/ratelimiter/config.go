@@ -6,16 +6,12 @@ import (
 	"maps"
 	"net/url"
 	"os"
-	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/openai-ratelimiter/ratelimiter"
-	"github.com/openai-ratelimiter/ratelimiter/backend"
-	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
 )
 
 // A config is what the settings say.
@@ -86,8 +82,7 @@ func newConfig(all []setting) (*config, []fault) {
 			last[s.key] = s
 			continue
 		}
-		wrong := c.compose(s)
-		faults = append(faults, wrong...)
+		faults = append(faults, c.compose(s)...)
 	}
 	for i := range keys {
 		s, ok := last[keys[i].name]
@@ -181,66 +176,6 @@ func (c *config) limitOptions() []ratelimiter.Option {
 	}
 	return options
 }
-
-// check reports what the limiter finds wrong, each fault where the setting stands that has it
-// by itself.
-func (c *config) check() []fault {
-	var store backend.Backend = memory.New() // in place of a Redis
-	options := c.options()
-	if c.redisText != "" {
-		options = append(options, ratelimiter.WithBackend(store))
-	}
-	at := map[string]place{}
-	alone := slices.Clone(c.limits)
-	if c.fallback != nil {
-		alone = append(alone, *c.fallback)
-	}
-	for name, class := range c.classes {
-		alone = append(alone, limit{ratelimiter.WithClasses(map[string]ratelimiter.Class{name: class}), c.classesAt[name]})
-	}
-	for _, l := range alone {
-		for _, text := range wrong(l.option, ratelimiter.WithBackend(store)) {
-			at[text] = l.at
-		}
-	}
-	var faults []fault
-	for _, text := range wrong(options...) {
-		faults = append(faults, inSettings(at[text], text))
-	}
-	return faults
-}
-
-// wrong are the faults that New finds in the options.
-func wrong(options ...ratelimiter.Option) []string {
-	_, err := ratelimiter.New(options...)
-	if err == nil {
-		return nil
-	}
-	_, list, _ := strings.Cut(err.Error(), "\n") // below a heading, one a line
-	return strings.Split(list, "\n")
-}
-
-// inSettings is a fault of the limiter's options as one of the settings that stand there.
-func inSettings(at place, text string) fault {
-	if at != (place{}) { // which says what it is of
-		for _, prefix := range optionOf {
-			text = prefix.ReplaceAllString(text, "")
-		}
-	}
-	return fault{at, settingNames.Replace(text)}
-}
-
-var optionOf = []*regexp.Regexp{
-	regexp.MustCompile(`^With\w+(\(".*?"\))?: `),
-	regexp.MustCompile(`^class ".*?": `),
-}
-
-// settingNames puts the names of settings in place of those of options.
-var settingNames = strings.NewReplacer(
-	"WithLimits", "limits", "WithShared", "shared", "WithAccountLimits", "account-limits",
-	"WithAccount", "account", "WithClasses", "classes", "WithMaxWaiting", "max-waiting",
-	"WithMaxWait", "max-wait", "WithFallback", "fallback", "WithFailOpen", "fail-open",
-	"WithBackend", "redis")
 
 // restarts are the keys of what differs from another config and needs a new start.
 func (c *config) restarts(other *config) []string {
