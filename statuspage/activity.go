@@ -3,6 +3,7 @@ package statuspage
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// activity is what the hooks have told of calls, by account and model.
+// activity is what the hooks have told of calls, by account, model and class.
 type activity struct {
 	mu     sync.Mutex
 	scopes map[scopeKey]*scope
@@ -18,9 +19,10 @@ type activity struct {
 	store  store
 }
 
-type scopeKey struct{ account, model string }
+type scopeKey struct{ account, model, class string }
 
-// A scope is what happens to the calls of a model.
+// A scope is what happens to the calls of a model that are of a class. Responses are not told
+// apart by class: those of a model are in its scope of no class.
 type scope struct {
 	seen       time.Time
 	use        use
@@ -53,14 +55,13 @@ const (
 )
 
 // scopeLocked returns the scope of a call, which has come now.
-func (a *activity) scopeLocked(account, model string, now time.Time) *scope {
+func (a *activity) scopeLocked(key scopeKey, now time.Time) *scope {
 	switch {
-	case account == unnamed && a.heir != "":
-		account = a.heir
-	case account != unnamed && a.heir == "":
-		a.inheritLocked(account)
+	case key.account == unnamed && a.heir != "":
+		key.account = a.heir
+	case key.account != unnamed && a.heir == "":
+		a.inheritLocked(key.account)
 	}
-	key := scopeKey{account, model}
 	s := a.scopes[key]
 	if s == nil {
 		if len(a.scopes) >= mostScopes {
@@ -82,7 +83,8 @@ func (a *activity) inheritLocked(account string) {
 	for key, s := range a.scopes {
 		if key.account == unnamed {
 			delete(a.scopes, key)
-			a.scopes[scopeKey{account, key.model}] = s
+			key.account = account
+			a.scopes[key] = s
 		}
 	}
 }
@@ -103,15 +105,15 @@ func (a *activity) forgetLocked() {
 }
 
 // change changes a scope under the lock.
-func (a *activity) change(account, model string, f func(s *scope, now time.Time)) {
+func (a *activity) change(key scopeKey, f func(s *scope, now time.Time)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
-	f(a.scopeLocked(account, model, now), now)
+	f(a.scopeLocked(key, now), now)
 }
 
 func (a *activity) waiting(i *ratelimiter.WaitingInfo) {
-	a.change(i.Account, i.Model, func(s *scope, now time.Time) {
+	a.change(scopeKey{i.Account, i.Model, i.Class}, func(s *scope, now time.Time) {
 		key := flow{i.Class, i.Tenant}
 		if s.lines[key] == nil {
 			s.lines[key] = &line{}
@@ -132,14 +134,14 @@ func (s *scope) waited(key flow, queued bool, began time.Time) {
 }
 
 func (a *activity) started(i *ratelimiter.StartedInfo) {
-	a.change(i.Account, i.Model, func(s *scope, now time.Time) {
+	a.change(scopeKey{i.Account, i.Model, i.Class}, func(s *scope, now time.Time) {
 		s.waited(flow{i.Class, i.Tenant}, i.Queued, now.Add(-i.Waited))
 		s.use.add(now, now, amounts(i.Cost))
 	})
 }
 
 func (a *activity) notStarted(i *ratelimiter.NotStartedInfo) {
-	a.change(i.Account, i.Model, func(s *scope, now time.Time) {
+	a.change(scopeKey{i.Account, i.Model, i.Class}, func(s *scope, now time.Time) {
 		s.waited(flow{i.Class, i.Tenant}, i.Queued, now.Add(-i.Waited))
 		s.rejections[code(i.Err)]++
 		s.rejected = now
@@ -166,24 +168,47 @@ func (a *activity) observed(i *ratelimiter.ObservedInfo) {
 	if i.Model == "" {
 		return // it is not limited
 	}
-	a.change(i.Account, i.Model, func(s *scope, now time.Time) { s.responded, s.response = now, *i })
+	a.change(scopeKey{i.Account, i.Model, ""}, func(s *scope, now time.Time) { s.responded, s.response = now, *i })
 }
 
 func (a *activity) paused(i *ratelimiter.PausedInfo) {
-	a.change(i.Account, i.Model, func(s *scope, now time.Time) {
+	a.change(scopeKey{i.Account, i.Model, i.Class}, func(s *scope, now time.Time) {
 		s.throttles++
 		s.throttled, s.throttle = now, *i
 	})
 }
 
 func (a *activity) settled(i *ratelimiter.SettledInfo) {
-	a.change(i.Account, i.Model, func(s *scope, now time.Time) {
+	a.change(scopeKey{i.Account, i.Model, i.Class}, func(s *scope, now time.Time) {
 		was, is := amounts(i.Charged), amounts(i.Final)
 		for d := range is {
 			is[d] -= was[d]
 		}
 		s.use.add(now, now.Add(-i.Duration), is)
 	})
+}
+
+// together is what has happened in several scopes.
+func together(scopes []*scope, now time.Time) *scope {
+	if len(scopes) == 1 {
+		return scopes[0]
+	}
+	all := &scope{lines: map[flow]*line{}, rejections: map[string]int{}}
+	for _, s := range scopes {
+		all.use.join(&s.use, now)
+		maps.Copy(all.lines, s.lines) // of different classes
+		all.throttles += s.throttles
+		if s.throttled.After(all.throttled) {
+			all.throttled, all.throttle = s.throttled, s.throttle
+		}
+		for code, n := range s.rejections {
+			all.rejections[code] += n
+		}
+		if s.rejected.After(all.rejected) {
+			all.rejected = s.rejected
+		}
+	}
+	return all
 }
 
 func (a *activity) asked(i *ratelimiter.AskedInfo) {

@@ -110,7 +110,7 @@ func TestScopesAreBounded(t *testing.T) {
 		if n := len(a.scopes); n > mostScopes {
 			t.Errorf("%d scopes", n)
 		}
-		if a.scopes[scopeKey{"a", "waits"}] == nil || a.scopes[scopeKey{"a", fmt.Sprint(3*mostScopes - 1)}] == nil {
+		if a.scopes[scopeKey{"a", "waits", ""}] == nil || a.scopes[scopeKey{"a", fmt.Sprint(3*mostScopes - 1), ""}] == nil {
 			t.Error("one that waits, or the last, is gone")
 		}
 	})

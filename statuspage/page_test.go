@@ -59,8 +59,10 @@ type page struct {
 	}
 	Accounts []struct {
 		ratelimiter.State
-		Error  string
-		Scopes []scope `json:"scopes"`
+		Fleet      *ratelimiter.FleetState
+		FleetError string `json:"fleet_error"`
+		Error      string
+		Scopes     []scope `json:"scopes"`
 	}
 }
 
@@ -433,6 +435,91 @@ func TestStoreAway(t *testing.T) {
 		running.Wait()
 		if err := l.Shutdown(t.Context()); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Processes that share a store see each other on the page of each.
+func TestFleet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		h := statuspage.New()
+		limits := ratelimiter.WithLimits("m", ratelimiter.Limits{RPD: 144})
+		own := newLimiter(t, h, ratelimiter.WithAccount("team"), ratelimiter.WithBackend(store), limits)
+		other := newLimiter(t, ratelimiter.WithAccount("team"), ratelimiter.WithBackend(store), limits)
+		use := func(l *ratelimiter.Limiter, n int64) {
+			r, err := l.Acquire(t.Context(), ratelimiter.Cost{Model: "m", Requests: n})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Settle(ratelimiter.Usage{})
+		}
+		use(own, 36)
+		if f := state(t, h).Accounts[0].Fleet; f != nil {
+			t.Errorf("one process is a fleet: %+v", f)
+		}
+		use(other, 108)
+		ctx, leave := context.WithCancel(t.Context())
+		var waiting sync.WaitGroup
+		waiting.Go(func() { _, _ = other.Acquire(ctx, ratelimiter.Cost{Model: "m"}) })
+		time.Sleep(5 * time.Second)
+		f := state(t, h).Accounts[0].Fleet
+		if f == nil || len(f.Processes) != 2 || f.Waiting != 1 || f.Started != 144 {
+			t.Fatalf("%+v", f)
+		}
+		for _, p := range f.Processes {
+			want := 0.75
+			if p.Own {
+				want = 0.25
+			}
+			if p.Share != want || p.Models[0].Model != "m" || p.Waiting != map[bool]int{false: 1}[p.Own] {
+				t.Errorf("%+v", p)
+			}
+		}
+		leave()
+		waiting.Wait()
+		for _, l := range []*ratelimiter.Limiter{own, other} {
+			if err := l.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// silent is a store that shows no fleet.
+type silent struct{ *memory.Backend }
+
+func (silent) Reports(context.Context, string) ([]backend.Report, error) { return nil, errAway }
+
+// A fleet that can't be read hides nothing else.
+func TestFleetAway(t *testing.T) {
+	h := statuspage.New()
+	newLimiter(t, h, ratelimiter.WithAccount("team"), ratelimiter.WithBackend(silent{memory.New()}), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 60}))
+	a := state(t, h).Accounts[0]
+	if a.Error != "" || len(a.Scopes) != 1 || !strings.Contains(a.FleetError, "away") {
+		t.Errorf("%+v", a)
+	}
+}
+
+// What a class with limits of its own does is told apart from what the others of the model do.
+func TestClassWithLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := statuspage.New()
+		l := newLimiter(t, h, ratelimiter.WithAccount("team"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, Burst: time.Minute}),
+			ratelimiter.WithClasses(map[string]ratelimiter.Class{"batch": {Limits: ratelimiter.Limits{RPM: 60, Burst: time.Minute}}, "chat": {}, "": {}}))
+		for class, n := range map[string]int64{"batch": 30, "chat": 20, "": 10} {
+			r, err := l.Acquire(ratelimiter.ContextWithClass(t.Context(), class), ratelimiter.Cost{Model: "m", Requests: n})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Settle(ratelimiter.Usage{})
+		}
+		got := map[string]int64{}
+		for _, s := range state(t, h).Accounts[0].Scopes {
+			got[s.Model+" "+s.Class] = s.Use.LastMinute
+		}
+		if len(got) != 2 || got["m batch"] != 30 || got["m "] != 30 {
+			t.Errorf("%v", got)
 		}
 	})
 }

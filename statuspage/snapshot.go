@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -33,6 +34,8 @@ type accountStatus struct {
 	Classes         []ratelimiter.ShareState `json:"classes,omitempty"`
 	Tenants         []ratelimiter.ShareState `json:"tenants,omitempty"`
 	ManyCredentials []string                 `json:"many_credentials,omitempty"`
+	Fleet           *ratelimiter.FleetState  `json:"fleet,omitempty"`
+	FleetError      string                   `json:"fleet_error,omitempty"`
 	Scopes          []scopeStatus            `json:"scopes"`
 }
 
@@ -146,12 +149,7 @@ func (p *Page) take(ctx context.Context, l *ratelimiter.Limiter) *snapshot {
 	for _, name := range names {
 		a := accountStatus{Account: name, Scopes: []scopeStatus{}}
 		if gone == nil {
-			state, err := l.State(ratelimiter.ContextWithAccount(ctx, name))
-			a.Classes, a.Tenants, a.ManyCredentials = state.Classes, state.Tenants, state.ManyCredentials
-			for i := range state.Scopes {
-				a.Scopes = append(a.Scopes, scopeStatus{ScopeState: state.Scopes[i]})
-			}
-			gone = err
+			gone = a.ask(ratelimiter.ContextWithAccount(ctx, name), l)
 		}
 		if gone != nil {
 			a.Error = gone.Error()
@@ -164,6 +162,27 @@ func (p *Page) take(ctx context.Context, l *ratelimiter.Limiter) *snapshot {
 	}
 	s.Backend = p.activity.backend()
 	return s
+}
+
+// ask fills in what the limiter says of the account.
+func (a *accountStatus) ask(ctx context.Context, l *ratelimiter.Limiter) error {
+	state, err := l.State(ctx)
+	if err != nil {
+		return err
+	}
+	a.Classes, a.Tenants, a.ManyCredentials = state.Classes, state.Tenants, state.ManyCredentials
+	for i := range state.Scopes {
+		a.Scopes = append(a.Scopes, scopeStatus{ScopeState: state.Scopes[i]})
+	}
+	fleet, err := l.Fleet(ctx)
+	if err != nil {
+		a.FleetError = err.Error()
+		return nil
+	}
+	if slices.ContainsFunc(fleet.Processes, func(p ratelimiter.ProcessState) bool { return !p.Own }) {
+		a.Fleet = &fleet
+	}
+	return nil
 }
 
 // accounts are those of the limiter. Before any is known, limits may be configured all the
@@ -218,26 +237,55 @@ func (a *activity) describe(status *accountStatus) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
-	if status.Error != "" {
-		for key := range a.scopes {
-			if key.account == status.Account {
-				status.Scopes = append(status.Scopes, scopeStatus{ScopeState: ratelimiter.ScopeState{Model: key.model, Limits: []ratelimiter.LimitState{}}})
-			}
-		}
-		slices.SortFunc(status.Scopes, func(x, y scopeStatus) int { return cmp.Compare(x.Model, y.Model) })
-	}
-	for i := range status.Scopes {
-		of := &status.Scopes[i]
-		s := a.scopes[scopeKey{status.Account, of.Model}]
-		if s == nil {
+	models := map[string]map[string]*scope{} // by class
+	for key, s := range a.scopes {
+		if key.account != status.Account {
 			continue
 		}
+		if models[key.model] == nil {
+			models[key.model] = map[string]*scope{}
+		}
+		models[key.model][key.class] = s
+	}
+	if status.Error != "" {
+		for _, model := range slices.Sorted(maps.Keys(models)) {
+			status.Scopes = append(status.Scopes, scopeStatus{ScopeState: ratelimiter.ScopeState{Model: model, Limits: []ratelimiter.LimitState{}}})
+		}
+	}
+	// Classes with limits of their own have scopes of their own. They come after the model's.
+	for i := len(status.Scopes) - 1; i >= 0; i-- {
+		of := &status.Scopes[i]
+		classes := models[of.Model]
+		of.Response = classes[""].lastResponse(now)
+		var scopes []*scope
+		if of.Class != "" {
+			scopes = append(scopes, classes[of.Class])
+			delete(classes, of.Class)
+		} else {
+			scopes = slices.Collect(maps.Values(classes))
+		}
+		if scopes = slices.DeleteFunc(scopes, func(s *scope) bool { return s == nil }); len(scopes) == 0 {
+			continue
+		}
+		s := together(scopes, now)
 		s.describe(of, now)
 		if status.Error != "" {
 			for _, w := range s.waiters(now) {
 				of.Waiting, of.Oldest = of.Waiting+w.Waiting, max(of.Oldest, w.Oldest)
 			}
 		}
+	}
+}
+
+// lastResponse describes a model's, if there was one. s may be nil.
+func (s *scope) lastResponse(now time.Time) *responseStatus {
+	if s == nil || s.responded.IsZero() {
+		return nil
+	}
+	r := &s.response
+	return &responseStatus{
+		Status: r.Status, Age: now.Sub(s.responded), Latency: r.Latency,
+		Requests: observation(r.Requests), Tokens: observation(r.Tokens),
 	}
 }
 
@@ -266,12 +314,6 @@ func (s *scope) describe(status *scopeStatus, now time.Time) {
 			r.Count += n
 		}
 		status.Rejections = r
-	}
-	if r := &s.response; !s.responded.IsZero() {
-		status.Response = &responseStatus{
-			Status: r.Status, Age: now.Sub(s.responded), Latency: r.Latency,
-			Requests: observation(r.Requests), Tokens: observation(r.Tokens),
-		}
 	}
 }
 

@@ -27,7 +27,9 @@
 //	accounts[]                       the 32 that calls came for last, sorted by name
 //	  account, classes, tenants, many_credentials
 //	  error                          why the budget is not known now
-//	  scopes[]                       model, waiting, in_flight, oldest_ns, paused_ns, limits[]
+//	  fleet                          ratelimiter.FleetState's JSON; absent where no other process shows
+//	  fleet_error                    why the fleet is not known now
+//	  scopes[]                       model, class, waiting, in_flight, oldest_ns, paused_ns, limits[]
 //	    waiters[]                    class, tenant, waiting, oldest_ns: the twenty largest
 //	    use                          what calls of this process were charged, unused output given back
 //	      unit, last_minute          "tokens", "images" or "requests"

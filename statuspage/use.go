@@ -46,6 +46,18 @@ func (u *use) add(now, at time.Time, n amount) {
 	}
 }
 
+// join adds what another has counted.
+func (u *use) join(other *use, now time.Time) {
+	u.advance(now)
+	other.advance(now)
+	for i := range useSteps {
+		step := u.last - int64(i)
+		for d := range units {
+			u.steps[step%useSteps][d] += other.steps[step%useSteps][d]
+		}
+	}
+}
+
 // series returns a unit that was used and its amounts, the oldest first: the first of those that
 // are limited, or else of all. Nothing used has no unit.
 func (u *use) series(now time.Time, limited [len(units)]bool) (unit string, amounts []int64) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 	"github.com/openai-ratelimiter/ratelimiter/statuspage"
 )
@@ -38,6 +39,9 @@ func scene(t *testing.T) http.Handler {
 		page.ServeHTTP(w, r)
 	})
 }
+
+// batch marks the context of calls that all processes make in turn.
+type batch struct{}
 
 // far is a server that requests take some time to get to, so that it has given back what a call
 // has not used before the next one comes.
@@ -72,7 +76,8 @@ func play(t *testing.T, page *statuspage.Page) []byte {
 		openaitest.WithLimits("gpt-image-2", openaitest.Limits{IPM: 20, RPM: 60}),
 		openaitest.WithLimits("text-embedding-3-small", openaitest.Limits{RPM: 3000, TPM: 1_000_000}),
 		openaitest.WithShared("nano", openaitest.Limits{RPM: 1000, TPM: 400_000}, "gpt-5.4-nano", "gpt-5.4-nano-2026-03-17"))
-	limiter, err := ratelimiter.New(page,
+	options := []ratelimiter.Option{
+		ratelimiter.WithBackend(memory.New()),
 		ratelimiter.WithWarnings(nil, 0),
 		ratelimiter.WithClasses(map[string]ratelimiter.Class{"chat": {Weight: 10}, "batch": {Weight: 1}}),
 		ratelimiter.WithLimits("gpt-5.4", ratelimiter.Limits{RPM: 500, TPM: 300_000}),
@@ -80,11 +85,19 @@ func play(t *testing.T, page *statuspage.Page) []byte {
 		ratelimiter.WithLimits("gpt-image-2", ratelimiter.Limits{IPM: 20, RPM: 60}),
 		ratelimiter.WithLimits("o5-pro", ratelimiter.Limits{RPM: 100, TPM: 60_000}),
 		ratelimiter.WithLimits("gpt-5-codex", ratelimiter.Limits{RPM: 500, TPM: 500_000}),
-		ratelimiter.WithShared("nano", ratelimiter.Limits{RPM: 1000, TPM: 400_000}, "gpt-5.4-nano", "gpt-5.4-nano-2026-03-17"))
-	if err != nil {
-		t.Fatal(err)
+		ratelimiter.WithShared("nano", ratelimiter.Limits{RPM: 1000, TPM: 400_000}, "gpt-5.4-nano", "gpt-5.4-nano-2026-03-17"),
 	}
-	client := limiter.Client(far{server.Direct()})
+	// The chat runs in the process of the page, the batch in that and in two others.
+	var limiters []*ratelimiter.Limiter
+	var clients []*http.Client
+	for _, own := range [][]ratelimiter.Option{{page}, nil, nil} {
+		l, err := ratelimiter.New(append(own, options...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		limiters, clients = append(limiters, l), append(clients, l.Client(far{server.Direct()}))
+	}
+	var turn atomic.Int64
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	post := func(ctx context.Context, path, body string) {
@@ -95,6 +108,10 @@ func play(t *testing.T, page *statuspage.Page) []byte {
 		}
 		req.Header.Set("Content-Type", "application/json")
 		req.Header.Set("Authorization", "Bearer sk-of-the-scene")
+		client := clients[0]
+		if ctx.Value(batch{}) != nil {
+			client = clients[turn.Add(1)%3]
+		}
 		resp, err := client.Do(req)
 		if err != nil {
 			return // the scene is over
@@ -127,10 +144,11 @@ func play(t *testing.T, page *statuspage.Page) []byte {
 	as := func(class, tenant string) context.Context {
 		return ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(ctx, class), tenant)
 	}
+	nightly := context.WithValue(as("batch", "nightly"), batch{}, true)
 	flow(as("chat", "acme"), 2.2, 0.6, "chat/completions", chat("gpt-5.4", 150, 900))
 	flow(as("chat", "globex"), 1.5, 0.9, "chat/completions", chat("gpt-5.4", 300, 700))
 	flow(as("chat", "initech"), 0.6, 0.2, "chat/completions", chat("gpt-5.4-mini", 200, 900))
-	flow(as("batch", "nightly"), 0.9, 0.4, "embeddings", embedding(3000))
+	flow(nightly, 0.9, 0.4, "embeddings", embedding(3000))
 	flow(as("chat", "acme"), 4, 0.8, "chat/completions", chat("gpt-5.4-nano", 80, 300))
 	flow(as("chat", "globex"), 2, 0.5, "chat/completions", chat("gpt-5.4-nano-2026-03-17", 80, 300))
 	flow(as("chat", "acme"), 0.25, 0.3, "images/generations", `{"model":"gpt-image-2","prompt":"a star","n":1}`)
@@ -145,16 +163,17 @@ func play(t *testing.T, page *statuspage.Page) []byte {
 	}
 	for i, seconds := range []time.Duration{120, 90, 120, 150, 120} {
 		burst(20+5*i, as("chat", "globex"), "chat/completions", chat("gpt-5.4", 1200, 800))
-		burst(10+6*i, as("batch", "nightly"), "chat/completions", chat("gpt-5.4-mini", 2000, 1000))
-		burst(10+8*i, as("batch", "nightly"), "embeddings", embedding(2000))
+		burst(10+6*i, nightly, "chat/completions", chat("gpt-5.4-mini", 2000, 1000))
+		burst(10+8*i, nightly, "embeddings", embedding(2000))
 		time.Sleep(seconds * time.Second)
 	}
-	burst(400, as("batch", "nightly"), "chat/completions", chat("gpt-5.4-mini", 1200, 3000))
+	burst(400, nightly, "chat/completions", chat("gpt-5.4-mini", 1200, 3000))
+	burst(15, as("chat", "initech"), "chat/completions", chat("gpt-5.4-mini", 400, 800))
 	time.Sleep(18 * time.Second)
 	slow.Store(true)
 	burst(90, as("chat", "globex"), "chat/completions", chat("gpt-5.4", 2000, 1000))
 	time.Sleep(9 * time.Second)
-	burst(150, as("batch", "nightly"), "embeddings", embedding(4000))
+	burst(150, nightly, "embeddings", embedding(4000))
 	burst(9, as("chat", "acme"), "images/generations", `{"model":"gpt-image-2","prompt":"a star","n":1}`)
 	time.Sleep(2 * time.Second)
 	recorder := httptest.NewRecorder()
@@ -164,8 +183,10 @@ func play(t *testing.T, page *statuspage.Page) []byte {
 	}
 	cancel()
 	running.Wait()
-	if err := limiter.Shutdown(t.Context()); err != nil {
-		t.Error(err)
+	for _, l := range limiters {
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 	return recorder.Body.Bytes()
 }

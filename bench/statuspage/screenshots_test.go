@@ -26,15 +26,16 @@ func TestScreenshots(t *testing.T) {
 		name, scheme  string
 		width, height int64
 	}{
-		{"light", "light", 1080, 760},
-		{"dark", "dark", 1080, 760},
-		{"phone", "light", 375, 760},
+		{"light", "light", 1080, 820},
+		{"dark", "dark", 1080, 820},
+		{"phone", "light", 375, 820},
 	} {
 		t.Run(shot.name, func(t *testing.T) {
 			b := open(t, h, shot.width, shot.height)
 			b.media("prefers-color-scheme", shot.scheme, "prefers-reduced-motion", "reduce")
 			if *screenshots != "" {
-				get[bool](b, `document.querySelector(".scopes details").open = true`)
+				get[bool](b, `document.querySelector(".flows").open = `+row("gpt-5.4-mini")+`.firstChild.open = true`)
+				b.until(`document.querySelector(".flows td") !== null && document.querySelector(".more") !== null`)
 				b.shoot(filepath.Join(*screenshots, "statuspage-"+shot.name+".png"))
 			}
 		})

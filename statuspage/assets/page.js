@@ -151,19 +151,44 @@ function rowsOf(account) {
   for (const scope of account.scopes) {
     for (const l of scope.limits) {
       if (l.owner === scope.model) continue;
-      const row = shared.get(l.owner) || { shared: l.owner, models: [], limits: [] };
+      const row = shared.get(l.owner) || { models: [], uses: [], scopes: new Set(), limits: [] };
       shared.set(l.owner, row);
+      if (scope.use && !row.scopes.has(scope)) row.uses.push(scope.use);
+      row.scopes.add(scope);
       if (!row.models.includes(scope.model)) row.models.push(scope.model);
       if (!row.limits.some((known) => known.name === l.name)) row.limits.push(l);
     }
   }
-  const rows = account.scopes.map((scope) => ({ key: "model " + scope.model, title: scope.model || "(no model)", scope, use: scope.use, limits: ownLimits(scope) }));
+  const rows = account.scopes.map((scope) => ({
+    key: JSON.stringify([scope.model, scope.class || ""]),
+    title: (scope.model || "(no model)") + (scope.class ? " · class " + scope.class : ""),
+    scope, use: scope.use, limits: ownLimits(scope), processes: processesOf(account, scope),
+  }));
   for (const [owner, row] of shared) {
-    const title = owner === "account" ? "all models of the account" : owner.replace(/^family:/, "") + " (shared)";
-    const use = together(account.scopes.filter((scope) => row.models.includes(scope.model) && scope.use).map((scope) => scope.use));
-    rows.push({ key: "shared " + owner, title, scope: null, limits: row.limits, models: row.models, use });
+    rows.push({ key: "shared " + owner, title: ownerName(owner), scope: null, limits: row.limits, models: row.models, use: together(row.uses) });
   }
   return rows;
+}
+
+// ownerName names whose limits several models draw from.
+function ownerName(owner) {
+  if (owner === "account") return "all models of the account";
+  return owner.startsWith("class:") ? "class " + owner.slice(6) : owner.replace(/^family:/, "") + " (shared)";
+}
+
+// processesOf are what the processes of the fleet do in a model. They don't tell its classes
+// apart.
+function processesOf(account, scope) {
+  if (!account.fleet || scope.class) return [];
+  return account.fleet.processes.flatMap((p) => p.models.filter((m) => m.model === scope.model).map((m) => ({ ...m, own: p.own, process: processName(p) })));
+}
+
+function processName(p) {
+  return p.own ? "this process" : "process " + shortID(p);
+}
+
+function shortID(p) {
+  return p.id.slice(0, 6);
 }
 
 // together adds up what several models were charged, where that is of one unit.
@@ -182,7 +207,8 @@ function pressure(row) {
   const lowest = row.limits.reduce((least, l) => (l.unknown ? least : Math.min(least, left(l))), 1);
   let p = 1 - lowest;
   if (s && s.throttles && s.throttles.age_ns < 600e9) p += 0.5;
-  if (s && s.waiting) p += 10 + s.oldest_ns / 1e9;
+  const oldest = Math.max(s && s.waiting ? s.oldest_ns : 0, ...(row.processes || []).map((m) => (m.waiting ? m.oldest_ns : 0)));
+  if (oldest) p += 10 + oldest / 1e9;
   if (s && s.paused_ns) p += 1e6;
   return p;
 }
@@ -205,6 +231,8 @@ function states(row) {
   const all = [];
   if (s.paused_ns) all.push(["!", "paused " + duration(s.paused_ns)]);
   if (s.waiting) all.push(["!", count(s.waiting, "waits", "wait") + ", oldest " + duration(s.oldest_ns)]);
+  const elsewhere = row.processes.reduce((n, m) => n + (m.own ? 0 : m.waiting), 0);
+  if (elsewhere) all.push(["!", count(elsewhere, "waits", "wait") + " in other processes"]);
   if (s.in_flight) all.push(["", s.in_flight + " in flight"]);
   if (s.throttles) all.push(["", "throttled " + ago(s.throttles.age_ns)]);
   if (s.unused) all.push(["", "configured, never called"]);
@@ -302,11 +330,15 @@ function sections(row) {
   const limits = (s ? s.limits : row.limits).map((l) => limitLine(l, s ? s.model : l.owner));
   const all = [["Limits", limits.length ? limits : ["none known yet; the server's headers will tell"]]];
   if (!s) {
-    all.push(["Shared by", [row.models.map((m) => m || "(no model)").join(", ")]]);
+    all.push(["Drawn from by", [row.models.map((m) => m || "(no model)").join(", ")]]);
     return all;
   }
   if (s.waiters) {
     all.push(["Who waits", s.waiters.map((w) => flowName(w) + ": " + count(w.waiting, "call", "calls") + ", oldest " + duration(w.oldest_ns))]);
+  }
+  if (row.processes.some((m) => !m.own)) {
+    all.push(["Fleet", row.processes.map((m) => m.process + ": " + percent(m.share) + " of the last minute, " +
+      (m.waiting ? count(m.waiting, "waits", "wait") + ", oldest " + duration(m.oldest_ns) : "nobody waits") + ", " + m.in_flight + " in flight")]);
   }
   const t = s.throttles;
   if (t) {
@@ -366,7 +398,7 @@ let mayClear = false;
 // clearButton asks once more before it clears.
 function clearButton(account, model) {
   const first = el("button", "", "Clear …");
-  const yes = el("button", "", "Fill the buckets of " + model + " and lift its pauses");
+  const yes = el("button", "", "Fill the buckets of " + (model || "calls without a model") + " and lift its pauses");
   const no = el("button", "", "Cancel");
   const said = el("span", "soft");
   said.setAttribute("role", "status");
@@ -400,10 +432,11 @@ function makeRow() {
   const name = el("span", "name");
   const states = el("div", "states");
   const bars = el("div", "bars");
+  const from = el("div", "soft");
   const use = makeUse();
-  const summary = el("summary", "", el("div", "", name, states), bars, use.root);
+  const summary = el("summary", "", el("div", "", name, states), el("div", "", bars, from), use.root);
   const details = el("details", "", summary);
-  return { root: el("li", "", details), details, name, states, bars, use, barCache: new Map(), more: null, stateTexts: "" };
+  return { root: el("li", "", details), details, name, states, bars, from, use, barCache: new Map(), more: null, stateTexts: "" };
 }
 
 function updateRow(r, row, account) {
@@ -417,6 +450,8 @@ function updateRow(r, row, account) {
   }
   keyed(r.bars, r.barCache, row.limits.map((l) => l.name), makeBar, false);
   for (const l of row.limits) updateBar(r.barCache.get(l.name), l);
+  const from = row.limits.length || !row.scope ? [] : row.scope.limits.map((l) => ownerName(l.owner));
+  setText(r.from, from.length ? "draws from " + [...new Set(from)].join(", ") : "");
   updateUse(r.use, row.use);
   if (r.details.open) openRow(r, account);
   r.details.ontoggle = () => { if (r.details.open) openRow(r, account); };
@@ -437,27 +472,48 @@ function makeAccount(name) {
   const note = el("p", "note bad");
   const credentials = el("p", "note");
   const flowsSummary = el("summary", "");
-  const tables = el("div");
-  const flows = el("details", "flows", flowsSummary, tables);
+  const flows = el("details", "flows", flowsSummary, el("div"));
+  const fleetSummary = el("summary", "");
+  const fleet = el("details", "flows", fleetSummary, el("div"));
+  fleet.ontoggle = flows.ontoggle = render;
   const list = el("ul", "scopes");
-  return { root: el("section", "", title, note, credentials, flows, list), note, credentials, flows, flowsSummary, tablesRoot: tables, list, rows: new Map(), order: "", ordered: 0, tables: {} };
+  return { root: el("section", "", title, note, credentials, fleet, flows, list), note, credentials, flows, flowsSummary, fleet, fleetSummary, list, rows: new Map(), order: "", ordered: 0, tables: {} };
 }
 
-function updateFlows(a, name, caption, shares) {
+// updateTable shows a table, or hides it where there are no rows.
+function updateTable(a, parent, name, caption, heads, rows) {
   let table = a.tables[name];
-  if (!table && shares) {
-    table = el("table");
+  if (!table && rows) {
+    table = el("table", name);
     a.tables[name] = table;
-    a.tablesRoot.append(table);
+    parent.append(table);
   }
   if (!table) return;
-  table.hidden = !shares;
-  if (!shares) return;
-  const row = (cell, texts) => el("tr", "", ...texts.map((t) => el(cell, "", t)));
-  table.replaceChildren(el("caption", "", caption), el("thead", "", row("th", [name, "share", "charged", "wait", "oldest"])),
-    el("tbody", "", ...shares.map((s) => row("td", [
-      name === "class" ? s.class || "(none)" : s.tenant + (s.class ? " of " + s.class : ""),
-      percent(s.share), number(s.started), number(s.waiting), s.waiting ? duration(s.oldest_ns) : "–"]))));
+  table.hidden = !rows;
+  if (!rows) return;
+  const line = (cell, texts) => el("tr", "", ...texts.map((t) => el(cell, "", t)));
+  table.replaceChildren(el("caption", "", caption), el("thead", "", line("th", heads)), el("tbody", "", ...rows.map((r) => line("td", r))));
+}
+
+const flowHeads = ["share", "charged", "wait", "oldest"];
+
+function flowCells(s) {
+  return [percent(s.share), number(s.started), number(s.waiting), s.waiting ? duration(s.oldest_ns) : "–"];
+}
+
+function updateFleet(a, account) {
+  const f = account.fleet;
+  a.fleet.hidden = !f;
+  if (!f) return;
+  setText(a.fleetSummary, "Fleet: " + count(f.processes.length, "process", "processes") + " · " +
+    (f.waiting ? count(f.waiting, "waits", "wait") + ", oldest " + duration(f.oldest_ns) : "nobody waits") + " · " + f.in_flight + " in flight");
+  if (!a.fleet.open) return;
+  const slots = f.processes.some((p) => p.slots);
+  const sum = (p, key) => (p.slots || []).reduce((n, s) => n + s[key], 0);
+  const rows = f.processes.map((p) => [p.own ? "this one" : shortID(p), ...flowCells(p), String(p.in_flight),
+    ...(slots ? [sum(p, "used") + " of " + sum(p, "held")] : []), p.own ? "now" : ago(p.heard_ns)]);
+  updateTable(a, a.fleet.lastChild, "processes", "Processes in the last minute",
+    ["process", ...flowHeads, "in flight", ...(slots ? ["slots"] : []), "heard"], rows);
 }
 
 // flowsText says in a line how the classes share what there is.
@@ -467,16 +523,25 @@ function flowsText(account) {
   return "Classes and tenants: " + classes.join(" · ");
 }
 
+function updateFlows(a, account) {
+  a.flows.hidden = !account.classes && !account.tenants;
+  if (a.flows.hidden) return;
+  setText(a.flowsSummary, flowsText(account));
+  if (!a.flows.open) return;
+  updateTable(a, a.flows.lastChild, "class", "Classes in the last minute", ["class", ...flowHeads],
+    account.classes && account.classes.map((s) => [s.class || "(none)", ...flowCells(s)]));
+  updateTable(a, a.flows.lastChild, "tenant", "The busiest tenants in the last minute", ["tenant", ...flowHeads],
+    account.tenants && account.tenants.map((s) => [s.tenant + (s.class ? " of " + s.class : ""), ...flowCells(s)]));
+}
+
 function updateAccount(a, account) {
-  a.note.hidden = !account.error;
-  setText(a.note, account.error ? "The budget is not known now: " + account.error : "");
+  a.note.hidden = !account.error && !account.fleet_error;
+  setText(a.note, account.error ? "The budget is not known now: " + account.error : account.fleet_error ? "The fleet is not known now: " + account.fleet_error : "");
   const hosts = account.many_credentials || [];
   a.credentials.hidden = !hosts.length;
   setText(a.credentials, hosts.length ? hosts.join(", ") + ": called with many credentials, each taken for an account. If they are one account's, name it with WithAccount." : "");
-  a.flows.hidden = !account.classes && !account.tenants;
-  setText(a.flowsSummary, flowsText(account));
-  updateFlows(a, "class", "Classes in the last minute", account.classes);
-  updateFlows(a, "tenant", "The busiest tenants in the last minute", account.tenants);
+  updateFleet(a, account);
+  updateFlows(a, account);
 
   const rows = rowsOf(account);
   rows.sort((x, y) => orders[sort.value](x, y) || x.title.localeCompare(y.title));
