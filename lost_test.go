@@ -105,7 +105,7 @@ func lose(t *testing.T, c *http.Client, url string, read int) {
 // collect lets the garbage collector run until something has come of it.
 func collect(t *testing.T, come <-chan struct{}) {
 	t.Helper()
-	for range 10_000 {
+	for range 2_000 {
 		runtime.GC()
 		select {
 		case <-come:
