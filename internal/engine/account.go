@@ -37,6 +37,8 @@ const (
 	// manyEntries is how many accounts, and how many scopes of one, are kept before
 	// idle ones are forgotten.
 	manyEntries = 1024
+	// manyScopes is how many scopes of all accounts together are.
+	manyScopes = 8 * manyEntries
 	// examined is how many entries each new one then looks at, wherever the map's
 	// iteration begins, so that a new one costs the same however many there are.
 	examined = 8
@@ -72,7 +74,7 @@ func (e *Engine) find(name string) (a *account, move func()) {
 	if a = e.accounts[name]; a != nil {
 		return a, nil
 	}
-	if len(e.accounts) >= manyEntries {
+	if len(e.accounts) >= manyEntries || e.scopes.Load() >= manyScopes {
 		e.forgetSomeLocked()
 	}
 	if unnamed := e.accounts[Unnamed]; unnamed != nil {
@@ -121,6 +123,7 @@ func (a *account) forget() bool {
 		}
 	}
 	a.forgotten = true
+	a.engine.scopes.Add(-int64(len(a.scopes)))
 	return true
 }
 
@@ -128,9 +131,10 @@ func (a *account) forget() bool {
 func (a *account) scopeLocked(key scopeKey) *scope {
 	s := a.scopes[key]
 	if s == nil {
-		if len(a.scopes) >= manyEntries {
+		if len(a.scopes) >= manyEntries || a.engine.scopes.Load() >= manyScopes {
 			a.forgetScopesLocked()
 		}
+		a.engine.scopes.Add(1)
 		s = a.newScopeLocked(key, true)
 		a.scopes[key] = s
 	}
@@ -153,6 +157,7 @@ func (a *account) forgetScopesLocked() {
 	for key, s := range a.scopes {
 		if s.idleLocked() {
 			delete(a.scopes, key)
+			a.engine.scopes.Add(-1)
 		}
 		if n++; n == examined {
 			return

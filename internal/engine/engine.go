@@ -73,6 +73,7 @@ type Engine struct {
 	heir     string // the account that has taken over the unnamed one, if any
 
 	tickets atomic.Int64 // given to scopes
+	scopes  atomic.Int64 // of all accounts that are not forgotten
 	claims  atomic.Int64 // made of slots
 
 	reporters atomic.Int64 // accounts in which this process does something

@@ -1,0 +1,41 @@
+package engine
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
+)
+
+// Idle models of all accounts together are forgotten, not only those of one: of a hundred
+// accounts, each could keep a thousand.
+func TestScopesOfAllAccountsAreBounded(t *testing.T) {
+	e := New(Config{Backend: memory.New(), MaxPause: time.Minute})
+	for i := range 3 * manyScopes {
+		r := &Reservation{Call: Call{Account: fmt.Sprint("account", i%100), Model: fmt.Sprint("model", i), MaxWait: -1}}
+		if err := e.Admit(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		r.Settle(&Outcome{})
+	}
+	count := func() (n int64) {
+		for _, a := range e.accounts {
+			n += int64(len(a.scopes))
+		}
+		return n
+	}
+	if n := count(); n != e.scopes.Load() || n > manyScopes || n < manyScopes/2 {
+		t.Errorf("%d scopes are kept, counted %d; want at most %d", n, e.scopes.Load(), manyScopes)
+	}
+	for i := range 3 * manyEntries { // new accounts take the place of idle ones
+		r := &Reservation{Call: Call{Account: fmt.Sprint("other", i), Model: "m", MaxWait: -1}}
+		if err := e.Admit(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		r.Settle(&Outcome{})
+	}
+	if n := count(); n != e.scopes.Load() || n > manyScopes {
+		t.Errorf("%d scopes are kept, counted %d", n, e.scopes.Load())
+	}
+}
