@@ -59,7 +59,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = causeOf(req.Context(), err)
 	}
 	resp := x.resp
-	x.r, x.metered, x.resp = nil, nil, nil // the base holds x, as a context, until the body is closed
+	x.resp = nil // the base holds x, as a context, until the body is closed
 	return resp, err
 }
 
@@ -96,7 +96,7 @@ func (t *Transport) send(req *http.Request, e wire.Endpoint, deployment string, 
 	resp := newCallersResponse(x.resp, req)
 	x.resp = &resp.Response
 	x.r.observe(ctx, x.resp, x.watch.time())
-	x.r.meter(ctx, x.resp, x.metered)
+	x.r.meter(ctx, x.resp, &x.metered)
 	x.r.hand(resp)
 	return nil
 }
@@ -114,17 +114,11 @@ type exchange struct {
 	body    requestBody
 	watch   writeWatch
 	r       *Reservation // once it has been admitted
-	metered *meteredBody
+	metered meteredBody  // the response's body
+	own     Reservation  // unless the context brings one
 	sent    bool
 	resp    *http.Response
 	done    bool
-}
-
-// An ownCall is the Reservation of a Transport's own, and what meters its response: one
-// allocation.
-type ownCall struct {
-	Reservation
-	metered meteredBody
 }
 
 // abandon ends the exchange of a RoundTrip that has panicked.
@@ -188,9 +182,8 @@ func (t *Transport) pass(req *http.Request) (*http.Response, error) {
 // request may start.
 func (t *Transport) reserve(req *http.Request, e wire.Endpoint, deployment string, x *exchange) error {
 	ctx := req.Context()
-	own := &ownCall{Reservation: Reservation{limiter: t.limiter}}
-	r := &own.Reservation
-	x.metered = &own.metered
+	r := &x.own
+	r.limiter = t.limiter
 	call := &r.engine.Call
 	call.Account = t.limiter.accountOf(req)
 	r.estimateRequest(req, e, deployment, &x.body)
