@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -10,14 +8,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/openai-ratelimiter/ratelimiter"
 )
 
 // admin answers what is for whoever runs the proxy. It has an address of its own, on the
 // loopback interface unless -admin says otherwise: it names models, accounts and tenants, which
 // those who call the API need not know of each other, and it takes no path from the API.
-func admin(limiter *ratelimiter.Limiter, metrics prometheus.Gatherer, ending *atomic.Bool) http.Handler {
+func admin(page http.Handler, metrics prometheus.Gatherer, ending *atomic.Bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		// Neither Redis nor the API is asked: while one of them is away a restart would not
@@ -31,33 +27,8 @@ func admin(limiter *ratelimiter.Limiter, metrics prometheus.Gatherer, ending *at
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, req *http.Request) { status(w, req, limiter) })
+	mux.Handle("GET /status", page)
 	return mux
-}
-
-// status writes the State of each account.
-func status(w http.ResponseWriter, req *http.Request, limiter *ratelimiter.Limiter) {
-	var all struct {
-		Accounts []ratelimiter.State `json:"accounts"`
-	}
-	names := limiter.Accounts()
-	if len(names) == 0 {
-		names = []string{""} // what is configured
-	}
-	for _, name := range names {
-		state, err := limiter.State(ratelimiter.ContextWithAccount(req.Context(), name))
-		var e *ratelimiter.Error
-		if errors.As(err, &e) {
-			respond(w, http.StatusServiceUnavailable, e.Code(), e.Error())
-			return
-		}
-		if err != nil { // whoever asked has left
-			return
-		}
-		all.Accounts = append(all.Accounts, state)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(all) // a client that left cannot be told
 }
 
 // local lets nobody in who calls the handler by a name that is not the loopback's: a page in a

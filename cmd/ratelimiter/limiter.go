@@ -16,17 +16,19 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter"
 	ratelimiterotel "github.com/openai-ratelimiter/ratelimiter/adapters/otel"
 	"github.com/openai-ratelimiter/ratelimiter/backend/redis"
+	"github.com/openai-ratelimiter/ratelimiter/statuspage"
 )
 
 // A limited is a limiter, and what it was made with.
 type limited struct {
 	*ratelimiter.Limiter
 	metrics *prometheus.Registry
+	page    *statuspage.Page
 	client  goredis.UniversalClient // or nil
 }
 
 func newLimiter(c *config, log *slog.Logger) (*limited, error) {
-	l := &limited{metrics: prometheus.NewRegistry()}
+	l := &limited{metrics: prometheus.NewRegistry(), page: statuspage.New()}
 	export, err := exporter.New(exporter.WithRegisterer(l.metrics))
 	if err != nil {
 		return nil, err
@@ -36,7 +38,7 @@ func newLimiter(c *config, log *slog.Logger) (*limited, error) {
 		return nil, err
 	}
 	options := append(c.options(),
-		ratelimiter.WithTrace(trace), ratelimiter.WithTrace(ratelimiter.LogTrace(log, nil)), ratelimiter.WithWarnings(log, 0),
+		l.page, ratelimiter.WithTrace(trace), ratelimiter.WithTrace(ratelimiter.LogTrace(log, nil)), ratelimiter.WithWarnings(log, 0),
 		ratelimiter.WithDecoder("br", func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil }),
 		ratelimiter.WithDecoder("zstd", unzstd),
 		ratelimiterotel.WithMetrics(ratelimiterotel.WithMeterProvider(metric.NewMeterProvider(metric.WithReader(export)))))

@@ -43,7 +43,7 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*process, error) {
 	p.listen(ctx, front, p.proxy)
 	attrs := []any{"version", version(), "address", front.Addr().String(), "upstream", c.upstream.String()}
 	if back != nil {
-		handler := admin(l.Limiter, l.metrics, &p.ending)
+		handler := admin(l.page, l.metrics, &p.ending)
 		if a, err := netip.ParseAddrPort(back.Addr().String()); err == nil && a.Addr().IsLoopback() {
 			handler = local(handler)
 		}
