@@ -3,9 +3,12 @@ package invisible
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
 )
@@ -67,14 +70,24 @@ func newLimiter(t *testing.T, options ...ratelimiter.Option) *ratelimiter.Limite
 		if len(l.Accounts()) == 0 {
 			return
 		}
-		state, err := l.State(context.Background())
-		if err != nil {
-			t.Error(err)
-		}
-		for _, s := range state.Scopes {
-			if s.InFlight != 0 || s.Waiting != 0 {
-				t.Errorf("%s: %d calls in flight and %d in line are left", s.Model, s.InFlight, s.Waiting)
+		// Some libraries close a body on a goroutine of their own.
+		left := func() (calls []string) {
+			state, err := l.State(context.Background())
+			if err != nil {
+				return []string{err.Error()}
 			}
+			for _, s := range state.Scopes {
+				if s.InFlight != 0 || s.Waiting != 0 {
+					calls = append(calls, fmt.Sprintf("%s: %d calls in flight and %d in line", s.Model, s.InFlight, s.Waiting))
+				}
+			}
+			return calls
+		}
+		for began := time.Now(); len(left()) > 0 && time.Since(began) < 10*time.Second; {
+			runtime.Gosched()
+		}
+		for _, calls := range left() {
+			t.Error(calls + " are left")
 		}
 	})
 	return l
