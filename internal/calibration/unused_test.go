@@ -402,3 +402,17 @@ func TestEmptyBetweenSmallCalls(t *testing.T) {
 		}
 	}
 }
+
+// What only others are refunded tells nothing, for what they have left unused is not known.
+func TestOthersRefundsAlone(t *testing.T) {
+	var u unused
+	for i := range fewReports {
+		n := float64(i)
+		u.observeAll(after(time.Duration(i)*100*time.Millisecond), report{Sent: Sent{
+			At: after(time.Duration(i) * 100 * time.Millisecond), Level: Level{Used: 5000, Charged: 100 * n}, refunded: 60 * n,
+		}, server: 5000 + 60*n}, limit, 1)
+	}
+	if u.votes != 0 {
+		t.Errorf("%d votes", u.votes)
+	}
+}
