@@ -171,6 +171,33 @@ func TestJSON(t *testing.T) {
 	})
 }
 
+// In shadow the report of what would have been is in the JSON, and only then.
+func TestShadow(t *testing.T) {
+	for _, shadow := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			h := statuspage.New()
+			options := []ratelimiter.Option{h, ratelimiter.WithAccount("team"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPD: 1})}
+			if shadow {
+				options = append(options, ratelimiter.WithShadow())
+			}
+			l := newLimiter(t, options...)
+			if r, err := l.Acquire(t.Context(), ratelimiter.Cost{Model: "m", Requests: 2}); err == nil {
+				r.Cancel()
+			}
+			synctest.Wait() // the call's fate is known
+			got := map[string]any{}
+			var p any
+			if err := json.Unmarshal(get(t, h, "/?format=json", http.StatusOK).Body.Bytes(), &p); err != nil {
+				t.Fatal(err)
+			}
+			leaves(p, "", got)
+			if rejected, ok := got["shadow.total.rejected.too_large"]; ok != shadow || shadow && rejected != 1. {
+				t.Errorf("shadow %v: %v", shadow, got)
+			}
+		})
+	}
+}
+
 // leaves collects what is in v by path; of a list what is first in it.
 func leaves(v any, path string, into map[string]any) {
 	switch v := v.(type) {

@@ -19,6 +19,8 @@ type snapshot struct {
 	Backend      *backendStatus  `json:"backend,omitempty"`
 	Accounts     []accountStatus `json:"accounts"`
 	MoreAccounts int             `json:"more_accounts,omitempty"`
+	// Of a limiter that only watches.
+	Shadow *ratelimiter.ShadowReport `json:"shadow,omitempty"`
 }
 
 type backendStatus struct {
@@ -149,7 +151,12 @@ func (p *Page) take(ctx context.Context, l *ratelimiter.Limiter) *snapshot {
 	for _, name := range names {
 		a := accountStatus{Account: name, Scopes: []scopeStatus{}}
 		if gone == nil {
-			gone = a.ask(ratelimiter.ContextWithAccount(ctx, name), l)
+			var shadow bool
+			shadow, gone = a.ask(ratelimiter.ContextWithAccount(ctx, name), l)
+			if shadow && s.Shadow == nil {
+				report := l.ShadowReport()
+				s.Shadow = &report
+			}
 		}
 		if gone != nil {
 			a.Error = gone.Error()
@@ -164,11 +171,11 @@ func (p *Page) take(ctx context.Context, l *ratelimiter.Limiter) *snapshot {
 	return s
 }
 
-// ask fills in what the limiter says of the account.
-func (a *accountStatus) ask(ctx context.Context, l *ratelimiter.Limiter) error {
+// ask fills in what the limiter says of the account, and reports whether it only watches.
+func (a *accountStatus) ask(ctx context.Context, l *ratelimiter.Limiter) (shadow bool, err error) {
 	state, err := l.State(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	a.Classes, a.Tenants, a.ManyCredentials = state.Classes, state.Tenants, state.ManyCredentials
 	for i := range state.Scopes {
@@ -177,12 +184,12 @@ func (a *accountStatus) ask(ctx context.Context, l *ratelimiter.Limiter) error {
 	fleet, err := l.Fleet(ctx)
 	if err != nil {
 		a.FleetError = err.Error()
-		return nil
+		return state.Shadow, nil
 	}
 	if slices.ContainsFunc(fleet.Processes, func(p ratelimiter.ProcessState) bool { return !p.Own }) {
 		a.Fleet = &fleet
 	}
-	return nil
+	return state.Shadow, nil
 }
 
 // accounts are those of the limiter. Before any is known, limits may be configured all the

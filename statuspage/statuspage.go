@@ -40,6 +40,7 @@
 //	      count, codes{}, age_ns     by ratelimiter.Error's code, "cancelled" or "deadline"
 //	    response                     the last one: status, age_ns, latency_ns, requests, tokens,
 //	                                 each with limit, remaining, reset_ns and corrected
+//	shadow                           ratelimiter.ShadowReport's JSON; absent where the limiter holds calls back
 //	more_accounts                    how many accounts are left out
 package statuspage
 

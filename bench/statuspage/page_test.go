@@ -136,6 +136,14 @@ func TestEmpty(t *testing.T) {
 	b.until(`!` + text + `.includes("No calls yet")`)
 }
 
+// In shadow the page says so, and what would have been.
+func TestShadow(t *testing.T) {
+	p := newProgram(t, statuspage.New(), ratelimiter.WithShadow(), ratelimiter.WithLimits("m", ratelimiter.Limits{RPD: 1}))
+	b := open(t, p.page, 1000, 700)
+	p.use("m", 2)
+	b.says("In shadow: nothing waits or is rejected. Of 1 call, 0 would have waited and 1 would have been rejected. Of 0 throttles, 0 would not have come.")
+}
+
 // A hundred models can be used: the most pressed come first, and others can be found.
 func TestHundredModels(t *testing.T) {
 	var models []string

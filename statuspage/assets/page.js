@@ -572,17 +572,28 @@ function updateAccount(a, account) {
 
 const accounts = new Map();
 const accountList = el("div");
+const shadowNote = el("p", "note");
 const storeNote = el("p", "note");
 const moreNote = el("p", "soft");
 const nothing = el("p", "note", "No model matches the filter.");
 const empty = el("div", "empty", el("h2", "", "No calls yet"),
   el("p", "", "No limits are configured, and no call has come. A model shows here with its first call."),
   el("p", "", "If calls are being made, they do not pass through this limiter: give their client ", el("code", "", "limiter.Transport(nil)"), " or ", el("code", "", "limiter.Client(nil)"), "."));
-main.append(storeNote, empty, nothing, accountList, moreNote);
-for (const e of [storeNote, empty, nothing, moreNote]) e.hidden = true;
+main.append(shadowNote, storeNote, empty, nothing, accountList, moreNote);
+for (const e of [shadowNote, storeNote, empty, nothing, moreNote]) e.hidden = true;
 
 let latest = null;
 let latestAt = 0;
+
+function shadowText(report) {
+  if (!report) return "";
+  const t = report.total;
+  const rejected = Object.values(t.rejected || {}).reduce((n, k) => n + k, 0);
+  let text = "In shadow: nothing waits or is rejected. Of " + count(t.calls, "call", "calls") + ", " + t.waited + " would have waited";
+  if (t.waited) text += " (half of them for " + duration(t.wait.p50_ns) + ", the longest for " + duration(t.wait.max_ns) + ")";
+  text += " and " + rejected + " would have been rejected. ";
+  return text + "Of " + count(t.throttled, "throttle", "throttles") + ", " + t.avoided + " would not have come.";
+}
 
 function storeText(b) {
   if (!b || b.available) return "";
@@ -609,6 +620,8 @@ function render() {
   if (!data) return;
   mayClear = data.clear;
   setText(summaryLine, summaryText(data));
+  setText(shadowNote, shadowText(data.shadow));
+  shadowNote.hidden = !shadowNote.textContent;
   setText(storeNote, storeText(data.backend));
   storeNote.hidden = !storeNote.textContent;
   keyed(accountList, accounts, data.accounts.map((a) => a.account), makeAccount, false);
