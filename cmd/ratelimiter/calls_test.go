@@ -288,6 +288,7 @@ func TestRejections(t *testing.T) {
 		"redis away": {args: away, status: 503, code: "backend", retry: "false"},
 		"fail open":  {args: append(away, "-fail-open"), status: 200},
 		"fallback":   {args: append(away, "-fallback", "rpm:60"), status: 200},
+		"shadow":     {args: []string{"-limits", "m=tpm:50", "-shadow"}, status: 200},
 		"no server":  {upstream: "http://127.0.0.1:1", status: 502, code: "upstream"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -68,4 +68,4 @@ var settingNames = strings.NewReplacer(
 	"WithLimits", "limits", "WithShared", "shared", "WithAccountLimits", "account-limits",
 	"WithAccount", "account", "WithClasses", "classes", "WithMaxWaiting", "max-waiting",
 	"WithMaxWait", "max-wait", "WithFallback", "fallback", "WithFailOpen", "fail-open",
-	"WithBackend", "redis")
+	"WithBackend", "redis", "WithShadow", "shadow")

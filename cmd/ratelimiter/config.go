@@ -30,6 +30,7 @@ type config struct {
 	fallback      *limit
 	failOpen      bool
 	streamUsage   bool
+	shadow        bool
 	grace         time.Duration
 	logLevel      slog.Level
 	logJSON       bool
@@ -164,6 +165,9 @@ func (c *config) options() []ratelimiter.Option {
 	}
 	if c.streamUsage {
 		options = append(options, ratelimiter.WithStreamUsage())
+	}
+	if c.shadow {
+		options = append(options, ratelimiter.WithShadow())
 	}
 	return append(options, ratelimiter.WithRejectionResponses())
 }

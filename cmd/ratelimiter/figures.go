@@ -15,20 +15,26 @@ import (
 // parseLimits reads the figures of a setting.
 func parseLimits(s setting) (ratelimiter.Limits, []fault) {
 	var l ratelimiter.Limits
+	faults := s.parse(figuresOf(&l))
+	return l, faults
+}
+
+// figuresOf are those that limits may have.
+func figuresOf(l *ratelimiter.Limits) []figure {
 	amount := func(to *int64) func(string) error {
 		return func(text string) (err error) { *to, err = parseAmount(text); return err }
 	}
-	return l, s.parse([]figure{
+	return []figure{
 		{"rpm", amount(&l.RPM)}, {"rpd", amount(&l.RPD)}, {"tpm", amount(&l.TPM)}, {"tpd", amount(&l.TPD)},
 		{"ipm", amount(&l.IPM)}, {"concurrent", amount(&l.Concurrent)},
 		{"burst", func(text string) (err error) { l.Burst, err = duration(text); return err }},
-	})
+	}
 }
 
-// parseClass reads those of a class.
+// parseClass reads those of a class, limits of its own among them.
 func parseClass(s setting) (ratelimiter.Class, []fault) {
 	var class ratelimiter.Class
-	return class, s.parse([]figure{
+	faults := s.parse(append([]figure{
 		{"weight", func(text string) (err error) {
 			if class.Weight, err = strconv.ParseFloat(text, 64); err != nil {
 				return fmt.Errorf("%q is no number", text)
@@ -36,7 +42,8 @@ func parseClass(s setting) (ratelimiter.Class, []fault) {
 			return nil
 		}},
 		{"max-wait", func(text string) (err error) { class.MaxWait, err = duration(text); return err }},
-	})
+	}, figuresOf(&class.Limits)...))
+	return class, faults
 }
 
 // A figure is one that a setting may have.

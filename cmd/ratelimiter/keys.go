@@ -48,7 +48,7 @@ var keys = []key{
 	{name: "account-limits", form: figures, example: "rpm:500,tpm:200k", usage: "`LIMITS` of all models of an account together"},
 	{name: "account", usage: "`name` of the account that pays for every call; without it each API key, project or resource is one",
 		set: func(c *config, text string) error { c.account = text; return nil }},
-	{name: "classes", form: named, example: "NAME=weight:10,max-wait:30s", usage: "`NAME=weight:10,max-wait:30s`: a class of calls that X-Ratelimit-Class names; once for each"},
+	{name: "classes", form: named, example: "NAME=weight:10,max-wait:30s", usage: "`NAME=weight:10,max-wait:30s`: a class of calls that X-Ratelimit-Class names, with limits of its own if it has some; once for each"},
 	{name: "max-wait", usage: "reject calls that can't start within this `duration`, such as 30s; without it they wait as long as their client does",
 		set: func(c *config, text string) (err error) {
 			c.maxWait, err = duration(text)
@@ -75,6 +75,8 @@ var keys = []key{
 		set: func(c *config, text string) (err error) { c.failOpen, err = truth(text); return err }},
 	{name: "stream-usage", boolean: true, usage: "ask chat streams for their usage, which adds a chunk to them",
 		set: func(c *config, text string) (err error) { c.streamUsage, err = truth(text); return err }},
+	{name: "shadow", boolean: true, usage: "hold nothing up and reject nothing, but show in logs, metrics and /status what would have been",
+		set: func(c *config, text string) (err error) { c.shadow, err = truth(text); return err }},
 	{name: "grace", standard: "25s", usage: "how long calls in flight may go on after SIGTERM or SIGINT, a `duration`",
 		set: func(c *config, text string) (err error) { c.grace, err = duration(text); return err }},
 	{name: "log-level", standard: "info", usage: "`level` of the log: debug (each call), info, warn or error",
