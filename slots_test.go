@@ -276,7 +276,7 @@ func TestConcurrentFaults(t *testing.T) {
 		"Concurrent is 2199023255552: the most is":                     {ratelimiter.WithAccountLimits(ratelimiter.Limits{Concurrent: 1 << 41})},
 		"can't share a limit on calls in flight":                       {ratelimiter.WithLimits("m", limits), ratelimiter.WithBackend(newStore())},
 		"in flight (Concurrent): it does not implement backend.Lessor": {ratelimiter.WithShared("f", limits, "m"), ratelimiter.WithBackend(newStore())},
-		"no other limit on calls in flight is":                         {ratelimiter.WithFallback(limits), ratelimiter.WithBackend(newStore())},
+		"but no model, family or account has a Concurrent":             {ratelimiter.WithFallback(limits), ratelimiter.WithBackend(newStore())},
 	} {
 		if _, err := ratelimiter.New(options...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %s", err, want)

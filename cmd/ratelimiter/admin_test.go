@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,22 @@ func (r *running) status() []ratelimiter.State {
 		r.t.Fatalf("%d, %v: %s", code, err, body)
 	}
 	return all.Accounts
+}
+
+// shows waits until /status has all of the parts.
+func (r *running) shows(parts ...string) {
+	r.t.Helper()
+	body := ""
+	has := func() bool {
+		_, body = r.get("/status?format=json")
+		return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(body, part) })
+	}
+	for began := time.Now(); !has(); {
+		if time.Since(began) > 10*time.Second {
+			r.t.Errorf("want %q in:\n%s", parts, body)
+			return
+		}
+	}
 }
 
 func TestAdmin(t *testing.T) {

@@ -251,17 +251,13 @@ func TestClientLeaves(t *testing.T) {
 		left <- err
 	}()
 	r.logged("ratelimiter: call waits")
-	if _, body := r.get("/status"); !strings.Contains(body, `"waiting":1`) || !strings.Contains(body, `"account":"team"`) {
-		t.Error(body)
-	}
+	r.shows(`"waiting":1`, `"account":"team"`)
 	cancel()
 	if err := <-left; err == nil {
 		t.Error("it got a response")
 	}
 	r.logged("ratelimiter: call not started")
-	if _, body := r.get("/status"); !strings.Contains(body, `"waiting":0`) {
-		t.Error(body)
-	}
+	r.shows(`"waiting":0`)
 	if n := len(a.came()); n != 1 {
 		t.Errorf("the API got %d requests, want 1", n)
 	}
