@@ -87,6 +87,18 @@ func (r ShadowReport) String() string {
 	if rejected > 0 {
 		fmt.Fprintf(&b, ": %s", strings.Join(kinds, ", "))
 	}
+	var rest []string
+	for _, n := range [...]struct {
+		n    int64
+		what string
+	}{{t.Undecided, "not decided yet"}, {t.Cancelled, "cancelled by their callers"}, {t.NotFollowed, "not followed"}} {
+		if n.n > 0 {
+			rest = append(rest, thousands(n.n)+" "+n.what)
+		}
+	}
+	if len(rest) > 0 {
+		fmt.Fprintf(&b, "\n%s", strings.Join(rest, ", "))
+	}
 	fmt.Fprintf(&b, "\n%s throttled by the server, of which the limiter would have prevented %s", thousands(t.Throttled), thousands(t.Avoided))
 	return b.String()
 }
