@@ -25,8 +25,8 @@ import (
 // returns a reservation of no cost where it would have failed. Hooks run in the background too,
 // when their moment would have come, with a context that does not end with the call's.
 //
-// Bodies stay as they are, so [WithStreamUsage] does nothing. Nor does
-// [WithRejectionResponses], since there are no rejections. Delay and State answer from the ledger of the shadow.
+// Bodies stay as they are: [WithStreamUsage] does nothing, and [WithRejectionResponses] has
+// nothing to do. Delay and State answer from the ledger of the shadow.
 func WithShadow() Option { return optionFunc(func(c *config) { c.shadow = true }) }
 
 const (
