@@ -13,10 +13,10 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
-// A Class is a kind of calls, such as interactive ones or those of a nightly batch. While
-// there is not enough for all, classes share what there is by their weights; what one does not
-// use goes to the others at once. Shares are counted in what is charged in tokens, or in
-// requests where no limit on tokens is known, over the whole fleet.
+// A Class is a kind of call, such as an interactive one or one of a nightly batch. While the
+// budget is not enough for all, classes share it by their weights; what one does not use goes
+// to the others at once. Shares are counted over the whole fleet, in charged tokens, or in
+// requests where no limit on tokens is known.
 type Class struct {
 	// Weight is how much more the class gets than one of weight 1, from 0.001 to
 	// 1,000,000; 0 means 1. A hundred times the weight of another is almost a priority,
@@ -26,11 +26,11 @@ type Class struct {
 	// all models of an account together and over the whole fleet, beside what the models'
 	// limits let through. A call of the class starts while anything is left under the ceiling,
 	// and what it takes beyond that holds back the next ones. Calls that only the ceiling
-	// holds back stand in nobody's way. Headers of responses change nothing of it. A call
-	// above one of these limits fails with [ErrTooLarge].
+	// holds back stand in nobody's way. Responses never change it. A call above one of
+	// these limits fails with [ErrTooLarge].
 	Limits Limits
-	// MaxWait is the longest that a call of the class waits, as of [WithMaxWait], over
-	// which it goes; 0 leaves it at that.
+	// MaxWait is the longest that a call of the class waits. It overrides [WithMaxWait]; 0
+	// leaves that in force.
 	MaxWait time.Duration
 }
 
@@ -41,8 +41,8 @@ const (
 )
 
 // WithClasses names the classes of calls and their weights. Calls are given one with
-// [ContextWithClass]; those without, and those of a name that is not here, are of the
-// class "", which may be among them and has else the weight 1. All processes that share a
+// [ContextWithClass]. Calls without one, and those of a name that is not here, are of the
+// class "", which has the weight 1 unless it is named here too. All processes that share a
 // budget should be given the same. [Limiter.SetLimits] takes it too.
 func WithClasses(classes map[string]Class) Option {
 	return limitsOption(func(c *config) {

@@ -11,6 +11,10 @@
 // [Limiter.Acquire] with Settle and Cancel.
 //
 // Budgets live in this process or, with [WithBackend] and the package backend/redis, in a
-// store that a fleet of processes shares. The package openaitest is a stand-in for the API,
-// for tests.
+// store that a fleet of processes shares.
+//
+// [Limiter.State], [LogTrace] and [Trace] show what waits and why, the package statuspage
+// shows it as a web page, and adapters/otel as metrics and spans. With [WithShadow] a limiter
+// only watches, and [Limiter.ShadowReport] says what it would have done. The package
+// openaitest is a stand-in for the API, for tests.
 package ratelimiter

@@ -22,10 +22,11 @@ type FleetState struct {
 	Started  int64         `json:"started"`
 }
 
-// ProcessState is one process, or more exactly one [Limiter], as it has said Heard ago.
+// ProcessState is one process, or more exactly one [Limiter], as it has reported itself.
+// The report is as old as Heard.
 type ProcessState struct {
-	// ID is random, and the same as long as the limiter lives. Own says that it is this one,
-	// which is described as it is now.
+	// ID is random, and the same as long as the limiter lives. Own marks the limiter that was
+	// asked, which is described as it is now.
 	ID    string        `json:"id"`
 	Own   bool          `json:"own,omitempty"`
 	Heard time.Duration `json:"heard_ns"`
@@ -34,12 +35,13 @@ type ProcessState struct {
 	Waiting  int           `json:"waiting"`
 	Oldest   time.Duration `json:"oldest_ns"`
 	InFlight int           `json:"in_flight"`
-	// Started is what was charged for its calls in the last minute, in tokens, or in requests
-	// for those that have none, and Share its part, from 0 to 1, in that of all processes.
+	// Started is what its calls were charged when they started, in the last minute: tokens, or
+	// requests for calls that have none. Share is its part of what all processes have, from 0
+	// to 1.
 	Started int64   `json:"started"`
 	Share   float64 `json:"share"`
-	// Models are those of its calls, the ones with most that wait at first. Of more than 64
-	// the rest are one, without a name.
+	// Models are those of its calls, the ones with most waiting calls first. Beyond 64 the rest
+	// are one, without a name.
 	Models []ProcessModel `json:"models"`
 	// Slots are those that it holds of limits on calls in flight ([Limits.Concurrent]).
 	Slots []ProcessSlots `json:"slots,omitempty"`
@@ -58,7 +60,8 @@ type ProcessModel struct {
 
 // ProcessSlots is a process's part in a limit on calls in flight.
 type ProcessSlots struct {
-	// Owner has the limit: a model, "family:" and a family's name, or "account".
+	// Owner has the limit: a model, "family:" and a family's name, "class:" and that of a
+	// class, or "account".
 	Owner string `json:"owner"`
 	// Held is how many calls the process may have in flight before it has to ask for more,
 	// and Used how many it has.
@@ -67,13 +70,13 @@ type ProcessSlots struct {
 }
 
 // Fleet reports who uses the budget of the account that ctx or WithAccount names, or else of
-// the only one that is known. It reads what processes say of themselves, in one command,
-// and changes nothing.
+// the only one that is known. It reads the processes' reports, in one command, and changes
+// nothing.
 //
-// A process says it every two seconds while its calls wait, are in flight, or have
-// started within the last minute; with more than forty accounts less often, up to every
-// twenty. One that ends without [Limiter.Shutdown] is shown for three times as long, which
-// is six seconds. Where the backend is no [backend.Fleet], only this process is shown.
+// A process reports every two seconds while its calls wait, are in flight, or have started
+// within the last minute; one with more than forty accounts reports less often, down to every
+// twenty seconds. A report is shown for three times that interval, so a process that ends
+// without [Limiter.Shutdown] is shown for six seconds more. Where the backend is no [backend.Fleet], only this process is shown.
 func (l *Limiter) Fleet(ctx context.Context) (FleetState, error) {
 	if err := l.check(); err != nil {
 		return FleetState{}, err

@@ -15,15 +15,15 @@ import (
 )
 
 // WithShadow lets the limiter watch, and nothing more: no call waits, none is rejected, and
-// what other limiters draw from is not touched. [ShadowReport] and [Trace] say what would have
-// been. It is meant for the first day in production.
+// what other limiters draw from is not touched. [Limiter.ShadowReport] and [Trace] say what
+// would have been. It is meant for the first day in production.
 //
 // Calls are admitted as ever, but in the background, from a ledger of their own: with a
 // shared backend all limiters in shadow share one, beside the others'. A call that would
 // have waited is charged and settled as much later as it would have started. No error of the
 // limiter's reaches a caller but [ErrNoLimiter], and a hook that panics is logged. Acquire
 // returns a reservation of no cost where it would have failed. Hooks run in the background too,
-// when it would have been their time, with a context that does not end with the call's.
+// when their moment would have come, with a context that does not end with the call's.
 //
 // Bodies stay as they are: [WithStreamUsage] does nothing, and [WithRejectionResponses] has
 // nothing to do. Delay and State answer from the ledger of the shadow.

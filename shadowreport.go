@@ -19,17 +19,17 @@ import (
 type ShadowReport struct {
 	Since  time.Time      `json:"since"`
 	Total  ShadowCounts   `json:"total"`
-	Models []ShadowCounts `json:"models"` // sorted by account and model
+	Models []ShadowCounts `json:"models"` // sorted by account and model; beyond 256 the rest are one, without a name
 }
 
-// ShadowCounts are the calls of an account's model, or of all. Each try of an SDK is a call.
+// ShadowCounts are the calls of a model of an account, or of all. Each of an SDK's attempts is
+// a call.
 type ShadowCounts struct {
 	Account string `json:"account,omitempty"`
 	Model   string `json:"model,omitempty"`
-	// Calls is how many have come: those that would have started, at once or after they had
-	// Waited; those that would have been rejected; those that still would wait, or of which
-	// that is not known yet; those whose callers gave up while they would have waited; and
-	// those that were not followed.
+	// Calls is how many have come, and the sum of the six that follow. AtOnce would have
+	// started at once, and Waited after a wait. Undecided would still be waiting, or it is not
+	// known yet. Cancelled are those whose callers gave up while they would have waited.
 	Calls     int64 `json:"calls"`
 	AtOnce    int64 `json:"at_once"`
 	Waited    int64 `json:"waited"`
@@ -41,10 +41,11 @@ type ShadowCounts struct {
 	// Rejected is how many would have been rejected, by [Error.Code], or "other" for a call
 	// that Acquire would have failed for without asking.
 	Rejected map[string]int64 `json:"rejected"`
-	// Wait is how long those would have waited that are counted in Waited.
+	// Wait is how long the calls counted in Waited would have waited.
 	Wait ShadowWait `json:"wait"`
 	// Throttled is how many calls the server has throttled for their rate or their size, and
-	// Avoided how many of them the limiter would have held back, or those before them.
+	// Avoided how many of those the limiter would have prevented, by holding back that call or
+	// earlier ones.
 	Throttled int64 `json:"throttled"`
 	Avoided   int64 `json:"avoided"`
 }
@@ -85,6 +86,18 @@ func (r ShadowReport) String() string {
 	fmt.Fprintf(&b, "\n%s would have been rejected", thousands(rejected))
 	if rejected > 0 {
 		fmt.Fprintf(&b, ": %s", strings.Join(kinds, ", "))
+	}
+	var rest []string
+	for _, n := range [...]struct {
+		n    int64
+		what string
+	}{{t.Undecided, "not decided yet"}, {t.Cancelled, "cancelled by their callers"}, {t.NotFollowed, "not followed"}} {
+		if n.n > 0 {
+			rest = append(rest, thousands(n.n)+" "+n.what)
+		}
+	}
+	if len(rest) > 0 {
+		fmt.Fprintf(&b, "\n%s", strings.Join(rest, ", "))
 	}
 	fmt.Fprintf(&b, "\n%s throttled by the server, of which the limiter would have prevented %s", thousands(t.Throttled), thousands(t.Avoided))
 	return b.String()

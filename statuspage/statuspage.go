@@ -7,16 +7,16 @@
 //	...
 //	mux.Handle("/debug/ratelimiter", page)
 //
-// Mount it where net/http/pprof would stand, and as well guarded: it shows names of models,
-// accounts, classes and tenants, and the server's words about throttles, to whoever gets to
+// Mount it beside net/http/pprof, and guard it as well as that: it shows names of models,
+// accounts, classes and tenants, and the server's words about throttles, to whoever can open
 // it. API keys and prompts are never among them; an account that is known by its key is
 // named by a digest, as in [ratelimiter.State]. The page loads nothing from elsewhere. It
 // changes nothing either, unless [WithClear] lets it.
 //
 // # JSON
 //
-// The same path with ?format=json answers what the page shows, once a second at most anew:
-// ratelimiter.State's JSON of each account, and in each model what its hooks have told. Keys
+// The same path with ?format=json answers what the page shows, at most a second old:
+// ratelimiter.State's JSON of each account, and for each model what the limiter's hooks have told. Keys
 // that end in _ns are durations in nanoseconds; ages count back from the answer.
 //
 //	up_ns                            since the page was made
@@ -77,7 +77,8 @@ func (f optionFunc) apply(p *Page) { f(p) }
 // http.CrossOriginProtection does.
 func WithClear() Option { return optionFunc(func(p *Page) { p.clear = true }) }
 
-// New returns a page. It is for one limiter: a second one that is given it is not made.
+// New returns a page. It is for one limiter: [ratelimiter.New] fails if it is given a page that
+// another limiter has.
 func New(options ...Option) *Page {
 	p := &Page{made: time.Now(), snapshot: newCache()}
 	for _, o := range options {

@@ -26,10 +26,10 @@ const (
 // from this tree, builds everything that it offers, and runs.
 func TestEverythingThatIsOffered(t *testing.T) {
 	p := newProgram(t, proxy(t))
-	p.get(path, path+"/adapters/openaigo", path+"/adapters/goopenai", path+"/adapters/otel", path+"/backend/redis", path+"/openaitest")
+	p.get(path, path+"/adapters/openaigo", path+"/adapters/goopenai", path+"/adapters/otel", path+"/backend/redis", path+"/openaitest", path+"/statuspage")
 	p.write("main.go", everything)
 	p.run("go", "vet", "-trimpath", "./...")
-	if out := p.run("go", "run", "-trimpath", "."); !strings.Contains(out, "openai-go: 1; both: 2") {
+	if out := p.run("go", "run", "-trimpath", "."); !strings.Contains(out, "openai-go: 1; both: 2; page: 200 true") {
 		t.Errorf("it says %s", out)
 	}
 }
@@ -210,6 +210,7 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/adapters/otel"
 	"github.com/openai-ratelimiter/ratelimiter/backend/redis"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
+	"github.com/openai-ratelimiter/ratelimiter/statuspage"
 )
 
 const model = "gpt-5.4-mini"
@@ -228,7 +229,8 @@ func main() {
 		log.Fatal(err)
 	}
 
-	limiter, err := ratelimiter.New(ratelimiterotel.WithMetrics(), ratelimiterotel.WithTraces())
+	page := statuspage.New()
+	limiter, err := ratelimiter.New(page, ratelimiterotel.WithMetrics(), ratelimiterotel.WithTraces())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -248,6 +250,10 @@ func main() {
 	}); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("both:", api.Account(model).Admitted)
+	fmt.Print("both: ", api.Account(model).Admitted, "; ")
+
+	shown := httptest.NewRecorder() // from the files that the module embeds
+	page.ServeHTTP(shown, httptest.NewRequest("GET", "/status", nil))
+	fmt.Println("page:", shown.Code, shown.Body.Len() > 0)
 }
 `

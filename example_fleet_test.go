@@ -1,0 +1,36 @@
+package ratelimiter_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+)
+
+// Fleet lists the processes that share an account's budget. Without a shared backend this one
+// is all there is.
+func ExampleLimiter_Fleet() {
+	ctx := context.Background()
+	limiter, err := ratelimiter.New(ratelimiter.WithAccount("team"),
+		ratelimiter.WithLimits("gpt-5.4-mini", ratelimiter.Limits{TPM: 200_000}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r, err := limiter.Acquire(ctx, ratelimiter.Cost{Model: "gpt-5.4-mini", Tokens: 500})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer r.Cancel()
+
+	fleet, err := limiter.Fleet(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, p := range fleet.Processes {
+		fmt.Printf("waiting %d, in flight %d, %d tokens, %.0f %% of all\n", p.Waiting, p.InFlight, p.Started, 100*p.Share)
+	}
+	// Output: waiting 0, in flight 1, 500 tokens, 100 % of all
+}
