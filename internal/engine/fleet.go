@@ -162,6 +162,15 @@ func (a *account) reportLocked() {
 	}
 }
 
+// dontReportLocked ends that. What was said last holds for its time.
+func (a *account) dontReportLocked() {
+	if r := &a.reporting; r.timer != nil {
+		r.timer.Stop()
+		r.timer = nil
+		a.engine.reporters.Add(-1)
+	}
+}
+
 // report says what this process does.
 func (a *account) report() {
 	e := a.engine
@@ -189,9 +198,7 @@ func (a *account) nextReport(now time.Time) (ledger string, data []byte, ttl tim
 	}
 	every := e.reportEvery()
 	if p.idle() {
-		r.timer.Stop()
-		r.timer = nil
-		e.reporters.Add(-1)
+		a.dontReportLocked()
 		ok, r.said = r.said, false
 		return a.ledger(), nil, 0, ok
 	}
