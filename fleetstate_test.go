@@ -215,3 +215,29 @@ func TestFleetOfStrangers(t *testing.T) {
 		}
 	})
 }
+
+// A limiter in shadow is none of those that use the budget: it is shown among those in shadow.
+func TestFleetOfShadows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		options := []ratelimiter.Option{ratelimiter.WithAccount("a"), ratelimiter.WithBackend(memory.New())}
+		limiter := func() *ratelimiter.Limiter { return newLimiter(t, options...) }
+		user, watcher := limiter(), limiter()
+		options = append(options, ratelimiter.WithShadow())
+		shadow, shadowed := limiter(), limiter()
+		for l, tokens := range map[*ratelimiter.Limiter]int64{user: 10, shadow: 100} {
+			r, err := l.Acquire(t.Context(), ratelimiter.Cost{Model: "m", Tokens: tokens})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Settle(ratelimiter.Usage{TotalTokens: tokens})
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if f := fleetOf(t, watcher); len(f.Processes) != 1 || f.Started != 10 {
+			t.Errorf("%+v; want the one that uses the budget", f)
+		}
+		if f := fleetOf(t, shadowed); len(f.Processes) != 1 || f.Started != 100 {
+			t.Errorf("%+v; want the one in shadow", f)
+		}
+	})
+}

@@ -31,6 +31,7 @@ type peekedBody struct {
 
 	decide func(prefix []byte) // once, with the beginning
 	once   sync.Once
+	enough bool // the headers say it all, should no beginning come
 }
 
 func newPeekedBody(ctx context.Context, body io.ReadCloser) *peekedBody {
@@ -83,7 +84,7 @@ func (b *peekedBody) whenCome(decide func(prefix []byte), enough bool) {
 
 // late decides what could not be decided at once, by what has come.
 func (b *peekedBody) late(prefix []byte, err error) {
-	if b.decide == nil || len(prefix) == 0 && err != io.EOF {
+	if b.decide == nil || len(prefix) == 0 && err != io.EOF && !b.enough {
 		return
 	}
 	b.once.Do(func() { b.decide(prefix) })

@@ -26,7 +26,7 @@ import (
 // when their moment would have come, with a context that does not end with the call's.
 //
 // Bodies stay as they are: [WithStreamUsage] does nothing, and [WithRejectionResponses] has
-// nothing to do. Delay and State answer from the ledger of the shadow.
+// nothing to do. Delay, State and Fleet answer from the ledger of the shadow.
 func WithShadow() Option { return optionFunc(func(c *config) { c.shadow = true }) }
 
 const (

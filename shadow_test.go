@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -611,6 +612,59 @@ func TestShadowIsBounded(t *testing.T) {
 		r := l.ShadowReport()
 		if len(r.Models) != 257 || r.Models[0].Model != "" || r.Models[0].Calls != 1000-255 || r.Total.Calls != before.Calls+11_011 {
 			t.Errorf("%d models, %+v", len(r.Models), r.Models[0])
+		}
+	})
+}
+
+// What would wait keeps no request's body, which its caller has long sent.
+func TestShadowKeepsNoBodies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := quietShadow(t, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 1}))
+		c := l.Client(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		}))
+		const calls, size = 16, 1 << 20
+		text := strings.Repeat("a word ", size/7)
+		held := func() uint64 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return m.HeapAlloc
+		}
+		before := held()
+		for range calls {
+			post(t, c, chatURL, fmt.Sprintf(`{"model":"m","messages":[{"role":"user","content":%q}]}`, text))
+		}
+		synctest.Wait()
+		if got := l.ShadowReport().Total; got.Undecided < calls-2 {
+			t.Fatalf("%+v; want almost all to wait", got)
+		}
+		if after := held(); after > before+calls*size/4 {
+			t.Errorf("%d calls that wait keep %d bytes", calls, after-before)
+		}
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A throttle whose headers say it all counts, also if its caller does not read it.
+func TestShadowOfAThrottleThatNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body, end := io.Pipe()
+		defer end.Close()
+		l := quietShadow(t)
+		c := l.Client(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {"20"}}, Body: body, Request: req}, nil
+		}))
+		resp, err := c.Post(chatURL, "application/json", strings.NewReader(chatBody("m", 1, false)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		synctest.Wait()
+		if got := l.ShadowReport().Total; got.Throttled != 1 {
+			t.Errorf("%+v", got)
 		}
 	})
 }

@@ -183,6 +183,9 @@ func (t *Transport) pass(req *http.Request) (*http.Response, error) {
 func (t *Transport) reserve(req *http.Request, e wire.Endpoint, deployment string, x *exchange) error {
 	ctx := req.Context()
 	r := &x.own
+	if t.limiter.config.shadow {
+		r = new(Reservation) // what waits in the background must not keep the request's body
+	}
 	r.limiter = t.limiter
 	call := &r.engine.Call
 	call.Account = t.limiter.accountOf(req)
@@ -259,7 +262,7 @@ func (r *Reservation) meter(ctx context.Context, resp *http.Response, metered *m
 		enough := wire.ParseThrottle(status, header, nil, time.Now()).RetryAfter > 0
 		said := func(prefix []byte) { decide(r.decoded(header, prefix)) }
 		if r.shadow != nil { // nobody waits for it
-			body.decide = said
+			body.decide, body.enough = said, enough
 			return
 		}
 		body.whenCome(said, enough)

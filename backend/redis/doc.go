@@ -94,8 +94,9 @@
 //	                           wait, are in flight and have started, by model
 //	ratelimiter:{D}:reports    sorted set: until when that holds
 //
-// Names of models stand in the clear in what processes say of themselves. All other names,
-// API keys, prompts and answers are not stored. The hash expires ten
+// Names of models stand in the clear in what processes say of themselves, and with slots
+// those of families and classes. All other names, API keys, prompts and answers are not
+// stored. The hash expires ten
 // minutes to some hours after its last bucket is full (an eighth of the time that
 // takes), the keys of a line after a minute
 // without asks, slots after a minute without claims, reports after one without any, replies after ten seconds, notes when the limiter says. The version

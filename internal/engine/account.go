@@ -122,6 +122,12 @@ func (a *account) forget() bool {
 			return false
 		}
 	}
+	for _, o := range a.slots {
+		if o.running {
+			return false // another lease would be this one's holder too
+		}
+	}
+	a.dontReportLocked()
 	a.forgotten = true
 	a.engine.scopes.Add(-int64(len(a.scopes)))
 	return true

@@ -154,6 +154,9 @@ func (s *scope) batchLocked(now time.Time) []*waiter {
 			s.askForLocked(&b, w, now)
 		}
 	}
+	for _, i := range b.impossible { // only now: the queue must not change on the way through it
+		s.rejectLocked(i.call, i.rejection)
+	}
 	return b.calls
 }
 
@@ -165,13 +168,22 @@ type batch struct {
 	short  bool
 	turns  bool
 	enough bool
+
+	impossible []impossible
+}
+
+// An impossible call has become one since it joined the queue.
+type impossible struct {
+	call      *waiter
+	rejection *Rejection
 }
 
 func (b *batch) full() bool { return len(b.calls) >= b.most || b.enough }
 
-// askForLocked adds a call to the batch, or rejects it.
+// askForLocked adds a call to the batch, or to those that are to be rejected.
 func (s *scope) askForLocked(b *batch, w *waiter, now time.Time) {
-	if !s.admissibleLocked(w, now) {
+	if r := s.admissibleLocked(w, now); r != nil {
+		b.impossible = append(b.impossible, impossible{w, r})
 		return
 	}
 	before := b.total
@@ -185,17 +197,16 @@ func (s *scope) askForLocked(b *batch, w *waiter, now time.Time) {
 	b.enough = b.short && s.quota.Refill(&before) >= turnTime
 }
 
-// admissibleLocked brings what a waiter wants to what is known now, and rejects it if it has
-// become impossible.
-func (s *scope) admissibleLocked(w *waiter, now time.Time) bool {
+// admissibleLocked brings what a waiter wants to what is known now, and returns why it is to
+// be rejected if it has become impossible.
+func (s *scope) admissibleLocked(w *waiter, now time.Time) *Rejection {
 	c := &w.charge
 	s.renewLocked(w)
 	if l := s.exceededLocked(&c.cost, now); l != nil {
-		s.rejectLocked(w, tooLarge(c, l, now))
-		return false
+		return tooLarge(c, l, now)
 	}
 	s.quota.DropDoubtful(&c.cost, now)
-	return true
+	return nil
 }
 
 // renewLocked changes what a waiter wants to what was learned since it joined: what the

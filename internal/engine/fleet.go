@@ -48,7 +48,7 @@ func (e *Engine) Fleet(ctx context.Context, name string) ([]ProcessState, error)
 	if e.config.Fleet == nil {
 		return all, nil
 	}
-	reports, err := e.config.Fleet.Reports(ctx, name)
+	reports, err := e.config.Fleet.Reports(ctx, e.ledger(name))
 	if err != nil {
 		return nil, &Rejection{Reason: BackendFailed, Cause: err}
 	}
@@ -162,20 +162,29 @@ func (a *account) reportLocked() {
 	}
 }
 
+// dontReportLocked ends that. What was said last holds for its time.
+func (a *account) dontReportLocked() {
+	if r := &a.reporting; r.timer != nil {
+		r.timer.Stop()
+		r.timer = nil
+		a.engine.reporters.Add(-1)
+	}
+}
+
 // report says what this process does.
 func (a *account) report() {
 	e := a.engine
 	e.tasks.begin()
 	defer e.tasks.end()
-	name, data, ttl, ok := a.nextReport(time.Now())
+	ledger, data, ttl, ok := a.nextReport(time.Now())
 	if ok {
-		_ = e.config.Fleet.Report(context.Background(), name, e.id, data, ttl) // or the next one will
+		_ = e.config.Fleet.Report(context.Background(), ledger, e.id, data, ttl) // or the next one will
 	}
 }
 
 // nextReport is what there is to be said, and ok where it is anything. From the last one on
 // nothing is.
-func (a *account) nextReport(now time.Time) (name string, data []byte, ttl time.Duration, ok bool) {
+func (a *account) nextReport(now time.Time) (ledger string, data []byte, ttl time.Duration, ok bool) {
 	e := a.engine
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -189,16 +198,14 @@ func (a *account) nextReport(now time.Time) (name string, data []byte, ttl time.
 	}
 	every := e.reportEvery()
 	if p.idle() {
-		r.timer.Stop()
-		r.timer = nil
-		e.reporters.Add(-1)
+		a.dontReportLocked()
 		ok, r.said = r.said, false
-		return a.name, nil, 0, ok
+		return a.ledger(), nil, 0, ok
 	}
 	r.timer.Reset(every)
 	r.said = true
 	data, err := json.Marshal(p)
-	return a.name, data, reportHolds * every, err == nil
+	return a.ledger(), data, reportHolds * every, err == nil
 }
 
 // lastReports takes this process out where it does nothing any more.

@@ -39,3 +39,25 @@ func TestScopesOfAllAccountsAreBounded(t *testing.T) {
 		t.Errorf("%d scopes are kept, counted %d", n, e.scopes.Load())
 	}
 }
+
+// An account that is forgotten says nothing more, so that its timer does not keep it.
+func TestForgottenAccountsReportNothing(t *testing.T) {
+	b := memory.New()
+	e := New(Config{Backend: b, Fleet: b, MaxPause: time.Minute})
+	for i := range 3 * manyEntries {
+		r := &Reservation{Call: Call{Account: fmt.Sprint("account", i), Model: "m", MaxWait: -1}}
+		if err := e.Admit(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		r.Settle(&Outcome{})
+	}
+	if n := e.reporters.Load(); n != int64(len(e.accounts)) {
+		t.Errorf("%d accounts are reported; %d are kept", n, len(e.accounts))
+	}
+	if err := e.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := e.reporters.Load(); n != 0 {
+		t.Errorf("%d accounts are reported after the end", n)
+	}
+}

@@ -479,3 +479,22 @@ func TestQueueIsFullWhenSlotsAreAnswered(t *testing.T) {
 		}
 	})
 }
+
+// An account that keeps slots to spare is not forgotten: the lease of its successor would be
+// the same holder's, and either would give back what the other uses.
+func TestAccountWithALeaseIsNotForgotten(t *testing.T) {
+	lend(t, 1, 4, func(_ *lender, all []*bench) {
+		b := all[0]
+		b.admit(call(1)).end()
+		synctest.Wait()
+		a := b.account("a")
+		if !b.keeps() || a.forget() {
+			t.Fatal("it is forgotten while it keeps a slot")
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if b.keeps() || !a.forget() {
+			t.Fatal("it is not forgotten though it keeps none")
+		}
+	})
+}
