@@ -30,7 +30,7 @@ func ExampleLimiter_Fleet() {
 		return
 	}
 	for _, p := range fleet.Processes {
-		fmt.Printf("waiting %d, in flight %d, %d tokens, %.0f %% of all\n", p.Waiting, p.InFlight, p.Started, 100*p.Share)
+		fmt.Printf("waiting %d, in flight %d, %d tokens, %.0f %% of all\n", p.Waiting, p.InFlight, p.Charged, 100*p.Share)
 	}
 	// Output: waiting 0, in flight 1, 500 tokens, 100 % of all
 }

@@ -19,7 +19,7 @@ type FleetState struct {
 	Waiting  int           `json:"waiting"`
 	Oldest   time.Duration `json:"oldest_ns"`
 	InFlight int           `json:"in_flight"`
-	Started  int64         `json:"started"`
+	Charged  int64         `json:"charged"`
 }
 
 // ProcessState is one process, or more exactly one [Limiter], as it has reported itself.
@@ -35,10 +35,10 @@ type ProcessState struct {
 	Waiting  int           `json:"waiting"`
 	Oldest   time.Duration `json:"oldest_ns"`
 	InFlight int           `json:"in_flight"`
-	// Started is what its calls were charged when they started, in the last minute: tokens, or
+	// Charged is what its calls were charged when they started, in the last minute: tokens, or
 	// requests for calls that have none. Share is its part of what all processes have, from 0
 	// to 1.
-	Started int64   `json:"started"`
+	Charged int64   `json:"charged"`
 	Share   float64 `json:"share"`
 	// Models are those of its calls, the ones with most waiting calls first. Beyond 64 the rest
 	// are one, without a name.
@@ -54,7 +54,7 @@ type ProcessModel struct {
 	Waiting  int           `json:"waiting"`
 	Oldest   time.Duration `json:"oldest_ns"`
 	InFlight int           `json:"in_flight"`
-	Started  int64         `json:"started"`
+	Charged  int64         `json:"charged"`
 	Share    float64       `json:"share"`
 }
 
@@ -98,8 +98,8 @@ func newFleetState(account string, processes []engine.ProcessState) FleetState {
 	for i := range processes {
 		for _, m := range processes[i].Models {
 			f.Waiting, f.Oldest = f.Waiting+m.Waiting, max(f.Oldest, m.Oldest)
-			f.InFlight, f.Started = f.InFlight+m.InFlight, f.Started+m.Started
-			started[m.Model] += m.Started
+			f.InFlight, f.Charged = f.InFlight+m.InFlight, f.Charged+m.Charged
+			started[m.Model] += m.Charged
 		}
 	}
 	for i := range processes {
@@ -107,13 +107,13 @@ func newFleetState(account string, processes []engine.ProcessState) FleetState {
 		p := ProcessState{ID: x.ID, Own: x.Own, Heard: x.Heard, Models: []ProcessModel{}}
 		for _, m := range x.Models {
 			p.Waiting, p.Oldest = p.Waiting+m.Waiting, max(p.Oldest, m.Oldest)
-			p.InFlight, p.Started = p.InFlight+m.InFlight, p.Started+m.Started
+			p.InFlight, p.Charged = p.InFlight+m.InFlight, p.Charged+m.Charged
 			p.Models = append(p.Models, ProcessModel{
 				Model: m.Model, Waiting: m.Waiting, Oldest: m.Oldest, InFlight: m.InFlight,
-				Started: m.Started, Share: engine.Share(m.Started, started[m.Model]),
+				Charged: m.Charged, Share: engine.Share(m.Charged, started[m.Model]),
 			})
 		}
-		p.Share = engine.Share(p.Started, f.Started)
+		p.Share = engine.Share(p.Charged, f.Charged)
 		for _, s := range x.Slots {
 			p.Slots = append(p.Slots, ProcessSlots{Owner: quota.OwnerTitle(s.Owner), Held: s.Held, Used: s.Used})
 		}

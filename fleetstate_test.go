@@ -74,13 +74,13 @@ func TestFleet(t *testing.T) {
 			}
 			waits <- err
 		}()
-		if f := fleetOf(t, one); len(f.Processes) != 1 || !f.Processes[0].Own || f.Started != 4500 {
+		if f := fleetOf(t, one); len(f.Processes) != 1 || !f.Processes[0].Own || f.Charged != 4500 {
 			t.Errorf("%+v; the other one has not said anything yet", f)
 		}
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		f := fleetOf(t, one)
-		if len(f.Processes) != 2 || f.Waiting != 1 || f.InFlight != 1 || f.Started != 7000 || f.Oldest < time.Second {
+		if len(f.Processes) != 2 || f.Waiting != 1 || f.InFlight != 1 || f.Charged != 7000 || f.Oldest < time.Second {
 			t.Fatalf("%+v", f)
 		}
 		own, other := f.Processes[0], f.Processes[1]
@@ -90,12 +90,12 @@ func TestFleet(t *testing.T) {
 		if !own.Own || other.Own || own.ID == other.ID || own.Heard != 0 || other.Heard < time.Second || other.Heard >= 2*time.Second {
 			t.Errorf("%+v and %+v", own, other)
 		}
-		if own.Started != 4500 || other.Started != 2500 || own.Share != 4500.0/7000 || other.Share != 2500.0/7000 {
+		if own.Charged != 4500 || other.Charged != 2500 || own.Share != 4500.0/7000 || other.Share != 2500.0/7000 {
 			t.Errorf("shares of %+v and %+v", own, other)
 		}
 		n, m := other.Models[0], other.Models[1]
-		if n.Model != "n" || n.Waiting != 1 || n.Oldest != f.Oldest || n.Started != 1000 || n.Share != 1 ||
-			m.Model != "m" || m.InFlight != 1 || m.Waiting != 0 || m.Started != 1500 || m.Share != 0.25 {
+		if n.Model != "n" || n.Waiting != 1 || n.Oldest != f.Oldest || n.Charged != 1000 || n.Share != 1 ||
+			m.Model != "m" || m.InFlight != 1 || m.Waiting != 0 || m.Charged != 1500 || m.Share != 0.25 {
 			t.Errorf("models %+v", other.Models)
 		}
 		if len(other.Slots) != 1 || other.Slots[0] != (ratelimiter.ProcessSlots{Owner: "m", Held: 1, Used: 1}) || len(own.Slots) != 0 {
@@ -179,8 +179,8 @@ func TestFleetIsBounded(t *testing.T) {
 			t.Fatalf("%+v, %v", f, err)
 		}
 		p := f.Processes[0]
-		if len(p.Models) != 65 || p.Models[0].Model != "m199" || p.Models[64].Model != "" || p.Started != 200*201/2 || p.Share != 1 {
-			t.Errorf("%d models: %+v of %d", len(p.Models), p.Models[64], p.Started)
+		if len(p.Models) != 65 || p.Models[0].Model != "m199" || p.Models[64].Model != "" || p.Charged != 200*201/2 || p.Share != 1 {
+			t.Errorf("%d models: %+v of %d", len(p.Models), p.Models[64], p.Charged)
 		}
 		for i := range 1000 {
 			spend(fmt.Sprint("account", i), "m", 1)
@@ -233,10 +233,10 @@ func TestFleetOfShadows(t *testing.T) {
 		}
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		if f := fleetOf(t, watcher); len(f.Processes) != 1 || f.Started != 10 {
+		if f := fleetOf(t, watcher); len(f.Processes) != 1 || f.Charged != 10 {
 			t.Errorf("%+v; want the one that uses the budget", f)
 		}
-		if f := fleetOf(t, shadowed); len(f.Processes) != 1 || f.Started != 100 {
+		if f := fleetOf(t, shadowed); len(f.Processes) != 1 || f.Charged != 100 {
 			t.Errorf("%+v; want the one in shadow", f)
 		}
 	})

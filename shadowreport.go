@@ -159,7 +159,7 @@ func (s *shadow) report() ShadowReport {
 	scopes := slices.Collect(maps.Values(s.scopes))
 	s.mu.Unlock()
 	r := ShadowReport{Since: s.since, Models: []ShadowCounts{}}
-	all := &shadowScope{}
+	all := &shadowScope{counts: ShadowCounts{Rejected: map[string]int64{}}}
 	for _, c := range scopes {
 		r.Models = append(r.Models, c.addTo(all))
 	}
@@ -233,6 +233,8 @@ func (c *shadowScope) decided(queued bool, wait time.Duration, err error) {
 	switch code, isRejected := codeOf(err); {
 	case err == errPanicked:
 		c.counts.NotFollowed++
+	case queued && errors.Is(err, ErrShutdown): // nobody will know
+		c.counts.Undecided++
 	case err == nil && queued:
 		c.counts.Waited++
 		c.waited.add(wait)
@@ -288,7 +290,8 @@ func (c *shadowScope) addTo(all *shadowScope) ShadowCounts {
 	defer c.mu.Unlock()
 	own, sum := c.counts, &all.counts
 	own.Wait = c.waited.quantiles()
-	own.Rejected = maps.Clone(own.Rejected)
+	own.Rejected = map[string]int64{}
+	maps.Copy(own.Rejected, c.counts.Rejected)
 	for _, n := range [...]struct {
 		to *int64
 		n  int64
@@ -299,9 +302,6 @@ func (c *shadowScope) addTo(all *shadowScope) ShadowCounts {
 		*n.to += n.n
 	}
 	for code, n := range own.Rejected {
-		if sum.Rejected == nil {
-			sum.Rejected = map[string]int64{}
-		}
 		sum.Rejected[code] += n
 	}
 	all.waited.merge(&c.waited)

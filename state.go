@@ -31,9 +31,9 @@ type ShareState struct {
 	// Waiting is how many of its calls wait, and Oldest for how long the first of them has.
 	Waiting int           `json:"waiting"`
 	Oldest  time.Duration `json:"oldest_ns"`
-	// Started is what was charged for its calls in the last minute, in tokens, or in requests
+	// Charged is what was charged for its calls in the last minute, in tokens, or in requests
 	// for those that have none, and Share its part, from 0 to 1, in what was charged for all.
-	Started int64   `json:"started"`
+	Charged int64   `json:"charged"`
 	Share   float64 `json:"share"`
 }
 

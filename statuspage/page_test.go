@@ -491,7 +491,7 @@ func TestFleet(t *testing.T) {
 		waiting.Go(func() { _, _ = other.Acquire(ctx, ratelimiter.Cost{Model: "m"}) })
 		time.Sleep(5 * time.Second)
 		f := state(t, h).Accounts[0].Fleet
-		if f == nil || len(f.Processes) != 2 || f.Waiting != 1 || f.Started != 144 {
+		if f == nil || len(f.Processes) != 2 || f.Waiting != 1 || f.Charged != 144 {
 			t.Fatalf("%+v", f)
 		}
 		for _, p := range f.Processes {

@@ -24,9 +24,9 @@ type ModelUse struct {
 	Waiting  int           `json:"w,omitempty"`
 	Oldest   time.Duration `json:"o,omitempty"`
 	InFlight int           `json:"f,omitempty"`
-	// Started is what was charged within the last minute, in tokens or, where those are not
+	// Charged is what was charged within the last minute, in tokens or, where those are not
 	// known, requests.
-	Started int64 `json:"s,omitempty"`
+	Charged int64 `json:"s,omitempty"`
 }
 
 // SlotsUse is a process's part in an owner's limit on calls in flight: Held of the slots, of
@@ -70,7 +70,7 @@ const reportFormat = 1
 // valid reports whether it may have been said by a process of this version.
 func (p *ProcessState) valid() bool {
 	return p.Format == reportFormat && p.ID != "" &&
-		!slices.ContainsFunc(p.Models, func(m ModelUse) bool { return m.Waiting < 0 || m.Oldest < 0 || m.InFlight < 0 || m.Started < 0 }) &&
+		!slices.ContainsFunc(p.Models, func(m ModelUse) bool { return m.Waiting < 0 || m.Oldest < 0 || m.InFlight < 0 || m.Charged < 0 }) &&
 		!slices.ContainsFunc(p.Slots, func(s SlotsUse) bool { return s.Used < 0 || s.Held < s.Used })
 }
 
@@ -78,7 +78,7 @@ func (p *ProcessState) idle() bool { return len(p.Models) == 0 && len(p.Slots) =
 
 func (m *ModelUse) add(other *ModelUse) {
 	m.Waiting, m.Oldest = m.Waiting+other.Waiting, max(m.Oldest, other.Oldest)
-	m.InFlight, m.Started = m.InFlight+other.InFlight, m.Started+other.Started
+	m.InFlight, m.Charged = m.InFlight+other.InFlight, m.Charged+other.Charged
 }
 
 // mostModels is how many models a process lists: those with most calls.
@@ -97,10 +97,10 @@ func (a *account) processLocked(now time.Time) ProcessState {
 	for _, s := range a.scopes {
 		m := ModelUse{
 			Model: s.model, Waiting: s.queue.len(), Oldest: now.Sub(s.queue.oldest(now)),
-			InFlight: s.inFlight, Started: s.started.sum(now),
+			InFlight: s.inFlight, Charged: s.started.sum(now),
 		}
 		switch all := models[s.model]; {
-		case m.Waiting == 0 && m.InFlight == 0 && m.Started == 0:
+		case m.Waiting == 0 && m.InFlight == 0 && m.Charged == 0:
 		case all == nil:
 			models[s.model] = &m
 		default:
@@ -111,7 +111,7 @@ func (a *account) processLocked(now time.Time) ProcessState {
 		p.Models = append(p.Models, *m)
 	}
 	slices.SortFunc(p.Models, func(a, b ModelUse) int {
-		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(b.Started, a.Started), cmp.Compare(a.Model, b.Model))
+		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(b.Charged, a.Charged), cmp.Compare(a.Model, b.Model))
 	})
 	if len(p.Models) > mostModels {
 		var others ModelUse

@@ -65,9 +65,9 @@ type ShareState struct {
 	Class, Tenant string
 	Waiting       int
 	Oldest        time.Duration // how long the first of those has waited
-	// Started is what has been charged for its calls within the last minute, in tokens or,
+	// Charged is what has been charged for its calls within the last minute, in tokens or,
 	// where those are not known, requests.
-	Started int64
+	Charged int64
 	// Share is the part of that in what has been charged for all.
 	Share float64
 }
@@ -109,7 +109,7 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 			continue
 		}
 		for key, n := range p.charged {
-			of(key).Started += n
+			of(key).Charged += n
 			total += n
 		}
 	}
@@ -118,7 +118,7 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 	}
 	byClass := map[string]*ShareState{}
 	for key, s := range all {
-		s.Share = Share(s.Started, total)
+		s.Share = Share(s.Charged, total)
 		if key.tenant != "" {
 			tenants = append(tenants, *s)
 		}
@@ -127,15 +127,15 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 			c = &ShareState{Class: key.class}
 			byClass[key.class] = c
 		}
-		c.Waiting, c.Started, c.Oldest = c.Waiting+s.Waiting, c.Started+s.Started, max(c.Oldest, s.Oldest)
+		c.Waiting, c.Charged, c.Oldest = c.Waiting+s.Waiting, c.Charged+s.Charged, max(c.Oldest, s.Oldest)
 	}
 	for _, c := range byClass {
-		c.Share = Share(c.Started, total)
+		c.Share = Share(c.Charged, total)
 		classes = append(classes, *c)
 	}
 	slices.SortFunc(classes, func(a, b ShareState) int { return cmp.Compare(a.Class, b.Class) })
 	slices.SortFunc(tenants, func(a, b ShareState) int {
-		return cmp.Or(cmp.Compare(b.Started, a.Started), cmp.Compare(b.Waiting, a.Waiting),
+		return cmp.Or(cmp.Compare(b.Charged, a.Charged), cmp.Compare(b.Waiting, a.Waiting),
 			cmp.Compare(a.Class, b.Class), cmp.Compare(a.Tenant, b.Tenant))
 	})
 	return classes, tenants[:min(len(tenants), mostShown)]

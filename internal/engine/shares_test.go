@@ -25,14 +25,14 @@ func TestUsageOfFlows(t *testing.T) {
 	now = now.Add(30 * time.Second)
 	start("batch", "y", 600)
 	classes, tenants := a.shares(now)
-	if len(classes) != 2 || classes[0].Class != "batch" || classes[0].Started != 700 || classes[0].Share != 0.7 || classes[1].Share != 0.3 {
+	if len(classes) != 2 || classes[0].Class != "batch" || classes[0].Charged != 700 || classes[0].Share != 0.7 || classes[1].Share != 0.3 {
 		t.Errorf("classes %+v", classes)
 	}
-	if len(tenants) != 2 || tenants[0].Tenant != "y" || tenants[1].Started != 100 {
+	if len(tenants) != 2 || tenants[0].Tenant != "y" || tenants[1].Charged != 100 {
 		t.Errorf("tenants %+v", tenants)
 	}
 	now = now.Add(35 * time.Second) // the first are gone
-	if classes, _ = a.shares(now); len(classes) != 1 || classes[0].Started != 600 {
+	if classes, _ = a.shares(now); len(classes) != 1 || classes[0].Charged != 600 {
 		t.Errorf("classes %+v", classes)
 	}
 	for i := range 3 * manyTenants {
@@ -41,7 +41,7 @@ func TestUsageOfFlows(t *testing.T) {
 	if n := len(a.usage.periods[now.Unix()/10%usagePeriods].charged); n > manyTenants+1 {
 		t.Errorf("%d tenants are kept", n)
 	}
-	if classes, tenants = a.shares(now); len(tenants) != mostShown || classes[0].Started != 600+3*manyTenants {
+	if classes, tenants = a.shares(now); len(tenants) != mostShown || classes[0].Charged != 600+3*manyTenants {
 		t.Errorf("%d tenants, classes %+v", len(tenants), classes)
 	}
 }
@@ -66,15 +66,15 @@ func TestUsageOfLateTenants(t *testing.T) {
 		}
 	}
 	classes, tenants := a.shares(now)
-	if len(classes) != 1 || classes[0].Started != total {
+	if len(classes) != 1 || classes[0].Charged != total {
 		t.Errorf("%+v; %d were started", classes, total)
 	}
 	if len(a.usage.periods[now.Unix()/10%usagePeriods].charged) > manyTenants+1 {
 		t.Error("too many are kept")
 	}
 	for i := range 8 {
-		if got := tenants[i].Tenant; !strings.HasPrefix(got, "busy") || tenants[i].Started < total/200 {
-			t.Errorf("%q is at %d of the busiest, with %d", got, i, tenants[i].Started)
+		if got := tenants[i].Tenant; !strings.HasPrefix(got, "busy") || tenants[i].Charged < total/200 {
+			t.Errorf("%q is at %d of the busiest, with %d", got, i, tenants[i].Charged)
 		}
 	}
 }

@@ -498,7 +498,7 @@ function updateTable(a, parent, name, caption, heads, rows) {
 const flowHeads = ["share", "charged", "wait", "oldest"];
 
 function flowCells(s) {
-  return [percent(s.share), number(s.started), number(s.waiting), s.waiting ? duration(s.oldest_ns) : "–"];
+  return [percent(s.share), number(s.charged), number(s.waiting), s.waiting ? duration(s.oldest_ns) : "–"];
 }
 
 function updateFleet(a, account) {
