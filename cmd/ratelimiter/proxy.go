@@ -74,15 +74,16 @@ func callOf(ctx context.Context) *call {
 	return c
 }
 
-// trace tells calls what the limiter made of them.
+// trace tells calls what the limiter made of them, but in shadow: there it makes nothing of
+// them, and hooks run while the call goes on.
 var trace = &ratelimiter.Trace{
 	Started: func(ctx context.Context, i ratelimiter.StartedInfo) {
-		if c := callOf(ctx); c != nil {
+		if c := callOf(ctx); c != nil && !i.Shadow {
 			c.model, c.class, c.waited = i.Model, i.Class, i.Waited
 		}
 	},
 	NotStarted: func(ctx context.Context, i ratelimiter.NotStartedInfo) {
-		if c := callOf(ctx); c != nil {
+		if c := callOf(ctx); c != nil && !i.Shadow {
 			c.model, c.class, c.waited = i.Model, i.Class, i.Waited
 			var e *ratelimiter.Error
 			if errors.As(i.Err, &e) {

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/openai-ratelimiter/ratelimiter"
@@ -41,4 +44,48 @@ func TestCutOffWithoutResponse(t *testing.T) {
 		t.Errorf("it got %d", resp.StatusCode)
 		resp.Body.Close()
 	}
+}
+
+// What a limiter in shadow would have made of a call is not what became of it: neither its
+// response nor the log says so, also when the proxy ends.
+func TestCallInShadow(t *testing.T) {
+	a := serveAPI(t, nil)
+	upstream, err := url.Parse(a.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decided := make(chan struct{}, 1)
+	limiter, err := ratelimiter.New(ratelimiter.WithShadow(), ratelimiter.WithTrace(trace), ratelimiter.WithTrace(&ratelimiter.Trace{
+		NotStarted: func(context.Context, ratelimiter.NotStartedInfo) { decided <- struct{}{} }}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := limiter.Shutdown(t.Context()); err != nil { // so that it would reject the call
+		t.Fatal(err)
+	}
+	base := newBase()
+	defer base.CloseIdleConnections()
+	var log bytes.Buffer
+	server := httptest.NewServer(newProxy(limiter, afterwards{base, decided}, upstream,
+		slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	resp := do(t, chat(t, server.URL, "m"))
+	all(t, resp)
+	server.Close() // once the call is logged
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("X-Should-Retry") != "" {
+		t.Errorf("%d with %v", resp.StatusCode, resp.Header)
+	}
+	if got := log.String(); !strings.Contains(got, "call served") || strings.Contains(got, "reject") {
+		t.Errorf("it logs %s", got)
+	}
+}
+
+// afterwards sends a request once something has happened.
+type afterwards struct {
+	http.RoundTripper
+	happens <-chan struct{}
+}
+
+func (a afterwards) RoundTrip(req *http.Request) (*http.Response, error) {
+	<-a.happens
+	return a.RoundTripper.RoundTrip(req)
 }
