@@ -115,7 +115,7 @@ type exchange struct {
 	watch   writeWatch
 	r       *Reservation // once it has been admitted
 	metered meteredBody  // the response's body
-	own     Reservation  // unless the context brings one
+	own     Reservation  // unless the context brings one, or in shadow
 	sent    bool
 	resp    *http.Response
 	done    bool
