@@ -194,12 +194,20 @@ func (r *Reservation) ask(ctx context.Context) (err error) {
 		return callRejected(err, c)
 	}
 	started = true
+	r.reportStarted(ctx, arrived)
+	returns = true
+	return nil
+}
+
+// reportStarted is apart from ask, whose frame each call that waits has on its stack.
+//
+//go:noinline
+func (r *Reservation) reportStarted(ctx context.Context, arrived time.Time) {
+	l, c := r.limiter, &r.engine.Call
 	l.traceStarted(ctx, StartedInfo{
 		Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
 		Cost: costOf(c.Model, r.engine.Cost()), Waited: time.Since(arrived), Queued: r.engine.Queued(), Shadow: l.config.shadow,
 	})
-	returns = true
-	return nil
 }
 
 // Do makes a call: it acquires, runs f and settles to the usage that f returns, or to that of
