@@ -31,6 +31,8 @@ type Limiter struct {
 	strange once                             // classes that are not among them
 	shadow  shadow
 
+	setting sync.Mutex // held by SetLimits, so that all that it sets is of one call
+
 	mu   sync.Mutex
 	base http.RoundTripper // where the caller brings none
 }
@@ -292,6 +294,8 @@ func (l *Limiter) SetLimits(options ...Option) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	l.setting.Lock()
+	defer l.setting.Unlock()
 	if c.classes == nil {
 		c.classes = *l.classes.Load()
 	}
