@@ -42,7 +42,7 @@ func TestFleetIsShown(t *testing.T) {
 				return false
 			}
 			for _, p := range s.Processes {
-				if p.Own || p.Started == 0 || len(p.Models) != 1 || p.Models[0].Model != "m" {
+				if p.Own || p.Charged == 0 || len(p.Models) != 1 || p.Models[0].Model != "m" {
 					return false
 				}
 			}

@@ -81,7 +81,7 @@ var batches = []batch{
 		b.server = append(b.server, openaitest.WithAzure(true))
 	}),
 	newBatch("foreign 30 %", atMost(1.02, 3).held(1.03, 8, 0), func(b *batch) { b.foreign = 0.3 }),
-	newBatch("limits halved at 20 s", batchBar{makespan: 1.03, refused: 15, seeds: 20}.held(1.06, 25, 0), func(b *batch) { b.halved = 20 * time.Second }),
+	newBatch("limits halved at 20 s", batchBar{makespan: 1.03, refused: 15, seeds: 20}.held(1.15, 25, 0), func(b *batch) { b.halved = 20 * time.Second }),
 	newBatch("slow answers", atMost(1.02, 0).held(1.05, 10, 0), func(b *batch) {
 		b.answer, b.travel, b.workers = 2*time.Second, 30*time.Millisecond, 128
 	}),
