@@ -12,12 +12,12 @@ import (
 
 // What must be used of the budget: nearly all of it in all, the kill included, and
 // from the takeover on; and as soon as the takeover is over, nearly as much as
-// before the kill. A quarter of it would be missing if the killed process still
-// held anything up.
+// before the kill: what the killed process had reserved for its calls in flight is
+// given back by nobody. A quarter would be missing if it still held anything up.
 const (
 	usedInAll = 0.97
 	usedAfter = 0.97
-	usedSoon  = 0.97 // of what was used before
+	usedSoon  = 0.95 // of what was used before
 )
 
 // soon is how long that is held against what was used before: enough calls that
