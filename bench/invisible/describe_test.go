@@ -83,8 +83,10 @@ func bodyText(resp *http.Response, size int) string {
 		got = append(got, p[:n]...)
 	}
 	fmt.Fprintf(&b, "body %q\nended by %s", got, errorText(err))
-	_, err = resp.Body.Read(p)
-	fmt.Fprintf(&b, "read again: %s", errorText(err))
+	// Of a body that was cut off, net/http then says what it saw of the connection first.
+	if _, again := resp.Body.Read(p); err == io.EOF || again == nil || again == io.EOF {
+		fmt.Fprintf(&b, "read again: %s", errorText(again))
+	}
 	b.WriteString("trailers\n")
 	headerText(&b, resp.Trailer)
 	fmt.Fprintf(&b, "closed: %s", errorText(resp.Body.Close()))

@@ -200,7 +200,7 @@ func TestEndpoints(t *testing.T) {
 								}
 							}
 						})
-						return outcome{s.sent(t, tape), normal(said.String()), tape.connections()}
+						return outcome{"the wire": s.sent(t, tape), "the program": normal(said.String()), "the connections": fmt.Sprint(tape.connections())}
 					})
 
 				})

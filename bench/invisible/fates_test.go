@@ -258,6 +258,6 @@ func (s *server) compareFate(t *testing.T, sdk *sdk, f *fate, name string) {
 		}
 		// A failure that the limiter has read to its end gives its connection back, which
 		// openai-go alone breaks off: so connections are not compared.
-		return outcome{wire: s.sent(t, tape), program: name + "\n" + normal(said)}
+		return outcome{"the wire": s.sent(t, tape), "the program": name + "\n" + normal(said)}
 	})
 }

@@ -143,7 +143,7 @@ func (s *server) compare(t *testing.T, script *script, path string) {
 		if p.seen.Len() == 0 {
 			t.Fatal("the script says nothing")
 		}
-		return outcome{s.sent(t, tape), p.seen.String() + p.hooks.String(), tape.connections()}
+		return outcome{"the wire": s.sent(t, tape), "the program": p.seen.String(), "the hooks": p.hooks.String(), "the connections": fmt.Sprint(tape.connections())}
 	}
 	over := func(name string, l *ratelimiter.Limiter) way[http.RoundTripper] {
 		return way[http.RoundTripper]{name, func(base http.RoundTripper) http.RoundTripper { return l.Transport(base) }}
