@@ -46,6 +46,9 @@ const (
 	// of them it must differ by, for reports are not independent, and noticeable by how
 	// much at least: what is less the margin covers.
 	certainRatio, surely, noticeable = 0.06, 4, 0.08
+	// refundsOff is how far refunds may be off in time, which looks like the input's charge
+	// where they are much larger than the input.
+	refundsOff = 0.04
 	// fewBounds is how many reports must bound the ratio from above.
 	fewBounds = 4
 	// agreement is how far two drifts in a row may differ.
@@ -110,7 +113,8 @@ func (c *charge) report(now time.Time, r *report, rate float64, u *unused) (chan
 	}
 	f := g.solve()
 	slope, off := f.b[1], f.off[1]
-	if !f.ok[1] || off > certainRatio || math.Abs(slope) < max(surely*off, noticeable) {
+	refunds := math.Sqrt(c.drift.dev[2][2] / c.drift.dev[1][1]) // beside the input
+	if !f.ok[1] || off > certainRatio || math.Abs(slope) < max(surely*off, noticeable, refundsOff*refunds) {
 		if u.told() || !sure {
 			return false, 0
 		}
@@ -121,7 +125,7 @@ func (c *charge) report(now time.Time, r *report, rate float64, u *unused) (chan
 	was := c.found
 	c.found = found{slope, kept}
 	c.forget()
-	if math.Abs(slope-was.slope) > min(agreement, math.Abs(slope)) {
+	if was.slope == 0 || math.Abs(slope-was.slope) > min(agreement, math.Abs(slope)) {
 		return false, 0
 	}
 	changed = c.adopt(now, c.Ratio()*(1+(slope+was.slope)/2))
@@ -134,11 +138,24 @@ func (c *charge) report(now time.Time, r *report, rate float64, u *unused) (chan
 // forget begins the regression anew.
 func (c *charge) forget() { c.drift, c.latest = regression{}, report{} }
 
+// fewTokens is the input below which what the server adds to each call counts.
+const fewTokens = 500
+
+// alone takes in a report of a request beside which hardly anything was used of the bucket: its
+// own charge. others is what the server may have charged before it. It reports whether another
+// ratio has been adopted.
+func (c *charge) alone(now time.Time, r *report, others float64) (changed bool) {
+	const hardly = 0.02
+	if r.input.Counted < fewTokens || r.Used-r.Cost+others > hardly*r.Cost {
+		return false
+	}
+	return c.sample(now, (r.server-(r.Cost-r.input.Charged))/r.input.Counted)
+}
+
 // bound takes in a report of less than the call alone was charged by our count: the server
 // has charged it that at most. It reports whether another ratio has been adopted.
 func (c *charge) bound(now time.Time, r *report) (changed bool) {
-	const enough = 500 // tokens, below which what is added to each call counts
-	if r.server >= r.Cost || r.input.Counted < enough {
+	if r.server >= r.Cost || r.input.Counted < fewTokens || c.samples.n > 0 {
 		return false
 	}
 	most := (r.server - (r.Cost - r.input.Charged)) / r.input.Counted
@@ -151,14 +168,14 @@ func (c *charge) bound(now time.Time, r *report) (changed bool) {
 	return c.bounds >= fewBounds && c.most < c.Ratio()*(1-noticeable) && c.adopt(now, c.most)
 }
 
-// sample takes in the ratio that a throttle shows of one call, and reports whether another
-// one has been adopted.
+// sample takes in the ratio of one call, which differs from that of others. It reports whether
+// another one has been adopted.
 func (c *charge) sample(now time.Time, ratio float64) (changed bool) {
 	if ratio < leastRatio || ratio > mostRatio {
 		return false
 	}
-	mean, ok := c.samples.add(ratio)
-	return ok && math.Abs(mean/c.Ratio()-1) > noticeable && c.adopt(now, mean)
+	mean, off := c.samples.add(ratio)
+	return c.samples.n > 1 && math.Abs(mean-c.Ratio()) > noticeable*c.Ratio()+2*off && c.adopt(now, mean)
 }
 
 // adopt takes a ratio over.
@@ -174,19 +191,24 @@ func (c *charge) adopt(now time.Time, ratio float64) bool {
 
 // recentRatios are the last samples.
 type recentRatios struct {
-	last [8]float64
+	last [16]float64
 	n    int
 }
 
-// add takes in a sample, and returns the mean of the last if they agree.
-func (r *recentRatios) add(x float64) (mean float64, agree bool) {
+// add takes in a sample, and returns the mean of the last and its standard error. Few may agree
+// by chance: usual is how far estimates are off in one call.
+func (r *recentRatios) add(x float64) (mean, off float64) {
+	const usual = 0.1
 	r.last[r.n%len(r.last)] = x
 	r.n++
-	n := min(r.n, len(r.last))
-	least, most := x, x
-	for _, y := range r.last[:n] {
-		mean += y / float64(n)
-		least, most = min(least, y), max(most, y)
+	last := r.last[:min(r.n, len(r.last))]
+	n := float64(len(last))
+	for _, y := range last {
+		mean += y / n
 	}
-	return mean, n > 1 && most-least < 0.1*mean
+	squares := usual * usual
+	for _, y := range last {
+		squares += (y - mean) * (y - mean)
+	}
+	return mean, math.Sqrt(squares) / n
 }

@@ -3,6 +3,7 @@ package calibration
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -167,6 +168,100 @@ func TestInputChargeIsBounded(t *testing.T) {
 			}
 		}
 		if got := c.Ratio(); math.Abs(got-x.want) > 1e-9 {
+			t.Errorf("%s: %v; want %v", x.name, got, x.want)
+		}
+	}
+}
+
+// A request beside which hardly anything was used shows its own charge.
+func TestLoneRequestsShowTheirCharge(t *testing.T) {
+	for _, x := range []struct {
+		name           string
+		others, behind float64 // used beside it, and sent soon after it
+		counted        float64
+		server         []float64
+		want           float64
+	}{
+		{"less", 0, 0, 1000, []float64{900, 900}, 0.7},
+		{"more", 0, 0, 1000, []float64{1500, 1500}, 1.3},
+		{"one call", 0, 0, 1000, []float64{900}, 1},
+		{"hardly anything beside it", 24, 0, 1000, []float64{900, 900}, 0.7},
+		{"something beside it", 25, 0, 1000, []float64{1500, 1500}, 1},
+		{"something that may have overtaken it", 0, 25, 1000, []float64{1500, 1500}, 1},
+		{"a small prompt", 0, 0, 499, []float64{450, 450}, 1},
+		{"too little to notice", 0, 0, 1000, []float64{1279, 1279, 1279, 1279, 1279, 1279, 1279, 1279, 1279}, 1},
+		{"chance", 0, 0, 1000, []float64{1300, 1300, 1090, 1100, 1300, 1100, 1110, 1300}, 1},
+		{"two that are not much more", 0, 0, 1000, []float64{1360, 1360}, 1},
+		{"half of the last sixteen", 0, 0, 1000, append(slices.Repeat([]float64{1200}, 8), slices.Repeat([]float64{1500}, 8)...), 1},
+	} {
+		var c charge
+		for _, server := range x.server {
+			r := report{Sent{Cost: x.counted + 200, input: Input{x.counted, x.counted}, Level: Level{Used: x.counted + 200 + x.others}}, server}
+			c.alone(epoch, &r, x.behind)
+		}
+		if got := c.Ratio(); math.Abs(got-x.want) > 1e-9 {
+			t.Errorf("%s: %v; want %v", x.name, got, x.want)
+		}
+	}
+}
+
+// A tracker takes samples of the reports that show a lone request, where nothing may have
+// overtaken it.
+func TestTrackerHearsLoneRequests(t *testing.T) {
+	for _, behind := range []float64{0, 1000} {
+		b := newBench(t)
+		for i := range 3 {
+			at := time.Duration(i) * 10 * time.Second
+			b.used, b.charged = 1000, b.charged+1000 // all that was before has refilled
+			s := b.g.Send(after(at), 1000, Input{900, 900}, Level{b.used, b.charged, b.corrected})
+			if behind > 0 {
+				b.send(at+time.Millisecond, behind)
+			}
+			b.g.Observe(after(at+time.Second), s, 1000+0.3*900+behind+float64(i), limit)
+		}
+		if got, want := b.g.InputRatio() > 1.2, behind == 0; got != want {
+			t.Errorf("with %v behind it: %v", behind, b.g.InputRatio())
+		}
+	}
+}
+
+// Calls differ: the least of many bounds says little where samples are at hand.
+func TestSamplesAreWorthMoreThanBounds(t *testing.T) {
+	c := charge{}
+	c.sample(epoch, 1)
+	for range 2 * fewBounds {
+		if c.bound(epoch, &report{Sent{Cost: 1200, input: Input{1000, 1000}}, 900}) {
+			t.Fatal("a bound is adopted")
+		}
+	}
+}
+
+// A drift counts when the next one agrees, and only beyond what refunds may be off.
+func TestDriftsMustAgree(t *testing.T) {
+	for _, x := range []struct {
+		name    string
+		ratios  []float64 // of each drift
+		refunds float64   // for each token of input
+		want    float64
+	}{
+		{"one", []float64{0.7}, 0, 1},
+		{"a small one", []float64{0.91}, 0, 1},
+		{"two", []float64{0.7, 0.7}, 0, 0.7},
+		{"two that are far apart", []float64{0.7, 1.3}, 0, 1},
+		{"with refunds of twice the input", []float64{0.7, 0.7}, 2, 0.7},
+		{"with refunds of ten times the input", []float64{0.7, 0.7}, 10, 1},
+	} {
+		var c charge
+		for k, ratio := range x.ratios {
+			for i := range fewDrifts {
+				n := float64(i)
+				inputs := 1000*n + 3000*math.Sin(n/2)
+				r := report{Sent{At: after(time.Duration(k*fewDrifts+i) * time.Millisecond), inputs: inputs, refunded: x.refunds * (1000*n + 3000*math.Sin(n))}, 1e9}
+				r.Used = 1e9 - (ratio-1)*inputs
+				c.report(r.At, &r, 1, &unused{votes: -verdicts})
+			}
+		}
+		if got := c.Ratio(); math.Abs(got-x.want) > 0.01 {
 			t.Errorf("%s: %v; want %v", x.name, got, x.want)
 		}
 	}

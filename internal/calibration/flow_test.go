@@ -46,6 +46,7 @@ func TestMarginGrowsWithRush(t *testing.T) {
 		if x.period > 0 {
 			b.g.Period = x.period
 		}
+		b.g.unused.votes = -verdicts // refunds are given back
 		b.report(time.Second, b.send(0, 100), 100, 0)
 		b.send(1900*time.Millisecond, 0)
 		for i := range 100 {

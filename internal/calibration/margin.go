@@ -11,6 +11,8 @@ const (
 	leastMargin = 0.005
 	seenMargin  = 1.25
 	mostMargin  = 0.5
+	// mostUnproven is the most that is held back of refunds of which no report has told.
+	mostUnproven = 0.05
 	// learnedFade is the time in which a shortfall fades to a third.
 	learnedFade = 30 * time.Minute
 )
@@ -44,7 +46,35 @@ func (s *shortfall) left(now time.Time) float64 {
 // others have seen. It grows with how fast the bucket is being emptied: nobody can know
 // what happens between a request and its response.
 func (t *Tracker) Margin(now time.Time) float64 {
-	return min(mostMargin, t.CalmMargin(now)*t.rush(now))
+	return min(mostMargin, t.CalmMargin(now)*t.rush(now)+t.unproven(now)+t.hidden())
+}
+
+// lagOver is over how many reports the lag is averaged.
+const lagOver = 8
+
+// hidden is the part of the limit by which the server's bucket seems to be ahead of ours: each
+// report alone may tell of requests that overtook its own.
+func (t *Tracker) hidden() float64 {
+	if t.flow.rate == 0 {
+		return 0
+	}
+	return max(0, t.lag) / (t.flow.rate * t.Period.Seconds())
+}
+
+// unproven is the part of the limit that has been refunded since the last request of which a
+// report tells, unless it is known that the server gives that back. Until anything is known it
+// is no more than mostUnproven: a batch that declares far too much output lives on refunds.
+// After a period without a call both buckets are full.
+func (t *Tracker) unproven(now time.Time) float64 {
+	idle := now.Sub(t.flow.seenAt) >= t.Period
+	if t.Exact || idle || t.flow.rate == 0 || t.unused.told() && !t.unused.kept {
+		return 0
+	}
+	part := max(0, t.refunded-t.newest.refunded) / (t.flow.rate * t.Period.Seconds())
+	if !t.unused.kept {
+		part = min(part, mostUnproven)
+	}
+	return part
 }
 
 // CalmMargin is the margin while no more is spent than refills. The least margin shrinks

@@ -89,8 +89,10 @@ type Tracker struct {
 	sends     Sends
 	flow      flow
 	own       float64 // charged by us, in all
+	refunded  float64 // by anybody, in all, as last known
 	corrected float64 // of our bucket, as last known
 	raised    float64 // by us, and not lowered since
+	lag       float64 // by which the server's bucket is ahead of ours, on average of late
 
 	first     time.Time  // when the first report came
 	asked     Correction // for which it asked
@@ -129,7 +131,8 @@ func (t *Tracker) Send(at time.Time, cost float64, input Input, level Level) Sen
 	t.flow.send(at, cost)
 	inputs := t.charge.send(cost, input.Charged, level.Charged)
 	t.own += cost
-	t.corrected = level.Corrected // others correct it too
+	t.lag -= level.Corrected - t.corrected // others correct it too
+	t.corrected = level.Corrected
 	if t.syncedAt.IsZero() && !t.first.IsZero() {
 		made := math.Abs(level.Corrected-t.asked.To) <= math.Abs(level.Corrected-t.asked.From)
 		if made || at.Sub(t.first) > surelyApplied {
@@ -150,7 +153,8 @@ func (t *Tracker) See(at time.Time, level Level) { t.see(at, 0, level) }
 // refunded to it in all, up to a constant.
 func (t *Tracker) see(at time.Time, cost float64, level Level) (refunded float64) {
 	t.sends.Add(at, level.Charged, cost)
-	return level.Charged - t.flow.see(at, cost, level)
+	t.refunded = level.Charged - t.flow.see(at, cost, level)
+	return t.refunded
 }
 
 // InputRatio is how many times our count of a request's input the server charges for it.
@@ -226,6 +230,7 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 		t.suspect = deficit{}
 		return t.correct(t.trust.sane - t.corrected)
 	}
+	t.lag += (diff - t.lag) / lagOver
 	large := t.unused.observe(now, r, t.flow.rate)
 	if t.unused.observeAll(now, r, limit, t.flow.rate) || large {
 		t.charge.forget()
@@ -273,7 +278,7 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 // observeCharge takes in what a report says of how the server charges the input, and reports
 // whether something was found.
 func (t *Tracker) observeCharge(now time.Time, r *report) bool {
-	if t.charge.bound(now, r) {
+	if t.charge.alone(now, r, t.overtaken(r.Sent)) || t.charge.bound(now, r) {
 		return true
 	}
 	changed, kept := t.charge.report(now, r, t.flow.rate, &t.unused)
@@ -297,6 +302,7 @@ func (t *Tracker) begin(now time.Time, sent Sent, diff float64) (c Correction, c
 		}
 	}
 	c, changed = t.correct(diff)
+	t.lag = 0
 	t.asked = Correction{t.corrected - diff, t.corrected}
 	return c, changed
 }
@@ -339,6 +345,7 @@ func (t *Tracker) correct(diff float64) (c Correction, changed bool) {
 		diff = max(diff, -t.raised)
 	}
 	c = Correction{t.corrected, t.corrected + diff}
+	t.lag -= diff
 	t.raised = max(0, t.raised+diff)
 	t.corrected = c.To
 	return c, diff != 0

@@ -1,0 +1,103 @@
+package calibration
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// What was refunded since the newest report's request is held back, until it is known that the
+// server gives it back.
+func TestUnprovenRefundsAreHeldBack(t *testing.T) {
+	const part = 0.08
+	for _, x := range []struct {
+		name  string
+		set   func(*Tracker)
+		sent  time.Duration // when a later request of which a report has come was sent; 0 for none
+		at    time.Duration
+		wants float64
+	}{
+		{"nothing is known", func(*Tracker) {}, 0, 4 * time.Second, 0.05},
+		{"the server is believed to keep it", func(g *Tracker) { g.unused.kept = true }, 0, 4 * time.Second, part},
+		{"the server keeps it", func(g *Tracker) { g.unused.adopt(true, epoch) }, 0, 4 * time.Second, part},
+		{"the server gives it back", func(g *Tracker) { g.unused.adopt(false, epoch) }, 0, 4 * time.Second, 0},
+		{"charges are exact", func(g *Tracker) { g.Exact = true }, 0, 4 * time.Second, 0},
+		{"a report has told since", func(*Tracker) {}, 4 * time.Second, 5 * time.Second, 0},
+		{"for long no call", func(*Tracker) {}, 0, 3*time.Second + time.Minute, 0},
+	} {
+		b := newBench(t)
+		b.report(time.Second, b.send(0, 0.2*limit), 0.2*limit, 0)
+		b.used -= limit / 60 * 2
+		b.report(2*time.Second, b.send(2*time.Second, 0), b.used, 0)
+		b.used -= limit/60 + part*limit
+		s := b.send(3*time.Second, 0)
+		if x.sent > 0 {
+			b.used -= limit / 60
+			s = b.send(x.sent, 0)
+			b.report(x.sent, s, s.Used, 0)
+		}
+		x.set(&b.g)
+		got := b.g.Margin(after(x.at)) - b.g.CalmMargin(after(x.at))
+		if math.Abs(got-x.wants) > 1e-3 {
+			t.Errorf("%s: %v; want %v", x.name, got, x.wants)
+		}
+	}
+}
+
+// A deficit that requests may have caused which overtook others corrects nothing, but is held
+// back while report after report shows it.
+func TestHiddenDeficitIsHeldBack(t *testing.T) {
+	const deficit = 0.01
+	begin := func() *bench {
+		b := newBench(t)
+		b.g.unused.adopt(false, epoch)
+		b.report(time.Second, b.send(0, 100), 100, 0)
+		return b
+	}
+	held := func(b *bench, at time.Duration) float64 {
+		return b.g.Margin(after(at)) - b.g.CalmMargin(after(at))*b.g.rush(after(at))
+	}
+	run := func(b *bench, reports int, by float64) time.Duration {
+		var sent []Sent
+		for i := range reports {
+			sent = append(sent, b.send(5*time.Second+time.Duration(i)*time.Millisecond, 100))
+		}
+		b.send(5100*time.Millisecond, 2*deficit*limit)
+		for _, s := range sent {
+			b.report(6*time.Second, s, s.Used+by*limit, 0)
+		}
+		return 6 * time.Second
+	}
+	b := begin()
+	if got := held(b, run(b, 1, deficit)); math.Abs(got-deficit/lagOver) > 1e-9 {
+		t.Errorf("after one report: %v", got)
+	}
+	b = begin()
+	at := run(b, 10*lagOver, deficit)
+	if got := held(b, at); math.Abs(got-deficit) > deficit/1000 {
+		t.Errorf("after many reports: %v; want %v", got, deficit)
+	}
+	// Somebody else corrects it.
+	b.corrected, b.used = b.corrected+deficit*limit, b.used+deficit*limit
+	b.send(7*time.Second, 0)
+	if got := held(b, at); math.Abs(got) > deficit/1000 {
+		t.Errorf("after another's correction: %v", got)
+	}
+	b = begin()
+	if got := held(b, run(b, 10*lagOver, -deficit)); got != 0 {
+		t.Errorf("of a surplus: %v", got)
+	}
+	b = newBench(t)
+	b.report(time.Second, b.send(0, 100), 10, -90)
+	if got := held(b, time.Second); got != 0 {
+		t.Errorf("of the first report, which counts whole: %v", got)
+	}
+	// The next report shows more than what may have been overtaken, and is corrected.
+	b = begin()
+	run(b, 10*lagOver, deficit)
+	s := b.send(10*time.Second, 100)
+	b.report(11*time.Second, s, s.Used+deficit*limit, deficit*limit)
+	if got := held(b, 11*time.Second); got > deficit/1000 {
+		t.Errorf("after the correction: %v", got)
+	}
+}
