@@ -143,7 +143,12 @@ func ExampleServer_Client() {
 	srv := openaitest.New(openaitest.WithLatency(0, time.Millisecond))
 	defer srv.Close()
 	fmt.Println(call(srv.Client()).Proto)
-	// Output: HTTP/1.1
+	transport := srv.Transport() // the same, for a client of your own
+	transport.DisableCompression = true
+	fmt.Println(call(&http.Client{Transport: transport}).Proto)
+	// Output:
+	// HTTP/1.1
+	// HTTP/1.1
 }
 
 // Traffic that grew too fast is throttled within all limits.
@@ -153,4 +158,24 @@ func ExampleSlowDown() {
 	resp := call(&http.Client{Transport: srv.Direct()})
 	fmt.Println(resp.StatusCode, resp.Header.Get("Retry-After"))
 	// Output: 429 15
+}
+
+// What has become of a model's calls, and what is left of its limits.
+func ExampleServer_Account() {
+	srv := openaitest.New(openaitest.WithLimits("gpt-4o", openaitest.Limits{RPM: 2, TPM: 600}))
+	srv.Inject(1, openaitest.Answer{Status: http.StatusInternalServerError,
+		Error: openaitest.Error{Type: "server_error", Message: "The server had an error"}})
+	client := &http.Client{Transport: srv.Direct()}
+	call(client)
+	call(client)
+	a := srv.Account("gpt-4o")
+	calls := a.Calls
+	fmt.Println("completed", calls.Completed, "failed", calls.Failed, "in flight", calls.InFlight())
+	tokens := a.Bucket(openaitest.TPM)
+	fmt.Printf("%s: %.0f a second over %v, %.0f of %d are used\n", tokens.Limit, tokens.Rate(), tokens.Limit.Period(), tokens.Used, tokens.Capacity)
+	fmt.Println("at best this took", a.IdealMakespan()) // as much as full buckets held
+	// Output:
+	// completed 1 failed 1 in flight 0
+	// TPM: 10 a second over 1m0s, 210 of 600 are used
+	// at best this took 0s
 }
