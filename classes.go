@@ -22,12 +22,12 @@ type Class struct {
 	// 1,000,000; 0 means 1. A hundred times the weight of another is almost a priority,
 	// and still starves nobody.
 	Weight float64
-	// Limits, where any is set, are a ceiling: what the calls of the class may use at most, of
-	// all models of an account together and over the whole fleet, beside what the models'
-	// limits let through. A call of the class starts while anything is left under the ceiling,
-	// and what it takes beyond that holds back the next ones. Calls that only the ceiling
-	// holds back stand in nobody's way. Responses never change it. A call above one of
-	// these limits fails with [ErrTooLarge].
+	// Limits, if any is set, are a ceiling: the most that calls of the class may use of all
+	// models of an account together, over the whole fleet. The models' limits hold too. A call
+	// of the class starts while anything is left under the ceiling, and what it takes beyond
+	// that holds back the next ones. Calls that only the ceiling holds back stand in nobody's
+	// way. Responses never change a ceiling. A call above one of these limits fails with
+	// [ErrTooLarge].
 	Limits Limits
 	// MaxWait is the longest that a call of the class waits. It overrides [WithMaxWait]; 0
 	// leaves that in force.

@@ -26,10 +26,10 @@ var (
 	// ErrQueueFull: as many calls of the model wait as WithMaxWaiting allows. A call that has
 	// waited may fail with it too, if a tenant or a class with fewer calls needs its place.
 	ErrQueueFull = errors.New("too many calls wait already")
-	// ErrBackend: the backend does not answer. It has been asked for five seconds, if it says
-	// that another ask might succeed (see [backend.ErrUnavailable]), else twice. Later calls
-	// are rejected after one ask. A model's first call in a process may take one of the
-	// backend's timeouts more, since it also asks what other processes have learned.
+	// ErrBackend: the backend does not answer. It has been asked for five seconds if its error
+	// says that another ask might succeed (see [backend.ErrUnavailable]), and twice if not.
+	// Later calls are rejected after one ask. A model's first call in a process may take one
+	// of the backend's timeouts more, since it also asks what other processes have learned.
 	ErrBackend = errors.New("the budget's store does not answer")
 	// ErrNoAccount: a call without HTTP, or a question, names no account, and there is
 	// more than one that it could mean.
