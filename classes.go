@@ -50,14 +50,14 @@ func WithClasses(classes map[string]Class) Option {
 			c.fault(errors.New("WithClasses is given twice"))
 		}
 		if len(classes) > mostClasses {
-			c.fault(fmt.Errorf("WithClasses: %d classes; there may be %d", len(classes), mostClasses))
+			c.fault(fmt.Errorf("WithClasses: %d classes are more than %d", len(classes), mostClasses))
 		}
 		c.classes = map[string]Class{}
 		for _, name := range slices.Sorted(maps.Keys(classes)) {
 			class := classes[name]
 			what := fmt.Sprintf("WithClasses: class %q", shortened(name))
 			if len(name) > longestName {
-				c.fault(fmt.Errorf("%s: its name has %d bytes; it may have %d", what, len(name), longestName))
+				c.fault(fmt.Errorf("%s: its name has %d bytes; it may have at most %d", what, len(name), longestName))
 			}
 			if w := class.Weight; w != 0 && !(w >= leastWeight && w <= mostWeight) { // or it is no number
 				c.fault(fmt.Errorf("%s: a weight of %v is not from 0.001 to 1,000,000", what, w))

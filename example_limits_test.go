@@ -145,7 +145,7 @@ func ExampleWithWarnings() {
 	}
 	r.Cancel()
 	// Output:
-	// level=WARN msg="ratelimiter: no limits are configured for this model, but for others" ratelimiter.model=gpt-5.4-minni ratelimiter.configured=[gpt-5.4-mini]
+	// level=WARN msg="ratelimiter: no limits are configured for this model, only for others" ratelimiter.model=gpt-5.4-minni ratelimiter.configured=[gpt-5.4-mini]
 }
 
 // A long prompt is estimated, unless all of it is to be counted.

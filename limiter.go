@@ -54,7 +54,7 @@ func New(options ...Option) (*Limiter, error) {
 			continue
 		}
 		if err := t.Made(l); err != nil {
-			return nil, fmt.Errorf("ratelimiter: a trace: %w", err)
+			return nil, fmt.Errorf("ratelimiter: a Made hook failed: %w", err)
 		}
 	}
 	return l, nil

@@ -244,7 +244,7 @@ func WithAccount(name string) Option {
 func WithDigestKey(key []byte) Option {
 	return optionFunc(func(c *config) {
 		if len(key) < 16 {
-			c.fault(fmt.Errorf("WithDigestKey: the key has %d bytes; it must have 16 at least", len(key)))
+			c.fault(fmt.Errorf("WithDigestKey: the key has %d bytes; it must have at least 16", len(key)))
 		}
 		c.digestKey = bytes.Clone(key)
 	})

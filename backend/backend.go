@@ -209,10 +209,10 @@ type Correction struct {
 
 // Backend keeps the budgets. Its methods are safe for concurrent use and
 // return no later than the context or the backend's own timeout allows.
-// A bucket that a backend has lost begins at Bucket.Start. No step of the backend's clock
+// A bucket that a backend has lost begins with Bucket.Start used. No step of the backend's clock
 // refills a bucket, as far as it can tell. It may forget an owner that nobody would miss: one
 // that is not paused, whose buckets are full, on which no ticket in line counts, and which has
-// charged nothing for ten minutes. A later charge may have to be settled yet.
+// charged nothing for ten minutes, since a younger charge may still have to be settled.
 type Backend interface {
 	// Take charges the longest prefix of the ask's costs that fits in every
 	// bucket, after what the tickets ahead could use is set aside.
