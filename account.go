@@ -57,9 +57,9 @@ func (l *Limiter) accountFor(ctx context.Context) (string, error) {
 }
 
 // Accounts returns the names of the accounts that are known, sorted: the one of [WithAccount]
-// and those that calls have come for. A name is what [ContextWithAccount] takes, to ask
-// about that account. Calls without HTTP that name no account are those of "unnamed" until
-// one is known, which then takes over what they have used.
+// and those that calls have come for. To ask about one of them, give its name to
+// [ContextWithAccount]. Calls without HTTP that name no account belong to "unnamed" until an
+// account is known, which then takes over what they have used.
 func (l *Limiter) Accounts() []string {
 	if l.check() != nil {
 		return nil

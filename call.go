@@ -20,9 +20,9 @@ type Call interface {
 type Chat struct {
 	Model    string    `json:"model"`
 	Messages []Message `json:"messages"`
-	// MaxTokens is the declared maximum of the output. 0 declares none: the mean
-	// of what the model's last 32 responses in this process have needed is
-	// reserved, 256 tokens before the first of them.
+	// MaxTokens is the declared maximum of the output. 0 declares none. Then the mean output
+	// of the model's last 32 responses in this process is reserved, or 256 tokens before the
+	// first of them.
 	MaxTokens int64 `json:"max_completion_tokens,omitempty"`
 	// N is the number of choices; 0 means 1.
 	N int64 `json:"n,omitempty"`
@@ -82,9 +82,8 @@ func (c Cost) Request() (string, []byte, error) {
 }
 
 // JSON is a call with this body to an endpoint, named by the path below its
-// base such as "chat/completions". Of a body that is malformed, what could be read
-// counts, and one request, as the Transport would charge it; a path that is not
-// limited is an error.
+// base such as "chat/completions". A malformed body is charged as the Transport would
+// charge it: one request, and what could be read. A path that is not limited is an error.
 func JSON(path string, body []byte) Call { return jsonCall{path, body} }
 
 type jsonCall struct {

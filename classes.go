@@ -22,12 +22,12 @@ type Class struct {
 	// 1,000,000; 0 means 1. A hundred times the weight of another is almost a priority,
 	// and still starves nobody.
 	Weight float64
-	// Limits, where any is set, are a ceiling: what the calls of the class may use at most, of
-	// all models of an account together and over the whole fleet, beside what the models'
-	// limits let through. A call of the class starts while anything is left under the ceiling,
-	// and what it takes beyond that holds back the next ones. Calls that only the ceiling
-	// holds back stand in nobody's way. Responses never change it. A call above one of
-	// these limits fails with [ErrTooLarge].
+	// Limits, if any is set, are a ceiling: the most that calls of the class may use of all
+	// models of an account together, over the whole fleet. The models' limits hold too. A call
+	// of the class starts while anything is left under the ceiling, and what it takes beyond
+	// that holds back the next ones. Calls that only the ceiling holds back stand in nobody's
+	// way. Responses never change a ceiling. A call above one of these limits fails with
+	// [ErrTooLarge].
 	Limits Limits
 	// MaxWait is the longest that a call of the class waits. It overrides [WithMaxWait]; 0
 	// leaves that in force.
@@ -50,14 +50,14 @@ func WithClasses(classes map[string]Class) Option {
 			c.fault(errors.New("WithClasses is given twice"))
 		}
 		if len(classes) > mostClasses {
-			c.fault(fmt.Errorf("WithClasses: %d classes; there may be %d", len(classes), mostClasses))
+			c.fault(fmt.Errorf("WithClasses: %d classes are more than %d", len(classes), mostClasses))
 		}
 		c.classes = map[string]Class{}
 		for _, name := range slices.Sorted(maps.Keys(classes)) {
 			class := classes[name]
 			what := fmt.Sprintf("WithClasses: class %q", shortened(name))
 			if len(name) > longestName {
-				c.fault(fmt.Errorf("%s: its name has %d bytes; it may have %d", what, len(name), longestName))
+				c.fault(fmt.Errorf("%s: its name has %d bytes; it may have at most %d", what, len(name), longestName))
 			}
 			if w := class.Weight; w != 0 && !(w >= leastWeight && w <= mostWeight) { // or it is no number
 				c.fault(fmt.Errorf("%s: a weight of %v is not from 0.001 to 1,000,000", what, w))

@@ -145,7 +145,7 @@ func TestClassLimitsShow(t *testing.T) {
 		fails(batch, 301, "ratelimiter: m, class batch: needs 301 tokens, the limit of class batch is 300 (configured): shorten the input or lower max_tokens", ratelimiter.ErrTooLarge)
 		first := acquireIn(t, l, batch, tokens(250))
 		second := acquireIn(t, l, batch, tokens(100)) // it leaves a debt of 50
-		fails(ratelimiter.ContextWithMaxWait(batch, time.Second), 10, "ratelimiter: m, class batch: the call can't start within its longest wait: it has waited 1s, and would wait 9.2s more at least for 10 tokens of 300 per minute of class batch", ratelimiter.ErrMaxWait)
+		fails(ratelimiter.ContextWithMaxWait(batch, time.Second), 10, "ratelimiter: m, class batch: the call can't start within its longest wait: it has waited 1s, and would wait at least 9.2s more for 10 tokens of 300 per minute of class batch", ratelimiter.ErrMaxWait)
 		synctest.Wait()
 		if d, err := l.Delay(batch, tokens(10)); err != nil || d != 9200*time.Millisecond {
 			t.Errorf("it would wait %v, %v", d, err)
@@ -228,7 +228,7 @@ func TestClassLimitsCallsInFlight(t *testing.T) {
 		acquireIn(t, l, batch, ratelimiter.Cost{Model: "n"})
 		_, err := l.Acquire(ratelimiter.ContextWithMaxWait(batch, time.Second), tokens(1))
 		var e *ratelimiter.Error
-		if !errors.As(err, &e) || e.Owner != "class:batch" || e.Unit != "calls in flight" || !strings.Contains(err.Error(), "for one of 2 calls in flight of class batch") {
+		if !errors.As(err, &e) || e.Owner != "class:batch" || e.Unit != "calls in flight" || !strings.Contains(err.Error(), "for a slot, the limit of class batch is 2 calls in flight") {
 			t.Errorf("%v", err)
 		}
 		acquire(t, l, tokens(1)).Cancel()
@@ -279,7 +279,7 @@ func TestWarningsOfClasses(t *testing.T) {
 		for _, class := range []string{"batch", "chat", "", "bach", "bach", "bach"} {
 			acquireIn(t, l, ratelimiter.ContextWithClass(t.Context(), class), tokens(1)).Cancel()
 		}
-		want := `level=WARN msg="ratelimiter: no such class, and its calls are of the default one" ratelimiter.class=bach ratelimiter.configured="[batch chat]"` + "\n"
+		want := `level=WARN msg="ratelimiter: this class is not configured, so its calls are of the default class" ratelimiter.class=bach ratelimiter.configured="[batch chat]"` + "\n"
 		if got := log.take(); got != want {
 			t.Errorf("logged %q; want %q", got, want)
 		}
@@ -292,7 +292,7 @@ func TestWarningsOfClasses(t *testing.T) {
 		for i := range 100 { // names may come from anywhere
 			acquireIn(t, l, ratelimiter.ContextWithClass(t.Context(), fmt.Sprint(strings.Repeat("x", 10_000), i)), ratelimiter.Cost{Model: "m"}).Cancel()
 		}
-		if got := log.take(); strings.Count(got, "no such class") != 1 || len(got) > 1000 {
+		if got := log.take(); strings.Count(got, "this class is not configured") != 1 || len(got) > 1000 {
 			t.Errorf("logged %d bytes", len(got))
 		}
 	})

@@ -16,23 +16,24 @@ const (
 	tenantKey
 )
 
-// ContextWithReservation returns a context whose first request for r's model and account
-// through a Transport of the same limiter uses r instead of acquiring a reservation of its
-// own, so that nothing is charged twice. From then on the response settles r, also where
-// it is a stream that outlives the caller: the caller's Settle and Cancel do nothing.
+// ContextWithReservation returns a context for a request that r was acquired for, so that
+// nothing is charged twice. The first request of the context for r's model and account, through
+// a Transport of the same limiter, uses r in place of a reservation of its own. From then on
+// the response settles r, even if it is a stream that outlives the caller, and the caller's
+// Settle and Cancel do nothing.
 func ContextWithReservation(ctx context.Context, r *Reservation) context.Context {
 	return context.WithValue(ctx, reservationKey, r)
 }
 
-// ContextWithMaxWait bounds the wait of calls made with the context, over that of their
-// [Class] and [WithMaxWait]: 0 never waits, a negative d waits without a bound. So
-// interactive and batch calls can share a client.
+// ContextWithMaxWait bounds the wait of calls made with the context. It overrides the bounds
+// of their [Class] and of [WithMaxWait]. With 0 they never wait, with a negative d without a
+// bound. So interactive and batch calls can share a client.
 func ContextWithMaxWait(ctx context.Context, d time.Duration) context.Context {
 	return context.WithValue(ctx, maxWaitKey, d)
 }
 
 // ContextWithAccount names the account that pays for calls made with the
-// context, over [WithAccount].
+// context. It overrides [WithAccount].
 func ContextWithAccount(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, accountKey, name)
 }

@@ -33,16 +33,17 @@ var accountings = map[Accounting]wire.Endpoint{
 
 // WithEndpoint limits POSTs to a path that the limiter does not know, or charges them in
 // another way than it would. The path is that below the API's base, such as "rerank"; a
-// "*" stands for any one segment of it. With RequestAccounting the requests draw on
-// limits of their own, as those of a model named like the path would: a store's searches,
+// "*" stands for any one segment of it. With RequestAccounting the requests draw on limits
+// of their own, which are set as those of a model that is named like the path. For searches of
+// a store:
 //
 //	ratelimiter.WithEndpoint("vector_stores/*/search", ratelimiter.RequestAccounting),
 //	ratelimiter.WithLimits("vector_stores/*/search", ratelimiter.Limits{RPM: 300}),
 //
-// Known are chat completions, completions, responses, embeddings, images, audio,
-// moderations and decisions. Agents' sessions, events and invocations are charged a
-// request each, of the model that they name or else of one called "agents": what their
-// turns will use nobody knows.
+// The limiter knows chat completions, completions, responses, embeddings, images, audio,
+// moderations and decisions. It charges agents' sessions, events and invocations a request
+// each, since nobody knows what their turns will use. The request is of the model that they
+// name, or else of one called "agents".
 func WithEndpoint(path string, accounting Accounting) Option {
 	return optionFunc(func(c *config) {
 		e, ok := accountings[accounting]

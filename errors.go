@@ -26,10 +26,10 @@ var (
 	// ErrQueueFull: as many calls of the model wait as WithMaxWaiting allows. A call that has
 	// waited may fail with it too, if a tenant or a class with fewer calls needs its place.
 	ErrQueueFull = errors.New("too many calls wait already")
-	// ErrBackend: the backend does not answer. It has been asked for five seconds, if it says
-	// that another ask might succeed (see [backend.ErrUnavailable]), else twice. Later calls
-	// are rejected after one ask. A model's first call in a process may take one of the
-	// backend's timeouts more, since it also asks what other processes have learned.
+	// ErrBackend: the backend does not answer. It has been asked for five seconds if its error
+	// says that another ask might succeed (see [backend.ErrUnavailable]), and twice if not.
+	// Later calls are rejected after one ask. A model's first call in a process may take one
+	// of the backend's timeouts more, since it also asks what other processes have learned.
 	ErrBackend = errors.New("the budget's store does not answer")
 	// ErrNoAccount: a call without HTTP, or a question, names no account, and there is
 	// more than one that it could mean.
@@ -130,7 +130,7 @@ func (e *Error) writeWait(b *strings.Builder) {
 	case left == 0:
 		fmt.Fprintf(b, ": it has waited %s", seconds(e.Waited))
 		if e.Unit == quota.Concurrent.Unit {
-			fmt.Fprintf(b, " for one of %s%s", amount(e.Limit, e.Unit), ofClass(e.Owner))
+			fmt.Fprintf(b, " for a slot, the limit%s is %s", ofClass(e.Owner), amount(e.Limit, e.Unit))
 		}
 		return
 	case e.Waited > 0:
@@ -139,12 +139,12 @@ func (e *Error) writeWait(b *strings.Builder) {
 	default:
 		b.WriteString(": it")
 	}
-	fmt.Fprintf(b, " would wait %s%s at least", seconds(left), more)
+	fmt.Fprintf(b, " would wait at least %s%s", seconds(left), more)
 	if e.Unit != "" {
 		fmt.Fprintf(b, " for %s of %s per %s%s", amount(e.Need, e.Unit), thousands(e.Limit), periodName(e.Period), ofClass(e.Owner))
 	}
 	if e.Waited == 0 {
-		fmt.Fprintf(b, ", and has %s", seconds(e.Allowed))
+		fmt.Fprintf(b, ", but has only %s", seconds(e.Allowed))
 	}
 }
 
@@ -228,7 +228,10 @@ func (e *Error) Is(target error) bool {
 // amount writes so many of a unit, which is in the plural.
 func amount(n int64, unit string) string {
 	if n == 1 {
-		unit = strings.TrimSuffix(unit, "s")
+		first, rest, more := strings.Cut(unit, " ")
+		if unit = strings.TrimSuffix(first, "s"); more {
+			unit += " " + rest
+		}
 	}
 	return thousands(n) + " " + unit
 }

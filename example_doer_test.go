@@ -18,9 +18,10 @@ func ExampleLimiter_Doer() {
 		fmt.Println(err)
 		return
 	}
-	var doer interface { // what a library asks for
+	doer := limiter.Doer(nil)
+	var _ interface { // what such a library asks for
 		Do(*http.Request) (*http.Response, error)
-	} = limiter.Doer(nil)
+	} = doer
 
 	req, err := http.NewRequest(http.MethodPost, "https://api.openai.com/v1/chat/completions",
 		strings.NewReader(`{"model": "gpt-5.4-mini", "max_completion_tokens": 2000, "messages": [{"role": "user", "content": "Hi"}]}`))

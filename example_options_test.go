@@ -93,7 +93,7 @@ func ExampleLogTrace() {
 		Level: slog.LevelDebug,
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			switch a.Key {
-			case slog.TimeKey, "account", "waited", "took":
+			case slog.TimeKey, "waited", "took":
 				return slog.Attr{}
 			}
 			return a
@@ -101,7 +101,7 @@ func ExampleLogTrace() {
 	}))
 	limiter, err := ratelimiter.New(ratelimiter.WithAccount("team"),
 		ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{RPM: 500, TPM: 30_000}),
-		ratelimiter.WithTrace(ratelimiter.LogTrace(logger, nil)))
+		ratelimiter.WithTrace(ratelimiter.LogTrace(logger, &ratelimiter.LogOptions{Accounts: true}))) // nil: digests of their names
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -113,6 +113,6 @@ func ExampleLogTrace() {
 	}
 	r.Settle(ratelimiter.Usage{InputTokens: 20, OutputTokens: 30})
 	// Output:
-	// level=DEBUG msg="ratelimiter: call started" ratelimiter.model=gpt-4o ratelimiter.cost.requests=1 ratelimiter.cost.tokens=100
-	// level=DEBUG msg="ratelimiter: call settled" ratelimiter.model=gpt-4o ratelimiter.charged.requests=1 ratelimiter.charged.tokens=100 ratelimiter.final.requests=1 ratelimiter.final.tokens=50
+	// level=DEBUG msg="ratelimiter: call started" ratelimiter.account=team ratelimiter.model=gpt-4o ratelimiter.cost.requests=1 ratelimiter.cost.tokens=100
+	// level=DEBUG msg="ratelimiter: call settled" ratelimiter.account=team ratelimiter.model=gpt-4o ratelimiter.charged.requests=1 ratelimiter.charged.tokens=100 ratelimiter.final.requests=1 ratelimiter.final.tokens=50
 }

@@ -29,10 +29,13 @@ func ExampleWithShadow() {
 	for limiter.ShadowReport().Total.Undecided > 0 { // which is found out in the background
 		runtime.Gosched()
 	}
-	fmt.Println(limiter.ShadowReport())
+	report := limiter.ShadowReport()
+	fmt.Println(report)
+	fmt.Println("one in ten would have waited for more than", report.Total.Wait.P90)
 	// Output:
 	// 3 calls: 1 at once
 	// 0 would have waited
 	// 2 would have been rejected: 2 max_wait
 	// 0 throttled by the server, of which the limiter would have prevented 0
+	// one in ten would have waited for more than 0s
 }

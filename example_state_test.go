@@ -74,6 +74,36 @@ func ExampleLimiter_State() {
 	//   tpd of gpt-4o-mini: 100 % of 1000000 remain, configured
 }
 
+// Classes and tenants are listed with their parts of what was charged in the last minute.
+func ExampleLimiter_State_shares() {
+	limiter, err := ratelimiter.New(ratelimiter.WithAccount("team"),
+		ratelimiter.WithClasses(map[string]ratelimiter.Class{"chat": {Weight: 10}, "batch": {}}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for class, tokens := range map[string]int64{"chat": 3_000, "batch": 1_000} {
+		ctx := ratelimiter.ContextWithClass(context.Background(), class)
+		r, err := limiter.Acquire(ctx, ratelimiter.Cost{Model: "gpt-4o", Tokens: tokens})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer r.Cancel()
+	}
+	state, err := limiter.State(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, class := range state.Classes {
+		fmt.Printf("%s: %d tokens, %.0f %%\n", class.Class, class.Charged, 100*class.Share)
+	}
+	// Output:
+	// batch: 1000 tokens, 25 %
+	// chat: 3000 tokens, 75 %
+}
+
 // An account that has come to another tier gets its new limits while the program runs.
 func ExampleLimiter_SetLimits() {
 	limiter, err := ratelimiter.New(ratelimiter.WithAccount("team"),

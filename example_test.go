@@ -121,3 +121,32 @@ func ExampleWithTrace() {
 	// level=INFO msg=settled model=davinci-002 charged=10 final=0
 	// level=INFO msg=settled model=davinci-002 charged=10 final=4
 }
+
+// What a response reports of the server's buckets, and a host that many keys are used on.
+func ExampleTrace() {
+	limiter, err := ratelimiter.New(ratelimiter.WithTrace(&ratelimiter.Trace{
+		Observed: func(_ context.Context, i ratelimiter.ObservedInfo) {
+			for _, bucket := range []ratelimiter.Observation{i.Requests, i.Tokens} {
+				fmt.Println(i.Status, "remaining", bucket.Remaining, "of", bucket.Limit)
+			}
+		},
+		Credentials: func(_ context.Context, i ratelimiter.CredentialsInfo) {
+			fmt.Println("name the account with WithAccount:", i.Credentials, "keys on", i.Host)
+		},
+	}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	srv := openaitest.New(openaitest.WithLimits("gpt-5.4-mini", openaitest.Limits{RPM: 500, TPM: 200_000}))
+	resp, err := limiter.Client(srv.Direct()).Post("https://api.openai.com/v1/responses", "application/json",
+		strings.NewReader(`{"model": "gpt-5.4-mini", "max_output_tokens": 100, "input": "Hello"}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp.Body.Close()
+	// Output:
+	// 200 remaining 499 of 500
+	// 200 remaining 199897 of 200000
+}

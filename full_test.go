@@ -1,6 +1,7 @@
 package ratelimiter_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -176,21 +177,23 @@ func TestQueueFullOverHTTP(t *testing.T) {
 // Whoever has most of the places for its share gives them up to those who have less: tenants
 // get equal parts, classes by weight, and what one does not need another may have.
 func TestQueueFullOfOneTenant(t *testing.T) {
-	const places = 12
 	for name, tt := range map[string]struct {
-		comes [][3]string // class, tenant and how many calls, in this order
-		waits map[string]int
+		comes  [][3]string // class, tenant and how many calls, in this order
+		waits  map[string]int
+		places int // 12 if it is 0
 	}{
-		"one alone":                     {[][3]string{{"", "flood", "40"}}, map[string]int{"/flood": 12}},
-		"a second":                      {[][3]string{{"", "flood", "40"}, {"", "a", "3"}}, map[string]int{"/flood": 9, "/a": 3}},
-		"two floods":                    {[][3]string{{"", "flood", "40"}, {"", "a", "40"}}, map[string]int{"/flood": 6, "/a": 6}},
-		"calls of no tenant":            {[][3]string{{"", "flood", "40"}, {"", "", "40"}}, map[string]int{"/flood": 6, "/": 6}},
-		"four":                          {[][3]string{{"", "flood", "40"}, {"", "a", "40"}, {"", "b", "3"}, {"", "c", "9"}}, map[string]int{"/flood": 3, "/a": 3, "/b": 3, "/c": 3}},
-		"a class of weight 3":           {[][3]string{{"", "", "40"}, {"chat", "", "40"}}, map[string]int{"/": 3, "chat/": 9}},
-		"one of weight 3 that is first": {[][3]string{{"chat", "", "40"}, {"", "", "40"}}, map[string]int{"/": 3, "chat/": 9}},
+		"one alone":                     {comes: [][3]string{{"", "flood", "40"}}, waits: map[string]int{"/flood": 12}},
+		"a second":                      {comes: [][3]string{{"", "flood", "40"}, {"", "a", "3"}}, waits: map[string]int{"/flood": 9, "/a": 3}},
+		"two floods":                    {comes: [][3]string{{"", "flood", "40"}, {"", "a", "40"}}, waits: map[string]int{"/flood": 6, "/a": 6}},
+		"calls of no tenant":            {comes: [][3]string{{"", "flood", "40"}, {"", "", "40"}}, waits: map[string]int{"/flood": 6, "/": 6}},
+		"four":                          {comes: [][3]string{{"", "flood", "40"}, {"", "a", "40"}, {"", "b", "3"}, {"", "c", "9"}}, waits: map[string]int{"/flood": 3, "/a": 3, "/b": 3, "/c": 3}},
+		"a class of weight 3":           {comes: [][3]string{{"", "", "40"}, {"chat", "", "40"}}, waits: map[string]int{"/": 3, "chat/": 9}},
+		"one of weight 3 that is first": {comes: [][3]string{{"chat", "", "40"}, {"", "", "40"}}, waits: map[string]int{"/": 3, "chat/": 9}},
+		"a second, of two places":       {comes: [][3]string{{"", "flood", "9"}, {"", "a", "1"}}, waits: map[string]int{"/flood": 1, "/a": 1}, places: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				places := cmp.Or(tt.places, 12)
 				l := newWarm(t, ratelimiter.WithMaxWaiting(places), ratelimiter.WithClasses(map[string]ratelimiter.Class{"chat": {Weight: 3}}))
 				acquire(t, l, tokens(600)).Settle(ratelimiter.Usage{})
 				ctx, cancel := context.WithCancel(t.Context())

@@ -18,8 +18,8 @@ import (
 )
 
 // A Limiter shares budgets between calls. Its methods are safe for concurrent
-// use. It holds no goroutine while nobody waits and nothing is settled. New makes
-// one; the methods of any other fail with [ErrNoLimiter].
+// use. It needs no goroutine while nobody waits and nothing is settled. New makes
+// one; the methods of a Limiter that New has not made fail with [ErrNoLimiter].
 type Limiter struct {
 	config  *config
 	engine  *engine.Engine
@@ -54,7 +54,7 @@ func New(options ...Option) (*Limiter, error) {
 			continue
 		}
 		if err := t.Made(l); err != nil {
-			return nil, fmt.Errorf("ratelimiter: a trace: %w", err)
+			return nil, fmt.Errorf("ratelimiter: a Made hook failed: %w", err)
 		}
 	}
 	return l, nil
@@ -234,8 +234,8 @@ func (l *Limiter) Do(ctx context.Context, call Call, f func(context.Context) (Us
 }
 
 // Delay is how long the call would wait if it came now, behind all calls in line; 0 means that
-// it would start at once. It charges and changes nothing, and does not count the pace of a
-// scope's first seconds. A call that can never start gives [ErrTooLarge].
+// it would start at once. It charges and changes nothing. It does not foresee the pace of a
+// model's first seconds. A call that can never start gives [ErrTooLarge].
 func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 	r, err := l.resolve(ctx, call)
 	if err != nil {
@@ -247,9 +247,9 @@ func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 	return wait, callRejected(err, c)
 }
 
-// Clear fills the buckets of a model, those it shares included, and lifts
-// their pauses; an empty model means all that the account has used. Limits and
-// the line stay as they are, and calls in flight no longer give back.
+// Clear fills the buckets of a model, those it shares included, and lifts their pauses. An
+// empty model means all models that the account has used. Limits and the line stay as they
+// are. Calls in flight give nothing back any more when they end.
 func (l *Limiter) Clear(ctx context.Context, model string) error {
 	if err := l.check(); err != nil {
 		return err
@@ -262,22 +262,22 @@ func (l *Limiter) Clear(ctx context.Context, model string) error {
 	return rejected(l.engine.Clear(ctx, account, model), account, model)
 }
 
-// SetLimits replaces all limits that are configured, while the limiter runs: from now on
-// those of the options hold, which are [WithLimits], [WithShared] and [WithAccountLimits],
-// and what none of them names is learned. With [WithClasses] it replaces all classes, and
-// else leaves them as they are. They are checked as New checks them; if anything is
-// wrong, all of it is reported together, and nothing changes.
+// SetLimits replaces all configured limits while the limiter runs. It takes [WithLimits],
+// [WithShared] and [WithAccountLimits]; what none of them names is learned from then on. With
+// [WithClasses] it also replaces all classes, and without it leaves them as they are. Options
+// are checked as New checks them: if anything is wrong, all of it is reported together, and
+// nothing changes.
 //
-// What is used stays used. Calls that wait see the new limits at once, and one that has
-// become too large for them fails with [ErrTooLarge] when it comes to the head of its line.
-// What the server has said of a limit that is set to another amount is forgotten, until it
-// says it again. Calls that wait keep the class and the weight with which they have come; one
-// whose class has got its first limits is not held back by those.
+// What is used stays used. Calls that wait see the new limits at once. One that has become too
+// large for them fails with [ErrTooLarge] when it comes to the head of its line. Where a limit
+// is set to another amount, what the server has said of it is forgotten until the server says
+// it again. Calls that wait keep the class and the weight that they came with. If their class
+// gets its first limits, those do not hold them back.
 //
-// Call SetLimits in all processes that share a backend, at about the same time, since each
-// keeps to its own limits. A process with a smaller limit may get nothing while the others are
-// busy. What is used counts as at most twice the limit of the process that asks, so while one
-// limit is more than twice another, more than the larger one may start.
+// Each process keeps to its own limits. So call SetLimits in all processes that share a
+// backend, at about the same time. A process with a smaller limit may get nothing while the
+// others are busy. While one process's limit is more than twice that of another, more than the
+// larger limit may start, since what is used counts as at most twice the limit of whoever asks.
 func (l *Limiter) SetLimits(options ...Option) error {
 	if err := l.check(); err != nil {
 		return err
@@ -306,14 +306,12 @@ func (l *Limiter) SetLimits(options ...Option) error {
 	return nil
 }
 
-// Shutdown rejects new calls and those that wait with [ErrShutdown], and
-// returns when everything has been settled that calls have finished with, or
-// with the context's error. Calls in flight may go on; what they settle
-// afterwards is still sent, and a second Shutdown waits for it.
+// Shutdown rejects new calls and those that wait, with [ErrShutdown]. It returns when all
+// calls that have ended are settled, or with the context's error. Calls in flight may go on.
+// What they settle afterwards is still sent, and a second Shutdown waits for it.
 //
-// A service shuts down its limiter before its http.Server, and once more after it. In
-// the other order the server waits for handlers whose calls stand in line, until its whole
-// deadline is over.
+// A service shuts down its limiter before its http.Server, and once more after it. In the
+// other order, the server waits for handlers whose calls stand in line, until its deadline.
 //
 // With [WithShadow] it logs the [ShadowReport], at Info, where the limiter logs its
 // warnings.

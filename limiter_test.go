@@ -207,9 +207,9 @@ func TestRefusals(t *testing.T) {
 			"m: needs 601 tokens, the limit is 600 (configured): shorten the input or lower max_tokens"},
 		{"deadline", nil, func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, 5*time.Second)
-		}, 100, ratelimiter.ErrDeadline, 0, "it would wait 10s at least for 100 tokens of 600 per minute, and has 5s"},
+		}, 100, ratelimiter.ErrDeadline, 0, "it would wait at least 10s for 100 tokens of 600 per minute, but has only 5s"},
 		{"longest wait", []ratelimiter.Option{ratelimiter.WithMaxWait(3 * time.Second)}, nil, 100,
-			ratelimiter.ErrMaxWait, 0, "and has 3s"},
+			ratelimiter.ErrMaxWait, 0, "but has only 3s"},
 		{"longest wait in the context", nil, func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return ratelimiter.ContextWithMaxWait(ctx, 0), func() {}
 		}, 1, ratelimiter.ErrMaxWait, 0, ""},

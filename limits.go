@@ -21,17 +21,16 @@ type Limits struct {
 	IPM int64 // images per minute
 
 	// Concurrent is how many calls may be in flight at a time, in all processes that share
-	// the budget; 0 means any number, for nothing is learned of it. A call counts from its
-	// start to the end of its response's body, which is when that has been read to its end
-	// or closed; a [Reservation] without HTTP to its Settle or Cancel. Processes that need more
-	// than there is get equal shares, whatever the classes of their calls; within a process
-	// the order is that of classes and tenants. [Class.Limits] keeps a class's calls in flight
-	// from taking all of them.
+	// the budget. 0 means any number: this limit is never learned. A call counts from its start
+	// until its response's body has been read to the end or closed. A [Reservation] without
+	// HTTP counts until its Settle or Cancel. Processes that need more than there is get equal
+	// shares, whatever the classes of their calls. Within a process, classes and tenants share
+	// as they share the budget. [Class.Limits] can keep a class from taking all of them.
 	Concurrent int64
 
-	// Burst is how much of the limits per minute may be used at once: what
-	// refills in it. The zero value is a whole minute's worth. Set it to one
-	// second where the server enforces 60,000 RPM as 1,000 per second.
+	// Burst bounds how much of the limits per minute may be used at once: what refills in
+	// that time. 0 means a whole minute's worth. Set it to one second if the server enforces
+	// 60,000 RPM as 1,000 per second.
 	Burst time.Duration
 }
 
@@ -49,9 +48,8 @@ func (u Usage) total() int64 {
 	return u.InputTokens + u.OutputTokens
 }
 
-// Cost is what a call draws from each dimension. As a [Call] it states the
-// cost of a call that the limiter knows nothing else about; there, no requests
-// means one.
+// Cost is what a call draws from each dimension. As a [Call], it states the cost of a call
+// that the limiter knows nothing else about. Zero Requests then mean one.
 type Cost struct {
 	Model    string
 	Requests int64

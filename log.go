@@ -17,11 +17,14 @@ type LogOptions struct {
 	Accounts bool
 }
 
-// LogTrace returns hooks that write to the logger, or to slog.Default() if it is nil: calls that
-// wait, start, don't start and are settled at level Debug; at Info each limit that the server
-// reports for the first time or anew, and a backend that is back; at Warn what the server
-// throttles, a backend that is gone, and a host with many credentials. Calls that wait for
-// long are warned of without any trace: see [WithWarnings].
+// LogTrace returns hooks that write to the logger, or to slog.Default() if it is nil:
+//   - at Debug, calls that wait, start, don't start and are settled
+//   - at Info, each limit that the server reports for the first time or changes, and a backend
+//     that is back
+//   - at Warn, what the server throttles, a backend that is gone, and a host with many
+//     credentials
+//
+// Long waits are warned of without any trace: see [WithWarnings].
 //
 // Messages are constant, and all attributes are in the group "ratelimiter". No prompt and no
 // API key is ever among them; names of tenants are. Nil options are zero ones.

@@ -167,7 +167,7 @@ func TestLogValues(t *testing.T) {
 		logger.Info("x", "err", (*ratelimiter.Error)(nil))
 		logger.Info("x", "err", &ratelimiter.Error{Reason: ratelimiter.ErrNoAccount})
 		wantLines(t, log,
-			`level=INFO msg=x err.message="ratelimiter: m: the call can't start within its longest wait: it would wait 6s at least for 60 tokens of 600 per minute, and has 1s"`+
+			`level=INFO msg=x err.message="ratelimiter: m: the call can't start within its longest wait: it would wait at least 6s for 60 tokens of 600 per minute, but has only 1s"`+
 				` err.code=max_wait err.account=`+digestOfA+` err.model=m err.cost.requests=1 err.cost.tokens=60 err.unit=tokens err.need=60 err.limit=600 err.period=1m0s err.waited=0s err.retry_after=6s`,
 			`level=INFO msg=x state.account=`+digestOfA+` state.m.waiting=0 state.m.in_flight=0 state.m.oldest=0s state.m.paused=0s`+
 				` state.m.rpm.limit=600 state.m.rpm.source=configured state.m.rpm.remaining=599 state.m.rpm.reset=100ms state.m.rpm.margin=1`+

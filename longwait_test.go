@@ -210,7 +210,7 @@ func TestWaitThatTimesOut(t *testing.T) {
 					e.RetryAfter() < 34*time.Second || e.RetryAfter() > 37*time.Second {
 					t.Errorf("%+v, RetryAfter %v", e, e.RetryAfter())
 				}
-				for _, want := range []string{"it has waited 45s, and would wait 35s more at least for 300 tokens of 600 per minute"} {
+				for _, want := range []string{"it has waited 45s, and would wait at least 35s more for 300 tokens of 600 per minute"} {
 					if !strings.Contains(err.Error(), want) {
 						t.Errorf("%q does not contain %q", err, want)
 					}

@@ -171,7 +171,7 @@ func WithLimits(model string, limits Limits) Option {
 }
 
 // WithShared gives several models one budget, such as a family that shares its
-// limits. The models may have limits of their own beside it.
+// limits. Each model may also have limits of its own.
 func WithShared(name string, limits Limits, models ...string) Option {
 	return limitsOption(func(c *config) {
 		what := fmt.Sprintf("WithShared(%q)", name)
@@ -237,14 +237,14 @@ func WithAccount(name string) Option {
 	})
 }
 
-// WithDigestKey makes the digests that stand for API keys in the names of accounts HMACs under
-// the key, which must have 16 bytes at least and be the same for all processes that share a
-// budget. Without it they are plain: anybody who sees them can match those of two deployments,
-// and test a list of guessed keys.
+// WithDigestKey keys the digests of API keys that accounts are named by. Each becomes an HMAC
+// under the key, which must have at least 16 bytes and be the same for all processes that share
+// a budget. Without it the digests are plain hashes: whoever sees them can match those of two
+// deployments, and test a list of guessed keys.
 func WithDigestKey(key []byte) Option {
 	return optionFunc(func(c *config) {
 		if len(key) < 16 {
-			c.fault(fmt.Errorf("WithDigestKey: the key has %d bytes; it must have 16 at least", len(key)))
+			c.fault(fmt.Errorf("WithDigestKey: the key has %d bytes; it must have at least 16", len(key)))
 		}
 		c.digestKey = bytes.Clone(key)
 	})
@@ -265,11 +265,11 @@ func WithMaxWait(d time.Duration) Option {
 // itself; n must be positive. A call beyond them that would have to wait is rejected at once,
 // with [ErrQueueFull]. Without it any number may wait. [WithMaxWait] of 0 lets none wait.
 //
-// No class and no tenant fills the places of the others: while several have calls that wait,
-// each has its share of the n places, as it has of the budget, and what some don't need
-// the others may have. A call that finds all of them taken, and less than its share by its own,
-// gets the place of the last call of whoever has most beyond theirs, which is rejected in its
-// stead. A class with limits of its own has n places of its own.
+// Classes and tenants share the n places as they share the budget, and places that some don't
+// need are free for the others. When all places are taken, a call whose class and tenant have
+// less than their share still gets one. It takes the place of another call, which is rejected
+// instead: the last call of whoever is most above their share. A class with limits of its own
+// has n places of its own.
 func WithMaxWaiting(n int) Option {
 	return optionFunc(func(c *config) {
 		if n <= 0 {
@@ -279,8 +279,8 @@ func WithMaxWaiting(n int) Option {
 	})
 }
 
-// WithMaxPause bounds how long a throttle by the server pauses a scope, whatever
-// it says. After it calls are tried again. Without it, that is ten minutes.
+// WithMaxPause bounds how long a throttle by the server pauses a model, a family or an account,
+// whatever the server says. After that, calls are tried again. The default is ten minutes.
 func WithMaxPause(d time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if d <= 0 {
@@ -290,18 +290,16 @@ func WithMaxPause(d time.Duration) Option {
 	})
 }
 
-// WithFallback keeps limits of this process's own while the backend does not
-// answer, instead of rejecting calls with [ErrBackend]: its share of the budget,
-// for each model or, where models share limits, for those together. A call above
-// one of them starts once that limit's budget is full, and those behind it wait
-// until its debt has refilled. The backend is tried again once a second;
-// [Trace.Backend] reports both changes.
+// WithFallback gives this process limits of its own while the backend does not answer, in place
+// of rejecting calls with [ErrBackend]. Set them to the process's share of the budget. They hold
+// for each model, or for models that share limits together. A call above one of them starts once
+// that limit's budget is full, and the calls behind it wait until its debt has refilled. The
+// backend is tried again once a second; [Trace.Backend] reports both changes.
 //
-// Ceilings of classes don't hold meanwhile, except on calls in flight.
+// Meanwhile ceilings of classes don't hold, except those on calls in flight.
 //
-// These limits come on top of what the backend grants, and nobody counts both together: their
-// budget is full when the backend fails, and a single ask without a reply is enough for a
-// second's calls to be charged to it.
+// Nobody counts these limits and what the backend grants together. Their budget is full when
+// the backend fails, and a single ask without a reply lets calls draw on it for a second.
 func WithFallback(limits Limits) Option {
 	return optionFunc(func(c *config) {
 		c.fault(limits.faults("WithFallback"))
@@ -326,12 +324,14 @@ func WithTrace(t *Trace) Option {
 	})
 }
 
-// WithWarnings says where the limiter warns, with a logger in place of slog.Default(), and
-// after how long a wait. It warns of calls that have waited for so long, once a minute for each
-// model, of the first call of each model that has no limits while others have, whose names may
-// be misspelt, and of the first call of each class that [WithClasses] does not name where it
-// names others. It also warns of a response's body that nobody has closed, once a minute. A nil
-// logger warns of nothing; an after of 0 means 30 seconds.
+// WithWarnings sets the logger of the limiter's warnings, which is slog.Default() without it. A
+// nil logger turns them off. The limiter warns
+//   - of calls that have waited for longer than after, once a minute for each model; 0 means
+//     30 seconds
+//   - of a model's first call if others have limits and this one has none, since its name may
+//     be misspelt
+//   - of a class's first call if [WithClasses] names others and not this one
+//   - of a response's body that nobody has closed, once a minute
 func WithWarnings(logger *slog.Logger, after time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if after < 0 {
@@ -344,16 +344,16 @@ func WithWarnings(logger *slog.Logger, after time.Duration) Option {
 	})
 }
 
-// WithExactCounts counts all of a request's text. Without it the text of JSON bodies above
-// 16 KiB is estimated, to within some 3 % of ordinary text, from windows all over it, which
-// takes a tenth of the time; the usage in the response settles the difference. A call is
-// rejected as too large by a count in any case.
+// WithExactCounts counts all of a request's text. Without it, the text of a JSON body above
+// 16 KiB is estimated from windows all over it. That takes a tenth of the time, and is within
+// some 3 % for ordinary text; the usage in the response settles the difference. No call is
+// rejected as too large by an estimate: it is counted first.
 func WithExactCounts() Option { return optionFunc(func(c *config) { c.exact = true }) }
 
-// WithCounter counts tokens with c instead of as OpenAI's tiktoken does, and all of them, as
-// with [WithExactCounts]. A program that always gives one can be built with the tag
-// ratelimiter_notables, which leaves out the library's vocabularies of 7.6 MB; New then
-// fails without it.
+// WithCounter counts tokens with c instead of as OpenAI's tiktoken does. It counts all of them,
+// as with [WithExactCounts]. A program that always has a counter of its own can be built with
+// the tag ratelimiter_notables, which leaves out the library's vocabularies of 7.6 MB. New then
+// fails without WithCounter.
 func WithCounter(c Counter) Option {
 	return optionFunc(func(conf *config) {
 		if c == nil {
@@ -364,15 +364,16 @@ func WithCounter(c Counter) Option {
 	})
 }
 
-// WithDecoder reads bodies of a Content-Encoding, such as "br" or "zstd", for their usage,
-// their errors and, of requests, their cost. Gzip and deflate need none. What the caller
-// and the server see stays as it is. Without a decoder such a response is charged as one
-// without usage, and such a request as one request without tokens until its response.
+// WithDecoder lets the limiter read bodies of a Content-Encoding, such as "br" or "zstd": a
+// request's for its cost, and a response's for its usage and errors. Gzip and deflate need no
+// decoder. What the caller and the server see stays as it is. Without a decoder, a request in
+// such an encoding is charged no tokens until its response, and a response is charged as one
+// without usage.
 //
 // Responses are compressed only where the caller asks for it with an Accept-Encoding of its
-// own, as a reverse proxy does. The decoder is called for each such body, and its reader
-// must return what it can as soon as it can, or streams are metered late. If the reader has
-// a Close method it is called. A decoder that reads on without end is given up.
+// own, as a reverse proxy does. The decoder is called for each such body. Its reader must
+// return what it can as soon as it can, or streams are metered late. If the reader has a
+// Close method, that is called. A decoder that reads on without end is given up.
 func WithDecoder(encoding string, decoder func(io.Reader) (io.Reader, error)) Option {
 	return optionFunc(func(c *config) {
 		name := decode.Name(encoding)
@@ -388,19 +389,20 @@ func WithDecoder(encoding string, decoder func(io.Reader) (io.Reader, error)) Op
 
 // WithRejectionResponses makes a [Transport] return a rejection as a response instead of an
 // error. It is for clients that take every error of the transport for a failure of the network
-// and retry it; the adapters do not need it. The response is a 429, or a 503 with [ErrBackend]
-// and [ErrShutdown]. It has x-should-retry: false, which OpenAI's SDKs obey, Retry-After where
-// that is known, and an error in OpenAI's form, of type "ratelimiter" and with the reason as
-// its code: too_large, deadline, max_wait, queue_full, backend or shutdown.
+// and retry it. The adapters do not need it. The response is a 503 for [ErrBackend] and
+// [ErrShutdown], and else a 429. It has x-should-retry: false, which OpenAI's SDKs obey, and
+// Retry-After where that is known. Its body is an error in OpenAI's form, of type "ratelimiter",
+// whose code is that of [Error.Code].
 func WithRejectionResponses() Option {
 	return optionFunc(func(c *config) { c.responses = true })
 }
 
-// WithStreamUsage sets "stream_options": {"include_usage": true} in chat and text streams
-// that say nothing of include_usage; the rest of their body stays as it is. Their charge is then settled to
-// the exact usage instead of to the deltas seen, which of a model that reasons show
-// only a part: without it such a stream keeps what was reserved. It is off by default since it
-// changes what the caller sees: the stream gets a last chunk without choices.
+// WithStreamUsage asks chat and text streams for their usage. It sets "stream_options":
+// {"include_usage": true} in requests that say nothing of include_usage, and leaves the rest of
+// their body as it is. Their charge is then settled to the exact usage. Without it, it is settled
+// to the text that came; a model that reasons shows only a part of its output as text, so its
+// streams keep what was reserved. It is off by default since it changes what the caller sees:
+// the stream gets a last chunk without choices.
 func WithStreamUsage() Option {
 	return optionFunc(func(c *config) { c.usage = true })
 }

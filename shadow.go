@@ -56,14 +56,13 @@ type shadowCall struct {
 	counts *shadowScope
 	cancel context.CancelFunc // takes the call out of the line
 
-	order sync.Mutex // held while one of the events runs
-
-	mu     sync.Mutex
-	fate   fate // undecided also while the first events run
-	queued bool // it would wait
-	left   bool // its caller has given up
-	wait   time.Duration
-	events []shadowEvent // that have not run
+	mu      sync.Mutex
+	fate    fate // undecided also while the first events run
+	queued  bool // it would wait
+	left    bool // its caller has given up
+	wait    time.Duration
+	events  []shadowEvent // that have not run
+	running bool          // by a goroutine, each in its time
 }
 
 // A shadowEvent is something that became of a call, at that time.
@@ -94,9 +93,9 @@ func (r *Reservation) startInShadow(ctx context.Context) {
 	}
 	counts.asks()
 	l.engine.Go(func() {
-		defer cancel()
 		err := errPanicked
 		l.harmless(behind, func() { err = r.ask(behind) })
+		cancel()
 		l.shadow.asking.Add(-1)
 		queued, wait := r.engine.Queued(), time.Since(s.begun)
 		counts.decided(queued, wait, err)
@@ -144,26 +143,34 @@ func (s *shadowCall) decide(f fate) {
 // moveBy lets all that becomes of the call happen so much later.
 func (s *shadowCall) moveBy(wait time.Duration) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fate, s.wait = late, wait
-	for _, e := range s.events {
-		time.AfterFunc(time.Until(e.at.Add(wait)), s.next)
+	s.fate, s.wait, s.running = late, wait, true
+	s.mu.Unlock()
+	s.runLater()
+}
+
+// runLater runs the events of a call that would have waited, each in its time, until there are
+// none. A limiter that is shut down runs them at once: nothing comes after its end.
+func (s *shadowCall) runLater() {
+	for e, ok := s.next(); ok; e, ok = s.next() {
+		timer := time.NewTimer(time.Until(e.at.Add(s.wait)))
+		select {
+		case <-timer.C:
+		case <-s.r.limiter.engine.Done():
+			timer.Stop()
+		}
+		s.run(e.run, late)
 	}
 }
 
-// next runs the first of the events that are due.
-func (s *shadowCall) next() {
-	s.order.Lock()
-	defer s.order.Unlock()
-	s.run(s.first().run, late)
-}
-
-func (s *shadowCall) first() shadowEvent {
+// next takes the next event out, or ends the run.
+func (s *shadowCall) next() (e shadowEvent, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first := s.events[0]
-	s.events = s.events[1:]
-	return first
+	if s.running = len(s.events) > 0; !s.running {
+		return e, false
+	}
+	e, s.events = s.events[0], s.events[1:]
+	return e, true
 }
 
 // then runs an event when it would have come, which is now if the call would have started at
@@ -178,12 +185,12 @@ func (s *shadowCall) then(run func(fate)) {
 func (s *shadowCall) keep(run func(fate)) fate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch s.fate {
-	case undecided:
+	if s.fate == undecided || s.fate == late {
 		s.events = append(s.events, shadowEvent{time.Now(), run})
-	case late:
-		s.events = append(s.events, shadowEvent{run: run})
-		time.AfterFunc(s.wait, s.next)
+	}
+	if s.fate == late && !s.running {
+		s.running = true
+		s.r.limiter.engine.Go(s.runLater)
 	}
 	return s.fate
 }

@@ -668,3 +668,43 @@ func TestShadowOfAThrottleThatNobodyReads(t *testing.T) {
 		}
 	})
 }
+
+// What would have come after a limiter's end comes before it: Shutdown waits for the hooks, and
+// nothing is left of the calls.
+func TestShadowEndsWithShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		var settled atomic.Int64
+		var ends time.Time
+		l := quietShadow(t, ratelimiter.WithBackend(store), ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 600, Concurrent: 5}),
+			ratelimiter.WithTrace(&ratelimiter.Trace{Settled: func(context.Context, ratelimiter.SettledInfo) {
+				if !ends.IsZero() && time.Since(ends) > 0 {
+					t.Errorf("settled %v after the end", time.Since(ends))
+				}
+				settled.Add(1)
+			}}))
+		warmInShadow(t, l)
+		acquire(t, l, tokens(600)).Settle(ratelimiter.Usage{})
+		synctest.Wait()
+		ended, runs := acquire(t, l, tokens(100)), acquire(t, l, tokens(100))
+		time.Sleep(15 * time.Second)
+		ended.Settle(ratelimiter.Usage{TotalTokens: 50}) // which is to count when it would have ended
+		time.Sleep(8 * time.Second)
+		if got := l.ShadowReport().Total; got.Waited != 2 || settled.Load() != 2 {
+			t.Fatalf("%d settled of %+v; want two of four, with two that have waited", settled.Load(), got)
+		}
+		ends = time.Now()
+		if err := l.Shutdown(t.Context()); err != nil || settled.Load() != 3 {
+			t.Errorf("%d have settled when it is shut down, want 3: %v", settled.Load(), err)
+		}
+		runs.Settle(ratelimiter.Usage{TotalTokens: 50}) // after the end, as any call in flight may
+		if err := l.Shutdown(t.Context()); err != nil || settled.Load() != 4 {
+			t.Errorf("%d have settled, want 4: %v", settled.Load(), err)
+		}
+		state, err := l.State(t.Context())
+		if err != nil || state.Scopes[0].InFlight != 0 {
+			t.Errorf("%+v, %v", state, err)
+		}
+		time.Sleep(time.Hour)
+	})
+}

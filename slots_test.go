@@ -156,11 +156,11 @@ func TestRejectionsThatLackASlot(t *testing.T) {
 		}{
 			{
 				func(ctx context.Context) context.Context { return ratelimiter.ContextWithMaxWait(ctx, 0) },
-				"ratelimiter: m: the call can't start within its longest wait: it has waited 0s for one of 1 calls in flight",
+				"ratelimiter: m: the call can't start within its longest wait: it has waited 0s for a slot, the limit is 1 call in flight",
 			},
 			{
 				func(ctx context.Context) context.Context { return ratelimiter.ContextWithMaxWait(ctx, 5*time.Second) },
-				"ratelimiter: m: the call can't start within its longest wait: it has waited 5s for one of 1 calls in flight",
+				"ratelimiter: m: the call can't start within its longest wait: it has waited 5s for a slot, the limit is 1 call in flight",
 			},
 			{
 				func(ctx context.Context) context.Context {
@@ -168,7 +168,7 @@ func TestRejectionsThatLackASlot(t *testing.T) {
 					t.Cleanup(cancel)
 					return ctx
 				},
-				"ratelimiter: m: the call can't start before its deadline: it has waited 10s for one of 1 calls in flight",
+				"ratelimiter: m: the call can't start before its deadline: it has waited 10s for a slot, the limit is 1 call in flight",
 			},
 		} {
 			_, err := l.Acquire(tt.how(t.Context()), tokens(1))

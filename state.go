@@ -61,23 +61,24 @@ type LimitState struct {
 	// what the calls of all processes leave, as these have said within the last second.
 	Remaining int64         `json:"remaining"`
 	Reset     time.Duration `json:"reset_ns"` // until the bucket is full again
-	// Unknown says that nobody knows how the bucket stands, since the backend does
-	// not answer and WithFallback or WithFailOpen lets calls through: Remaining and
-	// Reset are 0.
+	// Unknown says that nobody knows how full the bucket is, since the backend does not
+	// answer and WithFallback or WithFailOpen lets calls through. Remaining and Reset are 0
+	// then.
 	Unknown bool `json:"unknown,omitempty"`
-	// Margin is what is left unused, so that what is not known of the server's
-	// bucket throttles nothing: a least one, and what its responses have shown to go
-	// wrong, or, before any response has shown that, what requests take to get there.
+	// Margin is the part of the limit that is left unused, so that the server throttles
+	// nothing for what is not known of its bucket. It is a minimum, and by how much the
+	// limiter has been wrong. Before any response has shown that, it is what refills while
+	// requests are on their way.
 	Margin int64 `json:"margin"`
-	// Burst is the time in which refills what the bucket holds, where that is not
-	// the limit's period: as configured, or, where Name ends in "/subwindow",
-	// the subwindows in which a throttle by the server has shown it to enforce the limit.
+	// Burst is the time in which an empty bucket fills, where that is not the limit's period.
+	// It is what was configured. Where Name ends in "/subwindow" it is the shorter period in
+	// which the server enforces the limit, as one of its throttles has shown.
 	Burst time.Duration `json:"burst_ns,omitempty"`
-	// Ramp is what is let through a minute while traffic may only grow slowly,
-	// after the server has sent slow_down; else 0.
+	// Ramp is how much may start per minute after the server has sent slow_down, while
+	// traffic may grow only slowly; else 0.
 	Ramp int64 `json:"ramp,omitempty"`
-	// Ignored is for how long what the server says of its bucket is not believed
-	// any more, since it could not be true.
+	// Ignored is for how much longer the server's reports of this bucket are ignored, because
+	// they could not be true.
 	Ignored time.Duration `json:"ignored_ns,omitempty"`
 	// KeepsUnused says that the server has been seen to keep output that was
 	// declared and not used, rather than to give it back when a call ends.

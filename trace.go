@@ -8,13 +8,13 @@ import (
 
 // Trace is a set of hooks into the life of calls, in the manner of
 // net/http/httptrace. Any of them may be nil. They run on the goroutines of
-// the calls they are about, without any lock, must be safe for concurrent use,
-// and must return soon. If one panics, so does what its caller has called: nothing
-// is sent any more, or the response's body is closed, and the call's charge is
-// cancelled or settled.
+// the calls they are about, without any lock. They must be safe for concurrent use,
+// and must return soon. If a hook panics, the panic reaches the caller of the function
+// that ran it, such as Acquire, RoundTrip or a body's Read. The call ends then: its request is
+// not sent, or its response's body is closed, and its charge is cancelled or settled.
 type Trace struct {
-	// Waiting is called once for a call that can't start at once and joins the queue. One
-	// call of Started or of NotStarted, with Queued set, follows each.
+	// Waiting is called once for a call that can't start at once and joins the queue. Started
+	// or NotStarted follows for each, with Queued set.
 	Waiting func(context.Context, WaitingInfo)
 	// Started is called when a call has been charged and may start.
 	Started func(context.Context, StartedInfo)
@@ -24,15 +24,14 @@ type Trace struct {
 	NotStarted func(context.Context, NotStartedInfo)
 	// Observed is called when a response's headers have been read.
 	Observed func(context.Context, ObservedInfo)
-	// Paused is called when a throttle by the server pauses a scope, or is of
-	// a kind that pauses nobody.
+	// Paused is called when the server throttles a call, also if that pauses nobody.
 	Paused func(context.Context, PausedInfo)
 	// Settled is called once for each call that had started, when its charge
 	// is final.
 	Settled func(context.Context, SettledInfo)
 	// Credentials is called once for a host that has been called with many credentials
-	// within an hour, each of which is taken for an account with a budget of its own. If
-	// they are one account's, name it with WithAccount.
+	// within an hour. Each is taken for an account with a budget of its own. If all of them
+	// belong to one account, name it with WithAccount.
 	Credentials func(context.Context, CredentialsInfo)
 	// Made is called by New with the limiter that the hooks are of, so that they can ask it
 	// for its State later. New fails with the error that it returns. Hooks of a context

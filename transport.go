@@ -18,14 +18,14 @@ import (
 // http.Client.Timeout and openai-go's WithRequestTimeout include it; bound the wait with
 // [WithMaxWait] or a context, and the server with the base's ResponseHeaderTimeout.
 //
-// What a response continues (previous_response_id, conversation) is input that the
-// body does not show. It is charged as what the response before reported its context
-// to be, where this process has seen that response: the last few thousand of an account
-// are remembered, in memory, since a store would cost a trip for a guess that the call's
-// own response corrects.
+// A request may continue an earlier response (previous_response_id, conversation), whose
+// context is then input that the body does not show. It is charged as that response reported
+// it, if this process has seen that response. The last few thousand of an account are
+// remembered, in memory: a store would cost a trip for a guess that the call's own response
+// corrects.
 //
-// A rejection is returned as an [*Error], or with [WithRejectionResponses] as a response. Batch jobs and the frames of Realtime
-// connections are not limited.
+// A rejection is returned as an [*Error], or with [WithRejectionResponses] as a response. Batch
+// jobs and the frames of Realtime connections are not limited.
 type Transport struct {
 	limiter *Limiter
 	base    http.RoundTripper

@@ -42,7 +42,7 @@ func TestModelsWithoutLimits(t *testing.T) {
 				t.Errorf("warned %q; want of %v", got, tt.warned)
 			}
 			for i, model := range tt.warned {
-				if i >= len(got) || !strings.Contains(got[i], `msg="ratelimiter: no limits are configured for this model, but for others" ratelimiter.model=`+model+" ratelimiter.configured=") {
+				if i >= len(got) || !strings.Contains(got[i], `msg="ratelimiter: no limits are configured for this model, only for others" ratelimiter.model=`+model+" ratelimiter.configured=") {
 					t.Errorf("warned %q; want of %s", got, model)
 				}
 			}

@@ -102,7 +102,7 @@ func (l *Limiter) warnOfClass(ctx context.Context, class string, classes map[str
 		return
 	}
 	names := slices.Sorted(maps.Keys(classes))
-	l.config.warnings.log().LogAttrs(ctx, slog.LevelWarn, "ratelimiter: no such class, and its calls are of the default one",
+	l.config.warnings.log().LogAttrs(ctx, slog.LevelWarn, "ratelimiter: this class is not configured, so its calls are of the default class",
 		slog.GroupAttrs(logGroup, slog.String("class", class), slog.Any("configured", names[:min(len(names), 10)])))
 }
 
@@ -112,7 +112,7 @@ func (l *Limiter) warnIfNotNamed(ctx context.Context, model string) {
 	if l.config.warnings.log == nil || !l.named.missing(model) {
 		return
 	}
-	l.config.warnings.log().LogAttrs(ctx, slog.LevelWarn, "ratelimiter: no limits are configured for this model, but for others",
+	l.config.warnings.log().LogAttrs(ctx, slog.LevelWarn, "ratelimiter: no limits are configured for this model, only for others",
 		slog.GroupAttrs(logGroup, slog.String("model", model), slog.Any("configured", l.named.sorted())))
 }
 

@@ -35,8 +35,8 @@ type Amounts [Dimensions]int64
 const MaxCosts = 16
 
 // Bucket describes one limit and the bucket that enforces it. Owner and Name
-// identify it within an account; the rest may differ from ask to ask, and the
-// latest description counts: what is used stays used when a limit changes.
+// identify it within an account. The rest may differ from ask to ask, and the
+// latest description counts. What is used stays used when a limit changes.
 type Bucket struct {
 	// Owner is what the bucket belongs to: a model, a family of models or the
 	// whole account. All buckets of an owner are paused and cleared together.
@@ -57,15 +57,14 @@ type Bucket struct {
 	// this bucket, or has lost it.
 	Start float64
 	// StartStamp is the Stamp of the Answer that Start goes back to, or 0 if it goes
-	// back to none. Where the backend lost the bucket after that answer, and has since
-	// begun it anew for somebody who knew less, a larger Start raises what is used to
-	// what it would be if it had begun there. A bucket takes that in while it is
-	// young, for a minute.
+	// back to none. The backend may have lost the bucket after that answer, and begun it
+	// anew for somebody who knew less. Then a larger Start raises what is used to what it
+	// would be if the bucket had begun there. A bucket takes that in for its first minute.
 	StartStamp int64
 	// Ceiling says that a cost starts while anything is left, and that what it takes beyond
-	// that is a debt: so no large cost is starved, in whatever lines those stand who draw
-	// from the bucket. It has no Margin. Who waits for it alone stands in nobody's way. All
-	// ceilings of an ask have one Owner, which has no other buckets and is no Scope.
+	// that is a debt. So no large cost is starved, whichever lines draw from the bucket. A
+	// ceiling has no Margin. A cost that waits for a ceiling alone stands in no other's way.
+	// All ceilings of an ask have one Owner, which has no other buckets and is no Scope.
 	Ceiling bool
 }
 
@@ -88,9 +87,9 @@ type Ask struct {
 	Line string
 	// Ticket identifies the queue of one process for one scope.
 	Ticket string
-	// Number grows with each Ask of the ticket. One that comes twice, or after a
-	// later one, while the ticket is in line is answered like the last and
-	// changes nothing; where nothing was granted the buckets' figures may be newer.
+	// Number grows with each Ask of the ticket. While the ticket is in line, an ask that
+	// comes twice, or after a later one, is answered like the last one and changes nothing.
+	// If nothing was granted, the buckets' figures may be newer.
 	Number uint64
 	// Fresh asks for a grant only if the ticket does not stand in line yet:
 	// it is set by callers that have not seen the queue behind them.
@@ -104,8 +103,8 @@ type Ask struct {
 	// Buckets are those the scope draws from. Each cost must fit the Limit of
 	// every one of them, else the answer is ErrTooLarge and nothing changes.
 	Buckets []Bucket
-	// Costs are at most MaxCosts, in the order in which they want to start. A ticket keeps
-	// its place until all of them are granted. Those that it brings in addition meanwhile
+	// Costs are at most MaxCosts, in the order in which they are to start. A ticket keeps
+	// its place until all of them are granted. Costs that it brings in addition meanwhile
 	// come after all that their flows have asked for elsewhere.
 	Costs []Amounts
 	// Flows says on whose behalf each of the Costs asks; nil for all of them on the
@@ -121,18 +120,17 @@ func (a *Ask) FlowOf(i int) Flow {
 	return Flow{}
 }
 
-// A Flow is one of those who share a line: a tenant of a class. While flows wait,
-// classes get shares of what the line's buckets let through by their weights, and the
-// tenants of a class equal ones of the class's. A share that nobody uses goes to the
-// others. It is measured in what is charged in tokens, or in requests where none of
-// the buckets counts tokens.
+// A Flow is a tenant of a class. Flows share a line. While they wait, classes get shares of
+// what the line's buckets let through, by their weights, and the tenants of a class get equal
+// parts of its share. A share that nobody uses goes to the others. Shares are measured in
+// charged tokens, or in requests where none of the buckets counts tokens.
 type Flow struct {
 	// Class and Tenant are names or digests. The empty ones are flows like others.
 	Class, Tenant string
 	// Weight is the class's, from 0.001 to 1,000,000; 0 means 1.
 	Weight float64
-	// Credit is by how much the cost counts less, for earlier ones of the flow have used
-	// less than they were charged; negative where they have used more.
+	// Credit is how much less the cost counts, because earlier costs of the flow have used
+	// less than they were charged. It is negative where they have used more.
 	Credit int64
 }
 
@@ -150,9 +148,9 @@ type Answer struct {
 	// Paused is the part of Wait that no refund can shorten: the longest pause
 	// of the owners.
 	Paused time.Duration
-	// Hint is when to ask again: at most Wait where Changed tells of everything
-	// that is given back; elsewhere soon enough to notice one, and not before all the costs fit
-	// where that is soon.
+	// Hint is when to ask again. If Changed reports everything that is given back, it is at
+	// most Wait. Otherwise it is soon enough to notice a refund; but if all the costs fit
+	// soon, it is not before that.
 	Hint time.Duration
 	// Changed, if not nil, is closed when asking before Hint may be worth it.
 	Changed <-chan struct{}
@@ -160,18 +158,17 @@ type Answer struct {
 	// grant; negative while a debt is refilled. It is nil where nobody knows, as
 	// while something else stands in for the backend.
 	Levels []float64
-	// Charged is all that was ever charged to each of them, this grant included
-	// and refunds not taken off; Corrected the sum of everything else that has
-	// changed what is used, refill apart: corrections, and what a full bucket
-	// could not take. So used = Charged − refunds − refill + Corrected. Both
-	// begin anew, at 0 and Start, where the backend has never heard of the
-	// bucket, or has lost or forgotten it.
+	// Charged is all that was ever charged to each of them, with this grant and without
+	// deducting refunds. Corrected is the sum of all else that has changed what is used,
+	// apart from refill: corrections, and what a full bucket could not take. So used =
+	// Charged − refunds − refill + Corrected. Charged begins at 0 and Corrected at Start,
+	// and both begin anew if the backend has lost or forgotten the bucket.
 	Charged, Corrected []float64
 	// Tickets is how many stand ahead in line.
 	Tickets int
-	// Virtual is how far the line has come, and Tags where in it each of the ask's costs
-	// stands, granted ones where they stood: of a lower tag come first. Both are for asks
-	// with Flows; the zero values say nothing.
+	// Virtual is how far the line has come. Tags say where in the line each of the ask's
+	// costs stands, or stood if it is granted; lower tags come first. Both are for asks with
+	// Flows. The zero values say nothing.
 	Virtual float64
 	Tags    []float64
 }
@@ -188,8 +185,8 @@ type Settlement struct {
 	// bucket. A bucket never rises above its capacity, and further charges
 	// stop at a level of −Limit.
 	Refund Amounts
-	// Corrections, if not nil, are one for each of the Buckets. Stamp holds for
-	// them too: it is that of the grant whose response told.
+	// Corrections, if not nil, are one for each of the Buckets. Stamp holds for them too: it
+	// is that of the grant whose response reported the difference.
 	Corrections []Correction
 	// PauseOwner, if not empty, starts nothing for Pause; a longer pause that
 	// already holds stays.
@@ -202,22 +199,20 @@ func (s *Settlement) OnlyPause() Settlement {
 	return Settlement{Account: s.Account, Line: s.Line, PauseOwner: s.PauseOwner, Pause: s.Pause}
 }
 
-// A Correction moves a bucket's Corrected, and with it what is used, from From
-// to To, so that what many processes have seen is applied once: upwards as far
-// as Corrected lies below To, downwards only if it still is From. A bucket never
-// rises above its capacity, nor falls below a level of −Limit. The zero value
-// changes nothing.
+// A Correction moves a bucket's Corrected, and with it what is used, from From to To. If many
+// processes have seen the same difference, it is applied once: Corrected rises only as far as
+// it lies below To, and falls only if it still is From. A bucket never rises above its
+// capacity, nor falls below a level of −Limit. The zero value changes nothing.
 type Correction struct {
 	From, To float64
 }
 
 // Backend keeps the budgets. Its methods are safe for concurrent use and
 // return no later than the context or the backend's own timeout allows.
-// Everything a backend loses counts as used up to Bucket.Start. No step of its clock
-// refills a bucket, as far as it can tell. What nobody would
-// miss it may forget: an owner that is not paused, whose buckets are full, on which no
-// ticket in line counts, and which has charged nothing for ten minutes, since a charge
-// may have to be settled yet.
+// A bucket that a backend has lost begins with Bucket.Start used. No step of the backend's clock
+// refills a bucket, as far as it can tell. It may forget an owner that nobody would miss: one
+// that is not paused, whose buckets are full, on which no ticket in line counts, and which has
+// charged nothing for ten minutes, since a younger charge may still have to be settled.
 type Backend interface {
 	// Take charges the longest prefix of the ask's costs that fits in every
 	// bucket, after what the tickets ahead could use is set aside.
@@ -258,8 +253,8 @@ type Note struct {
 }
 
 // ErrUnavailable is matched by the error of a backend that can't be reached, or can't
-// answer at present: the same call may succeed in a moment, so that those who wait go on
-// waiting for some seconds. Any other error is taken for one that lasts.
+// answer at present. The same call may succeed in a moment, so callers go on waiting for
+// some seconds. Any other error is taken for one that lasts.
 var ErrUnavailable = errors.New("backend: it can't be asked at present")
 
 // ErrTooLarge is returned by Take and Look for a cost above the Limit of a

@@ -53,6 +53,7 @@ func TestExamples(t *testing.T) {
 		{"eino", nil, "not sent (too_large): ratelimiter: gpt-5.4-mini: needs 100,"},
 		{"estimate", nil, "response that continues one         │              61 │         61 │"},
 		{"otel", nil, "ratelimiter_requests_total  8"},
+		{"sidecar", nil, "the proxy counted 8 calls, of which "},
 		{"shadow", nil, "would have been rejected: "},
 		{"websocket", nil, " tokens)"},
 		{"projectlimits", nil, "gpt-image-1-mini: 20 of 20 ipm remain"},

@@ -46,3 +46,16 @@ func Example() {
 	fmt.Println(status.Accounts[0].Scopes[0].InFlight, "in flight", err)
 	// Output: 1 in flight <nil>
 }
+
+// With a button that fills a model's buckets. Whoever can open the page can press it.
+func ExampleWithClear() {
+	page := statuspage.New(statuspage.WithClear())
+	limiter, err := ratelimiter.New(page, ratelimiter.WithLimits("gpt-5.4-mini", ratelimiter.Limits{RPM: 500}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = limiter
+	mux := http.NewServeMux()
+	mux.Handle("/debug/ratelimiter", page) // behind what keeps strangers out
+}

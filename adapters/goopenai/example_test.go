@@ -98,3 +98,33 @@ func ExampleChat() {
 	// used 37
 	// <nil>
 }
+
+// Requests of other kinds are calls too, each with the cost of its endpoint.
+func ExampleEmbedding() {
+	limiter, err := ratelimiter.New(ratelimiter.WithAccount("mine"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, call := range []ratelimiter.Call{
+		goopenai.Embedding(openai.EmbeddingRequest{Model: "text-embedding-3-small", Input: []string{"a lighthouse"}}),
+		goopenai.Moderation(openai.ModerationRequest{Model: "omni-moderation-latest", Input: "a lighthouse"}),
+		goopenai.Completion(openai.CompletionRequest{Model: "davinci-002", Prompt: "Once upon", MaxTokens: 10}),
+		goopenai.Image(openai.ImageRequest{Model: "dall-e-3", Prompt: "a lighthouse", N: 1}),
+		goopenai.Speech(openai.CreateSpeechRequest{Model: "tts-1", Input: "a lighthouse", Voice: openai.VoiceAlloy}),
+	} {
+		r, err := limiter.Acquire(context.Background(), call)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%+v\n", r.Cost())
+		r.Cancel() // it is not made here
+	}
+	// Output:
+	// {Model:text-embedding-3-small Requests:1 Tokens:3 Images:0}
+	// {Model:omni-moderation-latest Requests:1 Tokens:2 Images:0}
+	// {Model:davinci-002 Requests:1 Tokens:12 Images:0}
+	// {Model:dall-e-3 Requests:1 Tokens:0 Images:1}
+	// {Model:tts-1 Requests:1 Tokens:2 Images:0}
+}

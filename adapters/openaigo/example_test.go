@@ -9,6 +9,7 @@ import (
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
+	"github.com/openai/openai-go/v3/responses"
 
 	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/adapters/openaigo"
@@ -121,4 +122,72 @@ func ExampleChat() {
 	// Output:
 	// reserved 112
 	// used 37
+}
+
+// A response, acquired and settled by hand.
+func ExampleResponse() {
+	limiter, err := ratelimiter.New(ratelimiter.WithAccount("mine"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	server := httptest.NewServer(openaitest.New()) // instead of OpenAI
+	defer server.Close()
+	client := openai.NewClient(option.WithAPIKey("key"), option.WithBaseURL(server.URL+"/v1/"))
+
+	params := responses.ResponseNewParams{
+		Model:           "gpt-5.4-mini",
+		MaxOutputTokens: openai.Int(100),
+		Input:           responses.ResponseNewParamsInputUnion{OfString: openai.String("Who is Joseph Conrad?")},
+	}
+	err = limiter.Do(context.Background(), openaigo.Response(params), func(ctx context.Context) (ratelimiter.Usage, error) {
+		response, err := client.Responses.New(ctx, params)
+		if err != nil {
+			return ratelimiter.Usage{}, err
+		}
+		fmt.Println("used", response.Usage.TotalTokens)
+		return openaigo.ResponseUsage(response.Usage), nil
+	})
+	fmt.Println(err)
+	// Output:
+	// used 37
+	// <nil>
+}
+
+// Parameters of other kinds are calls too, each with the cost of its endpoint.
+func ExampleEmbedding() {
+	limiter, err := ratelimiter.New(ratelimiter.WithAccount("mine"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, call := range []ratelimiter.Call{
+		openaigo.Embedding(openai.EmbeddingNewParams{Model: "text-embedding-3-small", Input: openai.EmbeddingNewParamsInputUnion{OfString: openai.String("a lighthouse")}}),
+		openaigo.Moderation(openai.ModerationNewParams{Model: "omni-moderation-latest", Input: openai.ModerationNewParamsInputUnion{OfString: openai.String("a lighthouse")}}),
+		openaigo.Completion(openai.CompletionNewParams{Model: "davinci-002", Prompt: openai.CompletionNewParamsPromptUnion{OfString: openai.String("Once upon")}, MaxTokens: openai.Int(10)}),
+		openaigo.Image(openai.ImageGenerateParams{Model: "dall-e-3", Prompt: "a lighthouse"}),
+		openaigo.Speech(openai.AudioSpeechNewParams{Model: "tts-1", Input: "a lighthouse", Voice: openai.AudioSpeechNewParamsVoiceUnion{OfString: openai.String("alloy")}}),
+	} {
+		r, err := limiter.Acquire(context.Background(), call)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%+v\n", r.Cost())
+		r.Cancel() // it is not made here
+	}
+	// Output:
+	// {Model:text-embedding-3-small Requests:1 Tokens:3 Images:0}
+	// {Model:omni-moderation-latest Requests:1 Tokens:2 Images:0}
+	// {Model:davinci-002 Requests:1 Tokens:12 Images:0}
+	// {Model:dall-e-3 Requests:1 Tokens:0 Images:1}
+	// {Model:tts-1 Requests:1 Tokens:2 Images:0}
+}
+
+// The usages of embeddings and images settle calls that were acquired by hand.
+func ExampleEmbeddingUsage() {
+	embeddings := openaigo.EmbeddingUsage(openai.CreateEmbeddingResponseUsage{PromptTokens: 3, TotalTokens: 3})
+	images := openaigo.ImageUsage(openai.ImagesResponseUsage{InputTokens: 20, OutputTokens: 272, TotalTokens: 292})
+	fmt.Println(embeddings.InputTokens, embeddings.OutputTokens, images.InputTokens, images.OutputTokens)
+	// Output: 3 0 20 272
 }

@@ -10,69 +10,71 @@
 //
 // # Time
 //
-// Time is Redis's own: the clocks of processes do not matter. A step of Redis's clock, or a
-// failover to a server that is ahead or behind, refills nothing and lengthens no pause, since
-// each ask says how much time can have passed since the process last heard of the account,
-// and how much must have. There are three exceptions. A step forward of at most [WithTimeout]
-// counts as time. A longer step counts too, once, if the first process to ask has heard
-// nothing of the account yet. The time between the last ask before a step back and the first
+// Time is Redis's own: the clocks of processes do not matter. Each ask says how much time can
+// have passed since the process last heard of the account, and how much must have. So if
+// Redis's clock takes a step, or a server takes over that is ahead or behind, nothing refills
+// and no pause gets longer. There are three exceptions. A step forward of at most [WithTimeout]
+// counts as time. A longer step counts too, once, if the first process to ask has heard nothing
+// of the account yet. After a step back, the time between the last ask before it and the first
 // one after it refills nothing.
 //
-// If a process's own clock stands still, as some do while a machine is suspended, it takes the
-// time for a step, so nothing refills unless other processes have asked.
+// A process's own clock may stand still, as some do while a machine is suspended. The process
+// then takes the time for a step, so nothing refills unless other processes have asked.
 //
-// If Redis stands still, for however long, no process loses its place in line: at most half a
-// second of the time between two asks of a line counts as silence of the others.
+// If Redis stands still, for however long, no process loses its place in line: of the time
+// between two asks of a line, at most half a second counts as silence of the others.
 //
 // # What is tested
 //
-// Redis 7.0, standalone with RESP2, RESP3, TLS and an ACL user; Cluster (three
-// masters with replicas) and Sentinel with a failover. docs/REDIS.md says what is
-// expected of Redis 6 and 8, Valkey, Dragonfly, the managed services and proxies, how
-// many calls one account carries, how to split it, how to upgrade, and what to use in
-// unit tests. A client whose ContextTimeoutEnabled is set, or a
-// [goredis.Client], needs no goroutine per call.
+// Tests run against Redis 7.0: standalone with RESP2, RESP3, TLS and an ACL user; Cluster
+// (three masters with replicas) and Sentinel with a failover. docs/REDIS.md says what is
+// expected of Redis 6 and 8, Valkey, Dragonfly, the managed services and proxies. It also says
+// how many calls one account carries, how to split it, how to upgrade, and what to use in unit
+// tests.
+//
+// A client whose ContextTimeoutEnabled is set, or a [goredis.Client], needs no goroutine per
+// call.
 //
 // # Long lines
 //
-// The cost of an ask depends neither on the number of processes in its line nor on that of
-// models: at each of the model's, the family's and the account's nodes it looks at the first
-// four before it, and counts those behind them as so many of their mean. So a large call is
-// sure of what it needs when it is among the first four of its model. A model that its own
-// limit holds back is not looked at until that lets it on. A line is a model's own unless
-// models share a family's or the account's limit. After many processes died at once, the
-// next asks step over sixteen of them each.
+// The cost of an ask does not depend on the number of processes in its line, nor on the number
+// of models. At each of the nodes of the model, the family and the account, an ask looks at the
+// first four that are before it. It counts those behind these four at their mean. So a large
+// call is sure of what it needs once it is among the first four of its model. A model that its
+// own limit holds back is not looked at until that limit lets it go on. A line is a model's
+// own, unless models share a limit of a family or of the account. If many processes die at
+// once, each of the next asks steps over sixteen of them.
 //
 // # Losses
 //
-// A call takes no longer than [WithTimeout] allows and then fails with an
-// [*Error]; what the limiter makes of it (wait, reject, pass, or a budget of the
-// process's own) is set there. What the server refuses at once, and may do in a moment
-// (BUSY, LOADING, OOM, READONLY, CLUSTERDOWN and their siblings), is sent again until the
-// timeout, since it has run nothing. Nothing needs a restart when Redis is back.
+// A call takes no longer than [WithTimeout] allows, and then fails with an [*Error]. What the
+// limiter makes of that (wait, reject, pass, or a budget of the process's own) is set there.
+// The server may refuse a command now and take it in a moment (BUSY, LOADING, OOM, READONLY,
+// CLUSTERDOWN and their siblings). Such a command has run nothing, so it is sent again until
+// the timeout. Nothing needs a restart when Redis is back.
 //
-// Nothing is charged twice: an ask of the line whose reply was lost is sent
-// again with the same number, which is granted once; all else is sent once. Where
-// the reply to a call that found no line is lost, the call fails and its charge
-// stays. Where the reply to a settlement is lost, it may not have been applied.
+// Nothing is charged twice. If the reply to an ask of the line is lost, the ask is sent again
+// with the same number, which is granted once. All else is sent once. If the reply to a call
+// that found no line is lost, the call fails and its charge stays. If the reply to a settlement
+// is lost, the settlement may not have been applied.
 //
-// A Redis that lost its data (a restart, a failover, an eviction) starts from the
-// levels that the asking process saw last, not from full buckets. Where that process knew
-// little, as a new one does, the first ask of each that knows more corrects the buckets,
-// for a minute; what was charged meanwhile counts beside it. A line of which a
-// key was lost begins anew, in the order in which processes ask again. A replica that
-// takes over may lack the charges of the last moments.
+// A Redis that lost its data (a restart, a failover, an eviction) starts from the levels that
+// the asking process saw last, and not from full buckets. A new process knows little of them.
+// So for a minute, the first ask of each process that knows more corrects the buckets, and what
+// was charged meanwhile counts in addition. A line that lost one of its keys begins anew, in
+// the order in which processes ask again. A replica that takes over may lack the charges of the
+// last moments.
 //
 // # Calls in flight
 //
-// Where a limit counts calls in flight, processes hold slots on leases, with one more
-// script: at most ten claims a second for each process and limit while calls wait, one
-// or two while calls are in flight, and none else. A claim looks at its own holder alone,
-// and at all of them now and then: at each claim up to eight holders, and with 500 eight
-// times a second. Leases run by a clock that moves with the claims, by a second at most, so
-// that no absence of Redis and no step of its clock ends all of them. A Redis that lost its
-// data lends nothing for 1.2 seconds if it hears first of one who held slots; if a process
-// comes first that held none, it may get those of others.
+// Where a limit counts calls in flight, processes hold slots on leases, by one more script. A
+// process makes at most ten claims a second for each limit while calls wait, one or two while
+// calls are in flight, and otherwise none. Each claim looks at its own holder. Now and then it
+// looks at all holders: each time if there are up to eight, and eight times a second if there
+// are 500. Leases run by a clock that moves with the claims, by at most a second each. So
+// neither an absence of Redis nor a step of its clock ends all leases. A Redis that lost its
+// data lends nothing for 1.2 seconds, if the first process that it hears of held slots. If that
+// process held none, it may get slots of others.
 //
 // # Keys
 //
@@ -94,14 +96,14 @@
 //	                           wait, are in flight and have started, by model
 //	ratelimiter:{D}:reports    sorted set: until when that holds
 //
-// Names of models stand in the clear in what processes say of themselves, and with slots
-// those of families and classes. All other names, API keys, prompts and answers are not
-// stored. The hash expires ten
-// minutes to some hours after its last bucket is full (an eighth of the time that
-// takes), the keys of a line after a minute
-// without asks, slots after a minute without claims, reports after one without any, replies after ten seconds, notes when the limiter says. The version
-// is that of the format; a library with another one gets [ErrVersion] and changes
-// nothing.
+// What processes say of themselves has names in the clear: those of models, and with slots
+// those of families and classes. All other names, API keys, prompts and answers are not stored.
+//
+// All keys expire. The hash does so some time after its last bucket is full: after ten minutes at
+// least, and at most after eleven and an eighth of the time that this bucket takes to fill. The
+// keys of a line expire after a minute without asks, slots after a minute without claims, reports after a minute without any,
+// replies after ten seconds, and notes when the limiter says. The version is that of the
+// format. A library with another version gets [ErrVersion] and changes nothing.
 //
 // # Permissions
 //

@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,4 +34,37 @@ func Example() {
 	defer r.Cancel()
 	// The call is made here.
 	r.Settle(ratelimiter.Usage{InputTokens: 600, OutputTokens: 150})
+}
+
+// Two fleets on one Redis that must not meet have a prefix each, such as those of two releases
+// whose formats differ.
+func ExampleWithPrefix() {
+	client := goredis.NewClient(&goredis.Options{Addr: "redis:6379", ContextTimeoutEnabled: true})
+	defer client.Close()
+	limiter, err := ratelimiter.New(ratelimiter.WithBackend(redis.New(client, redis.WithPrefix("staging:"))))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = limiter
+}
+
+// The error of a call says what a Redis lacks.
+func ExampleError() {
+	client := goredis.NewClient(&goredis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, ContextTimeoutEnabled: true})
+	defer client.Close()
+	limiter, err := ratelimiter.New(ratelimiter.WithBackend(redis.New(client)), ratelimiter.WithAccount("team"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	err = limiter.Clear(context.Background(), "gpt-5.4-mini")
+	var failed *redis.Error
+	switch {
+	case errors.Is(err, redis.ErrDenied):
+		fmt.Println("the user needs more permissions:", err)
+	case errors.As(err, &failed):
+		fmt.Println(failed.Op, "has failed")
+	}
+	// Output: clear has failed
 }

@@ -20,7 +20,10 @@ type dashboard struct {
 	Panels     []panel
 }
 
-type variable struct{ Name, Type, Definition string }
+type variable struct {
+	Name, Type, Definition string
+	Query                  any // a text, or an object
+}
 
 type panel struct {
 	ID          int
@@ -117,7 +120,7 @@ func check(t *testing.T, series map[string]map[string]bool, expr, text string) (
 }
 
 // The dashboard asks for what a scrape has, all of it, from the data source that its user
-// picks.
+// picks, and either of limiters in force or of those in shadow.
 func TestDashboard(t *testing.T) {
 	text, err := os.ReadFile("../../docs/observability/dashboard.json")
 	if err != nil {
@@ -131,10 +134,12 @@ func TestDashboard(t *testing.T) {
 		t.Errorf("uid %q", d.UID)
 	}
 	series := exported(scrape(t))
-	if v := d.Templating.List; len(v) != 2 || v[0].Name != "datasource" || v[0].Type != "datasource" || v[1].Name != "model" {
+	if v := d.Templating.List; len(v) != 3 || v[0].Name != "datasource" || v[0].Type != "datasource" || v[1].Name != "model" || v[2].Name != "shadow" {
 		t.Errorf("variables %+v", v)
 	} else if m := regexp.MustCompile(`^label_values\((\w+), (\w+)\)$`).FindStringSubmatch(v[1].Definition); m == nil || !series[m[1]][m[2]] {
 		t.Errorf("models are %s", v[1].Definition)
+	} else if v[2].Query != "in force : ^$,in shadow : true" { // what series have no label, and what they have
+		t.Errorf("limiters are %v", v[2].Query)
 	}
 	shown, ids := map[string]bool{}, map[int]bool{}
 	for i, p := range d.Panels {
@@ -164,6 +169,11 @@ func TestDashboard(t *testing.T) {
 			}
 			for _, name := range check(t, series, q.Expr, q.LegendFormat) {
 				shown[family(name)] = true
+			}
+			for _, m := range selector.FindAllStringSubmatch(q.Expr, -1) {
+				if labels := series[m[1]]; labels["ratelimiter_shadow"] && !strings.Contains(m[2], `ratelimiter_shadow=~"$shadow"`) {
+					t.Errorf("%q: %s mixes what is with what would have been", p.Title, m[0])
+				}
 			}
 		}
 	}

@@ -137,7 +137,7 @@ log-level: loud
 -log-format: "xml" is neither text nor json
 FILE:1: listen: "127.0.0.1" is no address such as 127.0.0.1:8080 or :8080
 FILE:2: limts: there is no such setting: ratelimiter -help lists them
-FILE:4: limits: a: tpx: there is none such: rpm, rpd, tpm, tpd, ipm, concurrent and burst
+FILE:4: limits: a: tpx: it is none of rpm, rpd, tpm, tpd, ipm, concurrent and burst
 FILE:4: limits: a: tpd: "x" is no number such as 500, 200k or 1.5M
 FILE:5: limits: b: Burst is 1h0m0s: it is above the minute that the limits are for
 FILE:5: limits: b: RPM 20 is above RPD 10, which could never be used
@@ -148,7 +148,7 @@ FILE:14: shared: g: models: it takes a list
 FILE:16: shared: i: models: it takes names
 FILE:18: classes: x: a weight of -4 is not from 0.001 to 1,000,000
 FILE:19: classes: y: max-wait: "3" is no duration such as 30s or 2m
-FILE:20: classes: z: wait: there is none such: weight, max-wait, rpm, rpd, tpm, tpd, ipm, concurrent and burst
+FILE:20: classes: z: wait: it is none of weight, max-wait, rpm, rpd, tpm, tpd, ipm, concurrent and burst
 FILE:21: max-wait: it takes one value
 FILE:22: max-waiting: "0" is no positive number
 FILE:24: grace: it is set twice

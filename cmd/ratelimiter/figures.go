@@ -60,7 +60,7 @@ func (s *setting) parse(known []figure) []fault {
 		var err error
 		switch {
 		case i < 0:
-			err = fmt.Errorf("there is none such: %s", list(known))
+			err = fmt.Errorf("it is none of %s", list(known))
 		case seen[f.key]:
 			err = errors.New("it is set twice")
 		default:

@@ -172,6 +172,9 @@ func (e *Engine) settleNow(s *backend.Settlement) {
 	}
 }
 
+// Done is closed once the engine has been shut down.
+func (e *Engine) Done() <-chan struct{} { return e.done }
+
 // Go runs f on a goroutine that Shutdown waits for.
 func (e *Engine) Go(f func()) { e.tasks.start(f) }
 

@@ -298,18 +298,22 @@ func (q *flows) change(w *waiter, f func(*charge)) {
 // flow that has most of the queue for its share, if that is still more than the other will
 // have then; else nil.
 func (q *flows) oneOfMany(is backend.Flow) *waiter {
-	var most *flow
-	has := 0.0
-	for _, f := range q.waiting {
-		if n := float64(f.len()) * q.pace(f); n > has {
-			most, has = f, n
-		}
-	}
 	f, tenants, n := q.known[flowKey{is.Class, is.Tenant}], q.tenants[is.Class], 1
 	if f != nil {
 		n += f.len()
 	} else {
 		tenants++
+	}
+	var most *flow
+	has := 0.0
+	for _, w := range q.waiting {
+		pace := q.pace(w)
+		if w.Class == is.Class { // whose tenants are one more, if this one is new
+			pace = paceOf(tenants, w.Weight)
+		}
+		if n := float64(w.len()) * pace; n > has {
+			most, has = w, n
+		}
 	}
 	if most == nil || float64(n)*paceOf(tenants, is.Weight) >= has {
 		return nil

@@ -7,9 +7,9 @@ import (
 )
 
 // A dialect is how a host reports its limits. Hosts that speak OpenAI's API spell its
-// headers in their own ways, and give the same name to other periods; which of them a
-// response speaks is told by the headers themselves, for a host's name says nothing
-// behind a gateway. docs/DIALECTS.md has the source of each fact and its date.
+// headers in their own ways, and mean other periods by the same names. A response's headers
+// show its dialect; the host's name does not, since it says nothing behind a gateway.
+// docs/DIALECTS.md has the source of each fact and its date.
 type dialect struct {
 	name string
 	// signs are headers that this host alone sends: one of them is enough. Without signs

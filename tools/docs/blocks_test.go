@@ -86,7 +86,7 @@ func send(context.Context) (ratelimiter.Usage, error) { return ratelimiter.Usage
 // statements within a function. Only what is declared and not used is forgiven. Blocks of
 // JSON and YAML are well-formed, and no block is in a language that nothing reads.
 func TestBlocks(t *testing.T) {
-	exports := packages(t)
+	exports := compiled(t)
 	fset := token.NewFileSet()
 	gc := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
 		if exports[path] == "" {
@@ -98,13 +98,13 @@ func TestBlocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compiled := 0
+	blocks := 0
 	for name, p := range read(t) {
 		for _, b := range p.blocks {
 			where := fmt.Sprintf("%s:%d", name, b.line)
 			switch b.language {
 			case "go":
-				compiled++
+				blocks++
 				for _, err := range compile(fset, gc, preamble, where, b.code) {
 					t.Error(err)
 				}
@@ -133,8 +133,8 @@ func TestBlocks(t *testing.T) {
 			}
 		}
 	}
-	if compiled < 10 {
-		t.Errorf("only %d blocks of Go were found", compiled)
+	if blocks < 10 {
+		t.Errorf("only %d blocks of Go were found", blocks)
 	}
 	for _, wrong := range []string{"limiter.Wait(ctx)", "x := limits.RPS", "return 1", "func f() { return 1 }", "var x int = key"} {
 		if errs := compile(fset, gc, preamble, "wrong", wrong); len(errs) == 0 {
@@ -143,8 +143,8 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// packages are the compiled forms of what blocks may import, and of what that imports.
-func packages(t *testing.T) map[string]string {
+// compiled are the compiled forms of what blocks may import, and of what that imports.
+func compiled(t *testing.T) map[string]string {
 	t.Helper()
 	args := []string{"list", "-export", "-deps", "-f", "{{.ImportPath}}={{.Export}}", goOpenAI}
 	for _, path := range imports {

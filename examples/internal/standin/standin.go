@@ -3,6 +3,7 @@ package standin
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"time"
 
@@ -18,6 +19,17 @@ func Base(variable string, options ...openaitest.Option) http.RoundTripper {
 	}
 	os.Setenv(variable, "none")
 	return server(options...).Direct()
+}
+
+// Upstream returns the address of a stand-in for the API, which close ends; or "" where the
+// variable holds a key, for the real one.
+func Upstream(variable string) (url string, close func()) {
+	if os.Getenv(variable) != "" {
+		return "", func() {}
+	}
+	os.Setenv(variable, "none")
+	srv := httptest.NewServer(server())
+	return srv.URL, srv.Close
 }
 
 func server(options ...openaitest.Option) *openaitest.Server {
