@@ -109,8 +109,8 @@ func TestEmptyBucketIsNoRatio(t *testing.T) {
 		{name: "overtaken, and empty since", after: -time.Second, used: 1250, n: 1, in: 1},
 		{name: "after others' refunds", used: 600, refunded: 350, n: 2, in: 1},
 		{name: "after few of them", used: 600, refunded: 349, n: 2, in: 2},
-		{name: "after an end of ours", used: 600, ended: overtaking, n: 2, in: 1},
-		{name: "before an end of ours", used: 600, ended: overtaking + slotWidth, n: 2, in: 2},
+		{name: "after an end of ours", used: 600, ended: Overtaking, n: 2, in: 1},
+		{name: "before an end of ours", used: 600, ended: Overtaking + slotWidth, n: 2, in: 2},
 	} {
 		c := charge{since: epoch, drift: regression{n: 1, in: 1, of: 1}, latest: report{Sent{At: epoch}, 600}}
 		u := unused{votes: verdicts}

@@ -45,7 +45,7 @@ func (s *Sends) Add(at time.Time, charged, cost float64) {
 		s.begun = at
 	}
 	index, before := s.slotOf(at), charged-cost
-	if n := len(s.slots); n > 0 && before < s.start && index-s.slots[0].index > int64(overtaking/slotWidth) {
+	if n := len(s.slots); n > 0 && before < s.start && index-s.slots[0].index > int64(Overtaking/slotWidth) {
 		s.slots = s.slots[:0]
 	}
 	if n := len(s.slots); n > 0 && s.slots[n-1].index >= index {

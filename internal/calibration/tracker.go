@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// overtaking is how far requests may pass each other on their way.
-	overtaking = 250 * time.Millisecond
+	// Overtaking is how far requests may pass each other on their way.
+	Overtaking = 250 * time.Millisecond
 	// surelyApplied is the longest that a correction takes to reach the backend.
 	surelyApplied = time.Second
 	// spreading is how long what was found takes to reach all processes.
@@ -61,7 +61,7 @@ func (r *report) ahead() float64 { return r.server - r.Used + r.Corrected }
 // a later one, so that what would have refilled or been refunded was lost. rate is what
 // refills in a second.
 func (r *report) emptied(later *report, rate float64, u *unused) bool {
-	span := later.At.Sub(r.At) + overtaking
+	span := later.At.Sub(r.At) + Overtaking
 	return r.server <= rate*span.Seconds()+max(u.after(r, span), later.refunded-r.refunded)
 }
 
@@ -141,7 +141,7 @@ func (t *Tracker) Send(at time.Time, cost float64, input Input, level Level) Sen
 	}
 	return Sent{
 		At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded, rush: t.rush(at),
-		passed: max(0, level.Charged-cost-t.sends.Before(at.Add(-overtaking))), input: input, inputs: inputs,
+		passed: max(0, level.Charged-cost-t.sends.Before(at.Add(-Overtaking))), input: input, inputs: inputs,
 	}
 }
 
@@ -312,7 +312,7 @@ func (t *Tracker) begin(now time.Time, sent Sent, diff float64) (c Correction, c
 // of those that last, nearly the smallest counts, and of one that counts at once, only what
 // is more than that.
 func (t *Tracker) overtaken(sent Sent) float64 {
-	return max(0, t.sends.Between(sent.At, overtaking)-sent.Cost)
+	return max(0, t.sends.Between(sent.At, Overtaking)-sent.Cost)
 }
 
 // synced reports whether our bucket could have followed the server's when a request was

@@ -35,7 +35,7 @@ func (t *trust) observe(now time.Time, r report, limit, corrected float64) bool 
 	if r.At.Before(t.last.At) {
 		return true // we may have been more and more wrong since
 	}
-	if r.Charged-r.Cost < t.last.Charged && r.At.Sub(t.last.At) > overtaking {
+	if r.Charged-r.Cost < t.last.Charged && r.At.Sub(t.last.At) > Overtaking {
 		t.last, t.swings = Sent{}, 0 // our bucket was lost, or forgotten, and has begun anew
 	}
 	// All that was charged meanwhile may have been too much.

@@ -43,7 +43,7 @@ func (u *unused) end(now time.Time, amount, limit float64, newest report) {
 	u.total += amount
 	u.ends.only = 5 * time.Second
 	u.ends.Add(now, u.total, amount)
-	if amount >= telling*limit && u.ended.IsZero() && now.Sub(newest.At) >= overtaking {
+	if amount >= telling*limit && u.ended.IsZero() && now.Sub(newest.At) >= Overtaking {
 		u.ended, u.before = now, newest
 	}
 }
@@ -61,7 +61,7 @@ func (u *unused) after(r *report, span time.Duration) float64 {
 // observe takes in a report, and reports whether kept has changed. rate is what refills
 // in a second.
 func (u *unused) observe(now time.Time, r report, rate float64) (changed bool) {
-	if u.ended.IsZero() || r.At.Before(u.ended.Add(overtaking)) {
+	if u.ended.IsZero() || r.At.Before(u.ended.Add(Overtaking)) {
 		return false
 	}
 	u.ended = time.Time{}

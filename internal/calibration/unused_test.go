@@ -99,9 +99,9 @@ func TestUnusedThatTells(t *testing.T) {
 		tells  bool
 	}{
 		{"large", 1000, time.Second, true},
-		{"just large enough", 100, overtaking, true},
+		{"just large enough", 100, Overtaking, true},
 		{"small", 99, time.Second, false},
-		{"too soon", 1000, overtaking - 1, false},
+		{"too soon", 1000, Overtaking - 1, false},
 	} {
 		var u unused
 		u.end(after(x.after), x.amount, limit, report{Sent: Sent{At: epoch}})

@@ -10,7 +10,7 @@ func TestConfigure(t *testing.T) {
 	w := newWorld(t, "rpm=60 tpm=600")
 	w.subwindow(at(0), w.limits[0], time.Second)
 	learned := newLimit(owner, Kinds[1])
-	learned.adopt(1000, "header", at(0))
+	learned.adopt(&noteLimit{Amount: 1000, Source: "header", Reported: at(0)})
 	w.add(learned)
 	for _, x := range []struct{ to, want string }{
 		{"rpm=60 tpm=600", "rpm=60 tpm=600 rpd=1000 rpm/subwindow=60"},
@@ -31,7 +31,7 @@ func TestConfigure(t *testing.T) {
 // had.
 func TestLearnedOutlivesTheCeiling(t *testing.T) {
 	w := newWorld(t, "tpm=600")
-	w.limit("tpm").adopt(900, "header", at(0))
+	w.limit("tpm").adopt(&noteLimit{Amount: 900, Source: "header", Reported: at(0)})
 	for _, x := range []struct{ to, want string }{{"tpm=600", "tpm=600"}, {"", "tpm=900"}, {"tpm=700", "tpm=700"}} {
 		w.Configure(at(0), configured(x.to))
 		if got := w.holds(); got != x.want {

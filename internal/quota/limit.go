@@ -18,6 +18,7 @@ type Limit struct {
 	learned      calibration.LimitEstimate
 	source       string    // the header of the latest report that agreed with learned
 	reportAt     time.Time // when that came
+	agreedSentAt time.Time // send time of the request behind it
 	reportSentAt time.Time // send time of the request behind the latest report
 	confirmed    bool      // more than one report agreed with learned
 	contradicted int       // reports since then of another period under the same header
@@ -59,7 +60,7 @@ func (l *Limit) is(amount int64) bool { return l.configured == amount || l.learn
 func (l *Limit) Configure(now time.Time, to *Limit) {
 	if l.configured != to.configured && to.configured > 0 {
 		l.learned, l.confirmed = calibration.LimitEstimate{}, false
-		l.reportAt, l.reportSentAt = now, now
+		l.reportAt, l.agreedSentAt, l.reportSentAt = now, now, now
 		l.tracker.Forget()
 	}
 	l.configured, l.burst = to.configured, to.burst
@@ -81,17 +82,17 @@ func (l *Limit) report(amount int64, source string, now, sent time.Time) bool {
 		return false
 	}
 	l.confirmed = !changed
-	l.source, l.reportAt = source, now
+	l.source, l.reportAt, l.agreedSentAt = source, now, sent
 	return true
 }
 
 // adopt takes in what another process has learned.
-func (l *Limit) adopt(amount int64, source string, at time.Time) {
-	if l.learned.Amount != amount {
+func (l *Limit) adopt(n *noteLimit) {
+	if l.learned.Amount != n.Amount {
 		l.tracker.Forget()
 	}
-	l.learned = calibration.LimitEstimate{Amount: amount}
-	l.source, l.reportAt, l.confirmed = source, at, true
+	l.learned = calibration.LimitEstimate{Amount: n.Amount}
+	l.source, l.reportAt, l.agreedSentAt, l.confirmed = n.Source, n.Reported, n.Sent, true
 }
 
 // Source says where Amount comes from: Configured, or what reported it and how long

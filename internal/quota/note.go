@@ -37,6 +37,7 @@ type noteLimit struct {
 	Amount    int64                `json:"amount,omitempty"`
 	Source    string               `json:"source,omitempty"`
 	Reported  time.Time            `json:"reported"`
+	Sent      time.Time            `json:"sent"` // when the request of that response was
 	Subwindow time.Duration        `json:"subwindow,omitempty"`
 	Tracker   calibration.Findings `json:"tracker"`
 	Ramp      calibration.Ramp     `json:"ramp,omitzero"`
@@ -48,7 +49,7 @@ func (s *Set) Note(now time.Time) ([]byte, error) {
 	n := note{Version: noteVersion, At: now}
 	for _, l := range s.limits {
 		nl := noteLimit{
-			Owner: digest.Of(l.Owner), Name: l.Name, Amount: l.learned.Amount, Source: l.source, Reported: l.reportAt,
+			Owner: digest.Of(l.Owner), Name: l.Name, Amount: l.learned.Amount, Source: l.source, Reported: l.reportAt, Sent: l.agreedSentAt,
 			Tracker: l.tracker.Findings(), Ramp: l.ramp, Transit: l.transit,
 		}
 		if l.whole != nil {
@@ -113,7 +114,7 @@ func (n *noteLimit) check() error {
 
 // shift turns the times into those of our clock.
 func (n *noteLimit) shift(now time.Time, by time.Duration) {
-	for _, t := range []*time.Time{&n.Reported, &n.Tracker.At, &n.Tracker.Found, &n.Tracker.Charged, &n.Ramp.Begun} {
+	for _, t := range []*time.Time{&n.Reported, &n.Sent, &n.Tracker.At, &n.Tracker.Found, &n.Tracker.Charged, &n.Ramp.Begun} {
 		if !t.IsZero() {
 			*t = t.Add(by)
 		}
@@ -121,6 +122,19 @@ func (n *noteLimit) shift(now time.Time, by time.Duration) {
 			*t = now
 		}
 	}
+}
+
+// newer reports whether the server has told others of the amount later than us of ours. That goes
+// by when the requests were sent, for a response that comes late may tell of an older limit. Of
+// two that were sent together the lower amount counts.
+func (n *noteLimit) newer(l *Limit) bool {
+	sent := n.Sent
+	if l.learned.Amount > 0 && n.Amount < l.learned.Amount {
+		sent = sent.Add(calibration.Overtaking)
+	} else if l.learned.Amount > 0 {
+		sent = sent.Add(-calibration.Overtaking)
+	}
+	return sent.After(l.agreedSentAt)
 }
 
 // TakeNote takes in what others knew so long ago. The newer report counts, and the larger
@@ -147,8 +161,8 @@ func (s *Set) TakeNote(now time.Time, data []byte, age time.Duration) error {
 			}
 			continue
 		}
-		if nl.Amount > 0 && nl.Reported.After(l.reportAt) && l.learned.Amount != nl.Amount {
-			l.adopt(nl.Amount, nl.Source, nl.Reported)
+		if nl.Amount > 0 && l.learned.Amount != nl.Amount && nl.newer(l) {
+			l.adopt(&nl)
 		}
 		l.tracker.Adopt(now, nl.Tracker, fresh)
 		if nl.Ramp.From > 0 { // a ramp begins no lower
@@ -170,7 +184,7 @@ func (s *Set) adopt(n *noteLimit) *Limit {
 		return nil
 	}
 	l := newLimit(s.owner, kind)
-	l.adopt(n.Amount, n.Source, n.Reported)
+	l.adopt(n)
 	s.add(l)
 	return l
 }

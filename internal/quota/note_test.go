@@ -212,7 +212,7 @@ func TestNoteTimes(t *testing.T) {
 		writer := newWorld(t, "")
 		l := newLimit(owner, Kinds[0])
 		writtenAt := now - x.age + x.clock
-		l.adopt(700, "x", at(writtenAt-x.noted))
+		l.adopt(&noteLimit{Amount: 700, Source: "x", Reported: at(writtenAt - x.noted)})
 		l.ramp = calibration.Ramp{From: 100, Begun: at(writtenAt - x.noted)}
 		writer.add(l)
 		w := newWorld(t, "")
@@ -232,7 +232,7 @@ func TestNoteTimes(t *testing.T) {
 func TestNoteOfTheBeginningOfTime(t *testing.T) {
 	writer := newWorld(t, "")
 	l := newLimit(owner, Kinds[0])
-	l.adopt(700, "x", time.Time{}.Add(time.Second))
+	l.adopt(&noteLimit{Amount: 700, Source: "x", Reported: time.Time{}.Add(time.Second)})
 	writer.add(l)
 	w := newWorld(t, "")
 	if err := w.TakeNote(epoch, writer.note(time.Hour), 0); err != nil {
@@ -243,30 +243,36 @@ func TestNoteOfTheBeginningOfTime(t *testing.T) {
 	}
 }
 
-// The newer report counts: neither does a note override what this process was told since,
-// nor does it ignore what others were told later.
+// The newer report counts, by when its request was sent: neither does a note override what this
+// process was told since, nor does it ignore what others were told later. Of two that were sent
+// together the lower counts, so that all come to the same.
 func TestNewerReportCounts(t *testing.T) {
 	for _, x := range []struct {
 		name         string
-		mine, theirs time.Duration
+		mine, theirs time.Duration // sent
+		amount       int64         // theirs
 		want         int64
 	}{
-		{"mine is newer", 2 * time.Minute, time.Minute, 500},
-		{"as new", time.Minute, time.Minute, 500},
-		{"theirs is newer", time.Minute, time.Minute + 1, 300},
+		{"mine is newer", 2 * time.Minute, time.Minute, 300, 500},
+		{"mine is hardly newer", time.Minute + calibration.Overtaking, time.Minute, 300, 500},
+		{"as new, and lower", time.Minute, time.Minute, 300, 300},
+		{"as new, and higher", time.Minute, time.Minute, 700, 500},
+		{"theirs is hardly newer, and higher", time.Minute, time.Minute + calibration.Overtaking, 700, 500},
+		{"theirs is newer, and lower", time.Minute, time.Minute + 1, 300, 300},
+		{"theirs is newer, and higher", time.Minute, time.Minute + calibration.Overtaking + 1, 700, 700},
 	} {
-		make := func(amount int64, reported time.Duration) *world {
+		make := func(amount int64, sent, reported time.Duration) *world {
 			w := newWorld(t, "")
 			l := newLimit(owner, Kinds[0])
-			l.adopt(amount, "x", at(reported))
+			l.adopt(&noteLimit{Amount: amount, Source: "x", Sent: at(sent), Reported: at(reported)})
 			w.add(l)
 			return w
 		}
-		w := make(500, x.mine)
+		w := make(500, x.mine, 150*time.Second) // a response that was longer on its way says nothing newer
 		before := w.limit("rpm").tracker
 		w.send(3*time.Minute, 1)
 		w.limit("rpm").tracker.Observe(at(3*time.Minute), calibration.Sent{At: at(3 * time.Minute)}, 5, 500)
-		if err := w.TakeNote(at(3*time.Minute), make(300, x.theirs).note(3*time.Minute), 0); err != nil {
+		if err := w.TakeNote(at(3*time.Minute), make(x.amount, x.theirs, 151*time.Second).note(3*time.Minute), 0); err != nil {
 			t.Fatal(err)
 		}
 		l := w.limit("rpm")
@@ -395,4 +401,22 @@ func FuzzTakeNote(f *testing.F) {
 			t.Errorf("a limit of %d", w.limit("rpm").Amount())
 		}
 	})
+}
+
+// A response that was long on its way tells others of a limit that is older than it is.
+func TestLateResponseIsNoNews(t *testing.T) {
+	heard := func(limit int64, sent, came time.Duration) *world {
+		w := newWorld(t, "")
+		w.respond(came, w.send(sent, 10), headersOf("requests", limit, limit-3, minute))
+		return w
+	}
+	late, early := heard(500, 0, 10*time.Second), heard(300, 5*time.Second, 6*time.Second)
+	for name, x := range map[string]struct{ reader, writer *world }{"the reader's": {late, early}, "the writer's": {early, late}} {
+		if err := x.reader.TakeNote(at(time.Minute), x.writer.note(time.Minute), 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := x.reader.limit("rpm").Amount(); got != 300 {
+			t.Errorf("%s response was late: %d", name, got)
+		}
+	}
 }
