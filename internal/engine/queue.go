@@ -33,7 +33,8 @@ type waiter struct {
 	retry       bool
 	charge      charge
 	flow        *flow
-	credit      int64   // by how much it counts less for its flow's share
+	asked       bool    // on behalf of its flow
+	credit      int64   // by how much it counts less for its flow's share, since it has
 	stands      bool    // in the backend's line, as far as is known
 	tag         float64 // where
 	reservation *Reservation
