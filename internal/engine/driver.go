@@ -117,9 +117,11 @@ func (s *scope) takeRoomLocked(t *turn, now time.Time) []*slots {
 	s.lacks = 0
 	room := s.roomLocked(wanted, now)
 	t.batch = t.batch[:room]
-	taken := s.takeSlotsLocked(room, now)
-	s.shortLocked(wanted-room, now)
-	return taken
+	for _, o := range s.slots {
+		o.used += room
+	}
+	s.shortLocked(wanted-room, now) // only now: what is needed is both
+	return s.slots
 }
 
 // batchLocked returns the calls that ask next, after rejecting those that have become

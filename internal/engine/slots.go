@@ -98,10 +98,10 @@ func (o *slots) firstLocked() (first *scope) {
 	return first
 }
 
-// takeSlotsLocked takes n slots of each owner, and returns whose.
-func (s *scope) takeSlotsLocked(n int64, now time.Time) []*slots {
+// takeSlotsLocked takes a slot of each owner, and returns whose.
+func (s *scope) takeSlotsLocked(now time.Time) []*slots {
 	for _, o := range s.slots {
-		o.used += n
+		o.used++
 		o.changedLocked(now)
 	}
 	return s.slots
@@ -254,7 +254,7 @@ func (r *Reservation) getSlots(ctx context.Context, en *entry, now time.Time) (r
 	s.aloneLocked(en.ask.slots, false, now)
 	if lacking == nil && !en.left {
 		en.ask = s.askLocked(now)
-		en.ask.slots = s.takeSlotsLocked(1, now)
+		en.ask.slots = s.takeSlotsLocked(now)
 		return nil, true, nil
 	}
 	s.asking--
