@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -260,9 +261,10 @@ func TestRefusalsThatLast(t *testing.T) {
 	for name, silent := range map[string]time.Duration{"refused": time.Hour, "then silent": 200 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				begun, seen := time.Now(), 0
+				begun := time.Now()
+				var seen atomic.Int64
 				client := answering(func(ctx context.Context) error {
-					if seen++; time.Since(begun) < silent {
+					if seen.Add(1); time.Since(begun) < silent {
 						return reply("READONLY You can't write against a read only replica.")
 					}
 					<-ctx.Done()
@@ -275,8 +277,8 @@ func TestRefusalsThatLast(t *testing.T) {
 					t.Errorf("%v; want %v", err, ErrReadOnly)
 				}
 				// After 0, 5, 15, 35, 75, 155 and 255 ms.
-				if took := time.Since(begun); seen != 7 || took < 250*time.Millisecond || took > 400*time.Millisecond {
-					t.Errorf("it was sent %d times in %v", seen, took)
+				if took := time.Since(begun); seen.Load() != 7 || took < 250*time.Millisecond || took > 400*time.Millisecond {
+					t.Errorf("it was sent %d times in %v", seen.Load(), took)
 				}
 			})
 		})
