@@ -25,8 +25,8 @@ type Limits struct {
 	// start to the end of its response's body, which is when that has been read to its end
 	// or closed; a [Reservation] without HTTP to its Settle or Cancel. Processes that need more
 	// than there is get equal shares, whatever the classes of their calls; within a process
-	// the order is that of classes and tenants. [Class.Limits] keeps a class's calls in flight
-	// from taking all of them.
+	// classes share them by weight. [Class.Limits] keeps a class's calls in flight from
+	// taking all of them.
 	Concurrent int64
 
 	// Burst is how much of the limits per minute may be used at once: what
