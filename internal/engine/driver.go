@@ -116,9 +116,6 @@ func (s *scope) takeRoomLocked(t *turn, now time.Time) []*slots {
 	wanted := int64(len(t.batch))
 	s.lacks = 0
 	room := s.roomLocked(wanted, now)
-	if room > 1 && !s.onlyOneShortLocked() {
-		room = 1 // the next may be others' turn
-	}
 	s.account.turns.choose(t.batch, int(room))
 	t.batch = t.batch[:room]
 	for _, o := range s.slots {

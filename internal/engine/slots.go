@@ -105,18 +105,6 @@ func (o *slots) firstLocked() (first *scope) {
 	return first
 }
 
-// onlyOneShortLocked reports whether no other scope waits for slots of these owners.
-func (s *scope) onlyOneShortLocked() bool {
-	for _, o := range s.slots {
-		for _, other := range o.short {
-			if other != s {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // takeSlotsLocked takes a slot of each owner, and returns whose.
 func (s *scope) takeSlotsLocked(now time.Time) []*slots {
 	for _, o := range s.slots {
