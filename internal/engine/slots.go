@@ -127,12 +127,13 @@ func giveBackLocked(all []*slots, n int64, now time.Time) {
 
 // shortLocked notes that the scope's queue would ask for so many more calls, if there were
 // slots for them. It waits only for owners that have none left: it must not stand in others'
-// way where it could go on.
+// way where it could go on. Claims that this makes say all that is needed: holders that seem
+// to need less for a moment lose their place among those who wait.
 func (s *scope) shortLocked(lacks int64, now time.Time) {
 	s.lacks = 0
 	for _, o := range s.slots {
 		i := slices.Index(o.short, s)
-		switch is := lacks > 0 && o.roomLocked(s, 1, now) == 0; {
+		switch is := lacks > 0 && o.roomLocked(s, lacks, now) == 0; {
 		case is && i < 0:
 			o.short = append(o.short, s)
 		case !is && i >= 0:
