@@ -24,8 +24,8 @@ type Limits struct {
 	// the budget. 0 means any number: this limit is never learned. A call counts from its start
 	// until its response's body has been read to the end or closed. A [Reservation] without
 	// HTTP counts until its Settle or Cancel. Processes that need more than there is get equal
-	// shares, whatever the classes of their calls. Within a process, classes and tenants share
-	// as they share the budget. [Class.Limits] can keep a class from taking all of them.
+	// shares, whatever the classes of their calls. Within a process, classes share them by
+	// weight. [Class.Limits] can keep a class from taking all of them.
 	Concurrent int64
 
 	// Burst bounds how much of the limits per minute may be used at once: what refills in

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -266,6 +268,98 @@ func TestLimitersShareSlots(t *testing.T) {
 				t.Errorf("limiter %d made %d of %d calls", i, n, all)
 			}
 		}
+	})
+}
+
+// The calls in flight of one process are shared by weight also between models, and with a
+// class that has ceilings: a call of another class does not wait behind a batch that came first.
+func TestClassesShareSlots(t *testing.T) {
+	for name, tt := range map[string]struct {
+		other string // the model of class b
+		batch ratelimiter.Limits
+	}{
+		"one model":        {other: "m"},
+		"two models":       {other: "n"},
+		"with ceilings":    {other: "m", batch: ratelimiter.Limits{RPM: 600_000}},
+		"ceilings, models": {other: "n", batch: ratelimiter.Limits{Concurrent: 100}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithAccountLimits(ratelimiter.Limits{RPM: 600_000, Concurrent: 4}),
+					ratelimiter.WithShared("f", ratelimiter.Limits{Concurrent: 5}, "m", "n"),
+					ratelimiter.WithClasses(map[string]ratelimiter.Class{"a": {Weight: 3}, "b": {}, "batch": {Limits: tt.batch}}), ratelimiter.WithWarnings(nil, 0))
+				ctx, cancel := context.WithCancel(t.Context())
+				var calls sync.WaitGroup
+				var started [3]atomic.Int64
+				call := func(i int, class, model string) {
+					r, err := l.Acquire(ratelimiter.ContextWithClass(ctx, class), ratelimiter.Cost{Model: model})
+					if err != nil {
+						return
+					}
+					started[i].Add(1)
+					time.Sleep(500*time.Millisecond + rand.N(time.Second))
+					r.Settle(ratelimiter.Usage{})
+				}
+				flood := func(i int, class, model string) {
+					for range 2000 {
+						calls.Go(func() { call(i, class, model) })
+					}
+					time.Sleep(10 * time.Second)
+				}
+				flood(2, "batch", "m")
+				for range 5 {
+					came := time.Now()
+					call(1, "b", tt.other)
+					if took := time.Since(came); took > 3*time.Second {
+						t.Errorf("a call took %v behind the batch", took)
+					}
+				}
+				flood(0, "a", "m")
+				flood(1, "b", tt.other)
+				var shares [3]int64
+				for i := range started {
+					shares[i] = -started[i].Load()
+				}
+				time.Sleep(100 * time.Second)
+				for i := range started {
+					shares[i] += started[i].Load()
+				}
+				all := shares[0] + shares[1] + shares[2]
+				for i, want := range []int64{all * 3 / 5, all / 5, all / 5} {
+					if got := shares[i]; all < 350 || got < want-all/40 || got > want+all/40 {
+						t.Errorf("class %d started %d of %d calls; want %d", i, got, all, want)
+					}
+				}
+				cancel()
+				calls.Wait()
+			})
+		})
+	}
+}
+
+// Calls that wait for a slot of their model stand in no other model's way, though its family has
+// fewer left than they want.
+func TestSlotsOfAModelAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{Concurrent: 1}),
+			ratelimiter.WithShared("f", ratelimiter.Limits{RPM: 6000, Concurrent: 5}, "m", "n"))
+		warm(t, l, "m")
+		warm(t, l, "n")
+		var calls sync.WaitGroup
+		for range 10 {
+			calls.Go(func() {
+				r := acquire(t, l, tokens(1))
+				time.Sleep(time.Second)
+				r.Settle(ratelimiter.Usage{})
+			})
+		}
+		synctest.Wait()
+		came := time.Now()
+		acquire(t, l, ratelimiter.Cost{Model: "n"}).Settle(ratelimiter.Usage{})
+		if waited := time.Since(came); waited > 0 {
+			t.Errorf("a call of another model waited %v", waited)
+		}
+		calls.Wait()
 	})
 }
 

@@ -122,11 +122,13 @@ func (s *suite) limits() {
 	b[0].Limit = 2000
 	s.level(s.lookAt("m", b).Levels[0], 1400, b[0])
 	s.granted(s.ask("m", "p", b, tokens(1400)), 1)
-	// Who knows of a lower limit, or of another one, takes nothing from what is used.
+	// Who knows of a lower limit, or of another one, takes nothing from what is used. It
+	// refills by the highest limit that is known.
+	highest := b[0]
 	for range 3 {
 		b[0].Limit = 500
 		s.granted(s.ask("m", "low", b, tokens(1)), 0)
-		s.level(s.lookAt("m", b).Levels[0], -1500, b[0])
+		s.level(s.lookAt("m", b).Levels[0], -1500, highest)
 		b[0].Limit = 2000
 		s.granted(s.ask("m", "high", b, tokens(1)), 0)
 		s.level(s.lookAt("m", b).Levels[0], 0, b[0])

@@ -87,6 +87,7 @@ var constants = map[string]string{
 	"SLOT_POLL_EACH":   microseconds(ledger.SlotPollEach),
 	"SLOT_TURN":        microseconds(ledger.SlotTurn),
 	"SLOT_ONLY_TURN":   microseconds(ledger.SlotOnlyTurn),
+	"SLOT_YIELD":       microseconds(ledger.SlotYield),
 	"SLOT_FEW":         number(ledger.SlotFew),
 	"SLOT_SURVEY_EACH": microseconds(ledger.SlotSurveyEach),
 	"SLOT_ASLEEP":      number(float64(asleep.Milliseconds())),

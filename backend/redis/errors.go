@@ -149,3 +149,15 @@ func wrap(op string, err error) error {
 	return &Error{Op: op, Reason: r.reason, Cause: err,
 		passing: r.passing || !replied && !errors.Is(err, goredis.ErrClosed)}
 }
+
+// wrapAfter is wrap where the server has refused the operation before: that is the reason too
+// if it did not reply any more.
+func wrapAfter(refusal error, op string, err error) error {
+	failed := wrap(op, err)
+	if e, ok := failed.(*Error); ok {
+		if _, replied := refused(err); !replied {
+			e.Reason = refusal
+		}
+	}
+	return failed
+}

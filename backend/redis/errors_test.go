@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -195,8 +197,7 @@ func TestRenamedCommands(t *testing.T) {
 	}
 }
 
-// What a server says at once, and what is over in a moment, is waited out: the call fails
-// only if the timeout passes before, and then with the server's reason.
+// What a server says at once, and what is over in a moment, is waited out.
 func TestRefusalsAreWaitedOut(t *testing.T) {
 	s := redistest.Run(t)
 	c := admin(t, s)
@@ -249,23 +250,45 @@ func TestRefusalsAreWaitedOut(t *testing.T) {
 						t.Errorf("%d used; want 1", n)
 					}
 				}
-
-				client = &refusing{Client: c}
-				b = New(client, prefix(), WithTimeout(300*time.Millisecond))
-				do(x.begin...)
-				err := call(b)
-				do(x.over...)
-				var e *Error
-				if !errors.Is(err, x.want) || !errors.As(err, &e) || !errors.Is(err, backend.ErrUnavailable) {
-					t.Errorf("%v; want %v", err, x.want)
-				}
-				if client.seen < 3 || client.seen > 12 {
-					t.Errorf("%d refusals in 300 ms", client.seen)
-				}
 			})
 		}
 	}
 }
+
+// What a server goes on to say fails the call in time, with the server's reason: also if it
+// says nothing more at the end.
+func TestRefusalsThatLast(t *testing.T) {
+	for name, silent := range map[string]time.Duration{"refused": time.Hour, "then silent": 200 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begun := time.Now()
+				var seen atomic.Int64
+				client := answering(func(ctx context.Context) error {
+					if seen.Add(1); time.Since(begun) < silent {
+						return reply("READONLY You can't write against a read only replica.")
+					}
+					<-ctx.Done()
+					return ctx.Err()
+				})
+				b := New(client, prefix(), WithTimeout(400*time.Millisecond))
+				err := b.Settle(t.Context(), backend.Settlement{Account: "account", Buckets: perDay(100), Refund: backend.Amounts{1}})
+				var e *Error
+				if !errors.Is(err, ErrReadOnly) || !errors.As(err, &e) || !errors.Is(err, backend.ErrUnavailable) {
+					t.Errorf("%v; want %v", err, ErrReadOnly)
+				}
+				// After 0, 5, 15, 35, 75, 155 and 255 ms.
+				if took := time.Since(begun); seen.Load() != 7 || took < 250*time.Millisecond || took > 400*time.Millisecond {
+					t.Errorf("it was sent %d times in %v", seen.Load(), took)
+				}
+			})
+		})
+	}
+}
+
+// An answering client is its answers.
+type answering func(context.Context) error
+
+func (f answering) Process(ctx context.Context, _ goredis.Cmder) error { return f(ctx) }
 
 // A refusing client counts what the server refuses.
 type refusing struct {

@@ -323,7 +323,7 @@ func TestThrongOfTenants(t *testing.T) {
 			all.pass(span * time.Second)
 			work, used := float64(calls(t, c))/float64(all.asked), float64(all.granted)/(span*throngRate)
 			t.Logf("%.1f commands an ask, %.2f asks a call, %.1f %% of the budget", work, float64(all.asked)/float64(all.granted), 100*used)
-			if most := float64(19 + len(weights)); work > most || used < 0.98 { // one for each class
+			if most := float64(17 + len(weights)); work > most || used < 0.98 { // one for each class
 				t.Errorf("%.1f commands an ask, %.1f %% of the budget", work, 100*used)
 			}
 		})

@@ -95,9 +95,11 @@ func (b *Backend) within(ctx context.Context, op string, repeatable bool, send f
 	attempt, cancel := b.deadlines.after(ctx, begun, b.timeout/2)
 	reply, err := send(attempt, ctxClient)
 	cancel()
+	var refusal error
 	for pause := firstPause; err != nil && ctx.Err() == nil; {
 		switch r, replied := refused(err); {
 		case r.passing:
+			refusal = r.reason
 			if time.Since(begun)+pause >= b.timeout*7/8 { // the rest is too short for an attempt
 				return nil, wrap(op, err)
 			}
@@ -110,13 +112,13 @@ func (b *Backend) within(ctx context.Context, op string, repeatable bool, send f
 		case repeatable && !replied:
 			repeatable, ctxClient = false, nil
 		default:
-			return nil, wrap(op, err)
+			return nil, wrapAfter(refusal, op, err)
 		}
 		rest, cancel := context.WithDeadline(ctx, begun.Add(b.timeout))
 		reply, err = send(rest, ctxClient)
 		cancel()
 	}
-	return reply, wrap(op, err)
+	return reply, wrapAfter(refusal, op, err)
 }
 
 // The pauses before an operation that was refused is sent again grow from the first to

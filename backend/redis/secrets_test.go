@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -54,7 +55,7 @@ func (r *recorder) dial(ctx context.Context, network, addr string) (net.Conn, er
 }
 
 // said is a name in what a process says of itself: of a model, or of the owner of slots.
-var said = regexp.MustCompile(`"[mo]":"(model:|class:)?xyzzy-(model|class)"`)
+var said = regexp.MustCompile(`"[mo]":"(model:|class:)?xyzzy-(model|class)(-2)?"`)
 
 // Nothing that is written to Redis has a key, a token, a prompt, an answer or a tenant's name
 // in it, nor the name of an account in the clear, nor that of a model or a class but in what
@@ -65,6 +66,7 @@ func TestNothingSecretIsWrittenToRedis(t *testing.T) {
 	client := goredis.NewClient(&goredis.Options{Addr: srv.Addr, Dialer: seen.dial})
 	defer client.Close()
 	l, err := ratelimiter.New(ratelimiter.WithBackend(redis.New(client)), ratelimiter.WithLimits("xyzzy-model", ratelimiter.Limits{RPM: 6000, TPM: 600_000, Concurrent: 10}),
+		ratelimiter.WithLimits("xyzzy-model-2", ratelimiter.Limits{RPM: 1}),
 		ratelimiter.WithShared("xyzzy-family", ratelimiter.Limits{RPM: 6000}, "xyzzy-model"),
 		ratelimiter.WithClasses(map[string]ratelimiter.Class{"xyzzy-class": {Weight: 2, Limits: ratelimiter.Limits{Concurrent: 10}}}))
 	if err != nil {
@@ -100,6 +102,7 @@ func TestNothingSecretIsWrittenToRedis(t *testing.T) {
 		}
 		resp.Body.Close()
 	}
+	waitInLine(t, l, srv.Addr)
 	<-seen.reported
 	if err := l.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
@@ -114,6 +117,53 @@ func TestNothingSecretIsWrittenToRedis(t *testing.T) {
 	if at := strings.Index(sent, "xyzzy"); at >= 0 {
 		t.Errorf("%q is written", sent[max(0, at-200):min(len(sent), at+30)])
 	}
+}
+
+// waitInLine has calls of two tenants stand in a line until they give up.
+func waitInLine(t *testing.T, l *ratelimiter.Limiter, addr string) {
+	t.Helper()
+	client := goredis.NewClient(&goredis.Options{Addr: addr})
+	defer client.Close()
+	ctx, cancel := context.WithCancel(ratelimiter.ContextWithClass(ratelimiter.ContextWithAccount(t.Context(), "xyzzy-account"), "xyzzy-class"))
+	call := func(tenant string) error {
+		r, err := l.Acquire(ratelimiter.ContextWithTenant(ctx, tenant), ratelimiter.Cost{Model: "xyzzy-model-2", Tokens: 5})
+		if err == nil {
+			r.Settle(ratelimiter.Usage{TotalTokens: 5})
+		}
+		return err
+	}
+	if err := call("xyzzy-tenant"); err != nil {
+		t.Error(err)
+	}
+	var waits sync.WaitGroup
+	for _, tenant := range []string{"xyzzy-tenant", "xyzzy-tenant-2"} {
+		waits.Go(func() {
+			if err := call(tenant); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+	}
+	redistest.Eventually(t, "two flows stand in line", func() bool {
+		lines, err := client.Keys(t.Context(), "*:tickets").Result()
+		if err != nil {
+			t.Error(err)
+		}
+		flows := 0
+		for _, line := range lines {
+			records, err := client.HGetAll(t.Context(), line).Result()
+			if err != nil {
+				t.Error(err)
+			}
+			for _, record := range records {
+				if len(record) == 16 {
+					flows++
+				}
+			}
+		}
+		return flows == 2
+	})
+	cancel()
+	waits.Wait()
 }
 
 // wantExpiring fails the test if a key has no expiry.

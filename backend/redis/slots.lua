@@ -7,7 +7,7 @@
 -- ARGV[2]  the holder; '' for a question
 --
 -- 'h' is packed doubles: version, clock, last, sum, recovering, and the shares: at, limit,
--- n, level, first, keep, each. A holder is: number, count, need, used, since, got,
+-- n, level, first, unclaimed, keep, each. A holder is: number, count, need, used, since, got,
 -- expires.
 local call, pack, numbers, min, max, floor = redis.call, struct.pack, struct.unpack, math.min, math.max, math.floor
 local version, now, number, limit, used, held, need, spare = numbers('<dddddddd', ARGV[1])
@@ -19,9 +19,9 @@ end
 
 local read = call('HMGET', KEYS[1], 'h', name)
 local format, clock, last, sum, recovering = version, now, now, 0, 0
-local at, limited, n, level, first, keep, each = 0, 0, 0, 0, 0, 0, 0
+local at, limited, n, level, first, unclaimed, keep, each = 0, 0, 0, 0, 0, 0, 0, 0
 if read[1] then
-  format, clock, last, sum, recovering, at, limited, n, level, first, keep, each = numbers('<dddddddddddd', read[1])
+  format, clock, last, sum, recovering, at, limited, n, level, first, unclaimed, keep, each = numbers('<ddddddddddddd', read[1])
   if format ~= version then
     return redis.error_reply('RATELIMITVERSION ' .. format)
   end
@@ -83,6 +83,9 @@ else
     return values[n]
   end
 
+  if held < count then
+    since = 0 -- it has had a turn
+  end
   sum, count, expires = sum + held - count, held, clock + K.SLOT_LEASE
   waits()
   if limited ~= limit or clock - at >= max(0, n - K.SLOT_FEW) * K.SLOT_SURVEY_EACH then
@@ -96,7 +99,7 @@ else
     for i, h in ipairs(live) do
       needs[i], needed, sum = h.need, needed + h.need, sum + h.count
     end
-    at, limited, n, level, first, keep, each = clock, limit, #live, K.ENDLESS, 0, 0, 0
+    at, limited, n, level, first, unclaimed, keep, each = clock, limit, #live, K.ENDLESS, 0, 0, 0, 0
     if needed <= limit then
       each = floor(floor((limit - needed) / 2) / n)
     else
@@ -127,6 +130,7 @@ else
         end
       end
       first = nth(waiting, left - in_turn)
+      unclaimed = nth(waiting, left - #have)
       keep = -nth(have, min(left, max(in_turn, left - #waiting)))
     end
   end
@@ -139,14 +143,18 @@ else
   end
   target = target + min(spare, each)
   lent = min(target, held)
-  local free = limit - sum
-  if target > held and free > 0 and clock >= recovering then
-    lent = held + min(free, target - held)
+  local at_once = target
+  if target == level + 1 and count < target and since > unclaimed and clock - since < K.SLOT_YIELD then
+    at_once = level
+  end
+  local more = min(limit - sum, at_once - held)
+  if more > 0 and clock >= recovering then
+    lent = held + more
     sum, count, got = sum + lent - count, lent, clock
     waits()
   end
 
-  local head = pack('<dddddddddddd', version, clock, last, sum, recovering, at, limited, n, level, first, keep, each)
+  local head = pack('<ddddddddddddd', version, clock, last, sum, recovering, at, limited, n, level, first, unclaimed, keep, each)
   if count == 0 and need == 0 then
     call('HDEL', KEYS[1], name)
     call('HSET', KEYS[1], 'h', head)

@@ -6,20 +6,22 @@
 --          they count for its share
 local wanted, fresh, leave, number = a[1], a[2] == 1, a[3] == 1, a[4]
 
-if not fresh then
-  local mine = call('GET', KEYS[4])
-  if mine and number <= numbers('<d', mine) then
-    return sub(mine, 9)
-  end
-end
-
-owner(1) -- is refilled up to now
-local mine = false -- the ticket, if there is one
 if stored and not whole() then
   forget()
 end
 if stored then
   fetch(flows.keys({ARGV[3], sub(ARGV[4], 1, 8), unpack(ARGV, 5, 4 + owned)}))
+end
+if not fresh and not get(ARGV[3]) then -- else an answer that is kept is an older one's
+  local last = call('GET', KEYS[4])
+  if last and number <= numbers('<d', last) then
+    return sub(last, 9)
+  end
+end
+
+owner(1) -- is refilled up to now
+local mine = false -- the ticket, if there is one
+if stored then
   queue.tidy()
   mine = ticket(ARGV[3])
 end

@@ -25,6 +25,7 @@ type account struct {
 	scopes    map[scopeKey]*scope
 	shared    map[sharedKey]*quota.Limit // by families and by the account as a whole
 	slots     map[string]*slots          // by owner, where that limits calls in flight
+	turns     turns                      // at them
 	contexts  predict.Contexts
 	usage     usage
 	reporting reporting

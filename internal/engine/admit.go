@@ -182,7 +182,7 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 		return askAlone, nil
 	}
 	en.ask = s.askLocked(en.arrived)
-	en.ask.slots = s.takeSlotsLocked(1, en.arrived)
+	en.ask.slots = s.takeSlotsLocked(en.arrived)
 	return askAlone, nil
 }
 

@@ -116,10 +116,13 @@ func (s *scope) takeRoomLocked(t *turn, now time.Time) []*slots {
 	wanted := int64(len(t.batch))
 	s.lacks = 0
 	room := s.roomLocked(wanted, now)
+	s.account.turns.choose(t.batch, int(room))
 	t.batch = t.batch[:room]
-	taken := s.takeSlotsLocked(room, now)
-	s.shortLocked(wanted-room, now)
-	return taken
+	for _, o := range s.slots {
+		o.used += room
+	}
+	s.shortLocked(wanted-room, now) // only now: what is needed is both
+	return s.slots
 }
 
 // batchLocked returns the calls that ask next, after rejecting those that have become
@@ -191,10 +194,13 @@ func (s *scope) askForLocked(b *batch, w *waiter, now time.Time) {
 	for d, n := range w.charge.cost {
 		b.total[d] += n
 	}
-	if b.turns {
-		before = b.total
+	switch {
+	case !b.short:
+	case b.turns:
+		b.enough = s.quota.Refill(&b.total) >= turnTime
+	default: // also of what has been refunded: the backend forgets the flows of an empty line
+		b.enough = s.quota.Refill(&before) >= turnTime && s.expectedLocked(now, &before, &backend.Amounts{}).wait >= turnTime
 	}
-	b.enough = b.short && s.quota.Refill(&before) >= turnTime
 }
 
 // admissibleLocked brings what a waiter wants to what is known now, and returns why it is to

@@ -17,7 +17,8 @@ import (
 type flows struct {
 	known   map[flowKey]*flow
 	waiting byTag[*flow] // those of them in whose queue somebody waits
-	tenants map[string]int
+	classes map[string]*class
+	eldest  *waiter   // who has waited longest, unless it has left
 	virtual float64   // how far the backend's line has come
 	stood   []*waiter // who has asked last, where there are several flows
 	n       int
@@ -27,12 +28,25 @@ type flows struct {
 
 type flowKey struct{ class, tenant string }
 
+// A class is how many of its tenants are known, and those in whose queues somebody waits.
+type class struct {
+	tenants int
+	waiting byTag[crowd]
+}
+
+// A crowd is a flow in whose queue somebody waits; the one with most comes first.
+type crowd struct{ *flow }
+
+func (c crowd) at() float64  { return -float64(c.len()) }
+func (c crowd) moved(to int) { c.rank = to }
+
 // A flow is the callers of a tenant, within a class.
 type flow struct {
 	backend.Flow
 	queue
 	tag    float64 // of its next call
 	index  int     // among those that wait, if somebody does
+	rank   int     // among those of its class
 	credit int64   // what its calls have used less than they were charged
 }
 
@@ -57,12 +71,15 @@ type glance struct {
 	tag, pace float64
 	next      *waiter
 	cursor    cursor
-	credit    float64 // of the flow, for calls that have none yet
+	credit    float64 // of the flow, for calls that have not asked yet
 }
 
 // net is what the next call will count when it asks.
 func (g *glance) net(w *waiter) float64 {
 	units := w.units()
+	if w.asked {
+		return units
+	}
 	credit := min(g.credit, units)
 	g.credit -= credit
 	return units - credit
@@ -92,12 +109,17 @@ func (q *flows) flow(is backend.Flow) *flow {
 	f := q.known[key]
 	if f == nil {
 		if q.known == nil {
-			q.known, q.tenants = map[flowKey]*flow{}, map[string]int{}
+			q.known, q.classes = map[flowKey]*flow{}, map[string]*class{}
 		}
 		q.forgetSome()
 		f = &flow{Flow: is, tag: q.virtual}
 		q.known[key] = f
-		q.tenants[is.Class]++
+		c := q.classes[is.Class]
+		if c == nil {
+			c = new(class)
+			q.classes[is.Class] = c
+		}
+		c.tenants++
 	}
 	return f
 }
@@ -109,7 +131,11 @@ func (q *flows) forgetSome() {
 	for key, f := range q.known {
 		if f.len() == 0 && f.tag <= q.virtual {
 			delete(q.known, key)
-			q.tenants[key.class]--
+			if c := q.classes[key.class]; c.tenants == 1 {
+				delete(q.classes, key.class)
+			} else {
+				c.tenants--
+			}
 		}
 		if n++; n == examined {
 			return
@@ -118,7 +144,15 @@ func (q *flows) forgetSome() {
 }
 
 // pace is how much further in line the next call of a flow stands for a unit.
-func (q *flows) pace(f *flow) float64 { return paceOf(q.tenants[f.Class], f.Weight) }
+func (q *flows) pace(f *flow) float64 { return paceOf(q.tenants(f.Class), f.Weight) }
+
+// tenants is how many of a class are known.
+func (q *flows) tenants(name string) int {
+	if c := q.classes[name]; c != nil {
+		return c.tenants
+	}
+	return 0
+}
 
 // paceOf is that of one of so many tenants, whose class has the weight.
 func paceOf(tenants int, weight float64) float64 {
@@ -224,12 +258,20 @@ func (q *flows) arrivals() uint64 {
 func (q *flows) join(w *waiter, is backend.Flow) (ahead int) {
 	f := q.flow(is)
 	w.flow = f
-	if f.len() == 0 {
-		f.tag = max(f.tag, q.virtual)
-		heap.Push(&q.waiting, f)
+	if q.eldest != nil && w.seq < q.eldest.seq {
+		q.eldest = w
 	}
 	q.count(&w.charge.cost, 1)
-	return f.join(w)
+	ahead = f.join(w)
+	c := q.classes[f.Class]
+	if f.len() == 1 {
+		f.tag = max(f.tag, q.virtual)
+		heap.Push(&q.waiting, f)
+		heap.Push(&c.waiting, crowd{f})
+	} else {
+		heap.Fix(&c.waiting, f.rank)
+	}
+	return ahead
 }
 
 // leave takes w out, if it is in line.
@@ -240,11 +282,15 @@ func (q *flows) leave(w *waiter) {
 	f := w.flow
 	f.leave(w)
 	q.count(&w.charge.cost, -1)
+	c := q.classes[f.Class]
 	if f.len() == 0 {
 		heap.Remove(&q.waiting, f.index)
+		heap.Remove(&c.waiting, f.rank)
+	} else {
+		heap.Fix(&c.waiting, f.rank)
 	}
 	if q.n == 0 {
-		q.known, q.tenants, q.virtual = nil, nil, 0
+		q.known, q.classes, q.eldest, q.virtual = nil, nil, nil, 0
 	}
 }
 
@@ -277,12 +323,20 @@ func (q *flows) ahead(w *waiter, most int) (n int, wanted backend.Amounts) {
 }
 
 // oldest returns the time of the earliest arrival of those who wait, or of one that comes
-// now.
+// now. It looks at all flows only if the one that had waited longest has left.
 func (q *flows) oldest(now time.Time) time.Time {
-	for _, f := range q.waiting {
-		now = f.oldest(now)
+	if q.eldest == nil || !q.eldest.queued {
+		q.eldest = nil
+		for _, f := range q.waiting {
+			if w := f.oldest(); q.eldest == nil || w.seq < q.eldest.seq {
+				q.eldest = w
+			}
+		}
 	}
-	return now
+	if q.eldest == nil {
+		return now
+	}
+	return q.eldest.arrived
 }
 
 // change changes what a waiter wants.
@@ -296,9 +350,9 @@ func (q *flows) change(w *waiter, f func(*charge)) {
 
 // oneOfMany returns who has to leave a full queue for a call of a flow: the last one of the
 // flow that has most of the queue for its share, if that is still more than the other will
-// have then; else nil.
+// have then; else nil. It looks at one flow of each class.
 func (q *flows) oneOfMany(is backend.Flow) *waiter {
-	f, tenants, n := q.known[flowKey{is.Class, is.Tenant}], q.tenants[is.Class], 1
+	f, tenants, n := q.known[flowKey{is.Class, is.Tenant}], q.tenants(is.Class), 1
 	if f != nil {
 		n += f.len()
 	} else {
@@ -306,12 +360,16 @@ func (q *flows) oneOfMany(is backend.Flow) *waiter {
 	}
 	var most *flow
 	has := 0.0
-	for _, w := range q.waiting {
+	for _, c := range q.classes {
+		if len(c.waiting) == 0 {
+			continue
+		}
+		w := c.waiting[0].flow // the one that has most of its class
 		pace := q.pace(w)
 		if w.Class == is.Class { // whose tenants are one more, if this one is new
 			pace = paceOf(tenants, w.Weight)
 		}
-		if n := float64(w.len()) * pace; n > has {
+		if n := float64(w.len()) * pace; n > has || n == has && w.Class < most.Class {
 			most, has = w, n
 		}
 	}
@@ -331,16 +389,18 @@ func (q *flows) before(is backend.Flow, retry bool, seq uint64) backend.Amounts 
 }
 
 // asks says on whose behalf the calls ask: nil where the backend need not be told. What
-// their flows were refunded counts for the first of them.
+// their flows were refunded counts for the first of them that have not asked yet. Behind one
+// that has others may stand already, whose places in line do not change.
 func (q *flows) asks(batch []*waiter) []backend.Flow {
 	if !slices.ContainsFunc(batch, func(w *waiter) bool { return !plain(w.flow.Flow) }) {
 		return nil
 	}
 	flows := make([]backend.Flow, len(batch))
 	for i, w := range batch {
-		if f := w.flow; f.credit != 0 {
-			took := min(f.credit, int64(w.units()))
-			w.credit, f.credit = w.credit+took, f.credit-took
+		if f := w.flow; !w.asked {
+			w.asked = true
+			w.credit = min(f.credit, int64(w.units()))
+			f.credit -= w.credit
 		}
 		flows[i] = w.flow.Flow
 		flows[i].Credit = w.credit

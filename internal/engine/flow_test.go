@@ -2,8 +2,10 @@ package engine
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -174,8 +176,13 @@ func TestCreditOfAFlow(t *testing.T) {
 			t.Errorf("credits %v; want %v", got, want)
 		}
 	}
-	batch[2].flow.credit = -50 // they have used more
-	if got := credits(); !slices.Equal(got, []int64{100, 30, -50}) && !slices.Equal(got, []int64{50, 30, 0}) {
+	// Where they have used more, too, and not for calls that have asked: others stand behind
+	// them, whose places do not change.
+	batch[0].flow.credit = -50
+	next := &waiter{charge: charge{cost: backend.Amounts{1, 100}}}
+	q.join(next, named("a", "x", 1))
+	batch = append(batch, next)
+	if got := credits(); !slices.Equal(got, []int64{100, 30, 0, -50}) {
 		t.Errorf("credits %v", got)
 	}
 }
@@ -205,8 +212,8 @@ func TestTenantsAreForgotten(t *testing.T) {
 		t.Errorf("%d flows are known; one waits", n)
 	}
 	q.leave(stays)
-	if len(q.known) != 0 || len(q.tenants) != 0 {
-		t.Errorf("%d flows are known, %v; nobody waits", len(q.known), q.tenants)
+	if len(q.known) != 0 || len(q.classes) != 0 {
+		t.Errorf("%d flows are known, %v; nobody waits", len(q.known), q.classes)
 	}
 }
 
@@ -291,6 +298,63 @@ func TestCreditOrdersTheFlow(t *testing.T) {
 	}
 	if got != 4 {
 		t.Errorf("%d of the first five are x's; want all four", got)
+	}
+}
+
+// Who has to leave a full queue, and who has waited longest, are found without a look at all
+// who wait, but as if by one.
+func TestOneOfMany(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		var q flows
+		var waiting []*waiter
+		late := uint64(0)
+		weights := map[string]float64{"a": 1, "b": 3, "": 0}
+		random := func() backend.Flow {
+			class := []string{"", "a", "b"}[r.IntN(3)]
+			return named(class, fmt.Sprint(r.IntN(6)), weights[class])
+		}
+		for range 100 {
+			if n := len(waiting); n > 0 && r.IntN(3) == 0 {
+				i := r.IntN(n)
+				q.leave(waiting[i])
+				waiting = slices.Delete(waiting, i, i+1)
+			} else {
+				seq := q.arrivals()
+				switch { // some ask by themselves before they join
+				case late == 0:
+					seq, late = q.arrivals(), seq
+				case r.IntN(5) == 0:
+					seq, late = late, 0
+				}
+				w := &waiter{seq: seq, arrived: time.Unix(int64(seq), 0), retry: r.IntN(4) == 0}
+				q.join(w, random())
+				waiting = append(waiting, w)
+			}
+			most, oldest := 0.0, time.Unix(1e9, 0)
+			for _, w := range waiting {
+				most = max(most, float64(w.flow.len())*q.pace(w.flow))
+				if w.arrived.Before(oldest) {
+					oldest = w.arrived
+				}
+			}
+			if got := q.oldest(time.Unix(1e9, 0)); !got.Equal(oldest) {
+				t.Fatalf("the oldest is %v; want %v", got, oldest)
+			}
+			is := random()
+			tenants, mine := q.tenants(is.Class), 1
+			if f := q.known[flowKey{is.Class, is.Tenant}]; f != nil {
+				mine += f.len()
+			} else {
+				tenants++
+			}
+			switch w := q.oneOfMany(is); {
+			case w == nil && float64(mine)*paceOf(tenants, is.Weight) < most:
+				t.Fatalf("nobody leaves; one has %v", most)
+			case w != nil && (float64(w.flow.len())*q.pace(w.flow) != most || w != w.flow.last() || float64(mine)*paceOf(tenants, is.Weight) >= most):
+				t.Fatalf("of the flow that has %v leaves %d; one has %v", float64(w.flow.len())*q.pace(w.flow), w.seq, most)
+			}
+		}
 	}
 }
 

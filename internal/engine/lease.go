@@ -64,10 +64,10 @@ func (o *slots) spareLocked() int64 {
 	return o.peak
 }
 
-// leastLocked is how many slots a claim would say that are held: the others are given back.
-// Where slots are scarce none are kept to spare.
-func (o *slots) leastLocked(now time.Time) int64 {
-	least := o.needLocked()
+// leastLocked is how many slots a claim would say that are held, if so many more are needed
+// than are noted: the others are given back. Where slots are scarce none are kept to spare.
+func (o *slots) leastLocked(now time.Time, extra int64) int64 {
+	least := o.needLocked() + extra
 	if !o.scarce {
 		least += o.spareLocked()
 	}
@@ -84,7 +84,7 @@ func (o *slots) claimLocked(now time.Time, extra int64) backend.Claim {
 	case now.Sub(o.peakAt) >= peakTime:
 		o.peak, o.peakAt = max(need, o.peak/2), now
 	}
-	o.ceiling = o.leastLocked(now)
+	o.ceiling = o.leastLocked(now, extra)
 	o.claim = backend.Claim{
 		Account: o.account.ledger(), Owner: o.owner, Holder: e.id, Number: uint64(e.claims.Add(1)),
 		Limit: o.limit, Used: o.used, Held: o.ceiling, Need: need, Spare: o.spareLocked(),
@@ -109,7 +109,7 @@ func (o *slots) lentLocked(l *backend.Lease) {
 // claimHereLocked claims from a local backend, which answers at once, if there is anything
 // new to say. extra is how many more are needed than are noted.
 func (o *slots) claimHereLocked(extra int64, now time.Time) {
-	if o.limit == o.claim.Limit && o.used == o.claim.Used && o.needLocked()+extra == o.claim.Need && o.leastLocked(now) == o.counted {
+	if o.limit == o.claim.Limit && o.used == o.claim.Used && o.needLocked()+extra == o.claim.Need && o.leastLocked(now, extra) == o.counted {
 		return
 	}
 	o.renewHereLocked(extra, now)
@@ -167,7 +167,7 @@ func (o *slots) dueLocked(now time.Time) time.Time {
 	case o.account.engine.local:
 	case o.sent.IsZero(), o.limit != o.claim.Limit, need > o.ceilingLocked(now) && !o.refused:
 		return now
-	case o.scarce && o.counted > o.leastLocked(now), need == 0 && o.account.engine.closed.Load():
+	case o.scarce && o.counted > o.leastLocked(now, 0), need == 0 && o.account.engine.closed.Load():
 		return o.sent.Add(min(o.again, tidyEvery))
 	}
 	return o.sent.Add(o.again)

@@ -33,7 +33,8 @@ type waiter struct {
 	retry       bool
 	charge      charge
 	flow        *flow
-	credit      int64   // by how much it counts less for its flow's share
+	asked       bool    // on behalf of its flow
+	credit      int64   // by how much it counts less for its flow's share, since it has
 	stands      bool    // in the backend's line, as far as is known
 	tag         float64 // where
 	reservation *Reservation
@@ -81,15 +82,13 @@ func (c *cursor) next() (w *waiter) {
 	return w
 }
 
-// oldest returns the time of the earliest arrival of those who wait, or of one that comes
-// now.
-func (q *queue) oldest(now time.Time) time.Time {
-	for _, l := range []*list{&q.fresh, &q.retries} {
-		if l.head != nil && l.head.arrived.Before(now) {
-			now = l.head.arrived
-		}
+// oldest returns who came first of those who wait, or nil.
+func (q *queue) oldest() *waiter {
+	w := q.fresh.head
+	if r := q.retries.head; w == nil || r != nil && r.seq < w.seq {
+		w = r
 	}
-	return now
+	return w
 }
 
 // ahead is how many stand before w and what they want, of the first most.

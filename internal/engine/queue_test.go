@@ -62,14 +62,14 @@ func (m *model) check(t *rapid.T, q *queue) {
 	if len(want) > 0 {
 		head = want[0]
 	}
-	oldest := now
+	var oldest *waiter
 	for _, w := range want {
-		if w.arrived.Before(oldest) {
-			oldest = w.arrived
+		if oldest == nil || w.seq < oldest.seq {
+			oldest = w
 		}
 	}
-	if got := q.oldest(now); !got.Equal(oldest) {
-		t.Fatalf("the oldest arrived at %v; want %v", got, oldest)
+	if got := q.oldest(); got != oldest {
+		t.Fatalf("the oldest is %v; want %v", got, oldest)
 	}
 	if q.head() != head {
 		t.Fatalf("the head is %v of %v", q.head(), order(want))

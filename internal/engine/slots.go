@@ -79,7 +79,7 @@ func (s *scope) roomLocked(n int64, now time.Time) int64 {
 
 func (o *slots) roomLocked(s *scope, n int64, now time.Time) int64 {
 	if first := o.firstLocked(); first != nil && first != s {
-		return 0 // its calls have waited longer
+		return 0 // it comes first
 	}
 	if o.account.engine.local {
 		o.claimHereLocked(n, now)
@@ -87,21 +87,28 @@ func (o *slots) roomLocked(s *scope, n int64, now time.Time) int64 {
 	return max(0, min(n, o.ceilingLocked(now)-o.used))
 }
 
-// firstLocked is the scope that has waited longest for a slot, by the call at its head.
+// firstLocked is the scope whose turn it is to get a slot: by the classes of its calls, and of
+// equals the one that has waited longest, by the call at its head. For all owners the order
+// is the same: otherwise two scopes could wait for each other.
 func (o *slots) firstLocked() (first *scope) {
+	var tag float64
 	for _, s := range o.short {
 		w := s.queue.head()
-		if w != nil && (first == nil || w.arrived.Before(first.queue.head().arrived)) {
-			first = s
+		if w == nil {
+			continue
+		}
+		at := o.account.turns.next(&s.queue)
+		if first == nil || at < tag || at == tag && w.arrived.Before(first.queue.head().arrived) {
+			first, tag = s, at
 		}
 	}
 	return first
 }
 
-// takeSlotsLocked takes n slots of each owner, and returns whose.
-func (s *scope) takeSlotsLocked(n int64, now time.Time) []*slots {
+// takeSlotsLocked takes a slot of each owner, and returns whose.
+func (s *scope) takeSlotsLocked(now time.Time) []*slots {
 	for _, o := range s.slots {
-		o.used += n
+		o.used++
 		o.changedLocked(now)
 	}
 	return s.slots
@@ -119,12 +126,14 @@ func giveBackLocked(all []*slots, n int64, now time.Time) {
 }
 
 // shortLocked notes that the scope's queue would ask for so many more calls, if there were
-// slots for them.
+// slots for them. It waits only for owners that have none left: it must not stand in others'
+// way where it could go on. Claims that this makes say all that is needed: holders that seem
+// to need less for a moment lose their place among those who wait.
 func (s *scope) shortLocked(lacks int64, now time.Time) {
 	s.lacks = 0
 	for _, o := range s.slots {
 		i := slices.Index(o.short, s)
-		switch is := lacks > 0 && o.roomLocked(s, lacks, now) < lacks; {
+		switch is := lacks > 0 && o.roomLocked(s, lacks, now) == 0; {
 		case is && i < 0:
 			o.short = append(o.short, s)
 		case !is && i >= 0:
@@ -155,8 +164,8 @@ func (o *slots) changedLocked(now time.Time) {
 	o.wakeLocked(now)
 }
 
-// wakeLocked lets the scope look again that has waited longest, if there is a slot, and a
-// call that waits by itself.
+// wakeLocked lets the scope look again whose turn it is, if there is a slot, and a call that
+// waits by itself.
 func (o *slots) wakeLocked(now time.Time) {
 	if o.ceilingLocked(now) > o.used {
 		o.lookAgainLocked()
@@ -254,7 +263,7 @@ func (r *Reservation) getSlots(ctx context.Context, en *entry, now time.Time) (r
 	s.aloneLocked(en.ask.slots, false, now)
 	if lacking == nil && !en.left {
 		en.ask = s.askLocked(now)
-		en.ask.slots = s.takeSlotsLocked(1, now)
+		en.ask.slots = s.takeSlotsLocked(now)
 		return nil, true, nil
 	}
 	s.asking--

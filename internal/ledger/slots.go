@@ -30,6 +30,9 @@ const (
 	// too, and SlotOnlyTurn where those have none.
 	SlotTurn     = 10 * time.Second
 	SlotOnlyTurn = 3 * time.Second
+	// SlotYield is for how long who has come to wait, as at the end of a turn, leaves free
+	// slots to those who have waited longer: enough for them to claim.
+	SlotYield = 2 * SlotPoll
 
 	// SlotFew is how many holders are looked at for each claim. With more, a look at all
 	// of them holds for SlotSurveyEach for each of the others.
@@ -67,7 +70,7 @@ type Slots struct {
 type slotHolder struct {
 	number            uint64
 	count, need, used int64
-	since             int64 // when it began to need more than it has; 0 if it does not
+	since             int64 // when it began to need more than it has, or last had to give some up; 0 if it does not
 	// got is when it was last lent more. It is below 0 where it never was, as with one
 	// that comes back, and its turn is over; of these the first may keep most.
 	got     int64
@@ -78,10 +81,10 @@ type slotHolder struct {
 type shares struct {
 	at, limit, n int64
 	// level is what everybody may have who needs it. Of those who need more, some get
-	// one more: who began to wait at first or earlier, and of those who have had it who
-	// got it at keep or later.
-	level, first, keep int64
-	each               int64 // how many to spare
+	// one more: who began to wait at first or earlier, at once only at unclaimed or earlier, and
+	// of those who have had it who got it at keep or later.
+	level, first, unclaimed, keep int64
+	each                          int64 // how many to spare
 }
 
 // Lease renews a holder's lease.
@@ -109,14 +112,17 @@ func (s *Slots) Lease(now int64, c *backend.Claim) backend.Lease {
 	if s.Forever {
 		h.expires = Endless
 	}
+	if c.Held < before.count {
+		h.since = 0 // it has had a turn
+	}
 	h.waits(s.clock)
 	if x := &s.shares; x.limit != c.Limit || s.clock-x.at >= max(0, x.n-SlotFew)*SlotSurveyEach.Microseconds() {
 		s.survey(c.Limit)
 	}
 	target := s.shares.target(h) + min(c.Spare, s.shares.each)
 	lent := min(target, c.Held)
-	if free := c.Limit - s.sum; target > c.Held && free > 0 && s.clock >= s.recovering {
-		lent = c.Held + min(free, target-c.Held)
+	if more := min(c.Limit-s.sum, s.atOnce(h, target)-c.Held); more > 0 && s.clock >= s.recovering {
+		lent = c.Held + more
 		s.sum += lent - h.count
 		h.count, h.got = lent, s.clock
 		h.waits(s.clock)
@@ -159,6 +165,14 @@ func (h *slotHolder) waits(clock int64) {
 	case h.since == 0:
 		h.since = clock
 	}
+}
+
+// atOnce is how many of what it may have a holder gets if so many are free.
+func (s *Slots) atOnce(h *slotHolder, target int64) int64 {
+	if target == s.shares.level+1 && h.count < target && h.since > s.shares.unclaimed && s.clock-h.since < SlotYield.Microseconds() {
+		return s.shares.level
+	}
+	return target
 }
 
 // used is what all holders use whose leases run at that time.
@@ -246,6 +260,7 @@ func (s *Slots) round(left int64) {
 		}
 	}
 	x.first = last(waiting, left-inTurn)
+	x.unclaimed = last(waiting, left-int64(len(have)))
 	x.keep = -last(have, min(left, max(inTurn, left-int64(len(waiting)))))
 }
 

@@ -8,22 +8,23 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// A slotsBench claims slots of a limit of 10 at a time that it moves.
+// A slotsBench claims slots of a limit at a time that it moves.
 type slotsBench struct {
 	*testing.T
 	Slots
 	now     int64
+	limit   int64
 	numbers map[string]uint64
 }
 
 func newSlotsBench(t *testing.T) *slotsBench {
-	return &slotsBench{T: t, now: 1_700_000_000_000_000, numbers: map[string]uint64{}}
+	return &slotsBench{T: t, now: 1_700_000_000_000_000, limit: 10, numbers: map[string]uint64{}}
 }
 
 func (b *slotsBench) claims(holder string, held, need, want int64) backend.Lease {
 	b.Helper()
 	b.numbers[holder]++
-	l := b.Lease(b.now, &backend.Claim{Holder: holder, Number: b.numbers[holder], Limit: 10, Used: held, Held: held, Need: need})
+	l := b.Lease(b.now, &backend.Claim{Holder: holder, Number: b.numbers[holder], Limit: b.limit, Used: held, Held: held, Need: need})
 	if l.Slots != want {
 		b.Errorf("%s has %d, needs %d and gets %d; want %d", holder, held, need, l.Slots, want)
 	}
@@ -73,6 +74,45 @@ func TestSlotsAfterALoss(t *testing.T) {
 	b.claims("a", 6, 6, 3)
 	b.claims("a", 5, 6, 3)
 	b.claims("newcomer", 0, 10, 1)
+}
+
+// Who gives up a slot at the end of its turn leaves it to those who have waited, however soon
+// it claims again: also where the turns of several end at once.
+func TestSlotsGoRound(t *testing.T) {
+	b := newSlotsBench(t)
+	b.limit = 2
+	has := map[string]int64{"a": 1, "b": 1}
+	b.claims("a", 0, 1, 1)
+	b.claims("b", 0, 1, 1)
+	b.claims("c", 0, 5, 0)
+	turn := func() {
+		for range 3 {
+			b.passes(SlotRenew)
+			for _, holder := range []string{"a", "b", "c", "d"} {
+				b.claims(holder, has[holder], 5, has[holder])
+			}
+		}
+		b.passes(SlotRenew)
+	}
+	for _, next := range [][]string{{"a", "c", "b", "d"}, {"c", "a", "d", "b"}} {
+		turn()
+		for i := 0; i < len(next); i += 2 {
+			gives, gets := next[i], next[i+1]
+			has[gives], has[gets] = 0, 1
+			b.claims(gives, 0, 5, 0)
+			b.passes(time.Millisecond)
+			b.claims(gives, 0, 5, 0)
+			b.claims(gets, 0, 5, 1)
+			b.passes(time.Millisecond)
+		}
+	}
+	turn()
+	b.claims("d", 0, 0, 0)
+	b.claims("a", 0, 5, 0)
+	b.passes(time.Millisecond)
+	b.claims("a", 0, 5, 0)
+	b.passes(SlotYield) // c does not come for it
+	b.claims("a", 0, 5, 1)
 }
 
 // With many holders a claim does not look at all of them, and the shares of a moment ago
