@@ -279,10 +279,20 @@ func (q *flows) ahead(w *waiter, most int) (n int, wanted backend.Amounts) {
 // oldest returns the time of the earliest arrival of those who wait, or of one that comes
 // now.
 func (q *flows) oldest(now time.Time) time.Time {
-	for _, f := range q.waiting {
-		now = f.oldest(now)
+	if w := q.oldestWaiter(); w != nil && w.arrived.Before(now) {
+		return w.arrived
 	}
 	return now
+}
+
+// oldestWaiter returns the one who has come first, or nil.
+func (q *flows) oldestWaiter() (oldest *waiter) {
+	for _, f := range q.waiting {
+		if w := f.oldest(); oldest == nil || w.arrived.Before(oldest.arrived) {
+			oldest = w
+		}
+	}
+	return oldest
 }
 
 // change changes what a waiter wants.

@@ -25,21 +25,30 @@ type list struct {
 
 // A waiter is a call in the queue.
 type waiter struct {
-	prev, next *waiter
-	queued     bool
-
+	prev, next  *waiter
+	queued      bool
+	retry       bool
 	seq         uint64 // of its arrival
 	arrived     time.Time
-	retry       bool
 	charge      charge
 	flow        *flow
 	credit      int64   // by how much it counts less for its flow's share
-	stands      bool    // in the backend's line, as far as is known
-	tag         float64 // where
+	tag         float64 // where it stands in the backend's line
+	stands      bool    // there, as far as is known
+	ended       bool    // it has a result, or its caller has left
 	reservation *Reservation
-	ended       bool       // it has a result, or its caller has left
-	result      chan error // nil for a reservation
+	err         error       // its result, once it has one
+	signals     chan signal // of which at most one report, and then one result, wait to be heard
 }
+
+// A signal tells the caller of a waiter something. A chan of it, which has no pointers, is one
+// allocation.
+type signal uint8
+
+const (
+	result signal = iota // there is one
+	report               // it is to report that it waits long
+)
 
 func (q *queue) len() int { return q.fresh.n + q.retries.n }
 
@@ -81,15 +90,13 @@ func (c *cursor) next() (w *waiter) {
 	return w
 }
 
-// oldest returns the time of the earliest arrival of those who wait, or of one that comes
-// now.
-func (q *queue) oldest(now time.Time) time.Time {
-	for _, l := range []*list{&q.fresh, &q.retries} {
-		if l.head != nil && l.head.arrived.Before(now) {
-			now = l.head.arrived
-		}
+// oldest returns the one who has come first, or nil.
+func (q *queue) oldest() *waiter {
+	w := q.fresh.head
+	if r := q.retries.head; w == nil || r != nil && r.arrived.Before(w.arrived) {
+		w = r
 	}
-	return now
+	return w
 }
 
 // ahead is how many stand before w and what they want, of the first most.
