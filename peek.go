@@ -27,6 +27,7 @@ type peekedBody struct {
 	read   int       // how much of it the caller has got
 	over   bool      // nothing more is read ahead
 	err    error     // that ended the body before peekSize
+	panics any       // what its Read has panicked with, for the caller's
 	closed bool
 
 	decide func(prefix []byte) // once, with the beginning
@@ -44,6 +45,7 @@ func newPeekedBody(ctx context.Context, body io.ReadCloser) *peekedBody {
 // peek reads ahead. What it reads into lies beyond what others see.
 func (b *peekedBody) peek() {
 	defer close(b.peeked)
+	defer b.broken()
 	buf := make([]byte, 0, 1<<10)
 	for {
 		n, err := b.ReadCloser.Read(buf[len(buf):cap(buf)])
@@ -60,6 +62,21 @@ func (b *peekedBody) peek() {
 			buf = append(make([]byte, 0, min(4*cap(buf), peekSize)), buf...)
 		}
 	}
+}
+
+// broken ends the reading ahead of a body whose Read has panicked. Without us its caller would
+// have got the panic, and now gets it in its turn. It is deferred.
+func (b *peekedBody) broken() {
+	p := recover()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return
+	}
+	if b.over, b.panics = true, p; p == nil {
+		b.err = io.ErrUnexpectedEOF // it has ended our goroutine
+	}
+	b.come.Broadcast()
 }
 
 // whenCome calls decide with the beginning of the body: at once if that comes soon, without
@@ -117,10 +134,13 @@ func (b *peekedBody) Read(p []byte) (n int, err error) {
 			beyond = n == 0 && err == nil
 		}
 	}
-	prefix, failure, over := b.prefix, b.err, b.over
+	prefix, failure, over, panics := b.prefix, b.err, b.over, b.panics
 	b.mu.Unlock()
 	if over {
 		b.late(prefix, failure)
+	}
+	if beyond && panics != nil {
+		panic(panics)
 	}
 	if beyond {
 		return b.ReadCloser.Read(p)
