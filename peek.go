@@ -87,10 +87,14 @@ func (b *peekedBody) whenCome(decide func(prefix []byte), enough bool) {
 	defer timer.Stop()
 	select {
 	case <-b.peeked:
-		decide(b.prefix)
-		return
 	case <-timer.C:
 	case <-b.ctx.Done():
+	}
+	select {
+	case <-b.peeked: // perhaps as late as the rest, where the process has stood still
+		decide(b.prefix)
+		return
+	default:
 	}
 	if enough {
 		decide(nil)
