@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
 // warnings makes long waits be reported, and returns the reports.
@@ -107,4 +108,23 @@ func TestLookoutRests(t *testing.T) {
 			t.Error("nobody has waited for a day")
 		}
 	})
+}
+
+// What a large call waits for, as it is told, is no more than half of what its bucket can hold
+// beside it, where that is less than what is held back for the way.
+func TestWaitOfALargeCall(t *testing.T) {
+	for cost, beside := range map[int64]float64{tpm: 0, tpm - 10: 5, tpm - 20: 10, 1000: 100 * quota.Transit.Seconds()} {
+		run(t, false, func(b *bench) {
+			b.open()
+			b.admit(call(tpm))
+			c, waits := call(cost), time.Duration(0)
+			c.Waiting = func(w Waiting) { waits = w.Wait }
+			a := b.start(c)
+			if want := time.Duration((float64(cost) + beside) / tpm * float64(time.Minute)); (waits - want).Abs() > time.Millisecond {
+				b.Errorf("%d: told %v; want %v", cost, waits, want)
+			}
+			a.cancel()
+			<-a.err
+		})
+	}
 }
