@@ -2,15 +2,17 @@ package ratelimiter
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// traced is a backend whose commands are reported.
+// traced is a backend whose commands are reported, and whose panics are errors: most commands
+// are given on goroutines of ours, where nobody could recover.
 type traced struct {
 	backend.Backend
-	report func(AskedInfo)
+	config *config
 }
 
 // tracedKeeper is one that keeps notes.
@@ -37,23 +39,13 @@ type tracedFleet struct {
 	fleet backend.Fleet
 }
 
-// traced is what reports the backend's commands, or nil if no trace wants that. A backend in
-// memory has none to report.
+// traced is what reports the backend's commands, or nil for one in memory, which has none to
+// report.
 func (c *config) traced() *traced {
-	var asked []func(AskedInfo)
-	for _, t := range c.traces {
-		if t.Asked != nil {
-			asked = append(asked, t.Asked)
-		}
-	}
-	if _, local := c.backend.(backend.Local); local || len(asked) == 0 {
+	if _, local := c.backend.(backend.Local); local {
 		return nil
 	}
-	return &traced{c.backend, func(i AskedInfo) {
-		for _, report := range asked {
-			report(i)
-		}
-	}}
+	return &traced{c.backend, c}
 }
 
 // fleet is where processes say what they do, or nil. Nothing stands in for it.
@@ -84,60 +76,50 @@ func (c *config) withReports() backend.Backend {
 	return t
 }
 
-// ran reports a command that began then.
-func (t *traced) ran(ctx context.Context, command string, begun time.Time, err error) {
-	t.report(AskedInfo{Command: command, Duration: time.Since(begun), Err: err, GaveUp: err != nil && ctx.Err() != nil})
+// ran reports a command that began then, and makes an error of its panic. It is deferred.
+func (t *traced) ran(ctx context.Context, command string, begun time.Time, err *error) {
+	if p := recover(); p != nil {
+		t.config.logPanic(ctx, backendPanicked, p)
+		*err = fmt.Errorf("the backend panicked: %v", p)
+	}
+	t.config.traceAsked(AskedInfo{Command: command, Duration: time.Since(begun), Err: *err, GaveUp: *err != nil && ctx.Err() != nil})
 }
 
 // Take and the rest implement [backend.Keeper].
-func (t *traced) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
-	begun := time.Now()
-	answer, err := t.Backend.Take(ctx, ask)
-	t.ran(ctx, "take", begun, err)
-	return answer, err
+func (t *traced) Take(ctx context.Context, ask backend.Ask) (_ backend.Answer, err error) {
+	defer t.ran(ctx, "take", time.Now(), &err)
+	return t.Backend.Take(ctx, ask)
 }
 
-func (t *traced) Look(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
-	begun := time.Now()
-	answer, err := t.Backend.Look(ctx, ask)
-	t.ran(ctx, "look", begun, err)
-	return answer, err
+func (t *traced) Look(ctx context.Context, ask backend.Ask) (_ backend.Answer, err error) {
+	defer t.ran(ctx, "look", time.Now(), &err)
+	return t.Backend.Look(ctx, ask)
 }
 
-func (t *traced) Settle(ctx context.Context, s backend.Settlement) error {
-	begun := time.Now()
-	err := t.Backend.Settle(ctx, s)
-	t.ran(ctx, "settle", begun, err)
-	return err
+func (t *traced) Settle(ctx context.Context, s backend.Settlement) (err error) {
+	defer t.ran(ctx, "settle", time.Now(), &err)
+	return t.Backend.Settle(ctx, s)
 }
 
-func (t *traced) Clear(ctx context.Context, account string, owners []string) error {
-	begun := time.Now()
-	err := t.Backend.Clear(ctx, account, owners)
-	t.ran(ctx, "clear", begun, err)
-	return err
+func (t *traced) Clear(ctx context.Context, account string, owners []string) (err error) {
+	defer t.ran(ctx, "clear", time.Now(), &err)
+	return t.Backend.Clear(ctx, account, owners)
 }
 
-func (t *tracedKeeper) Keep(ctx context.Context, account, scope string, note []byte, ttl time.Duration) error {
-	begun := time.Now()
-	err := t.keeper.Keep(ctx, account, scope, note, ttl)
-	t.ran(ctx, "keep", begun, err)
-	return err
+func (t *tracedKeeper) Keep(ctx context.Context, account, scope string, note []byte, ttl time.Duration) (err error) {
+	defer t.ran(ctx, "keep", time.Now(), &err)
+	return t.keeper.Keep(ctx, account, scope, note, ttl)
 }
 
-func (t *tracedKeeper) Recall(ctx context.Context, account string, scopes []string) ([]backend.Note, error) {
-	begun := time.Now()
-	notes, err := t.keeper.Recall(ctx, account, scopes)
-	t.ran(ctx, "recall", begun, err)
-	return notes, err
+func (t *tracedKeeper) Recall(ctx context.Context, account string, scopes []string) (_ []backend.Note, err error) {
+	defer t.ran(ctx, "recall", time.Now(), &err)
+	return t.keeper.Recall(ctx, account, scopes)
 }
 
 // Lease implements [backend.Lessor].
-func (t *tracedLessor) Lease(ctx context.Context, claim backend.Claim) (backend.Lease, error) {
-	begun := time.Now()
-	lease, err := t.lessor.Lease(ctx, claim)
-	t.ran(ctx, "lease", begun, err)
-	return lease, err
+func (t *tracedLessor) Lease(ctx context.Context, claim backend.Claim) (_ backend.Lease, err error) {
+	defer t.ran(ctx, "lease", time.Now(), &err)
+	return t.lessor.Lease(ctx, claim)
 }
 
 // Lease implements [backend.Lessor].
@@ -146,16 +128,12 @@ func (t *tracedKeeperAndLessor) Lease(ctx context.Context, claim backend.Claim) 
 }
 
 // Report and Reports implement [backend.Fleet].
-func (t *tracedFleet) Report(ctx context.Context, account, process string, data []byte, ttl time.Duration) error {
-	begun := time.Now()
-	err := t.fleet.Report(ctx, account, process, data, ttl)
-	t.ran(ctx, "report", begun, err)
-	return err
+func (t *tracedFleet) Report(ctx context.Context, account, process string, data []byte, ttl time.Duration) (err error) {
+	defer t.ran(ctx, "report", time.Now(), &err)
+	return t.fleet.Report(ctx, account, process, data, ttl)
 }
 
-func (t *tracedFleet) Reports(ctx context.Context, account string) ([]backend.Report, error) {
-	begun := time.Now()
-	reports, err := t.fleet.Reports(ctx, account)
-	t.ran(ctx, "reports", begun, err)
-	return reports, err
+func (t *tracedFleet) Reports(ctx context.Context, account string) (_ []backend.Report, err error) {
+	defer t.ran(ctx, "reports", time.Now(), &err)
+	return t.fleet.Reports(ctx, account)
 }

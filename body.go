@@ -39,6 +39,12 @@ func (b *requestBody) read(req *http.Request, most int64) (err error) {
 		b.none = true
 		return nil
 	}
+	returns := false
+	defer func() {
+		if !returns { // its Read has panicked
+			req.Body.Close()
+		}
+	}()
 	b.length, b.again = req.ContentLength, req.GetBody != nil
 	whole := false
 	n, visible := inMemory(req.Body)
@@ -49,6 +55,7 @@ func (b *requestBody) read(req *http.Request, most int64) (err error) {
 	} else {
 		b.prefix, whole, err = readAhead(req.Context(), req, most)
 	}
+	returns = true
 	switch {
 	case err != nil:
 		req.Body.Close()
@@ -89,6 +96,7 @@ func readAhead(ctx context.Context, req *http.Request, most int64) (prefix []byt
 		buf.Grow(int(min(n, most)) + bytes.MinRead)
 	}
 	stop := context.AfterFunc(ctx, func() { req.Body.Close() }) // ends a Read that hangs
+	defer stop()                                                // also if it panics
 	n, err := buf.ReadFrom(io.LimitReader(req.Body, most))
 	if !stop() {
 		return nil, false, ctx.Err()

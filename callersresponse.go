@@ -61,14 +61,16 @@ func (r *Reservation) hand(resp *callersResponse) {
 
 // Read implements io.Reader.
 func (b *callersBody) Read(p []byte) (n int, err error) {
-	over := true // also if a counter or a hook of the user's panics: the body is closed then
+	returns := false
 	defer func() {
-		if over {
-			b.end()
+		if !returns { // the base's body, a counter or a hook has panicked, which goes on to the caller
+			_ = b.Close()
 		}
 	}()
 	n, err = b.ReadCloser.Read(p)
-	over = err != nil
+	if returns = true; err != nil {
+		b.end()
+	}
 	return n, err
 }
 

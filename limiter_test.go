@@ -477,8 +477,9 @@ func TestShutdown(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		if err := l.Shutdown(t.Context()); err != nil {
-			t.Error(err)
+		began := time.Now()
+		if err := l.Shutdown(t.Context()); err != nil || time.Since(began) > 0 {
+			t.Errorf("%v, after %v", err, time.Since(began))
 		}
 		for range 3 {
 			if err := <-errs; !errors.Is(err, ratelimiter.ErrShutdown) {

@@ -43,15 +43,7 @@ func (b *meteredBody) begin(r *Reservation, resp *http.Response) {
 func (b *meteredBody) Read(p []byte) (n int, err error) {
 	n, err = b.ReadCloser.Read(p)
 	if n > 0 || err != nil {
-		panicked := true
-		defer func() {
-			if panicked { // a counter or a hook of the user's has; it goes on to the caller
-				defer b.ReadCloser.Close()
-				b.settle(b.finish(false))
-			}
-		}()
 		b.settle(b.watch(p[:n], err))
-		panicked = false
 	}
 	return n, err
 }

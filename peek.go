@@ -27,6 +27,7 @@ type peekedBody struct {
 	read   int       // how much of it the caller has got
 	over   bool      // nothing more is read ahead
 	err    error     // that ended the body before peekSize
+	panics any       // what its Read has panicked with, for the caller's
 	closed bool
 
 	decide func(prefix []byte) // once, with the beginning
@@ -44,6 +45,7 @@ func newPeekedBody(ctx context.Context, body io.ReadCloser) *peekedBody {
 // peek reads ahead. What it reads into lies beyond what others see.
 func (b *peekedBody) peek() {
 	defer close(b.peeked)
+	defer b.broken()
 	buf := make([]byte, 0, 1<<10)
 	for {
 		n, err := b.ReadCloser.Read(buf[len(buf):cap(buf)])
@@ -62,6 +64,21 @@ func (b *peekedBody) peek() {
 	}
 }
 
+// broken ends the reading ahead of a body whose Read has panicked. Without us its caller would
+// have got the panic, and now gets it in its turn. It is deferred.
+func (b *peekedBody) broken() {
+	p := recover()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return
+	}
+	if b.over, b.panics = true, p; p == nil {
+		b.err = io.ErrUnexpectedEOF // it has ended our goroutine
+	}
+	b.come.Broadcast()
+}
+
 // whenCome calls decide with the beginning of the body: at once if that comes soon, without
 // it if the headers have said enough, else once the caller has got it. So a response of
 // unknown kind decides nothing.
@@ -70,10 +87,14 @@ func (b *peekedBody) whenCome(decide func(prefix []byte), enough bool) {
 	defer timer.Stop()
 	select {
 	case <-b.peeked:
-		decide(b.prefix)
-		return
 	case <-timer.C:
 	case <-b.ctx.Done():
+	}
+	select {
+	case <-b.peeked: // perhaps as late as the rest, where the process has stood still
+		decide(b.prefix)
+		return
+	default:
 	}
 	if enough {
 		decide(nil)
@@ -117,10 +138,13 @@ func (b *peekedBody) Read(p []byte) (n int, err error) {
 			beyond = n == 0 && err == nil
 		}
 	}
-	prefix, failure, over := b.prefix, b.err, b.over
+	prefix, failure, over, panics := b.prefix, b.err, b.over, b.panics
 	b.mu.Unlock()
 	if over {
 		b.late(prefix, failure)
+	}
+	if beyond && panics != nil {
+		panic(panics)
 	}
 	if beyond {
 		return b.ReadCloser.Read(p)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -94,7 +93,7 @@ func (r *Reservation) startInShadow(ctx context.Context) {
 	counts.asks()
 	l.engine.Go(func() {
 		err := errPanicked
-		l.harmless(behind, func() { err = r.ask(behind) })
+		l.config.harmless(behind, shadowPanicked, func() { err = r.ask(behind) })
 		cancel()
 		l.shadow.asking.Add(-1)
 		queued, wait := r.engine.Queued(), time.Since(s.begun)
@@ -111,17 +110,6 @@ func (r *Reservation) startInShadow(ctx context.Context) {
 }
 
 var errPanicked = errors.New("ratelimiter: a hook or the backend has panicked")
-
-// harmless runs f, whose panic has no caller to go to.
-func (l *Limiter) harmless(ctx context.Context, f func()) {
-	defer func() {
-		if p := recover(); p != nil && l.config.warnings.log != nil {
-			l.config.warnings.log().LogAttrs(ctx, slog.LevelError, "ratelimiter: panic in shadow",
-				slog.GroupAttrs(logGroup, slog.Any("panic", p), slog.String("stack", string(debug.Stack()))))
-		}
-	}()
-	f()
-}
 
 // decide settles the fate of a call that would not have waited, and runs what has become of
 // it meanwhile.
@@ -196,7 +184,7 @@ func (s *shadowCall) keep(run func(fate)) fate {
 }
 
 func (s *shadowCall) run(run func(fate), f fate) {
-	s.r.limiter.harmless(s.r.hookContext(), func() { run(f) })
+	s.r.limiter.config.harmless(s.r.hookContext(), shadowPanicked, func() { run(f) })
 }
 
 // waits records that the call would wait. It does nothing without a shadow.

@@ -38,7 +38,7 @@ type Trace struct {
 	// don't get it.
 	Made func(*Limiter) error
 	// Asked is called after each command to a backend other than memory. Like Backend it
-	// belongs to no call, and must not panic, since nobody may be there to recover.
+	// belongs to no call, so that if it panics the panic is logged, and nobody gets it.
 	Asked func(AskedInfo)
 	// Backend is called with an error when the backend has stopped answering, and
 	// with nil when it answers again, where WithFallback or WithFailOpen is set. It
@@ -258,9 +258,18 @@ func (l *Limiter) traceCredentials(ctx context.Context, info CredentialsInfo) {
 
 // traceBackend calls the hooks about the backend.
 func (c *config) traceBackend(err error) {
-	eachOf(c.traces, func(t *Trace) {
+	for _, t := range c.traces {
 		if t.Backend != nil {
-			t.Backend(err)
+			c.harmless(context.Background(), hookPanicked, func() { t.Backend(err) })
 		}
-	})
+	}
+}
+
+// traceAsked calls the hooks about a command.
+func (c *config) traceAsked(info AskedInfo) {
+	for _, t := range c.traces {
+		if t.Asked != nil {
+			c.harmless(context.Background(), hookPanicked, func() { t.Asked(info) })
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -47,6 +48,30 @@ func (w *warnings) longWait(shadow bool) func(engine.LongWait) {
 			slog.GroupAttrs(logGroup,
 				slog.String("model", i.Model), class, slog.Duration("waited", i.Waited), slog.String("limit", limit),
 				slog.Duration("wait_at_least", i.Wait), slog.Int("ahead", i.Ahead), slog.Int("waiting", i.Waiting)))
+	}
+}
+
+const (
+	shadowPanicked  = "ratelimiter: panic in shadow"
+	hookPanicked    = "ratelimiter: panic of a hook that belongs to no call"
+	backendPanicked = "ratelimiter: panic of the backend"
+)
+
+// harmless runs f, whose panic has no caller to go to: it is logged.
+func (c *config) harmless(ctx context.Context, message string, f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.logPanic(ctx, message, p)
+		}
+	}()
+	f()
+}
+
+// logPanic logs a panic that was just recovered.
+func (c *config) logPanic(ctx context.Context, message string, p any) {
+	if c.warnings.log != nil {
+		c.warnings.log().LogAttrs(ctx, slog.LevelError, message,
+			slog.GroupAttrs(logGroup, slog.Any("panic", p), slog.String("stack", string(debug.Stack()))))
 	}
 }
 

@@ -228,7 +228,8 @@ type Backend interface {
 }
 
 // Local is implemented by a backend whose methods return at once, without
-// I/O: the limiter then settles on the goroutine that finished the call.
+// I/O: the limiter then settles on the goroutine that finished the call. Nothing
+// recovers from its panics.
 type Local interface {
 	Backend
 	Local()

@@ -343,3 +343,17 @@ func TestDriftsVoteForWhatIsKept(t *testing.T) {
 		}
 	}
 }
+
+// Where our charges are the server's, as with requests, nothing counts that was learned of input.
+func TestExactInput(t *testing.T) {
+	var g Tracker
+	for i := range 100 {
+		g.InputCharged(after(time.Duration(i)*time.Second), 1.5)
+	}
+	if got := g.InputRatio(); got < 1.2 {
+		t.Fatalf("%v was learned", got)
+	}
+	if g.Exact = true; g.InputRatio() != 1 {
+		t.Errorf("%v; want 1", g.InputRatio())
+	}
+}

@@ -286,7 +286,10 @@ func TestVotesOfSmallCalls(t *testing.T) {
 				At: after(time.Duration(k) * 100 * time.Millisecond), Level: Level{Used: 5000, Charged: charge * n},
 				own: 25 * n, unused: left * n, refunded: x.refunded * n,
 			}, server: 5000 + ahead}
-			u.observeAll(after(time.Duration(10+i)*100*time.Millisecond), r, limit, limit/60.)
+			was := u.kept
+			if changed := u.observeAll(after(time.Duration(10+i)*100*time.Millisecond), r, limit, limit/60.); changed != (u.kept != was) {
+				t.Errorf("%s: it says that something has changed: %v", x.name, changed)
+			}
 		}
 		if u.votes != x.votes {
 			t.Errorf("%s: %d votes; want %d", x.name, u.votes, x.votes)

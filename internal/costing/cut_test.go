@@ -1,6 +1,9 @@
 package costing
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // Text may be cut behind a word, and nowhere is it read beyond its end.
 func TestEndsWord(t *testing.T) {
@@ -23,6 +26,18 @@ func TestEndsWord(t *testing.T) {
 	} {
 		if got := endsWord([]byte(x.before+x.after), len(x.before)); got != x.want {
 			t.Errorf("%q before %q: %v", x.before, x.after, got)
+		}
+	}
+}
+
+// A text in which no word ends nearby is cut within no rune and no escape.
+func TestCutWhereNoWordEnds(t *testing.T) {
+	for _, unit := range []string{"é", `\n`, "漢"} {
+		raw := []byte(strings.Repeat(unit, 100))
+		for i := range len(raw) - len(unit) {
+			if j := cutFrom(raw, i); j < i || j%len(unit) != 0 {
+				t.Errorf("%q is cut at %d, from %d on", unit, j, i)
+			}
 		}
 	}
 }

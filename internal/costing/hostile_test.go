@@ -375,8 +375,12 @@ func TestMalformed(t *testing.T) {
 			bounded(t, e, []byte(body), got)
 		}
 	}
-	if got := costing.JSON(wire.None, "", []byte(`{"model":"gpt-4o"}`), bytesCounter{}); got != (costing.Estimate{}) {
-		t.Errorf("no endpoint: %+v", got)
+	for name, estimate := range map[string]func(wire.Endpoint, string, []byte, tokens.Counter) costing.Estimate{
+		"counted": costing.JSON, "sampled": costing.Sampled,
+	} {
+		if got := estimate(wire.None, "", []byte(`{"model":"gpt-4o"}`), bytesCounter{}); got != (costing.Estimate{}) {
+			t.Errorf("no endpoint, %s: %+v", name, got)
+		}
 	}
 }
 

@@ -190,6 +190,25 @@ func TestStreamOfAnOddDecoder(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 	})
 
+	// Each piece has its time, also where many are written at once.
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(r io.Reader) (io.Reader, error) {
+			return readerFunc(func(p []byte) (int, error) {
+				n, err := io.ReadFull(r, p[:min(len(p), pieceSize)])
+				time.Sleep(patience - turn/2)
+				return n, err
+			}), nil
+		}
+		s := Chain{slow}.Stream()
+		got := 0
+		see := func(p []byte) bool { got += len(p); return false }
+		s.Write(make([]byte, 4*pieceSize), see)
+		s.End(see)
+		if got != 4*pieceSize {
+			t.Errorf("%d bytes of %d", got, 4*pieceSize)
+		}
+	})
+
 	ahead := func(r io.Reader) (io.Reader, error) {
 		pr, pw := io.Pipe()
 		go func() {

@@ -11,7 +11,11 @@ const (
 	pieceSize = 32 << 10
 	// patience is how long a decoder that has been handed a piece may take to ask for the
 	// next, or to end. One that does not is given up: a body's reader must not wait for it.
-	patience = 250 * time.Millisecond
+	// It is measured in turns, in each of which the decoder could run: where the process gets
+	// no processor, or stands still, the time that passes is not the decoder's.
+	patience = turns * turn
+	turns    = 25
+	turn     = 10 * time.Millisecond
 )
 
 // A Stream decodes a body that passes by in pieces. The decoder runs in a goroutine, for
@@ -71,10 +75,12 @@ func (s *Stream) write(p []byte, end bool, enough func([]byte) bool) {
 		s.taken, s.quit = make(chan struct{}), make(chan struct{})
 		go s.run()
 	}
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(turn)
 	defer timer.Stop()
-	for {
+	for left := turns; ; {
 		if s.hungry {
+			left = turns
+			timer.Reset(turn)
 			switch n := min(len(p), pieceSize); {
 			case n > 0:
 				s.buf = append(s.buf[:0], p[:n]...)
@@ -90,8 +96,11 @@ func (s *Stream) write(p []byte, end bool, enough func([]byte) bool) {
 		}
 		select {
 		case <-timer.C:
-			s.Stop()
-			return
+			if left--; left == 0 {
+				s.Stop()
+				return
+			}
+			timer.Reset(turn)
 		case e := <-s.events:
 			switch {
 			case e.decoded != nil:

@@ -181,7 +181,7 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 		s.aloneLocked(s.slots, true, en.arrived)
 		return askAlone, nil
 	}
-	en.ask = s.askLocked(en.arrived)
+	en.ask = s.askForOneLocked(r, en.arrived)
 	en.ask.slots = s.takeSlotsLocked(en.arrived)
 	return askAlone, nil
 }
@@ -190,7 +190,7 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 func (s *scope) judgeLocked(ctx context.Context, r *Reservation, now time.Time) error {
 	ch, maxWait := &r.charge, r.Call.MaxWait
 	if s.account.engine.closed.Load() {
-		return &Rejection{Reason: Shutdown, Cost: ch.cost}
+		return shutDown(ch)
 	}
 	if l := s.exceededLocked(&ch.cost, now); l != nil {
 		return tooLarge(ch, l, now)
@@ -214,6 +214,9 @@ func (s *scope) judgeLocked(ctx context.Context, r *Reservation, now time.Time) 
 // joinLocked puts the call into the queue and sees to it that somebody asks for it. If the
 // queue is full it rejects the call, or one of a flow that has more than its share of it.
 func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error {
+	if s.account.engine.closed.Load() {
+		return shutDown(&r.charge) // nobody looks after the queue again
+	}
 	if most := s.account.engine.config.MaxWaiting; most > 0 && s.queue.len() >= most {
 		other := s.queue.oneOfMany(r.Call.Flow)
 		if other == nil {
@@ -225,12 +228,15 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error
 	}
 	w := &waiter{
 		seq: r.seq, arrived: en.arrived, retry: r.Call.Retry, charge: r.charge, reservation: r,
-		result: make(chan error, 1),
+		signals: make(chan signal, 2),
 	}
 	r.queued = true
+	r.room = nil // of an ask that was made in vain
 	s.account.reportLocked()
-	before := s.queue.before(r.Call.Flow, r.Call.Retry, r.seq)
-	en.place.wait = s.expectedLocked(time.Now(), &r.charge.cost, &before).wait
+	if r.Call.Waiting != nil {
+		before := s.queue.before(r.Call.Flow, r.Call.Retry, r.seq)
+		en.place.wait = s.expectedLocked(time.Now(), &r.charge.cost, &before).wait
+	}
 	p := &en.place
 	p.waiter, p.charge, p.ahead = w, r.charge, s.queue.join(w, r.Call.Flow)
 	if deadline, ok := ctx.Deadline(); ok {
@@ -241,6 +247,7 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error
 			p.reason, p.until = MaxWait, t
 		}
 	}
+	s.watchLocked()
 	if s.comesNextLocked(w, p.ahead, en.arrived) {
 		s.wakeLocked() // elsewhere only a new head can start earlier
 	}
@@ -335,8 +342,6 @@ func (r *Reservation) takeAlone(ctx context.Context, en *entry) error {
 			return err
 		}
 	}
-	r.alone[0] = r.charge.cost
-	en.ask.Costs, en.ask.Flows = r.alone[:], flowOf(&r.Call)
 	en.ask.Fresh, en.ask.Leave = true, r.Call.MaxWait == 0
 	answer, err := e.take(&en.ask.Ask)
 	release, err := r.answered(ctx, en, &answer, err)
@@ -404,33 +409,25 @@ func (r *Reservation) await(ctx context.Context, p *place) error {
 	if r.Call.Waiting != nil {
 		r.hook(w, func() { r.Call.Waiting(Waiting{Cost: p.charge.cost, Ahead: p.ahead, Wait: p.wait}) })
 	}
-	var expired, long <-chan time.Time
+	var expired <-chan time.Time
 	if p.reason != 0 {
 		timer := time.NewTimer(time.Until(p.until))
 		defer timer.Stop()
 		expired = timer.C
 	}
-	c := &r.scope.account.engine.config
-	if c.Warn != nil {
-		timer := time.NewTimer(time.Until(w.arrived.Add(c.LongWait)))
-		defer timer.Stop()
-		long = timer.C
-	}
 	for {
 		select {
-		case err := <-w.result:
-			return err
+		case is := <-w.signals:
+			if is == result {
+				return w.err
+			}
+			if info, ok := r.scope.longWait(w); ok {
+				r.hook(w, func() { r.scope.account.engine.config.Warn(info) })
+			}
 		case <-ctx.Done():
 			return r.giveUp(w, ctx.Err())
 		case <-expired:
 			return r.giveUp(w, r.scope.naming(r.scope.expired(w, p)))
-		case <-r.scope.account.engine.done:
-			return r.giveUp(w, &Rejection{Reason: Shutdown, Cost: p.charge.cost})
-		case <-long:
-			if info, due := r.scope.longWait(w); due {
-				r.hook(w, func() { c.Warn(info) })
-			}
-			long = time.After(warnEvery)
 		}
 	}
 }
@@ -452,7 +449,7 @@ func (r *Reservation) giveUp(w *waiter, err error) error {
 	if r.scope.leave(w) {
 		return err
 	}
-	if <-w.result == nil {
+	if w.err == nil {
 		r.discard()
 	}
 	return err
@@ -479,6 +476,9 @@ func (s *scope) leave(w *waiter) bool {
 		return false
 	}
 	w.ended = true
+	if len(w.signals) > 0 {
+		defer s.lookOutLocked() // another one has to report
+	}
 	first := w == s.queue.head() || s.account.engine.local && s.queue.among(w, backend.MaxCosts)
 	s.queue.leave(w)
 	if first {

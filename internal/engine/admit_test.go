@@ -76,15 +76,14 @@ func TestAbandonedGrantIsRefunded(t *testing.T) {
 			b.open()
 			free := b.free()
 			r := b.admit(call(1000))
-			w := &waiter{ended: true, reservation: r, result: make(chan error, 1)}
-			w.result <- nil
+			w := &waiter{ended: true, reservation: r}
 			if err := r.giveUp(w, context.Canceled); err != context.Canceled {
 				b.Error(err)
 			}
 			if got := b.free(); got != free || !r.ended.Load() {
 				b.Errorf("%d of %d are free", got, free)
 			}
-			w.result <- errAway // or it was rejected
+			w.err = errAway // or it was rejected
 			if err := r.giveUp(w, context.Canceled); err != context.Canceled {
 				b.Error(err)
 			}
@@ -645,4 +644,28 @@ func TestPatienceEndsWithTheLast(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A call whose own ask fails after Shutdown does not join a queue that nobody looks after.
+func TestShutdownWhileACallAsks(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		gate := make(chan struct{})
+		b.takes(func(int, *backend.Ask) error {
+			<-gate
+			return backend.ErrUnavailable
+		})
+		a := b.start(call(1))
+		shut := make(chan error)
+		go func() { shut <- b.Shutdown(b.Context()) }()
+		synctest.Wait()
+		close(gate)
+		var r *Rejection
+		if err := <-a.err; !errors.As(err, &r) || r.Reason != Shutdown || r.Cost[backend.Tokens] != 1 {
+			b.Error(err)
+		}
+		if err := <-shut; err != nil {
+			b.Error(err)
+		}
+	})
 }

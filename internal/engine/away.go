@@ -89,7 +89,24 @@ func (s *scope) failedLocked(err error, since time.Time) bool {
 // come later, until one of them is answered.
 func (s *scope) rejectAllLocked(cause error) {
 	s.awaySince = time.Time{}
+	s.rejectEachLocked(func(c *charge) *Rejection { return backendFailed(c, cause) })
+}
+
+// rejectEachLocked rejects all who wait.
+func (s *scope) rejectEachLocked(rejection func(*charge) *Rejection) {
 	for w := s.queue.head(); w != nil; w = s.queue.head() {
-		s.rejectLocked(w, backendFailed(&w.charge, cause))
+		s.rejectLocked(w, rejection(&w.charge))
 	}
 }
+
+// rejectWaiting rejects all who wait, for the engine is shut down.
+func (a *account) rejectWaiting() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range a.scopes {
+		s.rejectEachLocked(shutDown)
+		s.wakeLocked()
+	}
+}
+
+func shutDown(c *charge) *Rejection { return &Rejection{Reason: Shutdown, Cost: c.cost} }

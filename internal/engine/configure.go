@@ -61,7 +61,7 @@ func (a *account) configure(now time.Time) (left []ask) {
 // changeLineLocked lets the scope stand in another line from now on, and returns what takes
 // its ticket out of the one before.
 func (s *scope) changeLineLocked(now time.Time, line string) ask {
-	left := s.askLocked(now)
+	left := s.askLocked(now, nil)
 	s.line, s.ticket = line, s.account.engine.newTicket()
 	s.stored, s.driver.inLine, s.driver.turn = false, backend.Amounts{}, 0
 	return left

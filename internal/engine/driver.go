@@ -98,7 +98,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	t.since = s.failingLocked(now)
 	if len(t.batch) > 0 {
 		s.driver.asked = now
-		t.ask = s.askLocked(now)
+		t.ask = s.askLocked(now, nil)
 		t.ask.slots = taken
 		for _, w := range t.batch {
 			t.ask.Costs = append(t.ask.Costs, w.charge.cost)
@@ -301,6 +301,6 @@ func (s *scope) rejectLocked(w *waiter, r *Rejection) { s.endLocked(w, r) }
 // endLocked takes a waiter out of the queue and gives it its result.
 func (s *scope) endLocked(w *waiter, err error) {
 	s.queue.leave(w)
-	w.ended = true
-	w.result <- err
+	w.ended, w.err = true, err
+	w.signals <- result
 }

@@ -119,6 +119,9 @@ func (e *Engine) Clear(ctx context.Context, name, model string) error {
 func (e *Engine) Shutdown(ctx context.Context) error {
 	if e.closed.CompareAndSwap(false, true) {
 		close(e.done)
+		for _, a := range e.known() {
+			a.rejectWaiting()
+		}
 	}
 	e.lastReports()
 	return e.tasks.wait(ctx)

@@ -29,7 +29,7 @@ func TestEvictions(t *testing.T) {
 			s := a.scopeLocked(scopeKey{model: "m"})
 			switch {
 			case i%1000 == 1:
-				s.queue.join(&waiter{}, backend.Flow{})
+				s.queue.join(&waiter{signals: make(chan signal, 2)}, backend.Flow{})
 				waiting = append(waiting, name)
 			case i%1000 == 2:
 				s.inFlight++
@@ -61,7 +61,7 @@ func TestEvictions(t *testing.T) {
 			case 4:
 				s.inFlight++
 			case 5:
-				s.queue.join(&waiter{}, backend.Flow{})
+				s.queue.join(&waiter{signals: make(chan signal, 2)}, backend.Flow{})
 			default:
 				continue
 			}
@@ -276,7 +276,7 @@ func TestEarliest(t *testing.T) {
 			s.last = snapshot{at: now, paused: x.paused, limits: limits, buckets: buckets, levels: []float64{rpm, float64(tpm - x.used)}}
 			s.account.reserved = x.reserved
 			if x.waiting > 0 {
-				s.queue.join(&waiter{charge: charge{cost: backend.Amounts{1, x.waiting, 0}}}, backend.Flow{})
+				s.queue.join(&waiter{signals: make(chan signal, 2), charge: charge{cost: backend.Amounts{1, x.waiting, 0}}}, backend.Flow{})
 			}
 			got := s.earliestLocked(&Reservation{charge: charge{cost: backend.Amounts{1, x.tokens, 0}}}, now.Add(x.since))
 			if margin := got.wait - x.want; margin < 0 || margin > 150*time.Millisecond || x.want == 0 && x.tokens <= tpm && got.wait > 0 {

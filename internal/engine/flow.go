@@ -323,8 +323,17 @@ func (q *flows) ahead(w *waiter, most int) (n int, wanted backend.Amounts) {
 }
 
 // oldest returns the time of the earliest arrival of those who wait, or of one that comes
-// now. It looks at all flows only if the one that had waited longest has left.
+// now.
 func (q *flows) oldest(now time.Time) time.Time {
+	if w := q.oldestWaiter(); w != nil {
+		return w.arrived
+	}
+	return now
+}
+
+// oldestWaiter returns who came first, or nil. It looks at all flows only if the one that had
+// waited longest has left.
+func (q *flows) oldestWaiter() *waiter {
 	if q.eldest == nil || !q.eldest.queued {
 		q.eldest = nil
 		for _, f := range q.waiting {
@@ -333,10 +342,7 @@ func (q *flows) oldest(now time.Time) time.Time {
 			}
 		}
 	}
-	if q.eldest == nil {
-		return now
-	}
-	return q.eldest.arrived
+	return q.eldest
 }
 
 // change changes what a waiter wants.

@@ -23,16 +23,59 @@ type LongWait struct {
 // warnEvery is how often the long waits of a scope are reported, all together.
 const warnEvery = time.Minute
 
-// longWait describes a call that waits. due is false if the scope's have been reported within
-// a minute, or this one waits no more.
-func (s *scope) longWait(w *waiter) (info LongWait, due bool) {
+// A lookout lets callers of a scope report that they wait long: each on its own goroutine,
+// where a panic of the hook has a caller to go to, but all by one timer, for there may be
+// very many.
+type lookout struct {
+	timer    *time.Timer
+	watching bool // the timer runs, for somebody waits or has within a minute
+}
+
+// watchLocked lets the lookout look after a queue that somebody has joined.
+func (s *scope) watchLocked() {
+	if s.account.engine.config.Warn == nil || s.watching {
+		return
+	}
+	s.watching = true
+	if s.timer == nil {
+		s.timer = time.AfterFunc(time.Hour, s.lookOut)
+	}
+	s.lookOutLocked()
+}
+
+func (s *scope) lookOut() {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
-	now := time.Now()
-	if w.ended || now.Sub(s.warned) < warnEvery {
+	s.lookOutLocked()
+}
+
+// lookOutLocked lets the one who has waited longest report it, if that is due, and sets the
+// timer for the next look.
+func (s *scope) lookOutLocked() {
+	w := s.queue.oldestWaiter()
+	if s.watching = w != nil; !s.watching {
+		return
+	}
+	wait := time.Until(w.arrived.Add(s.account.engine.config.LongWait))
+	if wait <= 0 {
+		if len(w.signals) == 0 { // else it is not done with its last report
+			w.signals <- report
+		}
+		wait = warnEvery
+	}
+	s.timer.Reset(min(wait, warnEvery)) // no longer: the scope stays in memory as long
+}
+
+// longWait describes a call that has been told to report its wait. ok is false if it waits no
+// more.
+func (s *scope) longWait(w *waiter) (info LongWait, ok bool) {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	if w.ended {
+		s.lookOutLocked() // another one has to report
 		return info, false
 	}
-	s.warned = now
+	now := time.Now()
 	ahead, wanted := s.queue.ahead(w, s.queue.len())
 	b := s.expectedLocked(now, &w.charge.cost, &wanted)
 	info = LongWait{

@@ -25,22 +25,31 @@ type list struct {
 
 // A waiter is a call in the queue.
 type waiter struct {
-	prev, next *waiter
-	queued     bool
-
+	prev, next  *waiter
+	queued      bool
+	retry       bool
 	seq         uint64 // of its arrival
 	arrived     time.Time
-	retry       bool
 	charge      charge
 	flow        *flow
 	asked       bool    // on behalf of its flow
-	credit      int64   // by how much it counts less for its flow's share, since it has
 	stands      bool    // in the backend's line, as far as is known
-	tag         float64 // where
+	ended       bool    // it has a result, or its caller has left
+	credit      int64   // by how much it counts less for its flow's share, since it has asked
+	tag         float64 // where it stands in the backend's line
 	reservation *Reservation
-	ended       bool       // it has a result, or its caller has left
-	result      chan error // nil for a reservation
+	err         error       // its result, once it has one
+	signals     chan signal // of which at most one report, and then one result, wait to be heard
 }
+
+// A signal tells the caller of a waiter something. A chan of it, which has no pointers, is one
+// allocation.
+type signal uint8
+
+const (
+	result signal = iota // there is one
+	report               // it is to report that it waits long
+)
 
 func (q *queue) len() int { return q.fresh.n + q.retries.n }
 

@@ -54,12 +54,31 @@ type Reservation struct {
 	discarded bool // nobody was given it
 	queued    bool // it has waited in the queue
 	ended     atomic.Bool
+	room      *room // from the start of its ask by itself, or else from its grant
+}
 
-	// What every call needs, beside it.
-	alone   [1]backend.Amounts // the costs of its own ask
-	few     [2]quota.Sent      // sent, where limits are few
-	charged [2]backend.Bucket  // and the buckets of the refund
+// A room is the memory for what a call needs once it starts. One that waits in the queue
+// has none: it may be one of very many.
+type room struct {
+	sent    [2]quota.Sent     // where limits are few
+	charged [2]backend.Bucket // and the buckets of the refund
 	refund  backend.Settlement
+}
+
+// ownAsk is the memory for the ask of one call, which needs a room soon.
+type ownAsk struct {
+	room
+	costs   [1]backend.Amounts
+	buckets [2]backend.Bucket // where limits are few
+}
+
+// askForOneLocked describes a call's own ask.
+func (s *scope) askForOneLocked(r *Reservation, now time.Time) ask {
+	own := new(ownAsk)
+	r.room, own.costs[0] = &own.room, r.charge.cost
+	a := s.askLocked(now, own.buckets[:])
+	a.Costs, a.Flows = own.costs[:], flowOf(&r.Call)
+	return a
 }
 
 // grantLocked makes r the reservation for the i-th cost that an answer has granted. It
@@ -72,7 +91,10 @@ func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, 
 		}
 	}
 	r.charge, r.stamp, r.started = *c, answer.Stamp, now
-	r.sent = s.quota.Charged(now, r.few[:0], &g)
+	if r.room == nil {
+		r.room = new(room)
+	}
+	r.sent = s.quota.Charged(now, r.room.sent[:0], &g)
 	s.inFlight++
 	if r.slots = ask.slots; r.slots != nil {
 		s.holding++

@@ -32,11 +32,11 @@ type scope struct {
 
 	queue  flows
 	driver driver
-	asking int       // fast asks under way
-	alone  bool      // one of them waits for a slot
-	stored bool      // a fast ask has left a ticket in the line
-	away   error     // why the last ask had no answer
-	warned time.Time // when a long wait was last reported
+	asking int   // fast asks under way
+	alone  bool  // one of them waits for a slot
+	stored bool  // a fast ask has left a ticket in the line
+	away   error // why the last ask had no answer
+	lookout
 	// awaySince is when the asks began to fail, where away is not nil; zero if all who
 	// waited have been rejected since.
 	awaySince time.Time
@@ -65,11 +65,11 @@ type ask struct {
 	slots  []*slots // of which one is taken for each cost
 }
 
-// askLocked describes what the scope draws from at present, under the ticket's next
-// number.
-func (s *scope) askLocked(now time.Time) ask {
+// askLocked describes what the scope draws from at present, in buckets if they suffice,
+// under the ticket's next number.
+func (s *scope) askLocked(now time.Time, buckets []backend.Bucket) ask {
 	limits := s.quota.Limits()
-	a := s.drawLocked(now, limits, s.quota.Buckets(now, limits))
+	a := s.drawLocked(now, limits, s.quota.Buckets(buckets[:0], now, limits))
 	s.asks++
 	a.Ticket, a.Number = s.ticket, s.asks
 	return a
@@ -156,5 +156,5 @@ func (s *scope) releaseTicketLocked(now time.Time) (a ask, ok bool) {
 		return a, false
 	}
 	s.stored = false
-	return s.askLocked(now), true
+	return s.askLocked(now, nil), true
 }

@@ -99,15 +99,15 @@ func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settl
 	if refund == (backend.Amounts{}) {
 		return settled, nil
 	}
-	buckets := s.quota.Describe(r.charged[:0], now, quota.Refundable(r.sent, final[backend.Tokens] == 0))
+	buckets := s.quota.Buckets(r.room.charged[:0], now, quota.Refundable(r.sent, final[backend.Tokens] == 0))
 	for _, l := range s.ceilings {
 		buckets = append(buckets, l.Bucket(now))
 	}
 	if !slices.ContainsFunc(buckets, func(b backend.Bucket) bool { return refund[b.Dimension] != 0 }) {
 		return settled, nil // nobody counts it
 	}
-	r.refund = backend.Settlement{Account: a.ledger(), Line: s.line, Stamp: max(r.stamp, a.since), Refund: refund, Buckets: buckets}
-	return settled, &r.refund
+	r.room.refund = backend.Settlement{Account: a.ledger(), Line: s.line, Stamp: max(r.stamp, a.since), Refund: refund, Buckets: buckets}
+	return settled, &r.room.refund
 }
 
 // shown reports whether the text that was seen is all of the output.

@@ -262,7 +262,7 @@ func (r *Reservation) getSlots(ctx context.Context, en *entry, now time.Time) (r
 	}
 	s.aloneLocked(en.ask.slots, false, now)
 	if lacking == nil && !en.left {
-		en.ask = s.askLocked(now)
+		en.ask = s.askForOneLocked(r, now)
 		en.ask.slots = s.takeSlotsLocked(now)
 		return nil, true, nil
 	}

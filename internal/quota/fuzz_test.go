@@ -67,7 +67,7 @@ func FuzzLimits(f *testing.F) {
 					t.Errorf("%s is %d, configured %d", l.Name, l.Amount(), most)
 				}
 			}
-			for _, b := range w.Buckets(now, w.Limits()) {
+			for _, b := range w.Buckets(nil, now, w.Limits()) {
 				if b.Limit <= 0 || b.Period <= 0 || !(b.Margin >= 0) || !(b.Start >= 0) || math.IsInf(b.Margin, 0) || math.IsInf(b.Start, 0) {
 					t.Errorf("no bucket: %+v", b)
 				}

@@ -392,7 +392,7 @@ func FuzzTakeNote(f *testing.F) {
 		if err := w.TakeNote(epoch, data, time.Duration(age)); err != nil && w.dump() != before {
 			t.Errorf("dropped, but it changes\n%s to\n%s", before, w.dump())
 		}
-		for _, b := range w.Buckets(epoch, w.Limits()) {
+		for _, b := range w.Buckets(nil, epoch, w.Limits()) {
 			if b.Limit <= 0 || b.Period <= 0 || !(b.Margin >= 0) || !(b.Start >= 0) {
 				t.Errorf("no bucket: %+v", b)
 			}

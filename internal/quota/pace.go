@@ -8,18 +8,14 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/calibration"
 )
 
-// Buckets describes limits of the set and, after them, what else holds calls back at
-// present: the pace of a slow start, and ramps.
-func (s *Set) Buckets(now time.Time, limits []*Limit) []backend.Bucket {
+// Buckets appends to buckets a description of limits of the set and, after them, of what
+// else holds calls back at present: the pace of a slow start, and ramps.
+func (s *Set) Buckets(buckets []backend.Bucket, now time.Time, limits []*Limit) []backend.Bucket {
 	most := len(limits)
 	if s.Paced(now) {
 		most *= 2
 	}
-	return s.Describe(make([]backend.Bucket, 0, most), now, limits)
-}
-
-// Describe appends to buckets what Buckets returns.
-func (s *Set) Describe(buckets []backend.Bucket, now time.Time, limits []*Limit) []backend.Bucket {
+	buckets = slices.Grow(buckets, most)
 	for _, l := range limits {
 		buckets = append(buckets, l.Bucket(now))
 	}

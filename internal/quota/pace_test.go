@@ -171,7 +171,7 @@ func TestBucketsOfASlowStart(t *testing.T) {
 		x.begin(w)
 		const plain = "model:m:rpm=600+600 model:m:rpd=9000+6.25 account:tpm=60000+60000 model:m:rpm/subwindow=10+600"
 		now := at(x.after)
-		if got := names(w.Buckets(now, w.Limits())); got != plain+x.want {
+		if got := names(w.Buckets(nil, now, w.Limits())); got != plain+x.want {
 			t.Errorf("%s: %s; want %s", x.name, got, plain+x.want)
 		}
 		if got := names(Unpaced(now, w.Limits())); got != plain {
@@ -198,7 +198,7 @@ func TestPaceWhereSubwindowsAreExpected(t *testing.T) {
 		for i, n := range []float64{0, 12, 12, 12, 12} {
 			w.limit("rpm").drawn.See(at(time.Duration(i)*100*time.Millisecond), n, 0)
 		}
-		buckets := w.Buckets(epoch, w.Limits())
+		buckets := w.Buckets(nil, epoch, w.Limits())
 		if got := buckets[len(buckets)-1]; len(buckets) != 2 || got.Limit != want {
 			t.Errorf("expected: %v: %+v; want a pace of %d", expected, got, want)
 		}
@@ -236,7 +236,7 @@ func TestCareful(t *testing.T) {
 		}
 		w.Begin(epoch)
 		paced := 0
-		for _, b := range w.Buckets(epoch, w.Limits()) {
+		for _, b := range w.Buckets(nil, epoch, w.Limits()) {
 			if strings.HasPrefix(b.Name, "pace/") || b.Name == "probe" {
 				paced++
 			}
@@ -325,7 +325,7 @@ func TestSlowDown(t *testing.T) {
 				}
 				rate := l.Ramp(now)
 				got = append(got, fmt.Sprintf("%s=%.0f", l.Name, rate))
-				slopes := w.Buckets(now, []*Limit{l})[1:]
+				slopes := w.Buckets(nil, now, []*Limit{l})[1:]
 				if rate == 0 {
 					if len(slopes) > 0 && strings.HasPrefix(slopes[len(slopes)-1].Name, "ramp") {
 						t.Errorf("%+v", slopes)

@@ -139,7 +139,7 @@ func (w *world) ask(now time.Time, cost backend.Amounts) {
 	w.Exceeded(&cost, now)
 	w.Admissible(&cost, now)
 	limits := w.Limits()
-	w.Buckets(now, limits)
+	w.Buckets(nil, now, limits)
 	Unpaced(now, limits)
 	w.Slots(now, 3, 1)
 	w.Paced(now)
@@ -182,7 +182,7 @@ func TestQuestionsChangeNothing(t *testing.T) {
 			if asked.dump() != left.dump() {
 				rt.Fatalf("asked:\n%s\nleft alone:\n%s", asked.dump(), left.dump())
 			}
-			for _, b := range asked.Buckets(now, asked.Limits()) {
+			for _, b := range asked.Buckets(nil, now, asked.Limits()) {
 				if b.Limit <= 0 || b.Period <= 0 || b.Burst < 0 || !(b.Margin >= 0) || !(b.Start >= 0) || b.Owner == "" || b.Name == "" || b.Capacity() < 1 {
 					rt.Fatalf("no bucket: %+v", b)
 				}

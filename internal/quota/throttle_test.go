@@ -42,6 +42,9 @@ func TestThrottled(t *testing.T) {
 		{"without what was requested", "tpm=1000", func(t *wire.Throttle) { t.Requested = -1 }, "", nil, true},
 		{"another limit than is believed", "tpm=1000", func(t *wire.Throttle) { t.Limit = 900 }, "", nil, true},
 		{"an unknown limit", "rpm=5", nil, "rpm=5 tpm=1000", nil, true},
+		{"an unknown limit of 1", "tpm=1000", func(t *wire.Throttle) {
+			t.Dimension, t.Limit, t.Used, t.Requested, t.RetryAfter = wire.Requests, 1, 1, 1, time.Minute
+		}, "tpm=1000 rpm=1", nil, true},
 		{"of requests", "rpm=10 tpm=1000", func(t *wire.Throttle) {
 			t.Dimension, t.Limit, t.Used, t.Requested, t.RetryAfter = wire.Requests, 10, 10, 1, 6*time.Second
 		}, "", map[string]float64{"rpm": 10}, false},

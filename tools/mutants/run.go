@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -33,12 +32,12 @@ func measure(dir, pkg string) (fast, rest suite, err error) {
 	cmd.Dir = dir
 	out, err := cmd.Output()
 	took, failed := map[string]time.Duration{}, []string(nil)
-	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+	for line := range bytes.Lines(out) { // of any length
 		var e struct {
 			Action, Test string
 			Elapsed      float64 // s
 		}
-		if json.Unmarshal(lines.Bytes(), &e) != nil || e.Test == "" || strings.Contains(e.Test, "/") {
+		if json.Unmarshal(line, &e) != nil || e.Test == "" || strings.Contains(e.Test, "/") {
 			continue
 		}
 		switch e.Action {
