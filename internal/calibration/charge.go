@@ -153,14 +153,20 @@ func (c *charge) alone(now time.Time, r *report, others float64) (changed bool) 
 }
 
 // bound takes in a report of less than the call alone was charged by our count: the server
-// has charged it that at most. It reports whether another ratio has been adopted.
+// has charged it that at most. It reports whether another ratio has been adopted. Where there
+// are samples, a bound that is near them is one, and others say nothing: calls differ, and the
+// least of many bounds is far from what most are charged.
 func (c *charge) bound(now time.Time, r *report) (changed bool) {
-	if r.server >= r.Cost || r.input.Counted < fewTokens || c.samples.n > 0 {
+	if r.server >= r.Cost || r.input.Counted < fewTokens {
 		return false
 	}
 	most := (r.server - (r.Cost - r.input.Charged)) / r.input.Counted
 	if most < leastRatio {
 		return false
+	}
+	if c.samples.n > 0 {
+		mean, _ := c.samples.mean()
+		return math.Abs(most-mean) <= noticeable && c.sample(now, most)
 	}
 	if c.bounds++; c.bounds == 1 || most < c.most {
 		c.most = most
@@ -174,7 +180,8 @@ func (c *charge) sample(now time.Time, ratio float64) (changed bool) {
 	if ratio < leastRatio || ratio > mostRatio {
 		return false
 	}
-	mean, off := c.samples.add(ratio)
+	c.samples.add(ratio)
+	mean, off := c.samples.mean()
 	return c.samples.n > 1 && math.Abs(mean-c.Ratio()) > noticeable*c.Ratio()+2*off && c.adopt(now, mean)
 }
 
@@ -195,12 +202,15 @@ type recentRatios struct {
 	n    int
 }
 
-// add takes in a sample, and returns the mean of the last and its standard error. Few may agree
-// by chance: usual is how far estimates are off in one call.
-func (r *recentRatios) add(x float64) (mean, off float64) {
-	const usual = 0.1
+func (r *recentRatios) add(x float64) {
 	r.last[r.n%len(r.last)] = x
 	r.n++
+}
+
+// mean returns the mean of the last samples and its standard error. Few may agree by chance:
+// usual is how far estimates are off in one call.
+func (r *recentRatios) mean() (mean, off float64) {
+	const usual = 0.1
 	last := r.last[:min(r.n, len(r.last))]
 	n := float64(len(last))
 	for _, y := range last {

@@ -225,13 +225,20 @@ func TestTrackerHearsLoneRequests(t *testing.T) {
 	}
 }
 
-// Calls differ: the least of many bounds says little where samples are at hand.
+// Where there are samples, a bound that is near them is one more, and others say nothing.
 func TestSamplesAreWorthMoreThanBounds(t *testing.T) {
-	c := charge{}
-	c.sample(epoch, 1)
-	for range 2 * fewBounds {
-		if c.bound(epoch, &report{Sent{Cost: 1200, input: Input{1000, 1000}}, 900}) {
-			t.Fatal("a bound is adopted")
+	for _, x := range []struct{ sample, most, want float64 }{
+		{1, 0.7, 1}, {0.7, 0.7, 0.7}, {0.7, 0.779, 0.7395}, {0.7, 0.781, 1}, {0.7, 0.61, 1},
+	} {
+		var c charge
+		c.sample(epoch, x.sample)
+		for range 2 * fewBounds {
+			if c.bound(epoch, &report{Sent{Cost: 1200, input: Input{1000, 1000}}, 200 + 1000*x.most}) {
+				break
+			}
+		}
+		if math.Abs(c.Ratio()-x.want) > 1e-9 {
+			t.Errorf("a sample of %v and bounds of %v: %v; want %v", x.sample, x.most, c.Ratio(), x.want)
 		}
 	}
 }

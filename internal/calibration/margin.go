@@ -49,8 +49,13 @@ func (t *Tracker) Margin(now time.Time) float64 {
 	return min(mostMargin, t.CalmMargin(now)*t.rush(now)+t.unproven(now)+t.hidden())
 }
 
-// lagOver is over how many reports the lag is averaged.
-const lagOver = 8
+const (
+	// lagOver is over how many reports the lag is averaged.
+	lagOver = 8
+	// mostReordered is the part of the limit above which what may have passed a request, or
+	// been passed by it, leaves no average that says anything: a burst of the whole limit.
+	mostReordered = 0.3
+)
 
 // hidden is the part of the limit by which the server's bucket seems to be ahead of ours: each
 // report alone may tell of requests that overtook its own.

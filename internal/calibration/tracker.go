@@ -131,8 +131,7 @@ func (t *Tracker) Send(at time.Time, cost float64, input Input, level Level) Sen
 	t.flow.send(at, cost)
 	inputs := t.charge.send(cost, input.Charged, level.Charged)
 	t.own += cost
-	t.lag -= level.Corrected - t.corrected // others correct it too
-	t.corrected = level.Corrected
+	t.corrected = level.Corrected // others correct it too
 	if t.syncedAt.IsZero() && !t.first.IsZero() {
 		made := math.Abs(level.Corrected-t.asked.To) <= math.Abs(level.Corrected-t.asked.From)
 		if made || at.Sub(t.first) > surelyApplied {
@@ -230,7 +229,9 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 		t.suspect = deficit{}
 		return t.correct(t.trust.sane - t.corrected)
 	}
-	t.lag += (diff - t.lag) / lagOver
+	if t.overtaken(sent)+sent.passed <= mostReordered*limit {
+		t.lag += (diff - t.lag) / lagOver
+	}
 	large := t.unused.observe(now, r, t.flow.rate)
 	if t.unused.observeAll(now, r, limit, t.flow.rate) || large {
 		t.charge.forget()
