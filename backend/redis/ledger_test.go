@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/ledger"
 )
@@ -623,11 +625,14 @@ func (h *history) consistent(done map[string]int) {
 	}
 	keys := lineKeys(account, lineField("line"), ticketField(""))
 	field, err := c.HGet(h.t.Context(), account, lineField("line")).Result()
-	if err != nil {
+	if errors.Is(err, goredis.Nil) {
 		if n := c.HLen(h.t.Context(), keys[2]).Val(); n > 0 {
 			h.fatal("%d records of no line", n)
 		}
 		return
+	}
+	if err != nil {
+		h.fatal("the line: %v", err)
 	}
 	line := numbersIn(field, 13)
 	tickets, silent, blocked := line[6], line[7], line[8]

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
@@ -93,7 +94,8 @@ func client(t testing.TB) *goredis.Client {
 
 // admin is one of a user that may do everything.
 func admin(t testing.TB, s *redistest.Server) *goredis.Client {
-	c := goredis.NewClient(&goredis.Options{Addr: s.Addr})
+	// A busy machine is no answer.
+	c := goredis.NewClient(&goredis.Options{Addr: s.Addr, DialTimeout: time.Minute, ReadTimeout: time.Minute, PoolTimeout: time.Minute})
 	t.Cleanup(func() { c.Close() })
 	return c
 }
