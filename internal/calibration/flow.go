@@ -7,6 +7,7 @@ import "time"
 type flow struct {
 	rate     float64 // what refills in a second, as the latest report told
 	refilled float64 // in all, since the first look
+	lost     float64 // what would have, had the bucket not been full
 	seenAt   time.Time
 	last     Level // then
 	spent    Sends
@@ -23,8 +24,10 @@ type recent struct {
 // spent of it, up to a constant.
 func (f *flow) see(at time.Time, cost float64, s Level) float64 {
 	if !f.seenAt.IsZero() { // a full bucket takes nothing
-		most := max(0, f.last.Used) + max(0, s.Charged-f.last.Charged) + max(0, s.Corrected-f.last.Corrected)
-		f.refilled += min(f.rate*max(0, at.Sub(f.seenAt).Seconds()), most)
+		due := f.rate * max(0, at.Sub(f.seenAt).Seconds())
+		most := max(0, f.last.Used) + max(0, s.Charged-f.last.Charged)
+		f.lost += max(0, due-(most-cost)) // what a full bucket can't take is a correction
+		f.refilled += min(due, most+max(0, s.Corrected-f.last.Corrected))
 	}
 	f.seenAt, f.last = at, s
 	spent := s.Used - s.Corrected + f.refilled

@@ -66,16 +66,19 @@ func (t *Tracker) hidden() float64 {
 	return max(0, t.lag) / (t.flow.rate * t.Period.Seconds())
 }
 
-// unproven is the part of the limit that has been refunded since the last request of which a
-// report tells, unless it is known that the server gives that back. Until anything is known it
-// is no more than mostUnproven: a batch that declares far too much output lives on refunds.
-// After a period without a call both buckets are full.
+// unproven is the part of the limit that anybody's calls have left unused of their output, and
+// were refunded, since the last request of which a report tells, unless it is known that the
+// server gives that back. Until anything is known it is no more than mostUnproven: a batch that
+// declares far too much output lives on refunds. While our bucket is full the server's catches
+// up.
 func (t *Tracker) unproven(now time.Time) float64 {
-	idle := now.Sub(t.flow.seenAt) >= t.Period
-	if t.Exact || idle || t.flow.rate == 0 || t.unused.told() && !t.unused.kept {
+	if t.Exact || t.flow.rate == 0 || t.own == 0 || t.unused.told() && !t.unused.kept {
 		return 0
 	}
-	part := max(0, t.refunded-t.newest.refunded) / (t.flow.rate * t.Period.Seconds())
+	unused := t.unused.total - t.newest.unused
+	unused *= max(1, (t.flow.last.Charged-t.origin)/t.own) // everybody's, as far as our own tell
+	caughtUp := t.flow.lost - t.newest.lost + max(0, t.flow.rate*now.Sub(t.flow.seenAt).Seconds()-t.flow.last.Used)
+	part := max(0, min(unused, t.refunded-t.newest.refunded)-caughtUp) / (t.flow.rate * t.Period.Seconds())
 	if !t.unused.kept {
 		part = min(part, mostUnproven)
 	}

@@ -21,15 +21,23 @@ func TestUnprovenRefundsAreHeldBack(t *testing.T) {
 		{"the server is believed to keep it", func(g *Tracker) { g.unused.kept = true }, 0, 4 * time.Second, part},
 		{"the server keeps it", func(g *Tracker) { g.unused.adopt(true, epoch) }, 0, 4 * time.Second, part},
 		{"the server gives it back", func(g *Tracker) { g.unused.adopt(false, epoch) }, 0, 4 * time.Second, 0},
+		{"little is left unused", func(g *Tracker) { g.unused.total -= (part - 0.01) * limit }, 0, 4 * time.Second, 0.01},
+		{"others leave as much unused", func(g *Tracker) { g.unused.total -= (part - 0.01) * limit; g.origin -= g.own }, 0, 4 * time.Second, 0.02},
+		{"more is left unused than refunded", func(g *Tracker) { g.unused.kept, g.unused.total = true, g.unused.total+limit }, 0, 4 * time.Second, part},
+		{"nobody has charged anything", func(g *Tracker) { g.own = 0 }, 0, 4 * time.Second, 0},
+		{"nothing is left unused", func(g *Tracker) { g.unused.total = g.newest.unused }, 0, 4 * time.Second, 0},
 		{"charges are exact", func(g *Tracker) { g.Exact = true }, 0, 4 * time.Second, 0},
 		{"a report has told since", func(*Tracker) {}, 4 * time.Second, 5 * time.Second, 0},
+		{"for as long as it was full", func(g *Tracker) { g.flow.lost += (part - 0.01) * limit }, 0, 4 * time.Second, 0.01},
 		{"for long no call", func(*Tracker) {}, 0, 3*time.Second + time.Minute, 0},
 	} {
 		b := newBench(t)
+		b.charged = 5 * limit // by others, before
 		b.report(time.Second, b.send(0, 0.2*limit), 0.2*limit, 0)
 		b.used -= limit / 60 * 2
 		b.report(2*time.Second, b.send(2*time.Second, 0), b.used, 0)
 		b.used -= limit/60 + part*limit
+		b.g.unused.total += part * limit
 		s := b.send(3*time.Second, 0)
 		if x.sent > 0 {
 			b.used -= limit / 60
@@ -41,6 +49,30 @@ func TestUnprovenRefundsAreHeldBack(t *testing.T) {
 		if math.Abs(got-x.wants) > 1e-3 {
 			t.Errorf("%s: %v; want %v", x.name, got, x.wants)
 		}
+	}
+}
+
+// While our bucket is full, the server's catches up.
+func TestFullBucketProvesRefunds(t *testing.T) {
+	b := newBench(t)
+	held := func(at time.Duration) float64 { return b.g.Margin(after(at)) - b.g.CalmMargin(after(at)) }
+	b.report(time.Second, b.send(0, 0.2*limit), 0.2*limit, 0)
+	b.g.unused.kept = true
+	b.g.unused.total = 0.08 * limit
+	b.used = 0.01 * limit
+	b.send(3*time.Second, 0)
+	const full = 2.4 // seconds, until 6 s
+	b.used, b.corrected = 0, b.corrected+full*limit/60
+	s := b.send(6*time.Second, 0.5*limit)
+	if got := held(8 * time.Second); math.Abs(got-0.04) > 1e-3 {
+		t.Errorf("%v; want 0.04", got)
+	}
+	b.report(8*time.Second, s, s.Used, 0)
+	b.g.unused.total += 0.02 * limit
+	b.used -= 0.02*limit + 3*limit/60
+	b.send(9*time.Second, 0)
+	if got := held(10 * time.Second); math.Abs(got-0.02) > 1e-3 {
+		t.Errorf("after a report: %v; want 0.02", got)
 	}
 }
 

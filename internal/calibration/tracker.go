@@ -40,6 +40,7 @@ type Sent struct {
 	unused   float64 // declared output that calls had not used by then, in all
 	own      float64 // charged by us, in all
 	refunded float64 // by anybody, in all
+	lost     float64 // of what would have refilled, in all
 	rush     float64 // how many times faster than it refills the bucket was emptied
 	passed   float64 // the most that it may have overtaken: charged by anybody in the moment before
 	input    Input   // of Cost
@@ -89,6 +90,7 @@ type Tracker struct {
 	sends     Sends
 	flow      flow
 	own       float64 // charged by us, in all
+	origin    float64 // charged by anybody before
 	refunded  float64 // by anybody, in all, as last known
 	corrected float64 // of our bucket, as last known
 	raised    float64 // by us, and not lowered since
@@ -130,6 +132,9 @@ func (t *Tracker) Send(at time.Time, cost float64, input Input, level Level) Sen
 	refunded := t.see(at, cost, level)
 	t.flow.send(at, cost)
 	inputs := t.charge.send(cost, input.Charged, level.Charged)
+	if t.own == 0 {
+		t.origin = level.Charged - cost
+	}
 	t.own += cost
 	t.corrected = level.Corrected // others correct it too
 	if t.syncedAt.IsZero() && !t.first.IsZero() {
@@ -139,7 +144,7 @@ func (t *Tracker) Send(at time.Time, cost float64, input Input, level Level) Sen
 		}
 	}
 	return Sent{
-		At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded, rush: t.rush(at),
+		At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded, lost: t.flow.lost, rush: t.rush(at),
 		passed: max(0, level.Charged-cost-t.sends.Before(at.Add(-Overtaking))), input: input, inputs: inputs,
 	}
 }
