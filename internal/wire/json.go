@@ -83,6 +83,7 @@ type fault struct {
 	wait               string // a duration, or seconds
 	violation                 // of Google's QuotaFailure
 	detailed           bool   // Google's details say that it is about a rate
+	named              bool   // its "error" is a string, so that the root's members are its own
 }
 
 // violation is what an element of a QuotaFailure's violations names.
@@ -192,7 +193,7 @@ func (s *scanner) member(parent node, name []byte) node {
 			return rootMessageNode
 		case "code":
 			return rootCodeNode
-		case "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds":
+		case "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds", "estimated_time":
 			return rootWaitNode
 		case "model":
 			return modelNode
@@ -690,7 +691,7 @@ func (s *scanner) str() {
 		s.violation.quotaValue = s.kept(!s.clipped)
 	case errorNode: // "error": "..." instead of an object
 		if s.n > 0 {
-			s.fault = fault{seen: true, message: s.kept(!s.clipped)}
+			s.fault.name(s.kept(!s.clipped))
 		}
 	default:
 		s.fault.set(s.value, s.kept(!s.clipped))
@@ -714,8 +715,19 @@ func (s *scanner) kept(whole bool) string {
 	return string(b)
 }
 
-// set notes a member of an error. The root's own message and code only stand in
-// for an error object that is not there.
+// name notes an "error" that is a string: often a title only, beside the message.
+func (f *fault) name(title string) {
+	if f.seen && !f.named {
+		*f = fault{}
+	}
+	f.seen, f.named = true, true
+	if f.message == "" {
+		f.message = title
+	}
+}
+
+// set notes a member of an error. The root's own members only stand in for an error object
+// that is not there.
 func (f *fault) set(v node, to string) {
 	switch v {
 	case messageNode:
@@ -733,15 +745,15 @@ func (f *fault) set(v node, to string) {
 	case delayNode:
 		f.wait, f.detailed = to, true
 	case rootWaitNode:
-		if !f.seen {
+		if !f.seen || f.named {
 			f.wait = to
 		}
 	case rootMessageNode:
-		if !f.seen {
+		if !f.seen || f.named {
 			f.message = to
 		}
 	case rootCodeNode:
-		if !f.seen {
+		if !f.seen || f.named {
 			f.code = to
 		}
 	}

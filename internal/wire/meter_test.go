@@ -510,13 +510,9 @@ func (r *reference) root(root members) {
 				}
 			}
 		case "detail":
-			if !r.fault.seen {
-				r.word("message", m.value)
-			}
-		case "message", "code", "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds":
-			if !r.fault.seen {
-				r.word(m.name, m.value)
-			}
+			r.own("message", m.value)
+		case "message", "code", "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds", "estimated_time":
+			r.own(m.name, m.value)
 		default:
 			r.shared(m.name, m.value)
 		}
@@ -596,8 +592,18 @@ func (r *reference) shared(name string, v any) {
 		}
 	case name == "error":
 		if s, ok := v.(string); ok && s != "" {
-			r.fault = fault{seen: true, message: clip(s)}
+			r.fault.name(clip(s))
 		}
+	}
+}
+
+// own reads the root's own members, which stand in for an error object.
+func (r *reference) own(name string, v any) {
+	if !r.fault.seen || r.fault.named {
+		seen := r.fault.seen
+		r.fault.seen = false // a root has no type and details
+		r.word(name, v)
+		r.fault.seen = seen
 	}
 }
 
@@ -625,7 +631,7 @@ func (r *reference) word(name string, v any) {
 	}
 }
 
-var waitMembers = map[string]bool{"retry_after": true, "retryAfter": true, "retry_after_seconds": true, "resets_in_seconds": true}
+var waitMembers = map[string]bool{"retry_after": true, "retryAfter": true, "retry_after_seconds": true, "resets_in_seconds": true, "estimated_time": true}
 
 func (r *reference) details(v any) {
 	list, _ := v.([]any)
