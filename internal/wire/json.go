@@ -158,6 +158,7 @@ const (
 	quotaIDNode
 	quotaValueNode
 	delayNode
+	objectNode
 	idNode
 	modelNode
 
@@ -173,6 +174,7 @@ const (
 func (n node) isObject() bool { return rootNode <= n && n <= functionNode }
 func (n node) isArray() bool  { return choicesNode <= n && n <= violationsNode }
 func (n node) isString() bool { return eventNode <= n && n <= modelNode }
+func (n node) isNumber() bool { return totalNode <= n && n <= secondsNode }
 
 // member returns what an object's member is.
 func (s *scanner) member(parent node, name []byte) node {
@@ -195,6 +197,8 @@ func (s *scanner) member(parent node, name []byte) node {
 			return rootCodeNode
 		case "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds", "estimated_time":
 			return rootWaitNode
+		case "object":
+			return objectNode
 		case "model":
 			return modelNode
 		case "id":
@@ -202,9 +206,7 @@ func (s *scanner) member(parent node, name []byte) node {
 				return idNode
 			}
 		case "choices":
-			if s.stream {
-				return choicesNode
-			}
+			return choicesNode
 		case "delta":
 			// Of Responses and transcripts: a string.
 			if s.stream && s.event != audioDelta {
@@ -274,6 +276,12 @@ func (s *scanner) member(parent node, name []byte) node {
 			return quotaValueNode
 		}
 	case choiceNode:
+		if string(name) == "error" { // OpenRouter's, of a provider that failed
+			return errorNode
+		}
+		if !s.stream {
+			return ignored
+		}
 		switch string(name) {
 		case "usage": // Moonshot's streams have it here
 			return usageNode
@@ -356,7 +364,7 @@ func (s *scanner) scan(p []byte) (i int) {
 			case ' ', '\t', '\r', '\n':
 				i++
 			case '"':
-				if s.value.isString() || s.value == errorNode {
+				if s.value.isString() || s.value.isNumber() || s.value == errorNode {
 					s.take(s.value, inText)
 				} else {
 					s.state, s.escaped = inSkippedText, false
@@ -675,9 +683,15 @@ func (s *scanner) str() {
 		return
 	}
 	switch s.value {
+	case totalNode, promptNode, completionNode, inputNode, outputNode, secondsNode: // in quotes
+		s.literal()
 	case deltaTextNode:
 		if s.n > 0 {
 			s.emit(s.n)
+		}
+	case objectNode:
+		if string(s.buf[:s.n]) == "error" { // Mistral's, whose members are the root's
+			s.fault.seen, s.fault.named = true, true
 		}
 	case eventNode:
 		s.event = eventOf(s.buf[:s.n])

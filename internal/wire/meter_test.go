@@ -116,7 +116,7 @@ func TestMeter(t *testing.T) {
 		{"zeros", `{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}`, nil, done, ""},
 		{"both names, one filled", `{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"input_tokens":0,"output_tokens":0}}`, usage(3, 4, 7), done, ""},
 		{"floats", `{"usage":{"prompt_tokens":3.0,"completion_tokens":4e0}}`, usage(3, 4, 7), done, ""},
-		{"strings", `{"usage":{"prompt_tokens":"3","total_tokens":"7"}}`, nil, done, ""},
+		{"strings", `{"usage":{"prompt_tokens":"3","completion_tokens":"x","total_tokens":"7"}}`, usage(3, 4, 7), done, ""},
 		{"negative, huge", `{"usage":{"prompt_tokens":-3,"completion_tokens":1e300,"total_tokens":99999999999999999999999999999999999999}}`, nil, done, ""},
 		{"twice", `{"usage":{"total_tokens":1,"total_tokens":2},"usage":{"total_tokens":3},"usage":null}`, usage(0, 0, 3), done, ""},
 		{"escaped key", `{"us\u0061ge":{"total\u005ftokens":3}}`, usage(0, 0, 3), done, ""},
@@ -244,6 +244,10 @@ func TestMeterError(t *testing.T) {
 		{"chunk in an array", sse(`[{"error":{"code":429,"message":"Rate","status":"RESOURCE_EXHAUSTED"}}]`), 200, RateLimit, "Rate", true},
 		{"document in an array", `[{"error":{"code":429,"message":"Rate","status":"RESOURCE_EXHAUSTED"}}]`, 200, RateLimit, "Rate", true},
 		{"string", sse(`{"error":"overloaded"}`), 200, Overloaded, "overloaded", true},
+		{"choice", sse(`{"choices":[{"index":0,"error":{"code":429,"message":"Rate"},"delta":{"content":""},"finish_reason":"error"}]}`), 200, RateLimit, "Rate", true},
+		{"choice of a document", `{"choices":[{"index":0,"error":{"code":429,"message":"Rate"},"message":{"content":""},"finish_reason":"error"}]}`, 200, RateLimit, "Rate", true},
+		{"Mistral's event", sse(`{"object":"error","message":"Rate limit exceeded","type":"rate_limited","code":"1300"}`), 200, RateLimit, "Rate", true},
+		{"Mistral's event, its object last", sse(`{"code":"1300","message":"Rate limit exceeded","object":"error"}`), 200, RateLimit, "Rate", true},
 		{"response.failed", sse(`{"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"Wait"}}}`), 200, RateLimit, "Wait", true},
 		{"failed document", `{"status":"failed","error":{"code":"server_error","message":"Oops"}}`, 200, Other, "Oops", true},
 		{"429", `{"error":{"message":"Rate","type":"tokens","code":"rate_limit_exceeded"}}`, 429, RateLimit, "Rate", true},
@@ -498,6 +502,8 @@ func (r *reference) root(root members) {
 				choice, _ := c.(members)
 				for _, m := range choice {
 					switch m.name {
+					case "error":
+						r.shared(m.name, m.value)
 					case "usage":
 						if r.stream {
 							r.shared(m.name, m.value)
@@ -508,6 +514,10 @@ func (r *reference) root(root members) {
 						r.message(m.value)
 					}
 				}
+			}
+		case "object":
+			if m.value == "error" {
+				r.fault.seen, r.fault.named = true, true
 			}
 		case "detail":
 			r.own("message", m.value)
@@ -572,6 +582,9 @@ func (r *reference) shared(name string, v any) {
 			"completion_tokens": &c.completion, "input_tokens": &c.input, "output_tokens": &c.output}
 		for _, m := range object {
 			n, _ := m.value.(json.Number)
+			if s, ok := m.value.(string); ok && len(s) <= bufferSize {
+				n = json.Number(s)
+			}
 			if f, ok := parseNumber(string(n)); ok && m.name == "seconds" {
 				c.seconds = f
 			} else if p := fields[m.name]; ok && p != nil {
