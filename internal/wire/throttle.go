@@ -1,12 +1,14 @@
 package wire
 
 import (
+	"bytes"
 	"math"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Kind is what a throttle calls for.
@@ -69,11 +71,29 @@ type Throttle struct {
 func ParseThrottle(status int, h http.Header, body []byte, now time.Time) Throttle {
 	m := NewMeter(status, "", nil)
 	m.Write(body)
-	r := newThrottle(status, h, m.error(), now)
+	f := m.error()
+	if f.empty() {
+		f.message = textOf(body)
+	}
+	r := newThrottle(status, h, f, now)
 	if r.RetryAfter == 0 {
 		r.RetryAfter = resetWait(h)
 	}
 	return r
+}
+
+// textOf returns the beginning of a body that is neither JSON nor events nor a page.
+func textOf(body []byte) string {
+	body = bytes.TrimSpace(body)
+	if len(body) > bufferSize {
+		body = body[:bufferSize]
+		body = body[:max(bytes.LastIndexByte(body, ' '), 0)] // lest half a number be read as a whole one
+	}
+	if len(body) == 0 || bytes.IndexByte([]byte("{[<:"), body[0]) >= 0 || bytes.HasPrefix(body, []byte("data:")) ||
+		bytes.HasPrefix(body, []byte("event:")) || !utf8.Valid(body) {
+		return ""
+	}
+	return string(body)
 }
 
 func newThrottle(status int, h http.Header, f fault, now time.Time) Throttle {
