@@ -180,7 +180,7 @@ func kindOf(word string) Kind {
 
 // What the messages of errors without a code say of money, of a server's load, and of rates.
 var (
-	moneyWords = []string{"spend limit", "spending limit", "credit balance", "insufficient balance", "insufficient credits",
+	moneyWords = []string{"insufficient_quota", "spend limit", "spending limit", "credit balance", "insufficient balance", "insufficient credits",
 		"billing hard limit", "account is not active", "budget has been exceeded", "api usage limits", "key limit exceeded",
 		"any credits", "余额不足", "额度不足", "欠费"}
 	loadWords = []string{"overload", "high demand", "high load", "high traffic", "at capacity", "over capacity",
@@ -216,7 +216,7 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 	switch {
 	case status == http.StatusPaymentRequired, r.Code == "402":
 		return Quota
-	case strings.Contains(text, "exceeded your current quota") && !f.detailed && word != RateLimit && r.RetryAfter == 0,
+	case strings.Contains(text, "exceeded your current quota") && !f.detailed && !r.namesRate() && r.RetryAfter == 0,
 		status >= 400 && contains(text, moneyWords...):
 		return Quota
 	case status == statusFlex:
@@ -232,6 +232,12 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 		return TooLarge
 	}
 	return RateLimit
+}
+
+// namesRate reports whether the code or the type is that of a rate, which neither a status in
+// its place nor the throttling_error of LiteLLM's proxy is: it says so of an empty account too.
+func (r *Throttle) namesRate() bool {
+	return contains(spelt(r.Code+" "+r.Type), "ratelimit", "resourceexhausted")
 }
 
 func contains(text string, words ...string) bool {
