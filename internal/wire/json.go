@@ -80,6 +80,7 @@ func (n *name) String() string { return string(n.bytes[:n.length]) }
 type fault struct {
 	seen               bool
 	message, typ, code string
+	raw                string // what a gateway was told
 	wait               string // a duration, or seconds
 	violation                 // of Google's QuotaFailure
 	detailed           bool   // Google's details say that it is about a rate
@@ -131,6 +132,7 @@ const (
 	groqNode
 	usageNode
 	errorNode
+	metadataNode
 	detailNode
 	violationNode
 	choiceNode
@@ -148,6 +150,7 @@ const (
 	eventNode
 	deltaTextNode
 	messageNode
+	rawNode
 	typeNode
 	codeNode
 	rootMessageNode
@@ -260,6 +263,12 @@ func (s *scanner) member(parent node, name []byte) node {
 			return waitNode
 		case "details":
 			return detailsNode
+		case "metadata":
+			return metadataNode
+		}
+	case metadataNode:
+		if string(name) == "raw" { // what OpenRouter got from the provider
+			return rawNode
 		}
 	case detailNode:
 		switch string(name) {
@@ -746,6 +755,8 @@ func (f *fault) set(v node, to string) {
 	switch v {
 	case messageNode:
 		f.message = to
+	case rawNode:
+		f.raw = to
 	case typeNode:
 		f.typ = to
 	case codeNode:

@@ -400,7 +400,7 @@ func FuzzMeterJSON(f *testing.F) {
 		if utf8.Valid(body) && s.ID != want.id {
 			t.Errorf("%q: id %q, want %q", body, s.ID, want.id)
 		}
-		if want.fault.seen && utf8.Valid(body) && (s.Refusal.Message != want.fault.message || s.Refusal.Code != want.fault.code) {
+		if want.fault.seen && utf8.Valid(body) && (s.Refusal.Message != want.fault.full() || s.Refusal.Code != want.fault.code) {
 			t.Errorf("%q: %+v, want %+v", body, s.Refusal, want.fault)
 		}
 
@@ -630,6 +630,13 @@ func (r *reference) word(name string, v any) {
 	switch f := &r.fault; {
 	case name == "details" && f.seen:
 		r.details(v)
+	case name == "metadata" && f.seen:
+		metadata, _ := v.(members)
+		for _, m := range metadata {
+			if s, ok := m.value.(string); ok && m.name == "raw" {
+				f.raw = clip(s)
+			}
+		}
 	case !isString:
 	case name == "message":
 		f.message = clip(s)
@@ -682,6 +689,14 @@ func violationOf(object members) (v violation) {
 		}
 	}
 	return v
+}
+
+// full is the message with what a gateway was told.
+func (f *fault) full() string {
+	if f.raw == "" {
+		return f.message
+	}
+	return clip(f.message + ": " + f.raw)
 }
 
 func clip(s string) string {

@@ -85,20 +85,34 @@ func ParseThrottle(status int, h http.Header, body []byte, now time.Time) Thrott
 // textOf returns the beginning of a body that is neither JSON nor events nor a page.
 func textOf(body []byte) string {
 	body = bytes.TrimSpace(body)
-	if len(body) > bufferSize {
-		body = body[:bufferSize]
-		body = body[:max(bytes.LastIndexByte(body, ' '), 0)] // lest half a number be read as a whole one
-	}
 	if len(body) == 0 || bytes.IndexByte([]byte("{[<:"), body[0]) >= 0 || bytes.HasPrefix(body, []byte("data:")) ||
-		bytes.HasPrefix(body, []byte("event:")) || !utf8.Valid(body) {
+		bytes.HasPrefix(body, []byte("event:")) {
 		return ""
 	}
-	return string(body)
+	text := clipped(string(body))
+	if !utf8.ValidString(text) {
+		return ""
+	}
+	return text
+}
+
+// clipped cuts a message to what is kept of one, where a word ends, lest half a number be read
+// as a whole one.
+func clipped(message string) string {
+	if len(message) <= bufferSize {
+		return message
+	}
+	message = message[:bufferSize]
+	return message[:max(strings.LastIndexByte(message, ' '), 0)]
 }
 
 func newThrottle(status int, h http.Header, f fault, now time.Time) Throttle {
 	r := Throttle{
 		Code: f.code, Type: f.typ, Message: f.message,
+	}
+	if f.raw != "" {
+		f.message = clipped(f.message + ": " + f.raw)
+		r.Message = f.message
 	}
 	r.Dimension, r.Period = r.subject(first(h, "X-Ratelimit-Type"), &f)
 	text := strings.ToLower(f.message)
