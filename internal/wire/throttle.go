@@ -237,7 +237,7 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 		return Unavailable
 	case status == statusOverloaded, r.Code == "529",
 		r.Limit < 0 && (rate || status >= 500 || status < 400) && contains(text, loadWords...),
-		!rate && status == http.StatusServiceUnavailable && r.RetryAfter > 0:
+		!rate && (status == http.StatusServiceUnavailable || r.Code == "503") && r.RetryAfter > 0:
 		return Overloaded
 	case !rate:
 		return Other

@@ -171,6 +171,8 @@ func TestParseRefusal(t *testing.T) {
 			figures{RateLimit, Tokens, minute, 30000, 29446, 821, 534 * ms}},
 		{"OpenRouter's provider, which has failed", 200, "", `{"error":{"message":"Provider returned error","code":502,"metadata":{"raw":"upstream: 429 Too Many Requests"}}}`,
 			figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"OpenRouter's provider, which is away", 200, "", `{"error":{"message":"No provider is available, retry in 5s","code":503}}`,
+			figures{Overloaded, Unknown, 0, -1, -1, -1, 5 * time.Second}},
 		{"OpenRouter's provider, at length", 429, "", `{"error":{"message":"Provider returned error","code":429,"metadata":{"raw":"` + strings.Repeat("word ", bufferSize/5) + `retry in 5s"}}}`,
 			figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 		{"OpenRouter's key", 403, "", `{"error":{"message":"Key limit exceeded (total limit).","code":403}}`, figures{Quota, Unknown, 0, -1, -1, -1, 0}},
