@@ -81,6 +81,7 @@ func TestChain(t *testing.T) {
 		{"identity", []string{"identity"}, []byte(text), text, true},
 		{"a character set", []string{"UTF-8"}, []byte(text), text, true},
 		{"another character set", []string{"ISO-8859-15"}, []byte(text), text, true},
+		{"a character set of Windows", []string{"windows-1252"}, []byte(text), text, true},
 		{"a type", []string{"application/json; charset=utf-8"}, []byte(text), text, true},
 		{"another type", []string{"text/plain"}, []byte(text), text, true},
 		{"a parameter", []string{"gzip;q=1.0"}, written(t, text, gzipped), text, true},

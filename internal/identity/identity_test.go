@@ -82,6 +82,7 @@ func TestIdentity(t *testing.T) {
 		{"two keys in a path with projects", request("https://gw.example/v1/projects/p1/chat/completions", "Authorization", "Bearer sk-1"), request("https://gw.example/v1/projects/p1/chat/completions", "Authorization", "Bearer sk-2"), false},
 		{"a JWT without an issuer", request(openai, "Authorization", "Bearer "+token("", "s", "1")), request(openai, "Authorization", "Bearer "+token("", "s", "2")), true},
 		{"a JWT of a client", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","client_id":"c","exp":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","client_id":"c","exp":2}`)), true},
+		{"a JWT of a party", request(openai, "Authorization", "Bearer "+jwt(`{"azp":"c","exp":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"azp":"c","exp":2}`)), true},
 		{"Z.AI's JWT", request(openai, "Authorization", "Bearer "+jwt(`{"api_key":"k","exp":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"api_key":"k","exp":2}`)), true},
 		{"a JWT that is padded", request(openai, "Authorization", "Bearer "+padded(token("i", "s", "1"))), request(openai, "Authorization", "Bearer "+token("i", "s", "2")), true},
 		{"a JWT whose header is indented", request(openai, "Authorization", "Bearer ew0KICAi"+jwt(`{"sub":"s","exp":1}`)), request(openai, "Authorization", "Bearer ew0KICAi"+jwt(`{"sub":"s","exp":2}`)), true},

@@ -740,9 +740,6 @@ func (s *scanner) kept(whole bool) string {
 
 // name notes an "error" that is a string: often a title only, beside the message.
 func (f *fault) name(title string) {
-	if f.seen && !f.named {
-		*f = fault{}
-	}
 	f.seen, f.named = true, true
 	if f.message == "" {
 		f.message = title

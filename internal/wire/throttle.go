@@ -82,11 +82,10 @@ func ParseThrottle(status int, h http.Header, body []byte, now time.Time) Thrott
 	return r
 }
 
-// textOf returns the beginning of a body that is neither JSON nor events nor a page.
+// textOf returns the beginning of a body that is neither JSON nor a page.
 func textOf(body []byte) string {
 	body = bytes.TrimSpace(body)
-	if len(body) == 0 || bytes.IndexByte([]byte("{[<:"), body[0]) >= 0 || bytes.HasPrefix(body, []byte("data:")) ||
-		bytes.HasPrefix(body, []byte("event:")) {
+	if len(body) == 0 || bytes.IndexByte([]byte("{[<"), body[0]) >= 0 {
 		return ""
 	}
 	text := clipped(string(body))
