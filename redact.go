@@ -3,12 +3,14 @@ package ratelimiter
 import (
 	"net/http"
 	"strings"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/identity"
 )
 
 // redacted is a server's message without the credentials of the request that it answers:
 // some servers repeat what they were given.
 func redacted(message string, asked http.Header) string {
-	for _, name := range [...]string{"Authorization", "Api-Key", "X-Api-Key", "X-Goog-Api-Key"} {
+	for _, name := range identity.Credentials {
 		for _, credential := range asked[name] {
 			if _, token, ok := strings.Cut(credential, " "); ok {
 				credential = token // without its scheme

@@ -284,13 +284,14 @@ func (r *Reservation) decoded(h http.Header, prefix []byte) []byte {
 }
 
 // mayThrottle reports whether a response of this status may be about limits or money:
-// slow_down was a 503 and is an overload's, a quota's error is a 402 or 403 with some, and
-// that of a hard limit on the bill a 400. Groq's "Request too large" is a 413, and its flex
-// tier's a 498. Old overloads, and those behind some proxies, are 500s and 502s.
+// slow_down was a 503 and is an overload's, a quota's error is a 402 or 403 with some, that
+// of a hard limit on the bill a 400, and that of Fireworks's spending limit a 412. Groq's
+// "Request too large" is a 413, and its flex tier's a 498. Old overloads, and those behind
+// some proxies, are 500s and 502s.
 func mayThrottle(status int) bool {
 	switch status {
 	case http.StatusBadRequest, http.StatusTooManyRequests, http.StatusPaymentRequired, http.StatusForbidden,
-		http.StatusRequestEntityTooLarge, 498, http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, 498, http.StatusInternalServerError, http.StatusBadGateway,
 		http.StatusServiceUnavailable, 529:
 		return true
 	}

@@ -4,6 +4,10 @@ import (
 	"strings"
 )
 
+// othersReason are models of others that put out reasoning without showing it. Those that
+// show it, as DeepSeek's, are counted by what they show.
+var othersReason = [...]string{"gemini-2.5", "gemini-3", "grok-4"}
+
 // MayReason is [Reasons] for a name that a user or a gateway has made of a model's:
 // "my-gpt-5-deployment", "openai.gpt-oss-120b-1:0", "azure:o3". What a fine-tuned model is
 // called says nothing of what it is made from.
@@ -14,6 +18,11 @@ func MayReason(name string) bool {
 	name = strings.ToLower(name)
 	if strings.Contains(name, ":ft-") {
 		return Reasons(name)
+	}
+	for _, other := range othersReason {
+		if strings.Contains(name, other) {
+			return true
+		}
 	}
 	for i := range len(name) {
 		if (i == 0 || !alphanumeric(name[i-1])) && alphanumeric(name[i]) && (Reasons(name[i:]) || reasonsBare(name[i:])) {

@@ -17,7 +17,10 @@ func AskForUsage(body []byte) (asking []byte, ok bool) {
 	}
 	c.enter('{')
 	open := c.pos
-	from, to, in := open, open, `"stream_options":`+options+`,`
+	from, to, in := open, open, `"stream_options":`+options
+	if c.peek() != '}' {
+		in += ","
+	}
 	for key, more := c.key(); more; key, more = c.key() {
 		if string(key) != "stream_options" {
 			c.skip()

@@ -26,6 +26,7 @@ func TestAskForUsage(t *testing.T) {
 		{"escaped name", `{"stream\u005foptions":{"a":1}}`, `{"stream\u005foptions":{"include_usage":true,"a":1}}`},
 		{"the last of two", `{"stream_options":{"include_usage":true},"stream_options":null}`, `{"stream_options":{"include_usage":true},"stream_options":{"include_usage":true}}`},
 
+		{"no other member", `{ }`, `{"stream_options":{"include_usage":true} }`},
 		{"asked already", `{"stream_options":{"include_usage":true}}`, ""},
 		{"not wanted", `{"stream_options":{"include_usage":false}}`, ""},
 		{"asked already, the last of two", `{"stream_options":null,"stream_options":{"include_usage":true}}`, ""},
@@ -52,6 +53,9 @@ func TestMayReason(t *testing.T) {
 		"gpt-5-mini": true, "openai/gpt-5-mini": true, "my-gpt-5-deployment": true, "MY_GPT-5": true,
 		"openai.gpt-oss-120b-1:0": true, "azure:o3": true, "prod-o4-mini-eu": true, "gpt5-mini": true,
 		"team_gpt_5": true, "us.openai.gpt-6-sol": true, "gpt-5-codex@azure": true, "o1": true,
+		"gpt-5@2026": true, "gpt_5_mini": true, "gpt-5+tools": true, "gpt-5[high]": true, "gpt-5.4-mini-2026-03-05:thinking": true,
+		"azure-gpt-5-mini": true, "google/gemini-2.5-pro": true, "models/gemini-3-flash": true, "x-ai/grok-4": true,
+		"gpt-4o@latest": false, "gemini-2.0-flash": false, "deepseek-reasoner": false, "grok-3-mini": false,
 		"gpt-4o": false, "my-gpt-4o-deployment": false, "gpt-35-turbo": false, "gpt35": false, "gpt-4.1-2025-04-14": false,
 		"ft:gpt-4o-mini:acme:o3-like:x": false, "davinci:ft-acme-o3": false, "ft:gpt-5:acme::x": true,
 		"text-embedding-3-small": false, "foo1": false, "": false, "claude-sonnet-4": false,

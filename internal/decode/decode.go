@@ -54,18 +54,25 @@ func (s Set) Chain(h http.Header) (c Chain, ok bool) {
 // mostEncodings is more than anybody applies.
 const mostEncodings = 4
 
-// Name returns an encoding's name as it is looked up.
-func Name(encoding string) string { return strings.ToLower(strings.TrimSpace(encoding)) }
+// Name returns an encoding's name as it is looked up, without parameters.
+func Name(encoding string) string {
+	name, _, _ := strings.Cut(encoding, ";")
+	return strings.ToLower(strings.TrimSpace(name))
+}
 
 // EncodesNothing reports whether a name that is sent as an encoding's is that of none:
-// servers send the character set there, too.
+// servers send the character set there, too, and the type of the content.
 func EncodesNothing(name string) bool {
 	switch name {
-	case "", "identity", "none", "null", "utf-8", "utf8", "ascii", "us-ascii", "iso-8859-1",
-		"binary", "8bit", "7bit", "application/json", "text/event-stream":
+	case "", "identity", "none", "null", "plain", "ascii", "us-ascii", "binary", "8bit", "7bit":
 		return true
 	}
-	return strings.HasPrefix(name, "charset=")
+	for _, set := range [...]string{"utf", "iso-8859-", "windows-", "charset="} {
+		if strings.HasPrefix(name, set) {
+			return true
+		}
+	}
+	return strings.IndexByte(name, '/') >= 0
 }
 
 var standard = map[string]Decoder{"gzip": gunzip, "x-gzip": gunzip, "deflate": inflate}

@@ -24,22 +24,25 @@ type Identity struct {
 	Credential bool
 }
 
+// Credentials are the headers that credentials come in, in canonical form, the first first.
+var Credentials = [...]string{"Authorization", "Api-Key", "X-Api-Key", "X-Goog-Api-Key", "Ocp-Apim-Subscription-Key"}
+
 // Of returns who pays for a request. key is that of the digests, or nil. In this order:
 //
 //   - On Azure OpenAI the resource, which is the host: its quota belongs to it, whichever
 //     key or token speaks for it. Behind a gateway that names the resource in the path,
 //     that is added.
-//   - On Google Cloud the host and the project in the path: its tokens are opaque, and
-//     new every hour.
+//   - On Google Cloud, and where its tokens go through a gateway, the host and the project in
+//     the path: the tokens are opaque, and new every hour.
 //   - On Amazon Bedrock, and wherever a request is signed with SigV4, the host, which
 //     names the region: each request's signature is new, and access keys of roles rotate
 //     and differ by pod.
 //   - The OpenAI-Organization and OpenAI-Project headers.
-//   - The issuer and subject of a bearer token that is a JWT, unverified: the server
+//   - The issuer, if any, and subject of a bearer token that is a JWT, unverified: the server
 //     verifies it.
 //   - The credential.
 func Of(r *http.Request, key []byte) Identity {
-	host := strings.ToLower(r.URL.Host)
+	host := hostOf(r)
 	id := Identity{Account: host, Host: host}
 	path := strings.ToLower(r.URL.Path)
 	name := hostname(host)
@@ -52,11 +55,11 @@ func Of(r *http.Request, key []byte) Identity {
 	if isAzure(name, path) {
 		return id
 	}
-	if project, ok := segmentAfter(path, "/projects/"); ok && strings.HasSuffix(name, ".googleapis.com") {
+	if project, ok := segmentAfter(path, "/projects/"); ok && (strings.HasSuffix(name, ".googleapis.com") || strings.Contains(authorization, googleToken)) {
 		id.Account += "/projects/" + project
 		return id
 	}
-	if strings.HasPrefix(authorization, "AWS4-HMAC-SHA256") || isBedrock(name) {
+	if strings.HasPrefix(authorization, "AWS4-") || isBedrock(name) {
 		return id
 	}
 	organization, project := r.Header.Get("Openai-Organization"), r.Header.Get("Openai-Project") // canonical, which costs nothing
@@ -64,7 +67,10 @@ func Of(r *http.Request, key []byte) Identity {
 		id.Account += "/" + short(organization) + "/" + short(project)
 		return id
 	}
-	credential := cmp.Or(authorization, r.Header.Get("Api-Key"), r.Header.Get("X-Api-Key"), r.Header.Get("X-Goog-Api-Key"))
+	credential := ""
+	for _, name := range Credentials {
+		credential = cmp.Or(credential, r.Header.Get(name))
+	}
 	if scheme, token, ok := strings.Cut(credential, " "); ok && strings.EqualFold(scheme, "bearer") {
 		credential = strings.TrimSpace(token)
 	}
@@ -77,6 +83,18 @@ func Of(r *http.Request, key []byte) Identity {
 	id.Account += "/" + digest.Keyed(key, credential)
 	id.Credential = true
 	return id
+}
+
+// googleToken begins Google's access tokens.
+const googleToken = "ya29."
+
+// hostOf returns the host of a request, without the port that its scheme has anyway.
+func hostOf(r *http.Request) string {
+	host := strings.ToLower(r.URL.Host)
+	if r.URL.Scheme == "http" {
+		return strings.TrimSuffix(host, ":80")
+	}
+	return strings.TrimSuffix(host, ":443")
 }
 
 func hostname(host string) string {
@@ -92,7 +110,7 @@ func hostname(host string) string {
 // isAzure reports whether a host is an Azure resource's, in any of its clouds, or a path
 // is that of one behind a domain of its owner's.
 func isAzure(host, path string) bool {
-	for _, suffix := range [...]string{".azure.com", ".azure.us", ".azure.cn", ".azure-api.net"} {
+	for _, suffix := range [...]string{".azure.com", ".azure.us", ".azure.cn", ".azure-api.net", ".azure-api.us", ".azure-api.cn"} {
 		if strings.HasSuffix(host, suffix) {
 			return true
 		}
@@ -101,9 +119,9 @@ func isAzure(host, path string) bool {
 }
 
 // isBedrock reports whether a host is Amazon Bedrock's: bedrock-runtime.REGION.amazonaws.com,
-// bedrock-mantle.REGION.api.aws.
+// bedrock-mantle.REGION.api.aws, vpce-ID.bedrock-runtime.REGION.vpce.amazonaws.com.
 func isBedrock(host string) bool {
-	return strings.HasPrefix(host, "bedrock") &&
+	return (strings.HasPrefix(host, "bedrock") || strings.Contains(host, ".bedrock")) &&
 		(strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".api.aws") || strings.HasSuffix(host, ".amazonaws.com.cn"))
 }
 
@@ -126,9 +144,10 @@ func short(name string) string {
 // longestToken is the longest that is looked into.
 const longestToken = 16 << 10
 
-// subjectOf returns whom a JWT speaks for: its issuer and subject.
+// subjectOf returns whom a JWT speaks for: its issuer and subject. Some name the client in
+// place of a subject, and Z.AI's the part of the key that is no secret.
 func subjectOf(token string) (string, bool) {
-	if !strings.HasPrefix(token, "eyJ") || len(token) > longestToken || strings.Count(token, ".") != 2 {
+	if len(token) > longestToken || strings.Count(token, ".") != 2 {
 		return "", false
 	}
 	_, rest, _ := strings.Cut(token, ".")
@@ -140,9 +159,13 @@ func subjectOf(token string) (string, bool) {
 	var claims struct {
 		Issuer  string `json:"iss"`
 		Subject string `json:"sub"`
+		Client  string `json:"client_id"`
+		Party   string `json:"azp"`
+		Key     string `json:"api_key"`
 	}
-	if json.Unmarshal(data, &claims) != nil || claims.Issuer == "" || claims.Subject == "" {
+	if json.Unmarshal(data, &claims) != nil {
 		return "", false
 	}
-	return "jwt\x00" + claims.Issuer + "\x00" + claims.Subject, true
+	subject := cmp.Or(claims.Subject, claims.Client, claims.Party, claims.Key)
+	return "jwt\x00" + claims.Issuer + "\x00" + subject, subject != ""
 }

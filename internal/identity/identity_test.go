@@ -15,6 +15,14 @@ func token(iss, sub, signature string) string {
 	return part(`{"alg":"RS256","typ":"JWT"}`) + "." + part(fmt.Sprintf(`{"iss":%q,"sub":%q,"exp":%q}`, iss, sub, signature)) + "." + part(signature)
 }
 
+// jwt is a token with these claims.
+func jwt(claims string) string {
+	return "eyJh." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".x"
+}
+
+// padded pads each part of a token.
+func padded(token string) string { return strings.ReplaceAll(token, ".", "==.") + "=" }
+
 func request(url string, headers ...string) *http.Request {
 	r, err := http.NewRequest(http.MethodPost, url, nil)
 	if err != nil {
@@ -64,6 +72,23 @@ func TestIdentity(t *testing.T) {
 		{"two issuers", request(openai, "Authorization", "Bearer "+token("i", "s", "1")), request(openai, "Authorization", "Bearer "+token("j", "s", "1")), false},
 		{"a JWT without a subject", request(openai, "Authorization", "Bearer "+token("i", "", "1")), request(openai, "Authorization", "Bearer "+token("i", "", "2")), false},
 		{"what only looks like a JWT", request(openai, "Authorization", "Bearer eyJ.!.x"), request(openai, "Authorization", "Bearer eyJ.!.y"), false},
+		{"SigV4a", request("https://llm.corp/v1/responses", "Authorization", "AWS4-ECDSA-P256-SHA256 Credential=A, Signature=1"), request("https://llm.corp/v1/responses", "Authorization", "AWS4-ECDSA-P256-SHA256 Credential=A, Signature=2"), true},
+		{"SigV4 in another order", request("https://llm.corp/v1/responses", "Authorization", sigv4+"1"), request("https://llm.corp/v1/responses", "Authorization", "AWS4-HMAC-SHA256 Signature=2,Credential=B"), true},
+		{"Bedrock's private endpoint", request("https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com/openai/v1/responses", "Authorization", "Bearer 1"), request("https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com/openai/v1/responses", "Authorization", "Bearer 2"), true},
+		{"API Management of the government's cloud", request("https://x.azure-api.us/v1/responses", "Api-Key", "1"), request("https://x.azure-api.us/v1/responses", "Api-Key", "2"), true},
+		{"two subscriptions", request("https://ai.corp/v1/responses", "Ocp-Apim-Subscription-Key", "1"), request("https://ai.corp/v1/responses", "Ocp-Apim-Subscription-Key", "2"), false},
+		{"Google's tokens behind a gateway", request("https://gw.example/google-vertex-ai/v1/projects/p1/x/chat/completions", "Authorization", "Bearer ya29.1"), request("https://gw.example/google-vertex-ai/v1/projects/p1/x/chat/completions", "Authorization", "Bearer ya29.2"), true},
+		{"Google's projects behind a gateway", request("https://gw.example/v1/projects/p1/chat/completions", "Authorization", "Bearer ya29.1"), request("https://gw.example/v1/projects/p2/chat/completions", "Authorization", "Bearer ya29.1"), false},
+		{"two keys in a path with projects", request("https://gw.example/v1/projects/p1/chat/completions", "Authorization", "Bearer sk-1"), request("https://gw.example/v1/projects/p1/chat/completions", "Authorization", "Bearer sk-2"), false},
+		{"a JWT without an issuer", request(openai, "Authorization", "Bearer "+token("", "s", "1")), request(openai, "Authorization", "Bearer "+token("", "s", "2")), true},
+		{"a JWT of a client", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","client_id":"c","exp":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","client_id":"c","exp":2}`)), true},
+		{"a JWT of a party", request(openai, "Authorization", "Bearer "+jwt(`{"azp":"c","exp":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"azp":"c","exp":2}`)), true},
+		{"Z.AI's JWT", request(openai, "Authorization", "Bearer "+jwt(`{"api_key":"k","exp":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"api_key":"k","exp":2}`)), true},
+		{"a JWT that is padded", request(openai, "Authorization", "Bearer "+padded(token("i", "s", "1"))), request(openai, "Authorization", "Bearer "+token("i", "s", "2")), true},
+		{"a JWT whose header is indented", request(openai, "Authorization", "Bearer ew0KICAi"+jwt(`{"sub":"s","exp":1}`)), request(openai, "Authorization", "Bearer ew0KICAi"+jwt(`{"sub":"s","exp":2}`)), true},
+		{"a host's own port", request("https://api.openai.com:443/v1/responses"), request("https://api.openai.com/v1/responses"), true},
+		{"a host's own port, without TLS", request("http://llm.corp:80/v1/responses"), request("http://llm.corp/v1/responses"), true},
+		{"another port", request("https://llm.corp:8443/v1/responses"), request("https://llm.corp/v1/responses"), false},
 		{"a host's case and port", request("https://API.openai.com:443/v1/responses"), request("https://api.openai.com:443/v1/responses"), true},
 	} {
 		a, b := Of(x.a, nil), Of(x.b, nil)

@@ -89,6 +89,18 @@ func TestLevelOfASubwindow(t *testing.T) {
 	}
 }
 
+// Who says "tokens per minute" means no second of them.
+func TestThrottleOfAMinuteIsNoSubwindows(t *testing.T) {
+	for period, want := range map[time.Duration]bool{0: true, minute: false} {
+		w := newWorld(t, "tpm=6000")
+		throttle := reached(func(t *wire.Throttle) { t.Period, t.Limit, t.Used, t.Requested = period, -1, -1, -1 })
+		w.Throttled(at(10*time.Millisecond), w.send(0, 50), throttle, 0)
+		if got := strings.Contains(w.holds(), "subwindow"); got != want {
+			t.Errorf("a throttle of %v: %s", period, w.holds())
+		}
+	}
+}
+
 // Of a subwindow that is new the others must hear before they send more than it holds.
 func TestLeastPause(t *testing.T) {
 	w := newWorld(t, "rpm=600 tpm=6000")

@@ -67,7 +67,7 @@ func (s *Set) TooLarge(now time.Time, r *Request, t *wire.Throttle) { s.throttle
 // throttled takes out of a throttle what it says of the limit, and of what was used of it.
 func (s *Set) throttled(now time.Time, r *Request, t *wire.Throttle) (c Correction, changed bool) {
 	d, ok := dimensions[t.Dimension]
-	if ok && t.Limit < 0 {
+	if ok && t.Limit < 0 && t.Period == 0 {
 		return s.unexplained(now, r, d, t)
 	}
 	kind, known := kindOf(d, t.Period)
@@ -125,9 +125,9 @@ func (s *Set) sampleInput(now time.Time, r *Request, l *Limit, t *wire.Throttle)
 	}
 }
 
-// unexplained takes in a throttle without figures, as Azure's are: if it comes long
-// before the limit is reached, and for no longer than a subwindow lasts, it is that of
-// one.
+// unexplained takes in a throttle without figures, as Azure's are: if it names no period,
+// comes long before the limit is reached, and for no longer than a subwindow lasts, it is
+// that of one.
 func (s *Set) unexplained(now time.Time, r *Request, d backend.Dimension, t *wire.Throttle) (c Correction, changed bool) {
 	for i := range r.Sent {
 		sent := &r.Sent[i]

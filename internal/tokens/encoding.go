@@ -33,20 +33,28 @@ func (e Encoding) String() string {
 func ForModel(model string) Encoding { return Lookup(model).Encoding }
 
 // Base returns the name of the model that a name stands for: without a provider
-// before it, and of a fine-tuned one (ft:gpt-4o:acme::id, davinci:ft-acme) what it
-// was made from.
+// before it (openai/gpt-5, us.openai.gpt-oss-120b-1:0), and of a fine-tuned one
+// (ft:gpt-4o:acme::id, davinci:ft-acme) what it was made from.
 func Base(model string) string {
 	if hasPrefixFold(model, "ft:") {
 		model = model[len("ft:"):]
 	}
 	model, _, _ = strings.Cut(model, ":")
-	return model[strings.LastIndexByte(model, '/')+1:]
+	model = model[strings.LastIndexByte(model, '/')+1:]
+	if _, name, ok := strings.Cut(model, "openai."); ok { // Bedrock's
+		return name
+	}
+	return model
 }
 
 // endsName reports whether what follows a family's name is no longer part of it:
-// a version, a date, a fine-tune.
+// a version, a date, a fine-tune, or what a gateway adds (gpt-5@2026, gpt-5[high]).
 func endsName(rest string) bool {
-	return rest == "" || rest[0] == '-'
+	if rest == "" {
+		return true
+	}
+	c := rest[0]
+	return c != '.' && (c < '0' || '9' < c) && (c|0x20 < 'a' || 'z' < c|0x20)
 }
 
 func hasPrefixFold(s, prefix string) bool {

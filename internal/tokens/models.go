@@ -156,7 +156,7 @@ func generationOf(name, family string) (generation int, rest string) {
 	switch {
 	case digits == 0, generation > latest, family == "gpt-" && generation < earliest:
 		return 0, ""
-	case rest == "", rest[0] == '-', rest[0] == '.' && family == "gpt-":
+	case endsName(rest), rest[0] == '.' && family == "gpt-":
 		return generation, rest
 	}
 	return 0, "" // gpt-5x, ollama

@@ -322,15 +322,40 @@ func parseMoment(s string) (time.Time, bool) {
 }
 
 // resetWait returns how long to wait for a call of the size of the one that this response
-// rejects, where the resets of its dialect say that.
+// rejects, where the resets of its dialect say that, or those of the IETF's drafts, which
+// gateways send.
 func resetWait(h http.Header) (longest time.Duration) {
-	d := dialectOf(h)
-	if d == nil || !d.wait {
-		return 0
+	if d := dialectOf(h); d != nil && d.wait {
+		for i := range d.columns {
+			// Seconds that are no moment may be anything.
+			if wait, form := parseReset(first(h, d.columns[i].reset), h); form == moment {
+				longest = max(longest, wait)
+			}
+		}
 	}
-	for i := range d.columns {
-		// Seconds that are no moment may be anything.
-		if wait, form := parseReset(first(h, d.columns[i].reset), h); form == moment {
+	return max(longest, draftWait(h))
+}
+
+// draftWait returns the longest reset of what is used up: of RateLimit-Reset: 30, and of
+// RateLimit: "default";r=0;t=30.
+func draftWait(h http.Header) (longest time.Duration) {
+	if left := first(h, "Ratelimit-Remaining"); left == "" || left == "0" {
+		if wait, form := parseReset(first(h, "Ratelimit-Reset"), h); form != noTime {
+			longest = wait
+		}
+	}
+	for policy := range strings.SplitSeq(first(h, "Ratelimit"), ",") {
+		left, reset := "", ""
+		for part := range strings.SplitSeq(policy, ";") {
+			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+			switch name {
+			case "r":
+				left = value
+			case "t":
+				reset = value
+			}
+		}
+		if wait, form := parseReset(reset, h); form != noTime && left == "0" {
 			longest = max(longest, wait)
 		}
 	}

@@ -256,6 +256,12 @@ func TestWaitByReset(t *testing.T) {
 		{date + "x-ratelimit-reset: 1795867230000", 30 * time.Second},
 		{date + "x-ratelimit-reset: 1795867230000\nretry-after: 5", 5 * time.Second},
 		{date + "x-ratelimit-reset: 30", 0},
+		{"ratelimit-limit: 100\nratelimit-remaining: 0\nratelimit-reset: 30", 30 * time.Second},
+		{"ratelimit-limit: 100\nratelimit-remaining: 5\nratelimit-reset: 30", 0},
+		{"ratelimit: \"day\";r=3;t=4000", 0},
+		{"ratelimit: \"default\";r=0;t=55, \"day\";r=3;t=4000\nratelimit-policy: \"default\";q=500;w=300", 55 * time.Second},
+		{"ratelimit: \"default\";r=0;t=55\nretry-after: 5", 5 * time.Second},
+		{"ratelimit: \"default\";r=0;t=soon", 0},
 		{date + "x-ratelimit-reset-tokens-per-minute: 1795867203\nx-ratelimit-limit-tokens-per-minute: 10\n" +
 			"x-ratelimit-reset-requests: 1795867200\nx-ratelimit-reset-tokens-per-day: 1795867209", 9 * time.Second},
 		{date + "x-ratelimit-reset-requests: 1795867203\nx-ratelimit-limit-requests: 10", 0}, // OpenAI's: until it is full

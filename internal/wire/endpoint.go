@@ -93,15 +93,14 @@ func ClassifyPath(path string) (e Endpoint, deployment string) {
 // follow (chat/completions/{id}, responses/{id}/cancel) make a path unknown, which is
 // right: none of those routes generates anything.
 func classify(path string) (e Endpoint, deployment string) {
-	path = strings.TrimRight(path, "/")
 	path, deployment = addressed(path)
 	parent, last := cutLast(path)
 	_, parent = cutLast(parent)
-	parent, last = strings.ToLower(parent), strings.ToLower(last)
+	parent, last = plainly(parent), plainly(last)
 	switch last {
 	case "completions":
 		switch parent {
-		case "chat":
+		case "chat", "agents": // Mistral's
 			e = Chat
 		case "usage": // organization/usage/completions
 		default:
@@ -161,8 +160,8 @@ func addressed(path string) (route, deployment string) {
 		if !ok {
 			return route, deployment
 		}
-		path = after
-		name, rest, _ := strings.Cut(after, "/")
+		path = strings.TrimLeft(after, "/")
+		name, rest, _ := strings.Cut(path, "/")
 		switch {
 		case strings.EqualFold(segment, "deployments"):
 		case strings.EqualFold(segment, "engines"):
@@ -200,7 +199,20 @@ func isRoute(segment string) bool {
 	return false
 }
 
+// plainly is a segment that is no name, as it is compared.
+func plainly(segment string) string {
+	if strings.IndexByte(segment, '%') >= 0 {
+		if plain, err := url.PathUnescape(segment); err == nil {
+			segment = plain
+		}
+	}
+	return strings.ToLower(segment)
+}
+
+// cutLast cuts off a path's last segment. Slashes that end it or stand twice count for
+// nothing.
 func cutLast(path string) (before, last string) {
+	path = strings.TrimRight(path, "/")
 	i := strings.LastIndexByte(path, '/')
 	if i < 0 {
 		return "", path

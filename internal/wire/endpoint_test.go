@@ -61,6 +61,14 @@ func TestClassify(t *testing.T) {
 		{"https://gw.example.com/azure-openai/team/chat/completions", Chat, ""},
 		{"https://gateway.ai.cloudflare.com/v1/acc/gw/openai/chat/completions", Chat, ""},
 
+		{"https://api.openai.com/v1//chat//completions//", Chat, ""},
+		{"https://x.openai.azure.com//openai//deployments//d//chat//completions", Chat, "d"},
+		{"https://api.openai.com/v1//agents//sessions//as_1//events", Agents, ""},
+		{"https://api.openai.com/v1/ch%61t/complet%69ons", Chat, ""},
+		{"https://x.openai.azure.com/openai/deployments/a%20b%2Fc/ch%61t/completions", Chat, "a b/c"},
+		{"https://api.mistral.ai/v1/agents/completions", Chat, ""},
+		{"https://api.mistral.ai/v1/fim/completions", Completions, ""},
+
 		{"https://api.openai.com/", None, ""},
 		{"https://api.openai.com/v1/engines", None, ""},
 		{"https://api.openai.com", None, ""},

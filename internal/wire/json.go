@@ -80,9 +80,11 @@ func (n *name) String() string { return string(n.bytes[:n.length]) }
 type fault struct {
 	seen               bool
 	message, typ, code string
+	raw                string // what a gateway was told
 	wait               string // a duration, or seconds
 	violation                 // of Google's QuotaFailure
 	detailed           bool   // Google's details say that it is about a rate
+	named              bool   // its "error" is a string, so that the root's members are its own
 }
 
 // violation is what an element of a QuotaFailure's violations names.
@@ -130,6 +132,7 @@ const (
 	groqNode
 	usageNode
 	errorNode
+	metadataNode
 	detailNode
 	violationNode
 	choiceNode
@@ -147,6 +150,7 @@ const (
 	eventNode
 	deltaTextNode
 	messageNode
+	rawNode
 	typeNode
 	codeNode
 	rootMessageNode
@@ -157,6 +161,7 @@ const (
 	quotaIDNode
 	quotaValueNode
 	delayNode
+	objectNode
 	idNode
 	modelNode
 
@@ -172,6 +177,7 @@ const (
 func (n node) isObject() bool { return rootNode <= n && n <= functionNode }
 func (n node) isArray() bool  { return choicesNode <= n && n <= violationsNode }
 func (n node) isString() bool { return eventNode <= n && n <= modelNode }
+func (n node) isNumber() bool { return totalNode <= n && n <= secondsNode }
 
 // member returns what an object's member is.
 func (s *scanner) member(parent node, name []byte) node {
@@ -192,8 +198,10 @@ func (s *scanner) member(parent node, name []byte) node {
 			return rootMessageNode
 		case "code":
 			return rootCodeNode
-		case "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds":
+		case "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds", "estimated_time":
 			return rootWaitNode
+		case "object":
+			return objectNode
 		case "model":
 			return modelNode
 		case "id":
@@ -201,9 +209,7 @@ func (s *scanner) member(parent node, name []byte) node {
 				return idNode
 			}
 		case "choices":
-			if s.stream {
-				return choicesNode
-			}
+			return choicesNode
 		case "delta":
 			// Of Responses and transcripts: a string.
 			if s.stream && s.event != audioDelta {
@@ -257,6 +263,12 @@ func (s *scanner) member(parent node, name []byte) node {
 			return waitNode
 		case "details":
 			return detailsNode
+		case "metadata":
+			return metadataNode
+		}
+	case metadataNode:
+		if string(name) == "raw" { // what OpenRouter got from the provider
+			return rawNode
 		}
 	case detailNode:
 		switch string(name) {
@@ -273,6 +285,12 @@ func (s *scanner) member(parent node, name []byte) node {
 			return quotaValueNode
 		}
 	case choiceNode:
+		if string(name) == "error" { // OpenRouter's, of a provider that failed
+			return errorNode
+		}
+		if !s.stream {
+			return ignored
+		}
 		switch string(name) {
 		case "usage": // Moonshot's streams have it here
 			return usageNode
@@ -355,7 +373,7 @@ func (s *scanner) scan(p []byte) (i int) {
 			case ' ', '\t', '\r', '\n':
 				i++
 			case '"':
-				if s.value.isString() || s.value == errorNode {
+				if s.value.isString() || s.value.isNumber() || s.value == errorNode {
 					s.take(s.value, inText)
 				} else {
 					s.state, s.escaped = inSkippedText, false
@@ -674,9 +692,15 @@ func (s *scanner) str() {
 		return
 	}
 	switch s.value {
+	case totalNode, promptNode, completionNode, inputNode, outputNode, secondsNode: // in quotes
+		s.literal()
 	case deltaTextNode:
 		if s.n > 0 {
 			s.emit(s.n)
+		}
+	case objectNode:
+		if string(s.buf[:s.n]) == "error" { // Mistral's, whose members are the root's
+			s.fault.seen, s.fault.named = true, true
 		}
 	case eventNode:
 		s.event = eventOf(s.buf[:s.n])
@@ -690,7 +714,7 @@ func (s *scanner) str() {
 		s.violation.quotaValue = s.kept(!s.clipped)
 	case errorNode: // "error": "..." instead of an object
 		if s.n > 0 {
-			s.fault = fault{seen: true, message: s.kept(!s.clipped)}
+			s.fault.name(s.kept(!s.clipped))
 		}
 	default:
 		s.fault.set(s.value, s.kept(!s.clipped))
@@ -714,12 +738,22 @@ func (s *scanner) kept(whole bool) string {
 	return string(b)
 }
 
-// set notes a member of an error. The root's own message and code only stand in
-// for an error object that is not there.
+// name notes an "error" that is a string: often a title only, beside the message.
+func (f *fault) name(title string) {
+	f.seen, f.named = true, true
+	if f.message == "" {
+		f.message = title
+	}
+}
+
+// set notes a member of an error. The root's own members only stand in for an error object
+// that is not there.
 func (f *fault) set(v node, to string) {
 	switch v {
 	case messageNode:
 		f.message = to
+	case rawNode:
+		f.raw = to
 	case typeNode:
 		f.typ = to
 	case codeNode:
@@ -733,15 +767,15 @@ func (f *fault) set(v node, to string) {
 	case delayNode:
 		f.wait, f.detailed = to, true
 	case rootWaitNode:
-		if !f.seen {
+		if !f.seen || f.named {
 			f.wait = to
 		}
 	case rootMessageNode:
-		if !f.seen {
+		if !f.seen || f.named {
 			f.message = to
 		}
 	case rootCodeNode:
-		if !f.seen {
+		if !f.seen || f.named {
 			f.code = to
 		}
 	}

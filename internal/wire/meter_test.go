@@ -116,7 +116,7 @@ func TestMeter(t *testing.T) {
 		{"zeros", `{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}`, nil, done, ""},
 		{"both names, one filled", `{"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7,"input_tokens":0,"output_tokens":0}}`, usage(3, 4, 7), done, ""},
 		{"floats", `{"usage":{"prompt_tokens":3.0,"completion_tokens":4e0}}`, usage(3, 4, 7), done, ""},
-		{"strings", `{"usage":{"prompt_tokens":"3","total_tokens":"7"}}`, nil, done, ""},
+		{"strings", `{"usage":{"prompt_tokens":"3","completion_tokens":"x","total_tokens":"7"}}`, usage(3, 4, 7), done, ""},
 		{"negative, huge", `{"usage":{"prompt_tokens":-3,"completion_tokens":1e300,"total_tokens":99999999999999999999999999999999999999}}`, nil, done, ""},
 		{"twice", `{"usage":{"total_tokens":1,"total_tokens":2},"usage":{"total_tokens":3},"usage":null}`, usage(0, 0, 3), done, ""},
 		{"escaped key", `{"us\u0061ge":{"total\u005ftokens":3}}`, usage(0, 0, 3), done, ""},
@@ -244,6 +244,10 @@ func TestMeterError(t *testing.T) {
 		{"chunk in an array", sse(`[{"error":{"code":429,"message":"Rate","status":"RESOURCE_EXHAUSTED"}}]`), 200, RateLimit, "Rate", true},
 		{"document in an array", `[{"error":{"code":429,"message":"Rate","status":"RESOURCE_EXHAUSTED"}}]`, 200, RateLimit, "Rate", true},
 		{"string", sse(`{"error":"overloaded"}`), 200, Overloaded, "overloaded", true},
+		{"choice", sse(`{"choices":[{"index":0,"error":{"code":429,"message":"Rate"},"delta":{"content":""},"finish_reason":"error"}]}`), 200, RateLimit, "Rate", true},
+		{"choice of a document", `{"choices":[{"index":0,"error":{"code":429,"message":"Rate"},"message":{"content":""},"finish_reason":"error"}]}`, 200, RateLimit, "Rate", true},
+		{"Mistral's event", sse(`{"object":"error","message":"Rate limit exceeded","type":"rate_limited","code":"1300"}`), 200, RateLimit, "Rate", true},
+		{"Mistral's event, its object last", sse(`{"code":"1300","message":"Rate limit exceeded","object":"error"}`), 200, RateLimit, "Rate", true},
 		{"response.failed", sse(`{"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"Wait"}}}`), 200, RateLimit, "Wait", true},
 		{"failed document", `{"status":"failed","error":{"code":"server_error","message":"Oops"}}`, 200, Other, "Oops", true},
 		{"429", `{"error":{"message":"Rate","type":"tokens","code":"rate_limit_exceeded"}}`, 429, RateLimit, "Rate", true},
@@ -396,7 +400,7 @@ func FuzzMeterJSON(f *testing.F) {
 		if utf8.Valid(body) && s.ID != want.id {
 			t.Errorf("%q: id %q, want %q", body, s.ID, want.id)
 		}
-		if want.fault.seen && utf8.Valid(body) && (s.Refusal.Message != want.fault.message || s.Refusal.Code != want.fault.code) {
+		if want.fault.seen && utf8.Valid(body) && (s.Refusal.Message != want.fault.full() || s.Refusal.Code != want.fault.code) {
 			t.Errorf("%q: %+v, want %+v", body, s.Refusal, want.fault)
 		}
 
@@ -498,6 +502,8 @@ func (r *reference) root(root members) {
 				choice, _ := c.(members)
 				for _, m := range choice {
 					switch m.name {
+					case "error":
+						r.shared(m.name, m.value)
 					case "usage":
 						if r.stream {
 							r.shared(m.name, m.value)
@@ -509,14 +515,14 @@ func (r *reference) root(root members) {
 					}
 				}
 			}
+		case "object":
+			if m.value == "error" {
+				r.fault.seen, r.fault.named = true, true
+			}
 		case "detail":
-			if !r.fault.seen {
-				r.word("message", m.value)
-			}
-		case "message", "code", "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds":
-			if !r.fault.seen {
-				r.word(m.name, m.value)
-			}
+			r.own("message", m.value)
+		case "message", "code", "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds", "estimated_time":
+			r.own(m.name, m.value)
 		default:
 			r.shared(m.name, m.value)
 		}
@@ -576,6 +582,9 @@ func (r *reference) shared(name string, v any) {
 			"completion_tokens": &c.completion, "input_tokens": &c.input, "output_tokens": &c.output}
 		for _, m := range object {
 			n, _ := m.value.(json.Number)
+			if s, ok := m.value.(string); ok && len(s) <= bufferSize {
+				n = json.Number(s)
+			}
 			if f, ok := parseNumber(string(n)); ok && m.name == "seconds" {
 				c.seconds = f
 			} else if p := fields[m.name]; ok && p != nil {
@@ -596,8 +605,18 @@ func (r *reference) shared(name string, v any) {
 		}
 	case name == "error":
 		if s, ok := v.(string); ok && s != "" {
-			r.fault = fault{seen: true, message: clip(s)}
+			r.fault.name(clip(s))
 		}
+	}
+}
+
+// own reads the root's own members, which stand in for an error object.
+func (r *reference) own(name string, v any) {
+	if !r.fault.seen || r.fault.named {
+		seen := r.fault.seen
+		r.fault.seen = false // a root has no type and details
+		r.word(name, v)
+		r.fault.seen = seen
 	}
 }
 
@@ -611,6 +630,13 @@ func (r *reference) word(name string, v any) {
 	switch f := &r.fault; {
 	case name == "details" && f.seen:
 		r.details(v)
+	case name == "metadata" && f.seen:
+		metadata, _ := v.(members)
+		for _, m := range metadata {
+			if s, ok := m.value.(string); ok && m.name == "raw" {
+				f.raw = clip(s)
+			}
+		}
 	case !isString:
 	case name == "message":
 		f.message = clip(s)
@@ -625,7 +651,7 @@ func (r *reference) word(name string, v any) {
 	}
 }
 
-var waitMembers = map[string]bool{"retry_after": true, "retryAfter": true, "retry_after_seconds": true, "resets_in_seconds": true}
+var waitMembers = map[string]bool{"retry_after": true, "retryAfter": true, "retry_after_seconds": true, "resets_in_seconds": true, "estimated_time": true}
 
 func (r *reference) details(v any) {
 	list, _ := v.([]any)
@@ -663,6 +689,14 @@ func violationOf(object members) (v violation) {
 		}
 	}
 	return v
+}
+
+// full is the message with what a gateway was told.
+func (f *fault) full() string {
+	if f.raw == "" {
+		return f.message
+	}
+	return clip(f.message + ": " + f.raw)
 }
 
 func clip(s string) string {

@@ -1,11 +1,14 @@
 package wire
 
 import (
+	"bytes"
 	"math"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Kind is what a throttle calls for.
@@ -68,32 +71,55 @@ type Throttle struct {
 func ParseThrottle(status int, h http.Header, body []byte, now time.Time) Throttle {
 	m := NewMeter(status, "", nil)
 	m.Write(body)
-	r := newThrottle(status, h, m.error(), now)
+	f := m.error()
+	if f.empty() {
+		f.message = textOf(body)
+	}
+	r := newThrottle(status, h, f, now)
 	if r.RetryAfter == 0 {
 		r.RetryAfter = resetWait(h)
 	}
 	return r
 }
 
+// textOf returns the beginning of a body that is neither JSON nor a page.
+func textOf(body []byte) string {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 || bytes.IndexByte([]byte("{[<"), body[0]) >= 0 {
+		return ""
+	}
+	text := clipped(string(body))
+	if !utf8.ValidString(text) {
+		return ""
+	}
+	return text
+}
+
+// clipped cuts a message to what is kept of one, where a word ends, lest half a number be read
+// as a whole one.
+func clipped(message string) string {
+	if len(message) <= bufferSize {
+		return message
+	}
+	message = message[:bufferSize]
+	return message[:max(strings.LastIndexByte(message, ' '), 0)]
+}
+
 func newThrottle(status int, h http.Header, f fault, now time.Time) Throttle {
 	r := Throttle{
-		Limit: -1, Used: -1, Requested: -1,
 		Code: f.code, Type: f.typ, Message: f.message,
 	}
+	if f.raw != "" {
+		f.message = clipped(f.message + ": " + f.raw)
+		r.Message = f.message
+	}
 	r.Dimension, r.Period = r.subject(first(h, "X-Ratelimit-Type"), &f)
-	if n, ok := figure(f.message, "Limit"); ok {
+	text := strings.ToLower(f.message)
+	r.Limit = figure(text, "limit", "max rpm", "max tpm")
+	if n, ok := parseCount(f.quotaValue); ok && r.Limit < 0 {
 		r.Limit = n
-	} else if n, ok := parseCount(f.quotaValue); ok {
-		r.Limit = n
 	}
-	if n, ok := figure(f.message, "Used"); ok {
-		r.Used = n
-	} else if n, ok := figure(f.message, "Current"); ok {
-		r.Used = n
-	}
-	if n, ok := figure(f.message, "Requested"); ok {
-		r.Requested = n
-	}
+	r.Used, r.Requested = figure(text, "used", "current"), figure(text, "requested")
 	r.RetryAfter = r.wait(h, &f, now)
 	if r.Kind = r.kind(status, &f); r.Kind == Overloaded {
 		r.Dimension, r.Period = Unknown, 0 // its type may be "requests"
@@ -113,65 +139,71 @@ func (r *Throttle) Stood(period time.Duration) float64 {
 	return used
 }
 
-// kinds are what codes and types mean, in lower case.
+// kinds are what codes and types mean, spelt as [spelt] does, where no part of them says it.
 var kinds = map[string]Kind{
-	"insufficient_quota":                Quota,
-	"quota_exceeded":                    Quota,
-	"credit_balance_exhausted":          Quota,
-	"insufficient_balance":              Quota,
-	"insufficient_credits":              Quota,
-	"payment_required":                  Quota,
-	"project_spend_limit_exceeded":      Quota,
-	"organization_spend_limit_exceeded": Quota,
-	"organization_usage_limit_exceeded": Quota,
-	"usage_limit_exceeded":              Quota,
-	"session_budget_exceeded":           Quota,
+	"quotaexceeded":             Quota,
+	"paymentrequired":           Quota,
+	"exceededcurrentquotaerror": Quota, // Moonshot's
+	"creditbalanceexhausted":    Quota,
+	"arrearage":                 Quota, // Alibaba's
+	"accountoverdueerror":       Quota, // Volcengine's
 
-	"slow_down": SlowDown,
+	"slowdown":            SlowDown,
+	"limitburstrate":      SlowDown, // Alibaba's
+	"throttlingburstrate": SlowDown,
 
-	"resource_unavailable": Unavailable,
-	"capacity_exceeded":    Unavailable, // Groq's flex tier
+	"resourceunavailable": Unavailable,
+	"capacityexceeded":    Unavailable, // Groq's flex tier
 
-	"server_is_overloaded": Overloaded,
-	"overloaded_error":     Overloaded, // Anthropic's
-	"nocapacity":           Overloaded, // Azure's
-	"no_capacity":          Overloaded,
+	"nocapacity": Overloaded, // Azure's
 
-	"rate_limit_exceeded":      RateLimit,
-	"rate_limit_error":         RateLimit,
-	"rate_limit":               RateLimit,
-	"ratelimitreached":         RateLimit, // Azure's
-	"rate_limit_reached":       RateLimit,
-	"rate_limit_reached_error": RateLimit,
-	"too_many_requests":        RateLimit,
-	"toomanyrequests":          RateLimit,
-	"resource_exhausted":       RateLimit, // Google's status
-	"429":                      RateLimit,
+	"resourceexhausted": RateLimit, // Google's status
+	"429":               RateLimit,
+}
+
+// spelt returns a code or a type without case and what separates its words: hosts write
+// rate_limit_exceeded, RateLimitExceeded and rate-limit-exceeded.
+func spelt(word string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || r == '.' || r == ' ' {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, word)
 }
 
 // kindOf returns what a code or a type means, or Other.
 func kindOf(word string) Kind {
-	word = strings.ToLower(word)
+	word = spelt(word)
 	k, known := kinds[word]
 	switch {
 	case known:
 		return k
-	case strings.HasPrefix(word, "billing_"), strings.HasSuffix(word, "_spend_limit_exceeded"),
-		strings.HasSuffix(word, "_usage_limit_exceeded"), strings.HasSuffix(word, "_budget_exceeded"):
+	case strings.HasPrefix(word, "billing"), strings.HasSuffix(word, "spendlimitexceeded"),
+		strings.HasSuffix(word, "usagelimitexceeded"), strings.HasSuffix(word, "budgetexceeded"),
+		strings.HasPrefix(word, "insufficient") && contains(word, "quota", "balance", "credit", "fund"):
 		return Quota
 	case strings.Contains(word, "overload"):
 		return Overloaded
+	case contains(word, "ratelimit", "toomanyrequests", "throttl"):
+		return RateLimit
 	}
 	return Other
 }
 
-// What the messages of errors without a code say of money, and of a server's load.
+// What the messages of errors without a code say of money, of a server's load, and of rates.
 var (
-	moneyWords = []string{"spend limit", "spending limit", "credit balance", "insufficient balance", "insufficient credits",
-		"billing hard limit", "account is not active"}
+	moneyWords = []string{"insufficient_quota", "spend limit", "spending limit", "credit balance", "insufficient balance", "insufficient credits",
+		"billing hard limit", "account is not active", "budget has been exceeded", "api usage limits", "key limit exceeded",
+		"any credits", "余额不足", "额度不足", "欠费"}
 	loadWords = []string{"overload", "high demand", "high load", "high traffic", "at capacity", "over capacity",
-		"too busy", "server is busy", "servers are busy"}
+		"no capacity", "capacity exceeded", "capacity temporarily exceeded", "too busy", "server is busy", "servers are busy"}
+	rateWords = []string{"rate limit", "rate-limit", "ratelimit", "too many requests", "throttl"}
 )
+
+// allocated is how Alibaba names its limit on tokens per minute, under the code of an account
+// that has nothing left.
+const allocated = "allocated quota exceeded"
 
 const (
 	statusFlex       = 498 // Groq's flex tier has no capacity
@@ -185,22 +217,26 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 	if k := kindOf(r.Type); word == Other || word == RateLimit && k != Other {
 		word = k
 	}
+	text := strings.ToLower(r.Message)
+	if word == Quota && strings.Contains(text, allocated) {
+		word = RateLimit
+	}
 	if word != Other && word != RateLimit {
 		return word
 	}
-	rate := word == RateLimit || status == http.StatusTooManyRequests
-	text := strings.ToLower(r.Message)
+	rate := word == RateLimit || status == http.StatusTooManyRequests ||
+		status < 400 && contains(text, rateWords...) // the status does not say it
 	switch {
 	case status == http.StatusPaymentRequired, r.Code == "402":
 		return Quota
-	case strings.Contains(text, "exceeded your current quota") && !f.detailed && word != RateLimit && r.RetryAfter == 0,
+	case strings.Contains(text, "exceeded your current quota") && !f.detailed && !r.namesRate() && r.RetryAfter == 0,
 		status >= 400 && contains(text, moneyWords...):
 		return Quota
 	case status == statusFlex:
 		return Unavailable
 	case status == statusOverloaded, r.Code == "529",
 		r.Limit < 0 && (rate || status >= 500 || status < 400) && contains(text, loadWords...),
-		!rate && status == http.StatusServiceUnavailable && r.RetryAfter > 0:
+		!rate && (status == http.StatusServiceUnavailable || r.Code == "503") && r.RetryAfter > 0:
 		return Overloaded
 	case !rate:
 		return Other
@@ -209,6 +245,12 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 		return TooLarge
 	}
 	return RateLimit
+}
+
+// namesRate reports whether the code or the type is that of a rate, which neither a status in
+// its place nor the throttling_error of LiteLLM's proxy is: it says so of an empty account too.
+func (r *Throttle) namesRate() bool {
+	return contains(spelt(r.Code+" "+r.Type), "ratelimit", "resourceexhausted")
 }
 
 func contains(text string, words ...string) bool {
@@ -222,13 +264,14 @@ func (r *Throttle) subject(azure string, f *fault) (Dimension, time.Duration) {
 	if d, period := subjectOf(f.quotaID); d != Unknown {
 		return d, period
 	}
+	text := strings.ToLower(r.Message)
 	for _, s := range [...]struct {
 		unit      string
 		dimension Dimension
 	}{
 		{"tokens per ", Tokens}, {"requests per ", Requests}, {"images per ", Images},
 	} {
-		if _, after, ok := strings.Cut(r.Message, s.unit); ok {
+		if _, after, ok := strings.Cut(text, s.unit); ok {
 			switch {
 			case strings.HasPrefix(after, "min"):
 				return s.dimension, minute
@@ -237,15 +280,44 @@ func (r *Throttle) subject(azure string, f *fault) (Dimension, time.Duration) {
 			}
 		}
 	}
+	for _, l := range limitNames {
+		if _, _, ok := cutWord(text, l.name); ok {
+			return l.dimension, l.period
+		}
+	}
 	switch {
 	case r.Type == "tokens", strings.EqualFold(azure, "tokens"),
-		strings.Contains(r.Message, "token rate limit"):
+		strings.Contains(text, "token rate limit"):
 		return Tokens, 0
 	case r.Type == "requests", strings.EqualFold(azure, "requests"),
-		strings.Contains(r.Message, "call rate limit"):
+		strings.Contains(text, "call rate limit"):
 		return Requests, 0
 	}
 	return Unknown, 0
+}
+
+// limitNames are what limits are called for short.
+var limitNames = [...]struct {
+	name      string
+	dimension Dimension
+	period    time.Duration
+}{
+	{"tpm", Tokens, minute}, {"rpm", Requests, minute}, {"ipm", Images, minute}, {"tpd", Tokens, day}, {"rpd", Requests, day},
+}
+
+// cutWord is [strings.Cut] around a whole word.
+func cutWord(s, word string) (before, after string, ok bool) {
+	for at := 0; ; at++ {
+		i := strings.Index(s[at:], word)
+		if i < 0 {
+			return s, "", false
+		}
+		at += i
+		before, after = s[:at], s[at+len(word):]
+		if letters(after) == 0 && (at == 0 || letters(s[at-1:at]) == 0) {
+			return before, after, true
+		}
+	}
 }
 
 // subjectOf reads Google's quotaId: "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
@@ -285,22 +357,20 @@ func (r *Throttle) wait(h http.Header, f *fault, now time.Time) time.Duration {
 	return d
 }
 
-// figure finds the number after a word: "Limit 30000", "Limit: 3 / min", "Limit: 0/1min".
-func figure(s, word string) (int64, bool) {
-	for {
-		_, after, ok := strings.Cut(s, word)
-		if !ok {
-			return 0, false
-		}
-		s = after
-		digits := strings.TrimLeft(s, ": ")
-		end := 0
-		for end < len(digits) && (digits[end] >= '0' && digits[end] <= '9' ||
-			digits[end] == ',' && end+1 < len(digits) && digits[end+1] >= '0' && digits[end+1] <= '9') {
-			end++
-		}
-		if n, ok := parseCount(digits[:end]); ok {
-			return n, true
+// figure finds the number after the first of these words that has one: "limit 30000",
+// "limit: 3 / min", "limit: 0/1min". Without one it is -1.
+func figure(s string, words ...string) int64 {
+	for _, word := range words {
+		for rest := s; ; {
+			var ok bool
+			if _, rest, ok = cutWord(rest, word); !ok {
+				break
+			}
+			digits := strings.TrimLeft(rest, ": ")
+			if n, ok := parseCount(digits[:figures(digits)]); ok {
+				return n
+			}
 		}
 	}
+	return -1
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -35,7 +36,7 @@ func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 }
 
 func retryAfterMS(h http.Header) (time.Duration, bool) {
-	f, ok := positive(strings.TrimSpace(first(h, "Retry-After-Ms")))
+	f, ok := positive(strings.TrimSpace(cmp.Or(first(h, "Retry-After-Ms"), first(h, "X-Ms-Retry-After-Ms"))))
 	if !ok {
 		return 0, false
 	}
@@ -49,10 +50,22 @@ func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	if f, ok := positive(s); ok {
 		return span(f, time.Second), true
 	}
-	if at, err := http.ParseTime(s); err == nil {
+	if at, ok := httpDate(s); ok {
 		return until(at, now)
 	}
 	return spoken(strings.ToLower(s), now, time.Second)
+}
+
+// httpDate reads a date as HTTP has it, in GMT, or with another name or offset of its zone,
+// as SDKs do.
+func httpDate(s string) (at time.Time, ok bool) {
+	at, err := http.ParseTime(s)
+	for _, layout := range [...]string{time.RFC1123, time.RFC1123Z} {
+		if err != nil {
+			at, err = time.Parse(layout, s)
+		}
+	}
+	return at, err == nil
 }
 
 // until returns the wait until at, if that is to come.
@@ -87,7 +100,8 @@ var waitWords = [...]struct {
 	bare time.Duration
 }{
 	{"again", time.Second}, {"retry", time.Second}, {"wait", time.Second},
-	{"reset", 0}, {"available", 0}, {"back off", 0}, {"cool down", 0}, {"cooldown", 0},
+	{"reset", 0}, {"available", 0}, {"replenished", 0},
+	{"back off", 0}, {"back-off", 0}, {"backoff", 0}, {"cool down", 0}, {"cooldown", 0},
 }
 
 // waitIn finds a wait in a message.
@@ -109,7 +123,7 @@ func waitIn(message string, now time.Time) (time.Duration, bool) {
 
 // fillers may stand between such a word and its wait.
 var fillers = map[string]bool{
-	"in": true, "after": true, "for": true, "at": true, "least": true, "about": true,
+	"in": true, "after": true, "for": true, "at": true, "on": true, "least": true, "about": true,
 	"approximately": true, "approx": true, "around": true, "roughly": true, "another": true,
 	"again": true, "until": true, "within": true, "the": true, "next": true, "your": true, "this": true,
 	"request": true, "requests": true, "call": true, "ing": true, "s": true, "try": true,
@@ -126,7 +140,7 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 	const most = 8
 	when := false // a time of day follows
 	for range most {
-		s = strings.TrimLeft(s, " \t\r\n-_=:~('\"`*")
+		s = strings.TrimLeft(s, " \t\r\n-_=:~({'\"`*")
 		end := letters(s)
 		if end == 0 {
 			break
@@ -134,16 +148,20 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 		if one, _ := article(s); one > 0 {
 			return one, true
 		}
-		if u := unitOf(s[:end]); u > 0 && s[:end] != "s" {
+		word := s[:end]
+		if u := unitOf(strings.TrimPrefix(word, "after")); u > 0 && word != "s" { // retryAfterMs
 			bare = u
-		} else if !fillers[s[:end]] {
+		} else if !fillers[word] {
+			if at, ok := httpDate(strings.ToUpper(s[:min(len(s), len(http.TimeFormat))])); ok {
+				return until(at, now)
+			}
 			return 0, false
 		}
-		when = s[:end] == "at" || s[:end] == "until"
+		when = word == "at" || word == "until" || word == "on"
 		s = s[end:]
 	}
 	if when {
-		return httpMoment(s, now)
+		return calendar(s, now)
 	}
 	return spoken(s, now, bare)
 }
@@ -172,6 +190,9 @@ func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bo
 			return d, ok
 		}
 		after := strings.TrimLeft(s[digits:], " \u00a0")
+		if rest, ok := strings.CutPrefix(after, "-"); ok && letters(rest) > 0 { // "30-second"
+			after = rest
+		}
 		unit := unitOf(after[:letters(after)])
 		switch {
 		case unit > 0 && (!ok || unit < last):
@@ -181,7 +202,7 @@ func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bo
 		case strings.HasPrefix(s[digits:], ":"):
 			return clock(s)
 		case strings.HasPrefix(s[digits:], "-"):
-			return httpMoment(s, now)
+			return calendar(s, now)
 		case counted[after[:letters(after)]], letters(after) > 0 && after == s[digits:]: // "3 requests", "3xx"
 			return 0, false
 		default: // "20", "20.", "20 before you …"
@@ -231,13 +252,18 @@ func clock(s string) (time.Duration, bool) {
 	return d, true
 }
 
-// httpMoment reads a time in RFC 3339, or as RFC 3339 with a space in it.
-func httpMoment(s string, now time.Time) (time.Duration, bool) {
-	end := strings.IndexFunc(s, func(r rune) bool { return !strings.ContainsRune("0123456789-:.+tz", r) })
-	if end < 0 {
-		end = len(s)
+// calendar reads a time in RFC 3339, also with a space in place of its T and without a zone,
+// which is UTC then.
+func calendar(s string, now time.Time) (time.Duration, bool) {
+	date, rest, _ := strings.Cut(s, " ")
+	if len(date) == len(time.DateOnly) { // it has no time yet
+		date += "t" + rest
 	}
-	word := strings.ToUpper(strings.TrimRight(s[:end], ".:+-"))
+	end := strings.IndexFunc(date, func(r rune) bool { return !strings.ContainsRune("0123456789-:.+tz", r) })
+	if end < 0 {
+		end = len(date)
+	}
+	word := strings.ToUpper(strings.TrimRight(date[:end], ".:+-"))
 	for _, layout := range [...]string{time.RFC3339, "2006-01-02T15:04:05"} {
 		if at, err := time.Parse(layout, word); err == nil {
 			return until(at, now)

@@ -40,6 +40,10 @@ func TestRetryAfter(t *testing.T) {
 		{"1m30s", "", 90 * time.Second, true},
 		{"2 minutes", "", 2 * time.Minute, true},
 		{"2026-11-24T12:00:07Z", "", 7 * time.Second, true},
+		{"2026-11-24 12:00:07", "", 7 * time.Second, true},
+		{"Tue, 24 Nov 2026 12:00:07 UTC", "", 7 * time.Second, true},
+		{"Tue, 24 Nov 2026 12:00:07 -0000", "", 7 * time.Second, true},
+		{"Tue, 24 Nov 2026 13:00:07 +0100", "", 7 * time.Second, true},
 		{"2", "soon", 2 * time.Second, true},
 		{"later", "", 0, false},
 	} {
@@ -49,6 +53,10 @@ func TestRetryAfter(t *testing.T) {
 		if d, ok := RetryAfter(h, now); d != c.want || ok != c.ok {
 			t.Errorf("%q, %q: %v, %v", c.seconds, c.ms, d, ok)
 		}
+	}
+	azure := http.Header{"Retry-After": {"1"}, "X-Ms-Retry-After-Ms": {"250"}}
+	if d, ok := RetryAfter(azure, now); d != 250*time.Millisecond || !ok {
+		t.Errorf("x-ms-retry-after-ms: %v, %v", d, ok)
 	}
 	if d, ok := RetryAfter(nil, now); d != 0 || ok {
 		t.Errorf("nil: %v, %v", d, ok)
@@ -94,6 +102,19 @@ func TestWaitIn(t *testing.T) {
 		"Please try again at 2026-11-24T12:00:07Z.":                               7 * time.Second,
 		"Your limit resets at 2026-11-24T13:00:00+00:00":                          time.Hour,
 		"Your limit resets in 3h":                                                 3 * time.Hour,
+		"Limit resets at: 2026-11-24 12:00:56 UTC":                                56 * time.Second,                // LiteLLM's proxy
+		"Your limit will reset at 2026-11-24 12:34:56":                            34*time.Minute + 56*time.Second, // Z.AI
+		"Your limit will reset at 2026-11-24 13:00:00+01:00.":                     0,
+		"resets on 2026-11-24T12:00:30.5Z":                                        30500 * ms,
+		"Please try again at Tue, 24 Nov 2026 12:00:30 GMT.":                      30 * time.Second,
+		"Quota will be replenished in 00:12:34.":                                  12*time.Minute + 34*time.Second, // API Management
+		"Please wait 30-second intervals":                                         30 * time.Second,
+		"Back-off for 20s":                                                        20 * time.Second,
+		"backoff: 20s":                                                            20 * time.Second,
+		"retryAfterMs=250":                                                        250 * ms,
+		"retryAfterSeconds: 20":                                                   20 * time.Second,
+		"retry_delay {\n  seconds: 46\n}":                                         46 * time.Second, // Google's protobuf, as text
+		"Please try again on Monday 5":                                            0,
 		"Please try again in 500 milliseconds":                                    500 * ms,
 		"Please try again in 1800ms":                                              1800 * ms,
 		"Please try again in 12 seconds, your limit of 60 requests per minute is spent": 12 * time.Second,
