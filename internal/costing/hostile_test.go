@@ -466,7 +466,11 @@ func TestAllocations(t *testing.T) {
 		for name, make := range hostile {
 			body := []byte(make(size))
 			// The model's name is the one thing that is kept.
-			if n := testing.AllocsPerRun(10, func() { costing.JSON(wire.Chat, "", body, bytesCounter{}) }); n > 1 {
+			n := math.Inf(1) // the least: what else the process does counts too
+			for range 3 {
+				n = min(n, testing.AllocsPerRun(10, func() { costing.JSON(wire.Chat, "", body, bytesCounter{}) }))
+			}
+			if n > 1 {
 				t.Errorf("%s: %d bytes: %v allocations", name, len(body), n)
 			}
 		}
