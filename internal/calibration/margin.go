@@ -46,7 +46,7 @@ func (s *shortfall) left(now time.Time) float64 {
 // others have seen. It grows with how fast the bucket is being emptied: nobody can know
 // what happens between a request and its response.
 func (t *Tracker) Margin(now time.Time) float64 {
-	return min(mostMargin, t.CalmMargin(now)*t.rush(now)+t.unproven(now)+t.hidden())
+	return min(mostMargin, max(t.CalmMargin(now)*t.rush(now), seenMargin*t.hidden())+t.unproven(now))
 }
 
 const (
@@ -58,7 +58,8 @@ const (
 )
 
 // hidden is the part of the limit by which the server's bucket seems to be ahead of ours: each
-// report alone may tell of requests that overtook its own.
+// report alone may tell of requests that overtook its own. What the usual margin covers adds
+// nothing to it: processes that hold back more than others get less.
 func (t *Tracker) hidden() float64 {
 	if t.flow.rate == 0 {
 		return 0

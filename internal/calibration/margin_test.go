@@ -87,7 +87,11 @@ func TestHiddenDeficitIsHeldBack(t *testing.T) {
 		return b
 	}
 	held := func(b *bench, at time.Duration) float64 {
-		return b.g.Margin(after(at)) - b.g.CalmMargin(after(at))*b.g.rush(after(at))
+		margin, usual := b.g.Margin(after(at)), b.g.CalmMargin(after(at))*b.g.rush(after(at))
+		if want := max(usual, 1.25*b.g.hidden()); margin != want {
+			t.Errorf("a margin of %v; want %v", margin, want)
+		}
+		return b.g.hidden()
 	}
 	run := func(b *bench, reports int, by float64) time.Duration {
 		var sent []Sent

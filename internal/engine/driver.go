@@ -194,13 +194,10 @@ func (s *scope) askForLocked(b *batch, w *waiter, now time.Time) {
 	for d, n := range w.charge.cost {
 		b.total[d] += n
 	}
-	switch {
-	case !b.short:
-	case b.turns:
-		b.enough = s.quota.Refill(&b.total) >= turnTime
-	default: // also of what has been refunded: the backend forgets the flows of an empty line
-		b.enough = s.quota.Refill(&before) >= turnTime && s.expectedLocked(now, &before, &backend.Amounts{}).wait >= turnTime
+	if b.turns {
+		before = b.total
 	}
+	b.enough = b.short && s.quota.Refill(&before) >= turnTime
 }
 
 // admissibleLocked brings what a waiter wants to what is known now, and returns why it is to

@@ -71,15 +71,12 @@ type glance struct {
 	tag, pace float64
 	next      *waiter
 	cursor    cursor
-	credit    float64 // of the flow, for calls that have not asked yet
+	credit    float64 // of the flow, for calls that have none yet
 }
 
 // net is what the next call will count when it asks.
 func (g *glance) net(w *waiter) float64 {
 	units := w.units()
-	if w.asked {
-		return units
-	}
 	credit := min(g.credit, units)
 	g.credit -= credit
 	return units - credit
@@ -395,18 +392,16 @@ func (q *flows) before(is backend.Flow, retry bool, seq uint64) backend.Amounts 
 }
 
 // asks says on whose behalf the calls ask: nil where the backend need not be told. What
-// their flows were refunded counts for the first of them that have not asked yet. Behind one
-// that has others may stand already, whose places in line do not change.
+// their flows were refunded counts for the first of them.
 func (q *flows) asks(batch []*waiter) []backend.Flow {
 	if !slices.ContainsFunc(batch, func(w *waiter) bool { return !plain(w.flow.Flow) }) {
 		return nil
 	}
 	flows := make([]backend.Flow, len(batch))
 	for i, w := range batch {
-		if f := w.flow; !w.asked {
-			w.asked = true
-			w.credit = min(f.credit, int64(w.units()))
-			f.credit -= w.credit
+		if f := w.flow; f.credit != 0 {
+			took := min(f.credit, int64(w.units()))
+			w.credit, f.credit = w.credit+took, f.credit-took
 		}
 		flows[i] = w.flow.Flow
 		flows[i].Credit = w.credit

@@ -39,7 +39,7 @@ var rules = []rule{
 	{"a least margin of 0.5 %", "small tier|deadlines, load of 90", margins, "leastMargin = 0.005", "leastMargin = 0.0", ""},
 	{"margins are learned only where the bucket could have been known", "restart|cold|nothing configured", gauge,
 		"return !t.syncedAt.IsZero() && !sent.At.Before(t.syncedAt)", "return true", ""},
-	{"requests may overtake each other", "deadlines", gauge, "return max(0, t.sends.Between(sent.At, overtaking)-sent.Cost)", "return 0", ""},
+	{"requests may overtake each other", "deadlines", gauge, "return max(0, t.sends.Between(sent.At, Overtaking)-sent.Cost)", "return 0", ""},
 	{"the first answer counts whole", "restart|cold", gauge, "		return t.begin(now, sent, diff)", "		t.first = now", ""},
 	{"what the first answer may have overtaken is no surplus", "a cold start$", gauge, "diff = min(0, diff+sent.passed)", "diff = min(0, diff)", ""},
 	{"a deficit is not undone by what a request has overtaken", "20th|random", gauge, "diff+sent.passed < -undo/2", "diff < -undo/2", ""},
@@ -70,7 +70,10 @@ var rules = []rule{
 	{"calls that wait are charged by what is known when they start", "", drivers, "input != c.input {", "false {", "estimates"},
 	{"a margin is forgotten only for what explains it", "foreign bursts", gauge, "large || t.unused.part >= noticeable", "true", ""},
 	{"no margin is learned while what was found spreads", "", gauge, "t.Doubt(now.Add(spreading))", "t.Doubt(now)", "estimates"},
-	{"what the server charges for input is learned from throttles", "", charges, "return ok && math.Abs(mean/c.Ratio()-1) > noticeable && c.adopt(now, mean)", "return ok && mean < 0", "estimates"},
+	{"what the server charges for input is learned from throttles", "", charges, "return c.samples.n > 1 && math.Abs(mean-c.Ratio()) > noticeable*c.Ratio()+2*off && c.adopt(now, mean)", "return mean+off < 0", "estimates"},
+	{"refunds of which no report has told are held back", "", margins, "+t.unproven(now))", ")", "20 ×|slow"},
+	{"a deficit that report after report shows is held back", "", margins, "max(t.CalmMargin(now)*t.rush(now), seenMargin*t.hidden())", "t.CalmMargin(now)*t.rush(now)", "foreign|slow|500"},
+	{"two drifts must agree, and not be the refunds' own", "", charges, "noticeable, refundsOff*refunds)", "noticeable, refundsOff*refunds*0)", "20 ×"},
 	{"a slow start opens as far as a subwindow would have throttled", "", opening, "{{1.2, 4, 4}, {11, 16, 5}}", "{{1.2, 64, 64}, {11, 64, 64}}", "slices of 1"},
 }
 
