@@ -68,10 +68,10 @@ func atMost(makespan float64, refused int) batchBar {
 }
 
 var batches = []batch{
-	newBatch("unused kept", atMost(1.015, 0).held(1.03, 12, 0)),
-	newBatch("unused given back", atMost(1.02, 0).held(1.035, 4, 0), givesBack),
-	newBatch("20 × declared, given back", atMost(1.05, 0).held(1.06, 5, 0), givesBack, func(b *batch) { b.declared = 20 }),
-	newBatch("20 × declared, kept", atMost(1.02, 3).held(1.03, 50, 0), func(b *batch) { b.declared, b.calls = 20, 600 }),
+	newBatch("unused kept", atMost(1.015, 0).held(1.03, 2, 0)),
+	newBatch("unused given back", atMost(1.02, 0).held(1.04, 2, 0), givesBack),
+	newBatch("20 × declared, given back", atMost(1.05, 0).held(1.07, 10, 0), givesBack, func(b *batch) { b.declared = 20 }),
+	newBatch("20 × declared, kept", atMost(1.02, 3).held(1.03, 30, 0), func(b *batch) { b.declared, b.calls = 20, 600 }),
 	newBatch("slices of 1 s", atMost(1.02, 10), inSlices(time.Second)),
 	newBatch("slices of 10 s, no headers", atMost(1.02, 30).held(1.02, 130, 0), inSlices(10*time.Second), func(b *batch) {
 		b.server = append(b.server, openaitest.WithHeaders(false))
@@ -80,28 +80,28 @@ var batches = []batch{
 		b.slices.Reported = true
 		b.server = append(b.server, openaitest.WithAzure(true))
 	}),
-	newBatch("foreign 30 %", atMost(1.02, 3).held(1.03, 8, 0), func(b *batch) { b.foreign = 0.3 }),
-	newBatch("limits halved at 20 s", batchBar{makespan: 1.03, refused: 15, seeds: 20}.held(1.15, 25, 0), func(b *batch) { b.halved = 20 * time.Second }),
-	newBatch("slow answers", atMost(1.02, 0).held(1.05, 10, 0), func(b *batch) {
+	newBatch("foreign 30 %", atMost(1.02, 3).held(1.03, 4, 0), func(b *batch) { b.foreign = 0.3 }),
+	newBatch("limits halved at 20 s", batchBar{makespan: 1.03, refused: 15, seeds: 20}.held(1.03, 45, 1), func(b *batch) { b.halved = 20 * time.Second }),
+	newBatch("slow answers", atMost(1.02, 0).held(1.04, 5, 0), func(b *batch) {
 		b.answer, b.travel, b.workers = 2*time.Second, 30*time.Millisecond, 128
 	}),
-	newBatch("20,000 RPM and 8M TPM", atMost(1.02, 0).held(1.05, 3, 0), func(b *batch) {
+	newBatch("20,000 RPM and 8M TPM", atMost(1.02, 0).held(1.05, 1, 0), func(b *batch) {
 		b.limits, b.calls = openaitest.Limits{RPM: 20_000, TPM: 8_000_000}, 10_000
 	}),
-	newBatch("500 RPM and 300k TPM", atMost(1.02, 0).held(1.03, 12, 0), func(b *batch) {
+	newBatch("500 RPM and 300k TPM", atMost(1.02, 0).held(1.025, 2, 0), func(b *batch) {
 		b.limits, b.calls, b.largest = openaitest.Limits{RPM: 500, TPM: 300_000}, 600, 20_000
 	}),
-	newBatch("estimates 50 % too high", atMost(1.03, 0).held(1.06, 6, 0), func(b *batch) { b.estimates = 1 / 1.5 }),
-	newBatch("estimates 23 % too low", atMost(1.03, 0).held(1.04, 10, 0), func(b *batch) { b.estimates = 1.3 }),
-	newBatch("estimates 50 % too high, slices of 1 s", atMost(1.03, 20).held(1.07, 35, 1), inSlices(time.Second), func(b *batch) {
+	newBatch("estimates 50 % too high", atMost(1.03, 0).held(1.06, 1, 0), func(b *batch) { b.estimates = 1 / 1.5 }),
+	newBatch("estimates 23 % too low", atMost(1.03, 0).held(1.03, 8, 0), func(b *batch) { b.estimates = 1.3 }),
+	newBatch("estimates 50 % too high, slices of 1 s", atMost(1.03, 20).held(1.06, 36, 1), inSlices(time.Second), func(b *batch) {
 		b.estimates, b.largest = 1/1.5, 20_000
 	}),
-	newBatch("estimates 23 % too low, slices of 1 s", atMost(1.03, 20).held(1.03, 35, 1), inSlices(time.Second), func(b *batch) {
+	newBatch("estimates 23 % too low, slices of 1 s", atMost(1.03, 20).held(1.03, 30, 1), inSlices(time.Second), func(b *batch) {
 		b.estimates, b.largest = 1.3, 20_000
 	}),
 	newBatch("it fits the full bucket", batchBar{more: 2 * time.Second, seeds: batchSeeds, aim: "+ 1.5 s · 0 · 0"}, func(b *batch) { b.calls = 1000 }),
-	newBatch("nothing configured", atMost(1.02, 0).held(1.03, 5, 0), func(b *batch) { b.learns = true }),
-	newBatch("one process in memory", atMost(1.02, 0).held(1.04, 8, 1), func(b *batch) { b.processes, b.workers = 1, 256 }),
+	newBatch("nothing configured", atMost(1.02, 0).held(1.03, 2, 0), func(b *batch) { b.learns = true }),
+	newBatch("one process in memory", atMost(1.02, 0), func(b *batch) { b.processes, b.workers = 1, 256 }),
 }
 
 // newBatch is a batch of 3,100 calls of four processes at 6,000 RPM and 2.4M TPM, with
