@@ -25,6 +25,7 @@ type charge struct {
 	since   time.Time
 	latest  report // of those in drift
 	found   found  // by the drift before
+	calm    int    // spans of reports that have shown nothing, since the ratio was adopted
 	samples recentRatios
 	bounds  int     // how many reports have bounded the ratio since it was adopted
 	most    float64 // that it can be, by them
@@ -35,6 +36,7 @@ type charge struct {
 type found struct {
 	slope float64
 	kept  int
+	again int // how many drifts before agree
 }
 
 const (
@@ -51,8 +53,9 @@ const (
 	refundsOff = 0.04
 	// fewBounds is how many reports must bound the ratio from above.
 	fewBounds = 4
-	// agreement is how far two drifts in a row may differ.
-	agreement = 0.1
+	// agreement is how far two drifts in a row may differ. After established spans that have
+	// shown nothing, a third must agree.
+	agreement, established = 0.1, 4
 	// drained is how long after a change calls are charged by the old ratio yet, somewhere.
 	drained = 7 * time.Second
 )
@@ -87,6 +90,9 @@ func (c *charge) report(now time.Time, r *report, rate float64, u *unused) (chan
 		return false, 0
 	}
 	if now.Sub(c.since) > driftSpan {
+		if c.drift.n >= fewDrifts {
+			c.calm++
+		}
 		c.forget()
 	}
 	switch {
@@ -121,11 +127,14 @@ func (c *charge) report(now time.Time, r *report, rate float64, u *unused) (chan
 		c.forget()
 		return false, kept
 	}
-	// Others' bursts look like a ratio once in a while, but not twice like the same.
+	// Others' bursts look like a ratio once in a while, but hardly again like the same.
 	was := c.found
-	c.found = found{slope, kept}
+	c.found = found{slope: slope, kept: kept}
 	c.forget()
 	if was.slope == 0 || math.Abs(slope-was.slope) > min(agreement, math.Abs(slope)) {
+		return false, 0
+	}
+	if c.found.again = was.again + 1; c.found.again < 2 && c.calm >= established {
 		return false, 0
 	}
 	changed = c.adopt(now, c.Ratio()*(1+(slope+was.slope)/2))
@@ -192,7 +201,7 @@ func (c *charge) adopt(now time.Time, ratio float64) bool {
 	}
 	c.ratio, c.at = ratio, now
 	c.forget()
-	c.found, c.bounds = found{}, 0
+	c.found, c.bounds, c.calm = found{}, 0, 0
 	return true
 }
 

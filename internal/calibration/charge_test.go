@@ -250,20 +250,25 @@ func TestDriftsMustAgree(t *testing.T) {
 		ratios  []float64 // of each drift
 		refunds float64   // for each token of input
 		want    float64
+		calm    int // spans before that have shown nothing
 	}{
-		{"one", []float64{0.7}, 0, 1},
-		{"a small one", []float64{0.91}, 0, 1},
-		{"two", []float64{0.7, 0.7}, 0, 0.7},
-		{"two that are far apart", []float64{0.7, 1.3}, 0, 1},
-		{"with refunds of twice the input", []float64{0.7, 0.7}, 2, 0.7},
-		{"with refunds of ten times the input", []float64{0.7, 0.7}, 10, 1},
+		{"one", []float64{0.7}, 0, 1, 0},
+		{"a small one", []float64{0.91}, 0, 1, 0},
+		{"two", []float64{0.7, 0.7}, 0, 0.7, 0},
+		{"two that are far apart", []float64{0.7, 1.3}, 0, 1, 0},
+		{"with refunds of twice the input", []float64{0.7, 0.7}, 2, 0.7, 0},
+		{"with refunds of ten times the input", []float64{0.7, 0.7}, 10, 1, 0},
+		{"two, soon", []float64{0.7, 0.7}, 0, 0.7, 3},
+		{"two, after long", []float64{0.7, 0.7}, 0, 1, 4},
+		{"three, after long", []float64{0.7, 0.7, 0.7}, 0, 0.7, 4},
+		{"three, of which the first agrees with none", []float64{1.3, 0.7, 0.7}, 0, 1, 4},
 	} {
 		var c charge
-		for k, ratio := range x.ratios {
+		for k, ratio := range append(slices.Repeat([]float64{1}, x.calm), x.ratios...) {
 			for i := range fewDrifts {
 				n := float64(i)
 				inputs := 1000*n + 3000*math.Sin(n/2)
-				r := report{Sent{At: after(time.Duration(k*fewDrifts+i) * time.Millisecond), inputs: inputs, refunded: x.refunds * (1000*n + 3000*math.Sin(n))}, 1e9}
+				r := report{Sent{At: after(time.Duration(k)*(driftSpan+time.Second) + time.Duration(i)*time.Millisecond), inputs: inputs, refunded: x.refunds * (1000*n + 3000*math.Sin(n))}, 1e9}
 				r.Used = 1e9 - (ratio-1)*inputs
 				c.report(r.At, &r, 1, &unused{votes: -verdicts})
 			}
