@@ -279,6 +279,15 @@ func TestDriftsMustAgree(t *testing.T) {
 	}
 }
 
+// What has shown nothing speaks for the ratio that was charged by then, and for no other.
+func TestAdoptedRatioIsNotEstablished(t *testing.T) {
+	c := charge{calm: established}
+	c.adopt(epoch, 0.7)
+	if c.calm != 0 {
+		t.Errorf("%d spans speak for it", c.calm)
+	}
+}
+
 // Of what others charge, the part that is input is taken to be that of our own calls.
 func TestOthersInput(t *testing.T) {
 	var c charge

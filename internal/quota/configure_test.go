@@ -39,3 +39,18 @@ func TestLearnedOutlivesTheCeiling(t *testing.T) {
 		}
 	}
 }
+
+// What was learned before a limit was set to another amount is about the one before, also in
+// others' notes.
+func TestNotesFromBeforeTheChange(t *testing.T) {
+	writer := newWorld(t, "tpm=600")
+	writer.limit("tpm").adopt(&noteLimit{Amount: 500, Source: "header", Reported: at(time.Second), Sent: at(time.Second)})
+	w := newWorld(t, "tpm=600")
+	w.Configure(at(time.Minute), configured("tpm=900"))
+	if err := w.TakeNote(at(2*time.Minute), writer.note(2*time.Minute), 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.holds(); got != "tpm=900" {
+		t.Error(got)
+	}
+}

@@ -129,9 +129,10 @@ func (n *noteLimit) shift(now time.Time, by time.Duration) {
 // two that were sent together the lower amount counts.
 func (n *noteLimit) newer(l *Limit) bool {
 	sent := n.Sent
-	if l.learned.Amount > 0 && n.Amount < l.learned.Amount {
+	switch {
+	case n.Amount < l.learned.Amount:
 		sent = sent.Add(calibration.Overtaking)
-	} else if l.learned.Amount > 0 {
+	case l.learned.Amount > 0:
 		sent = sent.Add(-calibration.Overtaking)
 	}
 	return sent.After(l.agreedSentAt)
