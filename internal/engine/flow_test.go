@@ -362,6 +362,20 @@ func TestOneOfMany(t *testing.T) {
 	}
 }
 
+// Of classes that have as much of a full queue, the first by name loses its last, whichever is
+// looked at first.
+func TestOneOfEquals(t *testing.T) {
+	for range 20 {
+		var q flows
+		for i := range 8 {
+			q.join(&waiter{seq: q.arrivals()}, named(string(rune('a'+i/2)), "", 1))
+		}
+		if w := q.oneOfMany(named("z", "", 1)); w == nil || w.flow.Class != "a" {
+			t.Fatalf("%+v leaves", w)
+		}
+	}
+}
+
 // What an ask costs does not grow with the flows that wait.
 func TestAsksOfManyFlows(t *testing.T) {
 	allocates := func(n int) float64 {

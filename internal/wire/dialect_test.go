@@ -262,6 +262,7 @@ func TestWaitByReset(t *testing.T) {
 		{"ratelimit: \"default\";r=0;t=55, \"day\";r=3;t=4000\nratelimit-policy: \"default\";q=500;w=300", 55 * time.Second},
 		{"ratelimit: \"default\";r=0;t=55\nretry-after: 5", 5 * time.Second},
 		{"ratelimit: \"default\";r=0;t=soon", 0},
+		{"ratelimit-reset: 31", 31 * time.Second}, // nothing says that something is left
 		{date + "x-ratelimit-reset-tokens-per-minute: 1795867203\nx-ratelimit-limit-tokens-per-minute: 10\n" +
 			"x-ratelimit-reset-requests: 1795867200\nx-ratelimit-reset-tokens-per-day: 1795867209", 9 * time.Second},
 		{date + "x-ratelimit-reset-requests: 1795867203\nx-ratelimit-limit-requests: 10", 0}, // OpenAI's: until it is full
