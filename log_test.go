@@ -162,7 +162,10 @@ func TestLogValues(t *testing.T) {
 		}
 		logger.Info("x", "state", state)
 		logger.Info("x", "state", ratelimiter.State{Scopes: []ratelimiter.ScopeState{{
-			Limits: []ratelimiter.LimitState{{Name: "rpm", Limit: 5, Source: "configured", Unknown: true}},
+			Unused: true,
+			Limits: []ratelimiter.LimitState{{Name: "rpm", Limit: 5, Source: "configured", Unknown: true}, {
+				Name: "tpm", Limit: 6, Source: "x", Burst: time.Second, Ignored: 2 * time.Second, Age: 3 * time.Second, Ramp: 4, KeepsUnused: true,
+			}},
 		}}})
 		logger.Info("x", "err", (*ratelimiter.Error)(nil))
 		logger.Info("x", "err", &ratelimiter.Error{Reason: ratelimiter.ErrNoAccount})
@@ -173,8 +176,10 @@ func TestLogValues(t *testing.T) {
 				` state.m.rpm.limit=600 state.m.rpm.source=configured state.m.rpm.remaining=599 state.m.rpm.reset=100ms state.m.rpm.margin=1`+
 				` state.m.tpm.limit=600 state.m.tpm.source=configured state.m.tpm.remaining=0 state.m.tpm.reset=1m0s state.m.tpm.margin=1`+
 				` state.m.account/rpd.limit=10000 state.m.account/rpd.source=configured state.m.account/rpd.remaining=9999 state.m.account/rpd.reset=8.64s state.m.account/rpd.margin=0`,
-			`level=INFO msg=x state.no_model.waiting=0 state.no_model.in_flight=0 state.no_model.oldest=0s state.no_model.paused=0s`+
-				` state.no_model.rpm.limit=5 state.no_model.rpm.source=configured`,
+			`level=INFO msg=x state.no_model.waiting=0 state.no_model.in_flight=0 state.no_model.oldest=0s state.no_model.paused=0s state.no_model.unused=true`+
+				` state.no_model.rpm.limit=5 state.no_model.rpm.source=configured state.no_model.rpm.unknown=true`+
+				` state.no_model.tpm.limit=6 state.no_model.tpm.source=x state.no_model.tpm.remaining=0 state.no_model.tpm.reset=0s state.no_model.tpm.margin=0`+
+				` state.no_model.tpm.burst=1s state.no_model.tpm.ignored=2s state.no_model.tpm.age=3s state.no_model.tpm.ramp=4 state.no_model.tpm.keeps_unused=true`,
 			`level=INFO msg=x err="ratelimiter: the call is rejected"`,
 			`level=INFO msg=x err.message="ratelimiter: no account is named, and there are several: use WithAccount or ContextWithAccount" err.code="no account is named, and there are several" err.waited=0s err.retry_after=0s`,
 		)

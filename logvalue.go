@@ -3,6 +3,7 @@ package ratelimiter
 import (
 	"cmp"
 	"log/slog"
+	"time"
 )
 
 // LogValue implements slog.LogValuer: the error's code and what it was about, with the
@@ -46,6 +47,9 @@ func (s *ScopeState) logValue() slog.Value {
 	attrs := []slog.Attr{
 		slog.Int("waiting", s.Waiting), slog.Int("in_flight", s.InFlight), slog.Duration("oldest", s.Oldest), slog.Duration("paused", s.Paused),
 	}
+	if s.Unused {
+		attrs = append(attrs, slog.Bool("unused", true))
+	}
 	for i := range s.Limits {
 		attrs = append(attrs, s.Limits[i].logAttr(s.Model))
 	}
@@ -59,8 +63,24 @@ func (l *LimitState) logAttr(model string) slog.Attr {
 		name = l.Owner + "/" + name
 	}
 	attrs := []slog.Attr{slog.Int64("limit", l.Limit), slog.String("source", l.Source)}
-	if !l.Unknown {
+	if l.Unknown {
+		attrs = append(attrs, slog.Bool("unknown", true))
+	} else {
 		attrs = append(attrs, slog.Int64("remaining", l.Remaining), slog.Duration("reset", l.Reset), slog.Int64("margin", l.Margin))
+	}
+	for _, d := range [...]struct {
+		key string
+		is  time.Duration
+	}{{"burst", l.Burst}, {"ignored", l.Ignored}, {"age", l.Age}} {
+		if d.is != 0 {
+			attrs = append(attrs, slog.Duration(d.key, d.is))
+		}
+	}
+	if l.Ramp != 0 {
+		attrs = append(attrs, slog.Int64("ramp", l.Ramp))
+	}
+	if l.KeepsUnused {
+		attrs = append(attrs, slog.Bool("keeps_unused", true))
 	}
 	return slog.GroupAttrs(name, attrs...)
 }
