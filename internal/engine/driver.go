@@ -246,7 +246,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	defer s.account.mu.Unlock()
 	now := time.Now()
 	if err == nil {
-		s.answeredLocked(&t.ask, answer)
+		s.answeredLocked(now, &t.ask, answer)
 	}
 	giveBackLocked(t.ask.slots, int64(len(t.batch)-answer.Granted), now)
 	d := &s.driver
