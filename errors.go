@@ -12,8 +12,8 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
-// What a caller branches on. All of them are found with errors.Is in what the
-// limiter returns, and in what an SDK returns around it.
+// The reasons for which calls are rejected. errors.Is finds them in what the limiter
+// returns, and in what an SDK returns around it.
 var (
 	// ErrTooLarge: the call costs more than a limit allows; it can never be sent.
 	ErrTooLarge = errors.New("the call is larger than the limit")
