@@ -334,6 +334,7 @@ func TestModel(t *testing.T) {
 		{`{"messages":[{"model":"no"}],"model":"gpt-4o"}`, "gpt-4o"},
 		{`{"model":"no","model":"gpt-4o"}`, "gpt-4o"},
 		{`{"mod\u0065l":"gpt\u002d4o"}`, "gpt-4o"},
+		{`{"\u006dodel":"\u0067pt-4o"}`, "gpt-4o"},
 		{`{"model":""}`, ""},
 		{`{"model":null}`, ""},
 		{`{"model":{"model":"no"}}`, ""},
