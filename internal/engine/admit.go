@@ -480,7 +480,7 @@ func (s *scope) leave(w *waiter) bool {
 		defer s.lookOutLocked() // another one has to report
 	}
 	first := w == s.queue.head() || s.account.engine.local && s.queue.among(w, backend.MaxCosts)
-	s.queue.leave(w)
+	s.queue.withdraw(w)
 	if first {
 		s.wakeLocked()
 	}
