@@ -9,7 +9,6 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 out=$root/dist
 rm -rf "$out"
 mkdir "$out"
-sh "$root/tools/licenses.sh" >"$out/LICENSES"
 for target in "$@"; do
 	os=${target%/*} arch=${target#*/} program=ratelimiter
 	[ "$os" != windows ] || program=ratelimiter.exe
@@ -18,11 +17,11 @@ for target in "$@"; do
 	mkdir "$out/$name"
 	(cd "$root/cmd/ratelimiter" && CGO_ENABLED=0 GOOS=$os GOARCH=$arch \
 		go build -trimpath -ldflags "-s -w -X main.release=$version" -o "$out/$name/$program" .)
-	cp "$out/LICENSES" "$root/cmd/ratelimiter/README.md" "$out/$name"
+	GOOS=$os GOARCH=$arch sh "$root/tools/licenses.sh" >"$out/$name/LICENSES"
+	cp "$root/cmd/ratelimiter/README.md" "$out/$name"
 	tar -C "$out" -czf "$out/$name.tar.gz" "$name"
 	rm -r "$out/$name"
 done
-rm "$out/LICENSES"
 cd "$out"
 if command -v sha256sum >/dev/null; then sha256sum -- *.tar.gz; else shasum -a 256 -- *.tar.gz; fi >SHA256SUMS
 awk -v section="## [${version#v}]" 'index($0, "## [") == 1 { in_it = index($0, section) == 1; next } in_it' "$root/CHANGELOG.md" >NOTES.md

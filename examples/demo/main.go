@@ -82,9 +82,9 @@ func verdict(r result, late float64) (note string, err error) {
 	behind := r.took.Seconds()/r.ideal.Seconds() - 1
 	switch {
 	case r.throttled > 0:
-		return "", fmt.Errorf("the limiter let %d calls through that were throttled", r.throttled)
+		return "", fmt.Errorf("the limiter let calls through that were throttled: %d", r.throttled)
 	case r.lost > 0:
-		return "", fmt.Errorf("the limiter's run lost %d calls", r.lost)
+		return "", fmt.Errorf("the limiter's run lost calls: %d", r.lost)
 	case behind <= tolerance:
 		return "", nil
 	case late > busy && behind-tolerance <= late:
