@@ -385,6 +385,20 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
+// A literal ends where another value, or the end of what it is in, begins, and at any space.
+func TestLiteralsEnd(t *testing.T) {
+	for _, space := range []string{"", " ", "\t", "\r", "\n"} {
+		if got := estimate(wire.Chat, `{"stream":true`+space+`,"max_tokens":7`+space+`}`); !got.Stream || got.Output != 7 {
+			t.Errorf("%q: %+v", space, got)
+		}
+	}
+	for _, malformed := range []string{"[", "{", "}", "]", ":", `"`} {
+		if got := estimate(wire.Chat, `{"n":1`+malformed+`,"max_tokens":7}`); got.Declared {
+			t.Errorf("%q ends no literal: %+v", malformed, got)
+		}
+	}
+}
+
 // Of a body that is cut off, at the cap or by mistake, what there is counts.
 func TestCutOff(t *testing.T) {
 	got := estimate(wire.Chat, `{"model":"gpt-4o","max_tokens":70,"messages":[{"role":"user","content":"Say this is`)
