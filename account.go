@@ -32,7 +32,7 @@ func (l *Limiter) accountOf(r *http.Request) string {
 	if l.config.account != "" {
 		return l.config.account
 	}
-	id := identity.Of(r, l.config.digestKey)
+	id := identity.Of(r, *l.config.digestKey)
 	if l.watch.See(time.Now(), &id) {
 		l.traceCredentials(r.Context(), CredentialsInfo{Host: id.Host, Credentials: identity.Many})
 	}

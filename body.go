@@ -91,21 +91,39 @@ var (
 
 // readAhead reads so much of the request's body, or all of it, unless the context ends.
 func readAhead(ctx context.Context, req *http.Request, most int64) (prefix []byte, whole bool, err error) {
-	var buf bytes.Buffer
-	if n := req.ContentLength; n > 0 {
-		buf.Grow(int(min(n, most)) + bytes.MinRead)
-	}
 	stop := context.AfterFunc(ctx, func() { req.Body.Close() }) // ends a Read that hangs
 	defer stop()                                                // also if it panics
-	n, err := buf.ReadFrom(io.LimitReader(req.Body, most))
+	body := io.LimitReader(req.Body, most)
+	length := min(req.ContentLength, most)
+	for err == nil {
+		if len(prefix) == cap(prefix) {
+			prefix = append(make([]byte, 0, roomFor(len(prefix), length)), prefix...)
+		}
+		var n int
+		n, err = body.Read(prefix[len(prefix):cap(prefix)])
+		prefix = prefix[:len(prefix)+n]
+	}
 	if !stop() {
 		return nil, false, ctx.Err()
 	}
-	prefix = buf.Bytes()
-	if len(prefix) < buf.Cap()*3/4 { // of unknown length: the buffer has doubled
+	if err == io.EOF {
+		err = nil
+	}
+	if len(prefix) < cap(prefix)*3/4 { // of unknown length: the buffer has doubled
 		prefix = bytes.Clone(prefix)
 	}
-	return prefix, n < most, err
+	return prefix, int64(len(prefix)) < most, err
+}
+
+// roomFor is how large a buffer gets that is full. What a request says of its body's length is
+// believed up to eight times what has come: it costs a client nothing to announce 64 MiB and
+// to send none of them.
+func roomFor(come int, length int64) int {
+	if length <= int64(come) { // it was not known, or wrong
+		return max(bytes.MinRead, 2*come)
+	}
+	const begin = 64 << 10
+	return int(min(length, int64(max(begin, 8*come)))) + bytes.MinRead // so that the end shows
 }
 
 // attach gives the body to the request that is sent.

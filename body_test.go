@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -65,6 +66,58 @@ func TestBodyAroundItsCap(t *testing.T) {
 	}
 	if body.Close(); given.closed != 1 {
 		t.Errorf("a body that is not sent was closed %d times", given.closed)
+	}
+}
+
+// An announcedBody is one of which a test knows how much was asked for before it came.
+type announcedBody struct {
+	left, come int
+	most       float64 // how many times what had come was asked for
+}
+
+func (b *announcedBody) Read(p []byte) (int, error) {
+	if b.come >= 64<<10 {
+		b.most = max(b.most, float64(b.come+len(p))/float64(b.come))
+	} else if n := b.come + len(p); n > 65<<10 {
+		b.most = math.Inf(1)
+	}
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p), b.left, 1000)
+	b.left, b.come = b.left-n, b.come+n
+	return n, nil
+}
+
+func (b *announcedBody) Close() error { return nil }
+
+// Whatever a request says of its body's length, room is made as it comes, and it takes few
+// steps to come to a large body's end.
+func TestBodyGetsRoomAsItComes(t *testing.T) {
+	for _, size := range []int{0, 1, 1000, 64 << 10, 65 << 10, 3 << 20} {
+		for _, announced := range []int64{-1, 0, 1, int64(size), 1 << 40} {
+			given := &announcedBody{left: size}
+			var body requestBody
+			if err := body.read(&http.Request{Body: given, ContentLength: announced}, 4<<20); err != nil {
+				t.Fatal(err)
+			}
+			if len(body.prefix) != size || body.rest != nil {
+				t.Errorf("%d bytes of %d are held, all of them: %t", len(body.prefix), size, body.rest == nil)
+			}
+			if given.most > 9 {
+				t.Errorf("a body of %d bytes that says %d gets room for %.0f times what has come", size, announced, given.most)
+			}
+			if n := cap(body.prefix); n > 2*size+bytes.MinRead {
+				t.Errorf("a body of %d bytes that says %d holds %d", size, announced, n)
+			}
+		}
+	}
+	steps := 0
+	for come := 0; come < bodyCap; steps++ {
+		come = roomFor(come, bodyCap)
+	}
+	if steps > 5 {
+		t.Errorf("the buffer of a large body grows %d times", steps)
 	}
 }
 

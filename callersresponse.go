@@ -1,6 +1,7 @@
 package ratelimiter
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"runtime"
@@ -35,6 +36,10 @@ func (c *callersResponse) Read(p []byte) (n int, err error) {
 
 // Close implements io.Closer.
 func (c *callersResponse) Close() error { return c.body.Close() }
+
+// Format implements fmt.Formatter. A program that logs a response's Body in place of what it
+// reads shows nothing, as without us: the Response has the request's credentials.
+func (c *callersResponse) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "{response body}") }
 
 // A callersBody is a response's body while its caller has it. With its end, or when the
 // caller has lost it without closing it, the call is over and gives back its slot.

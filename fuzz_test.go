@@ -1,8 +1,13 @@
 package ratelimiter_test
 
 import (
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
@@ -59,3 +64,83 @@ func FuzzOptions(f *testing.F) {
 		}
 	})
 }
+
+// FuzzTransport: whatever a program sends, and whatever a server answers, each gets the other's
+// bytes, nothing of the call is left once its body is closed, no configured limit has grown, and
+// the next call starts within the longest pause.
+func FuzzTransport(f *testing.F) {
+	const form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b--\r\n"
+	const stream = "data: {\"id\":\"1\",\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\ndata: {\"choices\":[],\"usage\":{\"total_tokens\":12}}\n\ndata: [DONE]\n\n"
+	const refusal = `{"error":{"message":"Rate limit reached for m on tokens per min (TPM): Limit 30000, Used 22999, Requested 7822. Please try again in 1.642s.","code":"rate_limit_exceeded"}}`
+	f.Add("/v1/chat/completions", "application/json", chatBody("m", 10, false), uint16(200), "Content-Type: application/json\nX-Ratelimit-Limit-Tokens: 60000\nX-Ratelimit-Remaining-Tokens: 59000", usageBody, uint8(7))
+	f.Add("/v1/chat/completions", "application/json", chatBody("m", 10, true), uint16(200), "Content-Type: text/event-stream", stream, uint8(1))
+	f.Add("/v1/responses", "application/json", `{"model":"m","input":"a","previous_response_id":"1"}`, uint16(429), "Retry-After: 7\nX-Ratelimit-Reset-Tokens: 23h", refusal, uint8(0))
+	f.Add("/openai/deployments/m/chat/completions", "", "{", uint16(503), "Retry-After-Ms: 1", "<html>", uint8(255))
+	f.Add("/v1/audio/transcriptions", "multipart/form-data; boundary=b", form, uint16(413), "Content-Encoding: gzip", compress(f, "gzip", refusal), uint8(3))
+	f.Add("/v1/images/edits", "multipart/form-data; boundary=b", form, uint16(200), "Content-Encoding: deflate, gzip\nContent-Type: text/event-stream", compress(f, "gzip", compress(f, "deflate", stream)), uint8(2))
+	f.Add("/v1/files", "", "", uint16(204), "", "", uint8(0))
+	f.Fuzz(func(t *testing.T, path, contentType, body string, status uint16, head, answer string, size uint8) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api.openai.com", io.NopCloser(iotest.HalfReader(strings.NewReader(body))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.URL.Path = path
+		req.Header.Set("Content-Type", contentType)
+		req.Header.Set("Content-Encoding", []string{"", "gzip", "deflate", "what"}[size%4])
+		header := http.Header{}
+		for line := range strings.Lines(head) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+			header.Add(name, value)
+		}
+		set := ratelimiter.Limits{RPM: 600, TPM: 60_000, RPD: 10_000}
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithAccountLimits(set), ratelimiter.WithMaxWait(0), ratelimiter.WithWarnings(nil, 0))
+		sent := false
+		resp, err := l.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			got, err := io.ReadAll(r.Body)
+			if sent = true; err != nil || string(got) != body {
+				t.Errorf("%q arrives, want %q: %v", got, body, err)
+			}
+			return &http.Response{
+				StatusCode: 200 + int(status)%400, Header: header.Clone(), ContentLength: -1,
+				Body: io.NopCloser(&byPieces{strings.NewReader(answer), 1 + int(size)}),
+			}, r.Body.Close()
+		})).RoundTrip(req)
+		if err != nil {
+			if own := (*ratelimiter.Error)(nil); sent || !errors.As(err, &own) {
+				t.Errorf("%v", err)
+			}
+		} else {
+			got, err := io.ReadAll(resp.Body)
+			if err != nil || string(got) != answer || !reflect.DeepEqual(resp.Header, header) || resp.StatusCode != 200+int(status)%400 {
+				t.Errorf("%d with %q, %q comes: %v; want %q, %q", resp.StatusCode, resp.Header, got, err, header, answer)
+			}
+			if err := resp.Body.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, s := range stateOf(t, l).Scopes {
+			if s.InFlight != 0 || s.Waiting != 0 {
+				t.Errorf("of %q %d are in flight and %d wait", s.Model, s.InFlight, s.Waiting)
+			}
+			amounts := map[string]int64{"rpm": set.RPM, "tpm": set.TPM, "rpd": set.RPD}
+			for _, limit := range s.Limits {
+				if most, ok := amounts[limit.Name]; ok && limit.Owner == "account" && limit.Limit > most || limit.Remaining > limit.Limit {
+					t.Errorf("%+v", limit)
+				}
+			}
+			wait, err := l.Delay(t.Context(), ratelimiter.Cost{Model: s.Model, Requests: 1})
+			// It may have been charged more than a minute's.
+			if err != nil || wait > 48*time.Hour {
+				t.Errorf("the next call of %q waits %v: %v", s.Model, wait, err)
+			}
+		}
+	})
+}
+
+// byPieces gives no more than so many bytes at once.
+type byPieces struct {
+	io.Reader
+	size int
+}
+
+func (b *byPieces) Read(p []byte) (int, error) { return b.Reader.Read(p[:min(len(p), b.size)]) }

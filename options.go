@@ -37,7 +37,7 @@ type config struct {
 	limits     *Limits // of the account
 	backend    backend.Backend
 	account    string
-	digestKey  []byte
+	digestKey  *[]byte       // behind a pointer no verb of fmt prints it
 	maxWait    time.Duration // negative: none
 	maxPause   time.Duration
 	maxWaiting int // 0: any number
@@ -90,7 +90,7 @@ func newConfig(options []Option) (*config, error) {
 
 // emptyConfig configures nothing.
 func emptyConfig() *config {
-	return &config{models: map[string]Limits{}, families: map[string]family{}}
+	return &config{models: map[string]Limits{}, families: map[string]family{}, digestKey: new([]byte)}
 }
 
 func (c *config) apply(o Option) {
@@ -246,7 +246,7 @@ func WithDigestKey(key []byte) Option {
 		if len(key) < 16 {
 			c.fault(fmt.Errorf("WithDigestKey: the key has %d bytes; it must have at least 16", len(key)))
 		}
-		c.digestKey = bytes.Clone(key)
+		*c.digestKey = bytes.Clone(key)
 	})
 }
 

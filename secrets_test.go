@@ -140,3 +140,40 @@ func TestNothingSecretGetsOut(t *testing.T) {
 		})
 	}
 }
+
+// No verb of fmt prints a key or a prompt out of what a program holds: the limiter, its
+// transport, options and reservations, the context of a request that is sent, the body of a
+// response.
+func TestNothingSecretIsPrinted(t *testing.T) {
+	const secret = "xyzzy-a-secret-of-some-length"
+	key := ratelimiter.WithDigestKey([]byte(secret))
+	l := newLimiter(t, key, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 60, TPM: 6000}))
+	var sent context.Context
+	transport := l.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		sent = r.Context()
+		return response(200, "application/json", io.NopCloser(strings.NewReader(usageBody))), nil
+	}))
+	req := newRequest(t, t.Context(), chatURL, strings.NewReader(strings.Replace(chatBody("m", 10, false), "Who is", secret, 1)))
+	req.Header.Set("Authorization", "Bearer "+secret)
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	r := acquire(t, l, ratelimiter.Chat{Model: "m", Messages: []ratelimiter.Message{{Role: "user", Content: secret}}})
+	defer r.Cancel()
+	forms := []string{secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret)}
+	for _, list := range []string{fmt.Sprint([]byte(secret)), fmt.Sprintf("%o", []byte(secret)), fmt.Sprintf("%#v", []byte(secret))} {
+		forms = append(forms, strings.Trim(list[strings.IndexAny(list, "[{"):], "[]{}"))
+	}
+	for what, x := range map[string]any{"the limiter": l, "its value": *l, "the transport": transport, "an option": key, "a reservation": r, "the context": sent, "the response's body": resp.Body} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X", "%o", "%t", "%p", "%T"} {
+			printed := fmt.Sprintf(verb, x)
+			for _, form := range forms {
+				if at := strings.Index(printed, form); at >= 0 {
+					t.Errorf("%s as %s: …%s…", what, verb, printed[max(0, at-100):min(len(printed), at+50)])
+				}
+			}
+		}
+	}
+}

@@ -378,3 +378,29 @@ func TestExactInput(t *testing.T) {
 		t.Errorf("%v; want 1", g.InputRatio())
 	}
 }
+
+// What drifts show of refunds counts as what single calls show: three windows that agree change
+// what is believed, and no more of them does.
+func TestDriftsChangeWhatIsKept(t *testing.T) {
+	for _, keeps := range []bool{true, false} {
+		g := Tracker{Period: time.Minute}
+		g.flow.rate, g.unused.kept = 1, !keeps
+		refunds := 0.0
+		if keeps {
+			refunds = 1
+		}
+		for i := range 5 * fewDrifts {
+			n := float64(i)
+			refunded := 150*n + 100*math.Sin(n)
+			r := report{Sent{At: after(time.Duration(i) * time.Millisecond), inputs: 1000*n + 3000*math.Sin(n/2), refunded: refunded}, 1e6}
+			r.Used = 1e6 - refunds*refunded
+			changed := g.observeCharge(r.At, &r)
+			if last := i == verdicts*fewDrifts-1; changed != last || (g.unused.kept == keeps) != (i >= verdicts*fewDrifts-1) {
+				t.Fatalf("report %d: changed %v, kept %v; the server keeps it: %v", i, changed, g.unused.kept, keeps)
+			}
+		}
+		if g.InputRatio() != 1 {
+			t.Errorf("a ratio of %v", g.InputRatio())
+		}
+	}
+}

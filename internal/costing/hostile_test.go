@@ -334,6 +334,7 @@ func TestModel(t *testing.T) {
 		{`{"messages":[{"model":"no"}],"model":"gpt-4o"}`, "gpt-4o"},
 		{`{"model":"no","model":"gpt-4o"}`, "gpt-4o"},
 		{`{"mod\u0065l":"gpt\u002d4o"}`, "gpt-4o"},
+		{`{"\u006dodel":"\u0067pt-4o"}`, "gpt-4o"},
 		{`{"model":""}`, ""},
 		{`{"model":null}`, ""},
 		{`{"model":{"model":"no"}}`, ""},
@@ -380,6 +381,20 @@ func TestMalformed(t *testing.T) {
 	} {
 		if got := estimate(wire.None, "", []byte(`{"model":"gpt-4o"}`), bytesCounter{}); got != (costing.Estimate{}) {
 			t.Errorf("no endpoint, %s: %+v", name, got)
+		}
+	}
+}
+
+// A literal ends where another value, or the end of what it is in, begins, and at any space.
+func TestLiteralsEnd(t *testing.T) {
+	for _, space := range []string{"", " ", "\t", "\r", "\n"} {
+		if got := estimate(wire.Chat, `{"stream":true`+space+`,"max_tokens":7`+space+`}`); !got.Stream || got.Output != 7 {
+			t.Errorf("%q: %+v", space, got)
+		}
+	}
+	for _, malformed := range []string{"[", "{", "}", "]", ":", `"`} {
+		if got := estimate(wire.Chat, `{"n":1`+malformed+`,"max_tokens":7}`); got.Declared {
+			t.Errorf("%q ends no literal: %+v", malformed, got)
 		}
 	}
 }

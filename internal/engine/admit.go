@@ -293,7 +293,7 @@ func (s *scope) refreshed(look *ask, answer *backend.Answer, err error) {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
 	if err == nil {
-		s.keepLocked(look, answer)
+		s.keepLocked(time.Now(), look, answer)
 	}
 	close(s.looking)
 	s.looking = nil
@@ -370,7 +370,7 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	release = s.movedLocked(&en.ask)
 	s.stored = s.stored || release == nil && !en.ask.Leave && (err != nil || answer.Granted == 0)
 	if err == nil {
-		s.answeredLocked(&en.ask, answer)
+		s.answeredLocked(now, &en.ask, answer)
 	}
 	failed := s.failedLocked(err, en.since)
 	lost := failed && !en.first && !hopeful(err, en.since, now)
@@ -480,7 +480,7 @@ func (s *scope) leave(w *waiter) bool {
 		defer s.lookOutLocked() // another one has to report
 	}
 	first := w == s.queue.head() || s.account.engine.local && s.queue.among(w, backend.MaxCosts)
-	s.queue.leave(w)
+	s.queue.withdraw(w)
 	if first {
 		s.wakeLocked()
 	}

@@ -246,7 +246,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	defer s.account.mu.Unlock()
 	now := time.Now()
 	if err == nil {
-		s.answeredLocked(&t.ask, answer)
+		s.answeredLocked(now, &t.ask, answer)
 	}
 	giveBackLocked(t.ask.slots, int64(len(t.batch)-answer.Granted), now)
 	d := &s.driver
@@ -282,6 +282,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		s.grantLocked(now, w.reservation, &w.charge, &t.ask, answer, i)
 		w.reservation.flow = w.flow
 		if w.ended {
+			w.flow.credit -= w.credit // it has withdrawn what it has used after all
 			abandoned = append(abandoned, w.reservation)
 			continue
 		}
@@ -293,7 +294,10 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	return abandoned, release
 }
 
-func (s *scope) rejectLocked(w *waiter, r *Rejection) { s.endLocked(w, r) }
+func (s *scope) rejectLocked(w *waiter, r *Rejection) {
+	s.queue.withdraw(w)
+	s.endLocked(w, r)
+}
 
 // endLocked takes a waiter out of the queue and gives it its result.
 func (s *scope) endLocked(w *waiter, err error) {

@@ -329,3 +329,53 @@ func TestEarliestIsWhenACallStarts(t *testing.T) {
 		})
 	}
 }
+
+// Where a margin of requests was learned, a call is rejected at once only if it would wait too
+// long even with a tenth of the margin gone by the time it starts, and then it is.
+func TestEarliestWithALearnedMargin(t *testing.T) {
+	learn := func(b *bench) { // and use up all requests
+		b.open()
+		s := b.scope()
+		now := time.Now().Format(time.RFC3339Nano)
+		note := fmt.Sprintf(`{"v":3,"at":%q,"limits":[{"owner":%q,"name":"rpm","reported":%[1]q,"tracker":{"margin":0.2,"at":%[1]q,"reports":9}}]}`,
+			now, digestOf(b, &s.quota))
+		s.account.mu.Lock()
+		err := s.quota.TakeNote(time.Now(), []byte(note), 0)
+		s.account.mu.Unlock()
+		if err != nil {
+			b.Fatal(err)
+		}
+		c := call(0)
+		c.Requests = rpm
+		b.admit(c).Settle(&Outcome{})
+	}
+	needs := func(d time.Duration) *Call {
+		c := patient(0, d)
+		c.Requests = 1000
+		return c
+	}
+	var waited time.Duration
+	run(t, false, func(b *bench) {
+		learn(b)
+		begun := time.Now()
+		b.admit(needs(time.Hour)).Settle(&Outcome{})
+		waited = time.Since(begun)
+	})
+	margin := waited - time.Second // in which the 1,000 refill
+	if margin < 5*time.Second {
+		t.Fatalf("it waits %v: there is no margin", waited)
+	}
+	run(t, false, func(b *bench) {
+		learn(b)
+		b.rejects(needs(waited - margin*15/100))
+		b.admit(needs(waited + time.Millisecond)).Settle(&Outcome{})
+	})
+	run(t, false, func(b *bench) { // it is not sure that the margin will last
+		learn(b)
+		c := needs(waited - margin*5/100)
+		begun := time.Now()
+		if err := b.Admit(b.Context(), &Reservation{Call: *c}); err != nil && time.Now().Equal(begun) {
+			b.Errorf("%v at once", err)
+		}
+	})
+}

@@ -121,6 +121,9 @@ func TestMeterLearnsAShape(t *testing.T) {
 	for next, want := range map[string]int{
 		event(31, "def", "uvw"): 1,
 		event(31, "", "uvw"):    0,
+		event(0, "d", "u"):      1,
+		event(9, "d", "u"):      1,
+		event(-1, "d", "u"):     1,
 	} {
 		if length, n := m.shape.match([]byte(next+"\n"), &texts); length != len(next) || n != want {
 			t.Errorf("%s: %d of %d bytes and %d texts match", next, length, len(next), n)
@@ -128,7 +131,8 @@ func TestMeterLearnsAShape(t *testing.T) {
 	}
 	for _, next := range []string{
 		event(3, `\n`, "x"), strings.Replace(event(3, "a", "b"), "text", "next", 1),
-		strings.Replace(event(3, "a", "b"), ":3,", `:"3",`, 1), event(3, "a", "b")[:80],
+		strings.Replace(event(3, "a", "b"), ":3,", `:"3",`, 1),
+		strings.Replace(event(3, "a", "b"), ":3,", ":/,", 1), strings.Replace(event(3, "a", "b"), ":3,", "::,", 1), event(3, "a", "b")[:80],
 		event(3, strings.Repeat("x", bufferSize+1), "b"),
 	} {
 		if length, _ := m.shape.match([]byte(next), &texts); length != 0 {
