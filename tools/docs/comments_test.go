@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"fmt"
 	"go/ast"
 	"go/doc/comment"
 	"go/importer"
@@ -44,7 +45,8 @@ func TestBlocksOfComments(t *testing.T) {
 		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 			return nil
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		files := token.NewFileSet()
+		f, err := parser.ParseFile(files, path, nil, parser.ParseComments)
 		if err != nil {
 			return err
 		}
@@ -54,7 +56,8 @@ func TestBlocksOfComments(t *testing.T) {
 					continue
 				}
 				n++
-				for _, err := range compile(fset, gc, preamble, path+":1", code) {
+				where := fmt.Sprintf("%s:%d", path, files.Position(c.Pos()).Line) // of the comment, more or less
+				for _, err := range compile(fset, gc, preamble, where, code) {
 					t.Errorf("%v in\n%s", err, code)
 				}
 			}

@@ -2,6 +2,7 @@ package docs
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,7 +21,7 @@ var byHand = []string{
 }
 
 // Each target of make is run by a workflow, or is one that only people run. What workflows use
-// of others is pinned.
+// of others is pinned, and their commands are ones of the shell.
 func TestWorkflows(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
@@ -56,6 +57,9 @@ func TestWorkflows(t *testing.T) {
 				if step.Uses != "" && !pinned.MatchString(step.Uses) {
 					t.Errorf("%s uses %s, which can change", path, step.Uses)
 				}
+				if out, err := exec.Command("sh", "-n", "-c", expression.ReplaceAllString(step.Run, "x")).CombinedOutput(); err != nil {
+					t.Errorf("%s: %s: %v: %s", path, step.Run, err, out)
+				}
 				for _, m := range made.FindAllStringSubmatch(step.Run, -1) {
 					run[m[1]] = true
 				}
@@ -90,6 +94,7 @@ func TestWorkflows(t *testing.T) {
 }
 
 var (
-	pinned = regexp.MustCompile(`@[0-9a-f]{40}$`)
-	made   = regexp.MustCompile(`\bmake ([a-z][a-z-]*)`)
+	expression = regexp.MustCompile(`\$\{\{[^}]*\}\}`) // of GitHub
+	pinned     = regexp.MustCompile(`@[0-9a-f]{40}$`)
+	made       = regexp.MustCompile(`\bmake ([a-z][a-z-]*)`)
 )
