@@ -352,7 +352,7 @@ func WithExactCounts() Option { return optionFunc(func(c *config) { c.exact = tr
 
 // WithCounter counts tokens with c instead of as OpenAI's tiktoken does. It counts all of them,
 // as with [WithExactCounts]. A program that always has a counter of its own can be built with
-// the tag ratelimiter_notables, which leaves out the library's vocabularies of 7.6 MB. New then
+// the tag ratelimiter_notables, which leaves out the library's vocabularies of 8 MB. New then
 // fails without WithCounter.
 func WithCounter(c Counter) Option {
 	return optionFunc(func(conf *config) {
