@@ -404,3 +404,30 @@ func TestDriftsChangeWhatIsKept(t *testing.T) {
 		}
 	}
 }
+
+// What calls alone, and bounds, show of the input is a change by itself, whatever drifts show.
+func TestSamplesAndBoundsAreChanges(t *testing.T) {
+	input := Input{Charged: 1000, Counted: 1000}
+	for _, x := range []struct {
+		name         string
+		used, server float64
+		at           int // which report changes the ratio
+		ratio        float64
+	}{
+		{"a call alone that is charged more", 1000, 1500, 2, 1.5},
+		{"a call alone that is charged less", 1000, 600, 2, 0.6},
+		{"bounds", 5000, 700, fewBounds, 0.7},
+	} {
+		g := Tracker{Period: time.Minute}
+		for i := 1; i <= x.at; i++ {
+			now := after(time.Duration(i) * time.Second)
+			r := report{Sent{Level: Level{Used: x.used}, At: now, Cost: 1000, input: input}, x.server}
+			if changed := g.observeCharge(now, &r); changed != (i == x.at) {
+				t.Errorf("%s: report %d: changed %v", x.name, i, changed)
+			}
+		}
+		if got := g.InputRatio(); math.Abs(got-x.ratio) > 1e-9 {
+			t.Errorf("%s: a ratio of %v", x.name, got)
+		}
+	}
+}
