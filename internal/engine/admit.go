@@ -347,9 +347,8 @@ func (r *Reservation) takeAlone(ctx context.Context, en *entry) error {
 		}
 	}
 	en.ask.Fresh, en.ask.Leave = true, r.Call.MaxWait == 0
-	begun := time.Now()
-	answer, err := e.take(&en.ask.Ask)
-	en.took = time.Since(begun)
+	answer, took, err := e.timedTake(&en.ask.Ask)
+	en.took = took
 	release, err := r.answered(ctx, en, &answer, err)
 	if release != nil {
 		e.leave(release)

@@ -44,10 +44,8 @@ func varied(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2+1) }
 // late, is answered and not charged twice.
 func (s *scope) persist(t *turn, kick <-chan struct{}) (backend.Answer, error) {
 	e := s.account.engine
-	take := func() (backend.Answer, error) {
-		begun := time.Now()
-		answer, err := e.take(&t.ask.Ask)
-		t.took = time.Since(begun)
+	take := func() (answer backend.Answer, err error) {
+		answer, t.took, err = e.timedTake(&t.ask.Ask)
 		t.strain = strain(t.strain, t.took)
 		return answer, err
 	}
