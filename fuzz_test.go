@@ -1,10 +1,13 @@
 package ratelimiter_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -65,6 +68,100 @@ func FuzzOptions(f *testing.F) {
 	})
 }
 
+// FuzzNew: of options of all kinds in any order, with any arguments, a limiter is made through
+// which a call of any class passes or is rejected, or all their faults are reported.
+func FuzzNew(f *testing.F) {
+	f.Add("limits m 60 6000\nshared f 100 0\naccount-limits x 1000 0\nclass batch 10 0\nmax-wait x 0 0", "m", "batch")
+	f.Add("class batch -1 1e300\nclass  NaN 5\nmax-waiting x -1 0\nmax-pause x 0 0\ndigest short 0 0\nendpoint /?x 9 0\ndecoder gzip 0 0", " M ", "no such class")
+	f.Add("shadow x 0 0\nfail-open x 0 0\nfallback x 5 5\nrejections x 0 0\nusage x 0 0\nexact x 0 0\naccount x 0 0\nbackend x 0 0\nnil x 0 0", "", "")
+	f.Fuzz(func(t *testing.T, script, model, class string) {
+		var options []ratelimiter.Option
+		classes := map[string]ratelimiter.Class{}
+		for line := range strings.Lines(script) {
+			var name string
+			var a, b float64
+			kind, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+			if fields := strings.Split(rest, " "); len(fields) >= 3 {
+				name = strings.Join(fields[:len(fields)-2], " ")
+				a, _ = strconv.ParseFloat(fields[len(fields)-2], 64)
+				b, _ = strconv.ParseFloat(fields[len(fields)-1], 64)
+			}
+			limits := ratelimiter.Limits{RPM: int64(a), TPM: int64(b)}
+			switch kind {
+			case "limits":
+				options = append(options, ratelimiter.WithLimits(name, limits))
+			case "shared":
+				options = append(options, ratelimiter.WithShared(name, limits, model, name))
+			case "account-limits":
+				options = append(options, ratelimiter.WithAccountLimits(limits))
+			case "account":
+				options = append(options, ratelimiter.WithAccount(name))
+			case "class":
+				classes[name] = ratelimiter.Class{Weight: a, Limits: ratelimiter.Limits{RPM: int64(b)}, MaxWait: time.Duration(a)}
+				options = append(options, ratelimiter.WithClasses(classes))
+			case "max-wait":
+				options = append(options, ratelimiter.WithMaxWait(time.Duration(a)))
+			case "max-waiting":
+				options = append(options, ratelimiter.WithMaxWaiting(int(a)))
+			case "max-pause":
+				options = append(options, ratelimiter.WithMaxPause(time.Duration(a)))
+			case "digest":
+				options = append(options, ratelimiter.WithDigestKey([]byte(name)))
+			case "endpoint":
+				options = append(options, ratelimiter.WithEndpoint(name, ratelimiter.Accounting(int(a))))
+			case "decoder":
+				options = append(options, ratelimiter.WithDecoder(name, func(r io.Reader) (io.Reader, error) { return r, nil }))
+			case "fallback":
+				options = append(options, ratelimiter.WithFallback(limits))
+			case "warnings":
+				options = append(options, ratelimiter.WithWarnings(nil, time.Duration(a)))
+			case "backend":
+				options = append(options, ratelimiter.WithBackend(nil))
+			case "shadow":
+				options = append(options, ratelimiter.WithShadow())
+			case "fail-open":
+				options = append(options, ratelimiter.WithFailOpen())
+			case "rejections":
+				options = append(options, ratelimiter.WithRejectionResponses())
+			case "usage":
+				options = append(options, ratelimiter.WithStreamUsage())
+			case "exact":
+				options = append(options, ratelimiter.WithExactCounts())
+			case "nil":
+				options = append(options, nil)
+			}
+		}
+		l, err := ratelimiter.New(append(options, ratelimiter.WithWarnings(slog.New(slog.DiscardHandler), 0))...)
+		if err != nil {
+			if l != nil || !strings.HasPrefix(err.Error(), "ratelimiter: ") {
+				t.Errorf("%v and %v", l, err)
+			}
+			return
+		}
+		ctx := ratelimiter.ContextWithMaxWait(ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(t.Context(), class), model), 0)
+		for range 3 {
+			r, err := l.Acquire(ctx, ratelimiter.Chat{Model: model, MaxTokens: 10, Messages: []ratelimiter.Message{{Role: "user", Content: script}}})
+			if own := (*ratelimiter.Error)(nil); err != nil && !errors.As(err, &own) {
+				t.Errorf("%v", err)
+			} else if err == nil {
+				r.Settle(ratelimiter.Usage{InputTokens: 5})
+			}
+		}
+		for _, account := range l.Accounts() {
+			state, err := l.State(ratelimiter.ContextWithAccount(t.Context(), account))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := json.Marshal(state); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // FuzzTransport: whatever a program sends, and whatever a server answers, each gets the other's
 // bytes, nothing of the call is left once its body is closed, no configured limit has grown, and
 // the next call starts within the longest pause.
@@ -92,7 +189,7 @@ func FuzzTransport(f *testing.F) {
 			name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
 			header.Add(name, value)
 		}
-		set := ratelimiter.Limits{RPM: 600, TPM: 60_000, RPD: 10_000}
+		set := ratelimiter.Limits{RPM: 600, TPM: 60_000, RPD: 10_000, Concurrent: 4}
 		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithAccountLimits(set), ratelimiter.WithMaxWait(0), ratelimiter.WithWarnings(nil, 0))
 		sent := false
 		resp, err := l.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
@@ -124,7 +221,8 @@ func FuzzTransport(f *testing.F) {
 			}
 			amounts := map[string]int64{"rpm": set.RPM, "tpm": set.TPM, "rpd": set.RPD}
 			for _, limit := range s.Limits {
-				if most, ok := amounts[limit.Name]; ok && limit.Owner == "account" && limit.Limit > most || limit.Remaining > limit.Limit {
+				if most, ok := amounts[limit.Name]; ok && limit.Owner == "account" && limit.Limit > most || limit.Remaining > limit.Limit ||
+					limit.Name == "concurrent" && limit.Remaining < set.Concurrent {
 					t.Errorf("%+v", limit)
 				}
 			}

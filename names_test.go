@@ -138,7 +138,7 @@ type remote struct{ backend.Backend }
 // leavesNothing brings names, and looks at the heap when half of them have come and at last.
 func leavesNothing(t *testing.T, l *ratelimiter.Limiter, bring func(i int)) {
 	half := 50_000
-	if raceEnabled {
+	if raceEnabled || testing.Short() {
 		half = 2_500
 	}
 	var heap [2]int64

@@ -13,6 +13,7 @@ import (
 func FuzzRedacted(f *testing.F) {
 	f.Add("Incorrect key ", "sk-proj-one", ": try another", uint8(0), uint16(1000))
 	f.Add("key=", "sk-proj-one", "", uint8(1), uint16(10))
+	f.Add("key=", "sk-proj-one", "", uint8(1), uint16(8))
 	f.Add("", "aaaaaaaa", "aaaaaaa", uint8(4), uint16(1000))
 	f.Add("a", "key", "b", uint8(2), uint16(1000)) // too short to be one
 	f.Fuzz(func(t *testing.T, before, secret, after string, header uint8, most uint16) {

@@ -208,6 +208,22 @@ func TestRedisURL(t *testing.T) {
 	}
 }
 
+// Of the API's URL nothing is repeated, nor logged, that may be a key.
+func TestUpstreamURL(t *testing.T) {
+	for _, text := range []string{"https://me:secret@h", "me:secret@h", "https://me:secret@h:x", "https://me:se%cret@h", "https://me:secret@"} {
+		s := &settings{flags: []setting{{key: "upstream", text: text, at: place{name: "-upstream"}}}}
+		if _, err := s.load(); err == nil || strings.Contains(err.Error(), "cret") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	r := launch(t, "-upstream", "http://127.0.0.1:1/api?key="+secretKey) // which its log may not have: see end
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if got := r.text.String(); !strings.Contains(got, `"upstream":"http://127.0.0.1:1/api"`) {
+		t.Errorf("the log says %s", got)
+	}
+}
+
 // The README's file and command lines are taken, and it names each setting.
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile("README.md")

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -114,11 +115,12 @@ func address(text string) error {
 
 func setUpstream(c *config, text string) error {
 	u, err := url.Parse(text)
+	none := err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == ""
 	switch {
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
-		return fmt.Errorf("%q is not a URL such as https://api.openai.com", text)
-	case u.User != nil:
+	case err == nil && u.User != nil, none && strings.Contains(text, "@"): // which must not be repeated
 		return errors.New("the URL has credentials: callers bring them")
+	case none:
+		return fmt.Errorf("%q is not a URL such as https://api.openai.com", text)
 	case u.Fragment != "":
 		return fmt.Errorf("%q has a fragment", text)
 	}

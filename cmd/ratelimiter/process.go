@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -41,7 +42,7 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*process, error) {
 	p.proxy = newProxy(l.Limiter, p.base, c.upstream, log)
 	ctx, p.cut = context.WithCancel(ctx)
 	p.listen(ctx, front, p.proxy)
-	attrs := []any{"version", version(), "address", front.Addr().String(), "upstream", c.upstream.String()}
+	attrs := []any{"version", version(), "address", front.Addr().String(), "upstream", shown(c.upstream)}
 	if back != nil {
 		handler := admin(l.page, l.metrics, &p.ending)
 		if a, err := netip.ParseAddrPort(back.Addr().String()); err == nil && a.Addr().IsLoopback() {
@@ -52,6 +53,11 @@ func start(ctx context.Context, c *config, log *slog.Logger) (*process, error) {
 	}
 	log.Info("ratelimiter listens", attrs...)
 	return p, nil
+}
+
+// shown is a URL without its query, which may have a key.
+func shown(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // listeners are for the programs and for the admin, which is nil if it is off.

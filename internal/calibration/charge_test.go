@@ -205,6 +205,19 @@ func TestLoneRequestsShowTheirCharge(t *testing.T) {
 	}
 }
 
+// What went just before a request has refilled in our bucket, but may be in the server's yet.
+func TestRequestsInARowAreNotAlone(t *testing.T) {
+	for passed, want := range map[float64]float64{24: 1.3, 25: 1} {
+		var c charge
+		for range 2 {
+			c.alone(epoch, &report{Sent{Cost: 1200, input: Input{1000, 1000}, Level: Level{Used: 1200}, passed: passed}, 1500}, 0)
+		}
+		if got := c.Ratio(); math.Abs(got-want) > 1e-9 {
+			t.Errorf("%v before it: %v; want %v", passed, got, want)
+		}
+	}
+}
+
 // A tracker takes samples of the reports that show a lone request, where nothing may have
 // overtaken it.
 func TestTrackerHearsLoneRequests(t *testing.T) {
@@ -401,6 +414,33 @@ func TestDriftsChangeWhatIsKept(t *testing.T) {
 		}
 		if g.InputRatio() != 1 {
 			t.Errorf("a ratio of %v", g.InputRatio())
+		}
+	}
+}
+
+// What calls alone, and bounds, show of the input is a change by itself, whatever drifts show.
+func TestSamplesAndBoundsAreChanges(t *testing.T) {
+	input := Input{Charged: 1000, Counted: 1000}
+	for _, x := range []struct {
+		name         string
+		used, server float64
+		at           int // which report changes the ratio
+		ratio        float64
+	}{
+		{"a call alone that is charged more", 1000, 1500, 2, 1.5},
+		{"a call alone that is charged less", 1000, 600, 2, 0.6},
+		{"bounds", 5000, 700, fewBounds, 0.7},
+	} {
+		g := Tracker{Period: time.Minute}
+		for i := 1; i <= x.at; i++ {
+			now := after(time.Duration(i) * time.Second)
+			r := report{Sent{Level: Level{Used: x.used}, At: now, Cost: 1000, input: input}, x.server}
+			if changed := g.observeCharge(now, &r); changed != (i == x.at) {
+				t.Errorf("%s: report %d: changed %v", x.name, i, changed)
+			}
+		}
+		if got := g.InputRatio(); math.Abs(got-x.ratio) > 1e-9 {
+			t.Errorf("%s: a ratio of %v", x.name, got)
 		}
 	}
 }

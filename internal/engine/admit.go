@@ -58,9 +58,10 @@ type entry struct {
 	begin   func()          // finds it out, if no other call does
 	looked  bool            // at the buckets, for the last snapshot was no proof
 	ask     ask
-	first   bool      // the last ask had an answer
-	since   time.Time // when the asks began to fail, should this one
-	place   place     // in the queue, or none
+	first   bool          // the last ask had an answer
+	since   time.Time     // when the asks began to fail, should this one
+	took    time.Duration // until the answer
+	place   place         // in the queue, or none
 
 	answered bool // the ask has been, before the caller has
 	left     bool // who then waits for it no more
@@ -148,6 +149,9 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 			en.known, en.looked = s.looking, true
 			return look, nil
 		}
+	}
+	if s.hopelessLocked(en.arrived) {
+		return rejected, backendFailed(&r.charge, s.away)
 	}
 	s.quota.DropDoubtful(&r.charge.cost, en.arrived)
 	s.quota.Begin(en.arrived)
@@ -343,7 +347,8 @@ func (r *Reservation) takeAlone(ctx context.Context, en *entry) error {
 		}
 	}
 	en.ask.Fresh, en.ask.Leave = true, r.Call.MaxWait == 0
-	answer, err := e.take(&en.ask.Ask)
+	answer, took, err := e.timedTake(&en.ask.Ask)
+	en.took = took
 	release, err := r.answered(ctx, en, &answer, err)
 	if release != nil {
 		e.leave(release)
@@ -372,8 +377,8 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	if err == nil {
 		s.answeredLocked(now, &en.ask, answer)
 	}
-	failed := s.failedLocked(err, en.since)
-	lost := failed && !en.first && !hopeful(err, en.since, now)
+	failed := s.failedLocked(err, en.since, en.took)
+	lost := failed && !en.first && !s.hopesLocked(err, en.since, now)
 	if lost {
 		s.rejectAllLocked(err)
 	}

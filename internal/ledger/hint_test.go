@@ -55,6 +55,21 @@ func TestHint(t *testing.T) {
 	}
 }
 
+// The turn of a cost of more than the bucket holds begins no sooner than all of it fits, also
+// where it may start on a full bucket before.
+func TestHintOfMoreThanTheBucketHolds(t *testing.T) {
+	a := New()
+	b := bucketOf("m", "rpm", backend.Requests, 60_000)
+	b.Burst = 90 * time.Millisecond // capacity 90
+	buckets := []backend.Bucket{b}
+	take(t, a, 0, ask("m", "x", 1, buckets, cost(90, 0, 0)))
+	take(t, a, 0, ask("m", "y", 1, buckets, cost(3, 0, 0)))
+	got := take(t, a, 0, ask("m", "p", 1, buckets, cost(120, 0, 0)))
+	if want := 100 * time.Millisecond; got.Granted != 0 || got.Hint != want {
+		t.Errorf("%+v; want a hint of %v", got, want)
+	}
+}
+
 // Tickets of another model that can't start soon are not those a ticket stands behind:
 // what is set aside for them holds it up, and may be free at any time.
 func TestHintBehindAnotherModel(t *testing.T) {

@@ -455,6 +455,35 @@ func TestCorrectionSeenTwiceCountsOnce(t *testing.T) {
 	}
 }
 
+// A look says of its first cost when it will fit, and of one that fits nothing.
+func TestLookSaysWhenACostFits(t *testing.T) {
+	a := New()
+	buckets := []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, 60)}
+	take(t, a, 0, ask("m", "p", 1, buckets, cost(0, 50, 0)))
+	a.Settle(0, &backend.Settlement{PauseOwner: "m", Pause: 2 * time.Second})
+	for _, x := range []struct {
+		at           int64
+		tokens       int64
+		wait, paused time.Duration
+	}{
+		{0, 10, 2 * time.Second, 2 * time.Second},
+		{0, 15, 5 * time.Second, 2 * time.Second},
+		{3 * second, 13, 0, 0},
+		{3 * second, 14, time.Second, 0},
+	} {
+		got, err := a.Look(x.at, ask("m", "", 0, buckets, cost(0, x.tokens, 0), cost(0, 60, 0)))
+		if err != nil || got.Wait != x.wait || got.Hint != x.wait || got.Paused != x.paused || got.Granted != 0 {
+			t.Errorf("%d tokens after %d s: %+v, %v; want a wait of %v, %v of it a pause", x.tokens, x.at/second, got, err, x.wait, x.paused)
+		}
+	}
+	short := bucketOf("n", "tpm", backend.Tokens, 600)
+	short.Burst = 6 * time.Second // capacity 60
+	take(t, a, 0, ask("n", "p", 1, []backend.Bucket{short}, cost(0, 50, 0)))
+	if got, err := a.Look(0, ask("n", "", 0, []backend.Bucket{short}, cost(0, 100, 0))); err != nil || got.Wait != 5*time.Second {
+		t.Errorf("what needs a full bucket waits %v, %v", got.Wait, err)
+	}
+}
+
 func TestWhatIsUsedAddsUp(t *testing.T) {
 	a := New()
 	buckets := []backend.Bucket{bucketOf("m", "tpm", backend.Tokens, 60)}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -147,6 +148,48 @@ func TestWaitIn(t *testing.T) {
 		if d, _ := waitIn(message, now); d != want {
 			t.Errorf("%q: %v, want %v", message, d, want)
 		}
+	}
+}
+
+// Each word does what its table is for.
+func TestWordsOfWaits(t *testing.T) {
+	expect := func(message string, want time.Duration) {
+		t.Helper()
+		if d, _ := waitIn(message, now); d != want {
+			t.Errorf("%q: %v, want %v", message, d, want)
+		}
+	}
+	for word := range fillers {
+		wait := " 20 seconds"
+		if word == "at" || word == "on" || word == "until" {
+			wait = " 2026-11-24T12:00:20Z"
+		}
+		expect("Please wait "+word+wait, 20*time.Second)
+	}
+	for word := range counted {
+		expect("Please wait 20 "+word, 0)
+	}
+	for i, words := range []string{"", "a an one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"} {
+		for word := range strings.FieldsSeq(words) {
+			expect("Please wait "+word+" minutes", time.Duration(i)*minute)
+		}
+	}
+	for word, n := range map[string]time.Duration{"fifteen": 15, "twenty": 20, "thirty": 30, "sixty": 60} {
+		expect("Please wait "+word+" seconds", n*time.Second)
+	}
+	for unit, words := range map[time.Duration]string{
+		time.Nanosecond: "ns nanosecond nanoseconds", time.Microsecond: "us µs μs microsecond microseconds",
+		time.Millisecond: "ms msec msecs millis millisecond milliseconds", time.Second: "s sec secs second seconds",
+		minute: "m min mins minute minutes", time.Hour: "h hr hrs hour hours", day: "d day days",
+		7 * day: "w week weeks", 30 * day: "month months", 365 * day: "year years",
+	} {
+		for word := range strings.FieldsSeq(words) {
+			expect("Please wait 3 "+word, min(3*unit, longestWait))
+		}
+	}
+	for _, w := range waitWords {
+		expect(w.word+" in 20s", 20*time.Second)
+		expect(w.word+" in 20", 20*w.bare)
 	}
 }
 

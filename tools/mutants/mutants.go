@@ -123,6 +123,10 @@ func mutantsOf(p *packages.Package, syntax *ast.File, file string, content []byt
 			if n.Op == token.NOT || n.Op == token.SUB {
 				add(n.OpPos, n.X.Pos(), "")
 			}
+		case *ast.CallExpr:
+			if signOfInf(n) {
+				return false
+			}
 		case *ast.BasicLit:
 			if by := otherLiteral(n); by != "" {
 				add(n.Pos(), n.End(), by)
@@ -187,6 +191,16 @@ func functionName(f *ast.FuncDecl) string {
 		return f.Name.Name
 	}
 	return strings.TrimPrefix(types.ExprString(f.Recv.List[0].Type), "*") + "." + f.Name.Name
+}
+
+// signOfInf reports whether a call is math.Inf of a number, of which only the sign counts.
+func signOfInf(n *ast.CallExpr) bool {
+	f, ok := n.Fun.(*ast.SelectorExpr)
+	if !ok || f.Sel.Name != "Inf" || len(n.Args) != 1 {
+		return false
+	}
+	_, ok = n.Args[0].(*ast.BasicLit)
+	return ok
 }
 
 func isBool(p *packages.Package, e ast.Expr) bool {

@@ -46,7 +46,8 @@ func TestOperators(t *testing.T) {
 		"for c { break }":     {"for !(c) { break }"},
 		"switch { case c: }":  {"switch { case !(c): }"},
 		"switch a { case b:}": nil,
-		"max := f; max()":     {"max := f;"},
+		"var m struct{ Inf func(int) int }; m.Inf(1)": {"var m struct{ Inf func(int) int };"},
+		"max := f; max()": {"max := f;"},
 	} {
 		const head, tail = "package p\n\nfunc f() {}\n\nfunc g(a, b int, c, d bool) {\n", "\n}\n"
 		content := []byte(head + body + tail)

@@ -28,7 +28,7 @@ const slow = time.Second
 // measure runs a package's tests without a change, and returns the suites of those that are
 // fast and of those that are slow. A test that fails even so is in neither.
 func measure(dir, pkg string) (fast, rest suite, err error) {
-	cmd := exec.Command("go", "test", "-short", "-vet=off", "-count=1", "-json", pkg)
+	cmd := exec.Command("go", "test", "-short", "-vet=off", "-count=1", "-timeout=1h", "-json", pkg) // the machine may be busy
 	cmd.Dir = dir
 	out, err := cmd.Output()
 	took, failed := map[string]time.Duration{}, []string(nil)
@@ -50,7 +50,8 @@ func measure(dir, pkg string) (fast, rest suite, err error) {
 	if len(failed) > 0 {
 		fmt.Printf("LEFT OUT, as they fail without a change: %s of %s\n", strings.Join(failed, ", "), pkg)
 	} else if err != nil {
-		return fast, rest, fmt.Errorf("the tests of %s don't run: %w\n%s", pkg, err, out)
+		const most = 4 << 10
+		return fast, rest, fmt.Errorf("the tests of %s don't run: %w\n%s", pkg, err, out[max(0, len(out)-most):])
 	}
 	among := func(in func(time.Duration) bool) suite {
 		var names []string
