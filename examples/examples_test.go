@@ -2,6 +2,7 @@ package examples
 
 import (
 	"bufio"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,19 +19,37 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
-// build makes the programs, without any key in the environment, and returns where they are.
-func build(t *testing.T, names ...string) string {
+// built is the directory of the programs of all examples, which all tests share.
+var built = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "build", "-o", dir, "./...").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w:\n%s", err, out)
+	}
+	return dir, err
+})
+
+var dir string // which TestMain removes
+
+func TestMain(m *testing.M) {
+	var err error
+	if dir, err = os.MkdirTemp("", "examples"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// programs returns where they are, and leaves no key in the environment.
+func programs(t *testing.T) string {
 	t.Helper()
 	for _, key := range []string{"REDIS_ADDR", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "AZURE_OPENAI_API_KEY", "GROQ_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"} {
 		t.Setenv(key, "")
 	}
-	bin := t.TempDir()
-	args := []string{"build", "-o", bin}
-	for _, name := range names {
-		args = append(args, "./"+name)
-	}
-	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
-		t.Fatalf("%v:\n%s", err, out)
+	bin, err := built()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return bin
 }
@@ -66,11 +85,7 @@ func TestExamples(t *testing.T) {
 		{"fleet", []string{"-short"}, "killed"},
 		{"projectlimits", nil, "gpt-image-1-mini: 20 of 20 ipm remain"},
 	}
-	names := make([]string, len(examples))
-	for i, e := range examples {
-		names[i] = e.name
-	}
-	bin := build(t, names...)
+	bin := programs(t)
 	for _, e := range examples {
 		t.Run(e.name, func(t *testing.T) {
 			out, err := exec.CommandContext(t.Context(), filepath.Join(bin, e.name), e.args...).CombinedOutput()
@@ -102,11 +117,7 @@ func TestExamplesWithAKey(t *testing.T) {
 		{"shadow", nil, "would have been rejected: "},
 		{"redis", nil, "process two has made its calls after "},
 	}
-	names := make([]string, len(examples))
-	for i, e := range examples {
-		names[i] = e.name
-	}
-	bin := build(t, names...)
+	bin := programs(t)
 	const key = "sk-test"
 	for _, e := range examples {
 		t.Run(e.name, func(t *testing.T) {
@@ -139,7 +150,7 @@ func TestEmbeddingsResume(t *testing.T) {
 	if err := os.WriteFile(file, []byte(strings.Repeat("[0.5]\n", 150)+"[0.1, 0.2"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	program := filepath.Join(build(t, "embeddings"), "embeddings")
+	program := filepath.Join(programs(t), "embeddings")
 	for _, want := range []string{"150 of 1000 lines were done already\n250 of 1000 lines\n", "1000 of 1000 lines were done already\n"} {
 		out, err := exec.CommandContext(t.Context(), program, "-out", file).CombinedOutput()
 		if err != nil || !strings.HasPrefix(string(out), want) {
@@ -155,7 +166,7 @@ func TestEmbeddingsResume(t *testing.T) {
 // The service says 503 to those who would wait for too long, and ends in order with calls in
 // line.
 func TestService(t *testing.T) {
-	service := exec.CommandContext(t.Context(), filepath.Join(build(t, "service"), "service"))
+	service := exec.CommandContext(t.Context(), filepath.Join(programs(t), "service"))
 	out, err := service.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
