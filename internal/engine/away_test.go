@@ -174,3 +174,35 @@ func TestAnswersToOthersAreHope(t *testing.T) {
 		}
 	})
 }
+
+// One slow answer alone leaves the rhythm of asks as it is, two do not, and what they leave wears
+// off.
+func TestStrain(t *testing.T) {
+	var s strained
+	for i, x := range []struct{ took, rest time.Duration }{
+		{time.Millisecond, 0},
+		{time.Second, 0},
+		{time.Millisecond, 0},
+		{250 * time.Millisecond, 0},
+		{200 * time.Millisecond, 600 * time.Millisecond},
+		{time.Millisecond, 450 * time.Millisecond},
+		{usual, 337500 * time.Microsecond},
+		{10 * time.Second, 253125 * time.Microsecond},
+		{10 * time.Second, mostStrain},
+	} {
+		if s.asked(x.took); s.rest != x.rest {
+			t.Errorf("ask %d leaves the backend alone for %v; want %v", i, s.rest, x.rest)
+		}
+	}
+	for range 20 {
+		s.asked(0)
+	}
+	if s.rest != 0 {
+		t.Errorf("%v are left after 20 quick answers", s.rest)
+	}
+	for range 100 {
+		if d := varied(time.Second); d < 3*time.Second/4 || d > 5*time.Second/4 {
+			t.Errorf("%v of a second", d)
+		}
+	}
+}
