@@ -74,6 +74,10 @@ var rules = []rule{
 	{"refunds of which no report has told are held back", "", margins, "+t.unproven(now))", ")", "20 ×|slow"},
 	{"a deficit that report after report shows is held back", "", margins, "max(t.CalmMargin(now)*t.rush(now), seenMargin*t.hidden())", "t.CalmMargin(now)*t.rush(now)", "foreign|slow|500"},
 	{"two drifts must agree, and not be the refunds' own", "", charges, "noticeable, refundsOff*refunds)", "noticeable, refundsOff*refunds*0)", "20 ×"},
+	{"a server that reports nothing is taken for one with subwindows", "", headers, "if !failed && !informed && s.large() {", "if false {", "no headers"},
+	{"the ends of fixed windows are learned", "fixed windows", subwindows, "known { // it fits", "known && false { // it fits", ""},
+	{"corrections leave fixed windows their rhythm", "fixed windows", subwindows, " || l.windows.Known()", "", ""},
+	{"requests in a row are no samples of an input's charge", "", charges, "r.Used-r.Cost+r.passed+others > hardly*r.Cost", "r.Used-r.Cost+others > hardly*r.Cost", "50 % too high, slices"},
 	{"a slow start opens as far as a subwindow would have throttled", "", opening, "{{1.2, 4, 4}, {11, 16, 5}}", "{{1.2, 64, 64}, {11, 64, 64}}", "slices of 1"},
 }
 
@@ -91,6 +95,7 @@ var tests = map[string][2]string{
 	"what is kept is told from what input is charged":                    {"internal/calibration", "TestDriftsShowWhatIsKept"},
 	"calls that wait are charged by what is known when they start":       {"internal/engine", "TestWaitersAreChargedByWhatIsKnown"},
 	"no margin is learned while what was found spreads":                  {"internal/calibration", "TestNoMarginUntilOthersKnow"},
+	"requests in a row are no samples of an input's charge":              {"internal/calibration", "TestRequestsInARowAreNotAlone"},
 	"what may be refunds that were kept is no correction of a subwindow": {"internal/calibration", "TestChargesOfACorrection"},
 	"limits follow the answer to the latest request":                     {"bench/simulate", "TestShort"},
 	"of requests only what was put on is taken off":                      {".", "TestConfiguredTokensBelowTheServers"},
