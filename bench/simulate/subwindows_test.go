@@ -13,7 +13,7 @@ func TestOracleSeesSubwindows(t *testing.T) {
 		"requests":           saturated("requests", brief(), subwindowed(openaitest.RPM, openaitest.Subwindows{})),
 		"windows":            saturated("windows", brief(), subwindowed(openaitest.RPM, openaitest.Subwindows{Fixed: true})),
 		"tokens":             saturated("tokens", prompts(1, 0.1), subwindowed(openaitest.TPM, openaitest.Subwindows{})),
-		"larger than slices": saturated("larger", prompts(1, 0.1).scaled(10), subwindowed(openaitest.TPM, openaitest.Subwindows{})),
+		"larger than subwindows": saturated("larger", prompts(1, 0.1).scaled(10), subwindowed(openaitest.TPM, openaitest.Subwindows{})),
 		"windows of tokens":  saturated("windows of tokens", prompts(1, 0.1), subwindowed(openaitest.TPM, openaitest.Subwindows{Fixed: true})),
 	} {
 		s.warmUp, s.duration = 30*time.Second, 90*time.Second
