@@ -421,7 +421,7 @@ func TestSamplesAndBoundsAreChanges(t *testing.T) {
 		g := Tracker{Period: time.Minute}
 		for i := 1; i <= x.at; i++ {
 			now := after(time.Duration(i) * time.Second)
-			r := report{Sent{At: now, Used: x.used, Cost: 1000, input: input}, x.server}
+			r := report{Sent{Level: Level{Used: x.used}, At: now, Cost: 1000, input: input}, x.server}
 			if changed := g.observeCharge(now, &r); changed != (i == x.at) {
 				t.Errorf("%s: report %d: changed %v", x.name, i, changed)
 			}
