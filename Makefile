@@ -11,12 +11,13 @@ N ?= 300
 SEED ?= 1
 DURATION ?= 10m
 LIMITS ?= rpm=600,tpm=200000
+SYSTEMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 BROWSERS := chromium,chromium-browser,google-chrome,google-chrome-stable,chrome
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long api api-write cross cover vuln mutants fuzz-short soak test-sidecar bench-sidecar test-page screenshots
+.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check release dist fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long api api-write cross cover vuln mutants fuzz-short soak test-sidecar bench-sidecar test-page screenshots
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -79,8 +80,14 @@ unit: ## all tests, with the race detector
 	@sh tools/need.sh $(BROWSERS) "the status page's tests in a browser" chromium || echo "the status page's tests in a browser are left out"
 	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 go test -race $$([ $$m != tools ] || echo -count=1) ./...)
 
-release-check: ## go get of a release made from this tree: a program outside builds everything, and the library alone needs no other module
+release-check: ## go get and go install of a release made from this tree: a program outside builds everything, the library alone needs no other module, the proxy is built and packed
 	@cd tools && go test -count=1 ./release
+
+release: ## tags HEAD, and the proxy's module, as VERSION (v1.2.3); pushes nothing
+	@sh tools/release.sh '$(VERSION)'
+
+dist: ## the proxy of VERSION for SYSTEMS (six) in dist/, with licenses and checksums; .github/workflows/release.yml publishes that and the image
+	@sh tools/dist.sh '$(or $(VERSION),devel)' $(SYSTEMS)
 
 test-page: ## the status page in Chromium, which is installed if it is missing
 	@sh tools/need.sh $(BROWSERS) "the status page's tests" chromium

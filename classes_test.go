@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
 )
 
 func TestWithClassesFaults(t *testing.T) {
@@ -119,32 +120,53 @@ func TestClassesShareByWeight(t *testing.T) {
 	})
 }
 
-// What calls have used counts for the shares, not what they were charged at first.
+// What calls have used counts for the shares, not what they were charged at first, also
+// where that was many times as much, and where processes share the budget.
 func TestUsageCountsForShares(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(t, ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 60_000, Burst: 10 * time.Second}),
-			ratelimiter.WithClasses(map[string]ratelimiter.Class{"a": {}, "b": {}}))
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-		defer cancel()
-		for range 3000 {
-			c.callUsing(ratelimiter.ContextWithClass(ctx, "a"), "a", 200, 50)
-			c.call(ratelimiter.ContextWithClass(ctx, "b"), "b", 200)
-		}
-		used := func() (a, b int64) {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			return c.tokens["a"], c.tokens["b"]
-		}
-		time.Sleep(20 * time.Second)
-		beforeA, beforeB := used()
-		time.Sleep(2 * time.Minute)
-		a, b := used()
-		if share := float64(a-beforeA) / float64(a-beforeA+b-beforeB); math.Abs(share-0.5) > 0.03 {
-			t.Errorf("%.3f of what was used is a's; want half", share)
-		}
-		cancel()
-		c.calls.Wait()
-	})
+	const used, rest = 40, 200
+	for _, estimate := range []int64{2 * used, 5 * used, 10 * used} {
+		t.Run(fmt.Sprint(estimate), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := memory.New()
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				var crowds [4]*crowd
+				for i := range crowds {
+					c := newCrowd(t, ratelimiter.WithBackend(store), ratelimiter.WithWarnings(nil, 0),
+						ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 240_000, Burst: 10 * time.Second}),
+						ratelimiter.WithClasses(map[string]ratelimiter.Class{"a": {}, "b": {}}))
+					for range 2500 {
+						c.callUsing(ratelimiter.ContextWithClass(ctx, "a"), "a", estimate, used)
+					}
+					for range 500 {
+						c.call(ratelimiter.ContextWithClass(ctx, "b"), "b", rest)
+					}
+					crowds[i] = c
+				}
+				spent := func() (a, b int64) {
+					for _, c := range crowds {
+						c.mu.Lock()
+						a, b = a+c.tokens["a"], b+c.tokens["b"]
+						c.mu.Unlock()
+					}
+					return a, b
+				}
+				time.Sleep(20 * time.Second)
+				beforeA, beforeB := spent()
+				time.Sleep(time.Minute)
+				a, b := spent()
+				a, b = a-beforeA, b-beforeB
+				share := float64(a) / float64(a+b)
+				if math.Abs(share-0.5) > 0.04 || a+b < 235_000 {
+					t.Errorf("%.3f of the %d tokens used are a's; want half of 240,000", share, a+b)
+				}
+				cancel()
+				for _, c := range crowds {
+					c.calls.Wait()
+				}
+			})
+		})
+	}
 }
 
 // A call of a class of much weight does not wait behind a batch, nor does one of a tenant

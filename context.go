@@ -26,8 +26,8 @@ func ContextWithReservation(ctx context.Context, r *Reservation) context.Context
 }
 
 // ContextWithMaxWait bounds the wait of calls made with the context. It overrides the bounds
-// of their [Class] and of [WithMaxWait]. With 0 they never wait, with a negative d without a
-// bound. So interactive and batch calls can share a client.
+// of their [Class] and of [WithMaxWait]: 0 lets them never wait, and a negative d lets them wait
+// without a bound. So interactive and batch calls can share a client.
 func ContextWithMaxWait(ctx context.Context, d time.Duration) context.Context {
 	return context.WithValue(ctx, maxWaitKey, d)
 }

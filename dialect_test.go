@@ -42,8 +42,8 @@ func TestAProjectsLimitIsFollowed(t *testing.T) {
 
 		a := srv.Account("m")
 		// When the full bucket has been spent, a correction may come too late.
-		if a.Refused*250 > a.Seen {
-			t.Errorf("%d of %d calls were refused; want four in a thousand at most", a.Refused, a.Seen)
+		if a.Throttled*250 > a.Seen {
+			t.Errorf("%d of %d calls were refused; want four in a thousand at most", a.Throttled, a.Seen)
 		}
 		var project openaitest.Bucket
 		for _, b := range a.Buckets {
@@ -104,8 +104,8 @@ func TestDialects(t *testing.T) {
 					t.Errorf("learned %v; want %v", got, tt.want)
 				}
 				// When the full bucket has been spent, a correction may come too late.
-				if a.Refused > max(1, a.Seen/250) {
-					t.Errorf("%d of %d calls were refused; want four in a thousand at most", a.Refused, a.Seen)
+				if a.Throttled > max(1, a.Seen/250) {
+					t.Errorf("%d of %d calls were refused; want four in a thousand at most", a.Throttled, a.Seen)
 				}
 				ideal := a.IdealMakespan()
 				if tt.dialect == openaitest.Together { // nothing can be used at once
@@ -131,8 +131,8 @@ func TestDoubtfulDialects(t *testing.T) {
 				if got := limitsOf(t, l, "m"); len(got) > 0 {
 					t.Errorf("learned %v; want nothing", got)
 				}
-				if a := srv.Account("m"); a.Refused > 0 || a.Admitted < 9*115 {
-					t.Errorf("%d of %d calls were refused", a.Refused, a.Seen)
+				if a := srv.Account("m"); a.Throttled > 0 || a.Admitted < 9*115 {
+					t.Errorf("%d of %d calls were refused", a.Throttled, a.Seen)
 				}
 			})
 		})

@@ -12,9 +12,8 @@ import (
 // Accounting is how the requests to an endpoint are charged.
 type Accounting uint8
 
-// The accountings of [WithEndpoint] are those of the endpoints that they are named for,
-// but for RequestAccounting: it charges a request and no tokens, beyond what a response's
-// usage says.
+// Each of these charges as the endpoint that it is named for is charged, except for
+// RequestAccounting, which charges a request, and tokens only as the response's usage has them.
 const (
 	ChatAccounting      Accounting = iota + 1 // chat/completions
 	ResponsesAccounting                       // responses
@@ -37,8 +36,9 @@ var accountings = map[Accounting]wire.Endpoint{
 // of their own, which are set as those of a model that is named like the path. For searches of
 // a store:
 //
-//	ratelimiter.WithEndpoint("vector_stores/*/search", ratelimiter.RequestAccounting),
-//	ratelimiter.WithLimits("vector_stores/*/search", ratelimiter.Limits{RPM: 300}),
+//	limiter, err := ratelimiter.New(
+//		ratelimiter.WithEndpoint("vector_stores/*/search", ratelimiter.RequestAccounting),
+//		ratelimiter.WithLimits("vector_stores/*/search", ratelimiter.Limits{RPM: 300}))
 //
 // The limiter knows chat completions, completions, responses, embeddings, images, audio,
 // moderations and decisions. It charges agents' sessions, events and invocations a request

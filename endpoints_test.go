@@ -113,8 +113,8 @@ func TestDecisions(t *testing.T) {
 			post(t, l.Client(srv.Direct()), "http://api.openai.test/v1/decisions", body)
 		}
 		a := srv.Account("gpt-6-luna")
-		if a.Refused > 0 || a.Completed != 100 {
-			t.Errorf("%d of %d calls were refused", a.Refused, a.Seen)
+		if a.Throttled > 0 || a.Completed != 100 {
+			t.Errorf("%d of %d calls were refused", a.Throttled, a.Seen)
 		}
 		if len(settled) != 100 || settled[99].Usage.TotalTokens < 1000 {
 			t.Errorf("%d were settled, the last as %+v", len(settled), settled[len(settled)-1])

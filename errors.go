@@ -12,8 +12,8 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
-// What a caller branches on. All of them are found with errors.Is in what the
-// limiter returns, and in what an SDK returns around it.
+// The reasons for which calls are rejected. errors.Is finds them in what the limiter
+// returns, and in what an SDK returns around it.
 var (
 	// ErrTooLarge: the call costs more than a limit allows; it can never be sent.
 	ErrTooLarge = errors.New("the call is larger than the limit")
@@ -139,12 +139,16 @@ func (e *Error) writeWait(b *strings.Builder) {
 	default:
 		b.WriteString(": it")
 	}
-	fmt.Fprintf(b, " would wait at least %s%s", seconds(left), more)
+	wait, allowed := seconds(left), seconds(e.Allowed)
+	if wait == allowed { // or it would read as if there were enough
+		wait, allowed = left.Round(time.Millisecond).String(), e.Allowed.Round(time.Millisecond).String()
+	}
+	fmt.Fprintf(b, " would wait at least %s%s", wait, more)
 	if e.Unit != "" {
 		fmt.Fprintf(b, " for %s of %s per %s%s", amount(e.Need, e.Unit), thousands(e.Limit), periodName(e.Period), ofClass(e.Owner))
 	}
 	if e.Waited == 0 {
-		fmt.Fprintf(b, ", but has only %s", seconds(e.Allowed))
+		fmt.Fprintf(b, ", but has only %s", allowed)
 	}
 }
 

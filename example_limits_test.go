@@ -61,13 +61,13 @@ func ExampleWithAccountLimits() {
 		var rejection *ratelimiter.Error
 		fmt.Println(model, errors.As(err, &rejection))
 		if rejection != nil {
-			fmt.Println(rejection.Owner, rejection.Limit, rejection.Unit)
+			fmt.Printf("%s: the limit of %s is %d\n", rejection.Owner, rejection.Unit, rejection.Limit)
 		}
 	}
 	// Output:
 	// gpt-5.4 false
 	// gpt-5.4-mini true
-	// account 1 requests
+	// account: the limit of requests is 1
 }
 
 // Weights share what there is, and ceilings bound it: a nightly batch gets at most 20,000 tokens

@@ -63,7 +63,7 @@ func ExampleError() {
 		case errors.Is(err, ratelimiter.ErrTooLarge) && errors.As(err, &rejection):
 			fmt.Println("never:", rejection.Need-rejection.Limit, rejection.Unit, "too many")
 		case errors.Is(err, ratelimiter.ErrMaxWait) && errors.As(err, &rejection):
-			fmt.Println("later:", rejection.Limit, rejection.Unit, "per", rejection.Period, "are used up, retry later:", rejection.RetryAfter() > 0)
+			fmt.Printf("later: the limit of %s is %d per %v, retry later: %t\n", rejection.Unit, rejection.Limit, rejection.Period, rejection.RetryAfter() > 0)
 		default:
 			fmt.Println(err)
 		}
@@ -71,7 +71,7 @@ func ExampleError() {
 	// Output:
 	// never: 1008 tokens too many
 	// sent
-	// later: 1 requests per 1m0s are used up, retry later: true
+	// later: the limit of requests is 1 per 1m0s, retry later: true
 }
 
 // A stream of chat completions says what it has used only if it is asked to.

@@ -92,8 +92,8 @@ func TestFiguresThatOthersContradict(t *testing.T) {
 				l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: rpm, TPM: 1_000_000}))
 				const minutes = 20
 				n := busy(t, l.Client(srv.Direct()), 50, minutes*time.Minute, chatBody("m", 1, false))
-				if n < rpm*minutes*98/100 || srv.Account("m").Refused > int64(n)/1000 {
-					t.Errorf("%d answers in %d minutes, and %d refusals; want %d a minute", n, minutes, srv.Account("m").Refused, rpm)
+				if n < rpm*minutes*98/100 || srv.Account("m").Throttled > int64(n)/1000 {
+					t.Errorf("%d answers in %d minutes, and %d refusals; want %d a minute", n, minutes, srv.Account("m").Throttled, rpm)
 				}
 				got := limitsOf(t, l, "m")
 				if _, ok := got["rpd"]; ok || got["rpm"].Limit != rpm {
@@ -278,15 +278,15 @@ func move(note map[string]any, by time.Duration) {
 	}
 }
 
-// A slice that refuses nothing for an hour is forgotten, by a fleet too.
-func TestSlicesOfAFleetAreForgotten(t *testing.T) {
+// A subwindow that refuses nothing for an hour is forgotten, by a fleet too.
+func TestSubwindowsOfAFleetAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits := openaitest.Limits{RPM: 600, TPM: 1_000_000}
-		sliced := openaitest.New(openaitest.WithLimits("m", limits), openaitest.WithSlices(openaitest.Slices{On: []openaitest.Limit{openaitest.RPM}}))
+		subwindowed := openaitest.New(openaitest.WithLimits("m", limits), openaitest.WithSubwindows(openaitest.Subwindows{On: []openaitest.Limit{openaitest.RPM}}))
 		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(newKeeper()))
-		burst(t, []*http.Client{l.Client(sliced.Direct())}, 200)
+		burst(t, []*http.Client{l.Client(subwindowed.Direct())}, 200)
 		if _, ok := limitsOf(t, l, "m")["rpm/subwindow"]; !ok {
-			t.Fatal("no slice was learned")
+			t.Fatal("no subwindow was learned")
 		}
 		whole := l.Client(openaitest.New(openaitest.WithLimits("m", limits)).Direct())
 		for range 70 {
@@ -294,8 +294,8 @@ func TestSlicesOfAFleetAreForgotten(t *testing.T) {
 			post(t, whole, chatURL, chatBody("m", 1, false))
 			synctest.Wait()
 		}
-		if slice, ok := limitsOf(t, l, "m")["rpm/subwindow"]; ok {
-			t.Errorf("after 70 minutes: %+v", slice)
+		if subwindow, ok := limitsOf(t, l, "m")["rpm/subwindow"]; ok {
+			t.Errorf("after 70 minutes: %+v", subwindow)
 		}
 	})
 }
@@ -307,7 +307,7 @@ func TestMarginOfEqualCalls(t *testing.T) {
 		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600, TPM: 100_000}), openaitest.WithLatency(300*time.Millisecond, time.Second))
 		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, TPM: 100_000}))
 		n := busy(t, l.Client(srv.Direct()), 60, 20*time.Minute, chatBody("m", 500, false))
-		if refused := srv.Account("m").Refused; refused > 10 {
+		if refused := srv.Account("m").Throttled; refused > 10 {
 			t.Errorf("%d refusals beside %d answers", refused, n)
 		}
 	})

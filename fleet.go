@@ -47,8 +47,8 @@ type ProcessState struct {
 	Slots []ProcessSlots `json:"slots,omitempty"`
 }
 
-// ProcessModel is a process's part in a model. Share is that of what all processes have
-// started of the model.
+// ProcessModel is what a process does with one model. Share is its part, from 0 to 1, of what
+// all processes were charged for the model in the last minute.
 type ProcessModel struct {
 	Model    string        `json:"model"`
 	Waiting  int           `json:"waiting"`

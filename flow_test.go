@@ -134,8 +134,8 @@ func TestImagesOfABurstThatStartsSlowly(t *testing.T) {
 				wg.Wait()
 				a := srv.Account("gpt-image-2")
 				took := a.LastAdmission.Sub(start)
-				t.Logf("%d refused; it took %v, and the limit demands %v", a.Refused, took, a.IdealMakespan())
-				if a.Refused > tt.refused || took > a.IdealMakespan()+tt.late {
+				t.Logf("%d refused; it took %v, and the limit demands %v", a.Throttled, took, a.IdealMakespan())
+				if a.Throttled > tt.refused || took > a.IdealMakespan()+tt.late {
 					t.Error("too many, or too late")
 				}
 			})

@@ -120,7 +120,7 @@ func (l *Limiter) check() error {
 //		return err
 //	}
 //	defer r.Cancel()
-//	... make the call ...
+//	// make the call
 //	r.Settle(usage)
 func (l *Limiter) Acquire(ctx context.Context, call Call) (*Reservation, error) {
 	r, err := l.resolve(ctx, call)
@@ -249,7 +249,7 @@ func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 
 // Clear fills the buckets of a model, those it shares included, and lifts their pauses. An
 // empty model means all models that the account has used. Limits and the line stay as they
-// are. Calls in flight give nothing back any more when they end.
+// are. Calls that are in flight then refund nothing when they end.
 func (l *Limiter) Clear(ctx context.Context, model string) error {
 	if err := l.check(); err != nil {
 		return err

@@ -256,6 +256,14 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// An error whose figures are alike does not read as if there were time enough.
+func TestRefusalByAHair(t *testing.T) {
+	err := &ratelimiter.Error{Reason: ratelimiter.ErrDeadline, Wait: 240_251 * time.Millisecond, Allowed: 239_970 * time.Millisecond}
+	if want := "it would wait at least 4m0.251s, but has only 3m59.97s"; !strings.Contains(err.Error(), want) {
+		t.Errorf("%q; want %q in it", err, want)
+	}
+}
+
 // A call that might have started in time waits for it, and its error still
 // tells the reason when it did not.
 func TestDeadlineThatPassesInLine(t *testing.T) {

@@ -24,10 +24,10 @@ type LogOptions struct {
 //   - at Warn, what the server throttles, a backend that is gone, and a host with many
 //     credentials
 //
-// Long waits are warned of without any trace: see [WithWarnings].
+// Warnings of long waits need no trace: see [WithWarnings].
 //
 // Messages are constant, and all attributes are in the group "ratelimiter". No prompt and no
-// API key is ever among them; names of tenants are. Nil options are zero ones.
+// API key is ever among them; names of tenants are. Nil options mean the zero value.
 func LogTrace(logger *slog.Logger, options *LogOptions) *Trace {
 	l := &logTrace{logger: logger}
 	if options != nil {

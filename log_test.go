@@ -171,13 +171,13 @@ func TestLogValues(t *testing.T) {
 		logger.Info("x", "err", &ratelimiter.Error{Reason: ratelimiter.ErrNoAccount})
 		wantLines(t, log,
 			`level=INFO msg=x err.message="ratelimiter: m: the call can't start within its longest wait: it would wait at least 6s for 60 tokens of 600 per minute, but has only 1s"`+
-				` err.code=max_wait err.account=`+digestOfA+` err.model=m err.cost.requests=1 err.cost.tokens=60 err.unit=tokens err.need=60 err.limit=600 err.period=1m0s err.waited=0s err.retry_after=6s`,
+				` err.code=max_wait err.account=`+digestOfA+` err.model=m err.cost.requests=1 err.cost.tokens=60 err.unit=tokens err.need=60 err.limit=600 err.period=1m0s err.source=configured err.waited=0s err.retry_after=6s err.allowed=1s`,
 			`level=INFO msg=x state.account=`+digestOfA+` state.m.waiting=0 state.m.in_flight=0 state.m.oldest=0s state.m.paused=0s`+
 				` state.m.rpm.limit=600 state.m.rpm.source=configured state.m.rpm.remaining=599 state.m.rpm.reset=100ms state.m.rpm.margin=1`+
 				` state.m.tpm.limit=600 state.m.tpm.source=configured state.m.tpm.remaining=0 state.m.tpm.reset=1m0s state.m.tpm.margin=1`+
 				` state.m.account/rpd.limit=10000 state.m.account/rpd.source=configured state.m.account/rpd.remaining=9999 state.m.account/rpd.reset=8.64s state.m.account/rpd.margin=0`,
 			`level=INFO msg=x state.no_model.waiting=0 state.no_model.in_flight=0 state.no_model.oldest=0s state.no_model.paused=0s state.no_model.unused=true`+
-				` state.no_model.rpm.limit=5 state.no_model.rpm.source=configured state.no_model.rpm.unknown=true`+
+				` state.no_model.rpm.limit=5 state.no_model.rpm.source=configured state.no_model.rpm.unknown=true state.no_model.rpm.margin=0`+
 				` state.no_model.tpm.limit=6 state.no_model.tpm.source=x state.no_model.tpm.remaining=0 state.no_model.tpm.reset=0s state.no_model.tpm.margin=0`+
 				` state.no_model.tpm.burst=1s state.no_model.tpm.ignored=2s state.no_model.tpm.age=3s state.no_model.tpm.ramp=4 state.no_model.tpm.keeps_unused=true`,
 			`level=INFO msg=x err="ratelimiter: the call is rejected"`,

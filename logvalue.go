@@ -20,28 +20,60 @@ func (e *Error) LogValue() slog.Value {
 			attrs = append(attrs, slog.String("owner", e.Owner))
 		}
 		attrs = append(attrs, slog.String("unit", e.Unit), slog.Int64("need", e.Need), slog.Int64("limit", e.Limit), slog.Duration("period", e.Period))
+		if e.Source != "" {
+			attrs = append(attrs, slog.String("source", e.Source))
+		}
+		attrs = append(attrs, optional("age", e.Age))
 	}
 	attrs = append(attrs, slog.Duration("waited", e.Waited), slog.Duration("retry_after", e.RetryAfter()))
+	attrs = append(attrs, optional("allowed", e.Allowed))
+	if e.Waiting != 0 {
+		attrs = append(attrs, slog.Int("waiting", e.Waiting), slog.Duration("oldest", e.Oldest))
+	}
+	if e.Cause != nil {
+		attrs = append(attrs, slog.String("cause", e.Cause.Error()))
+	}
 	return slog.GroupValue(attrs...)
 }
 
-// LogValue implements slog.LogValuer: a group for each model, and in it one for each limit,
-// with the account as a digest of its name.
+// LogValue implements slog.LogValuer: what the State's JSON says, with a group for each model,
+// class and tenant and one for each limit of a model, and with the account as a digest of its
+// name.
 func (s State) LogValue() slog.Value {
 	attrs := (&who{account: s.Account, shadow: s.Shadow}).attrs(false)
+	if len(s.ManyCredentials) > 0 {
+		attrs = append(attrs, slog.Any("many_credentials", s.ManyCredentials))
+	}
+	attrs = append(attrs, sharesAttr("classes", s.Classes), sharesAttr("tenants", s.Tenants))
 	for i := range s.Scopes {
 		attrs = append(attrs, slog.Attr{Key: s.Scopes[i].title(), Value: s.Scopes[i].logValue()})
 	}
 	return slog.GroupValue(attrs...)
 }
 
-func (s *ScopeState) title() string {
-	title := cmp.Or(s.Model, "no_model")
-	if s.Class != "" {
-		title += " of " + s.Class
+// sharesAttr has a group for each of the shares. Without any it is left out.
+func sharesAttr(key string, shares []ShareState) slog.Attr {
+	var groups []slog.Attr
+	for _, s := range shares {
+		name := cmp.Or(s.Class, "no_class")
+		if s.Tenant != "" {
+			name = titled(s.Tenant, s.Class)
+		}
+		groups = append(groups, slog.GroupAttrs(name, slog.Int("waiting", s.Waiting), slog.Duration("oldest", s.Oldest),
+			slog.Int64("charged", s.Charged), slog.Float64("share", s.Share)))
 	}
-	return title
+	return slog.GroupAttrs(key, groups...)
 }
+
+// titled names what may be of a class.
+func titled(name, class string) string {
+	if class != "" {
+		name += " of " + class
+	}
+	return name
+}
+
+func (s *ScopeState) title() string { return titled(cmp.Or(s.Model, "no_model"), s.Class) }
 
 func (s *ScopeState) logValue() slog.Value {
 	attrs := []slog.Attr{
@@ -66,16 +98,9 @@ func (l *LimitState) logAttr(model string) slog.Attr {
 	if l.Unknown {
 		attrs = append(attrs, slog.Bool("unknown", true))
 	} else {
-		attrs = append(attrs, slog.Int64("remaining", l.Remaining), slog.Duration("reset", l.Reset), slog.Int64("margin", l.Margin))
+		attrs = append(attrs, slog.Int64("remaining", l.Remaining), slog.Duration("reset", l.Reset))
 	}
-	for _, d := range [...]struct {
-		key string
-		is  time.Duration
-	}{{"burst", l.Burst}, {"ignored", l.Ignored}, {"age", l.Age}} {
-		if d.is != 0 {
-			attrs = append(attrs, slog.Duration(d.key, d.is))
-		}
-	}
+	attrs = append(attrs, slog.Int64("margin", l.Margin), optional("burst", l.Burst), optional("ignored", l.Ignored), optional("age", l.Age))
 	if l.Ramp != 0 {
 		attrs = append(attrs, slog.Int64("ramp", l.Ramp))
 	}
@@ -83,6 +108,14 @@ func (l *LimitState) logAttr(model string) slog.Attr {
 		attrs = append(attrs, slog.Bool("keeps_unused", true))
 	}
 	return slog.GroupAttrs(name, attrs...)
+}
+
+// optional is a duration that is left out if it is 0.
+func optional(key string, d time.Duration) slog.Attr {
+	if d == 0 {
+		return slog.Attr{}
+	}
+	return slog.Duration(key, d)
 }
 
 // costAttr is a cost without its zeros.

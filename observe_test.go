@@ -124,8 +124,8 @@ func TestRestartWithASpentBudget(t *testing.T) {
 					wg.Go(func() { post(t, c, chatURL, chatBody("m", 100, false)) })
 				}
 				wg.Wait()
-				if a := srv.Account("m"); a.Refused > 0 || a.Admitted != 300 {
-					t.Errorf("%d of %d calls were refused", a.Refused, a.Seen)
+				if a := srv.Account("m"); a.Throttled > 0 || a.Admitted != 300 {
+					t.Errorf("%d of %d calls were refused", a.Throttled, a.Seen)
 				}
 			})
 		})
@@ -223,8 +223,8 @@ func TestLimitOfImagesIsLearnedFromARefusal(t *testing.T) {
 		for range 30 {
 			post(t, c, "http://api.openai.test/v1/images/generations", `{"model":"dall-e-2","prompt":"a cat","n":1}`)
 		}
-		if a := srv.Account("dall-e-2"); a.Refused != 1 || limitsOf(t, l, "dall-e-2")["ipm"].Limit != 10 {
-			t.Errorf("%d of %d calls were refused; learned %+v", a.Refused, a.Seen, limitsOf(t, l, "dall-e-2"))
+		if a := srv.Account("dall-e-2"); a.Throttled != 1 || limitsOf(t, l, "dall-e-2")["ipm"].Limit != 10 {
+			t.Errorf("%d of %d calls were refused; learned %+v", a.Throttled, a.Seen, limitsOf(t, l, "dall-e-2"))
 		}
 	})
 }
@@ -326,8 +326,8 @@ func TestClientErrorsOnAServerThatKeepsTheirTokens(t *testing.T) {
 		for range 60 {
 			post(t, c, chatURL, chatBody("m", 200, false))
 		}
-		if a := srv.Account("m"); a.Refused > 0 {
-			t.Errorf("%d of %d calls were refused", a.Refused, a.Seen)
+		if a := srv.Account("m"); a.Throttled > 0 {
+			t.Errorf("%d of %d calls were refused", a.Throttled, a.Seen)
 		}
 	})
 }

@@ -237,10 +237,10 @@ func WithAccount(name string) Option {
 	})
 }
 
-// WithDigestKey keys the digests of API keys that accounts are named by. Each becomes an HMAC
-// under the key, which must have at least 16 bytes and be the same for all processes that share
-// a budget. Without it the digests are plain hashes: whoever sees them can match those of two
-// deployments, and test a list of guessed keys.
+// WithDigestKey sets the key of the digests that stand for API keys in the names of accounts.
+// Each digest is then an HMAC. The key must have at least 16 bytes, and be the same in all
+// processes that share a budget. Without it the digests are plain hashes: whoever sees them can
+// match those of two deployments, and test a list of guessed API keys.
 func WithDigestKey(key []byte) Option {
 	return optionFunc(func(c *config) {
 		if len(key) < 16 {
@@ -298,8 +298,8 @@ func WithMaxPause(d time.Duration) Option {
 //
 // Meanwhile ceilings of classes don't hold, except those on calls in flight.
 //
-// Nobody counts these limits and what the backend grants together. Their budget is full when
-// the backend fails, and a single ask without a reply lets calls draw on it for a second.
+// What these limits let through comes on top of what the backend grants. Their budget is full
+// when the backend fails, and a single ask without a reply lets calls draw on it for a second.
 func WithFallback(limits Limits) Option {
 	return optionFunc(func(c *config) {
 		c.fault(limits.faults("WithFallback"))
@@ -352,7 +352,7 @@ func WithExactCounts() Option { return optionFunc(func(c *config) { c.exact = tr
 
 // WithCounter counts tokens with c instead of as OpenAI's tiktoken does. It counts all of them,
 // as with [WithExactCounts]. A program that always has a counter of its own can be built with
-// the tag ratelimiter_notables, which leaves out the library's vocabularies of 7.6 MB. New then
+// the tag ratelimiter_notables, which leaves out the library's vocabularies of 8 MB. New then
 // fails without WithCounter.
 func WithCounter(c Counter) Option {
 	return optionFunc(func(conf *config) {

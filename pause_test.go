@@ -172,7 +172,7 @@ func TestThrottledProbe(t *testing.T) {
 				var j journal
 				srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600, TPM: 10_000_000}), j.option(),
 					openaitest.WithTiming(func(*openaitest.Call) openaitest.Timing {
-						return openaitest.Timing{Refusal: 50 * time.Millisecond, Headers: 100 * time.Millisecond, Total: 100 * time.Millisecond}
+						return openaitest.Timing{Throttle: 50 * time.Millisecond, Headers: 100 * time.Millisecond, Total: 100 * time.Millisecond}
 					}))
 				l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600}))
 				c := l.Client(srv.Direct())

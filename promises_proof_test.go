@@ -181,7 +181,7 @@ func TestMinorityIsNotBelieved(t *testing.T) {
 				if want := rpm * minutes; n < want*95/100 {
 					t.Errorf("%d responses in %d minutes; want %d at least", n, minutes, want*95/100)
 				}
-				if refused := srv.Account("m").Refused; refused > rpm*minutes/200 {
+				if refused := srv.Account("m").Throttled; refused > rpm*minutes/200 {
 					t.Errorf("%d were refused", refused)
 				}
 				srv.SetLimits("m", openaitest.Limits{RPM: rpm / 2, TPM: 500_000})

@@ -106,7 +106,7 @@ func (w world) run(t *testing.T, asked []question) (seen []string) {
 		srv := openaitest.New(openaitest.WithLimits("a", limits), openaitest.WithLimits("b", limits),
 			openaitest.WithRefunds(w.Refunds), openaitest.WithTiming(func(c *openaitest.Call) openaitest.Timing {
 				odd := time.Duration(c.Seq) * 7 * time.Microsecond
-				return openaitest.Timing{Refusal: 31*time.Millisecond + odd, Headers: 173*time.Millisecond + odd, Total: 1217*time.Millisecond + odd}
+				return openaitest.Timing{Throttle: 31*time.Millisecond + odd, Headers: 173*time.Millisecond + odd, Total: 1217*time.Millisecond + odd}
 			}))
 		options := []ratelimiter.Option{ratelimiter.WithAccount("x")}
 		if w.Configured {

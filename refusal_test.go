@@ -49,8 +49,8 @@ func (j *journal) admitted(from, to time.Time) (n int) {
 	return n
 }
 
-// No header shows that a limit is enforced in slices; refusals do.
-func TestSlicesAreLearned(t *testing.T) {
+// No header shows that a limit is enforced in subwindows; refusals do.
+func TestSubwindowsAreLearned(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		length time.Duration
@@ -59,25 +59,25 @@ func TestSlicesAreLearned(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				limits := openaitest.Limits{RPM: 600, TPM: 1_000_000}
-				srv := openaitest.New(openaitest.WithLimits("m", limits), openaitest.WithSlices(openaitest.Slices{
+				srv := openaitest.New(openaitest.WithLimits("m", limits), openaitest.WithSubwindows(openaitest.Subwindows{
 					Length: tt.length, On: []openaitest.Limit{openaitest.RPM},
 				}), openaitest.WithAzure(tt.azure))
 				l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: limits.RPM, TPM: limits.TPM}))
 				c := l.Client(srv.Direct())
 				burst(t, []*http.Client{c}, 400)
-				known := srv.Account("m").Refused
-				slice, ok := limitsOf(t, l, "m")["rpm/subwindow"]
-				if known > 40 || !ok || slice.Limit != 600 || slice.Burst == 0 || slice.Source == "configured" {
-					t.Errorf("%d refusals; learned %+v", known, slice)
+				known := srv.Account("m").Throttled
+				subwindow, ok := limitsOf(t, l, "m")["rpm/subwindow"]
+				if known > 40 || !ok || subwindow.Limit != 600 || subwindow.Burst == 0 || subwindow.Source == "configured" {
+					t.Errorf("%d refusals; learned %+v", known, subwindow)
 				}
 				burst(t, []*http.Client{c}, 400)
-				if n := srv.Account("m").Refused - known; n > 2 {
-					t.Errorf("%d refusals after the slices were known", n)
+				if n := srv.Account("m").Throttled - known; n > 2 {
+					t.Errorf("%d refusals after the subwindows were known", n)
 				}
 				time.Sleep(2 * time.Hour)
 				post(t, c, chatURL, chatBody("m", 1, false))
-				if slice, ok := limitsOf(t, l, "m")["rpm/subwindow"]; ok {
-					t.Errorf("hours later it still believes in %+v", slice)
+				if subwindow, ok := limitsOf(t, l, "m")["rpm/subwindow"]; ok {
+					t.Errorf("hours later it still believes in %+v", subwindow)
 				}
 			})
 		})
@@ -170,7 +170,7 @@ func probeAfterAPause(t *testing.T, processes int) {
 	var j journal
 	srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 6000, TPM: 100_000_000}), j.option(),
 		openaitest.WithTiming(func(*openaitest.Call) openaitest.Timing {
-			return openaitest.Timing{Refusal: refusal, Headers: 2 * time.Second, Total: 2 * time.Second}
+			return openaitest.Timing{Throttle: refusal, Headers: 2 * time.Second, Total: 2 * time.Second}
 		}))
 	store := memory.New()
 	fleet := make([]*http.Client, processes)
@@ -191,7 +191,7 @@ func probeAfterAPause(t *testing.T, processes int) {
 	}
 	wg.Wait()
 	probe := j.records[0]
-	if probe.Outcome != openaitest.Refused || len(j.records) != 500 {
+	if probe.Outcome != openaitest.Throttled || len(j.records) != 500 {
 		t.Fatalf("%+v was the first of %d", probe, len(j.records))
 	}
 	for _, r := range j.records[1:] {
@@ -209,13 +209,13 @@ func probeAfterAPause(t *testing.T, processes int) {
 func TestWhatIsLearnedReachesTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600, TPM: 1_000_000}),
-			openaitest.WithSlices(openaitest.Slices{On: []openaitest.Limit{openaitest.TPM}}))
+			openaitest.WithSubwindows(openaitest.Subwindows{On: []openaitest.Limit{openaitest.TPM}}))
 		store := newKeeper()
 		first := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(store))
 		burst(t, []*http.Client{first.Client(srv.Direct())}, 100)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		refused := srv.Account("m").Refused
+		refused := srv.Account("m").Throttled
 
 		second := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(store))
 		start := time.Now()
@@ -230,7 +230,7 @@ func TestWhatIsLearnedReachesTheOthers(t *testing.T) {
 		if took := time.Since(start); took > time.Second {
 			t.Errorf("300 calls took the second process %v; want no opening", took)
 		}
-		if n := srv.Account("m").Refused; n != refused {
+		if n := srv.Account("m").Throttled; n != refused {
 			t.Errorf("%d more refusals", n-refused)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -166,7 +167,7 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 	for _, list := range []string{fmt.Sprint([]byte(secret)), fmt.Sprintf("%o", []byte(secret)), fmt.Sprintf("%#v", []byte(secret))} {
 		forms = append(forms, strings.Trim(list[strings.IndexAny(list, "[{"):], "[]{}"))
 	}
-	for what, x := range map[string]any{"the limiter": l, "the transport": transport, "an option": key, "a reservation": r, "the context": sent, "the response's body": resp.Body} {
+	for what, x := range map[string]any{"the limiter": l, "its value": reflect.ValueOf(l).Elem().Interface(), "the transport": transport, "an option": key, "a reservation": r, "the context": sent, "the response's body": resp.Body} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X", "%o", "%t", "%p", "%T"} {
 			printed := fmt.Sprintf(verb, x)
 			for _, form := range forms {

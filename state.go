@@ -65,10 +65,10 @@ type LimitState struct {
 	// answer and WithFallback or WithFailOpen lets calls through. Remaining and Reset are 0
 	// then.
 	Unknown bool `json:"unknown,omitempty"`
-	// Margin is the part of the limit that is left unused, so that the server throttles
-	// nothing for what is not known of its bucket. It is a minimum, and by how much the
-	// limiter has been wrong. Before any response has shown that, it is what refills while
-	// requests are on their way.
+	// Margin is the part of the limit that is left unused, because the server's bucket is
+	// never known exactly. It is half a percent, and more after the limiter has been wrong.
+	// Before any response has reported the bucket, it is what refills while requests are on
+	// their way.
 	Margin int64 `json:"margin"`
 	// Burst is the time in which an empty bucket fills, where that is not the limit's period.
 	// It is what was configured. Where Name ends in "/subwindow" it is the shorter period in

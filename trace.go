@@ -33,12 +33,11 @@ type Trace struct {
 	// within an hour. Each is taken for an account with a budget of its own. If all of them
 	// belong to one account, name it with WithAccount.
 	Credentials func(context.Context, CredentialsInfo)
-	// Made is called by New with the limiter that the hooks are of, so that they can ask it
-	// for its State later. New fails with the error that it returns. Hooks of a context
-	// don't get it.
+	// Made is called by New with the new limiter, so that the hooks can ask it for its State
+	// later. If Made returns an error, New fails with it. Hooks of a context don't get it.
 	Made func(*Limiter) error
 	// Asked is called after each command to a backend other than memory. Like Backend it
-	// belongs to no call, so that if it panics the panic is logged, and nobody gets it.
+	// belongs to no call: if it panics, the panic is logged, and nobody gets it.
 	Asked func(AskedInfo)
 	// Backend is called with an error when the backend has stopped answering, and
 	// with nil when it answers again, where WithFallback or WithFailOpen is set. It
@@ -157,7 +156,7 @@ type AskedInfo struct {
 	Command  string // "take", "settle", "look", "clear", "keep", "recall", "lease", "report" or "reports"
 	Duration time.Duration
 	Err      error // backend.ErrTooLarge is a regular reply
-	GaveUp   bool  // the caller's context had ended, so that the error says nothing of the backend
+	GaveUp   bool  // the caller's context had ended, so the error says nothing about the backend
 }
 
 // hooks are those that hold for a call: of its context, and of the limiter.

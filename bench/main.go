@@ -1,6 +1,7 @@
 // Bench measures what the limiter adds to a request, beside the same request
 // without it, and prints the ratios as a table; then what does not show beside one
-// request: whether a call costs more after many responses, and what a long line costs.
+// request: what it adds to calls over sockets, how many calls a process can admit, whether
+// a call costs more after many responses, and what a long line costs.
 //
 // Pairs are measured in turns, so that both halves see the same machine, and
 // each figure is the median of its turns.
@@ -19,7 +20,7 @@ func main() {
 	testing.Init()
 	count := flag.Int("count", 6, "how often each pair is measured")
 	turn := flag.String("time", "300ms", "how long each measurement takes")
-	only := flag.String("only", "", "pairs, growth or lines; all if empty")
+	only := flag.String("only", "", "pairs, loopback, throng, growth or lines; all if empty")
 	flag.Parse()
 	if err := flag.Set("test.benchtime", *turn); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -32,8 +33,10 @@ func main() {
 		print func(count int) error
 	}{
 		{"pairs", printPairs},
-		{"growth", printRows("the processor's time", fullGrowth.rows)},
-		{"lines", printRows("the processor's time, or memory", fullLines.rows)},
+		{"loopback", printRows("with the limiter", "beside the bare transport", fullLoopback.rows)},
+		{"throng", printRows("how many", "", fullThrong.rows)},
+		{"growth", printRows("the processor's time", "beside the first", fullGrowth.rows)},
+		{"lines", printRows("the processor's time, or memory", "beside the first", fullLines.rows)},
 	} {
 		if *only != "" && *only != part.name {
 			continue
@@ -65,13 +68,13 @@ func printPairs(count int) error {
 	return nil
 }
 
-func printRows(unit string, rows func(count int) ([]row, error)) func(int) error {
+func printRows(unit, beside string, rows func(count int) ([]row, error)) func(int) error {
 	return func(count int) error {
 		all, err := rows(count)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("| what | %s | beside the first | bar |\n|---|--:|--:|---|\n", unit)
+		fmt.Printf("| what | %s | %s | bar |\n|---|--:|--:|---|\n", unit, beside)
 		for _, r := range all {
 			fmt.Println(r)
 		}

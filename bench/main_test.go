@@ -22,8 +22,10 @@ func TestPairs(t *testing.T) {
 
 func TestRows(t *testing.T) {
 	for name, rows := range map[string]func(int) ([]row, error){
-		"growth": growth{few: 10, many: 1_000, calls: 10}.rows,
-		"lines":  lines{waiting: []int{10, 20, 30}, span: 100 * time.Millisecond, crowd: 100}.rows,
+		"growth":   growth{few: 10, many: 1_000, calls: 10}.rows,
+		"loopback": loopback{crowds: []crowdOfCallers{{2, time.Millisecond}}, calls: 2}.rows,
+		"throng":   throng{callers: 2, calls: 10}.rows,
+		"lines":    lines{waiting: []int{10, 20, 30}, span: 100 * time.Millisecond, crowd: 100}.rows,
 	} {
 		all, err := rows(1)
 		if err != nil {

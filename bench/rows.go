@@ -28,6 +28,15 @@ func atMost(most, got float64, unit string) string {
 	return bar
 }
 
+// atLeast is a bar, and says so where it is missed.
+func atLeast(least, got float64) string {
+	bar := fmt.Sprintf("≥ %.0f", least)
+	if got < least {
+		return "**missed:** " + bar
+	}
+	return bar
+}
+
 func micros(s float64) string  { return fmt.Sprintf("%.1f µs", 1e6*s) }
 func seconds(s float64) string { return fmt.Sprintf("%.2f s", s) }
 func bytes(n float64) string   { return fmt.Sprintf("%.0f B", n) }

@@ -16,7 +16,7 @@ import (
 // build makes the programs, without any key in the environment, and returns where they are.
 func build(t *testing.T, names ...string) string {
 	t.Helper()
-	for _, key := range []string{"OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "AZURE_OPENAI_API_KEY", "GROQ_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"} {
+	for _, key := range []string{"REDIS_ADDR", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "AZURE_OPENAI_API_KEY", "GROQ_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"} {
 		t.Setenv(key, "")
 	}
 	bin := t.TempDir()
@@ -56,6 +56,9 @@ func TestExamples(t *testing.T) {
 		{"sidecar", nil, "the proxy counted 8 calls, of which "},
 		{"shadow", nil, "would have been rejected: "},
 		{"websocket", nil, " tokens)"},
+		{"redis", nil, "process two has made its calls after "},
+		{"demo", []string{"-short"}, "TPM of gpt-5.4-mini"},
+		{"fleet", []string{"-short"}, "killed"},
 		{"projectlimits", nil, "gpt-image-1-mini: 20 of 20 ipm remain"},
 	}
 	names := make([]string, len(examples))

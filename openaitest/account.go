@@ -12,21 +12,21 @@ const (
 	Completed Outcome = iota // answered whole
 	Failed                   // admitted, then answered with an error
 	Aborted                  // admitted, then broken off: the caller left, or the connection was cut
-	Refused                  // not admitted: a 429
+	Throttled                // not admitted: a 429
 	Rejected                 // not admitted: malformed
 )
 
 // String returns the outcome in lower case.
 func (o Outcome) String() string {
-	return [...]string{"completed", "failed", "aborted", "refused", "rejected"}[o]
+	return [...]string{"completed", "failed", "aborted", "throttled", "rejected"}[o]
 }
 
 // Calls counts the calls of one model.
 type Calls struct {
-	// Seen = Admitted + Refused + Rejected: calls that reached the buckets,
+	// Seen = Admitted + Throttled + Rejected: calls that reached the buckets,
 	// those they let in, those answered with a 429 (injected ones too), and
 	// those that were malformed.
-	Seen, Admitted, Refused, Rejected int64
+	Seen, Admitted, Throttled, Rejected int64
 	// Completed, Failed and Aborted are how admitted calls ended.
 	Completed, Failed, Aborted int64
 	// MostInFlight is how many were in flight at most.
@@ -104,18 +104,18 @@ type Bucket struct {
 	Capacity int64
 	// Used is what is missing to a full bucket at this moment.
 	Used float64
-	// Charged is what admissions charged, RefusedCharge what refused and
+	// Charged is what admissions charged, ThrottledCharge what throttled and
 	// malformed requests did, Debited what was charged after completion,
 	// Refunded what was given back (also where a full bucket could not hold
 	// it), Foreign what Spend charged.
-	Charged, RefusedCharge, Debited, Refunded, Foreign int64
-	// Refusals is how many 429s named this bucket.
-	Refusals int64
+	Charged, ThrottledCharge, Debited, Refunded, Foreign int64
+	// Throttles is how many 429s named this bucket.
+	Throttles int64
 }
 
 // Net returns everything charged less everything given back.
 func (b Bucket) Net() int64 {
-	return b.Charged + b.RefusedCharge + b.Debited + b.Foreign - b.Refunded
+	return b.Charged + b.ThrottledCharge + b.Debited + b.Foreign - b.Refunded
 }
 
 // Rate returns how many units refill in a second.
@@ -142,8 +142,8 @@ func (s *Server) Account(model string) Account {
 		a.Buckets = append(a.Buckets, Bucket{
 			Name: p.name, Limit: b.limit, Capacity: b.capacity,
 			Used:    float64(b.used) + float64(b.usedFrac)/float64(b.period),
-			Charged: t.charged, RefusedCharge: t.refusedCharge, Debited: t.debited,
-			Refunded: t.refunded, Foreign: t.foreign, Refusals: t.refusals,
+			Charged: t.charged, ThrottledCharge: t.throttledCharge, Debited: t.debited,
+			Refunded: t.refunded, Foreign: t.foreign, Throttles: t.throttles,
 		})
 	})
 	return a
@@ -165,8 +165,8 @@ type Record struct {
 	// PromptTokens and OutputTokens are the usage, whether or not the answer
 	// stated it. They are zero for calls that did not complete.
 	PromptTokens, OutputTokens int64
-	// RefusedBy and RefusedLimit name the bucket that a 429 named; RefusedBy is
+	// ThrottledBy and ThrottledLimit name the bucket that a 429 named; ThrottledBy is
 	// empty for other outcomes and for injected 429s.
-	RefusedBy    string
-	RefusedLimit Limit
+	ThrottledBy    string
+	ThrottledLimit Limit
 }

@@ -30,8 +30,8 @@ type Answer struct {
 	// NoUsage leaves usage out.
 	NoUsage bool
 
-	// Status of 400 or more answers with Error; any other means 200. A 429 refuses
-	// the call at the door, without asking the buckets; it counts as a refused
+	// Status of 400 or more answers with Error; any other means 200. A 429 throttles
+	// the call at the door, without asking the buckets; it counts as a throttled
 	// request. Any other error comes after the call was admitted and charged.
 	Status int
 	// Error is the error object; the zero Error means what is usual for Status:
@@ -78,7 +78,7 @@ func SlowDown(retryAfter time.Duration) Answer {
 // failed reports whether the answer is an error, in or instead of a stream.
 func (a *Answer) failed() bool { return a.Status >= 400 }
 
-// atDoor reports whether the answer refuses the call before its admission.
+// atDoor reports whether the answer throttles the call before its admission.
 func (a *Answer) atDoor(c *Call) bool {
 	return a.Status == http.StatusTooManyRequests && !(a.InStream && c.Stream)
 }

@@ -128,19 +128,19 @@ func (m *meter) usedUp() int64 {
 	return m.used
 }
 
-// A bucket is the live state of one limit, with its slice if limits are
-// enforced in slices too, and its accounts.
+// A bucket is the live state of one limit, with its subwindow if limits are
+// enforced in subwindows too, and its accounts.
 type bucket struct {
 	meter
-	limit  Limit
-	slice  *meter
-	totals totals
+	limit     Limit
+	subwindow *meter
+	totals    totals
 }
 
 // totals are the accounts of one bucket, in units of its dimension.
 type totals struct {
-	charged, refusedCharge, debited, refunded, foreign int64
-	refusals                                           int64
+	charged, throttledCharge, debited, refunded, foreign int64
+	throttles                                            int64
 }
 
 func newBucket(limit Limit, now int64) *bucket {
@@ -152,7 +152,7 @@ func (b *bucket) on() bool { return b.rate > 0 }
 
 // set changes the limit at time now, keeping what is used, or its ratio to the
 // limit. A bucket that is switched on starts full.
-func (b *bucket) set(limit int64, now int64, keepRatio bool, slices *Slices) {
+func (b *bucket) set(limit int64, now int64, keepRatio bool, subwindows *Subwindows) {
 	old := b.rate
 	if old > 0 {
 		b.advance(now)
@@ -166,13 +166,13 @@ func (b *bucket) set(limit int64, now int64, keepRatio bool, slices *Slices) {
 		b.scale(limit, old)
 	}
 	var next *meter
-	if limit > 0 && slices.cover(b.limit) {
-		next = slices.meter(&b.meter)
-		if b.slice != nil {
-			next.used, next.usedFrac = b.slice.used, b.slice.usedFrac
+	if limit > 0 && subwindows.cover(b.limit) {
+		next = subwindows.meter(&b.meter)
+		if b.subwindow != nil {
+			next.used, next.usedFrac = b.subwindow.used, b.subwindow.usedFrac
 		}
 	}
-	b.slice = next
+	b.subwindow = next
 }
 
 // scale multiplies what is used by num/den.
@@ -187,36 +187,36 @@ func (b *bucket) scale(num, den int64) {
 
 func (b *bucket) advance(now int64) {
 	b.meter.advance(now)
-	if b.slice != nil {
-		b.slice.advance(now)
+	if b.subwindow != nil {
+		b.subwindow.advance(now)
 	}
 }
 
-// wait returns how long until n units fit both the bucket and its slice.
+// wait returns how long until n units fit both the bucket and its subwindow.
 func (b *bucket) wait(n int64) time.Duration {
 	wait := b.meter.wait(n)
-	if b.slice != nil {
-		wait = max(wait, b.slice.wait(n))
+	if b.subwindow != nil {
+		wait = max(wait, b.subwindow.wait(n))
 	}
 	return wait
 }
 
 // never reports whether n units can never fit.
 func (b *bucket) never(n int64) bool {
-	return n > b.capacity || b.slice != nil && !b.slice.largeIfUnused &&
-		n > b.slice.capacity
+	return n > b.capacity || b.subwindow != nil && !b.subwindow.largeIfUnused &&
+		n > b.subwindow.capacity
 }
 
 func (b *bucket) charge(n int64) {
 	b.meter.charge(n)
-	if b.slice != nil {
-		b.slice.charge(n)
+	if b.subwindow != nil {
+		b.subwindow.charge(n)
 	}
 }
 
-// meter returns the slice's meter for a bucket: what the bucket refills in
+// meter returns the subwindow's meter for a bucket: what the bucket refills in
 // Length is its capacity, and it refills at the bucket's rate.
-func (s *Slices) meter(b *meter) *meter {
+func (s *Subwindows) meter(b *meter) *meter {
 	hi, lo := bits.Mul64(uint64(b.rate), uint64(s.Length))
 	whole, frac := bits.Div64(hi, lo, uint64(b.period))
 	m := &meter{

@@ -110,35 +110,35 @@ func TestMeterKeepsAYear(t *testing.T) {
 	}
 }
 
-func TestSlices(t *testing.T) {
+func TestSubwindows(t *testing.T) {
 	second := int64(time.Second)
 	for _, c := range []struct {
-		name    string
-		slices  Slices
-		limit   int64
-		charges []int64 // at time zero
-		next    int64
-		at      int64
-		wait    time.Duration
+		name       string
+		subwindows Subwindows
+		limit      int64
+		charges    []int64 // at time zero
+		next       int64
+		at         int64
+		wait       time.Duration
 	}{
-		{"fits", Slices{}, 600, []int64{9}, 1, 0, 0},
-		{"full slice", Slices{}, 600, []int64{10}, 1, 0, 100 * time.Millisecond},
-		{"refills", Slices{}, 600, []int64{10}, 1, second / 10, 0},
-		{"fixed: full until its end", Slices{Fixed: true}, 600, []int64{10}, 1, second / 10, 900 * time.Millisecond},
-		{"fixed: then whole", Slices{Fixed: true}, 600, []int64{10}, 10, second, 0},
-		{"larger than a slice, unused", Slices{}, 600, nil, 25, 0, 0},
-		{"larger than a slice, used", Slices{}, 600, []int64{5}, 25, 0, 500 * time.Millisecond},
-		{"in debt", Slices{}, 600, []int64{25}, 1, 0, 1600 * time.Millisecond},
-		{"less than one in a slice", Slices{}, 30, []int64{1}, 1, 0, 2 * time.Second},
-		{"ten seconds", Slices{Length: 10 * time.Second}, 120, []int64{20}, 1, 0, 500 * time.Millisecond},
+		{"fits", Subwindows{}, 600, []int64{9}, 1, 0, 0},
+		{"full subwindow", Subwindows{}, 600, []int64{10}, 1, 0, 100 * time.Millisecond},
+		{"refills", Subwindows{}, 600, []int64{10}, 1, second / 10, 0},
+		{"fixed: full until its end", Subwindows{Fixed: true}, 600, []int64{10}, 1, second / 10, 900 * time.Millisecond},
+		{"fixed: then whole", Subwindows{Fixed: true}, 600, []int64{10}, 10, second, 0},
+		{"larger than a subwindow, unused", Subwindows{}, 600, nil, 25, 0, 0},
+		{"larger than a subwindow, used", Subwindows{}, 600, []int64{5}, 25, 0, 500 * time.Millisecond},
+		{"in debt", Subwindows{}, 600, []int64{25}, 1, 0, 1600 * time.Millisecond},
+		{"less than one in a subwindow", Subwindows{}, 30, []int64{1}, 1, 0, 2 * time.Second},
+		{"ten seconds", Subwindows{Length: 10 * time.Second}, 120, []int64{20}, 1, 0, 500 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.slices.Length == 0 {
-				c.slices.Length = time.Second
+			if c.subwindows.Length == 0 {
+				c.subwindows.Length = time.Second
 			}
-			c.slices.On = []Limit{RPM}
+			c.subwindows.On = []Limit{RPM}
 			b := newBucket(RPM, 0)
-			b.set(c.limit, 0, false, &c.slices)
+			b.set(c.limit, 0, false, &c.subwindows)
 			for _, n := range c.charges {
 				b.charge(n)
 			}

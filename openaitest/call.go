@@ -116,7 +116,7 @@ func (c *Call) canStream() bool {
 	return c.generatesText()
 }
 
-// checkRanges refuses numbers that no real call has, and with them overflow.
+// checkRanges rejects numbers that no real call has, and with them overflow.
 func (q *request) checkRanges() error {
 	for _, n := range [...]int64{q.N, q.BestOf, q.PartialImages} {
 		if n < 0 || n > 128 {

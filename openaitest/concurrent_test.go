@@ -11,7 +11,7 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
-// A call beyond the limit on calls in flight is refused, and one that comes when another
+// A call beyond the limit on calls in flight is throttled, and one that comes when another
 // has ended is not.
 func TestConcurrent(t *testing.T) {
 	for name, limited := range map[string]openaitest.Option{
@@ -37,7 +37,7 @@ func TestConcurrent(t *testing.T) {
 				if one.StatusCode != 200 || two.StatusCode != 200 || three.StatusCode != 429 || three.Header.Get("Retry-After") != "1" {
 					t.Fatalf("%d, %d, %d", one.StatusCode, two.StatusCode, three.StatusCode)
 				}
-				if r := records[0]; r.Outcome != openaitest.Refused || r.RefusedLimit != openaitest.Concurrent {
+				if r := records[0]; r.Outcome != openaitest.Throttled || r.ThrottledLimit != openaitest.Concurrent {
 					t.Errorf("%+v", r)
 				}
 				if _, err := io.ReadAll(one.Body); err != nil {
@@ -51,7 +51,7 @@ func TestConcurrent(t *testing.T) {
 					_, _ = io.ReadAll(resp.Body)
 					resp.Body.Close()
 				}
-				if c := srv.Account("m").Calls; c.MostInFlight != 2 || c.InFlight() != 0 || c.Refused != 1 {
+				if c := srv.Account("m").Calls; c.MostInFlight != 2 || c.InFlight() != 0 || c.Throttled != 1 {
 					t.Errorf("%+v", c)
 				}
 			})

@@ -25,7 +25,7 @@ const (
 	// Cerebras reports requests a day and tokens a minute, and the seconds until the day
 	// and the minute end.
 	Cerebras
-	// Together reports requests and tokens a second: it needs [WithSlices] of a second,
+	// Together reports requests and tokens a second: it needs [WithSubwindows] of a second,
 	// which are the default here.
 	Together
 	// Fireworks reports tokens of the prompt and of the output, of a period that it does
@@ -55,10 +55,10 @@ func (c *config) settleDialect() {
 	case Azure:
 		c.azure, c.dialect = true, OpenAI
 	case Together:
-		if c.slices == nil {
-			WithSlices(Slices{}).apply(c)
+		if c.subwindows == nil {
+			WithSubwindows(Subwindows{}).apply(c)
 		}
-		c.slices.Reported = true
+		c.subwindows.Reported = true
 	}
 }
 
@@ -166,9 +166,9 @@ func ceilSecond(t time.Time) time.Time {
 	return t
 }
 
-// speak writes what a refusal looks like in a dialect that is not OpenAI's, and returns
+// speak writes what a throttle looks like in a dialect that is not OpenAI's, and returns
 // its body.
-func (r *refusal) speak(d Dialect, h http.Header, c *Call) []byte {
+func (r *throttle) speak(d Dialect, h http.Header, c *Call) []byte {
 	seconds := []string{number(int64(ceil(r.wait, time.Second) / time.Second))}
 	switch d {
 	case Groq:

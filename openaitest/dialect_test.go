@@ -14,9 +14,9 @@ import (
 // and 60,000 a day, after the first call, of 107 tokens, and the 61st.
 func TestDialects(t *testing.T) {
 	for _, tt := range []struct {
-		name           string
-		dialect        openaitest.Dialect
-		first, refused string // headers, sorted; the refused call's beside them
+		name             string
+		dialect          openaitest.Dialect
+		first, throttled string // headers, sorted; the throttled call's beside them
 	}{
 		{"OpenAI", openaitest.OpenAI, `X-Ratelimit-Limit-Requests: 60
 			X-Ratelimit-Limit-Tokens: 6000
@@ -101,7 +101,7 @@ func TestDialects(t *testing.T) {
 				if resp.StatusCode != http.StatusTooManyRequests {
 					t.Errorf("the 61st call is answered with %d", resp.StatusCode)
 				}
-				contains(resp, tt.refused)
+				contains(resp, tt.throttled)
 			})
 		})
 	}

@@ -16,7 +16,7 @@
 // prompt estimate plus the output it declares times the number of choices in
 // tokens, from every bucket of its model at once or from none. A bucket holds
 // its limit and refills at limit/period; the headers say where it stood right
-// after the call was admitted. A call that does not fit is refused with a 429
+// after the call was admitted. A call that does not fit is throttled with a 429
 // that names the bucket which takes longest to have room.
 // Calls that fail afterwards have been charged all the same. What is not
 // established about the real service is a switch, an [Option] whose

@@ -32,8 +32,8 @@ func ExampleWithDialect() {
 }
 
 // A limit of 60 requests a minute that is enforced as one a second.
-func ExampleWithSlices() {
-	srv := openaitest.New(openaitest.WithSlices(openaitest.Slices{On: []openaitest.Limit{openaitest.RPM}}),
+func ExampleWithSubwindows() {
+	srv := openaitest.New(openaitest.WithSubwindows(openaitest.Subwindows{On: []openaitest.Limit{openaitest.RPM}}),
 		openaitest.WithLimits("gpt-4o", openaitest.Limits{RPM: 60}))
 	client := &http.Client{Transport: srv.Direct()}
 	fmt.Println(call(client).StatusCode, call(client).StatusCode)
@@ -56,9 +56,9 @@ func ExampleWithRefunds() {
 	// Output: charged 150 refunded 80 net 70
 }
 
-// A server that counts what it refuses: a client that hammers shuts itself out.
-func ExampleWithRefusalsCounted() {
-	srv := openaitest.New(openaitest.WithRefusalsCounted(true),
+// A server that counts what it throttles: a client that hammers shuts itself out.
+func ExampleWithThrottlesCounted() {
+	srv := openaitest.New(openaitest.WithThrottlesCounted(true),
 		openaitest.WithLimits("gpt-4o", openaitest.Limits{RPM: 2}))
 	client := &http.Client{Transport: srv.Direct()}
 	for range 5 {

@@ -9,7 +9,7 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
-// A server that allows two requests a minute refuses the third and says when it
+// A server that allows two requests a minute throttles the third and says when it
 // would fit. Tests use the same inside synctest.Test, where waiting takes no
 // time.
 func Example() {
@@ -63,7 +63,7 @@ func ExampleServer_Inject() {
 		resp.Body.Close()
 	}
 	// Output:
-	// 1 429 refused 0
+	// 1 429 throttled 0
 	// 2 503 failed 0
 	// 3 200 completed 50
 }

@@ -21,7 +21,7 @@ type snapshot struct {
 	project                                              bool               // projectTokens are those of a project's own limit
 	at                                                   time.Time
 	cost                                                 Cost
-	tpm                                                  refusal // where TPM stands, for injected 429s
+	tpm                                                  throttle // where TPM stands, for injected 429s
 }
 
 // snapshot collects what the headers of an answer report. l.mu must be held and
@@ -51,7 +51,7 @@ func (l *ledger) snapshot(s *scope, c *Call, cost Cost, now int64) snapshot {
 	}
 	for _, p := range s.pools {
 		if b := p.buckets[TPM]; b != nil && b.on() {
-			snap.tpm = refusal{pool: p.name, limit: TPM, capacity: b.capacity, used: b.usedUp()}
+			snap.tpm = throttle{pool: p.name, limit: TPM, capacity: b.capacity, used: b.usedUp()}
 			break
 		}
 	}
@@ -65,7 +65,7 @@ func (s *scope) figure(c *config, limits ...Limit) figure {
 	for _, limit := range limits {
 		for _, p := range s.pools {
 			if b := p.buckets[limit]; b != nil && b.on() && p != s.project {
-				f := b.figure(c.slices != nil && c.slices.Reported)
+				f := b.figure(c.subwindows != nil && c.subwindows.Reported)
 				if !tightest.on || f.remaining < tightest.remaining {
 					tightest = f
 				}
@@ -78,9 +78,9 @@ func (s *scope) figure(c *config, limits ...Limit) figure {
 	return tightest
 }
 
-func (b *bucket) figure(slice bool) figure {
-	if slice && b.slice != nil {
-		return b.slice.figure()
+func (b *bucket) figure(subwindow bool) figure {
+	if subwindow && b.subwindow != nil {
+		return b.subwindow.figure()
 	}
 	return b.meter.figure()
 }

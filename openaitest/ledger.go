@@ -70,7 +70,7 @@ func (l *ledger) setPool(p *pool, limits Limits, now int64) {
 			p.buckets[limit] = b
 		}
 		if n != b.rate {
-			b.set(n, now, l.config.keepRatio, l.config.slices)
+			b.set(n, now, l.config.keepRatio, l.config.subwindows)
 		}
 	}
 }
@@ -124,8 +124,8 @@ func (s *scope) each(now int64, f func(*pool, *bucket)) {
 	}
 }
 
-// A refusal is why a call was not admitted: one bucket, as it stood.
-type refusal struct {
+// A throttle is why a call was not admitted: one bucket, as it stood.
+type throttle struct {
 	pool           string
 	limit          Limit
 	capacity, used int64
@@ -137,14 +137,14 @@ type refusal struct {
 // check returns why cost does not fit the scope's buckets now, or nil: the first
 // bucket that it can never fit, else the one that takes longest; but first, that as many
 // calls are in flight as may.
-func (s *scope) check(cost Cost, now int64) *refusal {
+func (s *scope) check(cost Cost, now int64) *throttle {
 	for _, p := range s.pools {
 		if p.concurrent > 0 && p.inFlight >= p.concurrent {
-			return &refusal{pool: p.name, limit: Concurrent, capacity: p.concurrent, used: p.inFlight, requested: 1, wait: time.Second}
+			return &throttle{pool: p.name, limit: Concurrent, capacity: p.concurrent, used: p.inFlight, requested: 1, wait: time.Second}
 		}
 	}
 	var worst *bucket
-	var r refusal
+	var r throttle
 	s.each(now, func(p *pool, b *bucket) {
 		n := cost.of(b.limit.dimension())
 		if n == 0 || r.never {
@@ -155,7 +155,7 @@ func (s *scope) check(cost Cost, now int64) *refusal {
 			return
 		}
 		worst = b
-		r = refusal{
+		r = throttle{
 			pool: p.name, limit: b.limit, capacity: b.capacity, used: b.usedUp(),
 			requested: n, wait: wait, never: never,
 		}
@@ -163,21 +163,21 @@ func (s *scope) check(cost Cost, now int64) *refusal {
 	if worst == nil {
 		return nil
 	}
-	worst.totals.refusals++
+	worst.totals.throttles++
 	return &r
 }
 
 // admit charges cost to every bucket of the model, or to none and returns why.
 // The snapshot is taken right after.
-func (l *ledger) admit(c *Call, cost Cost) (at time.Time, snap snapshot, r *refusal) {
+func (l *ledger) admit(c *Call, cost Cost) (at time.Time, snap snapshot, r *throttle) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at, now := l.now()
 	s := l.scope(c.Model, now)
 	s.calls.Seen++
 	if r = s.check(cost, now); r != nil {
-		s.calls.Refused++
-		l.countRefused(s, now)
+		s.calls.Throttled++
+		l.countThrottled(s, now)
 		return at, l.snapshot(s, c, cost, now), r
 	}
 	s.calls.admitted(at)
@@ -194,9 +194,9 @@ func (l *ledger) admit(c *Call, cost Cost) (at time.Time, snap snapshot, r *refu
 	return at, l.snapshot(s, c, cost, now), nil
 }
 
-// refuse counts a call that is turned away without asking the buckets; reject
+// throttle counts a call that is turned away without asking the buckets; reject
 // one that was malformed.
-func (l *ledger) refuse(c *Call, malformed bool) (time.Time, snapshot) {
+func (l *ledger) throttle(c *Call, malformed bool) (time.Time, snapshot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at, now := l.now()
@@ -205,19 +205,19 @@ func (l *ledger) refuse(c *Call, malformed bool) (time.Time, snapshot) {
 	if malformed {
 		s.calls.Rejected++
 	} else {
-		s.calls.Refused++
+		s.calls.Throttled++
 	}
-	l.countRefused(s, now)
+	l.countThrottled(s, now)
 	return at, l.snapshot(s, c, Cost{}, now)
 }
 
-// countRefused charges the request of a refused call, where there is room or
+// countThrottled charges the request of a throttled call, where there is room or
 // always. l.mu must be held.
-func (l *ledger) countRefused(s *scope, now int64) {
+func (l *ledger) countThrottled(s *scope, now int64) {
 	s.each(now, func(_ *pool, b *bucket) {
-		if b.limit.dimension() == requests && (l.config.countRefused || b.wait(1) == 0) {
+		if b.limit.dimension() == requests && (l.config.countThrottled || b.wait(1) == 0) {
 			b.charge(1)
-			b.totals.refusedCharge++
+			b.totals.throttledCharge++
 		}
 	})
 }

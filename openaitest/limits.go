@@ -7,7 +7,7 @@ import (
 
 // Limits are what a bucket set may be charged per period: requests, tokens and
 // images per minute and per day. Zero means no limit of that kind; negative
-// values are refused by New.
+// values are rejected by New.
 type Limits struct {
 	RPM, TPM, RPD, TPD, IPM int64
 	// Concurrent is how many calls may be in flight: from their admission to their end.
@@ -17,7 +17,7 @@ type Limits struct {
 // Limit names one of the five limits.
 type Limit int
 
-// The limits, in the order in which accounts and refusals list them.
+// The limits, in the order in which accounts and throttles list them.
 const (
 	RPM Limit = iota // requests per minute
 	TPM              // tokens per minute

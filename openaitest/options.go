@@ -15,22 +15,22 @@ type optionFunc func(*config)
 func (f optionFunc) apply(c *config) { f(c) }
 
 type config struct {
-	models   map[string]Limits
-	shared   []sharedLimits
-	account  Limits
-	projects map[string]Limits
-	dialect  Dialect
-	slices   *Slices
-	latency  func(*Call) Timing
-	answer   func(*Call) Answer
-	estimate func(*Call) int64
-	header   func(*Call, int, http.Header)
-	log      func(Record)
+	models     map[string]Limits
+	shared     []sharedLimits
+	account    Limits
+	projects   map[string]Limits
+	dialect    Dialect
+	subwindows *Subwindows
+	latency    func(*Call) Timing
+	answer     func(*Call) Answer
+	estimate   func(*Call) int64
+	header     func(*Call, int, http.Header)
+	log        func(Record)
 
 	undeclared     Undeclared
 	refunds        bool
 	failureRefunds bool
-	countRefused   bool
+	countThrottled bool
 	keepRatio      bool
 	azure          bool
 	headers        bool
@@ -72,38 +72,38 @@ func WithProjectLimits(model string, limits Limits) Option {
 	return optionFunc(func(c *config) { c.projects[model] = limits })
 }
 
-// Slices describe limits enforced in short slices, as "60,000 requests a minute
+// Subwindows describe limits enforced in short subwindows, as "60,000 requests a minute
 // may be enforced as 1,000 requests a second". The zero value means continuous
-// one-second slices of the per-minute limits.
-type Slices struct {
-	// Length of a slice; zero means one second. A slice holds what the limit
+// one-second subwindows of the per-minute limits.
+type Subwindows struct {
+	// Length of a subwindow; zero means one second. A subwindow holds what the limit
 	// refills in that time.
 	Length time.Duration
 	// On are the limits enforced so; none means RPM, TPM and IPM.
 	On []Limit
-	// Fixed makes the slices windows that begin afresh at every multiple of
+	// Fixed makes the subwindows windows that begin afresh at every multiple of
 	// Length, in place of small buckets that refill continuously.
 	Fixed bool
-	// Strict refuses for ever what is larger than a slice. By default it passes
-	// when its slice is unused, and a continuous slice is then in debt.
+	// Strict throttles for ever what is larger than a subwindow. By default it passes
+	// when its subwindow is unused, and a continuous subwindow is then in debt.
 	Strict bool
-	// Reported makes headers report the slice, as some Azure endpoints do (120
+	// Reported makes headers report the subwindow, as some Azure endpoints do (120
 	// RPM reported as 20), in place of the limit itself.
 	Reported bool
 }
 
-func (s *Slices) cover(limit Limit) bool { return s != nil && slices.Contains(s.On, limit) }
+func (s *Subwindows) cover(limit Limit) bool { return s != nil && slices.Contains(s.On, limit) }
 
-// WithSlices enforces limits in slices too. 429s name the limit of the whole
+// WithSubwindows enforces limits in subwindows too. 429s name the limit of the whole
 // period, although it may be far from reached. By default there are none.
-func WithSlices(s Slices) Option {
+func WithSubwindows(s Subwindows) Option {
 	if s.Length == 0 {
 		s.Length = time.Second
 	}
 	if len(s.On) == 0 {
 		s.On = []Limit{RPM, TPM, IPM}
 	}
-	return optionFunc(func(c *config) { c.slices = &s })
+	return optionFunc(func(c *config) { c.subwindows = &s })
 }
 
 // Undeclared says what is charged for output where a call declares none.
@@ -138,12 +138,12 @@ func WithFailureRefunds(on bool) Option {
 	return optionFunc(func(c *config) { c.failureRefunds = on })
 }
 
-// WithRefusalsCounted sets whether a request that is refused with a 429 counts
+// WithThrottlesCounted sets whether a request that is throttled with a 429 counts
 // as a request even where there is no room for it, so that Used may exceed
 // Limit and a client that hammers shuts itself out. By default it counts in
 // the buckets that have room.
-func WithRefusalsCounted(always bool) Option {
-	return optionFunc(func(c *config) { c.countRefused = always })
+func WithThrottlesCounted(always bool) Option {
+	return optionFunc(func(c *config) { c.countThrottled = always })
 }
 
 // WithRatioKept sets whether [Server.SetLimits] keeps the used share of a
@@ -162,8 +162,8 @@ func WithPromptEstimate(f func(*Call) int64) Option {
 type Timing struct {
 	// Admission is when the buckets are asked: the way to the server.
 	Admission time.Duration
-	// Refusal is when a refused call gets its 429.
-	Refusal time.Duration
+	// Throttle is when a throttled call gets its 429.
+	Throttle time.Duration
 	// Headers is when a streamed answer begins. Other answers come whole at
 	// Total.
 	Headers time.Duration
@@ -183,7 +183,7 @@ func WithTiming(f func(*Call) Timing) Option {
 }
 
 // WithAnswer sets what is answered. f is called once for each call as it
-// arrives, concurrently, also for those that the buckets then refuse. The zero
+// arrives, concurrently, also for those that the buckets then throttle. The zero
 // Answer is the default.
 func WithAnswer(f func(*Call) Answer) Option {
 	return optionFunc(func(c *config) { c.answer = f })
@@ -244,10 +244,10 @@ func (c *config) check() {
 		}
 		seen[s.name] = true
 	}
-	if c.slices != nil {
-		for _, l := range c.slices.On {
-			if c.slices.Length < 0 || c.slices.Length > l.Period() {
-				panic(fmt.Sprintf("openaitest: %v slices of %v", c.slices.Length, l))
+	if c.subwindows != nil {
+		for _, l := range c.subwindows.On {
+			if c.subwindows.Length < 0 || c.subwindows.Length > l.Period() {
+				panic(fmt.Sprintf("openaitest: %v subwindows of %v", c.subwindows.Length, l))
 			}
 		}
 	}

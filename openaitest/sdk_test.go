@@ -272,7 +272,7 @@ func TestOpenAIGo(t *testing.T) {
 func TestAzure(t *testing.T) {
 	srv := openaitest.New(openaitest.WithLimits("my/gpt", openaitest.Limits{RPM: 1}), openaitest.WithLimits("gpt-35-turbo", openaitest.Limits{RPM: 1}))
 	hc := &http.Client{Transport: srv.Direct()}
-	const refused = "ChatCompletions_Create Operation under Azure OpenAI API version 2024-10-21 have exceeded call rate limit"
+	const throttled = "ChatCompletions_Create Operation under Azure OpenAI API version 2024-10-21 have exceeded call rate limit"
 
 	t.Run("openai-go", func(t *testing.T) {
 		// as its azure package addresses a deployment
@@ -284,7 +284,7 @@ func TestAzure(t *testing.T) {
 		must(client.Chat.Completions.New(t.Context(), chat))(t)
 		_, err := client.Chat.Completions.New(t.Context(), chat)
 		var e *openai.Error
-		if !errors.As(err, &e) || e.Code != "429" || !strings.Contains(e.Message, refused) {
+		if !errors.As(err, &e) || e.Code != "429" || !strings.Contains(e.Message, throttled) {
 			t.Errorf("error %v", err)
 		}
 		expect(t, "admitted by deployment", srv.Account("my/gpt").Admitted, 1)
@@ -297,7 +297,7 @@ func TestAzure(t *testing.T) {
 		must(client.CreateChatCompletion(t.Context(), chat))(t)
 		_, err := client.CreateChatCompletion(t.Context(), chat)
 		var e *goopenai.APIError
-		if !errors.As(err, &e) || e.Code != "429" || !strings.Contains(e.Message, refused) {
+		if !errors.As(err, &e) || e.Code != "429" || !strings.Contains(e.Message, throttled) {
 			t.Errorf("error %v", err)
 		}
 		expect(t, "admitted by deployment", srv.Account("gpt-35-turbo").Admitted, 1)

@@ -25,7 +25,7 @@ type Server struct {
 
 // New returns a server with the given options. Without any it limits nothing.
 // It panics on options that cannot be meant: a negative limit, a name used
-// twice, a slice longer than its period.
+// twice, a subwindow longer than its period.
 func New(options ...Option) *Server {
 	c := &config{
 		models: map[string]Limits{}, projects: map[string]Limits{}, headers: true,
@@ -41,7 +41,7 @@ func New(options ...Option) *Server {
 
 // Inject answers the next n calls that arrive with a, in place of what
 // [WithAnswer] says. Injections queue up. Calls that a leaves to the buckets
-// are admitted or refused as ever.
+// are admitted or throttled as ever.
 func (s *Server) Inject(n int, a Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,10 +118,10 @@ type exchange struct {
 	sent   int // bytes of the body
 }
 
-// reject answers a malformed call. Its request counts, like that of a refused
+// reject answers a malformed call. Its request counts, like that of a throttled
 // one.
 func (x *exchange) reject(err error) {
-	at, snap := x.server.ledger.refuse(x.call, true)
+	at, snap := x.server.ledger.throttle(x.call, true)
 	x.record.Admitted = at
 	x.server.setRateLimits(x.w.Header(), x.call, snap)
 	e := Error{Message: err.Error(), Type: "invalid_request_error"}
@@ -142,19 +142,19 @@ func (x *exchange) run() {
 		return // it never reached the buckets
 	}
 	if x.answer.atDoor(c) {
-		at, snap := s.ledger.refuse(c, false)
+		at, snap := s.ledger.throttle(c, false)
 		x.record.Admitted = at
-		x.refuseInjected(snap)
+		x.throttleInjected(snap)
 		return
 	}
 	x.cost = s.cost(c)
-	at, snap, refusal := s.ledger.admit(c, x.cost)
+	at, snap, throttle := s.ledger.admit(c, x.cost)
 	x.record.Admitted = at
 	s.setRateLimits(x.w.Header(), c, snap)
-	if refusal != nil {
-		x.record.RefusedBy, x.record.RefusedLimit = refusal.pool, refusal.limit
+	if throttle != nil {
+		x.record.ThrottledBy, x.record.ThrottledLimit = throttle.pool, throttle.limit
 		x.answer = Answer{} // it was meant for the call being admitted
-		x.refuse(refusal)
+		x.throttle(throttle)
 		return
 	}
 	x.record.Cost = x.cost
@@ -245,29 +245,29 @@ func (x *exchange) end(o Outcome, status int, back Cost, debit int64) {
 	x.server.config.log(x.record)
 }
 
-// refuse answers a call that the buckets refused.
-func (x *exchange) refuse(r *refusal) {
+// throttle answers a call that the buckets throttled.
+func (x *exchange) throttle(r *throttle) {
 	s, c := x.server, x.call
 	if r.limit == Concurrent {
 		x.w.Header().Set("Retry-After", "1")
-		x.refusal(r.concurrent(c.Model).bytes())
+		x.sayThrottled(r.concurrent(c.Model).bytes())
 		return
 	}
 	if d := s.config.dialect; d != OpenAI && !r.never {
-		x.refusal(r.speak(d, x.w.Header(), c))
+		x.sayThrottled(r.speak(d, x.w.Header(), c))
 		return
 	}
 	s.setRetry(x.w.Header(), c, r)
 	if s.azure(c) {
 		e := r.azureError(c)
-		x.refusal(marshal(obj{"error": obj{"code": e.Code, "message": e.Message}}))
+		x.sayThrottled(marshal(obj{"error": obj{"code": e.Code, "message": e.Message}}))
 		return
 	}
-	x.refusal(r.error(c.Model).bytes())
+	x.sayThrottled(r.error(c.Model).bytes())
 }
 
-// refuseInjected answers a call that is refused without asking the buckets.
-func (x *exchange) refuseInjected(snap snapshot) {
+// throttleInjected answers a call that is throttled without asking the buckets.
+func (x *exchange) throttleInjected(snap snapshot) {
 	s, a := x.server, &x.answer
 	s.setRateLimits(x.w.Header(), x.call, snap)
 	if a.Error == (Error{}) {
@@ -276,22 +276,22 @@ func (x *exchange) refuseInjected(snap snapshot) {
 		if r.wait == 0 {
 			r.wait = time.Second
 		}
-		x.refuse(&r)
+		x.throttle(&r)
 		return
 	}
 	if a.RetryAfter > 0 {
-		s.setRetry(x.w.Header(), x.call, &refusal{limit: TPM, wait: a.RetryAfter})
+		s.setRetry(x.w.Header(), x.call, &throttle{limit: TPM, wait: a.RetryAfter})
 	}
-	x.refusal(a.Error.bytes())
+	x.sayThrottled(a.Error.bytes())
 }
 
-func (x *exchange) refusal(body []byte) {
-	if x.sleep(x.timing.Refusal) {
-		x.end(Refused, http.StatusTooManyRequests, Cost{}, 0)
+func (x *exchange) sayThrottled(body []byte) {
+	if x.sleep(x.timing.Throttle) {
+		x.end(Throttled, http.StatusTooManyRequests, Cost{}, 0)
 		x.respond(http.StatusTooManyRequests, typeJSON, body)
 		return
 	}
-	x.end(Refused, 0, Cost{}, 0)
+	x.end(Throttled, 0, Cost{}, 0)
 }
 
 // send answers an admitted call.
@@ -302,7 +302,7 @@ func (x *exchange) send() {
 			return
 		}
 		if a.RetryAfter > 0 {
-			x.server.setRetry(x.w.Header(), c, &refusal{limit: TPM, wait: a.RetryAfter})
+			x.server.setRetry(x.w.Header(), c, &throttle{limit: TPM, wait: a.RetryAfter})
 		}
 		x.fail()
 		x.respond(a.Status, typeJSON, a.errorObject().bytes())

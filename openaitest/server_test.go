@@ -67,7 +67,7 @@ func TestCapturedHeaders(t *testing.T) {
 			},
 		},
 		{
-			name:    "tokens refused",
+			name:    "tokens throttled",
 			options: []Option{WithLimits("gpt-4o", Limits{TPM: 30_000})},
 			foreign: Cost{Tokens: 29_446}, wait: 500 * time.Microsecond,
 			body:   chatOf("gpt-4o", 821),
@@ -143,15 +143,15 @@ func TestCapturedHeaders(t *testing.T) {
 			message: []string{`"code":"429"`, "have exceeded token rate limit", "Please retry after 12 seconds."},
 		},
 		{
-			name:    "a slice reported",
-			options: []Option{WithLimits("gpt-4o", Limits{RPM: 120}), WithSlices(Slices{Length: 10 * time.Second, Reported: true})},
+			name:    "a subwindow reported",
+			options: []Option{WithLimits("gpt-4o", Limits{RPM: 120}), WithSubwindows(Subwindows{Length: 10 * time.Second, Reported: true})},
 			body:    chatOf("gpt-4o", 10),
 			status:  200,
 			want:    map[string]string{"x-ratelimit-limit-requests": "20", "x-ratelimit-remaining-requests": "19"},
 		},
 		{
-			name:    "a slice refuses in the limit's words",
-			options: []Option{WithLimits("gpt-4o", Limits{RPM: 60}), WithSlices(Slices{})},
+			name:    "a subwindow throttles in the limit's words",
+			options: []Option{WithLimits("gpt-4o", Limits{RPM: 60}), WithSubwindows(Subwindows{})},
 			foreign: Cost{Requests: 1},
 			body:    chatOf("gpt-4o", 10),
 			status:  429,
@@ -213,7 +213,7 @@ func TestImages(t *testing.T) {
 	})
 }
 
-// What refuses a call names the wait after which it fits, exactly.
+// What throttles a call names the wait after which it fits, exactly.
 func TestRetryAfterSuffices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := New(WithLimits("m", Limits{RPM: 7, TPM: 999}), WithAccountLimits(Limits{TPD: 100_000}))
@@ -267,11 +267,11 @@ func TestScopes(t *testing.T) {
 		if got := strings.Join(names, " "); got != "family account" {
 			t.Errorf("b draws from %q", got)
 		}
-		if b := account.Bucket(RPM); b.Charged != 3 || b.Refusals != 1 {
+		if b := account.Bucket(RPM); b.Charged != 3 || b.Throttles != 1 {
 			t.Errorf("the family's bucket: %+v", b)
 		}
-		// 7 admitted, and two refused ones, for which the account had room
-		if b := account.Buckets[1]; b.Charged != 7 || b.RefusedCharge != 2 || b.Used != 9 {
+		// 7 admitted, and two throttled ones, for which the account had room
+		if b := account.Buckets[1]; b.Charged != 7 || b.ThrottledCharge != 2 || b.Used != 9 {
 			t.Errorf("the account's bucket: %+v", b)
 		}
 	})
@@ -298,7 +298,7 @@ func TestMalformed(t *testing.T) {
 			contains(t, body, c.message)
 		}
 		a := srv.Account("m")
-		if a.Seen != 2 || a.Rejected != 2 || a.Bucket(RPM).RefusedCharge != 2 || a.Bucket(TPM).Net() != 0 {
+		if a.Seen != 2 || a.Rejected != 2 || a.Bucket(RPM).ThrottledCharge != 2 || a.Bucket(TPM).Net() != 0 {
 			t.Errorf("%+v", a)
 		}
 	})

@@ -145,15 +145,15 @@ func TestMonths(t *testing.T) {
 	})
 }
 
-// In slices, no second sees more than the slice holds: from any moment on where
+// In subwindows, no second sees more than the subwindow holds: from any moment on where
 // they are continuous, from its own beginning where they are fixed.
-func TestNeverAboveASlice(t *testing.T) {
+func TestNeverAboveASubwindow(t *testing.T) {
 	for _, fixed := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			epoch := time.Now()
 			var mu sync.Mutex
 			var admitted []Record
-			srv := New(WithLimits("m", Limits{RPM: 630}), WithSlices(Slices{Fixed: fixed}), // 10.5 a second
+			srv := New(WithLimits("m", Limits{RPM: 630}), WithSubwindows(Subwindows{Fixed: fixed}), // 10.5 a second
 				WithLog(func(r Record) {
 					if r.Outcome == Completed {
 						mu.Lock()
@@ -176,7 +176,7 @@ func TestNeverAboveASlice(t *testing.T) {
 			perWindow := map[time.Duration]int{}
 			for i, r := range admitted {
 				perWindow[r.Admitted.Sub(epoch)/time.Second]++
-				// Twelve are one and a half more than a slice holds: 142.8 ms of refill.
+				// Twelve are one and a half more than a subwindow holds: 142.8 ms of refill.
 				if i >= 11 && !fixed && r.Admitted.Sub(admitted[i-11].Admitted) < 142*time.Millisecond {
 					t.Errorf("12 requests in %v", r.Admitted.Sub(admitted[i-11].Admitted))
 				}

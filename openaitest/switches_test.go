@@ -73,7 +73,7 @@ func TestDebitBeyondTheLimit(t *testing.T) {
 	})
 }
 
-func TestRefusedRequestsCount(t *testing.T) {
+func TestThrottledRequestsCount(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		always bool
@@ -84,7 +84,7 @@ func TestRefusedRequestsCount(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				srv := New(WithLimits("m", Limits{RPM: 4, TPM: 100}), WithRefusalsCounted(c.always))
+				srv := New(WithLimits("m", Limits{RPM: 4, TPM: 100}), WithThrottlesCounted(c.always))
 				for range 8 {
 					post(t, srv.Direct(), chatPath, chatOf("m", 60))
 				}
@@ -92,7 +92,7 @@ func TestRefusedRequestsCount(t *testing.T) {
 				if got := a.Bucket(RPM).Used; got != c.used {
 					t.Errorf("%v requests used, want %v", got, c.used)
 				}
-				if a.Admitted != 1 || a.Refused != 7 || a.Seen != 8 || a.Bucket(TPM).Charged != 60 {
+				if a.Admitted != 1 || a.Throttled != 7 || a.Seen != 8 || a.Bucket(TPM).Charged != 60 {
 					t.Errorf("%+v", a)
 				}
 			})
@@ -173,10 +173,10 @@ func TestInject(t *testing.T) {
 			contains(t, body, c.parts...)
 		}
 		a := srv.Account("m")
-		if a.Seen != 6 || a.Refused != 3 || a.Admitted != 3 || a.Failed != 2 || a.Completed != 1 || a.InFlight() != 0 {
+		if a.Seen != 6 || a.Throttled != 3 || a.Admitted != 3 || a.Failed != 2 || a.Completed != 1 || a.InFlight() != 0 {
 			t.Errorf("%+v", a)
 		}
-		if b := a.Bucket(TPM); b.Charged != 30 || b.Refusals != 0 {
+		if b := a.Bucket(TPM); b.Charged != 30 || b.Throttles != 0 {
 			t.Errorf("%+v", b)
 		}
 		if b := a.Bucket(RPM); b.Used != 6 {
@@ -190,12 +190,12 @@ func TestTiming(t *testing.T) {
 		var got Record
 		srv := New(WithLimits("m", Limits{RPM: 1}), WithLog(func(r Record) { got = r }),
 			WithTiming(func(*Call) Timing {
-				return Timing{Admission: time.Second, Refusal: 2 * time.Second, Headers: 3 * time.Second, Total: 9 * time.Second}
+				return Timing{Admission: time.Second, Throttle: 2 * time.Second, Headers: 3 * time.Second, Total: 9 * time.Second}
 			}))
 		for _, c := range []struct {
 			outcome Outcome
 			total   time.Duration
-		}{{Completed, 9 * time.Second}, {Refused, 2 * time.Second}} {
+		}{{Completed, 9 * time.Second}, {Throttled, 2 * time.Second}} {
 			start := time.Now()
 			post(t, srv.Direct(), chatPath, chatOf("m", 10))
 			if took := time.Since(start); took != c.total || got.Outcome != c.outcome || got.Admitted.Sub(got.Arrived) != time.Second {
@@ -229,10 +229,10 @@ func TestIdealMakespan(t *testing.T) {
 
 func TestNewRefusesNonsense(t *testing.T) {
 	for name, options := range map[string][]Option{
-		"negative limit":      {WithLimits("m", Limits{TPM: -1})},
-		"shared name taken":   {WithLimits("m", Limits{TPM: 1}), WithShared("m", Limits{}, "a")},
-		"shared name twice":   {WithShared("s", Limits{}, "a"), WithShared("s", Limits{}, "b")},
-		"slice of two minute": {WithSlices(Slices{Length: 2 * time.Minute})},
+		"negative limit":          {WithLimits("m", Limits{TPM: -1})},
+		"shared name taken":       {WithLimits("m", Limits{TPM: 1}), WithShared("m", Limits{}, "a")},
+		"shared name twice":       {WithShared("s", Limits{}, "a"), WithShared("s", Limits{}, "b")},
+		"subwindow of two minute": {WithSubwindows(Subwindows{Length: 2 * time.Minute})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

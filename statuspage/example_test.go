@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 
 	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/statuspage"
@@ -50,12 +51,35 @@ func Example() {
 // With a button that fills a model's buckets. Whoever can open the page can press it.
 func ExampleWithClear() {
 	page := statuspage.New(statuspage.WithClear())
-	limiter, err := ratelimiter.New(page, ratelimiter.WithLimits("gpt-5.4-mini", ratelimiter.Limits{RPM: 500}))
+	limiter, err := ratelimiter.New(page,
+		ratelimiter.WithAccount("team"),
+		ratelimiter.WithLimits("gpt-5.4-mini", ratelimiter.Limits{RPD: 1_000}))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	_ = limiter
-	mux := http.NewServeMux()
-	mux.Handle("/debug/ratelimiter", page) // behind what keeps strangers out
+	server := httptest.NewServer(page) // behind what keeps strangers out
+	defer server.Close()
+
+	ctx := context.Background()
+	r, err := limiter.Acquire(ctx, ratelimiter.Cost{Model: "gpt-5.4-mini"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	r.Settle(ratelimiter.Usage{})
+	// What the button sends.
+	resp, err := http.PostForm(server.URL, url.Values{"account": {"team"}, "model": {"gpt-5.4-mini"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	state, err := limiter.State(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(resp.Status, state.Scopes[0].Limits[0].Remaining, "requests remain")
+	// Output: 204 No Content 1000 requests remain
 }

@@ -4,8 +4,10 @@
 //
 //	page := statuspage.New()
 //	limiter, err := ratelimiter.New(page, ratelimiter.WithLimits("gpt-5.4-mini", limits))
-//	...
-//	mux.Handle("/debug/ratelimiter", page)
+//	if err != nil {
+//		return err
+//	}
+//	http.Handle("/debug/ratelimiter", page)
 //
 // Mount it beside net/http/pprof, and guard it as well as that: it shows names of models,
 // accounts, classes and tenants, and the server's words about throttles, to whoever can open
@@ -15,8 +17,8 @@
 //
 // # JSON
 //
-// The same path with ?format=json answers what the page shows, at most a second old:
-// ratelimiter.State's JSON of each account, and for each model what the limiter's hooks have told. Keys
+// The same path with ?format=json returns what the page shows, at most a second old:
+// ratelimiter.State's JSON of each account, and for each model what the limiter's hooks have reported. Keys
 // that end in _ns are durations in nanoseconds; ages count back from the answer.
 //
 //	up_ns                            since the page was made

@@ -3,7 +3,9 @@
 //
 // One line is all that most programs need:
 //
+//	config := openai.DefaultConfig(key)
 //	config = goopenai.WithLimiter(config, limiter)
+//	client := openai.NewClientWithConfig(config)
 //
 // Programs that call the limiter themselves use [Chat] and its siblings, which turn
 // the SDK's requests into a [ratelimiter.Call], and [Usage], which turns the usage

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"time"
 
@@ -72,18 +74,30 @@ func ExampleWithLimiter_rejection() {
 	// ratelimiter: gpt-4o: needs 31,538 tokens, the limit is 30,000 (configured): shorten the input or lower max_tokens
 }
 
-// Each attempt may take half a minute, however long it has waited before.
+// Each attempt may take its time, however long it has waited before. Here the server never
+// responds, so that the time is short and there is one attempt.
 func ExampleWithRequestTimeout() {
 	limiter, err := ratelimiter.New(ratelimiter.WithMaxWait(10 * time.Minute))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done() // until the client gives up
+	}))
+	defer server.Close()
 	client := openai.NewClient(
 		openaigo.WithLimiter(limiter, nil),
-		openaigo.WithRequestTimeout(30*time.Second), // not option.WithRequestTimeout
+		openaigo.WithRequestTimeout(50*time.Millisecond), // not option.WithRequestTimeout
+		option.WithMaxRetries(0), option.WithAPIKey("key"), option.WithBaseURL(server.URL+"/v1/"),
 	)
-	_ = client
+	_, err = client.Embeddings.New(context.Background(), openai.EmbeddingNewParams{
+		Model: "text-embedding-3-small",
+		Input: openai.EmbeddingNewParamsInputUnion{OfString: openai.String("a lighthouse")},
+	})
+	fmt.Println(errors.Is(err, context.DeadlineExceeded))
+	// Output: true
 }
 
 // The limiter without its Transport: the SDK's parameters say what a call will

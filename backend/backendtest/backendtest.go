@@ -3,7 +3,7 @@
 //
 //	func TestConformance(t *testing.T) {
 //		backendtest.Run(t, func(t *testing.T) backendtest.Subject {
-//			return backendtest.Subject{Backend: mine.New(), Shared: true}
+//			return backendtest.Subject{Backend: memory.New()} // or your own
 //		})
 //	}
 package backendtest

@@ -37,7 +37,7 @@ func TestAccountsThatAreNamedOnce(t *testing.T) {
 		for i := range accounts {
 			time.Sleep(every)
 			spend(t, b, fmt.Sprint("account", i), 60, time.Minute)
-			most = max(most, len(b.accounts))
+			most = max(most, int(b.kept.Load()))
 		}
 		if most > 2*lately+many {
 			t.Errorf("%d accounts were kept; %d were charged lately", most, lately)
@@ -48,8 +48,8 @@ func TestAccountsThatAreNamedOnce(t *testing.T) {
 			time.Sleep(time.Second)
 			spend(t, b, "account", 60, time.Minute)
 		}
-		if len(b.accounts) > many || b.round.Len() != len(b.accounts) {
-			t.Errorf("%d accounts are kept, %d in the round; one is in use", len(b.accounts), b.round.Len())
+		if int(b.kept.Load()) > many || b.round.Len() != int(b.kept.Load()) {
+			t.Errorf("%d accounts are kept, %d in the round; one is in use", int(b.kept.Load()), b.round.Len())
 		}
 	})
 }
@@ -119,5 +119,22 @@ func TestNewAccountCostsTheSame(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// A caller that has found an account just before it was forgotten must not charge it: it
+// is nobody's any more.
+func TestAccountThatIsForgottenMeanwhile(t *testing.T) {
+	b := New()
+	found := b.account("a")
+	found.mu.Unlock()
+	b.forget(now())
+	if found.lock() {
+		t.Error("the account is charged though it is forgotten")
+	}
+	if again := b.account("a"); again == found {
+		t.Error("the account is kept though it is forgotten")
+	} else {
+		again.mu.Unlock()
 	}
 }

@@ -8,6 +8,7 @@ package memory
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -17,8 +18,9 @@ import (
 // Backend is a [backend.Backend] in memory. The zero value is ready; it holds
 // nothing that needs closing and must not be copied.
 type Backend struct {
-	mu       sync.Mutex
-	accounts map[string]*account
+	accounts sync.Map               // *account by name
+	kept     atomic.Int64           // how many there are
+	mu       sync.Mutex             // of round
 	round    ledger.Round[*account] // the same, in the order in which forget comes to them
 }
 
@@ -32,6 +34,7 @@ func New() *Backend { return &Backend{} }
 type account struct {
 	name   string
 	mu     sync.Mutex
+	gone   bool // it is kept no more
 	ledger *ledger.Account
 	wake   map[string]waits  // by line
 	slots  map[string]*slots // by owner
@@ -49,22 +52,42 @@ const many = 1024 // accounts are kept without a look at them
 
 // account returns the account, locked.
 func (b *Backend) account(name string) *account {
+	if b.kept.Load() > many && b.mu.TryLock() {
+		b.forget(now())
+		b.mu.Unlock()
+	}
+	for {
+		a, ok := b.accounts.Load(name)
+		if !ok {
+			a = b.add(name)
+		}
+		if a := a.(*account); a.lock() {
+			return a
+		}
+	}
+}
+
+// add returns the account of that name, which is new unless another caller was faster.
+func (b *Backend) add(name string) any {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.accounts) > many {
-		b.forget(now())
-	}
-	a := b.accounts[name]
-	if a == nil {
-		if b.accounts == nil {
-			b.accounts = map[string]*account{}
-		}
-		a = &account{name: name, ledger: ledger.New(), wake: map[string]waits{}}
-		b.accounts[name] = a
+	a := &account{name: name, ledger: ledger.New(), wake: map[string]waits{}}
+	is, old := b.accounts.LoadOrStore(name, a)
+	if !old {
 		b.round.Add(a)
+		b.kept.Add(1)
 	}
-	a.mu.Lock() // before b.mu is released, so that forget can't drop it
-	return a
+	return is
+}
+
+// lock locks the account, or reports false where it has been forgotten meanwhile.
+func (a *account) lock() bool {
+	a.mu.Lock()
+	if !a.gone {
+		return true
+	}
+	a.mu.Unlock()
+	return false
 }
 
 // forget looks at the next few accounts, in a round that comes to all of them, and
@@ -74,13 +97,14 @@ func (b *Backend) forget(now int64) {
 		if !a.forgotten(now) {
 			return false
 		}
-		delete(b.accounts, a.name)
+		b.accounts.Delete(a.name)
+		b.kept.Add(-1)
 		return true
 	})
 }
 
 // forgotten lets the account forget some of what nobody would miss, and reports
-// whether nothing is left. An account that is in use is left alone.
+// whether nothing is left, so that it is gone. An account that is in use is left alone.
 func (a *account) forgotten(now int64) bool {
 	if !a.mu.TryLock() {
 		return false
@@ -88,7 +112,8 @@ func (a *account) forgotten(now int64) bool {
 	defer a.mu.Unlock()
 	a.ledger.Forget(now)
 	a.dropReports(now)
-	return a.ledger.Empty() && len(a.slots) == 0 && len(a.reports) == 0
+	a.gone = a.ledger.Empty() && len(a.slots) == 0 && len(a.reports) == 0
+	return a.gone
 }
 
 // Take implements [backend.Backend]. It never fails but for

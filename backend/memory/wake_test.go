@@ -56,8 +56,8 @@ func TestWhatComesBackWakesAFew(t *testing.T) {
 				}
 			}
 		}
-		if len(b.accounts["a"].wake) != 0 {
-			t.Errorf("%v are kept though nobody waits", b.accounts["a"].wake)
+		if a := b.account("a"); len(a.wake) != 0 {
+			t.Errorf("%v are kept though nobody waits", a.wake)
 		}
 	})
 }

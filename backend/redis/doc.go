@@ -2,7 +2,7 @@
 // number of machines spend them as one:
 //
 //	client := goredis.NewClient(&goredis.Options{Addr: "redis:6379", ContextTimeoutEnabled: true})
-//	limiter, err := ratelimiter.New(ratelimiter.WithBackend(redis.New(client)), ...)
+//	limiter, err := ratelimiter.New(ratelimiter.WithBackend(redis.New(client)))
 //
 // An ask is one round trip of one script, whatever number of limits it draws
 // from. Settlements are another, off the caller's path; those that come while one of the

@@ -172,7 +172,7 @@ func TestFleetOfSlots(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if a := f.server.Account("m"); a.MostInFlight != limit || a.Refused > 0 {
-		t.Errorf("%d calls were in flight, and %d were refused; the limit is %d", a.MostInFlight, a.Refused, limit)
+	if a := f.server.Account("m"); a.MostInFlight != limit || a.Throttled > 0 {
+		t.Errorf("%d calls were in flight, and %d were refused; the limit is %d", a.MostInFlight, a.Throttled, limit)
 	}
 }

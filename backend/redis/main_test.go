@@ -61,6 +61,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	shared = server
+	os.Setenv("REDIS_ADDR", server.Addr) // for the examples
 	code := m.Run()
 	server.Close()
 	if err := goleak.Find(); code == 0 && err != nil {

@@ -91,8 +91,8 @@ func TestCallsWork(t *testing.T) {
 						t.Errorf("%d calls started and %d were settled, want %d", started, settled, calls)
 					}
 					for _, model := range []string{chatModel, embedModel} {
-						if a := srv.Account(model); a.Refused != 0 {
-							t.Errorf("%s: %d 429s", model, a.Refused)
+						if a := srv.Account(model); a.Throttled != 0 {
+							t.Errorf("%s: %d 429s", model, a.Throttled)
 						}
 					}
 					if err := l.Shutdown(t.Context()); err != nil {

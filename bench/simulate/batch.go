@@ -16,16 +16,16 @@ type batch struct {
 	name string
 	bar  batchBar
 
-	limits    openaitest.Limits
-	slices    *openaitest.Slices
-	server    []openaitest.Option // what else the server does
-	halved    time.Duration       // when its limits are; 0 for never
-	foreign   float64             // the part of the tokens that others use
-	learns    bool                // ours is configured with nothing
-	calls     int
-	declared  int64   // how many times too much output is declared
-	estimates float64 // what the server charges for a prompt, by what we count; 0 for 1
-	largest   int     // tokens of the largest prompts
+	limits     openaitest.Limits
+	subwindows *openaitest.Subwindows
+	server     []openaitest.Option // what else the server does
+	halved     time.Duration       // when its limits are; 0 for never
+	foreign    float64             // the part of the tokens that others use
+	learns     bool                // ours is configured with nothing
+	calls      int
+	declared   int64   // how many times too much output is declared
+	estimates  float64 // what the server charges for a prompt, by what we count; 0 for 1
+	largest    int     // tokens of the largest prompts
 
 	processes, workers int
 	answer, travel     time.Duration
@@ -72,12 +72,12 @@ var batches = []batch{
 	newBatch("unused given back", atMost(1.02, 0).held(1.04, 2, 0), givesBack),
 	newBatch("20 × declared, given back", atMost(1.05, 0).held(1.07, 10, 0), givesBack, func(b *batch) { b.declared = 20 }),
 	newBatch("20 × declared, kept", atMost(1.02, 3).held(1.03, 30, 0), func(b *batch) { b.declared, b.calls = 20, 600 }),
-	newBatch("slices of 1 s", atMost(1.02, 10), inSlices(time.Second)),
-	newBatch("slices of 10 s, no headers", atMost(1.02, 30).held(1.02, 130, 0), inSlices(10*time.Second), func(b *batch) {
+	newBatch("subwindows of 1 s", atMost(1.02, 10), inSubwindows(time.Second)),
+	newBatch("subwindows of 10 s, no headers", atMost(1.02, 30).held(1.02, 130, 0), inSubwindows(10*time.Second), func(b *batch) {
 		b.server = append(b.server, openaitest.WithHeaders(false))
 	}),
-	newBatch("slices of 10 s, Azure's headers", atMost(1.02, 10), inSlices(10*time.Second), func(b *batch) {
-		b.slices.Reported = true
+	newBatch("subwindows of 10 s, Azure's headers", atMost(1.02, 10), inSubwindows(10*time.Second), func(b *batch) {
+		b.subwindows.Reported = true
 		b.server = append(b.server, openaitest.WithAzure(true))
 	}),
 	newBatch("foreign 30 %", atMost(1.02, 3).held(1.03, 4, 0), func(b *batch) { b.foreign = 0.3 }),
@@ -93,10 +93,10 @@ var batches = []batch{
 	}),
 	newBatch("estimates 50 % too high", atMost(1.03, 0).held(1.06, 1, 0), func(b *batch) { b.estimates = 1 / 1.5 }),
 	newBatch("estimates 23 % too low", atMost(1.03, 0).held(1.03, 8, 0), func(b *batch) { b.estimates = 1.3 }),
-	newBatch("estimates 50 % too high, slices of 1 s", atMost(1.03, 20).held(1.06, 36, 1), inSlices(time.Second), func(b *batch) {
+	newBatch("estimates 50 % too high, subwindows of 1 s", atMost(1.03, 20).held(1.06, 36, 1), inSubwindows(time.Second), func(b *batch) {
 		b.estimates, b.largest = 1/1.5, 20_000
 	}),
-	newBatch("estimates 23 % too low, slices of 1 s", atMost(1.03, 20).held(1.03, 30, 1), inSlices(time.Second), func(b *batch) {
+	newBatch("estimates 23 % too low, subwindows of 1 s", atMost(1.03, 20).held(1.03, 30, 1), inSubwindows(time.Second), func(b *batch) {
 		b.estimates, b.largest = 1.3, 20_000
 	}),
 	newBatch("it fits the full bucket", batchBar{more: 2 * time.Second, seeds: batchSeeds, aim: "+ 1.5 s · 0 · 0"}, func(b *batch) { b.calls = 1000 }),
@@ -119,16 +119,16 @@ func newBatch(name string, bar batchBar, more ...func(*batch)) batch {
 
 func givesBack(b *batch) { b.server = append(b.server, openaitest.WithRefunds(true)) }
 
-func inSlices(length time.Duration) func(*batch) {
+func inSubwindows(length time.Duration) func(*batch) {
 	return func(b *batch) {
-		b.slices = &openaitest.Slices{Length: length, On: []openaitest.Limit{openaitest.RPM, openaitest.TPM}}
+		b.subwindows = &openaitest.Subwindows{Length: length, On: []openaitest.Limit{openaitest.RPM, openaitest.TPM}}
 	}
 }
 
 // scenario is the batch's, for one run.
 func (b *batch) scenario(seed uint64) *scenario {
 	s := &scenario{
-		name: b.name, limits: b.limits, slices: b.slices, server: b.server, learns: b.learns,
+		name: b.name, limits: b.limits, subwindows: b.subwindows, server: b.server, learns: b.learns,
 		processes: b.processes, trip: time.Millisecond, duration: time.Hour, log: b.jobs(seed),
 	}
 	if b.halved > 0 {

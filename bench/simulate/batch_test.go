@@ -35,7 +35,7 @@ func TestBatches(t *testing.T) {
 func TestShortBatch(t *testing.T) {
 	for i := range batches {
 		switch b := &batches[i]; b.name {
-		case "unused kept", "slices of 1 s", "500 RPM and 300k TPM", "one process in memory":
+		case "unused kept", "subwindows of 1 s", "500 RPM and 300k TPM", "one process in memory":
 			for _, m := range playBatch(t, b, 1).missed() {
 				t.Error(m)
 			}

@@ -14,7 +14,7 @@ import (
 // the server's buckets, what is on its way to them, and what others are about to
 // spend. It is the bound.
 var oracle = policy{name: "oracle", new: func(w *world) fleet {
-	o := &seer{world: w, slices: newSliceView(w.scenario)}
+	o := &seer{world: w, subwindows: newSubwindowView(w.scenario)}
 	return alone(func(int) http.RoundTripper { return o })
 }}
 
@@ -22,10 +22,10 @@ var oracle = policy{name: "oracle", new: func(w *world) fleet {
 type seer struct {
 	world *world
 
-	mu     sync.Mutex
-	line   []*turn
-	way    []onItsWay
-	slices *sliceView
+	mu         sync.Mutex
+	line       []*turn
+	way        []onItsWay
+	subwindows *subwindowView
 }
 
 // A turn is a place in the oracle's queue.
@@ -109,7 +109,7 @@ func (o *seer) send(j *job) {
 			o.way = append(o.way, onItsWay{now + j.total, openaitest.Cost{Tokens: debit}})
 		}
 	}
-	o.slices.add(now+j.travel, j.serverCost())
+	o.subwindows.add(now+j.travel, j.serverCost())
 }
 
 // wait is how long until the server has room for the job. o.mu must be held.
@@ -134,7 +134,7 @@ func (o *seer) wait(j *job) time.Duration {
 			longest = max(longest, time.Duration(lack/b.Rate()*float64(time.Second))+time.Microsecond)
 		}
 	}
-	if longest == 0 && !o.slices.fits(now+j.travel, cost) {
+	if longest == 0 && !o.subwindows.fits(now+j.travel, cost) {
 		longest = 5 * time.Millisecond
 	}
 	return longest

@@ -11,11 +11,11 @@ type scenario struct {
 	name string
 
 	// The server.
-	limits openaitest.Limits
-	slices *openaitest.Slices
-	debits bool                // undeclared output is charged when the answer is complete
-	server []openaitest.Option // what else it does
-	spent  bool                // its budget is used up when the run begins
+	limits     openaitest.Limits
+	subwindows *openaitest.Subwindows
+	debits     bool                // undeclared output is charged when the answer is complete
+	server     []openaitest.Option // what else it does
+	spent      bool                // its budget is used up when the run begins
 
 	learns bool // ours is configured with nothing; else all with the server's limits
 
@@ -94,8 +94,8 @@ func saturated(name string, m mix, more ...func(*scenario)) scenario {
 // options are those of the server.
 func (s *scenario) options() []openaitest.Option {
 	o := []openaitest.Option{openaitest.WithLimits(model, s.limits)}
-	if s.slices != nil {
-		o = append(o, openaitest.WithSlices(*s.slices))
+	if s.subwindows != nil {
+		o = append(o, openaitest.WithSubwindows(*s.subwindows))
 	}
 	if s.debits {
 		o = append(o, openaitest.WithUndeclared(openaitest.Flat16ThenDebit))

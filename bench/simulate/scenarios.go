@@ -37,11 +37,11 @@ var scenarios = []scenario{
 	saturated("foreign bursts of 25 % in 5 s", prompts(1, 0.1), lasting(33*time.Minute), onRedis, func(s *scenario) {
 		s.events = others(time.Minute, 150, 33*time.Millisecond)
 	}),
-	saturated("slices of 1 s", brief(), sliced(openaitest.RPM, openaitest.Slices{})),
-	saturated("fixed windows of 1 s", brief(), sliced(openaitest.RPM, openaitest.Slices{Fixed: true}), held(reported)),
-	saturated("slices of 1 s on tokens", prompts(1, 0.1), sliced(openaitest.TPM, openaitest.Slices{}), held(bar{share: 0.98, refused: 3})),
-	saturated("slices of 1 s on tokens, calls above one", prompts(1, 0.1).scaled(10), sliced(openaitest.TPM, openaitest.Slices{}), held(reported)),
-	saturated("Azure, slices of 10 s", brief(), sliced(openaitest.RPM, openaitest.Slices{Length: 10 * time.Second}), with(openaitest.WithAzure(true))),
+	saturated("subwindows of 1 s", brief(), subwindowed(openaitest.RPM, openaitest.Subwindows{})),
+	saturated("fixed windows of 1 s", brief(), subwindowed(openaitest.RPM, openaitest.Subwindows{Fixed: true}), held(reported)),
+	saturated("subwindows of 1 s on tokens", prompts(1, 0.1), subwindowed(openaitest.TPM, openaitest.Subwindows{}), held(bar{share: 0.98, refused: 3})),
+	saturated("subwindows of 1 s on tokens, calls above one", prompts(1, 0.1).scaled(10), subwindowed(openaitest.TPM, openaitest.Subwindows{}), held(reported)),
+	saturated("Azure, subwindows of 10 s", brief(), subwindowed(openaitest.RPM, openaitest.Subwindows{Length: 10 * time.Second}), with(openaitest.WithAzure(true))),
 	saturated("restart with a spent budget", prompts(1, 0.1), onRedis, changes(10*time.Minute, restart)),
 	saturated("four processes, one killed", prompts(1, 0.1), fleetOf(4, 40, slowStore), onRedis, changes(10*time.Minute, killOne(3))),
 	saturated("four processes, one killed with its calls in flight", slow(answers(2)), refunds, fleetOf(4, 60, slowStore), changes(10*time.Minute, killOne(3))),

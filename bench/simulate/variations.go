@@ -32,9 +32,9 @@ func changes(at time.Duration, do func(*world)) func(*scenario) {
 	return func(s *scenario) { s.change, s.events = at, []event{{at, do}} }
 }
 
-func sliced(limit openaitest.Limit, slices openaitest.Slices) func(*scenario) {
-	slices.On = []openaitest.Limit{limit}
-	return func(s *scenario) { s.slices = &slices }
+func subwindowed(limit openaitest.Limit, subwindows openaitest.Subwindows) func(*scenario) {
+	subwindows.On = []openaitest.Limit{limit}
+	return func(s *scenario) { s.subwindows = &subwindows }
 }
 
 // fleetOf lets several processes share the budget, over a store at this distance.

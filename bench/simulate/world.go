@@ -223,7 +223,7 @@ func (w *world) timing(c *openaitest.Call) openaitest.Timing {
 	w.mu.Lock()
 	w.bySeq[c.Seq] = j
 	w.mu.Unlock()
-	return openaitest.Timing{Admission: j.travel, Refusal: j.travel + refusalTrip, Headers: j.headers, Total: j.total}
+	return openaitest.Timing{Admission: j.travel, Throttle: j.travel + refusalTrip, Headers: j.headers, Total: j.total}
 }
 
 // record takes in what the server says of an attempt when it is done with it.
@@ -235,7 +235,7 @@ func (w *world) record(r openaitest.Record) {
 	if j == nil || r.Admitted.IsZero() {
 		return
 	}
-	a := attempt{at: r.Admitted.Sub(w.begun), refused: r.Outcome == openaitest.Refused, cost: r.Cost}
+	a := attempt{at: r.Admitted.Sub(w.begun), refused: r.Outcome == openaitest.Throttled, cost: r.Cost}
 	w.attempts = append(w.attempts, a)
 	if !a.refused {
 		j.started = a.at

@@ -133,12 +133,12 @@ log-level: loud
 -limits: "5" is not of the form MODEL=rpm:500,tpm:200k
 -limits: "a=rpm" is not of the form MODEL=rpm:500,tpm:200k
 -shared: "f=rpm:1" is not of the form NAME=MODEL,MODEL=rpm:500,tpm:200k
--account-limits rpm: "-1" is no number such as 500, 200k or 1.5M
+-account-limits rpm: "-1" is not a number such as 500, 200k or 1.5M
 -log-format: "xml" is neither text nor json
-FILE:1: listen: "127.0.0.1" is no address such as 127.0.0.1:8080 or :8080
+FILE:1: listen: "127.0.0.1" is not an address such as 127.0.0.1:8080 or :8080
 FILE:2: limts: there is no such setting: ratelimiter -help lists them
-FILE:4: limits: a: tpx: it is none of rpm, rpd, tpm, tpd, ipm, concurrent and burst
-FILE:4: limits: a: tpd: "x" is no number such as 500, 200k or 1.5M
+FILE:4: limits: a: tpx: it is not one of rpm, rpd, tpm, tpd, ipm, concurrent and burst
+FILE:4: limits: a: tpd: "x" is not a number such as 500, 200k or 1.5M
 FILE:5: limits: b: Burst is 1h0m0s: it is above the minute that the limits are for
 FILE:5: limits: b: RPM 20 is above RPD 10, which could never be used
 FILE:9: limits: c: it takes keys and values
@@ -147,17 +147,17 @@ FILE:11: limits: e: rpm: a limit must be positive: leave it out if there is none
 FILE:14: shared: g: models: it takes a list
 FILE:16: shared: i: models: it takes names
 FILE:18: classes: x: a weight of -4 is not from 0.001 to 1,000,000
-FILE:19: classes: y: max-wait: "3" is no duration such as 30s or 2m
-FILE:20: classes: z: wait: it is none of weight, max-wait, rpm, rpd, tpm, tpd, ipm, concurrent and burst
+FILE:19: classes: y: max-wait: "3" is not a duration such as 30s or 2m
+FILE:20: classes: z: wait: it is not one of weight, max-wait, rpm, rpd, tpm, tpd, ipm, concurrent and burst
 FILE:21: max-wait: it takes one value
-FILE:22: max-waiting: "0" is no positive number
+FILE:22: max-waiting: "0" is not a positive number
 FILE:24: grace: it is set twice
-FILE:25: upstream: "api.openai.com" is no URL such as https://api.openai.com
+FILE:25: upstream: "api.openai.com" is not a URL such as https://api.openai.com
 FILE:26: redis: REDIS
 FILE:27: fallback: RPM 20 is above RPD 1, which could never be used
 FILE:28: fail-open: "yes" is neither true nor false
-FILE:29: log-level: "loud" is none of debug, info, warn and error
-"extra" is no flag
+FILE:29: log-level: "loud" is not debug, info, warn or error
+"extra" is not a flag
 model "b" is in two families, "f" and "h"`, "FILE", path)
 	want = strings.Replace(want, "REDIS", errRedis.Error(), 1)
 	if err == nil || err.Error() != want {

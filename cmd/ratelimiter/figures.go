@@ -37,7 +37,7 @@ func parseClass(s setting) (ratelimiter.Class, []fault) {
 	faults := s.parse(append([]figure{
 		{"weight", func(text string) (err error) {
 			if class.Weight, err = strconv.ParseFloat(text, 64); err != nil {
-				return fmt.Errorf("%q is no number", text)
+				return fmt.Errorf("%q is not a number", text)
 			}
 			return nil
 		}},
@@ -60,7 +60,7 @@ func (s *setting) parse(known []figure) []fault {
 		var err error
 		switch {
 		case i < 0:
-			err = fmt.Errorf("it is none of %s", list(known))
+			err = fmt.Errorf("it is not one of %s", list(known))
 		case seen[f.key]:
 			err = errors.New("it is set twice")
 		default:
@@ -86,7 +86,7 @@ var number = regexp.MustCompile(`^([0-9_]+(?:\.[0-9]+)?)([kKmM]?)$`)
 
 // parseAmount reads 500, 200k, 1.5M or 30_000.
 func parseAmount(text string) (int64, error) {
-	form := fmt.Errorf("%q is no number such as 500, 200k or 1.5M", text)
+	form := fmt.Errorf("%q is not a number such as 500, 200k or 1.5M", text)
 	parts := number.FindStringSubmatch(text)
 	if parts == nil {
 		return 0, form
@@ -103,7 +103,7 @@ func parseAmount(text string) (int64, error) {
 	}
 	switch {
 	case !r.IsInt():
-		return 0, fmt.Errorf("%q is no whole number", text)
+		return 0, fmt.Errorf("%q is not a whole number", text)
 	case !r.Num().IsInt64():
 		return 0, fmt.Errorf("%q is too large", text)
 	case r.Sign() == 0:

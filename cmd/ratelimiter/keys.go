@@ -60,7 +60,7 @@ var keys = []key{
 		set: func(c *config, text string) error {
 			n, err := strconv.Atoi(text)
 			if err != nil || n <= 0 {
-				return fmt.Errorf("%q is no positive number", text)
+				return fmt.Errorf("%q is not a positive number", text)
 			}
 			c.maxWaiting = n
 			return nil
@@ -83,7 +83,7 @@ var keys = []key{
 	{name: "log-level", standard: "info", usage: "`level` of the log: debug (each call), info, warn or error",
 		set: func(c *config, text string) error {
 			if err := c.logLevel.UnmarshalText([]byte(text)); err != nil {
-				return fmt.Errorf("%q is none of debug, info, warn and error", text)
+				return fmt.Errorf("%q is not debug, info, warn or error", text)
 			}
 			return nil
 		}},
@@ -108,7 +108,7 @@ func keyNamed(name string) *key {
 func address(text string) error {
 	_, port, err := net.SplitHostPort(text)
 	if err != nil || port == "" {
-		return fmt.Errorf("%q is no address such as 127.0.0.1:8080 or :8080", text)
+		return fmt.Errorf("%q is not an address such as 127.0.0.1:8080 or :8080", text)
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func setUpstream(c *config, text string) error {
 	case err == nil && u.User != nil, none && strings.Contains(text, "@"): // which must not be repeated
 		return errors.New("the URL has credentials: callers bring them")
 	case none:
-		return fmt.Errorf("%q is no URL such as https://api.openai.com", text)
+		return fmt.Errorf("%q is not a URL such as https://api.openai.com", text)
 	case u.Fragment != "":
 		return fmt.Errorf("%q has a fragment", text)
 	}
@@ -132,7 +132,7 @@ func duration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%q is no duration such as 30s or 2m", text)
+		return 0, fmt.Errorf("%q is not a duration such as 30s or 2m", text)
 	case d < 0:
 		return 0, fmt.Errorf("%v is negative", d)
 	}

@@ -52,7 +52,7 @@ func parseFlags(args []string, output io.Writer) (*settings, error) {
 		return nil, err
 	}
 	for _, arg := range set.Args() {
-		s.fault = append(s.fault, fault{text: fmt.Sprintf("%q is no flag", arg)})
+		s.fault = append(s.fault, fault{text: fmt.Sprintf("%q is not a flag", arg)})
 	}
 	return s, nil
 }

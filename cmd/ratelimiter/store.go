@@ -11,7 +11,7 @@ import (
 const redisVariable = "RATELIMITER_REDIS"
 
 // errRedis says nothing of the URL, which has a password.
-var errRedis = errors.New("it is no URL such as redis://:password@host:6379/0 (rediss:// for TLS, ?addr=host:port for more nodes of a cluster, ?master_name=name for Sentinel); what is not a letter or digit in a password is written as %40 and so on")
+var errRedis = errors.New("it is not a URL such as redis://:password@host:6379/0 (rediss:// for TLS, ?addr=host:port for more nodes of a cluster, ?master_name=name for Sentinel); what is not a letter or digit in a password is written as %40 and so on")
 
 // parseRedis returns what makes the client of a URL: of one server, or, where the URL names
 // more nodes or a master, of a cluster or of Sentinel.

@@ -23,8 +23,8 @@ func TestVerdict(t *testing.T) {
 		{"late", result{took: seconds(20.5)}, idle, "", "more than 2 % behind the ideal 20s; timers were late for 2 % of"},
 		{"late on a busy machine", result{took: seconds(20.5)}, late, "The machine is busy: timers of this process were late for 5 % of the time.\nSo the 2.5 % behind", ""},
 		{"later than a busy machine makes it", result{took: seconds(21.5)}, late, "", "more than 2 % behind the ideal"},
-		{"throttled", result{took: seconds(20.5), throttled: 1}, late, "", "1 calls through that were throttled"},
-		{"lost", result{took: seconds(20.5), lost: 2}, late, "", "lost 2 calls"},
+		{"throttled", result{took: seconds(20.5), throttled: 1}, late, "", "calls through that were throttled: 1"},
+		{"lost", result{took: seconds(20.5), lost: 2}, late, "", "lost calls: 2"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			x.result.ideal = seconds(20)

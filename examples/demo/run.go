@@ -64,7 +64,7 @@ func (r *run) send(ctx context.Context, calls []call) {
 func (r *run) throttled() int64 {
 	var n int64
 	for _, m := range models {
-		n += r.server.Account(m).Refused
+		n += r.server.Account(m).Throttled
 	}
 	return n
 }

@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -27,15 +28,16 @@ const (
 
 	warmUp   = 5 * time.Second // not measured: the fleet learns where the API stands
 	takeover = 2 * time.Second // what the others have for it
-	phase    = 18 * time.Second
 )
 
 func main() {
+	short := flag.Bool("short", false, "end after some seconds, and judge no shares")
+	flag.Parse()
 	var err error
-	if len(os.Args) == 4 { // started by a fleet
-		err = process(os.Args[1], os.Args[2], os.Args[3])
+	if flag.NArg() == 3 { // started by a fleet
+		err = process(flag.Arg(0), flag.Arg(1), flag.Arg(2))
 	} else {
-		err = demo()
+		err = demo(*short)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "fleet:", err)
@@ -43,7 +45,11 @@ func main() {
 	}
 }
 
-func demo() error {
+func demo(short bool) error {
+	warmUp, phase := warmUp, 18*time.Second
+	if short {
+		warmUp, phase = time.Second, 3*time.Second
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	redis, err := redistest.Start()
@@ -77,5 +83,8 @@ func demo() error {
 
 	r := newResult(f, api, begin, kill, end)
 	r.print()
+	if short {
+		return r.losses()
+	}
 	return r.verdict()
 }

@@ -91,6 +91,23 @@ func (r *result) print() {
 		percent(r.used), percent(r.soon), takeover, takeover+soon)
 }
 
+// losses says which of the processes that lived to the end have lost calls.
+func (r *result) losses() error {
+	var faults []error
+	for i, m := range r.fleet {
+		if i == killed {
+			continue
+		}
+		if last := m.last.Load(); last.lost() > 0 {
+			faults = append(faults, fmt.Errorf("process %d: %d calls lost: %s", i+1, last.lost(), cmp.Or(last.Err, "they were still in line")))
+		}
+		if m.err != nil {
+			faults = append(faults, fmt.Errorf("process %d: %w", i+1, m.err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
 // verdict says all that the fleet did not keep.
 func (r *result) verdict() error {
 	var faults []error
@@ -108,12 +125,6 @@ func (r *result) verdict() error {
 		if !r.after.fair(m) {
 			fault("process %d: %s of the calls after the kill", i+1, percent(r.after.of(m)))
 		}
-		if last := m.last.Load(); last.lost() > 0 {
-			fault("process %d: %d calls lost: %s", i+1, last.lost(), cmp.Or(last.Err, "they were still in line"))
-		}
-		if m.err != nil {
-			fault("process %d: %w", i+1, m.err)
-		}
 	}
 	if r.used < usedInAll {
 		fault("%s of the budget used in all, not %s", percent(r.used), percent(usedInAll))
@@ -124,5 +135,5 @@ func (r *result) verdict() error {
 	if want := usedSoon * r.before.used; r.soon < want {
 		fault("%s of the budget used from %v to %v after the kill, not %s", percent(r.soon), takeover, takeover+soon, percent(want))
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, r.losses())...)
 }

@@ -73,7 +73,7 @@ func (s *standIn) counts(in span) (admitted, throttled map[string]int) {
 	for _, c := range s.calls {
 		switch {
 		case !in.holds(c.Admitted):
-		case c.Outcome == openaitest.Refused:
+		case c.Outcome == openaitest.Throttled:
 			throttled[c.key]++
 		default:
 			admitted[c.key]++

@@ -150,12 +150,13 @@ func (c *charge) forget() { c.drift, c.latest = regression{}, report{} }
 // fewTokens is the input below which what the server adds to each call counts.
 const fewTokens = 500
 
-// alone takes in a report of a request beside which hardly anything was used of the bucket: its
-// own charge. others is what the server may have charged before it. It reports whether another
-// ratio has been adopted.
+// alone takes in a report of a request beside which hardly anything was used of the bucket, nor
+// charged in the moment before: its own charge. A bucket that refills as fast as calls come looks
+// full to us while the server's holds those that have just arrived. others is what the server may
+// have charged before it. It reports whether another ratio has been adopted.
 func (c *charge) alone(now time.Time, r *report, others float64) (changed bool) {
 	const hardly = 0.02
-	if r.input.Counted < fewTokens || r.Used-r.Cost+others > hardly*r.Cost {
+	if r.input.Counted < fewTokens || r.Used-r.Cost+r.passed+others > hardly*r.Cost {
 		return false
 	}
 	return c.sample(now, (r.server-(r.Cost-r.input.Charged))/r.input.Counted)

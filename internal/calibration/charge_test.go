@@ -205,6 +205,19 @@ func TestLoneRequestsShowTheirCharge(t *testing.T) {
 	}
 }
 
+// What went just before a request has refilled in our bucket, but may be in the server's yet.
+func TestRequestsInARowAreNotAlone(t *testing.T) {
+	for passed, want := range map[float64]float64{24: 1.3, 25: 1} {
+		var c charge
+		for range 2 {
+			c.alone(epoch, &report{Sent{Cost: 1200, input: Input{1000, 1000}, Level: Level{Used: 1200}, passed: passed}, 1500}, 0)
+		}
+		if got := c.Ratio(); math.Abs(got-want) > 1e-9 {
+			t.Errorf("%v before it: %v; want %v", passed, got, want)
+		}
+	}
+}
+
 // A tracker takes samples of the reports that show a lone request, where nothing may have
 // overtaken it.
 func TestTrackerHearsLoneRequests(t *testing.T) {

@@ -58,9 +58,10 @@ type entry struct {
 	begin   func()          // finds it out, if no other call does
 	looked  bool            // at the buckets, for the last snapshot was no proof
 	ask     ask
-	first   bool      // the last ask had an answer
-	since   time.Time // when the asks began to fail, should this one
-	place   place     // in the queue, or none
+	first   bool          // the last ask had an answer
+	since   time.Time     // when the asks began to fail, should this one
+	took    time.Duration // until the answer
+	place   place         // in the queue, or none
 
 	answered bool // the ask has been, before the caller has
 	left     bool // who then waits for it no more
@@ -148,6 +149,9 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 			en.known, en.looked = s.looking, true
 			return look, nil
 		}
+	}
+	if s.hopelessLocked(en.arrived) {
+		return rejected, backendFailed(&r.charge, s.away)
 	}
 	s.quota.DropDoubtful(&r.charge.cost, en.arrived)
 	s.quota.Begin(en.arrived)
@@ -293,7 +297,7 @@ func (s *scope) refreshed(look *ask, answer *backend.Answer, err error) {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
 	if err == nil {
-		s.keepLocked(look, answer)
+		s.keepLocked(time.Now(), look, answer)
 	}
 	close(s.looking)
 	s.looking = nil
@@ -343,7 +347,9 @@ func (r *Reservation) takeAlone(ctx context.Context, en *entry) error {
 		}
 	}
 	en.ask.Fresh, en.ask.Leave = true, r.Call.MaxWait == 0
+	begun := time.Now()
 	answer, err := e.take(&en.ask.Ask)
+	en.took = time.Since(begun)
 	release, err := r.answered(ctx, en, &answer, err)
 	if release != nil {
 		e.leave(release)
@@ -370,10 +376,10 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	release = s.movedLocked(&en.ask)
 	s.stored = s.stored || release == nil && !en.ask.Leave && (err != nil || answer.Granted == 0)
 	if err == nil {
-		s.answeredLocked(&en.ask, answer)
+		s.answeredLocked(now, &en.ask, answer)
 	}
-	failed := s.failedLocked(err, en.since)
-	lost := failed && !en.first && !hopeful(err, en.since, now)
+	failed := s.failedLocked(err, en.since, en.took)
+	lost := failed && !en.first && !s.hopesLocked(err, en.since, now)
 	if lost {
 		s.rejectAllLocked(err)
 	}
@@ -480,7 +486,7 @@ func (s *scope) leave(w *waiter) bool {
 		defer s.lookOutLocked() // another one has to report
 	}
 	first := w == s.queue.head() || s.account.engine.local && s.queue.among(w, backend.MaxCosts)
-	s.queue.leave(w)
+	s.queue.withdraw(w)
 	if first {
 		s.wakeLocked()
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -16,20 +17,51 @@ const patience = 5 * time.Second
 // is sent again without one: only its reply may have been lost.
 const firstPause, lastPause = 100 * time.Millisecond, 500 * time.Millisecond
 
+// A backend that takes longer to answer than usual may be overloaded, since too many ask. It
+// recovers only if each asks the less often the longer it takes: it works off what it was asked,
+// whether or not anybody still waits for the answer.
+const (
+	usual      = 150 * time.Millisecond
+	mostStrain = 4 * time.Second
+	mostRest   = 2 * time.Second // where it does not answer at all
+)
+
+// strain is for how long a ticket leaves a backend alone after an answer that took so long. It
+// wears off slowly, or all would come back together.
+func strain(before, took time.Duration) time.Duration {
+	d := min(max(before*3/4, 12*(took-usual)), mostStrain)
+	if d < usual/3 {
+		return 0
+	}
+	return d
+}
+
+// varied is a quarter more or less, lest all wait for as long.
+func varied(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2+1) }
+
 // persist asks for a turn's calls, again and again as long as there is hope and somebody
 // waits. The number stays the same: what was charged although its reply was lost, or came
 // late, is answered and not charged twice.
 func (s *scope) persist(t *turn, kick <-chan struct{}) (backend.Answer, error) {
 	e := s.account.engine
-	answer, err := e.take(&t.ask.Ask)
-	if t.first && failed(err) {
-		answer, err = e.take(&t.ask.Ask)
+	take := func() (backend.Answer, error) {
+		begun := time.Now()
+		answer, err := e.take(&t.ask.Ask)
+		t.took = time.Since(begun)
+		t.strain = strain(t.strain, t.took)
+		return answer, err
 	}
-	for pause := firstPause; failed(err) && hopeful(err, t.since, time.Now().Add(pause)); pause = min(2*pause, lastPause) {
-		if t.vain = !s.rest(pause, kick); t.vain {
+	answer, err := take()
+	if t.first && failed(err) && t.took <= usual {
+		answer, err = take()
+	}
+	for pause := firstPause; failed(err) && s.hopes(err, t.since, time.Now().Add(pause)); pause = min(2*pause, lastPause) {
+		if t.vain = !s.rest(max(pause, varied(min(t.strain, mostRest))), kick); t.vain {
 			break
 		}
-		answer, err = e.take(&t.ask.Ask)
+		if s.asksForAll() {
+			answer, err = take()
+		}
 	}
 	return answer, err
 }
@@ -65,6 +97,21 @@ func hopeful(err error, since, now time.Time) bool {
 	return errors.Is(err, backend.ErrUnavailable) && now.Sub(since) < patience
 }
 
+// hopes is hopeful for asks of the scope. An answer to another of the account's, meanwhile, is
+// hope for all of them.
+func (s *scope) hopes(err error, since, now time.Time) bool {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	return s.hopesLocked(err, since, now)
+}
+
+func (s *scope) hopesLocked(err error, since, now time.Time) bool {
+	if heard := s.account.heard; heard.After(since) {
+		since = heard
+	}
+	return hopeful(err, since, now)
+}
+
 // failingLocked is since when asks fail, should one fail that begins now.
 func (s *scope) failingLocked(now time.Time) time.Time {
 	if s.away != nil {
@@ -75,20 +122,50 @@ func (s *scope) failingLocked(now time.Time) time.Time {
 
 // failedLocked notes whether the backend has answered, and reports whether it has not. The
 // asks fail since then.
-func (s *scope) failedLocked(err error, since time.Time) bool {
+func (s *scope) failedLocked(err error, since time.Time, took time.Duration) bool {
+	now, a := time.Now(), s.account
 	if !failed(err) {
-		s.away = nil
+		s.away, a.heard, a.rest = nil, now, 0
 		return false
 	}
 	s.away, s.awaySince = err, since
+	if took <= usual {
+		a.rest = 0
+		return true
+	}
+	a.rest = min(max(2*a.rest, took), mostRest)
+	a.rests = now.Add(a.rest)
 	return true
+}
+
+// asksForAll reports whether the scope may ask again. While a backend is slow to fail, one ask
+// of the account speaks for all, and then the backend is left alone for a moment.
+func (s *scope) asksForAll() bool {
+	s.account.mu.Lock()
+	defer s.account.mu.Unlock()
+	return s.asksForAllLocked(time.Now())
+}
+
+func (s *scope) asksForAllLocked(now time.Time) bool {
+	a := s.account
+	if a.rest > 0 && now.Before(a.rests) {
+		return false
+	}
+	a.rests = now.Add(mostRest) // unless it is answered, or fails, before
+	return true
+}
+
+// hopelessLocked reports whether a call need not ask: all who waited have been rejected, and
+// another has just found that nothing has changed.
+func (s *scope) hopelessLocked(now time.Time) bool {
+	return s.away != nil && s.awaySince.IsZero() && s.account.rest > 0 && !s.asksForAllLocked(now)
 }
 
 // rejectAllLocked rejects all who wait, for asks have failed too often: they would not
 // fare better one by one, and each of them takes long. Nor is there hope for those who
 // come later, until one of them is answered.
 func (s *scope) rejectAllLocked(cause error) {
-	s.awaySince = time.Time{}
+	s.awaySince, s.account.heard = time.Time{}, time.Time{}
 	s.rejectEachLocked(func(c *charge) *Rejection { return backendFailed(c, cause) })
 }
 

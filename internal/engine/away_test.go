@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -35,6 +36,141 @@ func TestPausesBetweenAsksThatFail(t *testing.T) {
 		}
 		if !slices.Equal(asked, want) {
 			t.Errorf("asked after %v; want %v", asked, want)
+		}
+	})
+}
+
+// A backend that is slow to answer is asked less often, the less the longer it takes, and as
+// often as before when it has been quick for a while.
+func TestSlowBackendIsAskedLessOften(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		takes := time.Duration(0)
+		b.takes(func(int, *backend.Ask) error {
+			b.fake.mu.Lock()
+			wait := takes
+			b.fake.mu.Unlock()
+			time.Sleep(wait)
+			return nil
+		})
+		for range 200 {
+			b.start(call(tpm / 10))
+		}
+		asks := func(slow, span time.Duration) int {
+			b.fake.mu.Lock()
+			takes = slow
+			b.fake.mu.Unlock()
+			time.Sleep(10 * time.Second) // it has been like that for a while
+			before := b.costs(0)
+			time.Sleep(span)
+			return b.costs(0) - before
+		}
+		quick := asks(time.Millisecond, time.Minute)
+		if n := asks(usual, time.Minute); n < quick/2 {
+			t.Errorf("%d asks a minute of a backend whose answers take %v; %d where they take no time", n, usual, quick)
+		}
+		// 300 ms leave it alone for 1.8 s, a quarter more or less.
+		if n := asks(300*time.Millisecond, time.Minute); n > 40 {
+			t.Errorf("%d asks a minute, of a backend that takes 300 ms", n)
+		}
+		if n := asks(time.Second, time.Minute); n > 25 || n == 0 {
+			t.Errorf("%d asks a minute, of a backend that takes a second", n)
+		}
+		if n := asks(time.Millisecond, time.Minute); n < quick*9/10 {
+			t.Errorf("%d asks a minute after it was slow; %d before", n, quick)
+		}
+	})
+}
+
+// While a backend is slow to fail, one ask of an account speaks for all its models: also for calls
+// that come after those in line have been rejected.
+func TestOneAskOfAnAccountWhileTheBackendIsSlowToFail(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		of := func(model int) *Call {
+			c := call(1)
+			c.Model = fmt.Sprint("m", model)
+			return c
+		}
+		const models = 20
+		for i := range models {
+			b.admit(of(i)).end()
+		}
+		back := false
+		b.takes(func(int, *backend.Ask) error {
+			if back {
+				return nil
+			}
+			time.Sleep(time.Second)
+			return backend.ErrUnavailable
+		})
+		before, begun := b.costs(0), time.Now()
+		var all []*admission
+		for i := range models {
+			all = append(all, b.start(of(i)))
+		}
+		for i, a := range all {
+			if err := <-a.err; err == nil {
+				t.Errorf("model %d: admitted", i)
+			}
+		}
+		if took := time.Since(begun); took < patience-mostRest || took > patience+mostRest+time.Second {
+			t.Errorf("those in line are rejected after %v", took)
+		}
+		// By themselves, for the queue, and in the five seconds some for all.
+		if n := b.costs(before); n > 2*models+5 {
+			t.Errorf("%d asks", n)
+		}
+		before, begun = b.costs(0), time.Now()
+		rejected := 0
+		for time.Since(begun) < 20*time.Second {
+			for i := range models {
+				a := b.start(of(i))
+				go func() { <-a.err }()
+				rejected++
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := b.costs(0) - before; n < 3 || n > 20 {
+			t.Errorf("%d asks in 20 s, for %d calls", n, rejected)
+		}
+		back = true
+		time.Sleep(mostRest + time.Second)
+		b.admit(of(0)) // which finds out
+		for i := range models {
+			b.admit(of(i))
+		}
+	})
+}
+
+// As long as others of the account are answered, no call in line is rejected since its own asks
+// fail.
+func TestAnswersToOthersAreHope(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		other := call(1)
+		other.Model = "other"
+		b.admit(other).end()
+		ended := false
+		b.takes(func(_ int, ask *backend.Ask) error {
+			if ask.Scope == "model:m" && !ended {
+				return backend.ErrUnavailable
+			}
+			return nil
+		})
+		a := b.start(call(1))
+		for range 20 {
+			time.Sleep(time.Second)
+			b.admit(other).end()
+		}
+		if !a.waits() {
+			t.Fatalf("rejected: %v", <-a.err)
+		}
+		ended = true
+		if err := <-a.err; err != nil {
+			t.Error(err)
 		}
 	})
 }

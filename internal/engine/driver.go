@@ -39,22 +39,25 @@ func (s *scope) driveLocked() {
 func (s *scope) drive(kick <-chan struct{}) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	strained := time.Duration(0)
 	for {
 		turn, ok := s.nextTurn()
 		if !ok {
 			return
 		}
+		turn.strain = strained
 		hint, changed := turn.pause, (<-chan struct{})(nil)
 		if len(turn.batch) > 0 {
 			again := false
-			if hint, changed, again = s.ask(&turn, kick); again {
+			hint, changed, again = s.ask(&turn, kick)
+			if strained = turn.strain; again {
 				continue
 			}
 		}
 		if turn.paced {
 			hint = min(hint, turn.pause)
 		}
-		timer.Reset(hint)
+		timer.Reset(max(hint, varied(strained)))
 		select {
 		case <-timer.C:
 		case <-changed:
@@ -72,6 +75,9 @@ type turn struct {
 	first bool          // the last ask had an answer
 	since time.Time     // when the asks began to fail, should this one
 	vain  bool          // nobody waited any more when it failed
+	took  time.Duration // until the answer
+	// strain is how long the backend is left alone afterwards: it has been slow.
+	strain time.Duration
 }
 
 // nextTurn returns what to ask for next, or false where nobody waits any more.
@@ -246,7 +252,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	defer s.account.mu.Unlock()
 	now := time.Now()
 	if err == nil {
-		s.answeredLocked(&t.ask, answer)
+		s.answeredLocked(now, &t.ask, answer)
 	}
 	giveBackLocked(t.ask.slots, int64(len(t.batch)-answer.Granted), now)
 	d := &s.driver
@@ -257,7 +263,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	}
 	d.single, d.inLine, d.turn = false, backend.Amounts{}, 0
 	switch {
-	case s.failedLocked(err, t.since):
+	case s.failedLocked(err, t.since, t.took):
 		if !t.vain {
 			s.rejectAllLocked(err)
 		}
@@ -282,6 +288,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		s.grantLocked(now, w.reservation, &w.charge, &t.ask, answer, i)
 		w.reservation.flow = w.flow
 		if w.ended {
+			w.flow.credit -= w.credit // it has withdrawn what it has used after all
 			abandoned = append(abandoned, w.reservation)
 			continue
 		}
@@ -293,7 +300,10 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	return abandoned, release
 }
 
-func (s *scope) rejectLocked(w *waiter, r *Rejection) { s.endLocked(w, r) }
+func (s *scope) rejectLocked(w *waiter, r *Rejection) {
+	s.queue.withdraw(w)
+	s.endLocked(w, r)
+}
 
 // endLocked takes a waiter out of the queue and gives it its result.
 func (s *scope) endLocked(w *waiter, err error) {

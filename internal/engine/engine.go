@@ -158,7 +158,11 @@ func (e *Engine) settle(s *backend.Settlement) {
 }
 
 func (e *Engine) settleNow(s *backend.Settlement) {
-	begun, wait := time.Now(), firstRetry
+	var begun time.Time
+	if s.PauseOwner != "" {
+		begun = time.Now()
+	}
+	wait := firstRetry
 	err := e.config.Backend.Settle(context.Background(), *s)
 	for try := 0; err != nil && s.PauseOwner != "" && try < mostRetries; try++ {
 		select {

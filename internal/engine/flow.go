@@ -71,12 +71,15 @@ type glance struct {
 	tag, pace float64
 	next      *waiter
 	cursor    cursor
-	credit    float64 // of the flow, for calls that have none yet
+	credit    float64 // of the flow, for calls that have not asked yet
 }
 
 // net is what the next call will count when it asks.
 func (g *glance) net(w *waiter) float64 {
 	units := w.units()
+	if w.asked {
+		return units
+	}
 	credit := min(g.credit, units)
 	g.credit -= credit
 	return units - credit
@@ -291,6 +294,13 @@ func (q *flows) leave(w *waiter) {
 	}
 }
 
+// withdraw takes w out before it has started. What it would have counted less is left for
+// others.
+func (q *flows) withdraw(w *waiter) {
+	w.flow.credit += w.credit
+	q.leave(w)
+}
+
 func (q *flows) count(amounts *backend.Amounts, sign int64) {
 	q.n += int(sign)
 	for d, n := range amounts {
@@ -392,16 +402,18 @@ func (q *flows) before(is backend.Flow, retry bool, seq uint64) backend.Amounts 
 }
 
 // asks says on whose behalf the calls ask: nil where the backend need not be told. What
-// their flows were refunded counts for the first of them.
+// their flows were refunded counts for the first of them that have not asked yet. Behind one
+// that has others may stand already, whose places in line do not change.
 func (q *flows) asks(batch []*waiter) []backend.Flow {
 	if !slices.ContainsFunc(batch, func(w *waiter) bool { return !plain(w.flow.Flow) }) {
 		return nil
 	}
 	flows := make([]backend.Flow, len(batch))
 	for i, w := range batch {
-		if f := w.flow; f.credit != 0 {
-			took := min(f.credit, int64(w.units()))
-			w.credit, f.credit = w.credit+took, f.credit-took
+		if f := w.flow; !w.asked {
+			w.asked = true
+			w.credit = min(f.credit, int64(w.units()))
+			f.credit -= w.credit
 		}
 		flows[i] = w.flow.Flow
 		flows[i].Credit = w.credit
@@ -421,15 +433,17 @@ func (q *flows) heard(batch []*waiter, answer *backend.Answer) {
 		heap.Init(&q.waiting)
 	}
 	q.virtual = answer.Virtual
-	for i := len(batch) - 1; i >= 0; i-- {
-		w := batch[i]
-		f := w.flow
-		w.tag = answer.Tags[i]
-		if f.tag = w.tag; i < answer.Granted {
-			f.tag += w.units() * q.pace(f)
-		}
-		if f.len() > 0 {
+	stands := func(f *flow, tag float64) {
+		if f.tag = tag; f.len() > 0 {
 			heap.Fix(&q.waiting, f.index)
 		}
+	}
+	for i, w := range batch {
+		if w.tag = answer.Tags[i]; i < answer.Granted {
+			stands(w.flow, w.tag+w.units()*q.pace(w.flow))
+		}
+	}
+	for _, w := range slices.Backward(batch[answer.Granted:]) { // the first of a flow comes last
+		stands(w.flow, w.tag)
 	}
 }

@@ -176,9 +176,51 @@ func TestCreditOfAFlow(t *testing.T) {
 			t.Errorf("credits %v; want %v", got, want)
 		}
 	}
-	batch[2].flow.credit = -50 // they have used more
-	if got := credits(); !slices.Equal(got, []int64{100, 30, -50}) && !slices.Equal(got, []int64{50, 30, 0}) {
+	// Where they have used more, too, and not for calls that have asked: others stand behind
+	// them, whose places do not change.
+	batch[0].flow.credit = -50
+	next := &waiter{charge: charge{cost: backend.Amounts{1, 100}}}
+	q.join(next, named("a", "x", 1))
+	batch = append(batch, next)
+	if got := credits(); !slices.Equal(got, []int64{100, 30, 0, -50}) {
 		t.Errorf("credits %v", got)
+	}
+	// Who leaves leaves it for others.
+	q.withdraw(batch[1])
+	q.withdraw(next)
+	if f := batch[0].flow; f.credit != -20 {
+		t.Errorf("a credit of %d is left; want 30 of one, less 50 of another", f.credit)
+	}
+}
+
+// A flow of which several calls have started stands behind the last of them, and one that has
+// calls left in line where the first of those does.
+func TestWhereAFlowStands(t *testing.T) {
+	var q flows
+	var batch []*waiter
+	for range 2 {
+		for _, tenant := range []string{"x", "y", "z"} {
+			w := &waiter{seq: q.arrivals(), charge: charge{cost: backend.Amounts{1, 100}}}
+			q.join(w, named(tenant, "", 1))
+			if tenant != "z" {
+				batch = append(batch, w)
+			}
+		}
+	}
+	x, y := batch[0].flow, batch[1].flow
+	q.heard(batch, &backend.Answer{Granted: 3, Virtual: 5, Tags: []float64{1, 2, 101, 102}}) // y's second is left
+	if x.tag != 201 || y.tag != 102 {
+		t.Errorf("x stands at %v, y at %v; want 201 and 102", x.tag, y.tag)
+	}
+	if q.head().flow.Class != "z" {
+		t.Errorf("%s is first; want z, of which nothing has started", q.head().flow.Class)
+	}
+	y2 := batch[3]
+	batch = append(batch, &waiter{seq: q.arrivals(), charge: y2.charge})
+	q.join(batch[4], named("y", "", 1))
+	q.heard(batch[3:], &backend.Answer{Virtual: 5, Tags: []float64{102, 202}})
+	if y.tag != 102 {
+		t.Errorf("y stands at %v; want 102, where its first call does", y.tag)
 	}
 }
 

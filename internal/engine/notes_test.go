@@ -169,14 +169,14 @@ func TestHurry(t *testing.T) {
 			s := a.scopeLocked(scopeKey{model: "m"})
 			begun := time.Now()
 			s.sync = syncing{loaded: begun, saved: begun}
-			s.answeredLocked(&ask{}, &backend.Answer{Granted: 1, Paused: paused})
+			s.answeredLocked(time.Now(), &ask{}, &backend.Answer{Granted: 1, Paused: paused})
 			a.mu.Unlock()
 			var got []time.Duration
 			for _, after := range []time.Duration{0, 99 * ms, 100 * ms, 199 * ms, 300 * ms, 499 * ms, 500 * ms, 700 * ms, 4900 * ms} {
 				time.Sleep(after - time.Since(begun))
 				a.mu.Lock()
 				before := recalls
-				s.answeredLocked(&ask{}, &backend.Answer{Granted: 1})
+				s.answeredLocked(time.Now(), &ask{}, &backend.Answer{Granted: 1})
 				a.mu.Unlock()
 				if synctest.Wait(); recalls > before {
 					got = append(got, after)
@@ -213,7 +213,7 @@ func TestAsksThatChargeNothingAreSeen(t *testing.T) {
 			s.quota.Headers(now, &r, &head(200, "Limit-Tokens 6000 Remaining-Tokens 5990 Reset-Tokens 100ms").Headers, false, false)
 			before := margin()
 			now = now.Add(500 * time.Millisecond)
-			s.answeredLocked(ask, &backend.Answer{
+			s.answeredLocked(time.Now(), ask, &backend.Answer{
 				Granted: granted, Levels: []float64{rpm, tpm - 3000}, Charged: []float64{0, 3000}, Corrected: []float64{0, 0},
 			})
 			if after := margin(); (after > before) != want {

@@ -32,9 +32,10 @@ type waiter struct {
 	arrived     time.Time
 	charge      charge
 	flow        *flow
+	asked       bool    // on behalf of its flow
 	stands      bool    // in the backend's line, as far as is known
 	ended       bool    // it has a result, or its caller has left
-	credit      int64   // by how much it counts less for its flow's share
+	credit      int64   // by how much it counts less for its flow's share, since it has asked
 	tag         float64 // where it stands in the backend's line
 	reservation *Reservation
 	err         error       // its result, once it has one

@@ -48,12 +48,13 @@ type Reservation struct {
 	charge    charge
 	stamp     int64
 	started   time.Time
-	slots     []*slots // that it holds
+	slots     []*slots // that it holds until it is released
 	sent      []quota.Sent
 	informed  bool // the response reported the level of the server's tokens
 	discarded bool // nobody was given it
 	queued    bool // it has waited in the queue
 	ended     atomic.Bool
+	released  atomic.Bool
 	room      *room // from the start of its ask by itself, or else from its grant
 }
 

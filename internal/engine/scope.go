@@ -124,8 +124,7 @@ func (s *scope) budgetFreedLocked(now time.Time) {
 }
 
 // answeredLocked keeps the levels of an answer.
-func (s *scope) answeredLocked(ask *ask, answer *backend.Answer) {
-	now := time.Now()
+func (s *scope) answeredLocked(now time.Time, ask *ask, answer *backend.Answer) {
 	s.quota.PausedByOthers(now, answer.Paused)
 	if answer.Paused > 0 {
 		s.sync.hurry = now.Add(hurryFor) // who was throttled knows why
@@ -136,23 +135,23 @@ func (s *scope) answeredLocked(ask *ask, answer *backend.Answer) {
 	if answer.Granted == 0 {
 		s.quota.Saw(now, ask.limits, ask.Buckets, answer)
 	}
-	s.keepLocked(ask, answer)
+	s.keepLocked(now, ask, answer)
 }
 
 // keepLocked keeps a snapshot.
-func (s *scope) keepLocked(ask *ask, answer *backend.Answer) {
+func (s *scope) keepLocked(now time.Time, ask *ask, answer *backend.Answer) {
 	limits := ask.limits
 	if len(s.ceilings) > 0 {
 		limits = slices.Concat(limits, s.ceilings)
 	}
-	s.last = snapshot{time.Now(), answer.Paused, limits, ask.Buckets, answer.Levels, s.account.refunded}
+	s.last = snapshot{now, answer.Paused, limits, ask.Buckets, answer.Levels, s.account.refunded}
 }
 
 // releaseTicketLocked returns how to take a ticket out of the line that a fast ask has
 // left and nobody stands for any more. Otherwise those behind would wait for it until it
 // is stale. ok is false where there is none.
 func (s *scope) releaseTicketLocked(now time.Time) (a ask, ok bool) {
-	if !s.stored || s.driver.running || s.asking > 0 || s.queue.len() > 0 {
+	if !s.stored || s.account.rest > 0 || s.driver.running || s.asking > 0 || s.queue.len() > 0 {
 		return a, false
 	}
 	s.stored = false

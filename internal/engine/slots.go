@@ -186,20 +186,16 @@ func (o *slots) lookAgainLocked() {
 // Release gives back the slots of a call whose response has ended. What comes later does
 // nothing.
 func (r *Reservation) Release() {
-	if r.scope == nil {
-		return
+	if r.slots != nil && r.released.CompareAndSwap(false, true) {
+		r.release(time.Now())
 	}
-	r.release(time.Now())
 }
 
 func (r *Reservation) release(now time.Time) {
 	r.scope.account.mu.Lock()
 	defer r.scope.account.mu.Unlock()
-	if r.slots != nil {
-		r.scope.holding--
-		giveBackLocked(r.slots, 1, now)
-		r.slots = nil
-	}
+	r.scope.holding--
+	giveBackLocked(r.slots, 1, now)
 }
 
 // mayGetLocked reports whether a call that nobody waits before may get the slots it lacks

@@ -85,6 +85,9 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 	if !throttled {
 		s.start.Succeeded(r.SentAt)
 	}
+	if !failed && !informed && s.large() { // it may enforce limits in any way
+		s.subwindows, informed = true, true
+	}
 	if !failed || informed {
 		s.start.Answered(now, r.SentAt, informed, s.complete(), s.careful())
 	}

@@ -67,6 +67,16 @@ func (s *Set) careful() bool {
 	return careful
 }
 
+// large reports whether no known limit is below the tiers that are careful.
+func (s *Set) large() bool {
+	for _, l := range s.limits {
+		if l.Period == minute && (l.Dimension == backend.Requests && l.Amount() < carefulRPM || l.Dimension == backend.Tokens && l.Amount() < carefulTPM) {
+			return false
+		}
+	}
+	return s.complete()
+}
+
 // Unpaced describes limits and nothing else.
 func Unpaced(now time.Time, limits []*Limit) []backend.Bucket {
 	buckets := make([]backend.Bucket, len(limits))

@@ -205,6 +205,40 @@ func TestPaceWhereSubwindowsAreExpected(t *testing.T) {
 	}
 }
 
+// A server that reports nothing may enforce the limits of a large tier in subwindows. Errors
+// say nothing of it.
+func TestPaceWhereNothingIsReported(t *testing.T) {
+	for _, x := range []struct {
+		limits, headers string
+		failed          bool
+		want            int64 // what the pace refills a minute, of requests; 0 for none
+	}{
+		{"rpm=300 tpm=200000", "", false, 300 * 5},
+		{"rpm=299 tpm=200000", "", false, 0},
+		{"rpm=300 tpm=199999", "", false, 0},
+		{"rpm=300", "", false, 0},
+		{"rpm=300 rpd=100 tpm=200000 tpd=100000 ipm=1", "", false, 300 * 5},
+		{"rpm=300 tpm=200000", "", true, 300}, // by time
+		{"rpm=300 tpm=200000", headersOf("requests", 300, 1, minute), false, 300 * 16},
+	} {
+		w := newWorld(t, x.limits)
+		w.Begin(epoch)
+		w.Headers(epoch, w.send(0, 1), parse(x.headers), false, x.failed)
+		for i, n := range []float64{0, 6, 6, 6, 6} {
+			w.limit("rpm").drawn.See(at(time.Duration(i)*100*time.Millisecond), n, 0)
+		}
+		got := int64(0)
+		for _, b := range w.Buckets(nil, epoch, w.Limits()) {
+			if b.Name == w.limit("rpm").pace {
+				got = b.Limit
+			}
+		}
+		if got != x.want {
+			t.Errorf("%+v: a pace of %d", x, got)
+		}
+	}
+}
+
 // Slow starts pace the scopes whose limits may be enforced in subwindows: those of large
 // tiers, by requests if that limit is known, and those of servers that do so.
 func TestCareful(t *testing.T) {

@@ -113,7 +113,7 @@ func (s *Set) throttled(now time.Time, r *Request, t *wire.Throttle) (c Correcti
 // sampleInput takes in what the server has charged for one request's input: what it says
 // was requested, less what is declared of the output.
 func (s *Set) sampleInput(now time.Time, r *Request, l *Limit, t *wire.Throttle) {
-	const enough = 500 // tokens, below which what is added to each call counts
+	const enough = 200 // tokens, below which what is added to each call counts
 	if l.Dimension != backend.Tokens || t.Requested <= 0 || r.Input.Counted < enough {
 		return
 	}

@@ -103,8 +103,8 @@ func accounts(t *testing.T, sdk SDK) {
 				a := srv.Account(model)
 				got := [3]int64{sum.Requests, sum.Tokens, sum.Images}
 				want := [3]int64{a.Bucket(openaitest.RPM).Net(), a.Bucket(openaitest.TPM).Net(), a.Bucket(openaitest.IPM).Net()}
-				if got != want || a.Refused != 0 {
-					t.Errorf("%s: requests, tokens, images %d, at the server %d, %d throttled", model, got, want, a.Refused)
+				if got != want || a.Throttled != 0 {
+					t.Errorf("%s: requests, tokens, images %d, at the server %d, %d throttled", model, got, want, a.Throttled)
 				}
 			}
 		})
@@ -501,7 +501,7 @@ func azure(t *testing.T, sdk SDK) {
 					t.Errorf("error %v", err)
 				}
 			}
-			if a := srv.Account(sdk.Deployment); a.Refused != 0 || a.Admitted != 80 {
+			if a := srv.Account(sdk.Deployment); a.Throttled != 0 || a.Admitted != 80 {
 				t.Errorf("%+v", a)
 			}
 			state, err := limiter.State(t.Context())

@@ -31,6 +31,8 @@ var imports = map[string]string{
 	"ratelimiterotel": module + "/adapters/otel",
 	"redis":           module + "/backend/redis",
 	"statuspage":      module + "/statuspage",
+	"memory":          module + "/backend/memory",
+	"backendtest":     module + "/backend/backendtest",
 	"openaitest":      module + "/openaitest",
 	"openai":          "github.com/openai/openai-go/v3",
 	"option":          "github.com/openai/openai-go/v3/option",
@@ -45,6 +47,7 @@ var imports = map[string]string{
 	"slog":            "log/slog",
 	"strings":         "strings",
 	"sync":            "sync",
+	"testing":         "testing",
 	"time":            "time",
 }
 

@@ -2,7 +2,12 @@ package docs
 
 import (
 	"go/ast"
+	"go/doc"
+	"go/parser"
+	"go/token"
 	"go/types"
+	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -52,6 +57,29 @@ func TestExamplesShowEverything(t *testing.T) {
 	}
 	if n < 100 {
 		t.Errorf("only %d exported names were found", n)
+	}
+}
+
+// Every example says what it prints, so that go test runs it.
+func TestExamplesRun(t *testing.T) {
+	n := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		for _, e := range doc.Examples(f) {
+			if n++; e.Output == "" && !e.EmptyOutput {
+				t.Errorf("%s: Example%s only compiles", path, e.Name)
+			}
+		}
+		return nil
+	})
+	if err != nil || n < 40 {
+		t.Errorf("%d examples: %v", n, err)
 	}
 }
 

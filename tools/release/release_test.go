@@ -1,13 +1,17 @@
-// Package release does what a user does after a release: go get, build, run.
-package release
+package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,15 +21,15 @@ import (
 
 const (
 	root = "../.."
-	path = "github.com/openai-ratelimiter/ratelimiter"
+	path = library
 	// version is none that will ever be released, and higher than any.
 	version = "v0.9999.0"
 )
 
-// A program outside the repository gets the module from a proxy, as it would be released
+// A program outside the repository gets the module from a module proxy, as it would be released
 // from this tree, builds everything that it offers, and runs.
 func TestEverythingThatIsOffered(t *testing.T) {
-	p := newProgram(t, proxy(t))
+	p := newProgram(t)
 	p.get(path, path+"/adapters/openaigo", path+"/adapters/goopenai", path+"/adapters/otel", path+"/backend/redis", path+"/openaitest", path+"/statuspage")
 	p.write("main.go", everything)
 	p.run("go", "vet", "-trimpath", "./...")
@@ -37,7 +41,7 @@ func TestEverythingThatIsOffered(t *testing.T) {
 // A program that keeps its budget in memory builds with the standard library alone, and
 // downloads no code but this module's.
 func TestTheLibraryAlone(t *testing.T) {
-	p := newProgram(t, proxy(t))
+	p := newProgram(t)
 	p.get(path)
 	p.write("main.go", alone)
 	if out := p.run("go", "run", "-trimpath", "."); !strings.Contains(out, "10 tokens") {
@@ -64,42 +68,206 @@ func TestTheLibraryAlone(t *testing.T) {
 	}
 }
 
-// proxy makes a module proxy of the tree and returns its directory.
-func proxy(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
+// The proxy is installed from its release by go install, which takes no replacements, and built
+// for all from a checkout of its tag, whose go.sum must then be right.
+func TestTheProxy(t *testing.T) {
+	p := newProgram(t)
+	repository, err := released()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkout := filepath.Join(t.TempDir(), "checkout")
+	if err := in(repository, "git", "worktree", "add", "--quiet", "--detach", checkout, proxy+"/"+version); err != nil {
+		t.Fatal(err)
+	}
+	bin := t.TempDir()
+	p.env = append(p.env, "GOBIN="+bin)
+	p.run("go", "install", "-trimpath", path+"/"+proxy+"@"+version)
+	p.dir = filepath.Join(checkout, filepath.FromSlash(proxy))
+	p.run("go", "build", "-trimpath", "-mod=readonly", "-buildvcs=false", "-o", filepath.Join(bin, "built"), ".")
+	for program, says := range map[string]string{"ratelimiter": version, "built": "(devel)"} {
+		if out := p.run(filepath.Join(bin, program), "-version"); !strings.HasPrefix(out, "ratelimiter "+says+" go1.") {
+			t.Errorf("%s says it is %s", program, out)
+		}
+	}
+}
+
+// What make dist builds says which release it is, and comes with its licenses and checksums.
+func TestDist(t *testing.T) {
+	repository, err := released()
+	if err != nil {
+		t.Fatal(err)
+	}
+	system := runtime.GOOS + "/" + runtime.GOARCH
+	if err := in(repository, "make", "--no-print-directory", "dist", "VERSION="+version, "SYSTEMS="+system); err != nil {
+		t.Fatal(err)
+	}
+	dist := filepath.Join(repository, "dist")
+	name := "ratelimiter_" + version + "_" + runtime.GOOS + "_" + runtime.GOARCH
+	p := &program{t: t, dir: dist, env: os.Environ()}
+	p.run("tar", "-xzf", name+".tar.gz")
+	if out := p.run(filepath.Join(dist, name, "ratelimiter"), "-version"); !strings.HasPrefix(out, "ratelimiter "+version+" ") {
+		t.Errorf("it says it is %s", out)
+	}
+	for file, has := range map[string]string{
+		name + "/LICENSES": "==== go.opentelemetry.io/otel\n",
+		"SHA256SUMS":       "  " + name + ".tar.gz\n",
+		"NOTES.md":         "### Added\n",
+	} {
+		text, err := os.ReadFile(filepath.Join(dist, file))
+		if err != nil || !strings.Contains(string(text), has) {
+			t.Errorf("%s has no %q: %v", file, has, err)
+		}
+	}
+}
+
+// A release is not made of what nobody has written down, and not twice.
+func TestReleaseRefuses(t *testing.T) {
+	repository, err := released()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for version, why := range map[string]string{
+		"":       "must be like v1.2.3",
+		"1.2.3":  "must be like v1.2.3",
+		"v1.2.3": "CHANGELOG.md has no section [1.2.3]",
+		version:  "there is a tag " + version,
+	} {
+		if err := in(repository, "make", "--no-print-directory", "release", "VERSION="+version); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("VERSION=%s: %v; want %q", version, err, why)
+		}
+	}
+}
+
+// proxied is the directory of a module proxy that serves the tree, released.
+var proxied = sync.OnceValues(func() (string, error) {
+	repository, err := released()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(scratchDir, "proxy")
+	return dir, errors.Join(serve(dir, repository, "", library), serve(dir, repository, proxy, library+"/"+proxy))
+})
+
+// scratchDir is what all tests share, and TestMain removes.
+var scratchDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if scratchDir, err = os.MkdirTemp("", "release"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(scratchDir)
+	os.Exit(code)
+}
+
+// released is a repository of the tree as it is, in which make release has been run.
+var released = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(scratchDir, "repository")
+	if err := copyTree(dir); err != nil {
+		return "", err
+	}
+	changes := filepath.Join(dir, "CHANGELOG.md")
+	if err := edit(changes, func(text []byte) ([]byte, error) {
+		section := fmt.Sprintf("## [Unreleased]\n\n## [%s] - 2027-01-01\n", strings.TrimPrefix(version, "v"))
+		return bytes.Replace(text, []byte("## [Unreleased]\n"), []byte(section), 1), nil
+	}); err != nil {
+		return "", err
+	}
+	for _, args := range [][]string{
+		{"git", "init", "--quiet"},
+		{"git", "add", "--all"},
+		{"git", "commit", "--quiet", "--message", "All of it"},
+		{"make", "--no-print-directory", "release", "VERSION=" + version},
+	} {
+		if err := in(dir, args...); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+})
+
+// in runs a command in a repository, with an identity for its commits.
+func in(dir string, args ...string) error {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null",
+		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// copyTree copies the tree, without its repository.
+func copyTree(dir string) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dir, rel)
+		switch {
+		case rel == ".git" && d.IsDir(), d.Name() == "node_modules":
+			return fs.SkipDir
+		case rel == ".git": // of a worktree
+			return nil
+		case d.IsDir():
+			return os.MkdirAll(to, 0o755)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, text, info.Mode().Perm())
+	})
+}
+
+// serve puts a module of the repository, at its tag, into a proxy's directory.
+func serve(dir, repository, subdir, path string) error {
+	tag := filepath.ToSlash(filepath.Join(subdir, version))
 	versions := filepath.Join(dir, filepath.FromSlash(path), "@v")
 	if err := os.MkdirAll(versions, 0o755); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	info, err := json.Marshal(struct {
 		Version string
 		Time    time.Time
 	}{version, time.Now().UTC()})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	show := exec.Command("git", "show", tag+":"+filepath.ToSlash(filepath.Join(subdir, "go.mod")))
+	show.Dir = repository
+	mod, err := show.Output()
 	if err != nil {
-		t.Fatal(err)
+		return fmt.Errorf("%s: %w", show, err)
 	}
 	for name, content := range map[string][]byte{"list": []byte(version + "\n"), version + ".info": info, version + ".mod": mod} {
 		if err := os.WriteFile(filepath.Join(versions, name), content, 0o644); err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
 	f, err := os.Create(filepath.Join(versions, version+".zip"))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	defer f.Close()
-	if err := zip.CreateFromDir(f, module.Version{Path: path, Version: version}, root); err != nil {
-		t.Fatal(err)
+	err = zip.CreateFromVCS(f, module.Version{Path: path, Version: version}, repository, tag, subdir)
+	if info, statErr := f.Stat(); statErr != nil {
+		err = errors.Join(err, statErr)
+	} else if info.Size() > 10<<20 {
+		err = errors.Join(err, fmt.Errorf("the zip of %s has %d bytes", path, info.Size()))
 	}
-	if info, err := f.Stat(); err != nil || info.Size() > 10<<20 {
-		t.Errorf("the module's zip has %d bytes: %v", info.Size(), err)
-	}
-	return dir
+	return errors.Join(err, f.Close())
 }
 
 // A program is a module of a user's.
@@ -111,8 +279,12 @@ type program struct {
 
 const scratch = "example.com/scratch"
 
-func newProgram(t *testing.T, proxy string) *program {
+func newProgram(t *testing.T) *program {
 	t.Helper()
+	proxy, err := proxied()
+	if err != nil {
+		t.Fatal(err)
+	}
 	out, err := exec.Command("go", "env", "-json", "GOMODCACHE", "GOPROXY").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/openai-ratelimiter/ratelimiter/internal/redistest"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
@@ -30,6 +31,19 @@ func Upstream(variable string) (url string, close func()) {
 	os.Setenv(variable, "none")
 	srv := httptest.NewServer(server())
 	return srv.URL, srv.Close
+}
+
+// Redis returns the address in the variable, or that of a redis-server that it starts, which
+// close ends.
+func Redis(variable string) (address string, close func(), err error) {
+	if address := os.Getenv(variable); address != "" {
+		return address, func() {}, nil
+	}
+	server, err := redistest.Start()
+	if err != nil {
+		return "", nil, err
+	}
+	return server.Addr, server.Close, nil
 }
 
 func server(options ...openaitest.Option) *openaitest.Server {

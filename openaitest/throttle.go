@@ -11,7 +11,7 @@ import (
 const organization = "org-openaitest"
 
 // message returns a 429's message, in the words that were captured.
-func (r *refusal) message(model string) string {
+func (r *throttle) message(model string) string {
 	if r.never {
 		return fmt.Sprintf("Request too large for %s in organization %s on %s: Limit %d, Requested %d. "+
 			"The input or output tokens must be reduced in order to run successfully. "+
@@ -25,7 +25,7 @@ func (r *refusal) message(model string) string {
 
 // error returns the 429's error object. The type is "tokens" for tokens and
 // "requests" for all else, images too.
-func (r *refusal) error(model string) Error {
+func (r *throttle) error(model string) Error {
 	kind := "requests"
 	if r.limit.dimension() == tokens {
 		kind = "tokens"
@@ -35,7 +35,7 @@ func (r *refusal) error(model string) Error {
 
 // concurrent returns the error object of a 429 about calls in flight. OpenAI has none; the
 // words are Moonshot's.
-func (r *refusal) concurrent(model string) Error {
+func (r *throttle) concurrent(model string) Error {
 	return Error{
 		Message: fmt.Sprintf("Your account %s request for %s reached max organization concurrency: %d, please try again after 1 seconds",
 			organization, model, r.capacity),
@@ -44,7 +44,7 @@ func (r *refusal) concurrent(model string) Error {
 }
 
 // azureError returns the error object of Azure's 429.
-func (r *refusal) azureError(c *Call) Error {
+func (r *throttle) azureError(c *Call) Error {
 	kind := "call"
 	if r.limit.dimension() == tokens {
 		kind = "token"
@@ -70,7 +70,7 @@ func azureOperation(endpoint string) string {
 }
 
 // setRetry writes Retry-After and its like. What can never fit names no time.
-func (s *Server) setRetry(h http.Header, c *Call, r *refusal) {
+func (s *Server) setRetry(h http.Header, c *Call, r *throttle) {
 	if r.never {
 		return
 	}

@@ -7,10 +7,10 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
-// A sliceView is what the oracle knows of the subwindows in which the server
+// A subwindowView is what the oracle knows of the subwindows in which the server
 // enforces its limits: the server does not show them, but the oracle has sent
 // all that fills them and knows when it arrives.
-type sliceView struct {
+type subwindowView struct {
 	length time.Duration
 	fixed  bool
 	limits []*sliceOf
@@ -31,16 +31,16 @@ type arrival struct {
 	n  float64
 }
 
-// newSliceView returns nil for a server without subwindows.
-func newSliceView(s *scenario) *sliceView {
-	if s.slices == nil {
+// newSubwindowView returns nil for a server without subwindows.
+func newSubwindowView(s *scenario) *subwindowView {
+	if s.subwindows == nil {
 		return nil
 	}
-	v := &sliceView{length: s.slices.Length, fixed: s.slices.Fixed}
+	v := &subwindowView{length: s.subwindows.Length, fixed: s.subwindows.Fixed}
 	if v.length == 0 {
 		v.length = time.Second
 	}
-	for _, l := range s.slices.On {
+	for _, l := range s.subwindows.On {
 		amount := s.limits.RPM
 		if l == openaitest.TPM {
 			amount = s.limits.TPM
@@ -53,7 +53,7 @@ func newSliceView(s *scenario) *sliceView {
 
 // fits reports whether a cost may arrive then, and all that is on its way
 // already still fits.
-func (v *sliceView) fits(at time.Duration, c openaitest.Cost) bool {
+func (v *subwindowView) fits(at time.Duration, c openaitest.Cost) bool {
 	if v == nil {
 		return true
 	}
@@ -67,7 +67,7 @@ func (v *sliceView) fits(at time.Duration, c openaitest.Cost) bool {
 }
 
 // add notes what has been sent.
-func (v *sliceView) add(at time.Duration, c openaitest.Cost) {
+func (v *subwindowView) add(at time.Duration, c openaitest.Cost) {
 	if v == nil {
 		return
 	}
