@@ -160,9 +160,10 @@ func (s *scope) asksForAllLocked(now time.Time) bool {
 }
 
 // hopelessLocked reports whether a call need not ask: all who waited have been rejected, and
-// another has just found that nothing has changed.
-func (s *scope) hopelessLocked(now time.Time) bool {
-	return s.away != nil && s.awaySince.IsZero() && s.account.rest > 0 && !s.asksForAllLocked(now)
+// another model's call is about to find whether anything has changed.
+func (s *scope) hopelessLocked() bool {
+	a := s.account
+	return s.away != nil && s.awaySince.IsZero() && a.rest > 0 && a.asking > 0 && s.asking == 0 && s.queue.len() == 0
 }
 
 // rejectAllLocked rejects all who wait, for asks have failed too often: they would not
