@@ -284,7 +284,11 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 // observeCharge takes in what a report says of how the server charges the input, and reports
 // whether something was found.
 func (t *Tracker) observeCharge(now time.Time, r *report) bool {
-	if t.charge.alone(now, r, t.overtaken(r.Sent)) || t.charge.bound(now, r) {
+	samples := t.charge.samples.n
+	if t.charge.alone(now, r, t.overtaken(r.Sent)) {
+		return true
+	}
+	if t.charge.samples.n == samples && t.charge.bound(now, r) { // a sample is no bound as well
 		return true
 	}
 	changed, kept := t.charge.report(now, r, t.flow.rate, &t.unused)

@@ -110,6 +110,51 @@ func TestSurplusMustNotBeContradicted(t *testing.T) {
 	b.report(17*time.Second, b.send(16*time.Second, 10), b.used-51, 0)
 }
 
+// A report that agrees ends no surplus for longer than patience.
+func TestSurplusMayBeContradictedOnce(t *testing.T) {
+	b := begun(t)
+	for i := range 12 {
+		surplus, by := 50+float64(i), 0.0
+		switch i {
+		case 0:
+			surplus = 0
+		case 11: // the sixth is the last that counts with the first
+			by = -56
+		}
+		at := time.Duration(4+2*i) * time.Second
+		b.report(at+time.Second, b.send(at, 10), b.used-surplus, by)
+	}
+}
+
+// Once its cause is known, a surplus need hardly last.
+func TestExplainedSurplus(t *testing.T) {
+	for _, x := range []struct {
+		until time.Duration
+		by    float64
+	}{{10 * time.Second, -50}, {5 * time.Second, 0}} {
+		b := begun(t)
+		b.g.explained = after(x.until)
+		for i, at := range []time.Duration{4000, 4100, 4150} {
+			by := 0.0
+			if i == 2 {
+				by = x.by
+			}
+			at *= time.Millisecond
+			b.report(time.Duration(i)*explained/2+6*time.Second, b.send(at, 0), b.used-50-float64(i), by)
+		}
+	}
+}
+
+// A first surplus is no more than what its request may not have overtaken, and never a deficit.
+func TestFirstSurplusBesideOthers(t *testing.T) {
+	for _, x := range []struct{ server, by float64 }{{150, 0}, {101, 0}, {80, -20}} {
+		b := newBench(t)
+		b.g.See(after(-Overtaking), Level{})
+		b.used, b.charged = 80, 80 // by others, a moment before
+		b.report(time.Second, b.send(0, 100), x.server, x.by)
+	}
+}
+
 // Reports of requests to a bucket that was lost still count for what they show, and no
 // more.
 func TestReportsOfALostBucket(t *testing.T) {

@@ -150,7 +150,7 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 			return look, nil
 		}
 	}
-	if s.hopelessLocked(en.arrived) {
+	if s.hopelessLocked() {
 		return rejected, backendFailed(&r.charge, s.away)
 	}
 	s.quota.DropDoubtful(&r.charge.cost, en.arrived)
@@ -180,6 +180,7 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 	// Nobody waits: one call of the backend may do.
 	en.first, en.since = s.away == nil, s.failingLocked(en.arrived)
 	s.asking++
+	s.account.asking++
 	if en.lacks = lacking; lacking {
 		en.ask.slots = s.slots
 		s.aloneLocked(s.slots, true, en.arrived)
@@ -369,6 +370,7 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	defer s.account.mu.Unlock()
 	now := time.Now()
 	s.asking--
+	s.account.asking--
 	if err != nil || answer.Granted == 0 {
 		giveBackLocked(en.ask.slots, 1, now)
 	}

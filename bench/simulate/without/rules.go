@@ -49,7 +49,7 @@ var rules = []rule{
 	{"a large deficit that stands alone is undone by a later response", "20th|random", gauge, "diff > large && t.suspect.amount == 0", "diff > large && false", ""},
 	{"figures that make no sense are ignored", "random", trusts, "	if t.swings < manySwings {", "	if true {", ""},
 	{"an opening is paced", "restart|cold", opening, "	if s.over {\n		return 0\n	}\n	f := max", "	if true {\n		return 0\n	}\n	f := max", ""},
-	{"an opening begins anew after a long pause", "limit halved|restart|slices", opening, "	*s = SlowStart{base: 1, from: at.Add(quiet - doubling), pausedTo: at, probe: true}", "	_ = at", ""},
+	{"an opening begins anew after a long pause", "limit halved|restart|subwindows", opening, "	*s = SlowStart{base: 1, from: at.Add(quiet - doubling), pausedTo: at, probe: true}", "	_ = at", ""},
 	{"a limit counts when several responses report it", "limit wrong", figures, "unanimous := e.n > 1 && e.count(amount) == e.n", "unanimous := true", ""},
 	{"a known figure with another period is a mistake", "period wrong", headers, "if l.is(rep.Limit) {", "if false {", ""},
 	{"whether unused output is kept is learned", "kept|large calls", unused, "case -0.25 < back && back < 0.25:", "case false:", ""},
@@ -74,6 +74,10 @@ var rules = []rule{
 	{"refunds of which no report has told are held back", "", margins, "+t.unproven(now))", ")", "20 ×|slow"},
 	{"a deficit that report after report shows is held back", "", margins, "max(t.CalmMargin(now)*t.rush(now), seenMargin*t.hidden())", "t.CalmMargin(now)*t.rush(now)", "foreign|slow|500"},
 	{"two drifts must agree, and not be the refunds' own", "", charges, "noticeable, refundsOff*refunds)", "noticeable, refundsOff*refunds*0)", "20 ×"},
+	{"a server that reports nothing is taken for one with subwindows", "", headers, "if !failed && !informed && s.large() {", "if false {", "no headers"},
+	{"the ends of fixed windows are learned", "fixed windows", subwindows, "known { // it fits", "known && false { // it fits", ""},
+	{"corrections leave fixed windows their rhythm", "fixed windows", subwindows, " || l.windows.Known()", "", ""},
+	{"requests in a row are no samples of an input's charge", "", charges, "r.Used-r.Cost+r.passed+others > hardly*r.Cost", "r.Used-r.Cost+others > hardly*r.Cost", "50 % too high, subwindows"},
 	{"a slow start opens as far as a subwindow would have throttled", "", opening, "{{1.2, 4, 4}, {11, 16, 5}}", "{{1.2, 64, 64}, {11, 64, 64}}", "subwindows of 1"},
 }
 
@@ -91,6 +95,7 @@ var tests = map[string][2]string{
 	"what is kept is told from what input is charged":                    {"internal/calibration", "TestDriftsShowWhatIsKept"},
 	"calls that wait are charged by what is known when they start":       {"internal/engine", "TestWaitersAreChargedByWhatIsKnown"},
 	"no margin is learned while what was found spreads":                  {"internal/calibration", "TestNoMarginUntilOthersKnow"},
+	"requests in a row are no samples of an input's charge":              {"internal/calibration", "TestRequestsInARowAreNotAlone"},
 	"what may be kept refunds does not correct a subwindow":              {"internal/calibration", "TestChargesOfACorrection"},
 	"limits follow the response to the latest request":                   {"bench/simulate", "TestShort"},
 	"of requests only what was put on is taken off":                      {".", "TestConfiguredTokensBelowTheServers"},
