@@ -246,7 +246,7 @@ type Keeper interface {
 	Recall(ctx context.Context, account string, scopes []string) ([]Note, error)
 }
 
-// A Note is one that was kept; where there was none, the zero value.
+// A Note is one that Keep has stored. The zero value stands for none.
 type Note struct {
 	Data []byte
 	// Left is how long it will still be kept, which tells its age by the backend's clock.

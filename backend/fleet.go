@@ -10,7 +10,7 @@ import (
 type Fleet interface {
 	Backend
 	// Report stores what a process says of itself in an account, in place of what it has said
-	// before, for that long: at most a minute. One without data is taken out.
+	// before, for that long: at most a minute. A report without data is removed.
 	Report(ctx context.Context, account, process string, data []byte, ttl time.Duration) error
 	// Reports returns what holds at present, in any order: at most MaxReports.
 	Reports(ctx context.Context, account string) ([]Report, error)

@@ -3,14 +3,19 @@ package examples
 import (
 	"bufio"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
 // build makes the programs, without any key in the environment, and returns where they are.
@@ -71,6 +76,58 @@ func TestExamples(t *testing.T) {
 			out, err := exec.CommandContext(t.Context(), filepath.Join(bin, e.name), e.args...).CombinedOutput()
 			if err != nil || !strings.Contains(string(out), e.says) {
 				t.Errorf("%v; want %q in:\n%s", err, e.says, out)
+			}
+		})
+	}
+}
+
+// With a key, the examples that use OpenAI's SDK or langchaingo call the API: here that is where
+// OPENAI_BASE_URL says, which they read.
+func TestExamplesWithAKey(t *testing.T) {
+	examples := []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"openaigo", nil, "yes and now"},
+		{"langchaingo", nil, "a vector of "},
+		{"streaming", nil, "reserved 512 tokens, used "},
+		{"embeddings", []string{"-out", filepath.Join(t.TempDir(), "vectors.jsonl")}, "1000 of 1000 lines"},
+		{"images", []string{"-dir", t.TempDir()}, "a lighthouse in fog is in "},
+		{"slog", nil, `msg="ratelimiter: call settled" ratelimiter.account=`},
+		{"interactive", nil, "the batch is done"},
+		{"classes", nil, "the batch has taken"},
+		{"estimate", nil, "response that continues one "},
+		{"otel", nil, "ratelimiter_requests_total  8"},
+		{"shadow", nil, "would have been rejected: "},
+		{"redis", nil, "process two has made its calls after "},
+	}
+	names := make([]string, len(examples))
+	for i, e := range examples {
+		names[i] = e.name
+	}
+	bin := build(t, names...)
+	const key = "sk-test"
+	for _, e := range examples {
+		t.Run(e.name, func(t *testing.T) {
+			api := openaitest.New(openaitest.WithLatency(50*time.Millisecond, 200*time.Millisecond))
+			var calls, keyless atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				calls.Add(1)
+				if r.Header.Get("Authorization") != "Bearer "+key {
+					keyless.Add(1)
+				}
+				api.ServeHTTP(w, r)
+			}))
+			defer server.Close()
+			cmd := exec.CommandContext(t.Context(), filepath.Join(bin, e.name), e.args...)
+			cmd.Env = append(os.Environ(), "OPENAI_API_KEY="+key, "OPENAI_BASE_URL="+server.URL+"/v1")
+			out, err := cmd.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), e.says) {
+				t.Errorf("%v; want %q in:\n%s", err, e.says, out)
+			}
+			if calls.Load() == 0 || keyless.Load() > 0 {
+				t.Errorf("%d calls have come, %d of them without the key", calls.Load(), keyless.Load())
 			}
 		})
 	}

@@ -75,7 +75,7 @@ type optionFunc func(*Page)
 func (f optionFunc) apply(p *Page) { f(p) }
 
 // WithClear lets the page fill buckets and lift pauses, as [ratelimiter.Limiter.Clear] does,
-// for whoever can open it. Requests from other sites' pages are refused, as
+// for whoever can open it. Requests from other sites' pages are rejected, as
 // http.CrossOriginProtection does.
 func WithClear() Option { return optionFunc(func(p *Page) { p.clear = true }) }
 

@@ -7,9 +7,6 @@ import (
 
 // missed says what of its bar a run of ours does not reach.
 func (s *scenario) missed(x *played) []string {
-	if s.bar.none {
-		return nil
-	}
 	var out []string
 	miss := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if x.share < s.bar.share {
@@ -45,12 +42,12 @@ func (s *scenario) mayLose(f *figures) time.Duration {
 
 // String says what the bar asks of use and 429s.
 func (b bar) String() string {
-	if b.none {
-		return "none"
-	}
 	s := fmt.Sprintf("%.1f %% · %g", 100*b.share, b.refused)
 	if b.excused > 0 {
 		s += fmt.Sprintf(" + %d", b.excused)
+	}
+	if b.aim != "" {
+		s += " (aim " + b.aim + ")"
 	}
 	return s
 }

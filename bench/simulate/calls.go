@@ -130,7 +130,7 @@ func readLimits(text string) (openaitest.Limits, error) {
 
 // logged is the scenario of a log.
 func logged(calls []*job, l openaitest.Limits) *scenario {
-	s := &scenario{name: "log", limits: l, log: calls, processes: 1, bar: reported}
+	s := &scenario{name: "log", limits: l, log: calls, processes: 1}
 	// Long enough for everybody who gets on at all.
 	var cost openaitest.Cost
 	for _, j := range calls {

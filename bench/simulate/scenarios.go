@@ -38,9 +38,9 @@ var scenarios = []scenario{
 		s.events = others(time.Minute, 150, 33*time.Millisecond)
 	}),
 	saturated("subwindows of 1 s", brief(), subwindowed(openaitest.RPM, openaitest.Subwindows{})),
-	saturated("fixed windows of 1 s", brief(), subwindowed(openaitest.RPM, openaitest.Subwindows{Fixed: true}), held(reported)),
+	saturated("fixed windows of 1 s", brief(), subwindowed(openaitest.RPM, openaitest.Subwindows{Fixed: true}), held(bar{share: 0.97, refused: 5})),
 	saturated("subwindows of 1 s on tokens", prompts(1, 0.1), subwindowed(openaitest.TPM, openaitest.Subwindows{}), held(bar{share: 0.98, refused: 3})),
-	saturated("subwindows of 1 s on tokens, calls above one", prompts(1, 0.1).scaled(10), subwindowed(openaitest.TPM, openaitest.Subwindows{}), held(reported)),
+	saturated("subwindows of 1 s on tokens, calls above one", prompts(1, 0.1).scaled(10), subwindowed(openaitest.TPM, openaitest.Subwindows{}), held(bar{share: 0.92, refused: 280, aim: "95.0 % · 50"})),
 	saturated("Azure, subwindows of 10 s", brief(), subwindowed(openaitest.RPM, openaitest.Subwindows{Length: 10 * time.Second}), with(openaitest.WithAzure(true))),
 	saturated("restart with a spent budget", prompts(1, 0.1), onRedis, changes(10*time.Minute, restart)),
 	saturated("four processes, one killed", prompts(1, 0.1), fleetOf(4, 40, slowStore), onRedis, changes(10*time.Minute, killOne(3))),

@@ -67,7 +67,7 @@ func (d *document) Changes() string {
 
 // ColdStarts are what they lose.
 func (d *document) ColdStarts() string {
-	t := &table{header: []string{"scenario", "budget lost, s", "bar, s", "most calls behind the oracle for, s", "first answer after, s"}}
+	t := &table{header: []string{"scenario", "budget lost, s", "bar, s", "most calls behind the oracle for, s", "first response after, s"}}
 	for _, r := range d.results {
 		if x := r.of(&ours); x != nil && r.scenario.bar.lost > 0 {
 			t.add(r.scenario.name, bare(x.lost), bare(r.scenario.mayLose(&x.figures)), bare(x.behind), bare(x.first))

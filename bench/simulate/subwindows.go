@@ -13,11 +13,11 @@ import (
 type subwindowView struct {
 	length time.Duration
 	fixed  bool
-	limits []*sliceOf
+	limits []*subwindowOf
 }
 
-// sliceOf is the view of one limit.
-type sliceOf struct {
+// subwindowOf is the view of one limit.
+type subwindowOf struct {
 	limit    openaitest.Limit
 	rate     float64 // a second
 	capacity float64
@@ -46,7 +46,7 @@ func newSubwindowView(s *scenario) *subwindowView {
 			amount = s.limits.TPM
 		}
 		rate := float64(amount) / l.Period().Seconds()
-		v.limits = append(v.limits, &sliceOf{limit: l, rate: rate, capacity: rate * v.length.Seconds()})
+		v.limits = append(v.limits, &subwindowOf{limit: l, rate: rate, capacity: rate * v.length.Seconds()})
 	}
 	return v
 }
@@ -76,14 +76,14 @@ func (v *subwindowView) add(at time.Duration, c openaitest.Cost) {
 	}
 }
 
-func (s *sliceOf) with(a arrival) []arrival {
+func (s *subwindowOf) with(a arrival) []arrival {
 	at, _ := slices.BinarySearchFunc(s.coming, a, func(x, y arrival) int { return int(x.at - y.at) })
 	return slices.Insert(slices.Clone(s.coming), at, a)
 }
 
 // fitsBucket plays what is coming into a small bucket that refills all the time.
 // What is larger than it passes while nothing is used.
-func (s *sliceOf) fitsBucket(a arrival) bool {
+func (s *subwindowOf) fitsBucket(a arrival) bool {
 	const memory = 2 * time.Second // nothing arrives so much later than another
 	for len(s.coming) > 0 && s.coming[0].at < a.at-memory {
 		s.used = max(0, s.used-s.rate*(s.coming[0].at-s.since).Seconds()) + s.coming[0].n
@@ -101,7 +101,7 @@ func (s *sliceOf) fitsBucket(a arrival) bool {
 }
 
 // fitsWindow counts what comes into the window of the arrival.
-func (s *sliceOf) fitsWindow(a arrival, length time.Duration) bool {
+func (s *subwindowOf) fitsWindow(a arrival, length time.Duration) bool {
 	window, sum := a.at/length, 0.0
 	for len(s.coming) > 0 && s.coming[0].at/length < window-5 {
 		s.coming = s.coming[1:]

@@ -10,11 +10,11 @@ import (
 // TestOracleSeesSubwindows: the oracle is never throttled, and leaves nothing of a subwindow.
 func TestOracleSeesSubwindows(t *testing.T) {
 	for name, s := range map[string]scenario{
-		"requests":           saturated("requests", brief(), subwindowed(openaitest.RPM, openaitest.Subwindows{})),
-		"windows":            saturated("windows", brief(), subwindowed(openaitest.RPM, openaitest.Subwindows{Fixed: true})),
-		"tokens":             saturated("tokens", prompts(1, 0.1), subwindowed(openaitest.TPM, openaitest.Subwindows{})),
-		"larger than slices": saturated("larger", prompts(1, 0.1).scaled(10), subwindowed(openaitest.TPM, openaitest.Subwindows{})),
-		"windows of tokens":  saturated("windows of tokens", prompts(1, 0.1), subwindowed(openaitest.TPM, openaitest.Subwindows{Fixed: true})),
+		"requests":               saturated("requests", brief(), subwindowed(openaitest.RPM, openaitest.Subwindows{})),
+		"windows":                saturated("windows", brief(), subwindowed(openaitest.RPM, openaitest.Subwindows{Fixed: true})),
+		"tokens":                 saturated("tokens", prompts(1, 0.1), subwindowed(openaitest.TPM, openaitest.Subwindows{})),
+		"larger than subwindows": saturated("larger", prompts(1, 0.1).scaled(10), subwindowed(openaitest.TPM, openaitest.Subwindows{})),
+		"windows of tokens":      saturated("windows of tokens", prompts(1, 0.1), subwindowed(openaitest.TPM, openaitest.Subwindows{Fixed: true})),
 	} {
 		s.warmUp, s.duration = 30*time.Second, 90*time.Second
 		r := play(t, &s, func(string) bool { return false })

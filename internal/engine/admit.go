@@ -150,7 +150,7 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 			return look, nil
 		}
 	}
-	if s.hopelessLocked(en.arrived) {
+	if s.hopelessLocked() {
 		return rejected, backendFailed(&r.charge, s.away)
 	}
 	s.quota.DropDoubtful(&r.charge.cost, en.arrived)
@@ -180,6 +180,7 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 	// Nobody waits: one call of the backend may do.
 	en.first, en.since = s.away == nil, s.failingLocked(en.arrived)
 	s.asking++
+	s.account.asking++
 	if en.lacks = lacking; lacking {
 		en.ask.slots = s.slots
 		s.aloneLocked(s.slots, true, en.arrived)
@@ -347,9 +348,8 @@ func (r *Reservation) takeAlone(ctx context.Context, en *entry) error {
 		}
 	}
 	en.ask.Fresh, en.ask.Leave = true, r.Call.MaxWait == 0
-	begun := time.Now()
-	answer, err := e.take(&en.ask.Ask)
-	en.took = time.Since(begun)
+	answer, took, err := e.timedTake(&en.ask.Ask)
+	en.took = took
 	release, err := r.answered(ctx, en, &answer, err)
 	if release != nil {
 		e.leave(release)
@@ -370,6 +370,7 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	defer s.account.mu.Unlock()
 	now := time.Now()
 	s.asking--
+	s.account.asking--
 	if err != nil || answer.Granted == 0 {
 		giveBackLocked(en.ask.slots, 1, now)
 	}

@@ -26,14 +26,20 @@ const (
 	mostRest   = 2 * time.Second // where it does not answer at all
 )
 
-// strain is for how long a ticket leaves a backend alone after an answer that took so long. It
-// wears off slowly, or all would come back together.
-func strain(before, took time.Duration) time.Duration {
-	d := min(max(before*3/4, 12*(took-usual)), mostStrain)
-	if d < usual/3 {
-		return 0
+// A strained driver is one whose asks have been slow: it leaves the backend alone for a while.
+type strained struct {
+	last time.Duration // how long the last ask took
+	rest time.Duration
+}
+
+// asked takes in how long an ask took. One slow answer alone says nothing. What is left wears off
+// slowly, or all would come back together.
+func (s *strained) asked(took time.Duration) {
+	s.rest = min(max(s.rest*3/4, 12*(min(took, s.last)-usual)), mostStrain)
+	if s.rest < usual/3 {
+		s.rest = 0
 	}
-	return d
+	s.last = took
 }
 
 // varied is a quarter more or less, lest all wait for as long.
@@ -44,11 +50,9 @@ func varied(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2+1) }
 // late, is answered and not charged twice.
 func (s *scope) persist(t *turn, kick <-chan struct{}) (backend.Answer, error) {
 	e := s.account.engine
-	take := func() (backend.Answer, error) {
-		begun := time.Now()
-		answer, err := e.take(&t.ask.Ask)
-		t.took = time.Since(begun)
-		t.strain = strain(t.strain, t.took)
+	take := func() (answer backend.Answer, err error) {
+		answer, t.took, err = e.timedTake(&t.ask.Ask)
+		t.strained.asked(t.took)
 		return answer, err
 	}
 	answer, err := take()
@@ -56,7 +60,7 @@ func (s *scope) persist(t *turn, kick <-chan struct{}) (backend.Answer, error) {
 		answer, err = take()
 	}
 	for pause := firstPause; failed(err) && s.hopes(err, t.since, time.Now().Add(pause)); pause = min(2*pause, lastPause) {
-		if t.vain = !s.rest(max(pause, varied(min(t.strain, mostRest))), kick); t.vain {
+		if t.vain = !s.rest(max(pause, varied(min(t.strained.rest, mostRest))), kick); t.vain {
 			break
 		}
 		if s.asksForAll() {
@@ -156,9 +160,10 @@ func (s *scope) asksForAllLocked(now time.Time) bool {
 }
 
 // hopelessLocked reports whether a call need not ask: all who waited have been rejected, and
-// another has just found that nothing has changed.
-func (s *scope) hopelessLocked(now time.Time) bool {
-	return s.away != nil && s.awaySince.IsZero() && s.account.rest > 0 && !s.asksForAllLocked(now)
+// another model's call is about to find whether anything has changed.
+func (s *scope) hopelessLocked() bool {
+	a := s.account
+	return s.away != nil && s.awaySince.IsZero() && a.rest > 0 && a.asking > 0 && s.asking == 0 && s.queue.len() == 0
 }
 
 // rejectAllLocked rejects all who wait, for asks have failed too often: they would not

@@ -132,7 +132,7 @@ func TestOneAskOfAnAccountWhileTheBackendIsSlowToFail(t *testing.T) {
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if n := b.costs(0) - before; n < 3 || n > 20 {
+		if n := b.costs(0) - before; n < 3 || n > 2*20+4 { // of one model at a time: a call's own, and the queue's
 			t.Errorf("%d asks in 20 s, for %d calls", n, rejected)
 		}
 		back = true
@@ -173,4 +173,36 @@ func TestAnswersToOthersAreHope(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// One slow answer alone leaves the rhythm of asks as it is, two do not, and what they leave wears
+// off.
+func TestStrain(t *testing.T) {
+	var s strained
+	for i, x := range []struct{ took, rest time.Duration }{
+		{time.Millisecond, 0},
+		{time.Second, 0},
+		{time.Millisecond, 0},
+		{250 * time.Millisecond, 0},
+		{200 * time.Millisecond, 600 * time.Millisecond},
+		{time.Millisecond, 450 * time.Millisecond},
+		{usual, 337500 * time.Microsecond},
+		{10 * time.Second, 253125 * time.Microsecond},
+		{10 * time.Second, mostStrain},
+	} {
+		if s.asked(x.took); s.rest != x.rest {
+			t.Errorf("ask %d leaves the backend alone for %v; want %v", i, s.rest, x.rest)
+		}
+	}
+	for range 20 {
+		s.asked(0)
+	}
+	if s.rest != 0 {
+		t.Errorf("%v are left after 20 quick answers", s.rest)
+	}
+	for range 100 {
+		if d := varied(time.Second); d < 3*time.Second/4 || d > 5*time.Second/4 {
+			t.Errorf("%v of a second", d)
+		}
+	}
 }

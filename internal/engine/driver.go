@@ -39,25 +39,24 @@ func (s *scope) driveLocked() {
 func (s *scope) drive(kick <-chan struct{}) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	strained := time.Duration(0)
+	var strained strained
 	for {
 		turn, ok := s.nextTurn()
 		if !ok {
 			return
 		}
-		turn.strain = strained
+		turn.strained = &strained
 		hint, changed := turn.pause, (<-chan struct{})(nil)
 		if len(turn.batch) > 0 {
 			again := false
-			hint, changed, again = s.ask(&turn, kick)
-			if strained = turn.strain; again {
+			if hint, changed, again = s.ask(&turn, kick); again {
 				continue
 			}
 		}
 		if turn.paced {
 			hint = min(hint, turn.pause)
 		}
-		timer.Reset(max(hint, varied(strained)))
+		timer.Reset(max(hint, varied(strained.rest)))
 		select {
 		case <-timer.C:
 		case <-changed:
@@ -68,16 +67,15 @@ func (s *scope) drive(kick <-chan struct{}) {
 
 // A turn is what the driver asks for next.
 type turn struct {
-	batch []*waiter
-	ask   ask
-	pause time.Duration // until a slow start by itself lets more through
-	paced bool          // one holds calls back
-	first bool          // the last ask had an answer
-	since time.Time     // when the asks began to fail, should this one
-	vain  bool          // nobody waited any more when it failed
-	took  time.Duration // until the answer
-	// strain is how long the backend is left alone afterwards: it has been slow.
-	strain time.Duration
+	batch     []*waiter
+	ask       ask
+	pause     time.Duration // until a slow start by itself lets more through
+	paced     bool          // one holds calls back
+	first     bool          // the last ask had an answer
+	since     time.Time     // when the asks began to fail, should this one
+	vain      bool          // nobody waited any more when it failed
+	took      time.Duration // until the answer
+	*strained               // the driver's
 }
 
 // nextTurn returns what to ask for next, or false where nobody waits any more.

@@ -133,6 +133,18 @@ func (e *Engine) take(ask *backend.Ask) (backend.Answer, error) {
 	return e.config.Backend.Take(context.Background(), *ask)
 }
 
+// timedTake is take, and how long that took: 0 of a local backend, beside which two readings of
+// the clock would count.
+func (e *Engine) timedTake(ask *backend.Ask) (answer backend.Answer, took time.Duration, err error) {
+	if e.local {
+		answer, err = e.take(ask)
+		return answer, 0, err
+	}
+	begun := time.Now()
+	answer, err = e.take(ask)
+	return answer, time.Since(begun), err
+}
+
 // leave takes a ticket out of the line. If that fails it goes stale.
 func (e *Engine) leave(ask *backend.Ask) {
 	ask.Costs, ask.Fresh, ask.Leave = nil, false, true

@@ -263,6 +263,7 @@ func (r *Reservation) getSlots(ctx context.Context, en *entry, now time.Time) (r
 		return nil, true, nil
 	}
 	s.asking--
+	s.account.asking--
 	en.answered, en.ask.slots = true, nil
 	switch {
 	case en.left:

@@ -27,11 +27,12 @@ type Limit struct {
 	tracker      calibration.Tracker
 	ramp         calibration.Ramp
 	drawn        calibration.Drawn
-	transit      time.Duration // the longest that a request took to be written
-	whole        *Limit        // the limit of which this is a subwindow, else nil
-	found        time.Time     // when a subwindow was
-	pace         string        // the name of the bucket of its pace
-	ceiling      bool          // it is a class's, of which the server knows nothing
+	transit      time.Duration       // the longest that a request took to be written
+	whole        *Limit              // the limit of which this is a subwindow, else nil
+	found        time.Time           // when a subwindow was
+	windows      calibration.Windows // of a subwindow
+	pace         string              // the name of the bucket of its pace
+	ceiling      bool                // it is a class's, of which the server knows nothing
 }
 
 func newLimit(owner string, k Kind) *Limit {

@@ -59,6 +59,9 @@ func (s *Set) subwindowThrottled(now time.Time, r *Request, l *Limit, wait time.
 		part.begin(now, used+requested-min(float64(r.Cost[l.Dimension]), capacity)-rate*subwindowMargin.Seconds())
 		return c, false
 	}
+	if ends, known := part.windows.Throttled(r.SentAt.Add(wait), part.burst); known { // it fits then with the margin
+		used = capacity + rate*(ends.Sub(r.SentAt)-subwindowMargin).Seconds() - requested
+	}
 	level, ok := r.level(part)
 	if !ok {
 		return c, false
@@ -104,12 +107,13 @@ func (s *Set) subwindowReported(now time.Time, r *Request, rep *report, length t
 }
 
 // correctSubwindow corrects the subwindow of a limit by what the limit was corrected by: what
-// the server has charged otherwise, or others have used, it has of the subwindow too.
+// the server has charged otherwise, or others have used, it has of the subwindow too. A window
+// that begins afresh has forgotten it, and calls would lose its rhythm.
 func (s *Set) correctSubwindow(r *Request, c *Correction) (p Correction, changed bool) {
 	level, _ := r.level(c.Limit)
 	by := c.Limit.tracker.Charges(level, c.To-c.From)
 	for _, l := range s.limits {
-		if l.whole != c.Limit || !r.SentAt.After(l.found) {
+		if l.whole != c.Limit || !r.SentAt.After(l.found) || l.windows.Known() {
 			continue
 		}
 		most := float64(l.Amount()) * l.burst.Seconds() / l.Period.Seconds()

@@ -89,6 +89,44 @@ func TestLevelOfASubwindow(t *testing.T) {
 	}
 }
 
+// Where windows begin afresh, a call fits when the present one ends, with the margin. What the
+// limit is corrected by says nothing of them.
+func TestFixedWindows(t *testing.T) {
+	const s, ms = time.Second, time.Millisecond
+	for _, x := range []struct {
+		name         string
+		waits        []time.Duration
+		used, shares float64 // of 10: what is used with the call, and what it is corrected with its limit
+	}{
+		{"fixed", []time.Duration{300 * ms, 300 * ms, 400 * ms, 300 * ms, 300 * ms, 300 * ms}, 10 + 4 - 2, 0},
+		{"not fixed", []time.Duration{300 * ms, 900 * ms, 100 * ms, 700 * ms, 500 * ms, 300 * ms}, 10 + 3, 10},
+	} {
+		w := newWorld(t, "rpm=600")
+		w.subwindow(at(-s), w.limit("rpm"), s)
+		used := 0.0
+		for i, wait := range x.waits {
+			r := w.send(time.Duration(i)*10*s, 0)
+			used = w.buckets["model:m/rpm/subwindow"].used
+			throttle := reached(func(t *wire.Throttle) {
+				t.Dimension, t.Limit, t.Used, t.Requested, t.RetryAfter = wire.Requests, 600, 10, 1, wait
+			})
+			corrections, _ := w.Throttled(r.SentAt.Add(10*ms), r, throttle, 0)
+			used += w.apply(corrections)["rpm/subwindow"]
+		}
+		if !near(used, x.used) {
+			t.Errorf("%s: %v is used; want %v", x.name, used, x.used)
+		}
+		for i, more := range []float64{0, 50} {
+			r := w.send(time.Duration(10+i)*10*s, 0)
+			level, _ := r.level(w.limit("rpm"))
+			got := w.respond(time.Duration(10+i)*10*s+s/2, r, headersOf("requests", 600, int64(level.Used+more), minute))
+			if more > 0 && (!near(got["rpm"], more) || !near(got["rpm/subwindow"], x.shares)) {
+				t.Errorf("%s: corrected by %v", x.name, got)
+			}
+		}
+	}
+}
+
 // Who says "tokens per minute" means no second of them.
 func TestThrottleOfAMinuteIsNoSubwindows(t *testing.T) {
 	for period, want := range map[time.Duration]bool{0: true, minute: false} {
