@@ -27,6 +27,12 @@ func TestInputs(t *testing.T) {
 			}
 			return 500, 583
 		}, 1083},
+		{"one that is said to have used a token", 20, func(i int64) (int64, int64) {
+			if i == 10 {
+				return 500, 1
+			}
+			return constant(i)
+		}, 1000},
 		{"nothing", 20, func(int64) (int64, int64) { return 500, 0 }, 1000},
 	} {
 		var in Inputs
