@@ -17,7 +17,7 @@ import (
 var byHand = []string{
 	"help", "mod", "api-write", "screenshots", "plots", "release",
 	"bench", "bench-tokens", "bench-redis",
-	"release-check", "fuzz-short", "fuzz-tokens",
+	"release-check", "fuzz-tokens",
 }
 
 // Each target of make is run by a workflow, or is one that only people run. What workflows use
