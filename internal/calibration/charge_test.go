@@ -314,6 +314,25 @@ func TestOthersInput(t *testing.T) {
 	}
 }
 
+// Calls that cost nothing say nothing of others' charges, and the first that costs something does.
+func TestOthersInputBesideCallsOfNoCost(t *testing.T) {
+	var c charge
+	for _, x := range []struct{ cost, input, charged, want float64 }{{0, 0, 100, 0}, {0, 0, 150, 0}, {1, 1, 251, 101}} {
+		if got := c.send(x.cost, x.input, x.charged); math.Abs(got-x.want) > 1e-9 {
+			t.Errorf("%v of %v; want %v", got, x.charged, x.want)
+		}
+	}
+}
+
+// Once a ratio is adopted, what was seen before counts no more.
+func TestAdoptedRatioBeginsAnew(t *testing.T) {
+	c := charge{calm: established, bounds: 3, found: found{slope: 0.3}, drift: regression{n: 9}}
+	c.adopt(epoch, 1.5)
+	if want := (charge{ratio: 1.5, at: epoch}); c != want {
+		t.Errorf("%+v; want %+v", c, want)
+	}
+}
+
 // A drift that goes with refunds is found together with one that goes with the input.
 func TestDriftsShowWhatIsKept(t *testing.T) {
 	for _, refunds := range []float64{0, 1} {

@@ -23,6 +23,8 @@ func TestLimitEstimate(t *testing.T) {
 		{"halved", append(many(40, 500), many(12, 250)...), 0, 250},
 		{"halved early", append(many(9, 500), many(8, 250)...), 0, 250},
 		{"nearly early", append(many(9, 500), many(7, 250)...), 0, 500},
+		{"twice as often early", append(append(many(3, 500), many(5, 250)...), 30, 250), 0, 250},
+		{"nearly twice", append(append(many(3, 500), many(4, 250)...), 30, 250), 0, 500},
 		{"nearly often enough", append(many(40, 500), many(11, 250)...), 0, 500},
 		{"every twentieth is wrong", many(5, append(many(19, 500), 30)...), 0, 500},
 		{"wrong ones that differ", append(many(20, 500), 1, 2, 3, 4, 5, 6, 7, 8), 0, 500},

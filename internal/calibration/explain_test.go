@@ -38,7 +38,7 @@ func TestInputChargeExplains(t *testing.T) {
 		if b.g.unused.trend.n != 0 || b.g.surplus.reports != 0 || b.g.charge.drift.n != 0 {
 			t.Errorf("what was seen before stays: %v, %v, %v", b.g.unused.trend.n, b.g.surplus.reports, b.g.charge.drift.n)
 		}
-		if b.g.explained != at.Add(explainedFor) || b.g.first != at.Add(spreading) || b.g.shortfall.left(at) != 0 {
+		if b.g.explained != at.Add(4*time.Second) || b.g.first != at.Add(spreading) || b.g.shortfall.left(at) != 0 {
 			t.Errorf("explained until %v, in doubt until %v, a margin of %v", b.g.explained, b.g.first, b.g.shortfall.left(at))
 		}
 	}

@@ -68,6 +68,15 @@ func TestMarginGrowsWithRush(t *testing.T) {
 	}
 }
 
+// A correction that refills is not spent, also where the bucket was full before.
+func TestCorrectionOfAFullBucketIsNotSpent(t *testing.T) {
+	f := flow{rate: 10}
+	before := f.see(epoch, 0, Level{Charged: 500})
+	if got := f.see(after(time.Minute), 0, Level{Charged: 500, Corrected: 100}) - before; got != 0 {
+		t.Errorf("%v are spent", got)
+	}
+}
+
 // What was wrong in a rush counts as much less towards the margin, which grows with the
 // rush again; and however large the rush, half of a limit may be used.
 func TestShortfallsInARush(t *testing.T) {

@@ -43,6 +43,7 @@ func TestEither(t *testing.T) {
 	}{
 		{0, 0.01, 1, 0, false}, {1, 0.01, 1, 1, true}, {1.2, 0.01, 1, 1, true}, {-0.2, 0.01, 1, 0, false},
 		{0.04, 0, 1, 0, false}, {0.96, 0, 1, 1, true}, {0.5, 0.01, 1, 0.5, false},
+		{0.5, 2.5, 1, 0.5, false}, // by three and a half standard errors, and a bit
 		// It can't be told, and goes with the other or against it.
 		{0.5, 200, 1, 0, false}, {0.5, 200, -1, 1, false},
 	} {

@@ -63,6 +63,7 @@ func TestDeficitIsTakenAtOnce(t *testing.T) {
 	b := newBench(t)
 	b.report(time.Second, b.send(0, 100), 100, 0)
 	b.report(3*time.Second, b.send(2*time.Second, 100), 250, 50)
+	b.report(5*time.Second, b.send(4*time.Second, 100), b.used+0.5, 0.5)
 }
 
 // Of exact charges all that was raised may be lowered again.

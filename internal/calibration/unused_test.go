@@ -297,6 +297,21 @@ func TestVotesOfSmallCalls(t *testing.T) {
 	}
 }
 
+// What came back is nearly nothing, nearly all, or no vote.
+func TestVotes(t *testing.T) {
+	for _, x := range []struct {
+		back  float64
+		votes int
+	}{
+		{-0.26, 0}, {-0.24, 2}, {0, 2}, {0.24, 2}, {0.26, 0}, {0.74, 0}, {0.76, -2}, {1, -2}, {1.24, -2}, {1.26, 0},
+	} {
+		var u unused
+		if u.vote(epoch, x.back, 2); u.votes != x.votes {
+			t.Errorf("%v back: %d votes; want %d", x.back, u.votes, x.votes)
+		}
+	}
+}
+
 // The slope of a trend, and how far it may be off.
 func TestTrend(t *testing.T) {
 	for _, x := range []struct {

@@ -12,7 +12,7 @@ func TestInputs(t *testing.T) {
 		count int64 // of 1,000
 	}{
 		{"few calls", fewInputs - 1, constant, 1000},
-		{"a constant", fewInputs + 1, constant, 1088},
+		{"a constant", fewInputs, constant, 1088},
 		{"a constant, of any size", 20, func(i int64) (int64, int64) { return 300 + 100*i, 388 + 100*i }, 1088},
 		{"a part", 20, func(i int64) (int64, int64) { return 300 + 100*i, 330 + 110*i }, 1100},
 		{"both", 20, func(i int64) (int64, int64) { return 300 + 100*i, 380 + 110*i }, 1150},
@@ -27,6 +27,12 @@ func TestInputs(t *testing.T) {
 			}
 			return 500, 583
 		}, 1083},
+		{"one that is said to have used a token", 20, func(i int64) (int64, int64) {
+			if i == 10 {
+				return 500, 1
+			}
+			return constant(i)
+		}, 1000},
 		{"nothing", 20, func(int64) (int64, int64) { return 500, 0 }, 1000},
 	} {
 		var in Inputs
