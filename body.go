@@ -26,6 +26,7 @@ type requestBody struct {
 	none   bool         // the request has no body
 	again  bool         // the request said how to get its body again
 	hidden bool         // net/http could not see that the body is in memory
+	writes bool         // it lets the body write itself, which of unknown length is one chunk
 	closed error        // what the body's Close said
 	first  bytes.Reader // of the prefix, for the first try to send it
 }
@@ -49,6 +50,7 @@ func (b *requestBody) read(req *http.Request, most int64) (err error) {
 	whole := false
 	n, visible := inMemory(req.Body)
 	b.hidden = !visible
+	_, b.writes = req.Body.(io.WriterTo)
 	if visible && n < most {
 		b.prefix, whole = make([]byte, n), true
 		_, err = io.ReadFull(req.Body, b.prefix)
@@ -151,10 +153,13 @@ func (b *requestBody) attach(req *http.Request) {
 // in memory it writes together with the head, and a request that fails by then it takes for
 // one that was never written; a body of another kind it does not.
 func (b *requestBody) sent(r *bytes.Reader) io.ReadCloser {
-	if b.hidden || b.closed != nil {
-		return &hiddenBody{r, b.closed}
+	switch {
+	case !b.hidden && b.closed == nil:
+		return io.NopCloser(r)
+	case b.writes:
+		return &writingBody{hiddenBody{r, b.closed}}
 	}
-	return io.NopCloser(r)
+	return &hiddenBody{r, b.closed}
 }
 
 // A hiddenBody is one of which net/http does not know that it is in memory.
@@ -165,6 +170,11 @@ type hiddenBody struct {
 
 func (b *hiddenBody) Read(p []byte) (int, error) { return b.r.Read(p) }
 func (b *hiddenBody) Close() error               { return b.closed }
+
+// A writingBody is a hidden one that writes itself.
+type writingBody struct{ hiddenBody }
+
+func (b *writingBody) WriteTo(w io.Writer) (int64, error) { return b.r.WriteTo(w) }
 
 // Close releases what a request that is not sent has left.
 func (b *requestBody) Close() {

@@ -116,7 +116,8 @@ func scripts() []script {
 		}},
 		{name: "bodies", serve: echo, run: func(p *program) {
 			for _, body := range []any{nil, "", question, bytes.NewReader([]byte(question)), bytes.NewBufferString(question),
-				opaque(""), opaque(strings.Repeat(" ", 1<<18) + question), strings.Repeat(" ", 1<<20) + question} {
+				opaque(""), opaque(strings.Repeat(" ", 1<<18) + question),
+				struct{ io.Reader }{opaque(strings.Repeat(" ", 1<<18) + question)}, strings.Repeat(" ", 1<<20) + question} {
 				p.do(p.request("POST", p.url, body))
 			}
 		}},
