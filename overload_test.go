@@ -3,6 +3,7 @@ package ratelimiter_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,7 +27,7 @@ func newBusyStore(each time.Duration) *busyStore {
 	s := &busyStore{ledger: ledger.New(), commands: make(chan func(), 1_000_000)}
 	s.ledger.Lease, s.ledger.Erase = time.Second, 10*time.Second // as in backend/redis
 	go func() {
-		for run := range s.commands {
+		for run := <-s.commands; run != nil; run = <-s.commands {
 			time.Sleep(each)
 			run()
 		}
@@ -72,15 +73,24 @@ func (s *busyStore) answer(repeatable bool, run func(now int64) (backend.Answer,
 	return r.answer, r.err
 }
 
+// sent is what a command says, which outlives the call.
+func sent(ask backend.Ask) backend.Ask {
+	ask.Buckets, ask.Costs, ask.Flows = slices.Clone(ask.Buckets), slices.Clone(ask.Costs), slices.Clone(ask.Flows)
+	return ask
+}
+
 func (s *busyStore) Take(_ context.Context, ask backend.Ask) (backend.Answer, error) {
+	ask = sent(ask)
 	return s.answer(!ask.Fresh, func(now int64) (backend.Answer, error) { return s.ledger.Take(now, &ask) })
 }
 
 func (s *busyStore) Look(_ context.Context, ask backend.Ask) (backend.Answer, error) {
+	ask = sent(ask)
 	return s.answer(true, func(now int64) (backend.Answer, error) { return s.ledger.Look(now, &ask) })
 }
 
 func (s *busyStore) Settle(_ context.Context, settlement backend.Settlement) error {
+	settlement.Buckets = slices.Clone(settlement.Buckets)
 	return s.send(false, func(now int64) { s.ledger.Settle(now, &settlement) })
 }
 
@@ -144,6 +154,6 @@ func TestOverloadedStore(t *testing.T) {
 			go func() { _ = l.Shutdown(context.Background()) }() // its last reports may be too late
 		}
 		time.Sleep(time.Minute)
-		close(store.commands)
+		store.commands <- nil // it ends
 	})
 }

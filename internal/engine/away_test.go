@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,9 +98,9 @@ func TestOneAskOfAnAccountWhileTheBackendIsSlowToFail(t *testing.T) {
 		for i := range models {
 			b.admit(of(i)).end()
 		}
-		back := false
+		var back atomic.Bool
 		b.takes(func(int, *backend.Ask) error {
-			if back {
+			if back.Load() {
 				return nil
 			}
 			time.Sleep(time.Second)
@@ -135,7 +136,7 @@ func TestOneAskOfAnAccountWhileTheBackendIsSlowToFail(t *testing.T) {
 		if n := b.costs(0) - before; n < 3 || n > 2*20+4 { // of one model at a time: a call's own, and the queue's
 			t.Errorf("%d asks in 20 s, for %d calls", n, rejected)
 		}
-		back = true
+		back.Store(true)
 		time.Sleep(mostRest + time.Second)
 		b.admit(of(0)) // which finds out
 		for i := range models {
@@ -153,9 +154,9 @@ func TestAnswersToOthersAreHope(t *testing.T) {
 		other := call(1)
 		other.Model = "other"
 		b.admit(other).end()
-		ended := false
+		var ended atomic.Bool
 		b.takes(func(_ int, ask *backend.Ask) error {
-			if ask.Scope == "model:m" && !ended {
+			if ask.Scope == "model:m" && !ended.Load() {
 				return backend.ErrUnavailable
 			}
 			return nil
@@ -168,7 +169,7 @@ func TestAnswersToOthersAreHope(t *testing.T) {
 		if !a.waits() {
 			t.Fatalf("rejected: %v", <-a.err)
 		}
-		ended = true
+		ended.Store(true)
 		if err := <-a.err; err != nil {
 			t.Error(err)
 		}
