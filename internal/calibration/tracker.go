@@ -1,7 +1,7 @@
 // Package calibration reasons about where the server's buckets stand, from what its
-// responses report. A [Tracker] follows one bucket, a [LimitEstimate] the size of one, a
-// [SlowStart] paces calls until the first reports, and a [Ramp] after the server has
-// asked for slower growth.
+// responses report. A [Tracker] follows one bucket, a [LimitEstimate] the size of one, and
+// [Windows] when it begins afresh. A [SlowStart] paces calls until the first reports, and a
+// [Ramp] after the server has asked for slower growth.
 //
 // Every result depends on the arguments alone: the package reads no clock and does no
 // I/O. The same reports in the same order lead to the same corrections.
