@@ -151,7 +151,7 @@ func (s *scope) keepLocked(now time.Time, ask *ask, answer *backend.Answer) {
 // left and nobody stands for any more. Otherwise those behind would wait for it until it
 // is stale. ok is false where there is none.
 func (s *scope) releaseTicketLocked(now time.Time) (a ask, ok bool) {
-	if !s.stored || s.account.rest > 0 || s.driver.running || s.asking > 0 || s.queue.len() > 0 {
+	if !s.stored || s.driver.running || s.asking > 0 || s.queue.len() > 0 {
 		return a, false
 	}
 	s.stored = false
