@@ -82,7 +82,7 @@ func (c crowdOfCallers) rows(http2 bool, count, calls int) ([]row, error) {
 	if http2 {
 		protocol = "HTTP/2"
 	}
-	what := fmt.Sprintf("%s, %%d callers, a server that takes %v: ", protocol, c.takes)
+	what := fmt.Sprintf("%s, %%d at a time, a server that takes %v: ", protocol, c.takes)
 	bare, limited := &sides[0], &sides[1]
 	out := make([]row, 0, 3)
 	for _, q := range []struct {
@@ -93,9 +93,9 @@ func (c crowdOfCallers) rows(http2 bool, count, calls int) ([]row, error) {
 		a, b := quantile(bare.times, q.part), quantile(limited.times, q.part)
 		out = append(out, row{what: what + q.name, n: c.callers, figure: millis(b), ratio: b / a, bar: atMost(q.most, b/a, " ×")})
 	}
-	added := 1e6 * (middle(limited.cpu) - middle(bare.cpu))
+	a, b := middle(bare.cpu), middle(limited.cpu)
 	return append(out, row{what: what + "the processor's time, more", n: c.callers,
-		figure: fmt.Sprintf("%.1f µs", added), bar: atMost(15, added, " µs")}), nil
+		figure: micros(b - a), ratio: b / a, bar: atMost(15, 1e6*(b-a), " µs")}), nil
 }
 
 // turn lets each caller make its calls, one after the other, and returns how long each took.
