@@ -29,10 +29,11 @@ type account struct {
 	contexts  predict.Contexts
 	usage     usage
 	reporting reporting
-	heard     time.Time     // when the backend last answered an ask, since one has rejected all who waited
-	rest      time.Duration // for how long it is left alone, if the last ask was slow to fail
-	rests     time.Time     // until when
-	asking    int           // calls that ask by themselves, of all scopes
+
+	heard      time.Time     // when the backend last answered an ask, since one has rejected all who waited
+	rest       time.Duration // for how long it is left alone, if the last ask was slow to fail
+	restsUntil time.Time
+	asking     int // calls that ask by themselves, of all scopes
 }
 
 // sharedKey identifies a limit within an account.

@@ -379,7 +379,7 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	if err == nil {
 		s.answeredLocked(now, &en.ask, answer)
 	}
-	failed := s.failedLocked(err, en.since, en.took)
+	failed := s.failedLocked(now, err, en.since, en.took)
 	lost := failed && !en.first && !s.hopesLocked(err, en.since, now)
 	if lost {
 		s.rejectAllLocked(err)

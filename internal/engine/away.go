@@ -126,8 +126,8 @@ func (s *scope) failingLocked(now time.Time) time.Time {
 
 // failedLocked notes whether the backend has answered, and reports whether it has not. The
 // asks fail since then.
-func (s *scope) failedLocked(err error, since time.Time, took time.Duration) bool {
-	now, a := time.Now(), s.account
+func (s *scope) failedLocked(now time.Time, err error, since time.Time, took time.Duration) bool {
+	a := s.account
 	if !failed(err) {
 		s.away, a.heard, a.rest = nil, now, 0
 		return false
@@ -138,7 +138,7 @@ func (s *scope) failedLocked(err error, since time.Time, took time.Duration) boo
 		return true
 	}
 	a.rest = min(max(2*a.rest, took), mostRest)
-	a.rests = now.Add(a.rest)
+	a.restsUntil = now.Add(a.rest)
 	return true
 }
 
@@ -147,15 +147,11 @@ func (s *scope) failedLocked(err error, since time.Time, took time.Duration) boo
 func (s *scope) asksForAll() bool {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
-	return s.asksForAllLocked(time.Now())
-}
-
-func (s *scope) asksForAllLocked(now time.Time) bool {
-	a := s.account
-	if a.rest > 0 && now.Before(a.rests) {
+	a, now := s.account, time.Now()
+	if a.rest > 0 && now.Before(a.restsUntil) {
 		return false
 	}
-	a.rests = now.Add(mostRest) // unless it is answered, or fails, before
+	a.restsUntil = now.Add(mostRest) // unless it is answered, or fails, before
 	return true
 }
 

@@ -261,7 +261,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	}
 	d.single, d.inLine, d.turn = false, backend.Amounts{}, 0
 	switch {
-	case s.failedLocked(err, t.since, t.took):
+	case s.failedLocked(now, err, t.since, t.took):
 		if !t.vain {
 			s.rejectAllLocked(err)
 		}
