@@ -54,72 +54,78 @@ func programs(t *testing.T) string {
 	return bin
 }
 
+// An example is what one of them says where it runs without a key, and with one; "" where it
+// does not call an API that a key and OPENAI_BASE_URL name.
+type example struct {
+	name          string
+	says, withKey string
+	args          func(t *testing.T) []string
+}
+
+func examples() []example {
+	in := func(flag, file string) func(*testing.T) []string {
+		return func(t *testing.T) []string { return []string{flag, filepath.Join(t.TempDir(), file)} }
+	}
+	short := func(*testing.T) []string { return []string{"-short"} }
+	return []example{
+		{name: "openaigo", says: "yes and now", withKey: "yes and now"},
+		{name: "goopenai", says: "yes and now"},
+		{name: "limiter", says: "shorten the input or lower max_tokens"},
+		{name: "streaming", says: "reserved 512 tokens, used ", withKey: "reserved 512 tokens, used "},
+		{name: "embeddings", args: in("-out", "vectors.jsonl"), says: "1000 of 1000 lines", withKey: "1000 of 1000 lines"},
+		{name: "images", args: in("-dir", ""), says: "a lighthouse in fog is in ", withKey: "a lighthouse in fog is in "},
+		{name: "slog", says: `msg="ratelimiter: call settled" ratelimiter.account=`, withKey: `msg="ratelimiter: call settled" ratelimiter.account=`},
+		{name: "interactive", says: "the batch is done", withKey: "the batch is done"},
+		{name: "classes", says: "the batch has taken", withKey: "the batch has taken"},
+		{name: "azure", says: "yes and now"},
+		{name: "bedrock", says: "paid by [bedrock-mantle.us-west-2.api.aws]"},
+		{name: "groq", says: "rpd: 999 of 1000 remain, says x-ratelimit-limit-requests"},
+		{name: "langchaingo", says: "not sent (too_large): ratelimiter: gpt-5.4-mini: needs 100,", withKey: "a vector of "},
+		{name: "eino", says: "not sent (too_large): ratelimiter: gpt-5.4-mini: needs 100,"},
+		{name: "estimate", says: "response that continues one         │              61 │         61 │", withKey: "response that continues one "},
+		{name: "otel", says: "ratelimiter_requests_total  8", withKey: "ratelimiter_requests_total  8"},
+		{name: "sidecar", says: "the proxy counted 8 calls, of which "},
+		{name: "shadow", says: "would have been rejected: ", withKey: "would have been rejected: "},
+		{name: "websocket", says: " tokens)"},
+		{name: "redis", says: "process two has made its calls after ", withKey: "process two has made its calls after "},
+		{name: "demo", args: short, says: "TPM of gpt-5.4-mini"},
+		{name: "fleet", args: short, says: "killed"},
+		{name: "projectlimits", says: "gpt-image-1-mini: 20 of 20 ipm remain"},
+	}
+}
+
+// run runs the program with more in its environment, and fails the test unless it says so.
+func (e *example) run(t *testing.T, bin, says string, environment ...string) {
+	t.Helper()
+	var args []string
+	if e.args != nil {
+		args = e.args(t)
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, e.name), args...)
+	cmd.Env = append(os.Environ(), environment...)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), says) {
+		t.Errorf("%v; want %q in:\n%s", err, says, out)
+	}
+}
+
 // Every example runs without a key, and says what it is there to say.
 func TestExamples(t *testing.T) {
-	examples := []struct {
-		name string
-		args []string
-		says string
-	}{
-		{"openaigo", nil, "yes and now"},
-		{"goopenai", nil, "yes and now"},
-		{"limiter", nil, "shorten the input or lower max_tokens"},
-		{"streaming", nil, "reserved 512 tokens, used "},
-		{"embeddings", []string{"-out", filepath.Join(t.TempDir(), "vectors.jsonl")}, "1000 of 1000 lines"},
-		{"images", []string{"-dir", t.TempDir()}, "a lighthouse in fog is in "},
-		{"slog", nil, `msg="ratelimiter: call settled" ratelimiter.account=`},
-		{"interactive", nil, "the batch is done"},
-		{"classes", nil, "the batch has taken"},
-		{"azure", nil, "yes and now"},
-		{"bedrock", nil, "paid by [bedrock-mantle.us-west-2.api.aws]"},
-		{"groq", nil, "rpd: 999 of 1000 remain, says x-ratelimit-limit-requests"},
-		{"langchaingo", nil, "not sent (too_large): ratelimiter: gpt-5.4-mini: needs 100,"},
-		{"eino", nil, "not sent (too_large): ratelimiter: gpt-5.4-mini: needs 100,"},
-		{"estimate", nil, "response that continues one         │              61 │         61 │"},
-		{"otel", nil, "ratelimiter_requests_total  8"},
-		{"sidecar", nil, "the proxy counted 8 calls, of which "},
-		{"shadow", nil, "would have been rejected: "},
-		{"websocket", nil, " tokens)"},
-		{"redis", nil, "process two has made its calls after "},
-		{"demo", []string{"-short"}, "TPM of gpt-5.4-mini"},
-		{"fleet", []string{"-short"}, "killed"},
-		{"projectlimits", nil, "gpt-image-1-mini: 20 of 20 ipm remain"},
-	}
 	bin := programs(t)
-	for _, e := range examples {
-		t.Run(e.name, func(t *testing.T) {
-			out, err := exec.CommandContext(t.Context(), filepath.Join(bin, e.name), e.args...).CombinedOutput()
-			if err != nil || !strings.Contains(string(out), e.says) {
-				t.Errorf("%v; want %q in:\n%s", err, e.says, out)
-			}
-		})
+	for _, e := range examples() {
+		t.Run(e.name, func(t *testing.T) { e.run(t, bin, e.says) })
 	}
 }
 
 // With a key, the examples that use OpenAI's SDK or langchaingo call the API: here that is where
 // OPENAI_BASE_URL says, which they read.
 func TestExamplesWithAKey(t *testing.T) {
-	examples := []struct {
-		name string
-		args []string
-		says string
-	}{
-		{"openaigo", nil, "yes and now"},
-		{"langchaingo", nil, "a vector of "},
-		{"streaming", nil, "reserved 512 tokens, used "},
-		{"embeddings", []string{"-out", filepath.Join(t.TempDir(), "vectors.jsonl")}, "1000 of 1000 lines"},
-		{"images", []string{"-dir", t.TempDir()}, "a lighthouse in fog is in "},
-		{"slog", nil, `msg="ratelimiter: call settled" ratelimiter.account=`},
-		{"interactive", nil, "the batch is done"},
-		{"classes", nil, "the batch has taken"},
-		{"estimate", nil, "response that continues one "},
-		{"otel", nil, "ratelimiter_requests_total  8"},
-		{"shadow", nil, "would have been rejected: "},
-		{"redis", nil, "process two has made its calls after "},
-	}
 	bin := programs(t)
 	const key = "sk-test"
-	for _, e := range examples {
+	for _, e := range examples() {
+		if e.withKey == "" {
+			continue
+		}
 		t.Run(e.name, func(t *testing.T) {
 			api := openaitest.New(openaitest.WithLatency(50*time.Millisecond, 200*time.Millisecond))
 			var calls, keyless atomic.Int64
@@ -131,12 +137,7 @@ func TestExamplesWithAKey(t *testing.T) {
 				api.ServeHTTP(w, r)
 			}))
 			defer server.Close()
-			cmd := exec.CommandContext(t.Context(), filepath.Join(bin, e.name), e.args...)
-			cmd.Env = append(os.Environ(), "OPENAI_API_KEY="+key, "OPENAI_BASE_URL="+server.URL+"/v1")
-			out, err := cmd.CombinedOutput()
-			if err != nil || !strings.Contains(string(out), e.says) {
-				t.Errorf("%v; want %q in:\n%s", err, e.says, out)
-			}
+			e.run(t, bin, e.withKey, "OPENAI_API_KEY="+key, "OPENAI_BASE_URL="+server.URL+"/v1")
 			if calls.Load() == 0 || keyless.Load() > 0 {
 				t.Errorf("%d calls have come, %d of them without the key", calls.Load(), keyless.Load())
 			}
