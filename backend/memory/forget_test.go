@@ -130,7 +130,7 @@ func TestAccountThatIsForgottenMeanwhile(t *testing.T) {
 	found.mu.Unlock()
 	b.forget(now())
 	if found.lock() {
-		t.Error("the account is charged though it is forgotten")
+		t.Fatal("the account is charged though it is forgotten")
 	}
 	if again := b.account("a"); again == found {
 		t.Error("the account is kept though it is forgotten")

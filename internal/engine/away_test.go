@@ -274,3 +274,59 @@ func TestCreditOfAnAbandonedCall(t *testing.T) {
 		}
 	})
 }
+
+// While one call looks whether the backend is back, others of its model wait for what it
+// finds, those of other models are rejected, and once it is back nobody is.
+func TestWhoLooksWhetherTheBackendIsBack(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		of := func(model string) *Call {
+			c := call(1)
+			c.Model = model
+			return c
+		}
+		for _, model := range []string{"m", "n"} {
+			b.admit(of(model)).end()
+		}
+		var back atomic.Bool
+		b.takes(func(int, *backend.Ask) error {
+			time.Sleep(time.Second)
+			if back.Load() {
+				return nil
+			}
+			return backend.ErrUnavailable
+		})
+		for _, a := range []*admission{b.start(of("m")), b.start(of("n"))} {
+			if err := <-a.err; err == nil {
+				t.Fatal("admitted")
+			}
+		}
+		time.Sleep(mostRest)
+		look := b.start(of("m"))
+		synctest.Wait()
+		beside, other := b.start(of("m")), b.start(of("n"))
+		synctest.Wait()
+		select {
+		case err := <-other.err:
+			if err == nil {
+				t.Error("a call of another model is admitted")
+			}
+		default:
+			t.Error("a call of another model asks too")
+		}
+		back.Store(true)
+		for _, a := range []*admission{look, beside} {
+			if err := <-a.err; err != nil {
+				t.Errorf("it waited for a backend that is back: %v", err)
+			}
+		}
+		again := b.start(of("m"))
+		synctest.Wait()
+		other = b.start(of("n"))
+		for _, a := range []*admission{again, other} {
+			if err := <-a.err; err != nil {
+				t.Errorf("the backend is back: %v", err)
+			}
+		}
+	})
+}
