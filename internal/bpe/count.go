@@ -27,7 +27,7 @@ import (
 // An Encoding is a vocabulary and the pattern that splits text for it. Text that
 // spells a special token is ordinary text to it.
 type Encoding struct {
-	vocabulary vocabulary
+	vocabulary *vocabulary
 	split      func(text []byte, i int) (end int)
 }
 
@@ -40,9 +40,9 @@ var (
 	P50kBase   = &Encoding{p50k, splitP50k}
 	R50kBase   = &Encoding{p50k, splitR50k}
 
-	o200k  = newVocabulary(o200kTrie, o200kTokens, o200kMerges, o200kDisplacements, o200kSeams, o200kJoints, o200kWide)
-	cl100k = newVocabulary(cl100kTrie, cl100kTokens, cl100kMerges, cl100kDisplacements, cl100kSeams, cl100kJoints, cl100kWide)
-	p50k   = newVocabulary(p50kTrie, p50kTokens, p50kMerges, p50kDisplacements, p50kSeams, p50kJoints, p50kWide)
+	o200k  = newVocabulary(o200kTrie, o200kTokens, o200kJoints, o200kWide)
+	cl100k = newVocabulary(cl100kTrie, cl100kTokens, cl100kJoints, cl100kWide)
+	p50k   = newVocabulary(p50kTrie, p50kTokens, p50kJoints, p50kWide)
 )
 
 // Count returns the number of tokens that text has. In text that is not valid
@@ -135,6 +135,7 @@ func (v *vocabulary) countFrom(piece []byte, first found, n int) int {
 // positions: in ends are those where the tokens so far end, in dead those after
 // which nothing fits.
 func (v *vocabulary) backtrack(piece []byte, next found, n int, ends, dead set) int {
+	v.derive.Do(v.deriveAll)
 	var (
 		count       int
 		at          int    // where the tokens so far end
@@ -166,16 +167,17 @@ func (v *vocabulary) backtrack(piece []byte, next found, n int, ends, dead set) 
 			continue
 		}
 		longest = false
-		if prefix := v.token(v.id(next)).Prefix(); prefix != layout.None {
-			next, n = found(prefix), v.token(prefix).Len()
+		if prefix, m := v.longest(piece[at : at+n-1]); m > 0 {
+			next, n = prefix, m
 			continue
 		}
 		// Even a single byte does not fit after last, so last is wrong.
 		dead.add(at)
 		ends.remove(at)
 		count--
-		next, n, lastLongest = last, v.token(v.id(last)).Len(), false
-		if at -= n; at > 0 {
+		begin := ends.before(at)
+		next, n, lastLongest = last, at-begin, false
+		if at = begin; at > 0 {
 			last, _ = v.longest(piece[ends.before(at):at])
 			again = v.id(last) == v.id(next) // perhaps it was
 		}

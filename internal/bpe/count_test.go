@@ -117,11 +117,14 @@ func TestConcurrent(t *testing.T) {
 var hostile = []string{"a", " ", "\n", "\xff", "/\n", "\u0301", "A\u0301", "\t                   ants", "                     \n\t     ", "endar", "خو"}
 
 func TestDoesNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("pools forget on purpose under the race detector")
+	}
 	for _, e := range encodings {
 		for _, unit := range append([]string{"Rarely dissimilar. ", "好"}, hostile...) {
 			text := []byte(strings.Repeat(unit, 10_000/len(unit)))
-			// A collection may take the scratch from the pool, once.
-			if n := testing.AllocsPerRun(20, func() { e.Count(text) }); n > 0 && !raceEnabled {
+			// A scratch has to grow, once, and a collection may take it from the pool.
+			if n := testing.AllocsPerRun(50, func() { e.Count(text) }); n > 0 {
 				t.Errorf("%s: counting %q repeated allocates %v times", e.name, unit, n)
 			}
 		}

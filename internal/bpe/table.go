@@ -3,6 +3,7 @@ package bpe
 import (
 	"encoding/binary"
 	"math/bits"
+	"sync"
 	"unsafe"
 
 	_ "embed" // the tables
@@ -14,17 +15,12 @@ import (
 
 // The tables are read where the program's image has them: nothing is built or
 // copied at start, and the pages of an encoding that is not used are never read.
+// What is derived from them comes later, if at all.
 var (
 	//go:embed data/o200k.trie
 	o200kTrie string
 	//go:embed data/o200k.tokens
 	o200kTokens string
-	//go:embed data/o200k.merges
-	o200kMerges string
-	//go:embed data/o200k.displacements
-	o200kDisplacements string
-	//go:embed data/o200k.seams
-	o200kSeams string
 	//go:embed data/o200k.joints
 	o200kJoints string
 	//go:embed data/o200k.wide
@@ -34,12 +30,6 @@ var (
 	cl100kTrie string
 	//go:embed data/cl100k.tokens
 	cl100kTokens string
-	//go:embed data/cl100k.merges
-	cl100kMerges string
-	//go:embed data/cl100k.displacements
-	cl100kDisplacements string
-	//go:embed data/cl100k.seams
-	cl100kSeams string
 	//go:embed data/cl100k.joints
 	cl100kJoints string
 	//go:embed data/cl100k.wide
@@ -49,12 +39,6 @@ var (
 	p50kTrie string
 	//go:embed data/p50k.tokens
 	p50kTokens string
-	//go:embed data/p50k.merges
-	p50kMerges string
-	//go:embed data/p50k.displacements
-	p50kDisplacements string
-	//go:embed data/p50k.seams
-	p50kSeams string
 	//go:embed data/p50k.joints
 	p50kJoints string
 	//go:embed data/p50k.wide
@@ -74,33 +58,24 @@ func table(s string) []byte {
 
 // A vocabulary is the tokens of an encoding and how they merge.
 type vocabulary struct {
-	trie          []byte // of layout.Node
-	tokens        []byte // of layout.Token
-	merges        []byte // of layout.Merge
-	displacements []byte // of uint16
-	seams         []byte // a set of layout.Seam
-	joints        []byte // another, of those between wide runes, every byte spelled out
-	wide          []byte // the tokens of each wide rune
+	trie   []byte // of layout.Node
+	tokens []byte // of layout.Token
+	joints []byte // a set of layout.Seam between wide runes, every byte spelled out
+	wide   []byte // the tokens of each wide rune
 
-	elements    uint32 // in merges
-	bucketShift uint   // from a hash to its bucket
-	seamShift   uint   // and from a seam's to its word
-	jointShift  uint   // likewise among joints
+	jointShift uint // from a joint's hash to its word
+
+	derive sync.Once // what follows
+	derived
 }
 
-func newVocabulary(trie, tokens, merges, displacements, seams, joints, wide string) vocabulary {
-	return vocabulary{
-		trie:          table(trie),
-		tokens:        table(tokens),
-		merges:        table(merges),
-		displacements: table(displacements),
-		seams:         table(seams),
-		joints:        table(joints),
-		wide:          table(wide),
-		elements:      uint32(len(merges) / layout.MergeSize),
-		bucketShift:   uint(bits.LeadingZeros64(uint64(len(displacements)/layout.DisplacementSize)) + 1),
-		seamShift:     uint(bits.LeadingZeros64(uint64(len(seams)/layout.SeamWord)) + 1),
-		jointShift:    uint(bits.LeadingZeros64(uint64(len(joints)/layout.SeamWord)) + 1),
+func newVocabulary(trie, tokens, joints, wide string) *vocabulary {
+	return &vocabulary{
+		trie:       table(trie),
+		tokens:     table(tokens),
+		joints:     table(joints),
+		wide:       table(wide),
+		jointShift: uint(bits.LeadingZeros64(uint64(len(joints)/layout.SeamWord)) + 1),
 	}
 }
 
@@ -124,8 +99,8 @@ type found uint32
 
 const inTrie found = 1 << 31
 
-// longest returns the longest token that text, which is not empty, begins with,
-// and its length.
+// longest returns the longest token that text begins with, and its length, which is 0
+// only if text is empty.
 func (v *vocabulary) longest(text []byte) (f found, n int) {
 	at := layout.Root
 	for i, c := range text {
@@ -150,22 +125,4 @@ func (v *vocabulary) id(f found) uint32 {
 		return v.node(uint32(f &^ inTrie)).Value()
 	}
 	return uint32(f)
-}
-
-// mergeBefore reports whether left and right merge into a token with an id below
-// limit.
-func (v *vocabulary) mergeBefore(limit, left, right uint32) bool {
-	h := layout.HashPair(left, right)
-	d := binary.LittleEndian.Uint16(v.displacements[h.Bucket(v.bucketShift)*layout.DisplacementSize:])
-	m := uint32At(v.merges, h.Element(d, v.elements)*layout.MergeSize)
-	id := layout.Merge(m).Token(h)
-	return id < limit && v.token(id).MergedFrom(left, right)
-}
-
-// mayMergeAt reports whether there are any two tokens that merge across piece[at].
-func (v *vocabulary) mayMergeAt(piece []byte, at int) bool {
-	if at < 2 || at+2 > len(piece) {
-		return true
-	}
-	return layout.Seam(binary.LittleEndian.Uint32(piece[at-2:])).In(v.seams, v.seamShift)
 }

@@ -82,6 +82,7 @@ func (r *reader) message() int64 {
 	}
 	total := int64(perMessage)
 	var named, called bool
+	thought := int64(0)
 	for key, ok := r.key(); ok; key, ok = r.key() {
 		switch string(key) {
 		case "role":
@@ -116,10 +117,13 @@ func (r *reader) message() int64 {
 			}
 		case "encrypted_content":
 			total += r.guess(ciphertextTokens(r.str()))
+		case "reasoning_content", "reasoning": // of hosts that show it: some take it back, others drop it
+			thought = max(thought, r.content())
 		default:
 			r.skip()
 		}
 	}
+	total += r.guess(thought)
 	switch {
 	case called:
 		total += perCall
@@ -172,36 +176,37 @@ func (r *reader) callee() (total int64) {
 }
 
 // content reads what a message says: text, or parts.
-func (r *reader) content() (total int64) {
+func (r *reader) content() (total int64) { return r.contentBelow(0) }
+
+func (r *reader) contentBelow(depth int) (total int64) {
 	switch r.peek() {
 	case '"':
 		return r.text()
 	case '{':
-		return r.part()
-	case '[':
-		r.enter('[')
-		for r.more() {
-			if r.peek() == '"' {
-				total += r.text()
-			} else {
-				total += r.part()
-			}
-		}
-		return total
+		return r.part(depth)
 	}
-	r.skip()
-	return 0
+	if !r.enterBelow(depth, '[') {
+		return 0
+	}
+	for r.more() {
+		if r.peek() == '"' {
+			total += r.text()
+		} else {
+			total += r.part(depth)
+		}
+	}
+	return total
 }
 
-// part reads one part of a message: text, an image, audio, a file, or what a tool
-// put out.
-func (r *reader) part() (total int64) {
-	if !r.enter('{') {
+// part reads one part of a message: text, an image, audio, a video, a file, what a tool put
+// out, or parts of its own.
+func (r *reader) part(depth int) (total int64) {
+	if !r.enterBelow(depth, '{') {
 		return 0
 	}
 	var (
-		picture                bool
-		kind, url, detail, doc []byte
+		picture, document            bool
+		kind, url, detail, doc, data []byte
 	)
 	for key, ok := r.key(); ok; key, ok = r.key() {
 		switch string(key) {
@@ -209,23 +214,36 @@ func (r *reader) part() (total int64) {
 			kind = r.str()
 		case "text", "refusal", "logs", "stdout", "stderr":
 			total += r.text()
-		case "image_url":
-			switch r.peek() {
-			case '{':
+		case "thinking": // Mistral's and Anthropic's
+			total += r.guess(r.contentBelow(depth + 1))
+		case "content":
+			total += r.contentBelow(depth + 1)
+		case "image_url", "image":
+			if b := r.peek(); b == '{' || b == '"' {
 				picture = true
-				url, detail = r.imageURL()
-			case '"':
-				picture = true
-				url = r.str()
-			default:
-				r.skip()
 			}
+			var of []byte
+			if url, of = r.url(); of != nil {
+				detail = of
+			}
+		case "source": // Anthropic's
+			data = r.source()
 		case "detail":
 			detail = r.str()
 		case "input_audio":
 			total += r.inputAudio()
+		case "audio_url":
+			url, _ := r.url()
+			total += r.guess(audioTokens(url))
+		case "video_url", "video":
+			if r.given() {
+				total += r.guess(unseenDocument)
+			}
 		case "file":
 			total += r.file()
+		case "document_url", "file_url":
+			document = r.peek() != 'n'
+			doc, _ = r.url()
 		case "file_data":
 			doc = r.str()
 		default:
@@ -235,19 +253,34 @@ func (r *reader) part() (total int64) {
 	switch string(kind) {
 	case "text", "input_text", "output_text", "refusal":
 		return total
-	case "input_image", "computer_screenshot":
+	case "input_image", "computer_screenshot", "image":
 		picture = true
 	case "input_file":
-		return total + r.guess(documentTokens(doc))
+		document = true
+	case "document":
+		doc, document = data, true
+	}
+	if document {
+		total += r.guess(documentTokens(doc))
 	}
 	if picture {
-		total += r.image(sizeOfURL(url), detail)
+		size := sizeOfURL(url)
+		if data != nil {
+			size = sizeOf(source{raw: data, base64: true})
+		}
+		total += r.image(size, detail)
 	}
 	return total
 }
 
-func (r *reader) imageURL() (url, detail []byte) {
-	r.enter('{')
+// url reads a URL that stands alone or in an object, which may say the detail too.
+func (r *reader) url() (url, detail []byte) {
+	if r.peek() == '"' {
+		return r.str(), nil
+	}
+	if !r.enter('{') {
+		return nil, nil
+	}
 	for key, ok := r.key(); ok; key, ok = r.key() {
 		switch string(key) {
 		case "url":
@@ -259,4 +292,19 @@ func (r *reader) imageURL() (url, detail []byte) {
 		}
 	}
 	return url, detail
+}
+
+// source reads {"type": "base64", "data": base64}.
+func (r *reader) source() (data []byte) {
+	if !r.enter('{') {
+		return nil
+	}
+	for key, ok := r.key(); ok; key, ok = r.key() {
+		if string(key) == "data" {
+			data = r.str()
+		} else {
+			r.skip()
+		}
+	}
+	return data
 }

@@ -132,6 +132,7 @@ func Multipart(e wire.Endpoint, deployment, contentType string, body []byte, cou
 // none. Strings are raw, with their escapes.
 type fields struct {
 	model         []byte
+	models        mark // OpenRouter's, the first of which is tried first
 	n, bestOf     int64
 	cap           int64
 	declared      bool
@@ -182,6 +183,8 @@ func (r *reader) skim(f *fields) {
 		switch string(key) {
 		case "model":
 			f.model = r.str()
+		case "models":
+			f.models = r.mark()
 		case "n":
 			f.n = r.choices()
 		case "best_of":
@@ -298,6 +301,9 @@ func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimat
 	if e == wire.Agents && len(f.model) == 0 && r.at(f.agent) {
 		f.model = r.modelOf()
 	}
+	if len(f.model) == 0 && r.at(f.models) && r.peek() == '[' && r.enter('[') && r.more() {
+		f.model = r.str()
+	}
 	est := Estimate{
 		Model:        f.name(),
 		Choices:      clamp(f.n, 1, maxChoices),
@@ -337,6 +343,9 @@ func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimat
 		switch e {
 		case wire.Embeddings, wire.Moderations:
 			est.Input, _ = r.prompts(f.input)
+			if f.input == 0 && r.at(f.messages) { // vLLM's
+				est.Input = r.messages()
+			}
 		case wire.Decisions:
 			est.Input = r.decisions(f)
 		case wire.Speech:

@@ -198,6 +198,28 @@ func TestInput(t *testing.T) {
 		{wire.Chat, `{"messages":[{"content":[{"input_audio":{"format":"pcm16","data":"` + strings.Repeat("A", 64_000) + `"}}]}]}`, message + 10 + reply},
 		{wire.Chat, `{"messages":[{"content":[{"input_audio":{"format":"mp3","data":"` + strings.Repeat("A", 64_000) + `"}}]}]}`, message + 120 + reply},
 		{wire.Chat, `{"messages":[{"content":[{"input_audio":{"format":"wav","data":"` + base64.StdEncoding.EncodeToString(claiming(wavOf(48_000, 4), 1<<32-1)) + `"}}]}]}`, message + 11 + reply},
+		// What other hosts take there: a data: URL, another URL, one in place of the object.
+		{wire.Chat, `{"messages":[{"content":[{"input_audio":{"format":"wav","data":"data:;base64,` + base64.StdEncoding.EncodeToString(claiming(wavOf(48_000, 4), 1<<32-1)) + `"}}]}]}`, message + 11 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"input_audio":{"format":"mp3","data":"https://example.com/a.mp3"}}]}]}`, message + 600 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"type":"input_audio","input_audio":"` + strings.Repeat("A", 64_000) + `"}]}]}`, message + 120 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"type":"audio_url","audio_url":{"url":"https:\/\/example.com/a.mp3"}},{"type":"audio_url","audio_url":"data:audio/mp3;base64,` + strings.Repeat("A", 64_000) + `"}]}]}`, message + 600 + 120 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"type":"video_url","video_url":{"url":"https://example.com"}},{"type":"video","video":["https://example.com"]}]}]}`, message + 2*4096 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"type":"document_url","document_url":"https://example.com"},{"type":"file_url","file_url":{"url":"https://example.com"}}]}]}`, message + 2*4096 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"type":"file","file":{"file_data":"https://example.com/a.pdf"}}]}]}`, message + 4096 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"type":"document","source":{"type":"base64","media_type":"text/plain","data":"` + strings.Repeat("A", 160) + `"}}]}]}`, message + 8 + reply},
+		{wire.Chat, `{"model":"gpt-4o","messages":[{"content":[{"type":"image","image":"https://example.com"},{"type":"image","image":{"url":"https://example.com","detail":"low"}}]}]}`, message + 1445 + 85 + reply},
+		{wire.Chat, `{"model":"gpt-4o","messages":[{"content":[{"type":"image","source":{"type":"base64","data":"` + base64.StdEncoding.EncodeToString(pngOf(512, 512)) + `"}}]}]}`, message + 255 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"text":"abc","image":null,"video":null,"video_url":null,"audio_url":null,"document_url":null,"file_url":null,"source":null,"thinking":null,"content":null}]}]}`, message + 3 + reply},
+		// Reasoning that goes back, however many members have it.
+		{wire.Chat, `{"messages":[{"content":"abc","reasoning_content":"0123456789"}]}`, message + 3 + 10 + reply},
+		{wire.Chat, `{"messages":[{"content":"abc","reasoning":"0123","reasoning_content":"0123"}]}`, message + 3 + 4 + reply},
+		{wire.Chat, `{"messages":[{"content":"abc","reasoning":null,"reasoning_content":null}]}`, message + 3 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"type":"thinking","thinking":[{"type":"text","text":"0123456789"}]},{"type":"text","text":"abc"}]}]}`, message + 3 + 10 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"type":"thinking","thinking":"0123456789","signature":"unseen"}]}]}`, message + 10 + reply},
+		{wire.Chat, `{"messages":[{"content":[{"type":"tool_result","content":[{"type":"text","text":"abc"}]}]}]}`, message + 3 + reply},
+		{wire.Embeddings, `{"input":[{"content":[{"type":"text","text":"abc"}]}]}`, 3},
+		{wire.Embeddings, `{"messages":[{"role":"user","content":"abc"}]}`, message + 4 + 3},
+		{wire.Embeddings, `{"input":"ab","messages":[{"role":"user","content":"abc"}]}`, 2},
 		// Text.
 		{wire.Completions, `{"prompt":"abc","suffix":"de"}`, 5},
 		{wire.Completions, `{"prompt":[1, 2, 3]}`, 3},
@@ -321,6 +343,10 @@ func TestDefaultModel(t *testing.T) {
 		{wire.Agents, "", `{"agent":"agent_1"}`, "agents"},
 		{wire.Agents, "", `{"agent":{"instructions":"a","model":"gpt-6-sol"},"input":"b"}`, "gpt-6-sol"},
 		{wire.Chat, "", `{"agent":{"model":"gpt-6-sol"}}`, ""},
+		{wire.Chat, "", `{"models":["a/b","c"]}`, "a/b"},
+		{wire.Chat, "", `{"models":["a/b","c"],"model":"m"}`, "m"},
+		{wire.Chat, "", `{"models":[],"stream":true}`, ""},
+		{wire.Chat, "", `{"models":{"a":1}}`, ""},
 	} {
 		if got := costing.JSON(test.endpoint, test.deployment, []byte(test.body), bytesCounter{}); got.Model != test.want {
 			t.Errorf("%v %s: model %q, want %q", test.endpoint, test.body, got.Model, test.want)
@@ -440,6 +466,8 @@ var hostile = map[string]func(size int) string{
 	"nested tools":       func(n int) string { return strings.Repeat(`{"tools":[`, n/10) },
 	"nested functions":   func(n int) string { return `{"tools":[` + strings.Repeat(`{"function":`, n/12) },
 	"nested formats":     func(n int) string { return `{"response_format":` + strings.Repeat(`{"json_schema":`, n/15) },
+	"nested parts":       func(n int) string { return `{"messages":[{"content":` + strings.Repeat(`[{"content":`, n/12) },
+	"nested thoughts":    func(n int) string { return `{"messages":[{"content":` + strings.Repeat(`[{"thinking":`, n/13) },
 	"nested grammars":    func(n int) string { return `{"tools":[{"format":` + strings.Repeat(`{"grammar":`, n/11) },
 	"nested predictions": func(n int) string { return `{"prediction":` + strings.Repeat(`{"content":[`, n/12) },
 	"quotes":             func(n int) string { return `{"messages":[{"content":"` + strings.Repeat(`\"`, n/2) + `"}]}` },

@@ -24,16 +24,21 @@ const (
 	// token (pages of text) and 33 (drawings).
 	documentBytesPerToken = 16
 	textBytesPerToken     = 4
-	// A file that is named only.
+	// A file or a video that is named only, and a minute of audio that is.
 	unseenDocument = 4096
+	unseenAudio    = 60 * audioTokensPerSecond
 
 	// What was thought before comes back as ciphertext of about the size of the
 	// text.
 	ciphertextBytesPerToken = 4
 )
 
-// inputAudio reads {"data": base64, "format": "wav"}, or "pcm16".
+// inputAudio reads {"data": base64, "format": "wav"}, or "pcm16". Other hosts take a data: URL
+// or another one there, and Mistral one in place of the object.
 func (r *reader) inputAudio() int64 {
+	if r.peek() == '"' {
+		return r.guess(audioTokens(r.str()))
+	}
 	if !r.enter('{') {
 		return 0
 	}
@@ -48,16 +53,25 @@ func (r *reader) inputAudio() int64 {
 			r.skip()
 		}
 	}
-	size := decodedLen(data)
 	if bytes.HasPrefix(format, []byte("pcm")) {
-		return r.guess(tokensOfAudio(size, pcmBytesPerSecond))
+		return r.guess(tokensOfAudio(decodedLen(data), pcmBytesPerSecond))
 	}
-	return r.guess(audioTokens(size, source{raw: data, base64: true}))
+	return r.guess(audioTokens(data))
 }
 
-// audioTokens returns what audio of so many bytes costs. The format is told by its
-// content.
-func audioTokens(size int64, data source) int64 {
+// audioTokens returns what audio costs, given its URL or base64.
+func audioTokens(data []byte) int64 {
+	if isRemote(data) {
+		return unseenAudio
+	}
+	if content, ok := dataOf(data); ok {
+		data = content.raw
+	}
+	return tokensOfFile(decodedLen(data), source{raw: data, base64: true})
+}
+
+// tokensOfFile returns what audio of so many bytes costs. The format is told by its content.
+func tokensOfFile(size int64, data source) int64 {
 	var head [32]byte
 	perSecond := int64(audioBytesPerSecond)
 	if n := data.fill(head[:]); n >= 12 && bytes.HasPrefix(head[:], []byte("RIFF")) && string(head[8:12]) == "WAVE" {
@@ -94,7 +108,7 @@ func (r *reader) file() int64 {
 
 // documentTokens returns what a document costs, given its data: URL or base64.
 func documentTokens(data []byte) int64 {
-	if len(data) == 0 {
+	if len(data) == 0 || isRemote(data) {
 		return unseenDocument
 	}
 	perToken := int64(documentBytesPerToken)
@@ -105,6 +119,12 @@ func documentTokens(data []byte) int64 {
 		data = content.raw
 	}
 	return decodedLen(data)/perToken + 1
+}
+
+// isRemote reports whether data is a URL that says where it is. Slashes may be escaped.
+func isRemote(data []byte) bool {
+	data = trimSpace(data)
+	return hasPrefixFold(data, "https:") || hasPrefixFold(data, "http:")
 }
 
 func ciphertextTokens(data []byte) int64 {

@@ -66,7 +66,7 @@ func (r *reader) formField(f *fields, header, value []byte) {
 	if file {
 		switch {
 		case name == "file":
-			f.audio += audioTokens(int64(len(value)), source{raw: value})
+			f.audio += tokensOfFile(int64(len(value)), source{raw: value})
 		case strings.HasPrefix(name, "image"): // image, image[], image[0]
 			f.pictures.add(sizeOf(source{raw: value}))
 		}

@@ -39,7 +39,7 @@ func (r *reader) prompts(m mark) (total, n int64) {
 		case '[':
 			total += r.tokenIDs()
 		case '{':
-			total += r.part()
+			total += r.part(0)
 		default:
 			r.skip()
 			ids++

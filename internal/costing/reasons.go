@@ -1,12 +1,21 @@
 package costing
 
 import (
+	"slices"
 	"strings"
 )
 
-// othersReason are models of others that put out reasoning without showing it. Those that
-// show it, as DeepSeek's, are counted by what they show.
-var othersReason = [...]string{"gemini-2.5", "gemini-3", "grok-4"}
+// secretive are other makers' families whose models reason without showing it, and the
+// generations before that did not reason yet. A generation that is not listed does, and so does a
+// name without one. Families that show their reasoning, as DeepSeek's, are counted by what they
+// show.
+var secretive = [...]struct {
+	family string
+	before []string
+}{
+	{"gemini-", []string{"1", "2.0"}},
+	{"grok-", []string{"1", "2", "3", "beta", "code"}},
+}
 
 // MayReason is [Reasons] for a name that a user or a gateway has made of a model's:
 // "my-gpt-5-deployment", "openai.gpt-oss-120b-1:0", "azure:o3". What a fine-tuned model is
@@ -19,9 +28,9 @@ func MayReason(name string) bool {
 	if strings.Contains(name, ":ft-") {
 		return Reasons(name)
 	}
-	for _, other := range othersReason {
-		if strings.Contains(name, other) {
-			return true
+	for _, s := range secretive {
+		if _, rest, ok := strings.Cut(name, s.family); ok {
+			return !slices.ContainsFunc(s.before, func(g string) bool { return strings.HasPrefix(rest, g) })
 		}
 	}
 	for i := range len(name) {

@@ -105,6 +105,7 @@ func TestGenerated(t *testing.T) {
 		{"my-deployment", "1024x1024", "low", 272},
 		{"chatgpt-image-latest", "1024x1024", "high", 4160},
 		{"gpt-image-2", "1024x1024", "high", 7024},
+		{"gpt-image-2", "4096x2048", "high", 12329}, // only animations grow beyond that
 		{"gpt-image-2", "1024x1024", "medium", 1756},
 		{"gpt-image-2", "3584x2048", "high", 12329},
 		{"gpt-image-2.6-sunburst", "1024x1024", "xhigh", 2 * 7024},

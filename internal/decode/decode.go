@@ -29,9 +29,12 @@ type Set map[string]Decoder
 // A Chain is the decoders of a body, the one that was applied last first.
 type Chain []Decoder
 
-// Chain returns how a body with these headers is decoded: not at all where it is empty. ok
-// is false where an encoding is not known, or there are too many.
+// Chain returns how a body with these headers is decoded: an empty Chain for a body that is not
+// compressed. ok is false if an encoding is unknown, or there are too many. An unknown encoding
+// may be a name that encodes nothing. So its decoder passes on JSON and streams of events, and
+// fails for anything else.
 func (s Set) Chain(h http.Header) (c Chain, ok bool) {
+	ok = true
 	for _, line := range h["Content-Encoding"] {
 		for name := range strings.SplitSeq(line, ",") {
 			name = Name(name)
@@ -42,13 +45,16 @@ func (s Set) Chain(h http.Header) (c Chain, ok bool) {
 			if d == nil {
 				d = standard[name]
 			}
-			if d == nil || len(c) == mostEncodings {
-				return nil, false
+			if d == nil {
+				d, ok = plain, false
+			}
+			if len(c) == mostEncodings {
+				return Chain{plain}, false
 			}
 			c = append(Chain{d}, c...)
 		}
 	}
-	return c, true
+	return c, ok
 }
 
 // mostEncodings is more than anybody applies.
@@ -76,6 +82,19 @@ func EncodesNothing(name string) bool {
 }
 
 var standard = map[string]Decoder{"gzip": gunzip, "x-gzip": gunzip, "deflate": inflate}
+
+// plain passes on what begins as JSON or a stream of events does, and no compressed data.
+func plain(r io.Reader) (io.Reader, error) {
+	b := bufio.NewReader(r)
+	head, _ := b.Peek(2)
+	switch string(head) {
+	case `{"`, "{ ", "{\n", "{\r", "{}", "[{", "[\n", "[ ", "da", "ev", "id", "re", ": ", ":\n", "\xef\xbb":
+		return b, nil
+	}
+	return nil, errUnknown
+}
+
+var errUnknown = errors.New("decode: the encoding is not known")
 
 // gunzip passes on what is no gzip file although it is called so.
 func gunzip(r io.Reader) (io.Reader, error) {

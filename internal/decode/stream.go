@@ -124,7 +124,7 @@ func (s *Stream) write(p []byte, end bool, enough func([]byte) bool) {
 
 // run is the decoder's goroutine.
 func (s *Stream) run() {
-	defer func() { s.tell(event{panics: recover()}) }()
+	defer func() { s.send(event{panics: recover()}) }()
 	r, done, err := s.chain.open(&feed{stream: s})
 	if err != nil {
 		return
@@ -137,7 +137,7 @@ func (s *Stream) run() {
 		empty++
 		if n > 0 {
 			empty = 0
-			if !s.tell(event{decoded: buf[:n]}) {
+			if !s.send(event{decoded: buf[:n]}) {
 				return
 			}
 			select {
@@ -152,7 +152,7 @@ func (s *Stream) run() {
 	}
 }
 
-func (s *Stream) tell(e event) (heard bool) {
+func (s *Stream) send(e event) (sent bool) {
 	select {
 	case s.events <- e:
 		return true
@@ -176,7 +176,7 @@ func (f *feed) Read(p []byte) (int, error) {
 		if f.ended {
 			return 0, io.EOF
 		}
-		if !f.stream.tell(event{wants: true}) {
+		if !f.stream.send(event{wants: true}) {
 			return 0, io.ErrClosedPipe
 		}
 		select {

@@ -48,19 +48,12 @@ func generate() (map[string][]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
-		records, err := v.records(trie)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", s.name, err)
-		}
-		elements, displacements, err := buildMerges(records)
+		records, err := v.records()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
 		files[s.name+".trie"] = trie.bytes()
 		files[s.name+".tokens"] = recordBytes(records)
-		files[s.name+".merges"] = elements
-		files[s.name+".seams"] = buildSeams(v.tokens, records)
-		files[s.name+".displacements"] = displacements
 		files[s.name+".joints"] = buildJoints(v.tokens, records)
 		files[s.name+".wide"] = v.wide()
 	}

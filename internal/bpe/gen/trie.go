@@ -164,27 +164,6 @@ func (p *placement) fits(base uint32, labels []byte) bool {
 	return true
 }
 
-// longest returns the longest token of at most limit bytes that text begins with,
-// or None.
-func (t *trie) longest(text string, limit int) uint32 {
-	found := uint32(layout.None)
-	at := layout.Root
-	for i := 0; i < limit; i++ {
-		next := t.nodes[at.Value()^uint32(text[i])]
-		if next.Label() != text[i] {
-			break
-		}
-		if next.Leaf() {
-			return next.Value()
-		}
-		if next.Token() {
-			found = t.nodes[next.Value()^layout.End].Value()
-		}
-		at = next
-	}
-	return found
-}
-
 func (t *trie) bytes() []byte {
 	out := make([]byte, 0, len(t.nodes)*layout.NodeSize)
 	for _, n := range t.nodes {

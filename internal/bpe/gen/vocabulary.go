@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -91,8 +92,8 @@ func parse(content []byte) (*vocabulary, error) {
 		switch {
 		case rank >= layout.None:
 			return nil, fmt.Errorf("rank %d does not fit", rank)
-		case len(token) == 0 || len(token) > layout.MaxLen:
-			return nil, fmt.Errorf("token %q does not fit", token)
+		case len(token) == 0:
+			return nil, errors.New("an empty token")
 		case (len(token) == 1) != (rank < layout.Bytes):
 			return nil, fmt.Errorf("token %q has rank %d, the single bytes are expected to come first", token, rank)
 		}
@@ -106,7 +107,7 @@ func parse(content []byte) (*vocabulary, error) {
 }
 
 // records describes every token by the last merge that leads to it.
-func (v *vocabulary) records(t *trie) ([]layout.Token, error) {
+func (v *vocabulary) records() ([]layout.Token, error) {
 	records := make([]layout.Token, len(v.tokens))
 	isLeft, isRight := make([]bool, len(v.tokens)), make([]bool, len(v.tokens))
 	for id, token := range v.tokens {
@@ -121,7 +122,7 @@ func (v *vocabulary) records(t *trie) ([]layout.Token, error) {
 			left, right = v.ranks[token[:n]], v.ranks[token[n:]]
 			isLeft[left], isRight[right] = true, true
 		}
-		records[id] = layout.MakeToken(left, right, t.longest(token, len(token)-1), max(1, len(token)))
+		records[id] = layout.MakeToken(left, right)
 	}
 	for id := range records {
 		if isLeft[id] {
@@ -158,9 +159,9 @@ func (v *vocabulary) lastMerge(token string) int {
 }
 
 func recordBytes(records []layout.Token) []byte {
-	out := make([]byte, 0, len(records)*layout.TokenSize)
-	for _, r := range records {
-		out = binary.LittleEndian.AppendUint64(out, uint64(r))
+	out := make([]byte, len(records)*layout.TokenSize+layout.TokenPadding)
+	for id, r := range records {
+		binary.LittleEndian.PutUint64(out[id*layout.TokenSize:], uint64(r))
 	}
 	return out
 }

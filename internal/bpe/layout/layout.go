@@ -9,11 +9,9 @@ const (
 	// Bytes is the number of tokens that are one byte. They are nobody's merge.
 	Bytes = 256
 	// None stands for a token that does not exist. It is above every id.
-	None = 1<<idBits - 1
-	// MaxLen is the length of the longest token that a Token can describe.
-	MaxLen = 1 << 7
-
-	idBits = 18
+	None = 1<<IDBits - 1
+	// IDBits is how many bits an id takes.
+	IDBits = 18
 )
 
 // A Node is an element of the trie of all tokens, a double array: the children of
@@ -65,24 +63,25 @@ func (n Node) Token() bool { return n&token != 0 }
 // Value returns a leaf's token, or an inner node's Base.
 func (n Node) Value() uint32 { return uint32(n) >> nodeShift }
 
-// A Token is the record of a token: the two tokens it is merged from, the longest
-// other token that it begins with, its length in bytes, and whether it is itself
-// the left or the right part of a token.
+// A Token is the record of a token: the two tokens it is merged from, and whether it
+// is itself the left or the right part of a token.
 type Token uint64
 
 const (
 	// TokenSize is the size of a Token in bytes. Records are in the order of
 	// the ids.
-	TokenSize = 8
+	TokenSize = 5
+	// TokenPadding is the number of bytes that follow the last Token, so that
+	// each can be read as eight.
+	TokenPadding = 8 - TokenSize
 
-	lengthShift = 3 * idBits
-	isLeft      = 1 << 62
-	isRight     = 1 << 63
+	isLeft  = 1 << (2 * IDBits)
+	isRight = 1 << (2*IDBits + 1)
 )
 
-// MakeToken returns a record. A single byte's left, right and prefix are None.
-func MakeToken(left, right, prefix uint32, length int) Token {
-	return Token(left) | Token(right)<<idBits | Token(prefix)<<(2*idBits) | Token(length-1)<<lengthShift
+// MakeToken returns a record. A single byte's left and right are None.
+func MakeToken(left, right uint32) Token {
+	return Token(left) | Token(right)<<IDBits
 }
 
 // AsLeft returns the record of a token that is the left part of a token.
@@ -95,74 +94,15 @@ func (t Token) AsRight() Token { return t | isRight }
 func (t Token) Left() uint32 { return uint32(t) & None }
 
 // Right returns the second of the two tokens that the token is merged from.
-func (t Token) Right() uint32 { return uint32(t>>idBits) & None }
-
-// Prefix returns the longest other token that the token begins with.
-func (t Token) Prefix() uint32 { return uint32(t>>(2*idBits)) & None }
-
-// Len returns the token's length in bytes.
-func (t Token) Len() int { return int(t>>lengthShift)&(MaxLen-1) + 1 }
+func (t Token) Right() uint32 { return uint32(t>>IDBits) & None }
 
 // MergedFrom reports whether left and right are what the token is merged from.
 func (t Token) MergedFrom(left, right uint32) bool {
-	return t&(1<<(2*idBits)-1) == Token(left)|Token(right)<<idBits
+	return t&(1<<(2*IDBits)-1) == MakeToken(left, right)
 }
 
 // MayMerge reports whether there are tokens that begin with left and end with
 // right, though perhaps no token of the two.
 func MayMerge(left, right Token) bool {
 	return left&isLeft != 0 && right&isRight != 0
-}
-
-// A Merge is an element of the table that maps two tokens to the one they merge
-// into, a perfect hash by displacement: a pair's hash chooses a bucket, the
-// bucket's displacement and the hash choose the element. What the table says about
-// a pair that merges into nothing is wrong; a few bits of the hash exclude most of
-// these, and the record of the token that it names decides.
-type Merge uint32
-
-const (
-	// MergeSize is the size of a Merge in bytes. Another byte follows the last
-	// one, so that each can be read as four.
-	MergeSize = 3
-	// DisplacementSize is the size of a bucket's displacement in bytes. The
-	// number of buckets is a power of two.
-	DisplacementSize = 2
-
-	checkBits = 8*MergeSize - idBits
-)
-
-// MakeMerge returns the element for a pair with this hash that merges into id.
-func MakeMerge(h Hash, id uint32) Merge {
-	return Merge(id | h.check()<<idBits)
-}
-
-// Token returns the token that the pair with this hash merges into, if it merges
-// into any, or None if it is certain that it does not. The byte after the Merge
-// does not matter.
-func (m Merge) Token(h Hash) uint32 {
-	if uint32(m)>>idBits&(1<<checkBits-1) != h.check() {
-		return None
-	}
-	return uint32(m) & None
-}
-
-// A Hash is a pair's hash.
-type Hash uint64
-
-// HashPair returns the hash of two tokens.
-func HashPair(left, right uint32) Hash {
-	h := uint64(left)*0x9e3779b97f4a7c15 + uint64(right)*0xd6e8feb86659fd93
-	return Hash(h ^ h>>32)
-}
-
-func (h Hash) check() uint32 { return uint32(h) & (1<<checkBits - 1) }
-
-// Bucket returns the bucket of a pair among 1 << (64 - shift).
-func (h Hash) Bucket(shift uint) uint { return uint(h >> (shift & 63)) }
-
-// Element returns where a pair's Merge is in a table of that many.
-func (h Hash) Element(displacement uint16, elements uint32) uint {
-	x := uint64(uint32(h>>checkBits)^uint32(displacement)*0x9e3779b1) * 0x9e3779b97f4a7c15 >> 32
-	return uint(x * uint64(elements) >> 32)
 }

@@ -26,37 +26,23 @@ func TestToken(t *testing.T) {
 	ids := []uint32{0, 255, 199_997, layout.None}
 	for _, left := range ids {
 		for _, right := range ids {
-			for _, prefix := range ids {
-				for _, n := range []int{1, 2, layout.MaxLen} {
-					plain := layout.MakeToken(left, right, prefix, n)
-					for _, r := range []layout.Token{plain, plain.AsLeft(), plain.AsRight(), plain.AsLeft().AsRight()} {
-						if r.Left() != left || r.Right() != right || r.Prefix() != prefix || r.Len() != n {
-							t.Errorf("%d %d %d %d: %d %d %d %d", left, right, prefix, n, r.Left(), r.Right(), r.Prefix(), r.Len())
-						}
-						if !r.MergedFrom(left, right) || r.MergedFrom(left^1, right) || r.MergedFrom(left, right^1) {
-							t.Errorf("%d is not told from what %d and %d merge into", left, left, right)
-						}
-					}
-					if layout.MayMerge(plain, plain) || layout.MayMerge(plain.AsRight(), plain.AsLeft()) || !layout.MayMerge(plain.AsLeft(), plain.AsRight()) {
-						t.Error("MayMerge")
-					}
+			plain := layout.MakeToken(left, right)
+			for _, r := range []layout.Token{plain, plain.AsLeft(), plain.AsRight(), plain.AsLeft().AsRight()} {
+				if r >= 1<<(8*layout.TokenSize) {
+					t.Errorf("%d %d: a record of more than %d bytes", left, right, layout.TokenSize)
+				}
+				r |= 0xabcdef << (8 * layout.TokenSize) // of the next record
+				if r.Left() != left || r.Right() != right {
+					t.Errorf("%d %d: %d %d", left, right, r.Left(), r.Right())
+				}
+				if !r.MergedFrom(left, right) || r.MergedFrom(left^1, right) || r.MergedFrom(left, right^1) {
+					t.Errorf("%d is not told from what %d and %d merge into", left, left, right)
 				}
 			}
+			if layout.MayMerge(plain, plain) || layout.MayMerge(plain.AsRight(), plain.AsLeft()) || !layout.MayMerge(plain.AsLeft(), plain.AsRight()) {
+				t.Error("MayMerge")
+			}
 		}
-	}
-}
-
-func TestMerge(t *testing.T) {
-	h := layout.HashPair(1, 2)
-	m := layout.MakeMerge(h, 12345)
-	if got := m.Token(h); got != 12345 {
-		t.Errorf("the token is %d", got)
-	}
-	if got := (m | 0xab<<24).Token(h); got != 12345 {
-		t.Errorf("with another byte the token is %d", got)
-	}
-	if got := m.Token(h ^ 1); got != layout.None {
-		t.Errorf("another hash's token is %d", got)
 	}
 }
 
@@ -88,6 +74,29 @@ func TestSeam(t *testing.T) {
 	}
 	if missing < 20 {
 		t.Errorf("of 25 that are not in the set %d are not found", missing)
+	}
+}
+
+// What the edges of two tokens say is what their bytes say.
+func TestEdges(t *testing.T) {
+	tokens := []string{"a", "ab", "abc", " the", "\xe4\xbd", "\xa0"}
+	edges := func(token string) layout.Edges {
+		e := layout.EdgesOfByte(token[0])
+		for i := 1; i < len(token); i++ {
+			e = layout.Merged(e, layout.EdgesOfByte(token[i]), i == 1, true)
+		}
+		return e
+	}
+	for _, left := range tokens {
+		for _, right := range tokens {
+			if got, want := edges(left).Seam(edges(right)), layout.SeamBetween(left, right); got != want {
+				t.Errorf("the seam of %q and %q is %08x, want %08x", left, right, got, want)
+			}
+			whole := layout.Merged(edges(left), edges(right), len(left) == 1, len(right) == 1)
+			if want := edges(left + right); whole != want {
+				t.Errorf("the edges of %q and %q are %08x, want %08x", left, right, whole, want)
+			}
+		}
 	}
 }
 

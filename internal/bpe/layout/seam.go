@@ -28,6 +28,31 @@ func SeamBetween(left, right string) Seam {
 	return s
 }
 
+// Edges are the bytes at both ends of a token, in the places where they are in the seams
+// before and behind it.
+type Edges Seam
+
+const behind, before = 0x0000ffff, 0xffff0000
+
+// EdgesOfByte returns the edges of a token of one byte.
+func EdgesOfByte(b byte) Edges { return Edges(b)<<8 | Edges(b)<<16 }
+
+// Merged returns the edges of the token that two merge into, each of which may be one
+// byte.
+func Merged(left, right Edges, leftIsByte, rightIsByte bool) Edges {
+	e := left&before | right&behind
+	if leftIsByte {
+		e |= right & 0x00ff0000 << 8
+	}
+	if rightIsByte {
+		e |= left & 0x0000ff00 >> 8
+	}
+	return e
+}
+
+// Seam returns the seam of two tokens that merge.
+func (left Edges) Seam(right Edges) Seam { return Seam(left&behind | right&before) }
+
 // AddTo adds the seam to the set, of 1 << (64 - shift) words.
 func (s Seam) AddTo(set []byte, shift uint) {
 	word, bits := s.place(shift)

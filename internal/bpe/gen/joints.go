@@ -7,19 +7,6 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/bpe/layout"
 )
 
-// buildSeams makes the set of the seams at which tokens merge, of four to eight
-// bits for each token.
-func buildSeams(tokens []string, records []layout.Token) []byte {
-	shift := uint(bits.LeadingZeros64(uint64(len(tokens)) * 4 / (8 * layout.SeamWord)))
-	set := make([]byte, layout.SeamWord<<(64-shift))
-	for _, r := range records {
-		if r.Left() != layout.None {
-			layout.SeamBetween(tokens[r.Left()], tokens[r.Right()]).AddTo(set, shift)
-		}
-	}
-	return set
-}
-
 // buildJoints makes the set of the seams between two wide runes at which tokens
 // merge, of eight to sixteen bits for each. They are few enough to be spelled out:
 // where one of the tokens is a single byte, the byte beyond it can be any that
