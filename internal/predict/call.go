@@ -27,7 +27,7 @@ type Body struct {
 	// Passing is the part of Input that does not carry over to such a later call.
 	Passing int64
 
-	// Functions says that Input has functions, of which our count is not sure.
+	// Functions says that Input has functions, which we can only count approximately.
 	Functions bool
 
 	// MostContext and MostOutput bound what the model takes and puts out; 0 where
@@ -38,7 +38,7 @@ type Body struct {
 // Continues reports whether part of the input stands on the server.
 func (b *Body) Continues() bool { return b.Previous != "" || b.Conversation != "" }
 
-// Exact reports whether the tokens of the input can be told from the body.
+// Exact reports whether the body alone determines the tokens of the input.
 func (b *Body) Exact() bool { return !b.Continues() && b.Guessed == 0 && !b.Whole }
 
 // A Prediction is what a call will use.

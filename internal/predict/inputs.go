@@ -2,10 +2,9 @@ package predict
 
 import "math"
 
-// Inputs learns what usage says of the input of calls with functions: the models are shown
-// these in a form that nobody has published, so that our count may be short. What it is short
-// by is a constant and a part of the count, as the recent calls of a model tell. The zero
-// value takes our count.
+// Inputs learns what usage says of the input of calls with functions. The models are shown
+// functions in a form that nobody has published, so our count may be short: by a constant and by
+// a part of the count, which the recent calls of a model show. The zero value takes our count.
 //
 // Each process learns for itself: a few responses teach it.
 type Inputs struct {
@@ -16,7 +15,7 @@ type Inputs struct {
 }
 
 const (
-	// fewInputs is how many calls tell nothing yet.
+	// fewInputs is how many calls show nothing yet.
 	fewInputs = 8
 	// spread is the part of their mean by which counts must vary to tell a part from a
 	// constant, and mostPart the largest part.
