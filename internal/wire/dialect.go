@@ -39,6 +39,7 @@ type subject uint8
 
 const (
 	ofRequests subject = iota
+	ofDailyRequests
 	ofTokens
 	ofDailyTokens
 	ofProjectTokens
@@ -50,6 +51,8 @@ func (h *Headers) window(s subject) *Window {
 	switch s {
 	case ofRequests:
 		return &h.Requests
+	case ofDailyRequests:
+		return &h.DailyRequests
 	case ofTokens:
 		return &h.Tokens
 	case ofDailyTokens:
@@ -95,7 +98,7 @@ var dialects = []dialect{
 	{
 		// Whether its limits are of a minute or a second is not known.
 		name:  "Fireworks",
-		signs: []string{prefix + "Over-Limit", limitPrefix + "Tokens-Prompt", limitPrefix + "Tokens-Generated"},
+		signs: []string{prefix + "Over-Limit", limitPrefix + "Tokens-Prompt", limitPrefix + "Tokens-Uncached-Prompt", limitPrefix + "Tokens-Generated"},
 	},
 	{
 		name:  "Mistral",
@@ -114,15 +117,30 @@ var dialects = []dialect{
 		cost: "Ratelimitbysize-Query-Cost",
 	},
 	{
-		name: "Cerebras",
+		// Names that say the period. Those of an hour stand beside them. SambaNova says it of
+		// the day alone: what it says nothing of is of a minute.
+		name:  "Cerebras",
+		signs: []string{limitPrefix + "Requests-Minute", limitPrefix + "Requests-Day", limitPrefix + "Tokens-Minute", limitPrefix + "Tokens-Day"},
 		columns: []column{
 			{
-				subject: ofRequests, period: day, limit: limitPrefix + "Requests-Day",
+				subject: ofRequests, period: minute, limit: limitPrefix + "Requests-Minute",
+				remaining: remainingPrefix + "Requests-Minute", reset: resetPrefix + "Requests-Minute",
+			},
+			{
+				subject: ofRequests, period: minute, limit: limitPrefix + "Requests",
+				remaining: remainingPrefix + "Requests", reset: resetPrefix + "Requests",
+			},
+			{
+				subject: ofDailyRequests, period: day, limit: limitPrefix + "Requests-Day",
 				remaining: remainingPrefix + "Requests-Day", reset: resetPrefix + "Requests-Day",
 			},
 			{
 				subject: ofTokens, period: minute, limit: limitPrefix + "Tokens-Minute",
 				remaining: remainingPrefix + "Tokens-Minute", reset: resetPrefix + "Tokens-Minute",
+			},
+			{
+				subject: ofDailyTokens, period: day, limit: limitPrefix + "Tokens-Day",
+				remaining: remainingPrefix + "Tokens-Day", reset: resetPrefix + "Tokens-Day",
 			},
 		},
 	},
@@ -200,6 +218,41 @@ var dialects = []dialect{
 	},
 }
 
+// gateways report limits of their own, of whoever calls them, beside those of the host behind
+// them. The tighter of both counts.
+var gateways = []dialect{
+	{
+		name:    "LiteLLM",
+		signs:   []string{"X-Litellm-Call-Id", "X-Litellm-Version", "X-Litellm-Model-Id"},
+		columns: liteLLM(),
+	},
+	{
+		name: "Kong",
+		columns: []column{
+			{subject: ofRequests, period: minute, limit: limitPrefix + "Minute", remaining: remainingPrefix + "Minute"},
+			{subject: ofDailyRequests, period: day, limit: limitPrefix + "Day", remaining: remainingPrefix + "Day"},
+		},
+	},
+}
+
+// liteLLM returns the columns of LiteLLM's proxy: for each scope that has a limit, what is
+// left of its minute, as x-ratelimit-model_per_key-remaining-tokens; and of the key its limits
+// alone.
+func liteLLM() (columns []column) {
+	for _, scope := range [...]string{
+		"Model_per_key", "Api_key", "Model_per_team", "Team_member", "Team", "User", "End_user",
+		"Model_per_organization", "Organization", "Model_per_project", "Project",
+	} {
+		of := prefix + scope
+		columns = append(columns,
+			column{subject: ofRequests, period: minute, limit: of + "-Limit-Requests", remaining: of + "-Remaining-Requests"},
+			column{subject: ofTokens, period: minute, limit: of + "-Limit-Tokens", remaining: of + "-Remaining-Tokens"})
+	}
+	return append(columns,
+		column{subject: ofRequests, period: minute, limit: "X-Litellm-Key-Rpm-Limit"},
+		column{subject: ofTokens, period: minute, limit: "X-Litellm-Key-Tpm-Limit"})
+}
+
 // dialectOf returns the dialect that a response's headers speak, or nil.
 func dialectOf(h http.Header) *dialect {
 	for i := range dialects {
@@ -228,22 +281,38 @@ func (d *dialect) spokenBy(h http.Header) bool {
 	return false
 }
 
-// ParseHeaders reads what a response's headers report of limits, in whichever dialect.
+// ParseHeaders reads what a response's headers report of limits, in whichever dialect, and
+// through whichever gateway.
 func ParseHeaders(h http.Header) (o Headers) {
-	d := dialectOf(h)
-	if d == nil {
-		return o
-	}
-	for i := range d.columns {
-		c := &d.columns[i]
-		if w := o.window(c.subject); *w == (Window{}) {
-			c.read(h, w)
+	if d := dialectOf(h); d != nil {
+		for i := range d.columns {
+			c := &d.columns[i]
+			if w := o.window(c.subject); *w == (Window{}) {
+				c.read(h, w)
+			}
+		}
+		if n, ok := parseCount(first(h, d.cost)); ok {
+			o.QueryCost = n
 		}
 	}
-	if n, ok := parseCount(first(h, d.cost)); ok {
-		o.QueryCost = n
+	for i := range gateways {
+		if g := &gateways[i]; g.spokenBy(h) {
+			g.tighten(h, &o)
+		}
 	}
 	return o
+}
+
+// tighten reads a gateway's limits where they are below those of o.
+func (d *dialect) tighten(h http.Header, o *Headers) {
+	for i := range d.columns {
+		var w Window
+		c := &d.columns[i]
+		c.read(h, &w)
+		if have := o.window(c.subject); w.HasLimit && (!have.HasLimit || w.Limit < have.Limit) {
+			*have = w
+		}
+	}
 }
 
 func (c *column) read(h http.Header, w *Window) {
@@ -304,21 +373,28 @@ func parseReset(s string, h http.Header) (time.Duration, timeForm) {
 }
 
 func parseMoment(s string) (time.Time, bool) {
+	if n, ok := parseNumber(s); ok {
+		return momentOf(n)
+	}
+	if at, err := time.Parse(time.RFC3339, s); err == nil {
+		return at, true
+	}
+	return httpDate(s)
+}
+
+// momentOf returns the time that is so many seconds or milliseconds after 1970.
+func momentOf(n float64) (time.Time, bool) {
 	const (
 		seconds      = 100_000_000 // 1973: less is no moment
 		milliseconds = 1000 * seconds
 	)
-	n, ok := parseNumber(s)
 	switch {
-	case ok && n >= milliseconds:
-		return time.UnixMilli(int64(n)), true
-	case ok && n >= seconds:
-		return time.Unix(int64(n), 0), true
-	case ok:
+	case n > maxCount || n < seconds:
 		return time.Time{}, false
+	case n >= milliseconds:
+		return time.UnixMilli(int64(n)), true
 	}
-	at, err := time.Parse(time.RFC3339, s)
-	return at, err == nil
+	return time.Unix(int64(n), 0), true
 }
 
 // resetWait returns how long to wait for a call of the size of the one that this response
@@ -336,22 +412,25 @@ func resetWait(h http.Header) (longest time.Duration) {
 	return max(longest, draftWait(h))
 }
 
-// draftWait returns the longest reset of what is used up: of RateLimit-Reset: 30, and of
-// RateLimit: "default";r=0;t=30.
+// draftWait returns the longest reset of what is used up: of RateLimit-Reset: 30, of
+// RateLimit: "default";r=0;t=30, and of RateLimit: limit=60, remaining=0, reset=30.
 func draftWait(h http.Header) (longest time.Duration) {
 	if left := first(h, "Ratelimit-Remaining"); left == "" || left == "0" {
 		if wait, form := parseReset(first(h, "Ratelimit-Reset"), h); form != noTime {
 			longest = wait
 		}
 	}
+	left, reset := "", ""
 	for policy := range strings.SplitSeq(first(h, "Ratelimit"), ",") {
-		left, reset := "", ""
+		if strings.Contains(policy, ";") {
+			left, reset = "", ""
+		}
 		for part := range strings.SplitSeq(policy, ";") {
 			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-			switch name {
-			case "r":
+			switch strings.ToLower(name) {
+			case "r", "remaining":
 				left = value
-			case "t":
+			case "t", "reset":
 				reset = value
 			}
 		}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 )
@@ -78,8 +79,31 @@ var captured = []struct {
 		x-ratelimit-reset-requests-day: 33011.382867
 		x-ratelimit-reset-tokens-minute: 11.382867`,
 		Headers{
-			Requests: stated(day, 1e9, 999_997_455, 33011382867000), Tokens: stated(minute, 1e9, 999_998_298, 11382867000),
+			DailyRequests: stated(day, 1e9, 999_997_455, 33011382867000), Tokens: stated(minute, 1e9, 999_998_298, 11382867000),
 		}},
+	{"Cerebras, captured 2026", "Cerebras", `
+		x-ratelimit-limit-requests-minute: 5
+		x-ratelimit-remaining-requests-minute: 4
+		x-ratelimit-limit-requests-hour: 150
+		x-ratelimit-remaining-requests-hour: 149
+		x-ratelimit-limit-requests-day: 2400
+		x-ratelimit-remaining-requests-day: 2399
+		x-ratelimit-limit-tokens-minute: 30000
+		x-ratelimit-remaining-tokens-minute: 29999
+		x-ratelimit-limit-tokens-hour: 1000000
+		x-ratelimit-remaining-tokens-hour: 999999
+		x-ratelimit-limit-tokens-day: 1000000
+		x-ratelimit-remaining-tokens-day: 999999`,
+		Headers{
+			Requests: stated(minute, 5, 4, 0), DailyRequests: stated(day, 2400, 2399, 0),
+			Tokens: stated(minute, 30_000, 29_999, 0), DailyTokens: stated(day, 1_000_000, 999_999, 0),
+		}},
+	{"SambaNova", "Cerebras", `
+		x-ratelimit-limit-requests: 60
+		x-ratelimit-remaining-requests: 59
+		x-ratelimit-limit-requests-day: 12000
+		x-ratelimit-remaining-requests-day: 11990`,
+		Headers{Requests: stated(minute, 60, 59, 0), DailyRequests: stated(day, 12_000, 11_990, 0)}},
 	{"Together", "Together", `
 		x-ratelimit-limit: 10
 		x-ratelimit-remaining: 9
@@ -95,6 +119,11 @@ var captured = []struct {
 		x-ratelimit-limit-tokens-generated: 6000
 		x-ratelimit-remaining-tokens-generated: 5900
 		x-ratelimit-over-limit: no`,
+		Headers{}},
+	{"Fireworks, July 2026", "Fireworks", `
+		x-ratelimit-limit-requests: 600
+		x-ratelimit-remaining-requests: 599
+		x-ratelimit-limit-tokens-uncached-prompt: 60000`,
 		Headers{}},
 	{"OpenRouter", "OpenRouter", `
 		date: Thu, 06 Mar 2025 23:59:18 GMT
@@ -151,6 +180,44 @@ var captured = []struct {
 		x-ratelimit-remaining-requests: 49
 		x-ratelimit-reset-requests: 2026-11-28T12:00:02Z`,
 		Headers{Requests: Window{Limit: 50, Remaining: 49, Reset: 2 * time.Second, HasLimit: true, HasRemaining: true, HasReset: true, rough: true}}},
+	{"LiteLLM, limits of a key and of its model beside the host's", "OpenAI", `
+		x-litellm-call-id: b980db26
+		x-litellm-key-rpm-limit: 60
+		x-litellm-key-tpm-limit: None
+		x-ratelimit-api_key-limit-requests: 60
+		x-ratelimit-api_key-remaining-requests: 59
+		x-ratelimit-model_per_key-limit-tokens: 10000
+		x-ratelimit-model_per_key-remaining-tokens: 9900
+		x-ratelimit-team-limit-tokens: 40000
+		x-ratelimit-team-remaining-tokens: 39960
+		x-ratelimit-limit-requests: 30000
+		x-ratelimit-remaining-requests: 29999
+		x-ratelimit-limit-tokens: 150000000
+		x-ratelimit-remaining-tokens: 149999979`,
+		Headers{Requests: stated(minute, 60, 59, 0), Tokens: stated(minute, 10_000, 9900, 0)}},
+	{"LiteLLM, the host's limits are tighter", "OpenAI", `
+		x-litellm-version: 1.82.3
+		x-ratelimit-api_key-limit-tokens: 100000
+		x-ratelimit-api_key-remaining-tokens: 99900
+		x-ratelimit-limit-tokens: 8000
+		x-ratelimit-remaining-tokens: 7925
+		llm_provider-x-ratelimit-limit-tokens: 8000`,
+		Headers{Tokens: Window{Limit: 8000, Remaining: 7925, HasLimit: true, HasRemaining: true}}},
+	{"LiteLLM, the key's limits alone", "", `
+		x-litellm-model-id: cb41
+		x-litellm-key-rpm-limit: 60
+		x-litellm-key-tpm-limit: 10000`,
+		Headers{Requests: Window{Limit: 60, HasLimit: true, Stated: minute}, Tokens: Window{Limit: 10_000, HasLimit: true, Stated: minute}}},
+	{"names of LiteLLM's that are not LiteLLM's", "", "x-ratelimit-user-limit-requests: 60\nx-ratelimit-user-remaining-requests: 59", Headers{}},
+	{"Kong", "", `
+		x-ratelimit-limit-minute: 5
+		x-ratelimit-remaining-minute: 3
+		x-ratelimit-limit-day: 1000
+		x-ratelimit-remaining-day: 980
+		ratelimit-limit: 5
+		ratelimit-remaining: 3
+		ratelimit-reset: 43`,
+		Headers{Requests: stated(minute, 5, 3, 0), DailyRequests: stated(day, 1000, 980, 0)}},
 	{"a gateway's, which may mean anything", "OpenRouter", `
 		x-ratelimit-limit: 100
 		x-ratelimit-remaining: 99
@@ -163,11 +230,17 @@ func TestDialects(t *testing.T) {
 	for _, c := range captured {
 		h := headers(c.headers)
 		d := dialectOf(h)
+		if d == nil && c.dialect == "" {
+			d = &dialect{}
+		}
 		if d == nil || d.name != c.dialect {
 			t.Errorf("%s: taken for %+v", c.name, d)
 			continue
 		}
 		spoken[d.name] = true
+		for i := range gateways {
+			spoken[gateways[i].name] = spoken[gateways[i].name] || gateways[i].spokenBy(h)
+		}
 		if got := ParseHeaders(h); got != c.want {
 			t.Errorf("%s:\n%+v, want\n%+v", c.name, got, c.want)
 		}
@@ -175,7 +248,7 @@ func TestDialects(t *testing.T) {
 			t.Errorf("%s: %v allocations", c.name, n)
 		}
 	}
-	for _, d := range dialects {
+	for _, d := range slices.Concat(dialects, gateways) {
 		if !spoken[d.name] {
 			t.Errorf("%s is not among the captures", d.name)
 		}
@@ -189,7 +262,7 @@ func TestDialects(t *testing.T) {
 func TestPeriodsOfDialects(t *testing.T) {
 	for _, c := range captured {
 		h := ParseHeaders(headers(c.headers))
-		for _, w := range []Window{h.Requests, h.Tokens, h.DailyTokens} {
+		for _, w := range []Window{h.Requests, h.DailyRequests, h.Tokens, h.DailyTokens} {
 			want := w.Stated
 			if got := w.Period(); got != want {
 				t.Errorf("%s: %+v has a period of %v, want %v", c.name, w, got, want)
@@ -224,15 +297,16 @@ func TestParseReset(t *testing.T) {
 		d    time.Duration
 		form timeForm
 	}{
-		"6m0s":                      {6 * time.Minute, duration},
-		"1.559999999s":              {1559999999, duration},
-		"12":                        {12 * time.Second, bareSeconds},
-		"11.5":                      {11500 * time.Millisecond, bareSeconds},
-		"2026-11-28T12:00:30Z":      {30 * time.Second, moment},
-		"2026-11-28T13:00:30+01:00": {30 * time.Second, moment},
-		"2026-11-28T11:59:59Z":      {0, moment}, // it has just passed
-		"1795867230":                {30 * time.Second, moment},
-		"1795867230500":             {30500 * time.Millisecond, moment},
+		"6m0s":                          {6 * time.Minute, duration},
+		"1.559999999s":                  {1559999999, duration},
+		"12":                            {12 * time.Second, bareSeconds},
+		"11.5":                          {11500 * time.Millisecond, bareSeconds},
+		"2026-11-28T12:00:30Z":          {30 * time.Second, moment},
+		"2026-11-28T13:00:30+01:00":     {30 * time.Second, moment},
+		"Sat, 28 Nov 2026 12:00:30 GMT": {30 * time.Second, moment},
+		"2026-11-28T11:59:59Z":          {0, moment}, // it has just passed
+		"1795867230":                    {30 * time.Second, moment},
+		"1795867230500":                 {30500 * time.Millisecond, moment},
 		// None of them says anything.
 		"": {}, "-5": {}, "soon": {}, "2026-11-28": {}, "2026-11-01T12:00:00Z": {}, "2027-11-28T12:00:00Z": {},
 		"999999999": {}, "9e14": {}, "1e99": {}, "17958672": {},
@@ -262,6 +336,10 @@ func TestWaitByReset(t *testing.T) {
 		{"ratelimit: \"default\";r=0;t=55, \"day\";r=3;t=4000\nratelimit-policy: \"default\";q=500;w=300", 55 * time.Second},
 		{"ratelimit: \"default\";r=0;t=55\nretry-after: 5", 5 * time.Second},
 		{"ratelimit: \"default\";r=0;t=soon", 0},
+		{"ratelimit: limit=60, remaining=0, reset=30", 30 * time.Second},
+		{"ratelimit: limit=60, Remaining=0;Reset=30", 30 * time.Second},
+		{"ratelimit: limit=60, remaining=5, reset=30", 0},
+		{"ratelimit: \"default\";r=0, \"day\";t=4000", 0},
 		{"ratelimit-reset: 31", 31 * time.Second}, // nothing says that something is left
 		{date + "x-ratelimit-reset-tokens-per-minute: 1795867203\nx-ratelimit-limit-tokens-per-minute: 10\n" +
 			"x-ratelimit-reset-requests: 1795867200\nx-ratelimit-reset-tokens-per-day: 1795867209", 9 * time.Second},
@@ -284,7 +362,8 @@ func FuzzDialects(f *testing.F) {
 		f.Add(uint8(i), "1e15", "NaN", "33011.382867", "0")
 	}
 	f.Fuzz(func(t *testing.T, which uint8, limit, remaining, reset, cost string) {
-		d := &dialects[int(which)%len(dialects)]
+		all := slices.Concat(dialects, gateways)
+		d := &all[int(which)%len(all)]
 		h := http.Header{"Date": {"Sat, 28 Nov 2026 12:00:00 GMT"}}
 		for _, sign := range d.signs {
 			h[sign] = []string{limit}
@@ -298,7 +377,7 @@ func FuzzDialects(f *testing.F) {
 		if o.QueryCost < 0 || o.QueryCost > maxCount || len(d.columns) == 0 && o != (Headers{}) {
 			t.Errorf("%s: %+v", d.name, o)
 		}
-		for _, w := range []Window{o.Requests, o.Tokens, o.DailyTokens, o.ProjectTokens, o.Images} {
+		for _, w := range []Window{o.Requests, o.DailyRequests, o.Tokens, o.DailyTokens, o.ProjectTokens, o.Images} {
 			switch {
 			case w.HasLimit && (w.Limit <= 0 || w.Limit > maxCount),
 				w.HasRemaining && (w.Remaining < 0 || w.Remaining > maxCount || w.HasLimit && w.Remaining > w.Limit),

@@ -50,6 +50,7 @@ func TestClassify(t *testing.T) {
 		{"https://api.openai.com/v1/engines/gpt-4o/chat/completions", Chat, "gpt-4o"},
 		{"https://api.openai.com/v1/Engines/gpt%204/completions", Completions, "gpt 4"},
 		{"http://localhost:12434/engines/v1/chat/completions", Chat, ""},
+		{"http://localhost:12434/engines/V1/chat/completions", Chat, ""},
 		{"http://localhost:12434/engines/llama.cpp/v1/chat/completions", Chat, ""},
 		{"https://gateway.ai.cloudflare.com/v1/acc/gw/azure-openai/res/dep/chat/completions?api-version=2024-10-21", Chat, "dep"},
 		{"https://gateway.ai.cloudflare.com/v1/acc/gw/Azure-OpenAI/res/my%20dep/embeddings", Embeddings, "my dep"},

@@ -37,7 +37,7 @@ type Window struct {
 // Headers is what a response's headers report. A Window that they do not mention is
 // zero.
 type Headers struct {
-	Requests, Tokens, DailyTokens, ProjectTokens, Images Window
+	Requests, DailyRequests, Tokens, DailyTokens, ProjectTokens, Images Window
 	// QueryCost is what the server says it has charged for this call, in tokens; 0 where
 	// it does not say.
 	QueryCost int64

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -47,8 +48,8 @@ type scanner struct {
 }
 
 const (
-	// maxDepth is that of choices[].delta.tool_calls[].function, the deepest node.
-	maxDepth = 7
+	// maxDepth is that of choices[].delta.content[].thinking[], the deepest node.
+	maxDepth = 8
 	// bufferSize bounds what is kept of a message, and each piece of delta text.
 	bufferSize = 1024
 	// maxID is the length of the longest id that is kept: OpenAI's have 55 bytes,
@@ -76,9 +77,10 @@ func (n *name) set(b []byte, whole bool) (changed bool) {
 
 func (n *name) String() string { return string(n.bytes[:n.length]) }
 
-// fault is an error object, or an event that carries its members.
+// fault is an error object, or an event that carries its members. Of several the first that
+// says something counts.
 type fault struct {
-	seen               bool
+	seen               bool // it says something, which an "error": {} in a regular chunk does not
 	message, typ, code string
 	raw                string // what a gateway was told
 	wait               string // a duration, or seconds
@@ -87,21 +89,30 @@ type fault struct {
 	named              bool   // its "error" is a string, so that the root's members are its own
 }
 
+// conclude takes the root's own members for an error where their code is that of one:
+// {"code":429,"message":"…"} and {"code":"rate_limit_daily","message":"…"} come with any status.
+func (f *fault) conclude() {
+	n, ok := parseCount(f.code)
+	if f.message != "" && (ok && 400 <= n && n < 600 || kindOf(f.code) != Other) {
+		f.seen = true
+	}
+}
+
 // violation is what an element of a QuotaFailure's violations names.
 type violation struct{ quotaID, quotaValue string }
 
 // add takes in a violation: the first, unless a later one is a day's.
 func (f *fault) add(v violation) {
-	f.detailed = true
+	f.seen, f.detailed = true, true
 	_, was := subjectOf(f.quotaID)
 	if _, period := subjectOf(v.quotaID); f.violation == (violation{}) || period > was {
 		f.violation = v
 	}
 }
 
-// empty reports whether the fault says nothing, as an "error": {} in a regular chunk does.
+// empty reports whether the fault says nothing.
 func (f *fault) empty() bool {
-	return f.message == "" && f.typ == "" && (f.code == "" || f.code == "0") && !f.detailed && f.wait == ""
+	return f.message == "" && f.typ == "" && f.code == "" && !f.detailed && f.wait == ""
 }
 
 type state uint8
@@ -132,17 +143,23 @@ const (
 	groqNode
 	usageNode
 	errorNode
+	baseNode
 	metadataNode
+	headersNode
 	detailNode
 	violationNode
 	choiceNode
 	deltaNode
 	toolCallNode
+	mediaNode
 	functionNode
 
 	// arrays
 	choicesNode
 	toolCallsNode
+	partsNode
+	mediaListNode
+	errorsNode
 	detailsNode
 	violationsNode
 
@@ -154,10 +171,13 @@ const (
 	typeNode
 	codeNode
 	rootMessageNode
+	rootDetailNode
 	rootCodeNode
 	statusNode
 	waitNode
+	waitMSNode
 	rootWaitNode
+	rootWaitMSNode
 	quotaIDNode
 	quotaValueNode
 	delayNode
@@ -171,6 +191,7 @@ const (
 	completionNode
 	inputNode
 	outputNode
+	cachedNode
 	secondsNode
 )
 
@@ -184,21 +205,27 @@ func (s *scanner) member(parent node, name []byte) node {
 	switch parent {
 	case rootNode:
 		switch string(name) {
-		case "usage":
+		case "usage", "usageMetadata": // Gemini's own surface
 			return usageNode
 		case "error":
 			return errorNode
+		case "errors": // Cloudflare's
+			return errorsNode
+		case "base_resp": // MiniMax's, in each of its responses
+			return baseNode
 		case "response":
 			return responseNode
 		case "type":
 			return eventNode
 		case "x_groq":
 			return groqNode
-		case "message", "detail":
+		case "message", "msg", "error_msg", "error_message":
 			return rootMessageNode
+		case "detail":
+			return rootDetailNode
 		case "code":
 			return rootCodeNode
-		case "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds", "estimated_time":
+		case "estimated_time":
 			return rootWaitNode
 		case "object":
 			return objectNode
@@ -211,11 +238,12 @@ func (s *scanner) member(parent node, name []byte) node {
 		case "choices":
 			return choicesNode
 		case "delta":
-			// Of Responses and transcripts: a string.
+			// Of Responses and transcripts: a string. Anthropic's is an object.
 			if s.stream && s.event != audioDelta {
 				return deltaTextNode
 			}
 		}
+		return waitOf(name, rootWaitNode, rootWaitMSNode)
 	case responseNode:
 		switch string(name) {
 		case "id":
@@ -236,16 +264,18 @@ func (s *scanner) member(parent node, name []byte) node {
 		}
 	case usageNode:
 		switch string(name) {
-		case "total_tokens":
+		case "total_tokens", "totalTokens", "totalTokenCount":
 			return totalNode
-		case "prompt_tokens":
+		case "prompt_tokens", "promptTokens", "promptTokenCount":
 			return promptNode
-		case "completion_tokens":
+		case "completion_tokens", "completionTokens", "candidatesTokenCount":
 			return completionNode
-		case "input_tokens":
+		case "input_tokens", "inputTokens":
 			return inputNode
-		case "output_tokens":
+		case "output_tokens", "outputTokens":
 			return outputNode
+		case "cache_creation_input_tokens":
+			return cachedNode
 		case "seconds":
 			return secondsNode
 		}
@@ -259,16 +289,33 @@ func (s *scanner) member(parent node, name []byte) node {
 			return codeNode
 		case "status":
 			return statusNode
-		case "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds":
-			return waitNode
 		case "details":
 			return detailsNode
-		case "metadata":
+		case "metadata", "data":
 			return metadataNode
+		case "error": // the server's, in a gateway's
+			return errorNode
+		}
+		return waitOf(name, waitNode, waitMSNode)
+	case baseNode:
+		switch string(name) {
+		case "status_code":
+			return codeNode
+		case "status_msg":
+			return rootMessageNode
 		}
 	case metadataNode:
-		if string(name) == "raw" { // what OpenRouter got from the provider
+		switch string(name) {
+		case "raw": // what OpenRouter got from the provider
 			return rawNode
+		case "headers": // those of OpenRouter's own limits
+			return headersNode
+		}
+		return waitOf(name, waitNode, waitMSNode)
+	case headersNode:
+		switch string(bytes.ToLower(name)) {
+		case "x-ratelimit-reset", "retry-after":
+			return waitNode
 		}
 	case detailNode:
 		switch string(name) {
@@ -277,6 +324,7 @@ func (s *scanner) member(parent node, name []byte) node {
 		case "retryDelay":
 			return delayNode
 		}
+		return waitOf(name, waitNode, waitMSNode)
 	case violationNode:
 		switch string(name) {
 		case "quotaId":
@@ -301,12 +349,17 @@ func (s *scanner) member(parent node, name []byte) node {
 		}
 	case deltaNode:
 		switch string(name) {
-		case "content", "refusal", "reasoning_content", "reasoning":
+		case "content", "refusal", "reasoning_content", "reasoning",
+			"text", "thinking", "partial_json": // Anthropic's
 			return deltaTextNode
 		case "tool_calls":
 			return toolCallsNode
 		case "function_call":
 			return functionNode
+		case "audio":
+			return mediaNode
+		case "images", "reasoning_details": // the latter's text stands in reasoning, too
+			return mediaListNode
 		}
 	case toolCallNode:
 		switch string(name) {
@@ -318,6 +371,36 @@ func (s *scanner) member(parent node, name []byte) node {
 		case "name", "arguments", "input":
 			return deltaTextNode
 		}
+	}
+	return ignored
+}
+
+// waitOf returns which of two nodes a member is, if it says how long to wait, or until when.
+func waitOf(name []byte, seconds, milliseconds node) node {
+	var plain [len("retryaftermilliseconds")]byte // without case and what separates words, as [spelt] does
+	n := 0
+	for _, c := range name {
+		if c == '_' || c == '-' {
+			continue
+		}
+		if n == len(plain) {
+			return ignored
+		}
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		plain[n] = c
+		n++
+	}
+	switch string(plain[:n]) {
+	case "retryafter", "retryafterseconds", "retryaftersecs", "retryaftersec", "retryafters",
+		"retryin", "retryinseconds", "retrydelay", "retryat",
+		"resetsin", "resetsinseconds", "resetin", "resetinseconds", "resetafter", "resetafterseconds",
+		"resetsat", "resetat", "resettime", "resetsatms", "resetatms", "resettimems", // a moment says its unit itself
+		"wait", "waitseconds", "waittime", "nextavailableat":
+		return seconds
+	case "retryafterms", "retryaftermillis", "retryaftermilliseconds", "retryinms", "resetsinms", "resetinms", "waitms":
+		return milliseconds
 	}
 	return ignored
 }
@@ -359,8 +442,14 @@ func (s *scanner) scan(p []byte) (i int) {
 				switch s.stack[s.depth-1] {
 				case choicesNode:
 					s.value = choiceNode
+				case errorsNode:
+					s.value = errorNode
 				case toolCallsNode:
 					s.value = toolCallNode
+				case partsNode:
+					s.value = deltaNode
+				case mediaListNode:
+					s.value = mediaNode
 				case detailsNode:
 					s.value = detailNode
 				case violationsNode:
@@ -467,7 +556,22 @@ func (s *scanner) take(v node, st state) {
 
 // open enters a container, or starts to skip it where it is not what is expected.
 func (s *scanner) open(c byte) {
-	if c == '{' && !s.value.isObject() || c == '[' && !s.value.isArray() {
+	switch {
+	case s.value == errorNode && c == '[':
+		s.value = errorsNode
+	case s.value == detailsNode && c == '{':
+		s.value = metadataNode
+	case s.value == rootDetailNode: // FastAPI's, with what the server says inside
+		s.value = errorNode
+	case s.value == rootMessageNode && s.depth == 1 && c == '{': // Anthropic's, as a response
+		s.value = responseNode
+	case s.value == deltaTextNode && s.depth == 1:
+		s.value = deltaNode
+	case s.value == deltaTextNode && c == '[': // Mistral's, of text and of thinking
+		s.value = partsNode
+	}
+	another := s.value == errorNode && s.fault.seen && !s.fault.named && s.stack[s.depth-1] != errorNode
+	if c == '{' && !s.value.isObject() || c == '[' && !s.value.isArray() || s.depth == maxDepth || another {
 		s.state, s.nesting = inSkipped, 1
 		return
 	}
@@ -475,7 +579,9 @@ func (s *scanner) open(c byte) {
 	case usageNode:
 		s.tally = counts{}
 	case errorNode:
-		s.fault = fault{seen: true}
+		s.fault.named = false
+	case mediaNode:
+		s.shown = true
 	case violationNode:
 		s.violation = violation{}
 	}
@@ -495,10 +601,6 @@ func (s *scanner) pop() {
 		}
 	case violationNode:
 		s.fault.add(s.violation)
-	case errorNode:
-		if s.fault.empty() {
-			s.fault = fault{}
-		}
 	}
 	s.next()
 }
@@ -692,7 +794,7 @@ func (s *scanner) str() {
 		return
 	}
 	switch s.value {
-	case totalNode, promptNode, completionNode, inputNode, outputNode, secondsNode: // in quotes
+	case totalNode, promptNode, completionNode, inputNode, outputNode, cachedNode, secondsNode: // in quotes
 		s.literal()
 	case deltaTextNode:
 		if s.n > 0 {
@@ -714,7 +816,7 @@ func (s *scanner) str() {
 		s.violation.quotaValue = s.kept(!s.clipped)
 	case errorNode: // "error": "..." instead of an object
 		if s.n > 0 {
-			s.fault.name(s.kept(!s.clipped))
+			s.fault.name(s.kept(!s.clipped), s.depth == 1)
 		}
 	default:
 		s.fault.set(s.value, s.kept(!s.clipped))
@@ -738,18 +840,41 @@ func (s *scanner) kept(whole bool) string {
 	return string(b)
 }
 
-// name notes an "error" that is a string: often a title only, beside the message.
-func (f *fault) name(title string) {
-	f.seen, f.named = true, true
+// name notes an "error" that is a string: often a title only, beside the root's message.
+func (f *fault) name(title string, root bool) {
+	f.named = f.named || root && !f.seen
+	f.seen = true
 	if f.message == "" {
 		f.message = title
 	}
 }
 
-// set notes a member of an error. The root's own members only stand in for an error object
-// that is not there.
+// set notes a member of an error. The root's own members only stand in for what an error
+// object does not say.
 func (f *fault) set(v node, to string) {
+	if to == "" || to == "0" {
+		return
+	}
+	stands := !f.seen || f.named
 	switch v {
+	case rootMessageNode, rootDetailNode:
+		if stands || f.message == "" {
+			f.message = to
+		}
+		return
+	case rootCodeNode:
+		if stands || f.code == "" {
+			f.code = to
+		}
+		return
+	case rootWaitMSNode, rootWaitNode:
+		if v == rootWaitMSNode {
+			to = inMS(to)
+		}
+		if f.wait == "" { // else the error says it itself
+			f.wait = to
+		}
+		return
 	case messageNode:
 		f.message = to
 	case rawNode:
@@ -764,21 +889,12 @@ func (f *fault) set(v node, to string) {
 		}
 	case waitNode:
 		f.wait = to
+	case waitMSNode:
+		f.wait = inMS(to)
 	case delayNode:
 		f.wait, f.detailed = to, true
-	case rootWaitNode:
-		if !f.seen || f.named {
-			f.wait = to
-		}
-	case rootMessageNode:
-		if !f.seen || f.named {
-			f.message = to
-		}
-	case rootCodeNode:
-		if !f.seen || f.named {
-			f.code = to
-		}
 	}
+	f.seen = true
 }
 
 // literal ends a number, true, false or null.
@@ -798,15 +914,17 @@ func (s *scanner) literal() {
 		number(&s.tally.input, b)
 	case outputNode:
 		number(&s.tally.output, b)
+	case cachedNode:
+		number(&s.tally.cached, b)
 	case secondsNode:
 		if f, ok := parseNumber(string(b)); ok {
 			s.tally.seconds = f
 		}
 	case quotaValueNode:
 		s.violation.quotaValue = string(b)
-	case codeNode, rootCodeNode, waitNode, rootWaitNode: // Azure's code may be a number
-		if _, ok := parseNumber(string(b)); ok {
-			s.fault.set(s.value, string(b))
+	case codeNode, rootCodeNode, waitNode, waitMSNode, rootWaitNode, rootWaitMSNode: // Azure's code may be a number
+		if f, ok := positive(string(b)); ok {
+			s.fault.set(s.value, strconv.FormatFloat(f, 'f', -1, 64)) // 1.5e3 as 1500
 		}
 	}
 }

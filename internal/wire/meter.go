@@ -49,6 +49,7 @@ const (
 	dataStart       // after "data:", before its value
 	dataObject      // in a JSON object
 	dataMark        // in what may be [DONE]
+	dataText        // in the text of an error event
 	rest            // in what is of no interest
 )
 
@@ -60,6 +61,7 @@ type event uint8
 const (
 	plain      event = iota
 	terminal         // the stream is over
+	stopped          // as terminal, unless it leaves open why: an error may follow
 	completed        // one of perhaps several results is there
 	failed           // the stream is over, by an error
 	audioDelta       // its delta is base64, not text
@@ -70,12 +72,14 @@ const (
 // A completed image ends nothing: with n > 1 each has its own.
 func eventOf(typ []byte) event {
 	switch string(typ) {
-	case "response.completed", "response.incomplete", "response.failed",
-		"transcript.text.done", "speech.audio.done":
+	case "response.completed", "response.incomplete", "transcript.text.done", "speech.audio.done",
+		"message_stop": // Anthropic's
 		return terminal
+	case "response.failed":
+		return stopped
 	case "image_generation.completed", "image_edit.completed":
 		return completed
-	case "error":
+	case "error", "response.error":
 		return failed
 	case "response.audio.delta", "speech.audio.delta":
 		return audioDelta
@@ -129,6 +133,7 @@ func (m *Meter) Write(p []byte) (done bool) {
 	case asObject:
 		m.scanner.scan(p)
 		if m.scanner.state == idle {
+			m.scanner.fault.conclude()
 			m.fault = m.scanner.fault
 			m.done, m.ended = true, true
 		}
@@ -175,8 +180,13 @@ func (m *Meter) events(p []byte) {
 			return
 		}
 		m.content(p[:end])
-		if m.line == eventValue {
+		switch m.line {
+		case eventValue:
 			m.named = eventOf(bytes.TrimSpace(m.field[:m.n]))
+		case dataText:
+			s := &m.scanner
+			s.fault = fault{message: strings.Trim(s.kept(!s.clipped), " \t\r\"")}
+			m.dispatch()
 		}
 		m.line, m.n = fieldName, 0
 		p = p[end+1:]
@@ -269,11 +279,17 @@ func (m *Meter) content(p []byte) {
 			m.line = dataObject
 		case p[0] == '[':
 			m.line = dataMark
+		case m.named == failed: // its data is text
+			m.scanner.begin()
+			m.scanner.take(messageNode, idle)
+			m.line = dataText
 		default:
 			m.line = rest
 		}
 	}
 	switch m.line {
+	case dataText:
+		m.scanner.put(p)
 	case dataObject:
 		whole := m.scanner.state == beforeValue && m.scanner.depth == 0
 		n := m.scanner.scan(p)
@@ -308,6 +324,7 @@ func (m *Meter) content(p []byte) {
 // be its end: usage may follow. But a call that was throttled before it put out anything is
 // over, and some callers read no further.
 func (m *Meter) dispatch() {
+	m.scanner.fault.conclude()
 	e := m.scanner.event
 	if e == plain {
 		e = m.named
@@ -321,11 +338,13 @@ func (m *Meter) dispatch() {
 		m.fault = m.scanner.fault
 		m.fault.seen = true
 		// Its kind needs no clock: a date in the message is taken to be yet to come.
-		m.done = e == failed || e == terminal || m.status >= 400 ||
+		m.done = e == failed || e == terminal || e == stopped || m.status >= 400 ||
 			!m.scanner.shown && newThrottle(m.status, nil, m.fault, time.Time{}).Kind != Other
-		m.ended = e == terminal
+		m.ended = e == terminal || e == stopped
 	case e == terminal:
 		m.done, m.ended = true, true
+	case e == stopped: // Azure says in an event of its own why
+		m.done, m.ended = m.scanner.hasUsage, true
 	case e == completed:
 		m.ended = true
 	}

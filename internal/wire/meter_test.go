@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -136,6 +137,24 @@ func TestMeter(t *testing.T) {
 		{"Moonshot's stream", sse(`{"choices":[{"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}]}`, `[DONE]`), usage(5, 7, 12), done, ""},
 		{"empty errors", sse(`{"error":{},"choices":[{"delta":{"content":"a"}}]}`, `{"error":{"message":"","code":null},"usage":{"total_tokens":12}}`, `{"error":null}`, `{"error":""}`, `[DONE]`), usage(0, 0, 12), done, "a"},
 		{"empty error in a document", `{"error":{},"usage":{"total_tokens":12}}`, usage(0, 0, 12), done, ""},
+		{"an error that says nothing, beside a message", `{"message":"m","code":200,"error":{"message":"","code":0},"usage":{"total_tokens":12}}`, usage(0, 0, 12), done, ""},
+		{"MiniMax's success", `{"usage":{"total_tokens":12},"base_resp":{"status_code":0,"status_msg":""}}`, usage(0, 0, 12), done, ""},
+
+		{"Anthropic's", `{"id":"m","type":"message","usage":{"input_tokens":10,"cache_creation_input_tokens":100,"cache_read_input_tokens":50,"output_tokens":20}}`, usage(110, 20, 130), done, ""},
+		{"Anthropic's cache in a total", `{"usage":{"input_tokens":110,"cache_creation_input_tokens":"100","output_tokens":20,"total_tokens":130}}`, usage(110, 20, 130), done, ""},
+		{"Anthropic's stream", sse(`{"type":"message_start","message":{"id":"m","model":"c","usage":{"input_tokens":25,"output_tokens":1}}}`,
+			`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}}`,
+			`{"type":"content_block_delta","index":1,"delta":{"type":"thinking_delta","thinking":"hm"}}`,
+			`{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{}"}}`,
+			`{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":15}}`), usage(25, 15, 40), open, "Hellohm{}"},
+		{"Anthropic's stream, to its end", sse(`{"type":"message_delta","usage":{"output_tokens":15}}`, `{"type":"message_stop"}`), usage(0, 15, 15), done, ""},
+		{"codes that are no errors", `{"code":200,"message":"success","usage":{"total_tokens":12}}`, usage(0, 0, 12), done, ""},
+		{"a code above those of HTTP", `{"code":2000,"message":"ok","usage":{"total_tokens":12}}`, usage(0, 0, 12), done, ""},
+		{"a code that says success", `{"code":"Success","message":"ok","usage":{"total_tokens":12}}`, usage(0, 0, 12), done, ""},
+		{"a code without a message", `{"code":"404","usage":{"total_tokens":12}}`, usage(0, 0, 12), done, ""},
+		{"Gemini's own", `{"candidates":[],"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":20,"thoughtsTokenCount":5,"totalTokenCount":35}}`, usage(10, 25, 35), done, ""},
+		{"camel case", `{"usage":{"inputTokens":10,"outputTokens":20,"totalTokens":30}}`, usage(10, 20, 30), done, ""},
+		{"camel case, as a chat's", `{"usage":{"promptTokens":10,"completionTokens":20}}`, usage(10, 20, 30), done, ""},
 
 		{"chat stream", chatStream, usage(5, 7, 12), done, "Hello wörld 😀\n"},
 		{"CRLF", strings.ReplaceAll(chatStream, "\n", "\r\n"), usage(5, 7, 12), done, "Hello wörld 😀\n"},
@@ -148,9 +167,11 @@ func TestMeter(t *testing.T) {
 		{"several data lines", "data: {\"usage\":\ndata: {\"total_tokens\":\ndata: 5}}\n\n", usage(0, 0, 5), open, ""},
 		{"unfinished event", "data: {\"usage\":\n\ndata: {\"total_tokens\":5}}\n\n" + sse(`{"usage":{"total_tokens":6}}`), usage(0, 0, 6), open, ""},
 		{"not quite the mark", sse(`[DONG]`, `[`, `DONE`), nil, open, ""},
+		{"parts", sse(`{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"a"}]}}]}`), nil, open, "hma"},
 		{"tools", toolStream, nil, open, `hmf{"a"nog1`},
 		{"completions", sse(`{"choices":[{"text":"a"},{"text":"b"}]}`), nil, open, "ab"},
 		{"responses stream", responsesStream, usage(36, 87, 123), done, "Hi{}"},
+		{"response.failed", sse(`{"type":"response.failed","response":{"error":null,"usage":{"total_tokens":3}}}`), usage(0, 0, 3), done, ""},
 		{"response.incomplete", sse(`{"response":{"usage":{"input_tokens":1,"output_tokens":2,"total_tokens":3}},"type":"response.incomplete"}`), usage(1, 2, 3), done, ""},
 		{"terminal by name only", "event: response.completed\n" + sse(`{"response":{}}`), nil, done, ""},
 		{"image stream", sse(`{"type":"image_generation.partial_image","b64_json":"QQ=="}`,
@@ -249,6 +270,20 @@ func TestMeterError(t *testing.T) {
 		{"Mistral's event", sse(`{"object":"error","message":"Rate limit exceeded","type":"rate_limited","code":"1300"}`), 200, RateLimit, "Rate", true},
 		{"Mistral's event, its object last", sse(`{"code":"1300","message":"Rate limit exceeded","object":"error"}`), 200, RateLimit, "Rate", true},
 		{"response.failed", sse(`{"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"Wait"}}}`), 200, RateLimit, "Wait", true},
+		{"response.failed, and why", sse(`{"type":"response.failed","response":{"error":null,"usage":null}}`, `{"type":"error","error":{"code":"rate_limit_exceeded","message":"Wait"}}`), 200, RateLimit, "Wait", true},
+		{"an event of text", "event: error\ndata: Rate limit exceeded, wait 20s\n\n", 200, RateLimit, "Rate limit exceeded, wait 20s", true},
+		{"an event of a string", "event: error\r\ndata: \"Rate limit exceeded\"\r\n\r\n", 200, RateLimit, "Rate limit exceeded", true},
+		{"a long event of text", "event: error\ndata: Rate limit " + strings.Repeat("word ", 1000) + "\n\n", 200, RateLimit, "Rate limit word", true},
+		{"chunk about a rate, around an empty error", sse(`{"error":{"error":{},"message":"Rate limit exceeded"}}`), 200, RateLimit, "Rate", true},
+		{"errors in a chunk", sse(`{"errors":[{"code":429,"message":"Rate"}]}`), 200, RateLimit, "Rate", true},
+		{"a violation alone", `{"error":{"details":[{"violations":[{}]}]}}`, 200, Other, "", true},
+		{"a document with a code of HTTP", `{"code":429,"message":"Slow"}`, 200, RateLimit, "Slow", true},
+		{"a document whose code comes last", `{"message":"Slow","data":null,"code":"429"}`, 200, RateLimit, "Slow", true},
+		{"a chunk with a code of HTTP", sse(`{"choices":[]}`, `{"code":429,"message":"Slow"}`), 200, RateLimit, "Slow", true},
+		{"a document with a code of a rate", `{"code":"rate_limit_daily","message":"Slow"}`, 200, RateLimit, "Slow", true},
+		{"a code that fails", `{"code":500,"msg":"Oops"}`, 200, Other, "Oops", true},
+		{"response.error", sse(`{"type":"response.error","code":"rate_limit_exceeded","message":"Slow"}`), 200, RateLimit, "Slow", true},
+		{"response.error, of another kind", sse(`{"type":"response.error","message":"Oops"}`), 200, Other, "Oops", true},
 		{"failed document", `{"status":"failed","error":{"code":"server_error","message":"Oops"}}`, 200, Other, "Oops", true},
 		{"429", `{"error":{"message":"Rate","type":"tokens","code":"rate_limit_exceeded"}}`, 429, RateLimit, "Rate", true},
 		{"429 as event", sse(`{"error":{"message":"Rate","type":"tokens","code":"rate_limit_exceeded"}}`), 429, RateLimit, "Rate", true},
@@ -274,11 +309,20 @@ func TestMeterGoesOnAfterAnError(t *testing.T) {
 	}
 }
 
+// A response that has failed puts out no more, whatever has failed.
+func TestMeterEndsWithAFailedResponse(t *testing.T) {
+	s, _ := watch(200, []byte(sse(`{"type":"response.output_text.delta","delta":"Hi"}`, `{"type":"response.failed","response":{"error":{"code":"server_error","message":"Oops"}}}`)))
+	if !s.Done || !s.Ended || !s.Refused {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestMeterModel(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"id":"x","model":"gpt-5-mini-2025-08-07","usage":null}`:             "gpt-5-mini-2025-08-07",
 		sse(`{"model":"gpt-4o","choices":[]}`, `[DONE]`):                      "gpt-4o",
 		sse(`{"type":"response.created","response":{"model":"o3","id":"r"}}`): "o3",
+		sse(`{"type":"message_start","message":{"model":"c"}}`):               "c",
 		`{"model":["x"],"data":{"model":"y"}}`:                                "",
 		`{"model":"` + strings.Repeat("x", 300) + `"}`:                        "",
 	} {
@@ -292,11 +336,16 @@ func TestMeterModel(t *testing.T) {
 
 func TestMeterShown(t *testing.T) {
 	for body, want := range map[string]bool{
-		sse(`{"choices":[{"delta":{"role":"assistant","content":""}}]}`):             false,
-		sse(`{"choices":[{"delta":{"content":"a"}}]}`):                               true,
-		sse(`{"type":"response.audio.delta","delta":"QQ=="}`):                        true,
-		sse(`{"type":"image_generation.partial_image","b64_json":"QQ=="}`):           true,
-		sse(`{"type":"response.created","response":{"id":"r"}}`, `{"type":"error"}`): false,
+		sse(`{"choices":[{"delta":{"role":"assistant","content":""}}]}`):                              false,
+		sse(`{"choices":[{"delta":{"content":"a"}}]}`):                                                true,
+		sse(`{"type":"response.audio.delta","delta":"QQ=="}`):                                         true,
+		sse(`{"choices":[{"delta":{"content":"","audio":{"data":"QQ=="}}}]}`):                         true,
+		sse(`{"choices":[{"delta":{"content":"","images":[{"type":"image_url"}]}}]}`):                 true,
+		sse(`{"choices":[{"delta":{"reasoning_details":[{"text":"hm"}]}}]}`):                          true,
+		sse(`{"choices":[{"delta":{"content":[{"type":"text","text":"a"}]}}]}`):                       true,
+		sse(`{"choices":[{"delta":{"content":[],"images":[],"audio":null,"reasoning_details":[]}}]}`): false,
+		sse(`{"type":"image_generation.partial_image","b64_json":"QQ=="}`):                            true,
+		sse(`{"type":"response.created","response":{"id":"r"}}`, `{"type":"error"}`):                  false,
 	} {
 		m := NewMeter(200, "", nil)
 		m.Write([]byte(body))
@@ -377,6 +426,9 @@ func FuzzMeterJSON(f *testing.F) {
 	f.Add([]byte(chatBody))
 	f.Add([]byte(responseBody))
 	f.Add([]byte(quotaEvent))
+	f.Add([]byte(`{"code":429,"message":"m","error":{"code":0,"error":{"message":"","type":"t"}},"errors":["e",{"status":"s"}],"detail":{"message":"d"}}`))
+	f.Add([]byte(`{"base_resp":{"status_code":1002,"status_msg":"rate"},"error":{"data":{"retry_after":1.5e3},"details":[{"retryDelay":"2s","violations":[{"quotaId":"q"}]}]}}`))
+	f.Add([]byte(`{"error":"title","message":"m","retry_after":2,"choices":[{"error":{"message":"c","metadata":{"raw":"r","headers":{"retry-after":"3"}}}}]}`))
 	for line := range strings.Lines(chatStream + toolStream + responsesStream) {
 		if data, ok := strings.CutPrefix(line, "data: "); ok {
 			f.Add([]byte(data))
@@ -389,6 +441,7 @@ func FuzzMeterJSON(f *testing.F) {
 		}
 		var want reference
 		want.root(parse(t, body))
+		want.fault.conclude()
 
 		s, _ := watch(200, body)
 		if s.Usage != want.usage || s.HasUsage != want.hasUsage || !s.Done || !s.Ended {
@@ -475,11 +528,7 @@ func (r *reference) root(root members) {
 	for _, m := range root {
 		switch m.name {
 		case "response":
-			if response, ok := m.value.(members); ok {
-				for _, m := range response {
-					r.shared(m.name, m.value)
-				}
-			}
+			r.response(m.value)
 		case "x_groq":
 			if groq, ok := m.value.(members); ok {
 				for _, m := range groq {
@@ -495,6 +544,7 @@ func (r *reference) root(root members) {
 		case "delta":
 			if !audio {
 				r.delta(m.value)
+				r.message(m.value)
 			}
 		case "choices":
 			list, _ := m.value.([]any)
@@ -503,7 +553,7 @@ func (r *reference) root(root members) {
 				for _, m := range choice {
 					switch m.name {
 					case "error":
-						r.shared(m.name, m.value)
+						r.fail(m.value, 2)
 					case "usage":
 						if r.stream {
 							r.shared(m.name, m.value)
@@ -519,13 +569,45 @@ func (r *reference) root(root members) {
 			if m.value == "error" {
 				r.fault.seen, r.fault.named = true, true
 			}
+		case "error":
+			r.fail(m.value, 1)
+		case "errors":
+			if list, ok := m.value.([]any); ok {
+				r.fail(list, 1)
+			}
+		case "base_resp":
+			base, _ := m.value.(members)
+			for _, m := range base {
+				switch m.name {
+				case "status_code":
+					r.word("code", m.value)
+				case "status_msg":
+					r.own("message", m.value)
+				}
+			}
 		case "detail":
+			if object, ok := m.value.(members); ok {
+				r.fail(object, 1)
+			}
 			r.own("message", m.value)
-		case "message", "code", "retry_after", "retryAfter", "retry_after_seconds", "resets_in_seconds", "estimated_time":
-			r.own(m.name, m.value)
+		case "message", "msg", "error_msg", "error_message":
+			r.response(m.value)
+			r.own("message", m.value)
+		case "code":
+			r.own("code", m.value)
 		default:
+			if waitMembers[m.name] || m.name == "estimated_time" {
+				r.own("wait", m.value)
+			}
 			r.shared(m.name, m.value)
 		}
+	}
+}
+
+func (r *reference) response(v any) {
+	response, _ := v.(members)
+	for _, m := range response {
+		r.shared(m.name, m.value)
 	}
 }
 
@@ -533,7 +615,7 @@ func (r *reference) message(v any) {
 	message, _ := v.(members)
 	for _, m := range message {
 		switch m.name {
-		case "content", "refusal", "reasoning_content", "reasoning":
+		case "content", "refusal", "reasoning_content", "reasoning", "text", "thinking", "partial_json":
 			r.delta(m.value)
 		case "function_call":
 			r.function(m.value)
@@ -561,8 +643,13 @@ func (r *reference) function(v any) {
 }
 
 func (r *reference) delta(v any) {
-	if s, ok := v.(string); ok {
-		r.text += s
+	switch v := v.(type) {
+	case string:
+		r.text += v
+	case []any:
+		for _, part := range v {
+			r.message(part)
+		}
 	}
 }
 
@@ -595,63 +682,126 @@ func (r *reference) shared(name string, v any) {
 		if u, ok := r.sum.usage(); ok {
 			r.usage, r.hasUsage = u, true
 		}
-	case name == "error" && isObject:
-		r.fault = fault{seen: true}
-		for _, m := range object {
-			r.word(m.name, m.value)
-		}
-		if r.fault.empty() {
-			r.fault = fault{}
-		}
 	case name == "error":
-		if s, ok := v.(string); ok && s != "" {
-			r.fault.name(clip(s))
+		r.fail(v, 2)
+	}
+}
+
+// fail reads an error, which is the first that says something, or within it.
+func (r *reference) fail(v any, depth int) {
+	switch v := v.(type) {
+	case string:
+		if v != "" {
+			r.fault.name(clip(v), depth == 1)
 		}
-	}
-}
-
-// own reads the root's own members, which stand in for an error object.
-func (r *reference) own(name string, v any) {
-	if !r.fault.seen || r.fault.named {
-		seen := r.fault.seen
-		r.fault.seen = false // a root has no type and details
-		r.word(name, v)
-		r.fault.seen = seen
-	}
-}
-
-func (r *reference) word(name string, v any) {
-	s, isString := v.(string)
-	n, isNumber := v.(json.Number)
-	if isNumber && (name == "code" || waitMembers[name]) {
-		_, isString = parseNumber(string(n))
-		s = string(n)
-	}
-	switch f := &r.fault; {
-	case name == "details" && f.seen:
-		r.details(v)
-	case name == "metadata" && f.seen:
-		metadata, _ := v.(members)
-		for _, m := range metadata {
-			if s, ok := m.value.(string); ok && m.name == "raw" {
-				f.raw = clip(s)
+	case []any:
+		for _, e := range v {
+			if _, isList := e.([]any); !isList {
+				r.fail(e, depth+1)
 			}
 		}
-	case !isString:
-	case name == "message":
-		f.message = clip(s)
-	case name == "code":
-		f.code = clip(s)
-	case name == "type" && f.seen:
-		f.typ = clip(s)
-	case name == "status" && f.seen && f.typ == "":
-		f.typ = clip(s)
-	case waitMembers[name]:
-		f.wait = clip(s)
+	case members:
+		if !r.fault.seen || r.fault.named {
+			r.fault.named = false
+			r.within(v, depth+1)
+		}
 	}
 }
 
-var waitMembers = map[string]bool{"retry_after": true, "retryAfter": true, "retry_after_seconds": true, "resets_in_seconds": true, "estimated_time": true}
+func (r *reference) within(object members, depth int) {
+	for _, m := range object {
+		switch inner, isObject := m.value.(members); {
+		case m.name == "error" && isObject:
+			r.fault.named = false
+			r.within(inner, depth+1)
+		case m.name == "error":
+			r.fail(m.value, depth)
+		case m.name == "metadata" && isObject, m.name == "data" && isObject, m.name == "details" && isObject:
+			r.metadata(inner)
+		case m.name == "details":
+			r.details(m.value)
+		default:
+			r.word(m.name, m.value)
+		}
+	}
+}
+
+// said is a string or a number, if it says something.
+func said(v any) (string, bool) {
+	if n, ok := v.(json.Number); ok {
+		f, ok := positive(string(n))
+		return strconv.FormatFloat(f, 'f', -1, 64), ok && f != 0
+	}
+	s, _ := v.(string)
+	s = clip(s)
+	return s, s != "" && s != "0"
+}
+
+// own reads the root's own members, which stand in for what an error object does not say.
+func (r *reference) own(name string, v any) {
+	s, ok := said(v)
+	_, isString := v.(string)
+	f := &r.fault
+	stands := !f.seen || f.named
+	switch {
+	case !ok:
+	case name == "message" && isString && (stands || f.message == ""):
+		f.message = s
+	case name == "code" && (stands || f.code == ""):
+		f.code = s
+	case name == "wait" && f.wait == "":
+		f.wait = s
+	}
+}
+
+// word reads an error's own members.
+func (r *reference) word(name string, v any) {
+	s, ok := said(v)
+	_, isString := v.(string)
+	f := &r.fault
+	switch {
+	case !ok:
+		return
+	case name == "message" && isString:
+		f.message = s
+	case name == "code":
+		f.code = s
+	case name == "type" && isString:
+		f.typ = s
+	case name == "status" && isString:
+		if f.typ == "" {
+			f.typ = s
+		}
+	case waitMembers[name]:
+		f.wait = s
+	default:
+		return
+	}
+	f.seen = true
+}
+
+var waitMembers = map[string]bool{"wait": true, "retry_after": true, "retryAfter": true, "Retry-After": true, "retry_after_seconds": true, "resets_in_seconds": true}
+
+func (r *reference) metadata(object members) {
+	for _, m := range object {
+		s, isString := m.value.(string)
+		headers, isObject := m.value.(members)
+		switch {
+		case m.name == "raw" && isString:
+			if s = clip(s); s != "" && s != "0" {
+				r.fault.raw, r.fault.seen = s, true
+			}
+		case m.name == "headers" && isObject:
+			for _, m := range headers {
+				if n := strings.ToLower(m.name); n == "x-ratelimit-reset" || n == "retry-after" {
+					r.word("retry_after", m.value)
+				}
+			}
+		case waitMembers[m.name]:
+			r.word(m.name, m.value)
+		}
+	}
+}
 
 func (r *reference) details(v any) {
 	list, _ := v.([]any)
@@ -659,12 +809,18 @@ func (r *reference) details(v any) {
 		detail, _ := d.(members)
 		for _, m := range detail {
 			if s, ok := m.value.(string); ok && m.name == "retryDelay" {
-				r.fault.wait, r.fault.detailed = clip(s), true
+				if s = clip(s); s != "" && s != "0" {
+					r.fault.wait, r.fault.detailed, r.fault.seen = s, true, true
+				}
+			}
+			if waitMembers[m.name] {
+				r.word(m.name, m.value)
 			}
 			if violations, ok := m.value.([]any); ok && m.name == "violations" {
 				for _, v := range violations {
-					object, _ := v.(members)
-					r.fault.add(violationOf(object))
+					if object, ok := v.(members); ok {
+						r.fault.add(violationOf(object))
+					}
 				}
 			}
 		}

@@ -115,11 +115,19 @@ func newThrottle(status int, h http.Header, f fault, now time.Time) Throttle {
 	}
 	r.Dimension, r.Period = r.subject(first(h, "X-Ratelimit-Type"), &f)
 	text := strings.ToLower(f.message)
-	r.Limit = figure(text, "limit", "max rpm", "max tpm")
+	if r.Limit = figure(text, "limit", "max rpm", "max tpm"); r.Limit < 0 {
+		r.Limit = rateIn(text)
+	}
 	if n, ok := parseCount(f.quotaValue); ok && r.Limit < 0 {
 		r.Limit = n
 	}
 	r.Used, r.Requested = figure(text, "used", "current"), figure(text, "requested")
+	if pairs := strings.Split(text, "(actual/limit): "); len(pairs) == 2 { // xAI's
+		r.Used, r.Limit = figure("used "+pairs[1], "used"), figure(pairs[1], "/")
+	}
+	if _, _, one := limitIn(text); !one && f.quotaID == "" || strings.Count(text, " limit: ") > 1 {
+		r.Limit, r.Used, r.Requested = -1, -1, -1 // of which limit is not known
+	}
 	r.RetryAfter = r.wait(h, &f, now)
 	if r.Kind = r.kind(status, &f); r.Kind == Overloaded {
 		r.Dimension, r.Period = Unknown, 0 // its type may be "requests"
@@ -141,12 +149,13 @@ func (r *Throttle) Stood(period time.Duration) float64 {
 
 // kinds are what codes and types mean, spelt as [spelt] does, where no part of them says it.
 var kinds = map[string]Kind{
-	"quotaexceeded":             Quota,
-	"paymentrequired":           Quota,
-	"exceededcurrentquotaerror": Quota, // Moonshot's
-	"creditbalanceexhausted":    Quota,
-	"arrearage":                 Quota, // Alibaba's
-	"accountoverdueerror":       Quota, // Volcengine's
+	"quotaexceeded":               Quota,
+	"paymentrequired":             Quota,
+	"allocationquotafreetieronly": Quota, // Alibaba's
+	"exceededcurrentquotaerror":   Quota, // Moonshot's
+	"arrearage":                   Quota, // Alibaba's
+	"setlimitexceeded":            Quota, // Volcengine's, which the user has set
+	"tokenquotareached":           Quota, // watsonx's
 
 	"slowdown":            SlowDown,
 	"limitburstrate":      SlowDown, // Alibaba's
@@ -179,9 +188,10 @@ func kindOf(word string) Kind {
 	switch {
 	case known:
 		return k
-	case strings.HasPrefix(word, "billing"), strings.HasSuffix(word, "spendlimitexceeded"),
-		strings.HasSuffix(word, "usagelimitexceeded"), strings.HasSuffix(word, "budgetexceeded"),
-		strings.HasPrefix(word, "insufficient") && contains(word, "quota", "balance", "credit", "fund"):
+	case contains(word, "billing", "overdue", "spendlimit", "spendinglimit", "spendcap", "spendingcap", "budgetexceeded", "budgetlimit"),
+		strings.HasSuffix(word, "usagelimitexceeded"),
+		contains(word, "insufficient", "notenough") && contains(word, "quota", "balance", "credit", "fund"),
+		contains(word, "exhausted", "depleted") && contains(word, "balance", "credit", "fund", "budget"):
 		return Quota
 	case strings.Contains(word, "overload"):
 		return Overloaded
@@ -193,17 +203,22 @@ func kindOf(word string) Kind {
 
 // What the messages of errors without a code say of money, of a server's load, and of rates.
 var (
-	moneyWords = []string{"insufficient_quota", "spend limit", "spending limit", "credit balance", "insufficient balance", "insufficient credits",
-		"billing hard limit", "account is not active", "budget has been exceeded", "api usage limits", "key limit exceeded",
-		"any credits", "余额不足", "额度不足", "欠费"}
-	loadWords = []string{"overload", "high demand", "high load", "high traffic", "at capacity", "over capacity",
-		"no capacity", "capacity exceeded", "capacity temporarily exceeded", "too busy", "server is busy", "servers are busy"}
+	moneyWords = []string{"insufficient_quota", "spend limit", "spending limit", "spend cap", "spending cap",
+		"credit balance", "insufficient balance", "insufficient credits", "billing hard limit", "account is not active",
+		"budget has been exceeded", "api usage limits", "key limit exceeded", "any credits", "out of credits", "credits are depleted",
+		"not enough credits", "not enough balance", "balance is insufficient", "quota is not enough", "insufficient account balance",
+		"free allocated quota", "free allocation", "for this billing cycle", "no credits", "out of extra usage",
+		"余额不足", "额度不足", "额度已用尽", "额度已用完", "欠费"}
+	loadWords = []string{"overload", "high demand", "high load", "high traffic", "heavy load", "heavy traffic",
+		"at capacity", "over capacity", "no capacity", "insufficient capacity", "queue is full", "capacity exceeded", "capacity temporarily exceeded", "capacity limits", "load is saturated",
+		"too busy", "is busy", "model busy", "server busy", "pending requests exceeded",
+		"servers are busy", "访问量过大", "负载", "繁忙"}
 	rateWords = []string{"rate limit", "rate-limit", "ratelimit", "too many requests", "throttl"}
 )
 
-// allocated is how Alibaba names its limit on tokens per minute, under the code of an account
-// that has nothing left.
-const allocated = "allocated quota exceeded"
+// allocated is how Alibaba tells its limit on tokens per minute from an account that has
+// nothing left, whose code and words it has too: by its own words, or the page it refers to.
+var allocated = []string{"allocated quota exceeded", "error-code#token-limit"}
 
 const (
 	statusFlex       = 498 // Groq's flex tier has no capacity
@@ -218,19 +233,20 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 		word = k
 	}
 	text := strings.ToLower(r.Message)
-	if word == Quota && strings.Contains(text, allocated) {
+	if word == Quota && contains(text, allocated...) {
 		word = RateLimit
 	}
 	if word != Other && word != RateLimit {
 		return word
 	}
 	rate := word == RateLimit || status == http.StatusTooManyRequests ||
-		status < 400 && contains(text, rateWords...) // the status does not say it
+		status == http.StatusForbidden && r.RetryAfter > 0 || // of API Management, Google and GitHub
+		(status < 400 || status == http.StatusForbidden) && contains(text, rateWords...) // the status does not say it
 	switch {
 	case status == http.StatusPaymentRequired, r.Code == "402":
 		return Quota
-	case strings.Contains(text, "exceeded your current quota") && !f.detailed && !r.namesRate() && r.RetryAfter == 0,
-		status >= 400 && contains(text, moneyWords...):
+	case strings.Contains(text, "exceeded your current quota") && !f.detailed && !r.namesRate() && r.RetryAfter == 0 && !contains(text, allocated...),
+		contains(text, moneyWords...) && !r.surelyRate(text):
 		return Quota
 	case status == statusFlex:
 		return Unavailable
@@ -240,8 +256,8 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 		return Overloaded
 	case !rate:
 		return Other
-	case strings.HasPrefix(text, "request too large"), status == http.StatusRequestEntityTooLarge,
-		r.Limit >= 0 && max(r.Requested, 1) > r.Limit:
+	case strings.HasPrefix(text, "request too large"), status == http.StatusRequestEntityTooLarge && r.Requested < 0,
+		r.Limit >= 0 && r.Requested > r.Limit && r.Dimension != Requests, r.Limit == 0 && r.Dimension != Unknown:
 		return TooLarge
 	}
 	return RateLimit
@@ -251,6 +267,12 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 // its place nor the throttling_error of LiteLLM's proxy is: it says so of an empty account too.
 func (r *Throttle) namesRate() bool {
 	return contains(spelt(r.Code+" "+r.Type), "ratelimit", "resourceexhausted")
+}
+
+// surelyRate reports whether a message is about a rate whatever it says of money, as by
+// way of advice: it has the figures of one, or says so as the code does.
+func (r *Throttle) surelyRate(text string) bool {
+	return r.Limit >= 0 && r.Used >= 0 || strings.Contains(text, "rate limit") && strings.Contains(spelt(r.Code+" "+r.Type), "ratelimit")
 }
 
 func contains(text string, words ...string) bool {
@@ -265,25 +287,11 @@ func (r *Throttle) subject(azure string, f *fault) (Dimension, time.Duration) {
 		return d, period
 	}
 	text := strings.ToLower(r.Message)
-	for _, s := range [...]struct {
-		unit      string
-		dimension Dimension
-	}{
-		{"tokens per ", Tokens}, {"requests per ", Requests}, {"images per ", Images},
-	} {
-		if _, after, ok := strings.Cut(text, s.unit); ok {
-			switch {
-			case strings.HasPrefix(after, "min"):
-				return s.dimension, minute
-			case strings.HasPrefix(after, "day"):
-				return s.dimension, day
-			}
-		}
+	if d, period := bucketIn(text); d != Unknown {
+		return d, period
 	}
-	for _, l := range limitNames {
-		if _, _, ok := cutWord(text, l.name); ok {
-			return l.dimension, l.period
-		}
+	if d, period, one := limitIn(text); one && d != Unknown {
+		return d, period
 	}
 	switch {
 	case r.Type == "tokens", strings.EqualFold(azure, "tokens"),
@@ -294,6 +302,42 @@ func (r *Throttle) subject(azure string, f *fault) (Dimension, time.Duration) {
 		return Requests, 0
 	}
 	return Unknown, 0
+}
+
+// limitIn finds the limit that a message, in lower case, is about. one is false where it
+// speaks of several: LiteLLM's "Crossed TPM / RPM / Max Parallel Request Limit". Beside a name
+// at length a short one counts for nothing: "10KTPM-200RPM" was a bucket of OpenAI's.
+func limitIn(text string) (d Dimension, period time.Duration, one bool) {
+	one = true
+	found := func(dimension Dimension, of time.Duration) {
+		one = one && (d == Unknown || d == dimension && period == of)
+		d, period = dimension, of
+	}
+	for _, l := range limitWords {
+		if strings.Contains(text, l.words) {
+			found(l.dimension, l.period)
+		}
+	}
+	if d != Unknown {
+		return d, period, one
+	}
+	for _, l := range limitNames {
+		if _, _, ok := cutWord(text, l.name); ok {
+			found(l.dimension, l.period)
+		}
+	}
+	return d, period, one
+}
+
+// limitWords are what limits are called at length.
+var limitWords = [...]struct {
+	words     string
+	dimension Dimension
+	period    time.Duration
+}{
+	{"tokens per min", Tokens, minute}, {"requests per min", Requests, minute}, {"images per min", Images, minute},
+	{"tokens per day", Tokens, day}, {"requests per day", Requests, day}, {"images per day", Images, day},
+	{"limit type: requests", Requests, minute}, {"limit type: tokens", Tokens, minute}, // LiteLLM's
 }
 
 // limitNames are what limits are called for short.
@@ -370,6 +414,46 @@ func figure(s string, words ...string) int64 {
 			if n, ok := parseCount(digits[:figures(digits)]); ok {
 				return n
 			}
+		}
+	}
+	return -1
+}
+
+// bucketIn reads the name of a bucket of GitHub's, and of Azure's for the models of others:
+// "exceeded for UserByModelByDay", "… UserByModelByMinuteTokens".
+func bucketIn(text string) (d Dimension, period time.Duration) {
+	_, name, _ := strings.Cut(text, "exceeded for userby")
+	name = name[:letters(name)]
+	switch {
+	case strings.Contains(name, "byday"):
+		period = day
+	case strings.Contains(name, "byminute"):
+		period = minute
+	default:
+		return Unknown, 0
+	}
+	if strings.Contains(name, "token") {
+		return Tokens, period
+	}
+	return Requests, period
+}
+
+// rateIn finds a limit that stands before its period: "rate limit of 8 per 86400s", "limited to
+// 20 requests per minute". Without one it is -1. One of input or of output tokens alone is no
+// limit of ours.
+func rateIn(text string) int64 {
+	if contains(text, "inputtokens", "outputtokens") { // bucketIn's
+		return -1
+	}
+	for _, words := range [...]string{"limit of ", "limited to "} {
+		_, rest, _ := strings.Cut(text, words)
+		n := figures(rest)
+		unit := strings.TrimLeft(rest[n:], " ")
+		for _, counted := range [...]string{"tokens ", "requests ", "images "} {
+			unit = strings.TrimPrefix(unit, counted)
+		}
+		if count, ok := parseCount(rest[:n]); ok && strings.HasPrefix(unit, "per ") {
+			return count
 		}
 	}
 	return -1

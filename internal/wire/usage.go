@@ -14,6 +14,7 @@ type Usage struct {
 // names of a count are kept apart, for some proxies send both and fill in one.
 type counts struct {
 	total, prompt, completion, input, output int64
+	cached                                   int64 // written to a cache, beside the input
 	seconds                                  float64
 }
 
@@ -23,6 +24,7 @@ func (c *counts) raise(o *counts) {
 	c.total = max(c.total, o.total)
 	c.prompt, c.completion = max(c.prompt, o.prompt), max(c.completion, o.completion)
 	c.input, c.output = max(c.input, o.input), max(c.output, o.output)
+	c.cached = max(c.cached, o.cached)
 	c.seconds = max(c.seconds, o.seconds)
 }
 
@@ -31,9 +33,16 @@ func (c *counts) raise(o *counts) {
 // parts has output that was not shown, as Gemini's reasoning. An object that adds up to
 // nothing does not count as usage, since no call is free and servers that do not count send
 // zeros. Audio billed by its length does: it costs no tokens.
+//
+// Anthropic states what it has written to its cache beside the input, and no total. It counts
+// toward its limits, and what was read from the cache does not.
 func (c *counts) usage() (Usage, bool) {
+	input := c.input
+	if c.total == 0 {
+		input += c.cached
+	}
 	u := Usage{
-		Input:  max(c.prompt, c.input),
+		Input:  max(c.prompt, input),
 		Output: max(c.completion, c.output),
 	}
 	u.Total = max(c.total, u.Input+u.Output)

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -35,20 +34,42 @@ func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	return ms, ok
 }
 
-func retryAfterMS(h http.Header) (time.Duration, bool) {
-	f, ok := positive(strings.TrimSpace(cmp.Or(first(h, "Retry-After-Ms"), first(h, "X-Ms-Retry-After-Ms"))))
-	if !ok {
-		return 0, false
+// msNames and waitNames are the headers in which servers say a wait, the surest first: after
+// HTTP's own those of Azure, GitHub, gateways, and the host behind LiteLLM's proxy.
+var (
+	msNames   = [...]string{"Retry-After-Ms", "X-Ms-Retry-After-Ms", "Llm_provider-Retry-After-Ms"}
+	waitNames = [...]string{
+		"Retry-After", "X-Retry-After", prefix + "Retry-After", prefix + "Timeremaining", "X-Ai-Ratelimit-Retry-After", "Llm_provider-Retry-After",
 	}
-	return span(f, time.Millisecond), true
+)
+
+// firstOf returns the value of the first of these headers that has one.
+func firstOf(h http.Header, names []string) string {
+	for _, name := range names {
+		if v := strings.Trim(first(h, name), " \""); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+func retryAfterMS(h http.Header) (time.Duration, bool) {
+	s := firstOf(h, msNames[:])
+	if f, ok := positive(s); ok {
+		return span(f, time.Millisecond), true
+	}
+	if strings.ContainsAny(s, "-:") {
+		return 0, false // a time, which is no number of milliseconds
+	}
+	return spoken(inMS(strings.ToLower(s)), time.Time{}, 0)
 }
 
 // retryAfter reads seconds, whole or not, an HTTP date, or what some servers send there: a
 // duration with its unit.
 func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
-	s := strings.TrimSpace(first(h, "Retry-After"))
+	s := firstOf(h, waitNames[:])
 	if f, ok := positive(s); ok {
-		return span(f, time.Second), true
+		return bareWait(f, time.Second, now)
 	}
 	if at, ok := httpDate(s); ok {
 		return until(at, now)
@@ -57,10 +78,11 @@ func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 }
 
 // httpDate reads a date as HTTP has it, in GMT, or with another name or offset of its zone,
-// as SDKs do.
+// as SDKs do, without one, without the day of the week, and as cookies have it.
 func httpDate(s string) (at time.Time, ok bool) {
 	at, err := http.ParseTime(s)
-	for _, layout := range [...]string{time.RFC1123, time.RFC1123Z} {
+	for _, layout := range [...]string{time.RFC1123, time.RFC1123Z, "Mon, 2 Jan 2006 15:04:05",
+		"2 Jan 2006 15:04:05 MST", "Mon, 02-Jan-06 15:04:05 MST", "Mon, 02-Jan-2006 15:04:05 MST"} {
 		if err != nil {
 			at, err = time.Parse(layout, s)
 		}
@@ -72,6 +94,37 @@ func httpDate(s string) (at time.Time, ok bool) {
 func until(at, now time.Time) (time.Duration, bool) {
 	d := min(at.Sub(now), longestWait)
 	return max(d, 0), d >= 0
+}
+
+// withoutISO writes a duration of ISO 8601 that begins s, in lower case, as Go does: "pt1m12s"
+// as "1m12s", "p1dt2h" as "1d2h".
+func withoutISO(s string) string {
+	if rest, ok := strings.CutPrefix(s, "p"); ok {
+		rest = strings.Replace(strings.TrimPrefix(rest, "t"), "dt", "d", 1)
+		if figures(rest) > 0 {
+			return rest
+		}
+	}
+	return s
+}
+
+// inMS adds the unit to milliseconds that are a bare number. Some servers write "500ms".
+func inMS(wait string) string {
+	wait = strings.TrimSpace(wait)
+	if n := figures(wait); n == 0 || n < len(wait) {
+		return wait
+	}
+	return wait + "ms"
+}
+
+// bareWait is the wait that a number without a unit says, in the unit bare; 0 is none. Some
+// servers give the time at which it ends, in seconds or milliseconds since 1970. One more
+// than a year ago is not meant: in milliseconds the number is a wait of days.
+func bareWait(n float64, bare time.Duration, now time.Time) (time.Duration, bool) {
+	if at, ok := momentOf(n); ok && now.Add(-365*day).Before(at) {
+		return until(at, now)
+	}
+	return span(n, bare), bare > 0
 }
 
 // positive reads a plain number that is not negative. Unlike parseNumber it has no largest.
@@ -101,12 +154,18 @@ var waitWords = [...]struct {
 }{
 	{"again", time.Second}, {"retry", time.Second}, {"wait", time.Second},
 	{"reset", 0}, {"available", 0}, {"replenished", 0},
-	{"back off", 0}, {"back-off", 0}, {"backoff", 0}, {"cool down", 0}, {"cooldown", 0},
+	{"lifted", 0}, {"resume", 0}, {"next request", 0}, {"another request", 0},
+	{"back off", 0}, {"back-off", 0}, {"backoff", 0}, {"cool down", 0}, {"cooldown", 0}, {"cooling down", 0},
+	{"blocked", 0}, {"banned", 0}, {"throttled", 0}, {"suspended", 0}, {"restricted", 0},
+	{"请", 0}, {"请在", 0}, {"请于", 0}, {"等待", 0}, {"将在", 0}, {"将于", 0}, // "请在 30 秒后重试"
+	// Trials, plans and keys expire too, for which no call waits.
+	{"limit expire", 0}, {"block expire", 0}, {"ban expire", 0}, {"window expire", 0},
+	{"limit will expire", 0}, {"block will expire", 0}, {"ban will expire", 0}, {"window will expire", 0},
 }
 
 // waitIn finds a wait in a message.
 func waitIn(message string, now time.Time) (time.Duration, bool) {
-	message = strings.ToLower(message)
+	message = strings.ReplaceAll(strings.ToLower(message), `\n`, " ") // of JSON that is quoted
 	for _, w := range waitWords {
 		for rest := message; ; {
 			var ok bool
@@ -131,7 +190,9 @@ var fillers = map[string]bool{
 	"minimum": true, "more": true, "and": true, "then": true, "retry": true, "it": true, "be": true,
 	"later": true, "up": true, "to": true, "will": true, "you": true, "can": true, "must": true,
 	"some": true, "operation": true, "attempt": true, "attempting": true, "sending": true,
-	"making": true, "less": true, "than": true, "no": true, "earlier": true, "any": true,
+	"making": true, "between": true, "d": true, "less": true, "than": true, "no": true, "earlier": true, "any": true,
+	"a": true, "few": true, "moment": true, "moments": true, "possible": true, "allowed": true, "sooner": true,
+	"only": true, "before": true, "exactly": true, "under": true, "over": true, "header": true,
 }
 
 // behind reads a wait that begins s but for fillers: "ing in about 20s". A unit may stand
@@ -140,16 +201,16 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 	const most = 8
 	when := false // a time of day follows
 	for range most {
-		s = strings.TrimLeft(s, " \t\r\n-_=:~({'\"`*")
+		s = strings.TrimLeft(s, " \t\r\n-_=:~≈<>([{'\"`*“‘\\")
 		end := letters(s)
-		if end == 0 {
+		if end == 0 || withoutISO(s) != s {
 			break
 		}
 		if one, _ := article(s); one > 0 {
 			return one, true
 		}
 		word := s[:end]
-		if u := unitOf(strings.TrimPrefix(word, "after")); u > 0 && word != "s" { // retryAfterMs
+		if u := unitOf(strings.TrimPrefix(word, "after")); u > 0 && !fillers[word] { // retryAfterMs
 			bare = u
 		} else if !fillers[word] {
 			if at, ok := httpDate(strings.ToUpper(s[:min(len(s), len(http.TimeFormat))])); ok {
@@ -161,42 +222,66 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 		s = s[end:]
 	}
 	if when {
-		return calendar(s, now)
+		if d, ok := calendar(s, now); ok {
+			return d, true
+		}
+		n, _ := positive(s[:figures(s)])
+		return bareWait(n, 0, now)
 	}
 	return spoken(s, now, bare)
 }
 
-// article reads "a minute", "an hour" and "two minutes".
+// article reads "a minute", "an hour", "two minutes", "one and a half minutes", "half an hour"
+// and "a couple of minutes".
 func article(s string) (time.Duration, bool) {
 	number, rest, _ := strings.Cut(s, " ")
-	n := numerals[number]
-	return n * unitOf(rest[:letters(rest)]), n > 0
+	tens, ones, _ := strings.Cut(number, "-") // "forty-five"
+	n, half := numerals[tens]+numerals[ones], time.Duration(0)
+	if number == "half" {
+		rest = strings.TrimPrefix(strings.TrimPrefix(rest, "an "), "a ")
+		half = 1
+	} else if after, ok := strings.CutPrefix(rest, "and a half "); ok {
+		rest, half = after, 1
+	} else if after, ok := strings.CutPrefix(rest, "couple of "); ok && n == 1 {
+		rest, n = after, 2
+	}
+	unit := unitOf(rest[:letters(rest)])
+	return n*unit + half*unit/2, n+half > 0
 }
 
 var numerals = map[string]time.Duration{
 	"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
-	"seven": 7, "eight": 8, "nine": 9, "ten": 10, "fifteen": 15, "twenty": 20, "thirty": 30, "sixty": 60,
+	"seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "fifteen": 15,
+	"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90,
 }
 
-// spoken reads a wait at the beginning of s, in lower case: "9.816s", "7m12s",
-// "37 seconds", "7 minutes and 12 seconds", "114h18m0s", "00:01:30", or a time in RFC 3339.
+// spoken reads a wait at the beginning of s, in lower case: "9.816s", "7m12s", "pt12s",
+// "37 seconds", "7 minutes and 12 seconds", "114h18m0s", "00:01:30", "1 day, 2:03:04", "30秒", or
+// a time in RFC 3339.
 // A number alone is in the unit bare; 0 is none.
 func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bool) {
 	last := time.Duration(0) // the units of parts fall
-	for {
+	for s = withoutISO(s); ; {
 		digits := figures(s)
 		n, isNumber := positive(strings.ReplaceAll(s[:digits], ",", ""))
 		if !isNumber || digits == 0 {
 			return d, ok
 		}
-		after := strings.TrimLeft(s[digits:], " \u00a0")
+		if more := decimals(s[digits:]); more > 0 {
+			n, _ = positive(s[:digits] + "." + s[digits+1:digits+more])
+			digits += more
+		}
+		after := upTo(strings.TrimLeft(s[digits:], " \u00a0"))
 		if rest, ok := strings.CutPrefix(after, "-"); ok && letters(rest) > 0 { // "30-second"
 			after = rest
 		}
-		unit := unitOf(after[:letters(after)])
+		unit, length := unitAt(after)
 		switch {
 		case unit > 0 && (!ok || unit < last):
-			after = strings.TrimPrefix(after[letters(after):], "(s)")
+			after = strings.TrimPrefix(after[length:], "(s)")
+		case last == day && strings.HasPrefix(s[digits:], ":"):
+			more, _ := clock(s)
+			return min(d+more, longestWait), true
 		case ok:
 			return d, true // a number of something else
 		case strings.HasPrefix(s[digits:], ":"):
@@ -205,13 +290,44 @@ func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bo
 			return calendar(s, now)
 		case counted[after[:letters(after)]], letters(after) > 0 && after == s[digits:]: // "3 requests", "3xx"
 			return 0, false
+		case after != "" && strings.IndexByte("0123456789/_'", after[0]) >= 0: // "1 234 s", "1/2 hour"
+			return 0, false
 		default: // "20", "20.", "20 before you …"
-			return span(n, bare), bare > 0
+			return bareWait(n, bare, now)
 		}
 		d, ok, last = min(d+span(n, unit), longestWait), true, unit
 		s = strings.TrimLeft(after, " \u00a0,")
-		s = strings.TrimLeft(strings.TrimPrefix(s, "and "), " ")
+		s = strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(s, "and "), "& "), " ")
 	}
+}
+
+// upTo skips the end of a range, so that its beginning counts: "-30 seconds" of "20-30
+// seconds".
+func upTo(s string) string {
+	for _, between := range [...]string{"-", "–", "—", "~", "to ", "or ", "and "} {
+		rest, ok := strings.CutPrefix(s, between)
+		rest = strings.TrimLeft(rest, " ")
+		digits := figures(rest)
+		rest = strings.TrimLeft(rest[digits:], " ")
+		if unit, _ := unitAt(rest); ok && digits > 0 && unit > 0 {
+			return rest
+		}
+	}
+	return s
+}
+
+// decimals returns the length of a decimal comma and the digits behind it, where a unit
+// follows: ",5" of "1,5 seconds".
+func decimals(s string) int {
+	if len(s) == 0 || s[0] != ',' {
+		return 0
+	}
+	digits := figures(s[1:])
+	rest := strings.TrimLeft(s[1+digits:], " \u00a0")
+	if unit, _ := unitAt(rest); digits == 0 || unit == 0 {
+		return 0
+	}
+	return 1 + digits
 }
 
 // counted are units that are no time.
@@ -232,44 +348,83 @@ func figures(s string) int {
 	return i
 }
 
-// clock reads "1:30" and "00:01:30".
-func clock(s string) (time.Duration, bool) {
+// clock reads "1:30", "00:01:30", and "1.02:03:04" of .NET, whose first number is days.
+func clock(s string) (d time.Duration, ok bool) {
+	if days, rest, cut := strings.Cut(s, "."); cut && strings.IndexByte(days, ':') < 0 {
+		n, _ := positive(days)
+		d, s = span(n, day), rest
+	}
 	end := 0
 	for end < len(s) && ('0' <= s[end] && s[end] <= '9' || s[end] == ':') {
 		end++
 	}
-	var d time.Duration
+	var ofDay time.Duration
 	for part := range strings.SplitSeq(strings.TrimRight(s[:end], ":"), ":") {
 		n, ok := positive(part)
 		if !ok {
 			return 0, false
 		}
-		if d > longestWait/60 {
+		if ofDay > longestWait/60 {
 			return longestWait, true
 		}
-		d = min(d*60+span(n, time.Second), longestWait)
+		ofDay = min(ofDay*60+span(n, time.Second), longestWait)
 	}
-	return d, true
+	return min(d+ofDay, longestWait), true
 }
 
-// calendar reads a time in RFC 3339, also with a space in place of its T and without a zone,
-// which is UTC then.
+// calendar reads a time in RFC 3339, also with a space in place of its T, with slashes, without
+// a year, without seconds, and without a zone, which is UTC then. The zone may stand apart:
+// "2026-11-24 20:00:00 +0800 CST", "… (UTC+8)".
 func calendar(s string, now time.Time) (time.Duration, bool) {
 	date, rest, _ := strings.Cut(s, " ")
+	date = strings.ReplaceAll(date, "/", "-")
+	if len(date) == len("01-02") {
+		date = now.UTC().Format("2006-") + date
+	}
 	if len(date) == len(time.DateOnly) { // it has no time yet
 		date += "t" + rest
+	} else {
+		date += " " + rest
 	}
 	end := strings.IndexFunc(date, func(r rune) bool { return !strings.ContainsRune("0123456789-:.+tz", r) })
 	if end < 0 {
 		end = len(date)
 	}
 	word := strings.ToUpper(strings.TrimRight(date[:end], ".:+-"))
-	for _, layout := range [...]string{time.RFC3339, "2006-01-02T15:04:05"} {
+	for _, layout := range [...]string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05Z0700"} {
 		if at, err := time.Parse(layout, word); err == nil {
 			return until(at, now)
 		}
 	}
+	for _, layout := range [...]string{"2006-01-02T15:04:05", "2006-01-02T15:04"} {
+		if at, err := time.Parse(layout, word); err == nil {
+			return until(at.Add(-offset(date[end:])), now)
+		}
+	}
 	return 0, false
+}
+
+// offset reads the zone that stands behind a time: " +0800 cst", " (utc+8)", " utc".
+func offset(s string) time.Duration {
+	s = strings.TrimLeft(s, " (")
+	s = strings.TrimPrefix(strings.TrimPrefix(s, "utc"), "gmt")
+	if s == "" || s[0] != '+' && s[0] != '-' {
+		return 0
+	}
+	digits := strings.ReplaceAll(s[1:], ":", "")
+	end := 0
+	for end < min(len(digits), 4) && '0' <= digits[end] && digits[end] <= '9' {
+		end++
+	}
+	n, _ := strconv.Atoi(digits[:end])
+	east := time.Duration(n) * time.Hour
+	if end > 2 {
+		east = time.Duration(n/100)*time.Hour + time.Duration(n%100)*minute
+	}
+	if s[0] == '-' {
+		return -east
+	}
+	return east
 }
 
 // letters returns the length of the word at the beginning of s.
@@ -280,6 +435,29 @@ func letters(s string) int {
 		}
 	}
 	return len(s)
+}
+
+// hanUnits are units in Chinese and Japanese.
+var hanUnits = [...]struct {
+	name string
+	unit time.Duration
+}{
+	{"毫秒", time.Millisecond}, {"秒", time.Second}, {"分钟", minute}, {"分", minute},
+	{"个小时", time.Hour}, {"小时", time.Hour}, {"天", day},
+}
+
+// unitAt returns the unit that begins s, and the length of its name; 0 is none.
+func unitAt(s string) (unit time.Duration, length int) {
+	length = letters(s)
+	if unit = unitOf(s[:length]); unit > 0 {
+		return unit, length
+	}
+	for _, u := range hanUnits {
+		if strings.HasPrefix(s, u.name) {
+			return u.unit, len(u.name)
+		}
+	}
+	return 0, length
 }
 
 // unitOf returns the unit of a name, or 0.

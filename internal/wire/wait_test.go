@@ -46,7 +46,32 @@ func TestRetryAfter(t *testing.T) {
 		{"Tue, 24 Nov 2026 12:00:07 -0000", "", 7 * time.Second, true},
 		{"Tue, 24 Nov 2026 13:00:07 +0100", "", 7 * time.Second, true},
 		{"2", "soon", 2 * time.Second, true},
+		{`"12"`, "", 12 * time.Second, true},
+		{"PT12S", "", 12 * time.Second, true},
+		{"P1DT2H0M3.5S", "", 26*time.Hour + 3500*time.Millisecond, true},
+		{"PTO", "", 0, false},
 		{"later", "", 0, false},
+		{"1795521620", "", 20 * time.Second, true},
+		{"1795521620500", "", 20500 * time.Millisecond, true},
+		{"1795521600", "", 0, true},
+		{"1795521590", "", 0, false},
+		{"1795521590500", "", 0, false},
+		{"1795511590", "", 0, false},
+		{"1763985601", "", 0, false},
+		{"1763985600", "", longestWait, true}, // no time that may be meant
+		{"1795521590", "250", 250 * time.Millisecond, true},
+		{"9,816", "", 9816 * time.Second, true},
+		{"9,816.5 seconds", "", 9816500 * time.Millisecond, true},
+		{"", "1,500", 1500 * time.Millisecond, true},
+		{"", "534ms", 534 * time.Millisecond, true},
+		{"2", "2026-11-24T12:00:07Z", 2 * time.Second, true},
+		{"1.02:03:04", "", 26*time.Hour + 3*time.Minute + 4*time.Second, true},
+		{"Tue, 24 Nov 2026 12:00:07", "", 7 * time.Second, true},
+		{"24 Nov 2026 12:00:07 GMT", "", 7 * time.Second, true},
+		{"Tue, 24-Nov-26 12:00:07 GMT", "", 7 * time.Second, true},
+		{"Tue, 24-Nov-2026 12:00:07 GMT", "", 7 * time.Second, true},
+		{"2026-11-24T14:00:07+0200", "", 7 * time.Second, true},
+		{"", "1795521620000", longestWait, true},
 	} {
 		h := http.Header{}
 		h.Set("retry-after", c.seconds)
@@ -55,9 +80,23 @@ func TestRetryAfter(t *testing.T) {
 			t.Errorf("%q, %q: %v, %v", c.seconds, c.ms, d, ok)
 		}
 	}
-	azure := http.Header{"Retry-After": {"1"}, "X-Ms-Retry-After-Ms": {"250"}}
-	if d, ok := RetryAfter(azure, now); d != 250*time.Millisecond || !ok {
-		t.Errorf("x-ms-retry-after-ms: %v, %v", d, ok)
+	for _, c := range []struct {
+		headers string
+		want    time.Duration
+	}{
+		{"retry-after: 1\nx-ms-retry-after-ms: 250", 250 * time.Millisecond},
+		{"llm_provider-retry-after: 1\nllm_provider-retry-after-ms: 250", 250 * time.Millisecond},
+		{"x-retry-after: 30", 30 * time.Second},
+		{"x-ratelimit-retry-after: 30", 30 * time.Second},
+		{"x-ratelimit-timeremaining: 30\nx-ratelimit-type: UserByMinute", 30 * time.Second}, // GitHub's
+		{"x-ai-ratelimit-retry-after: 30", 30 * time.Second},                                // Kong's
+		{"llm_provider-retry-after: 30", 30 * time.Second},
+		{"retry-after: 60\nllm_provider-retry-after: 30", 60 * time.Second},
+		{"retry-after: \nx-retry-after: 30", 30 * time.Second},
+	} {
+		if d, ok := RetryAfter(headers(c.headers), now); d != c.want || !ok {
+			t.Errorf("%s: %v, %v", c.headers, d, ok)
+		}
 	}
 	if d, ok := RetryAfter(nil, now); d != 0 || ok {
 		t.Errorf("nil: %v, %v", d, ok)
@@ -111,6 +150,8 @@ func TestWaitIn(t *testing.T) {
 		"Quota will be replenished in 00:12:34.":                                  12*time.Minute + 34*time.Second, // API Management
 		"Please wait 30-second intervals":                                         30 * time.Second,
 		"Back-off for 20s":                                                        20 * time.Second,
+		"back-off 20, of 30":                                                      0,
+		"Please try again in 0s, or retry after 20 seconds":                       20 * time.Second,
 		"backoff: 20s":                                                            20 * time.Second,
 		"retryAfterMs=250":                                                        250 * ms,
 		"retryAfterSeconds: 20":                                                   20 * time.Second,
@@ -141,9 +182,85 @@ func TestWaitIn(t *testing.T) {
 		"reset: 1795000000":                                                             0,
 		"available 3 of 5":                                                              0,
 		"Please try again after 2020-01-01T00:00:00Z":                                   0,
-		"Wait":                    0,
-		"Please try again in -3s": 3 * time.Second,
-		"":                        0,
+		"Please retry after 20-30 seconds.":                                             20 * time.Second,
+		"Please retry in 20 to 30 seconds.":                                             20 * time.Second,
+		"Please retry in 1 – 2 minutes":                                                 minute,
+		"Try again in 1 or 2 hours":                                                     time.Hour,
+		"Please wait between 20 and 30 seconds":                                         20 * time.Second,
+		"Please retry after 20-30":                                                      0,
+		"Please try again in 1,5 seconds":                                               1500 * ms,
+		"Please try again in 1,25 minutes":                                              75 * time.Second,
+		"Please try again in 1,255 seconds":                                             1255 * time.Second,
+		"Please try again in half a minute":                                             30 * time.Second,
+		"Please try again in about half an hour.":                                       30 * time.Minute,
+		"Please try again in one and a half minutes":                                    90 * time.Second,
+		"Please try again in a couple of minutes.":                                      2 * time.Minute,
+		"Please try again in half":                                                      0,
+		"Please try again in PT1M12S.":                                                  72 * time.Second,
+		"Retry after: P2D":                                                              48 * time.Hour,
+		"Please wait a moment (20000ms)":                                                20 * time.Second,
+		"Please try again in a few moments.":                                            0,
+		"The quota will reset at 11-24 12:00:20 UTC.":                                   20 * time.Second,
+		"The quota will reset at 11-23 12:00:20 UTC.":                                   0,
+		"Rate limit resets at 1795521620":                                               20 * time.Second,
+		"retry_after_ms: 411480000":                                                     411480 * time.Second,
+		"Please try again at 1795511590":                                                0,
+		"Please retry after 1795511590":                                                 0,
+		"Rate limit resets at 1795521620000":                                            20 * time.Second,
+		"Rate limit resets at 6 pm":                                                     0,
+		"The block will be lifted in 5 minutes":                                         5 * time.Minute,
+		"You can make another request in 20s":                                           20 * time.Second,
+		"Next request in 20 seconds":                                                    20 * time.Second,
+		"Service resumes in 20s":                                                        20 * time.Second,
+		"The limit expires in 20s":                                                      20 * time.Second,
+		"The block will expire in 20s":                                                  20 * time.Second,
+		"Limit expired: 60":                                                             0,
+		"Service was resumed: 60":                                                       0,
+		"Your trial expires in 12 days":                                                 0,
+		"Your API key will expire on 2026-12-06T12:00:00Z":                              0,
+		"Please try again in 9,816s":                                                    9816 * time.Second,
+		"Please try again in 9,816 seconds.":                                            9816 * time.Second,
+		"Please try again in 1,234,567 ms":                                              1234567 * ms,
+		"Please try again in 1 234 s":                                                   0,
+		"Please try again in 1/2 hour":                                                  0,
+		"Quota will be replenished in 1.02:03:04.":                                      26*time.Hour + 3*time.Minute + 4*time.Second, // API Management
+		"Please try again in 1 day, 2:03:04":                                            26*time.Hour + 3*time.Minute + 4*time.Second, // Python
+		"Please try again in 3 hours & 20 minutes":                                      200 * time.Minute,
+		"Please try again in 5~10 minutes":                                              5 * time.Minute,
+		"Please try again in eleven minutes":                                            11 * time.Minute,
+		"Please try again in twenty-four hours":                                         24 * time.Hour,
+		"Please try again in under a minute":                                            minute,
+		"Please try again in <1s":                                                       time.Second,
+		"Please wait [10s]":                                                             10 * time.Second,
+		"Try again in “30s”":                                                            30 * time.Second,
+		"Retry-After header: 37":                                                        37 * time.Second,
+		"cooling down for 30s":                                                          30 * time.Second,
+		"You are temporarily blocked for 10 minutes":                                    10 * time.Minute,
+		"Banned until 2026-11-24T12:10:00Z":                                             10 * time.Minute,
+		"Throttled to 60":                                                               0,
+		`retry_delay {\n  seconds: 46\n}`:                                               46 * time.Second, // Google's, quoted
+		`b'{\n \"retryDelay\": \"37s\"}'`:                                               37 * time.Second,
+		"请在 30 秒后重试":                                                                    30 * time.Second,
+		"请求过于频繁,请1分30秒后重试":                                                              90 * time.Second,
+		"请等待 30 秒钟后再试":                                                                  30 * time.Second,
+		"请于2个小时后重试":                                                                     2 * time.Hour,
+		"请于 3 小时后重试":                                                                    3 * time.Hour,
+		"请在500毫秒后重试":                                                                    500 * ms,
+		"请 2 天后再试":                                                                      48 * time.Hour,
+		"您的限额将在 2026-11-24 12:30:00 重置。":                                                30 * time.Minute,
+		"限额将于5分钟后重置":                                                                    5 * time.Minute,
+		"请稍后重试":                                                                         0,
+		"请等待 2 个请求完成":                                                                   0,
+		"It will reset at 2026-11-24 20:30:00 +0800 CST. Request id: 02":                30 * time.Minute, // Volcengine
+		"It will reset at 2026-11-24 07:00:00 -05:30":                                   30 * time.Minute,
+		"It will reset at 2026-11-24 20:30:00 (UTC+8)":                                  30 * time.Minute,
+		"It will reset at 2026-11-24 12:30:00 GMT":                                      30 * time.Minute,
+		"It will reset at 2026-11-24 12:30 UTC":                                         30 * time.Minute,
+		"It will reset at 2026-11-24T12:30Z":                                            30 * time.Minute,
+		"It will reset at 2026/11/24 12:30:00":                                          30 * time.Minute,
+		"Wait":                                                                          0,
+		"Please try again in -3s":                                                       3 * time.Second,
+		"":                                                                              0,
 	} {
 		if d, _ := waitIn(message, now); d != want {
 			t.Errorf("%q: %v, want %v", message, d, want)
@@ -169,12 +286,12 @@ func TestWordsOfWaits(t *testing.T) {
 	for word := range counted {
 		expect("Please wait 20 "+word, 0)
 	}
-	for i, words := range []string{"", "a an one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"} {
+	for i, words := range []string{"", "a an one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"} {
 		for word := range strings.FieldsSeq(words) {
 			expect("Please wait "+word+" minutes", time.Duration(i)*minute)
 		}
 	}
-	for word, n := range map[string]time.Duration{"fifteen": 15, "twenty": 20, "thirty": 30, "sixty": 60} {
+	for word, n := range map[string]time.Duration{"fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90} {
 		expect("Please wait "+word+" seconds", n*time.Second)
 	}
 	for unit, words := range map[time.Duration]string{
