@@ -59,3 +59,53 @@ func BenchmarkAcquire(b *testing.B) {
 		}
 	})
 }
+
+// What a call costs in allocations, over those of its request: see docs/BENCHMARKS.md.
+func TestAllocations(t *testing.T) {
+	const plenty = 1 << 39
+	l, err := ratelimiter.New(ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: plenty, TPM: plenty}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := `{"model":"m","max_completion_tokens":100,"messages":[{"role":"user","content":"Say hello, and no more than that."}]}`
+	headers := http.Header{
+		"Content-Type": {"application/json"}, "X-Ratelimit-Limit-Requests": {"549755813888"}, "X-Ratelimit-Limit-Tokens": {"549755813888"},
+		"X-Ratelimit-Remaining-Requests": {"549755813887"}, "X-Ratelimit-Remaining-Tokens": {"549755813770"},
+		"X-Ratelimit-Reset-Requests": {"0s"}, "X-Ratelimit-Reset-Tokens": {"0s"},
+	}
+	base := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		_, err := io.Copy(io.Discard, r.Body)
+		return &http.Response{StatusCode: 200, Header: headers, Body: io.NopCloser(strings.NewReader(`{"usage":{"total_tokens":50}}`)), Request: r}, err
+	})
+	call := func(over http.RoundTripper) func() {
+		return func() {
+			req, err := http.NewRequest(http.MethodPost, "https://api.openai.com/v1/chat/completions", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := over.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+	}
+	t.Run("Transport", func(t *testing.T) {
+		bare := testing.AllocsPerRun(500, call(base))
+		if n := testing.AllocsPerRun(500, call(l.Transport(base))) - bare; n > 12 { // 9 once the slow start is over
+			t.Errorf("%v allocations", n)
+		}
+	})
+	t.Run("Acquire and Settle", func(t *testing.T) {
+		if n := testing.AllocsPerRun(200, func() {
+			r, err := l.Acquire(t.Context(), ratelimiter.Cost{Model: "m", Tokens: 100})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Settle(ratelimiter.Usage{TotalTokens: 80})
+		}); n > 5 { // 3 once the slow start is over
+			t.Errorf("%v allocations", n)
+		}
+	})
+}

@@ -31,10 +31,9 @@ type requestBody struct {
 	first  bytes.Reader // of the prefix, for the first try to send it
 }
 
-// read takes the body out of the request and reads so much of it. It reads Body
-// itself and never calls GetBody, which openai-go may have set to a function that
-// rewinds the very reader that is Body (v3.96 with WithRequestBody over a
-// bytes.Reader).
+// read takes the body out of the request and reads at most that much of it. It reads Body itself
+// and never calls GetBody, which openai-go may have set to a function that rewinds the very
+// reader that is Body (v3.96 with WithRequestBody over a bytes.Reader).
 func (b *requestBody) read(req *http.Request, most int64) (err error) {
 	if req.Body == nil || req.Body == http.NoBody {
 		b.none = true
@@ -117,9 +116,9 @@ func readAhead(ctx context.Context, req *http.Request, most int64) (prefix []byt
 	return prefix, int64(len(prefix)) < most, err
 }
 
-// roomFor is how large a buffer gets that is full. What a request says of its body's length is
-// believed up to eight times what has come: it costs a client nothing to announce 64 MiB and
-// to send none of them.
+// roomFor is the next size of a buffer that is full. The length that a request announces counts
+// only up to eight times what has come: a client can announce 64 MiB for nothing, and send none
+// of them.
 func roomFor(come int, length int64) int {
 	if length <= int64(come) { // it was not known, or wrong
 		return max(bytes.MinRead, 2*come)
@@ -149,9 +148,9 @@ func (b *requestBody) attach(req *http.Request) {
 	}
 }
 
-// sent is a reader of the prefix as the body that net/http sees. A body that it knows to be
-// in memory it writes together with the head, and a request that fails by then it takes for
-// one that was never written; a body of another kind it does not.
+// sent is a reader of the prefix, as net/http sees the body. A body that net/http knows to be in
+// memory is written together with the head, and a request that fails by then counts as never
+// written. So a body that it could not see through stays hidden from it.
 func (b *requestBody) sent(r *bytes.Reader) io.ReadCloser {
 	switch {
 	case !b.hidden && b.closed == nil:
@@ -162,7 +161,7 @@ func (b *requestBody) sent(r *bytes.Reader) io.ReadCloser {
 	return &hiddenBody{r, b.closed}
 }
 
-// A hiddenBody is one of which net/http does not know that it is in memory.
+// A hiddenBody hides from net/http that it is in memory.
 type hiddenBody struct {
 	r      *bytes.Reader
 	closed error

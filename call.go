@@ -81,9 +81,9 @@ func (c Cost) Request() (string, []byte, error) {
 	return "", nil, errors.New("ratelimiter: a Cost has no body")
 }
 
-// JSON is a call with this body to an endpoint, named by the path below its
-// base such as "chat/completions". A malformed body is charged as the Transport would
-// charge it: one request, and what could be read. A path that is not limited is an error.
+// JSON is a call with this body to an endpoint, named by the path below its base such as
+// "chat/completions". A malformed body is charged as the Transport would charge it: one
+// request, and what could be read. A path that is not limited is an error.
 func JSON(path string, body []byte) Call { return jsonCall{path, body} }
 
 type jsonCall struct {

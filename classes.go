@@ -96,12 +96,12 @@ func ContextWithClass(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, classKey, name)
 }
 
-// ContextWithTenant names the tenant, such as a customer, on whose behalf the calls made with
-// the context are. While there is not enough for all, the tenants of a class share equally
-// what the class gets, over the whole fleet, and each one's calls of a model start in the
-// order in which they came; calls without a tenant count as one. Any name will do, and
-// there may be any number: a tenant costs something only while its calls wait. One of more
-// than 128 bytes is known by a digest. A tenant shares a budget; an account pays for it.
+// ContextWithTenant names the tenant, such as a customer, for whom calls are made with the
+// context. While there is not enough for all, the tenants of a class share equally what the
+// class gets, over the whole fleet. A tenant's calls of a model start in the order in which
+// they came. Calls without a tenant count as those of one more. Any name will do, and there may
+// be any number: a tenant costs something only while its calls wait. A name longer than 128
+// bytes is replaced by a digest. A tenant shares a budget; an account pays for it.
 func ContextWithTenant(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, tenantKey, name)
 }

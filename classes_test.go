@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
 )
 
@@ -327,4 +328,57 @@ func TestDelayOfAClass(t *testing.T) {
 		cancel()
 		c.calls.Wait()
 	})
+}
+
+// A polled backend tells of nothing: one asks again ten times a second.
+type polled struct{ backend.Backend }
+
+func (p polled) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	answer, err := p.Backend.Take(ctx, ask)
+	answer.Hint, answer.Changed = min(answer.Hint, 100*time.Millisecond), nil
+	return answer, err
+}
+
+// Tenants that have left count no more: those who stay share all that there is.
+func TestTenantsThatHaveLeft(t *testing.T) {
+	for name, small := range map[string]int64{"small calls": 100, "equal calls": 2000} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCrowd(t, ratelimiter.WithWarnings(nil, 0), ratelimiter.WithBackend(polled{memory.New()}),
+					ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 240_000, Burst: 10 * time.Second}),
+					ratelimiter.WithClasses(map[string]ratelimiter.Class{"a": {}, "b": {}}))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				tenant := func(class, name string) context.Context {
+					return ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(ctx, class), name)
+				}
+				for range 300_000 / small {
+					c.call(tenant("a", "stays"), "a", small)
+				}
+				for range 200 {
+					c.call(tenant("b", "stays"), "b", 2000)
+				}
+				for i := range 40 {
+					c.call(tenant("a", fmt.Sprint(i)), "left", small)
+				}
+				started := func(name string) int64 {
+					c.mu.Lock()
+					defer c.mu.Unlock()
+					return c.tokens[name]
+				}
+				time.Sleep(time.Minute)
+				if left := started("left"); left != 40*small {
+					t.Fatalf("%d tokens of those who are to leave have started; want %d", left, 40*small)
+				}
+				beforeA, beforeB := started("a"), started("b")
+				time.Sleep(time.Minute)
+				a, b := started("a")-beforeA, started("b")-beforeB
+				if share := float64(a) / float64(a+b); math.Abs(share-0.5) > 0.02 || a+b < 236_000 {
+					t.Errorf("%.3f of %d tokens are a's; want half of 240,000", share, a+b)
+				}
+				cancel()
+				c.calls.Wait()
+			})
+		})
+	}
 }

@@ -144,7 +144,7 @@ func TestClassLimitsShow(t *testing.T) {
 				t.Errorf("%v of %+v; want %s", err, e, want)
 			}
 		}
-		fails(batch, 301, "ratelimiter: m, class batch: needs 301 tokens, the limit of class batch is 300 (configured): shorten the input or lower max_tokens", ratelimiter.ErrTooLarge)
+		fails(batch, 301, "ratelimiter: m, class batch: needs 301 tokens, the limit of class batch is 300 per minute (configured): shorten the input or lower max_tokens", ratelimiter.ErrTooLarge)
 		first := acquireIn(t, l, batch, tokens(250))
 		second := acquireIn(t, l, batch, tokens(100)) // it leaves a debt of 50
 		fails(ratelimiter.ContextWithMaxWait(batch, time.Second), 10, "ratelimiter: m, class batch: the call can't start within its longest wait: it has waited 1s, and would wait at least 9.2s more for 10 tokens of 300 per minute of class batch", ratelimiter.ErrMaxWait)
@@ -257,10 +257,7 @@ func TestServerAndClassLimits(t *testing.T) {
 		for range 5 {
 			callIn(t, l, srv.Direct(), batch)
 		}
-		state, err := l.State(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		state := stateOf(t, l)
 		seen := map[string]int64{}
 		for _, x := range state.Scopes[1].Limits {
 			seen[fmt.Sprint(x.Owner, " ", x.Name, " ", x.Source)] = x.Limit

@@ -80,7 +80,7 @@ func TestCounterIsBounded(t *testing.T) {
 
 // The counter learns which model the text is for: what the body says, else the
 // deployment, and their encoding.
-func TestCounterIsToldTheModel(t *testing.T) {
+func TestCounterGetsTheModel(t *testing.T) {
 	for _, test := range []struct{ path, model, named, encoding string }{
 		{"/v1/chat/completions", "gpt-4", "gpt-4", "cl100k_base"},
 		{"/v1/chat/completions", "ft:GPT-4o:acme::id", "ft:GPT-4o:acme::id", "o200k_base"},

@@ -15,12 +15,13 @@ type metering struct {
 	keep   func(delta []byte) // keepDelta, bound once
 	text   []byte             // deltas that have not been counted, each before a mark
 	tokens int64              // of those that have been
+	within wire.Usage         // the usage when the last delta came
 }
 
 const (
-	// mostText is how much text is kept until it is known whether the response says its
-	// usage. Few have more than these 4,000 tokens; of those that do, all that is full of
-	// it is counted.
+	// mostText is how much text is kept until it is known whether the response reports its
+	// usage: some 4,000 tokens, which few outputs have. The text of longer ones is counted
+	// whenever that much has come.
 	mostText = 16 << 10
 	// deltaMark is a byte that no text has.
 	deltaMark = 0xFF
@@ -39,7 +40,7 @@ func newMetering(r *Reservation, status int, contentType string) *metering {
 }
 
 func (m *metering) reset(r *Reservation, status int, contentType string) {
-	m.r, m.text, m.tokens = r, m.text[:0], 0
+	m.r, m.text, m.tokens, m.within = r, m.text[:0], 0, wire.Usage{}
 	m.Reset(status, contentType, m.keep)
 }
 
@@ -48,11 +49,13 @@ func (m *metering) free() {
 	meterings.Put(m)
 }
 
-// keepDelta is handed the text of a stream's deltas. A response that says its usage needs
-// no count of them.
+// keepDelta is handed the text of a stream's deltas. Those that a usage includes need no
+// count.
 func (m *metering) keepDelta(delta []byte) {
-	if _, known := m.Usage(); known {
-		return
+	if u, known := m.Usage(); known && u != m.within {
+		if m.within = u; !inputAlone(&u) {
+			m.text, m.tokens = m.text[:0], 0
+		}
 	}
 	if len(m.text)+len(delta) >= mostText {
 		m.count()
@@ -60,8 +63,18 @@ func (m *metering) keepDelta(delta []byte) {
 	m.text = append(append(m.text, delta...), deltaMark)
 }
 
-// count returns the tokens of all deltas so far. Each is counted by itself, as servers send
-// them. If the counter panics, what is left is not counted.
+// inputAlone reports whether a usage has no output.
+func inputAlone(u *wire.Usage) bool { return u.Output == 0 && u.Input == u.Total }
+
+// outgrown reports whether text has come after the last usage: some servers begin a stream with
+// the usage of its input.
+func (m *metering) outgrown() bool {
+	u, known := m.Usage()
+	return known && u == m.within && (len(m.text) > 0 || m.tokens > 0)
+}
+
+// count returns the tokens of all deltas that no usage includes. Each is counted by itself, as
+// servers send them. If the counter panics, what is left is not counted.
 func (m *metering) count() int64 {
 	text := m.text
 	m.text = m.text[:0]

@@ -29,8 +29,8 @@ func delta(text string) []byte {
 	return fmt.Appendf(nil, `data: {"choices":[{"delta":{"content":%q}}]}`+"\n\n", text)
 }
 
-// A stream's text is counted when its usage is asked for in vain, delta by delta; a long one's in between,
-// so that little of it is kept.
+// A stream's text is counted when its usage is asked for in vain, delta by delta; a long one's in
+// between, so that little of it is kept.
 func TestDeltasAreKept(t *testing.T) {
 	c := new(perDelta)
 	m := newMetering(newCounted(c), 200, "text/event-stream")
@@ -52,16 +52,23 @@ func TestDeltasAreKept(t *testing.T) {
 	}
 }
 
-// Text is not counted where usage comes, and none of it is left to the next body.
+// Text is not counted where usage comes, but for what comes behind it if a stream is cut, and
+// none of it is left to the next body.
 func TestDeltasBesideUsage(t *testing.T) {
 	c := new(perDelta)
 	m := newMetering(newCounted(c), 200, "text/event-stream")
 	m.Write(delta("before"))
 	m.Write([]byte(`data: {"usage":{"total_tokens":5}}` + "\n\n"))
-	kept := len(m.text)
-	m.Write(delta(strings.Repeat("after", 100)))
-	if len(m.text) != kept || c.texts > 0 {
+	if m.outgrown() {
+		t.Error("nothing has come behind the usage")
+	}
+	m.Write(delta("after"))
+	if !m.outgrown() || len(m.text) != len("after")+1 || c.texts > 0 {
 		t.Errorf("%d bytes are kept, %d deltas counted", len(m.text), c.texts)
+	}
+	m.Write([]byte(`data: {"usage":{"total_tokens":6}}` + "\n\n"))
+	if m.outgrown() {
+		t.Error("a usage includes what has come before it")
 	}
 	m.reset(newCounted(c), 200, "text/event-stream")
 	if got := m.count(); got != 0 || c.texts > 0 {

@@ -2,6 +2,7 @@ package ratelimiter_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -72,6 +73,9 @@ func TestDoerOfOthers(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 	resp.Body.Close()
+	if length := resp.Header.Get("Content-Length"); length != fmt.Sprint(resp.ContentLength) {
+		t.Errorf("the header announces %q of %d bytes", length, resp.ContentLength)
+	}
 	var none ratelimiter.Limiter
 	if resp, err := none.Doer(nil).Do(request); resp != nil || !errors.Is(err, ratelimiter.ErrNoLimiter) {
 		t.Errorf("%v, %v", resp, err)

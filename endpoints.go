@@ -12,12 +12,12 @@ import (
 // Accounting is how the requests to an endpoint are charged.
 type Accounting uint8
 
-// Each of these charges as the endpoint that it is named for is charged, except for
-// RequestAccounting, which charges a request, and tokens only as the response's usage has them.
+// Each of these charges as the API charges the endpoint beside it. RequestAccounting charges one
+// request, and tokens only once the response's usage reports them.
 const (
 	ChatAccounting      Accounting = iota + 1 // chat/completions
 	ResponsesAccounting                       // responses
-	EmbeddingAccounting                       // embeddings, and what else is charged by its input
+	EmbeddingAccounting                       // embeddings, and whatever else is charged by its input
 	ImageAccounting                           // images/generations
 	RequestAccounting
 )

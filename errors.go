@@ -53,7 +53,7 @@ type Error struct {
 	Class, Tenant  string
 	// Cost is what the call needed.
 	Cost Cost
-	// Owner has the limit that stands in the way: the model, "family:" and a family's name,
+	// Owner is whose limit stands in the way: the model, "family:" and a family's name,
 	// "class:" and that of a class, or "account". It is empty where no limit does.
 	Owner string
 	// Unit ("requests", "tokens", "images" or "calls in flight"), Need, Limit and Period
@@ -63,8 +63,9 @@ type Error struct {
 	Need   int64
 	Limit  int64
 	Period time.Duration
-	// Source is where the limit comes from: "configured" or the header that
-	// reported it, Age ago.
+	// Source is where the limit comes from: "configured", or the header or "a throttle by the
+	// server" that reported it, Age ago. Where the pace of a model's first calls stands in the
+	// way, and no limit, it is "slow start".
 	Source string
 	Age    time.Duration
 	// Wait is how long the call would have had to wait at least, as far as was
@@ -93,7 +94,7 @@ func (e *Error) Error() string {
 	}
 	switch {
 	case e.Reason == ErrTooLarge && e.Unit != "":
-		fmt.Fprintf(&b, "needs %s, the limit%s is %s", amount(e.Need, e.Unit), ofClass(e.Owner), thousands(e.Limit))
+		fmt.Fprintf(&b, "needs %s, the limit%s is %s per %s", amount(e.Need, e.Unit), ofOwner(e.Owner, e.Model), thousands(e.Limit), periodName(e.Period))
 		if e.Source != "" {
 			fmt.Fprintf(&b, " (%s", e.Source)
 			if e.Age > 0 {
@@ -106,12 +107,14 @@ func (e *Error) Error() string {
 			b.WriteString(": shorten the input or lower max_tokens")
 		case "images":
 			b.WriteString(": ask for fewer images")
+		case "requests":
+			b.WriteString(": make them in several calls")
 		}
 	case e.Reason == ErrDeadline || e.Reason == ErrMaxWait:
 		b.WriteString(e.Reason.Error())
 		e.writeWait(&b)
 	case e.Reason == ErrQueueFull && e.Waiting > 0:
-		fmt.Fprintf(&b, "%v: %s, the oldest for %s", e.Reason, thousands(int64(e.Waiting)), seconds(e.Oldest))
+		fmt.Fprintf(&b, "%v: %s, the oldest for %s: try again later, or raise WithMaxWaiting", e.Reason, thousands(int64(e.Waiting)), seconds(e.Oldest))
 	case e.Reason == ErrNoAccount:
 		b.WriteString("no account is named, and there are several: use WithAccount or ContextWithAccount")
 	default:
@@ -130,8 +133,9 @@ func (e *Error) writeWait(b *strings.Builder) {
 	case left == 0:
 		fmt.Fprintf(b, ": it has waited %s", seconds(e.Waited))
 		if e.Unit == quota.Concurrent.Unit {
-			fmt.Fprintf(b, " for a slot, the limit%s is %s", ofClass(e.Owner), amount(e.Limit, e.Unit))
+			fmt.Fprintf(b, " for a slot, the limit%s is %s", ofOwner(e.Owner, e.Model), amount(e.Limit, e.Unit))
 		}
+		b.WriteString(e.pace())
 		return
 	case e.Waited > 0:
 		fmt.Fprintf(b, ": it has waited %s, and", seconds(e.Waited))
@@ -144,12 +148,21 @@ func (e *Error) writeWait(b *strings.Builder) {
 		wait, allowed = left.Round(time.Millisecond).String(), e.Allowed.Round(time.Millisecond).String()
 	}
 	fmt.Fprintf(b, " would wait at least %s%s", wait, more)
+	b.WriteString(e.pace())
 	if e.Unit != "" {
-		fmt.Fprintf(b, " for %s of %s per %s%s", amount(e.Need, e.Unit), thousands(e.Limit), periodName(e.Period), ofClass(e.Owner))
+		fmt.Fprintf(b, " for %s of %s per %s%s", amount(e.Need, e.Unit), thousands(e.Limit), periodName(e.Period), ofOwner(e.Owner, e.Model))
 	}
 	if e.Waited == 0 {
 		fmt.Fprintf(b, ", but has only %s", allowed)
 	}
+}
+
+// pace says that the pace of a slow start is what a call has waited for.
+func (e *Error) pace() string {
+	if e.Source != slowStart {
+		return ""
+	}
+	return " for the pace of the model's first calls"
 }
 
 // RetryAfter is how much longer the call would have had to wait at least, as far as is known;
@@ -160,6 +173,9 @@ func (e *Error) RetryAfter() time.Duration {
 	}
 	return max(0, e.Wait-e.Waited)
 }
+
+// slowStart is the source of what holds back a model's first calls.
+const slowStart = "slow start"
 
 // codes are short names of the reasons.
 var codes = map[error]string{
@@ -203,6 +219,9 @@ func rejected(err error, account, model string) error {
 		Wait: r.Wait, Waited: r.Waited, Allowed: r.Allowed,
 		Waiting: r.Waiting, Oldest: r.Oldest,
 	}
+	if r.Paced {
+		e.Source = slowStart
+	}
 	if r.Kind.Name != "" {
 		e.Unit, e.Period, e.Need = r.Kind.Unit, r.Kind.Period, r.Cost[r.Kind.Dimension]
 		e.Owner, e.Limit, e.Source, e.Age = quota.OwnerTitle(r.Owner), r.Amount, r.Source, r.Age
@@ -240,12 +259,16 @@ func amount(n int64, unit string) string {
 	return thousands(n) + " " + unit
 }
 
-// ofClass says that a limit is a class's, if it is.
-func ofClass(owner string) string {
-	if class, ok := quota.ClassOf(owner); ok {
-		return " of class " + class
+// ofOwner says whose limit it is, as [Error.Owner] names it, unless it is the model's own.
+func ofOwner(owner, model string) string {
+	switch {
+	case owner == model || owner == "":
+		return ""
+	case owner == quota.AccountOwner:
+		return " of the account"
+	default: // "family:" or "class:" and a name
+		return " of " + strings.Replace(owner, ":", " ", 1)
 	}
-	return ""
 }
 
 func periodName(d time.Duration) string {

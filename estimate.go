@@ -24,7 +24,7 @@ func (r *Reservation) estimateRequest(req *http.Request, e wire.Endpoint, deploy
 	encoded, known := l.config.decoders.Chain(req.Header)
 	var c costing.Estimate
 	switch {
-	case !known:
+	case !known && encoded.Prefix(b.prefix, 1) == nil:
 		c.Declared = true // one request: nobody knows of what
 	case isMultipart(typ):
 		c = costing.Multipart(e, deployment, typ, encoded.Prefix(b.prefix, bodyCap), l.counter)

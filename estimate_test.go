@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,10 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
+	"github.com/openai-ratelimiter/ratelimiter/internal/texttest"
+	vocabulary "github.com/openai-ratelimiter/ratelimiter/internal/tokens"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
@@ -147,34 +152,6 @@ func TestContentTypeHasNoCase(t *testing.T) {
 			t.Errorf("%s: model %q", typ, got)
 		}
 	}
-}
-
-const responsesURL = "http://api.openai.test/v1/responses"
-
-// answering is an upstream that answers each request with the next body.
-func answering(bodies ...string) roundTripFunc {
-	var mu sync.Mutex
-	return func(r *http.Request) (*http.Response, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		body, typ := bodies[0], "application/json"
-		bodies = bodies[1:]
-		if strings.HasPrefix(body, "event:") {
-			typ = "text/event-stream"
-		}
-		return response(200, typ, io.NopCloser(strings.NewReader(body))), nil
-	}
-}
-
-// answer is a response of the Responses API.
-func answer(id string, input, output int64) string {
-	return fmt.Sprintf(`{"id":%q,"object":"response","usage":{"input_tokens":%d,"output_tokens":%d,"total_tokens":%d}}`,
-		id, input, output, input+output)
-}
-
-func streamed(body string) string {
-	return "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_x\",\"usage\":null}}\n\n" +
-		"event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":" + body + "}\n\n"
 }
 
 // settled collects what becomes of calls.
@@ -482,3 +459,75 @@ func TestGuessesOfCallsInLineFitTheLimits(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// What usage says of chats with functions is charged in advance after a few of them.
+func TestFunctionsAreLearned(t *testing.T) {
+	const body = `{"model":"m","max_tokens":100,"messages":[{"role":"user","content":"Hello"}],"tools":[{"type":"function","function":{"name":"f"}}]}`
+	synctest.Test(t, func(t *testing.T) {
+		var all []ratelimiter.SettledInfo
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(settled(&all)),
+			ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, TPM: 60_000}))
+		client := l.Client(answering(slices.Repeat([]string{answer("id", 250, 50)}, 12)...))
+		for range 12 {
+			resp, err := client.Do(newRequest(t, t.Context(), chatURL, strings.NewReader(body)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			time.Sleep(time.Second)
+		}
+		if first, last := all[0].Charged.Tokens, all[len(all)-1].Charged.Tokens; first >= 300 || last != 350 {
+			t.Errorf("%d tokens are charged at first, %d at last; want 350", first, last)
+		}
+	})
+}
+
+// quoted is a JSON string of text, which need not be UTF-8.
+func quoted(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(text) + `"`
+}
+
+// A large body is charged as estimated, or as counted where that is wanted or a limit may
+// come near.
+func TestLargeBodiesAreEstimated(t *testing.T) {
+	kinds, err := texttest.Kinds(40_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := fmt.Appendf(nil, `{"model":"m","max_completion_tokens":50,"messages":[{"role":"user","content":%s}]}`, quoted(kinds[0].Content))
+	exact := costing.JSON(wire.Chat, "", body, vocabulary.Exact{})
+	sampled := costing.Sampled(wire.Chat, "", body, vocabulary.Exact{})
+	if exact.Input == sampled.Input {
+		t.Fatal("the text is estimated to a token: it can't tell the two apart")
+	}
+	plenty := ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 1 << 30})
+	for name, x := range map[string]struct {
+		options []ratelimiter.Option
+		want    int64
+	}{
+		"by itself":       {[]ratelimiter.Option{plenty}, sampled.Input},
+		"no limit":        {nil, sampled.Input},
+		"WithExactCounts": {[]ratelimiter.Option{plenty, ratelimiter.WithExactCounts()}, exact.Input},
+		"WithCounter":     {[]ratelimiter.Option{plenty, ratelimiter.WithCounter(library{})}, exact.Input},
+		"near a limit":    {[]ratelimiter.Option{ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: exact.Input + 100})}, exact.Input},
+	} {
+		l, err := ratelimiter.New(append(x.options, ratelimiter.WithAccount("a"))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reservation, err := l.Acquire(t.Context(), ratelimiter.JSON("chat/completions", body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := reservation.Cost().Tokens; got != x.want+50 {
+			t.Errorf("%s: %d tokens are charged, want %d", name, got, x.want+50)
+		}
+		reservation.Cancel()
+	}
+}
+
+// library leaves everything to the library.
+type library struct{}
+
+func (library) Count(string, string, string) int { return -1 }

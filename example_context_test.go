@@ -119,3 +119,67 @@ func ExampleContextWithReservation() {
 	_, _ = io.Copy(io.Discard, resp.Body)
 	// Output: settled 1 request, usage known: true
 }
+
+// A tenant is a customer, a user or a job. Those of a class share what it gets equally, and its
+// places in line: a call of a tenant with none takes one from the tenant that has most.
+func ExampleContextWithTenant() {
+	limiter, err := ratelimiter.New(ratelimiter.WithAccount("team"), ratelimiter.WithMaxWaiting(2),
+		ratelimiter.WithLimits("gpt-5.4-mini", ratelimiter.Limits{RPM: 1}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	call := ratelimiter.Cost{Model: "gpt-5.4-mini"}
+	first, err := limiter.Acquire(context.Background(), call) // the minute's only call
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer first.Cancel()
+
+	waits, rejected := make(chan struct{}), make(chan error, 3)
+	ctx, cancel := context.WithCancel(ratelimiter.ContextWithTrace(context.Background(), &ratelimiter.Trace{
+		Waiting: func(context.Context, ratelimiter.WaitingInfo) { waits <- struct{}{} },
+	}))
+	for _, tenant := range []string{"customer 1", "customer 1", "customer 2"} {
+		go func() {
+			_, err := limiter.Acquire(ratelimiter.ContextWithTenant(ctx, tenant), call)
+			rejected <- err
+		}()
+		<-waits
+	}
+	var full *ratelimiter.Error
+	if err := <-rejected; errors.As(err, &full) {
+		fmt.Println(full.Code(), "for", full.Tenant)
+	}
+	cancel()
+	fmt.Println(<-rejected, <-rejected)
+	// Output:
+	// queue_full for customer 1
+	// context canceled context canceled
+}
+
+// Hooks of a context are for calls of that context alone, such as those of one request to a
+// service.
+func ExampleContextWithTrace() {
+	limiter, err := ratelimiter.New(ratelimiter.WithAccount("team"),
+		ratelimiter.WithLimits("gpt-5.4-mini", ratelimiter.Limits{TPM: 30_000}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var used int64
+	ctx := ratelimiter.ContextWithTrace(context.Background(), &ratelimiter.Trace{
+		Settled: func(_ context.Context, i ratelimiter.SettledInfo) { used += i.Final.Tokens },
+	})
+	for range 3 {
+		r, err := limiter.Acquire(ctx, ratelimiter.Cost{Model: "gpt-5.4-mini", Tokens: 1_000})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		r.Settle(ratelimiter.Usage{InputTokens: 20, OutputTokens: 180})
+	}
+	fmt.Println("this request has used", used, "tokens")
+	// Output: this request has used 600 tokens
+}

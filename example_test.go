@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
@@ -75,7 +78,7 @@ func ExampleLimiter_Do() {
 	fmt.Println(err)
 	// Output:
 	// true
-	// ratelimiter: gpt-4o: needs 31,538 tokens, the limit is 30,000 (configured): shorten the input or lower max_tokens
+	// ratelimiter: gpt-4o: needs 31,538 tokens, the limit is 30,000 per minute (configured): shorten the input or lower max_tokens
 }
 
 // Hooks that log with slog.
@@ -149,4 +152,127 @@ func ExampleTrace() {
 	// Output:
 	// 200 remaining 499 of 500
 	// 200 remaining 199897 of 200000
+}
+
+// A call that is not made after all gives its charge back. Cancel after Settle does nothing,
+// so that it can be deferred.
+func ExampleReservation_Cancel() {
+	ctx := context.Background()
+	limiter, err := ratelimiter.New(ratelimiter.WithAccount("team"),
+		ratelimiter.WithLimits("gpt-5.4-mini", ratelimiter.Limits{TPD: 10_000}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, used := range []int64{0, 3_000} { // nothing: the call is not made
+		r, err := limiter.Acquire(ctx, ratelimiter.Cost{Model: "gpt-5.4-mini", Tokens: 8_000})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if used > 0 {
+			r.Settle(ratelimiter.Usage{TotalTokens: used})
+		}
+		r.Cancel()
+		state, err := limiter.State(ctx)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(state.Scopes[0].Limits[0].Remaining, "tokens remain")
+	}
+	// Output:
+	// 10000 tokens remain
+	// 7000 tokens remain
+}
+
+// A service that ends shuts down its limiter before its server. The server waits for its
+// handlers, and those for calls in line; the limiter rejects these at once. The second
+// Shutdown of the limiter waits until what the last handlers have used is known to the backend.
+func ExampleLimiter_Shutdown() {
+	waits := make(chan struct{})
+	limiter, err := ratelimiter.New(ratelimiter.WithAccount("team"),
+		ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{RPM: 1}),
+		ratelimiter.WithTrace(&ratelimiter.Trace{Waiting: func(context.Context, ratelimiter.WaitingInfo) { close(waits) }}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	call := ratelimiter.Cost{Model: "gpt-4o"}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		r, err := limiter.Acquire(req.Context(), call)
+		if errors.Is(err, ratelimiter.ErrShutdown) {
+			w.Header().Set("Retry-After", "1") // another process takes it
+			http.Error(w, "shutting down", http.StatusServiceUnavailable)
+			return
+		}
+		if err == nil {
+			r.Settle(ratelimiter.Usage{}) // after the call
+		}
+	})}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	go server.Serve(listener)
+	answers := make(chan string)
+	if r, err := limiter.Acquire(context.Background(), call); err == nil {
+		defer r.Cancel() // the minute's only call
+	}
+	go func() {
+		resp, err := http.Get("http://" + listener.Addr().String())
+		if err != nil {
+			answers <- err.Error()
+			return
+		}
+		resp.Body.Close()
+		answers <- resp.Status
+	}()
+	<-waits // in a service: for a signal, with signal.NotifyContext
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err = errors.Join(limiter.Shutdown(ctx), server.Shutdown(ctx), limiter.Shutdown(ctx))
+	fmt.Println(<-answers, err)
+	// Output: 503 Service Unavailable <nil>
+}
+
+// ask makes a call with a key.
+func ask(client *http.Client, key string) error {
+	req, err := http.NewRequest(http.MethodPost, "https://api.openai.com/v1/responses",
+		strings.NewReader(`{"model": "gpt-5.4-mini", "max_output_tokens": 100, "input": "Hello"}`))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
+// Without WithAccount, accounts are found in the requests. Their names are what State, Delay and
+// Clear take, by ContextWithAccount.
+func ExampleLimiter_Accounts() {
+	limiter, err := ratelimiter.New(ratelimiter.WithLimits("gpt-5.4-mini", ratelimiter.Limits{RPD: 1_000}))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client := limiter.Client(openaitest.New().Direct())
+	for _, key := range []string{"sk-one", "sk-two"} {
+		if err := ask(client, key); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	for _, account := range limiter.Accounts() {
+		state, err := limiter.State(ratelimiter.ContextWithAccount(context.Background(), account))
+		fmt.Println(len(state.Scopes), "model,", state.Scopes[0].Limits[0].Remaining, "requests remain,", err)
+	}
+	// Output:
+	// 1 model, 999 requests remain, <nil>
+	// 1 model, 999 requests remain, <nil>
 }

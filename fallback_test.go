@@ -34,7 +34,7 @@ func TestBackendThatIsAway(t *testing.T) {
 	})
 }
 
-func TestStandIn(t *testing.T) {
+func TestBothFallbacks(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		option ratelimiter.Option
@@ -76,6 +76,38 @@ func TestStandIn(t *testing.T) {
 				}
 				if len(changes) != 2 || changes[0] != errAway || changes[1] != nil {
 					t.Errorf("changes %+v; want away and back", changes)
+				}
+			})
+		})
+	}
+}
+
+// What calls have not used comes back to the fallback, and what they have used in addition is
+// charged to it.
+func TestFallbackIsSettled(t *testing.T) {
+	for name, x := range map[string]struct {
+		end  func(*ratelimiter.Reservation)
+		wait time.Duration // of a call of 40 tokens behind one of 60; a tenth of one is held back
+	}{
+		"nothing said": {func(r *ratelimiter.Reservation) { r.Settle(ratelimiter.Usage{}) }, 40*time.Second + time.Second/10},
+		"cancelled":    {(*ratelimiter.Reservation).Cancel, 0},
+		"less":         {func(r *ratelimiter.Reservation) { r.Settle(ratelimiter.Usage{TotalTokens: 10}) }, 0},
+		"more":         {func(r *ratelimiter.Reservation) { r.Settle(ratelimiter.Usage{TotalTokens: 120}) }, 100*time.Second + time.Second/10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newStore()
+				l := newWarm(t, ratelimiter.WithBackend(f), ratelimiter.WithFallback(ratelimiter.Limits{TPM: 60}))
+				f.down.Store(true)
+				x.end(acquire(t, l, tokens(60)))
+				synctest.Wait()
+				start := time.Now()
+				acquire(t, l, tokens(40)).Settle(ratelimiter.Usage{})
+				if waited := time.Since(start).Truncate(time.Millisecond); waited != x.wait {
+					t.Errorf("waited %v; want %v", waited, x.wait)
+				}
+				if err := l.Shutdown(t.Context()); err != nil {
+					t.Error(err)
 				}
 			})
 		})
@@ -202,7 +234,7 @@ func TestPauseWhileTheStoreIsAway(t *testing.T) {
 					answer := make(chan bool)
 					client := l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) {
 						<-answer
-						return refusal(), nil
+						return throttled(), nil
 					}))
 					var work sync.WaitGroup
 					call := func() {
@@ -264,7 +296,7 @@ func TestPauseOfAFamilyInTheFallback(t *testing.T) {
 			ratelimiter.WithFallback(ratelimiter.Limits{RPM: 60}))
 		warm(t, l, "m")
 		f.down.Store(true)
-		client := l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) { return refusal(), nil }))
+		client := l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) { return throttled(), nil }))
 		post(t, client, chatURL, chatBody("m", 1, false))
 		told := time.Now()
 		synctest.Wait()
@@ -285,7 +317,7 @@ func TestShutdownWhileTheStoreIsAway(t *testing.T) {
 		l := newWarm(t, ratelimiter.WithBackend(f))
 		client := l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) {
 			f.down.Store(true)
-			return refusal(), nil
+			return throttled(), nil
 		}))
 		post(t, client, chatURL, chatBody("m", 1, false))
 		start := time.Now()
@@ -295,8 +327,8 @@ func TestShutdownWhileTheStoreIsAway(t *testing.T) {
 	})
 }
 
-// refusal is one by the server that asks for a pause of half a minute.
-func refusal() *http.Response {
+// throttled is a 429 that asks for a pause of half a minute.
+func throttled() *http.Response {
 	return &http.Response{
 		StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"30"}},
 		Body: io.NopCloser(strings.NewReader(`{"error":{"message":"Rate limit reached for m on tokens per min (TPM): Limit 600, Used 600, Requested 300. Please try again in 30s."}}`)),
@@ -309,5 +341,52 @@ func startsAt(t *testing.T, l *ratelimiter.Limiter, at time.Time) {
 	acquire(t, l, tokens(1)).Settle(ratelimiter.Usage{})
 	if late := time.Since(at); late < 0 || late > 5*time.Second {
 		t.Errorf("started %v after the pause", late)
+	}
+}
+
+// While the fallback stands in nobody knows how the buckets stand, and State says so.
+func TestStateWhileTheFallbackStandsIn(t *testing.T) {
+	for name, option := range map[string]ratelimiter.Option{
+		"fallback":  ratelimiter.WithFallback(ratelimiter.Limits{RPM: 2000, TPM: 100_000}),
+		"fail open": ratelimiter.WithFailOpen(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newStore()
+				l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(f), option,
+					ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 60, TPM: 600}))
+				warm(t, l, "m")
+				check := func(unknown bool, rpm, tpm int64) {
+					t.Helper()
+					limits := limitsOf(t, l, "m")
+					for name, want := range map[string]int64{"rpm": rpm, "tpm": tpm} {
+						got := limits[name]
+						if got.Unknown != unknown || got.Remaining != want || got.Reset < 0 || got.Remaining > got.Limit {
+							t.Errorf("%+v; want %d remaining", got, want)
+						}
+						if unknown && got.Reset != 0 {
+							t.Errorf("%s is full in %v", name, got.Reset)
+						}
+					}
+				}
+				check(false, 60, 600)
+				f.down.Store(true)
+				for range 10 {
+					acquire(t, l, tokens(10)).Settle(ratelimiter.Usage{})
+				}
+				check(true, 0, 0)
+				if d, err := l.Delay(t.Context(), tokens(10)); d != 0 || err != nil {
+					t.Errorf("%v, %v", d, err)
+				}
+				f.down.Store(false)
+				time.Sleep(2 * time.Second)
+				acquire(t, l, tokens(0)).Cancel()
+				synctest.Wait()
+				check(false, 60, 600)
+				if err := l.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
 	}
 }

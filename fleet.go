@@ -23,13 +23,13 @@ type FleetState struct {
 }
 
 // ProcessState is one process, or more exactly one [Limiter], as it has reported itself.
-// The report is as old as Heard.
+// The report is as old as Age.
 type ProcessState struct {
 	// ID is random, and the same as long as the limiter lives. Own marks the limiter that was
 	// asked, which is described as it is now.
-	ID    string        `json:"id"`
-	Own   bool          `json:"own,omitempty"`
-	Heard time.Duration `json:"heard_ns"`
+	ID  string        `json:"id"`
+	Own bool          `json:"own,omitempty"`
+	Age time.Duration `json:"age_ns"`
 	// Waiting is how many of its calls wait, and Oldest for how long the first of them has;
 	// InFlight is how many have started and not ended.
 	Waiting  int           `json:"waiting"`
@@ -60,7 +60,7 @@ type ProcessModel struct {
 
 // ProcessSlots is a process's part in a limit on calls in flight.
 type ProcessSlots struct {
-	// Owner has the limit: a model, "family:" and a family's name, "class:" and that of a
+	// Owner is whose limit it is: a model, "family:" and a family's name, "class:" and that of a
 	// class, or "account".
 	Owner string `json:"owner"`
 	// Held is how many calls the process may have in flight before it has to ask for more,
@@ -76,7 +76,8 @@ type ProcessSlots struct {
 // A process reports every two seconds while its calls wait, are in flight, or have started
 // within the last minute; one with more than forty accounts reports less often, down to every
 // twenty seconds. A report is shown for three times that interval, so a process that ends
-// without [Limiter.Shutdown] is shown for six seconds more. Where the backend is no [backend.Fleet], only this process is shown.
+// without [Limiter.Shutdown] is shown for six seconds more. Where the backend is no
+// [backend.Fleet], only this process is shown.
 func (l *Limiter) Fleet(ctx context.Context) (FleetState, error) {
 	if err := l.check(); err != nil {
 		return FleetState{}, err
@@ -104,7 +105,7 @@ func newFleetState(account string, processes []engine.ProcessState) FleetState {
 	}
 	for i := range processes {
 		x := &processes[i]
-		p := ProcessState{ID: x.ID, Own: x.Own, Heard: x.Heard, Models: []ProcessModel{}}
+		p := ProcessState{ID: x.ID, Own: x.Own, Age: x.Age, Models: []ProcessModel{}}
 		for _, m := range x.Models {
 			p.Waiting, p.Oldest = p.Waiting+m.Waiting, max(p.Oldest, m.Oldest)
 			p.InFlight, p.Charged = p.InFlight+m.InFlight, p.Charged+m.Charged

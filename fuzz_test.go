@@ -168,12 +168,12 @@ func FuzzNew(f *testing.F) {
 func FuzzTransport(f *testing.F) {
 	const form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b--\r\n"
 	const stream = "data: {\"id\":\"1\",\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\ndata: {\"choices\":[],\"usage\":{\"total_tokens\":12}}\n\ndata: [DONE]\n\n"
-	const refusal = `{"error":{"message":"Rate limit reached for m on tokens per min (TPM): Limit 30000, Used 22999, Requested 7822. Please try again in 1.642s.","code":"rate_limit_exceeded"}}`
+	const throttle = `{"error":{"message":"Rate limit reached for m on tokens per min (TPM): Limit 30000, Used 22999, Requested 7822. Please try again in 1.642s.","code":"rate_limit_exceeded"}}`
 	f.Add("/v1/chat/completions", "application/json", chatBody("m", 10, false), uint16(200), "Content-Type: application/json\nX-Ratelimit-Limit-Tokens: 60000\nX-Ratelimit-Remaining-Tokens: 59000", usageBody, uint8(7))
 	f.Add("/v1/chat/completions", "application/json", chatBody("m", 10, true), uint16(200), "Content-Type: text/event-stream", stream, uint8(1))
-	f.Add("/v1/responses", "application/json", `{"model":"m","input":"a","previous_response_id":"1"}`, uint16(429), "Retry-After: 7\nX-Ratelimit-Reset-Tokens: 23h", refusal, uint8(0))
+	f.Add("/v1/responses", "application/json", `{"model":"m","input":"a","previous_response_id":"1"}`, uint16(429), "Retry-After: 7\nX-Ratelimit-Reset-Tokens: 23h", throttle, uint8(0))
 	f.Add("/openai/deployments/m/chat/completions", "", "{", uint16(503), "Retry-After-Ms: 1", "<html>", uint8(255))
-	f.Add("/v1/audio/transcriptions", "multipart/form-data; boundary=b", form, uint16(413), "Content-Encoding: gzip", compress(f, "gzip", refusal), uint8(3))
+	f.Add("/v1/audio/transcriptions", "multipart/form-data; boundary=b", form, uint16(413), "Content-Encoding: gzip", compress(f, "gzip", throttle), uint8(3))
 	f.Add("/v1/images/edits", "multipart/form-data; boundary=b", form, uint16(200), "Content-Encoding: deflate, gzip\nContent-Type: text/event-stream", compress(f, "gzip", compress(f, "deflate", stream)), uint8(2))
 	f.Add("/v1/files", "", "", uint16(204), "", "", uint8(0))
 	f.Fuzz(func(t *testing.T, path, contentType, body string, status uint16, head, answer string, size uint8) {

@@ -83,7 +83,7 @@ var harmless = rapid.Custom(func(rt *rapid.T) report {
 		}
 	}
 	may(renewalHeader+"Requests", rapid.SampledFrom([]string{"", "60", "1", "10", "-1", "abc"}))
-	may("Retry-After", anything) // which says nothing in a response that is no refusal
+	may("Retry-After", anything) // which says nothing in a response that is no throttle
 	may("Retry-After-Ms", anything)
 	return report{header: h}
 })

@@ -144,14 +144,6 @@ func TestHostileServer(t *testing.T) {
 	}
 }
 
-func heapNow() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
-
 // A server that sends nothing at all, or only headers, holds its caller no longer than
 // without the limiter: RoundTrip returns with the headers, and with the caller's context.
 func TestSilentServer(t *testing.T) {

@@ -28,7 +28,7 @@ type Limiter struct {
 	named   named
 	lost    atomic.Pointer[time.Time]        // when it was last warned of a body that nobody has closed
 	classes atomic.Pointer[map[string]Class] // to nil if WithClasses was not given
-	strange once                             // classes that are not among them
+	unknown once                             // classes that are not among them
 	shadow  shadow
 
 	setting sync.Mutex // held by SetLimits, so that all that it sets is of one call
@@ -160,7 +160,11 @@ func (r *Reservation) admit(ctx context.Context) error {
 // ask asks the engine, and returns when the call may start.
 func (r *Reservation) ask(ctx context.Context) (err error) {
 	l, c := r.limiter, &r.engine.Call
-	arrived := time.Now()
+	var arrived time.Time
+	traced := l.traced(ctx)
+	if traced {
+		arrived = time.Now()
+	}
 	c.MaxWait = l.config.maxWait
 	var longest time.Duration
 	if c.Flow, longest = l.flow(ctx); longest > 0 {
@@ -181,6 +185,7 @@ func (r *Reservation) ask(ctx context.Context) (err error) {
 	started, returns := false, false
 	defer func() {
 		switch {
+		case !traced:
 		case !started: // or a hook or the backend has panicked
 			l.traceNotStarted(ctx, NotStartedInfo{
 				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
@@ -196,7 +201,9 @@ func (r *Reservation) ask(ctx context.Context) (err error) {
 		return callRejected(err, c)
 	}
 	started = true
-	r.reportStarted(ctx, arrived)
+	if traced {
+		r.reportStarted(ctx, arrived)
+	}
 	returns = true
 	return nil
 }
@@ -213,9 +220,9 @@ func (r *Reservation) reportStarted(ctx context.Context, arrived time.Time) {
 }
 
 // Do makes a call: it acquires, runs f and settles to the usage that f returns, or to that of
-// the response where a Transport of the limiter has made the call with f's context. If f
-// fails, the charge stays as it is, since failed requests count (OpenAI's rate-limit guide:
-// "unsuccessful requests contribute to your per-minute limit").
+// the response if a Transport of the limiter has made the call with f's context. If f fails and
+// returns no usage, the charge stays as it is, since failed requests count (OpenAI's rate-limit
+// guide: "unsuccessful requests contribute to your per-minute limit").
 func (l *Limiter) Do(ctx context.Context, call Call, f func(context.Context) (Usage, error)) error {
 	r, err := l.Acquire(ctx, call)
 	if err != nil {
@@ -234,8 +241,9 @@ func (l *Limiter) Do(ctx context.Context, call Call, f func(context.Context) (Us
 }
 
 // Delay is how long the call would wait if it came now, behind all calls in line; 0 means that
-// it would start at once. It charges and changes nothing. It does not foresee the pace of a
-// model's first seconds. A call that can never start gives [ErrTooLarge].
+// it would start at once. It charges and changes nothing. While a model's first calls are paced
+// it is what the present pace takes, which grows with time and with each response. A call that
+// can never start gives [ErrTooLarge].
 func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 	r, err := l.resolve(ctx, call)
 	if err != nil {
@@ -247,9 +255,10 @@ func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 	return wait, callRejected(err, c)
 }
 
-// Clear fills the buckets of a model, those it shares included, and lifts their pauses. An
-// empty model means all models that the account has used. Limits and the line stay as they
-// are. Calls that are in flight then refund nothing when they end.
+// Clear fills the buckets of a model, those it shares and the ceilings of classes included,
+// and lifts their pauses. An empty model means all models that are configured, or that the
+// account has used in this process. Limits and the line stay as they are. Calls that are in
+// flight then refund nothing when they end.
 func (l *Limiter) Clear(ctx context.Context, model string) error {
 	if err := l.check(); err != nil {
 		return err
@@ -271,8 +280,8 @@ func (l *Limiter) Clear(ctx context.Context, model string) error {
 // What is used stays used. Calls that wait see the new limits at once. One that has become too
 // large for them fails with [ErrTooLarge] when it comes to the head of its line. Where a limit
 // is set to another amount, what the server has said of it is forgotten until the server says
-// it again. Calls that wait keep the class and the weight that they came with. If their class
-// gets its first limits, those do not hold them back.
+// it again. Calls that wait keep the class that they came with, whose new weight holds from
+// its next call on. If their class gets its first limits, those do not hold them back.
 //
 // Each process keeps to its own limits. So call SetLimits in all processes that share a
 // backend, at about the same time. A process with a smaller limit may get nothing while the

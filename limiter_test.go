@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,58 +18,6 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
-
-// warm ends a scope's opening, so that tests about something else see whole
-// buckets: an answer without rate-limit headers opens the gate.
-func warm(t testing.TB, l *ratelimiter.Limiter, model string) {
-	t.Helper()
-	srv := openaitest.New(openaitest.WithHeaders(false))
-	if status, _ := post(t, l.Client(srv.Direct()), chatURL, chatBody(model, 1, false)); status != http.StatusOK {
-		t.Fatalf("status %d", status)
-	}
-	if err := l.Clear(t.Context(), model); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// acquire fails the test on an error.
-func acquire(t testing.TB, l *ratelimiter.Limiter, call ratelimiter.Call) *ratelimiter.Reservation {
-	t.Helper()
-	r, err := l.Acquire(t.Context(), call)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-// remaining is what is left of a limit, by its name.
-func remaining(t testing.TB, l *ratelimiter.Limiter, model, name string) int64 {
-	t.Helper()
-	state, err := l.State(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range state.Scopes {
-		for _, limit := range s.Limits {
-			if s.Model == model && limit.Name == name {
-				return limit.Remaining
-			}
-		}
-	}
-	t.Fatalf("%s has no %s in %+v", model, name, state)
-	return 0
-}
-
-func tokens(n int64) ratelimiter.Cost { return ratelimiter.Cost{Model: "m", Tokens: n} }
-
-// newWarm is a limiter whose model "m" has 600 tokens a minute, all of them free.
-func newWarm(t testing.TB, options ...ratelimiter.Option) *ratelimiter.Limiter {
-	t.Helper()
-	l := newLimiter(t, append(options, ratelimiter.WithAccount("a"),
-		ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, TPM: 600}))...)
-	warm(t, l, "m")
-	return l
-}
 
 func TestAcquireWaitsUntilItsCostHasRefilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -127,6 +76,35 @@ func TestUsageAboveTheEstimateIsDebited(t *testing.T) {
 			t.Errorf("%d tokens remain; want -200", got)
 		}
 	})
+}
+
+// Usage that makes no sense does not wrap around: of 600 tokens, 500 of which are charged, there
+// is at most a debt of as many.
+func TestAbsurdUsage(t *testing.T) {
+	for name, test := range map[string]struct {
+		input, output, total int64
+		want                 int64
+	}{
+		"nothing is said":        {0, 0, 0, 100},
+		"input and output":       {200, 100, 0, 300},
+		"a total":                {200, 100, 250, 350},
+		"the largest and one":    {math.MaxInt64, 1, 0, -600},
+		"the largest, twice":     {math.MaxInt64, math.MaxInt64, 0, -600},
+		"the smallest less one":  {math.MinInt64, -1, 0, 100},
+		"the smallest, twice":    {math.MinInt64, math.MinInt64, 0, 100},
+		"largest and smallest":   {math.MaxInt64, math.MinInt64, 0, 100},
+		"a total of the largest": {0, 0, math.MaxInt64, -600},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newWarm(t)
+				acquire(t, l, tokens(500)).Settle(ratelimiter.Usage{InputTokens: test.input, OutputTokens: test.output, TotalTokens: test.total})
+				if got := remaining(t, l, "m", "tpm"); got != test.want {
+					t.Errorf("%d tokens remain; want %d", got, test.want)
+				}
+			})
+		})
+	}
 }
 
 func TestCallsStartInOrder(t *testing.T) {
@@ -188,7 +166,7 @@ func TestLeavingTheLine(t *testing.T) {
 	})
 }
 
-func TestRefusals(t *testing.T) {
+func TestRejections(t *testing.T) {
 	spent := func(t *testing.T, options ...ratelimiter.Option) *ratelimiter.Limiter {
 		l := newWarm(t, options...)
 		acquire(t, l, tokens(600)).Settle(ratelimiter.Usage{})
@@ -204,7 +182,7 @@ func TestRefusals(t *testing.T) {
 		message string
 	}{
 		{"too large", nil, nil, 601, ratelimiter.ErrTooLarge, 0,
-			"m: needs 601 tokens, the limit is 600 (configured): shorten the input or lower max_tokens"},
+			"m: needs 601 tokens, the limit is 600 per minute (configured): shorten the input or lower max_tokens"},
 		{"deadline", nil, func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, 5*time.Second)
 		}, 100, ratelimiter.ErrDeadline, 0, "it would wait at least 10s for 100 tokens of 600 per minute, but has only 5s"},
@@ -257,7 +235,7 @@ func TestRefusals(t *testing.T) {
 }
 
 // An error whose figures are alike does not read as if there were time enough.
-func TestRefusalByAHair(t *testing.T) {
+func TestRejectionByAHair(t *testing.T) {
 	err := &ratelimiter.Error{Reason: ratelimiter.ErrDeadline, Wait: 240_251 * time.Millisecond, Allowed: 239_970 * time.Millisecond}
 	if want := "it would wait at least 4m0.251s, but has only 3m59.97s"; !strings.Contains(err.Error(), want) {
 		t.Errorf("%q; want %q in it", err, want)
@@ -549,7 +527,7 @@ func TestRetriesEnterNearTheFront(t *testing.T) {
 
 // What has come back since the backend was last asked counts before a call is
 // refused.
-func TestRefundsCountBeforeARefusal(t *testing.T) {
+func TestRefundsCountBeforeARejection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newWarm(t)
 		acquire(t, l, tokens(600)).Settle(ratelimiter.Usage{TotalTokens: 10})

@@ -3,6 +3,7 @@ package ratelimiter
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -45,7 +46,14 @@ func (u Usage) total() int64 {
 	if u.TotalTokens > 0 {
 		return u.TotalTokens
 	}
-	return u.InputTokens + u.OutputTokens
+	switch sum := u.InputTokens + u.OutputTokens; {
+	case u.InputTokens > 0 && u.OutputTokens > 0 && sum < 0:
+		return math.MaxInt64
+	case u.InputTokens < 0 && u.OutputTokens < 0 && sum >= 0:
+		return math.MinInt64
+	default:
+		return sum
+	}
 }
 
 // Cost is what a call draws from each dimension. As a [Call], it states the cost of a call

@@ -71,7 +71,7 @@ func TestLogTrace(t *testing.T) {
 			`level=DEBUG msg="ratelimiter: call waits" `+who+` cost.requests=1 cost.tokens=60 ahead=0 wait_at_least=5s`,
 			`level=DEBUG msg="ratelimiter: call started" `+who+` cost.requests=1 cost.tokens=60 waited=5s`,
 			`level=DEBUG msg="ratelimiter: call settled" `+who+` charged.requests=1 charged.tokens=60 took=0s`,
-			`level=DEBUG msg="ratelimiter: call not started" `+who+` waited=0s error="ratelimiter: m: needs 601 tokens, the limit is 600 (configured): shorten the input or lower max_tokens"`,
+			`level=DEBUG msg="ratelimiter: call not started" `+who+` waited=0s error="ratelimiter: m: needs 601 tokens, the limit is 600 per minute (configured): shorten the input or lower max_tokens"`,
 		)
 	})
 }

@@ -104,6 +104,9 @@ func (l *LimitState) logAttr(model string) slog.Attr {
 	if l.Ramp != 0 {
 		attrs = append(attrs, slog.Int64("ramp", l.Ramp))
 	}
+	if l.Pace != 0 {
+		attrs = append(attrs, slog.Int64("pace", l.Pace))
+	}
 	if l.KeepsUnused {
 		attrs = append(attrs, slog.Bool("keeps_unused", true))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/costing"
 	"github.com/openai-ratelimiter/ratelimiter/internal/decode"
 	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
+	"github.com/openai-ratelimiter/ratelimiter/internal/identity"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
@@ -16,9 +17,9 @@ import (
 // the call when its usage is known to be final.
 type meteredBody struct {
 	io.ReadCloser
-	r      *Reservation
-	header http.Header
-	asked  http.Header // the request's
+	r       *Reservation
+	header  http.Header
+	secrets identity.Secrets // the request's
 
 	mu      sync.Mutex     // Close may come while Read runs
 	meter   *metering      // nil once the body is over
@@ -29,15 +30,11 @@ type meteredBody struct {
 
 // begin takes over the response's body.
 func (b *meteredBody) begin(r *Reservation, resp *http.Response) {
-	b.ReadCloser, b.r, b.header, b.asked = resp.Body, r, resp.Header, resp.Request.Header
-	typ := resp.Header.Get("Content-Type")
-	switch encoded, known := r.limiter.config.decoders.Chain(resp.Header); {
-	case !known:
-		typ = "application/octet-stream"
-	case len(encoded) > 0:
+	b.ReadCloser, b.r, b.header, b.secrets = resp.Body, r, resp.Header, identity.SecretsOf(resp.Request)
+	if encoded, _ := r.limiter.config.decoders.Chain(resp.Header); len(encoded) > 0 {
 		b.decoded = encoded.Stream()
 	}
-	b.meter = newMetering(r, resp.StatusCode, typ)
+	b.meter = newMetering(r, resp.StatusCode, resp.Header.Get("Content-Type"))
 }
 
 func (b *meteredBody) Read(p []byte) (n int, err error) {
@@ -115,9 +112,18 @@ func (b *meteredBody) finish(eof bool) (e report) {
 
 func (b *meteredBody) finishLocked(eof bool) (e report) {
 	said, ok := b.meter.Usage()
+	// If a stream breaks off, its last usage does not include the text that came after it.
+	cut := ok && !eof && !b.meter.Ended() && b.meter.outgrown()
 	var text int64
-	if !ok {
-		text = b.meter.count() // which may panic, and is asked once more then
+	if !ok || cut || inputAlone(&said) {
+		text = b.meter.count() // if it panics, finishLocked runs once more
+	}
+	switch {
+	case cut:
+		ok = false
+		text += said.Output
+	case ok && inputAlone(&said): // the server has not counted what it sent
+		said.Output, said.Total = text, said.Total+text
 	}
 	b.over, e.over = true, true
 	defer b.release()
@@ -173,6 +179,6 @@ func (b *meteredBody) settle(e report) {
 		defer b.r.end(&e.outcome)
 	}
 	if e.throttle != nil {
-		b.r.throttled(b.r.hookContext(), e.throttle, http.StatusOK, b.asked)
+		b.r.throttled(b.r.hookContext(), e.throttle, http.StatusOK, b.secrets)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -325,7 +326,7 @@ func TestKeepingANoteLosesNothing(t *testing.T) {
 }
 
 // A limit that has changed is news, which the others find within seconds.
-func TestNewsIsNotedAtOnce(t *testing.T) {
+func TestWhatIsNewIsNotedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600, TPM: 60_000}))
 		store := newKeeper()
@@ -376,5 +377,164 @@ func TestOldNoteDoesNotSpeakForTheBuckets(t *testing.T) {
 				t.Errorf("with a note of %v ago %d calls start at once", age, atOnce)
 			}
 		})
+	}
+}
+
+// A note that is damaged teaches nothing, makes no call fail or hang, and is overwritten.
+func TestCorruptNotesAreOverwritten(t *testing.T) {
+	for name, damage := range map[string]func(n note, limit map[string]any){
+		"no json":               nil,
+		"no limits' fields":     func(n note, _ map[string]any) { n["limits"] = []any{map[string]any{}} },
+		"an empty limit's name": func(_ note, l map[string]any) { l["name"] = "" },
+		"no time":               func(n note, _ map[string]any) { delete(n, "at") },
+		"never reported":        func(_ note, l map[string]any) { delete(l, "reported") },
+		"amount beside a subwindow": func(_ note, l map[string]any) {
+			l["subwindow"] = int64(time.Second)
+		},
+		"a subwindow of nothing": func(_ note, l map[string]any) { l["subwindow"] = 1 },
+		"amount":                 func(_ note, l map[string]any) { l["amount"] = -1 },
+		"no amount":              func(_ note, l map[string]any) { l["amount"] = 0 },
+		"largest amount":         func(_ note, l map[string]any) { l["amount"] = int64(1) << 62 },
+		"ramp": func(_ note, l map[string]any) {
+			l["ramp"] = map[string]any{"from": 1e-300, "begun": time.Now()}
+		},
+		"ramp of nothing": func(_ note, l map[string]any) {
+			l["ramp"] = map[string]any{"from": 0, "begun": time.Now()}
+		},
+		"endless ramp": func(_ note, l map[string]any) {
+			l["ramp"] = map[string]any{"from": 1e300, "begun": time.Now().Add(1000 * time.Hour)}
+		},
+		"margin":  func(_ note, l map[string]any) { l["tracker"] = map[string]any{"margin": 1e300} },
+		"tracker": func(_ note, l map[string]any) { l["tracker"] = "?" },
+		"transit": func(_ note, l map[string]any) { l["transit"] = int64(1) << 60 },
+		"everything": func(n note, l map[string]any) {
+			for k := range l {
+				l[k] = nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := openaitest.New(openaitest.WithLimits("", openaitest.Limits{RPM: 600, TPM: 1_000_000}))
+				notes := learnedNotes(t, srv, "m")
+				key := keyOf(t, notes, "m")
+				store := newKeeper()
+				var written string
+				if damage == nil {
+					written = `{"v":`
+					store.put(t, key, []byte(written), time.Minute)
+				} else {
+					bad := notes[key].clone(t)
+					for _, limit := range []string{"rpm", "tpm"} {
+						damage(bad, notes[key].clone(t).limit(t, limit))
+						if name == "no limits' fields" || name == "no time" {
+							break
+						}
+						for _, l := range bad["limits"].([]any) {
+							if l, ok := l.(map[string]any); ok && l["name"] == limit {
+								damage(bad, l)
+							}
+						}
+					}
+					data, err := json.Marshal(bad)
+					if err != nil {
+						t.Fatal(err)
+					}
+					written = string(data)
+					store.put(t, key, data, time.Minute)
+				}
+				l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithBackend(store))
+				begun := time.Now()
+				for i := range 20 {
+					status, body := post(t, l.Client(srv.Direct()), chatURL, chatBody("m", 100, false))
+					if status != 200 {
+						t.Fatalf("call %d: %d %s", i, status, body)
+					}
+				}
+				if took := time.Since(begun); took > 30*time.Second {
+					t.Errorf("20 calls took %v", took)
+				}
+				time.Sleep(2 * time.Minute)
+				post(t, l.Client(srv.Direct()), chatURL, chatBody("m", 100, false))
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				store.mu.Lock()
+				now := string(store.notes[key].note)
+				store.mu.Unlock()
+				if now == written {
+					t.Errorf("%s was not overwritten", written)
+				}
+				after := readNotes(t, store)[key]
+				for limit, want := range map[string]float64{"rpm": 600, "tpm": 1_000_000} {
+					if got := after.limit(t, limit)["amount"]; got != want {
+						t.Errorf("%s is kept as %v", limit, got)
+					}
+				}
+				if strings.Contains(now, "e-300") || strings.Contains(now, fmt.Sprint(int64(1)<<62)) {
+					t.Errorf("what was wrong is kept: %s", now)
+				}
+				if err := l.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// What another process has noted counts from when it was noted, whatever that
+// process's clock said.
+func TestNotesOfAWrongClock(t *testing.T) {
+	for _, ahead := range []time.Duration{-24 * time.Hour, 0, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600, TPM: 60_000}))
+			store := newKeeper()
+			options := []ratelimiter.Option{ratelimiter.WithAccount("a"), ratelimiter.WithBackend(store)}
+			first := newLimiter(t, options...)
+			for range 3 {
+				post(t, first.Client(srv.Direct()), chatURL, chatBody("m", 100, false))
+				time.Sleep(2 * time.Second)
+			}
+			synctest.Wait()
+			for key, kept := range store.notes {
+				var note map[string]any
+				if err := json.Unmarshal(kept.note, &note); err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(string(kept.note), `"model:m"`) {
+					t.Errorf("a name is stored: %s", kept.note)
+				}
+				move(note, ahead)
+				for _, known := range note["limits"].([]any) {
+					move(known.(map[string]any), ahead)
+				}
+				kept.note, _ = json.Marshal(note)
+				store.notes[key] = kept
+			}
+			second := newLimiter(t, options...)
+			c := second.Client(srv.Direct())
+			post(t, c, chatURL, chatBody("m", 100, false))
+			srv.SetLimits("m", openaitest.Limits{RPM: 60, TPM: 60_000})
+			for range 20 {
+				post(t, c, chatURL, chatBody("m", 100, false))
+				time.Sleep(2 * time.Second)
+			}
+			srv.Spend("m", openaitest.Cost{Tokens: 50_000})
+			post(t, c, chatURL, chatBody("m", 100, false))
+			got := limitsOf(t, second, "m")
+			if got["rpm"].Limit != 60 || got["tpm"].Remaining > 11_000 {
+				t.Errorf("a clock that was ahead by %v: %+v", ahead, got)
+			}
+		})
+	}
+}
+
+// move moves the times of a note.
+func move(note map[string]any, by time.Duration) {
+	for name, value := range note {
+		if text, ok := value.(string); ok {
+			if at, err := time.Parse(time.RFC3339Nano, text); err == nil && !at.IsZero() {
+				note[name] = at.Add(by).Format(time.RFC3339Nano)
+			}
+		}
 	}
 }

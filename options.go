@@ -163,7 +163,7 @@ func WithLimits(model string, limits Limits) Option {
 			c.fault(errors.New("WithLimits: the model's name is empty; WithAccountLimits sets limits for all models together"))
 		}
 		if old, ok := c.models[name]; ok && old != limits {
-			c.fault(fmt.Errorf("WithLimits: model %q has two rules, %+v and %+v", name, old, limits))
+			c.fault(fmt.Errorf("WithLimits: model %q is configured twice: put all its limits together", name))
 		}
 		c.fault(limits.faults(fmt.Sprintf("WithLimits(%q)", model)))
 		c.models[name] = limits
@@ -244,7 +244,7 @@ func WithAccount(name string) Option {
 func WithDigestKey(key []byte) Option {
 	return optionFunc(func(c *config) {
 		if len(key) < 16 {
-			c.fault(fmt.Errorf("WithDigestKey: the key has %d bytes; it must have at least 16", len(key)))
+			c.fault(fmt.Errorf("WithDigestKey: the key has %s; it must have at least 16", amount(int64(len(key)), "bytes")))
 		}
 		*c.digestKey = bytes.Clone(key)
 	})
@@ -329,7 +329,7 @@ func WithTrace(t *Trace) Option {
 //   - of calls that have waited for longer than after, once a minute for each model; 0 means
 //     30 seconds
 //   - of a model's first call if others have limits and this one has none, since its name may
-//     be misspelt
+//     be misspelt; also of the first call that names no model
 //   - of a class's first call if [WithClasses] names others and not this one
 //   - of a response's body that nobody has closed, once a minute
 func WithWarnings(logger *slog.Logger, after time.Duration) Option {
@@ -350,10 +350,10 @@ func WithWarnings(logger *slog.Logger, after time.Duration) Option {
 // rejected as too large by an estimate: it is counted first.
 func WithExactCounts() Option { return optionFunc(func(c *config) { c.exact = true }) }
 
-// WithCounter counts tokens with c instead of as OpenAI's tiktoken does. It counts all of them,
-// as with [WithExactCounts]. A program that always has a counter of its own can be built with
-// the tag ratelimiter_notables, which leaves out the library's vocabularies of 8 MB. New then
-// fails without WithCounter.
+// WithCounter counts tokens with c. Without it they are counted as OpenAI's tiktoken does. All
+// of the text is counted, as with [WithExactCounts]. A program that always has a counter of its
+// own can be built with the tag ratelimiter_notables, which leaves out the library's
+// vocabularies of 5 MB. New then fails without WithCounter.
 func WithCounter(c Counter) Option {
 	return optionFunc(func(conf *config) {
 		if c == nil {

@@ -42,7 +42,7 @@ func TestFaultsAreReportedTogether(t *testing.T) {
 		`WithLimits("e"): TPM is 1125899906842624: the most is`,
 		`WithLimits("f"): RPM 100 is above RPD 10`,
 		`WithLimits("g"): TPM 100 is above TPD 10`,
-		`WithLimits: model "h" has two rules`,
+		`WithLimits: model "h" is configured twice: put all its limits together`,
 		`model "n" is in two families, "x" and "y"`,
 		`WithShared("x"): the family is given twice`,
 		`WithShared("z"): no models are named`,

@@ -106,10 +106,7 @@ func TestPanicsCostNothing(t *testing.T) {
 			if answered && answer.closed.Load() == 0 {
 				t.Error("the response's body is open")
 			}
-			state, err := l.State(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			state := stateOf(t, l)
 			for _, s := range state.Scopes {
 				if s.InFlight != 0 || s.Waiting != 0 {
 					t.Errorf("%+v", s)
@@ -120,28 +117,6 @@ func TestPanicsCostNothing(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// A hook that closes the body does not deadlock.
-func TestHookClosesTheBody(t *testing.T) {
-	var body io.Closer
-	l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(&ratelimiter.Trace{
-		Settled: func(context.Context, ratelimiter.SettledInfo) { body.Close() },
-		Paused:  func(context.Context, ratelimiter.PausedInfo) { body.Close() },
-	}))
-	for _, text := range []string{usageBody, "data: {\"error\":{\"code\":\"insufficient_quota\"}}\n\n"} {
-		resp, err := l.Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
-			return response(200, "text/event-stream", io.NopCloser(strings.NewReader(text))), nil
-		})).RoundTrip(newRequest(t, t.Context(), chatURL, strings.NewReader(chatBody("m", 100, true))))
-		if err != nil {
-			t.Fatal(err)
-		}
-		body = resp.Body
-		if _, err := io.ReadAll(resp.Body); err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
 	}
 }
 
@@ -201,10 +176,7 @@ func TestResponseThatPanics(t *testing.T) {
 			if body.closed.Load() == 0 {
 				t.Error("it is open")
 			}
-			state, err := l.State(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			state := stateOf(t, l)
 			if s := state.Scopes[0]; s.InFlight != 0 {
 				t.Errorf("%+v", s)
 			}
@@ -280,7 +252,7 @@ func TestBackendThatPanics(t *testing.T) {
 		var asked []error
 		var mu sync.Mutex
 		l := newWarm(t, ratelimiter.WithBackend(s), ratelimiter.WithWarnings(logger, 0),
-			ratelimiter.WithTrace(&ratelimiter.Trace{Asked: func(i ratelimiter.AskedInfo) {
+			ratelimiter.WithTrace(&ratelimiter.Trace{Command: func(i ratelimiter.CommandInfo) {
 				mu.Lock()
 				defer mu.Unlock()
 				asked = append(asked, i.Err)
@@ -327,28 +299,21 @@ func TestBackendThatPanics(t *testing.T) {
 	})
 }
 
-// A hook that belongs to no call harms nobody if it panics: the others run, and it is logged.
-func TestHooksOfNoCallThatPanic(t *testing.T) {
+// A base that panics leaves no call in flight.
+func TestBaseThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStore()
-		logger, log := logged()
-		told := 0
-		l := newWarm(t, ratelimiter.WithBackend(s), ratelimiter.WithFailOpen(), ratelimiter.WithWarnings(logger, 0),
-			ratelimiter.WithTrace(&ratelimiter.Trace{
-				Asked:   func(ratelimiter.AskedInfo) { panic("asked") },
-				Backend: func(error) { panic("backend") },
-			}),
-			ratelimiter.WithTrace(&ratelimiter.Trace{Backend: func(error) { told++ }}))
-		s.down.Store(true)
-		acquire(t, l, tokens(1)).Settle(ratelimiter.Usage{})
-		got := log.take()
-		for _, p := range []string{"panic=asked", "panic=backend"} {
-			if !strings.Contains(got, `msg="ratelimiter: panic of a hook that belongs to no call" ratelimiter.`+p) {
-				t.Errorf("%s is not in %s", p, got)
+		l := newWarm(t)
+		client := l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) { panic("base") }))
+		if p := panics(func() {
+			resp, err := client.Do(newRequest(t, t.Context(), chatURL, strings.NewReader(chatBody("m", 100, false))))
+			if err == nil {
+				resp.Body.Close()
 			}
+		}); p != "base" {
+			t.Errorf("recovered %v", p)
 		}
-		if told != 1 {
-			t.Errorf("the other hook was told %d times", told)
+		if state := scopeOf(t, l, "m"); state.InFlight != 0 || remaining(t, l, "m", "rpm") != 599 {
+			t.Errorf("%+v", state)
 		}
 	})
 }

@@ -193,3 +193,28 @@ func TestThrottledProbe(t *testing.T) {
 		})
 	}
 }
+
+// Those who wait for the end of a pause go on as fast as the limits let them: not as the few
+// that go first.
+func TestDelayInAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newWarm(t)
+		srv := openaitest.New(openaitest.WithHeaders(false))
+		if status, _ := post(t, l.Client(throttling(srv.Direct(), http.Header{"Retry-After": {"30"}})), chatURL, chatBody("m", 1, false)); status != http.StatusTooManyRequests {
+			t.Fatalf("status %d", status)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		const waiting = 200
+		for range waiting {
+			go func() { _, _ = l.Acquire(ctx, ratelimiter.Cost{Model: "m", Tokens: 1}) }()
+		}
+		synctest.Wait()
+		d, err := l.Delay(t.Context(), ratelimiter.Cost{Model: "m", Tokens: 1})
+		if refill := waiting * time.Minute / 600; err != nil || d < 30*time.Second || d > 31*time.Second+refill {
+			t.Errorf("Delay says %v, %v: behind %d calls and 30 s of pause", d, err, waiting)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}

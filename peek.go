@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// peekSize is how much of an error response is read ahead: all of it, as OpenAI writes
-// them.
+// peekSize is how much of an error response is read ahead: all of what OpenAI writes into one.
 const peekSize = 16 << 10
 
 // patience is how long an error response is kept for its body to come.
@@ -42,7 +41,7 @@ func newPeekedBody(ctx context.Context, body io.ReadCloser) *peekedBody {
 	return b
 }
 
-// peek reads ahead. What it reads into lies beyond what others see.
+// peek reads ahead, into the part of the buffer that others do not see yet.
 func (b *peekedBody) peek() {
 	defer close(b.peeked)
 	defer b.broken()
@@ -64,8 +63,8 @@ func (b *peekedBody) peek() {
 	}
 }
 
-// broken ends the reading ahead of a body whose Read has panicked. Without us its caller would
-// have got the panic, and now gets it in its turn. It is deferred.
+// broken ends the reading ahead of a body whose Read has panicked. The body's reader gets the
+// panic in its turn, as it would without us. It is deferred.
 func (b *peekedBody) broken() {
 	p := recover()
 	b.mu.Lock()

@@ -1,8 +1,11 @@
 package ratelimiter_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -10,7 +13,6 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
-	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
 // A backend remembers what it has answered to a ticket, so that no number of one
@@ -128,42 +130,119 @@ func TestNobodyHangsInABlackHole(t *testing.T) {
 	}
 }
 
-// Where only the backend knows that a call is too large, those that ask together
-// with it are not refused.
-func TestOnlyWhatIsTooLargeIsRefused(t *testing.T) {
+// Very many callers may wait: each keeps no more memory than that of its place in the queue,
+// not that of a call which has started, nor a timer for a warning.
+func TestMemoryOfWaitingCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		miser := newStore()
-		miser.before = func(ask backend.Ask) error {
-			for _, c := range ask.Costs {
-				if c[backend.Tokens] > 20 {
-					return backend.ErrTooLarge
-				}
+		l := newWarm(t)
+		acquire(t, l, tokens(600)).Settle(ratelimiter.Usage{})
+		const callers, most = 2_000, 1_000
+		join := make(chan struct{})
+		ctx, leave := context.WithCancel(t.Context())
+		for range callers {
+			go func() {
+				<-join
+				_, _ = l.Acquire(ctx, ratelimiter.Cost{Model: "m", Tokens: 600})
+			}()
+		}
+		synctest.Wait()
+		before := heapNow()
+		close(join)
+		synctest.Wait()
+		each := (heapNow() - before) / callers
+		t.Logf("%d bytes each", each)
+		if waiting, _ := inLine(t, l, "m"); waiting != callers {
+			t.Fatalf("%d wait", waiting)
+		}
+		if each > most && !raceEnabled {
+			t.Errorf("each keeps %d bytes of heap; want at most %d", each, most)
+		}
+		leave()
+	})
+}
+
+// A call that is rejected because its ask has told that others have spent the budget
+// leaves no ticket in line, for which they would wait.
+func TestRejectionAfterAnAskLeavesNoTicket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		one, two := newWarm(t, ratelimiter.WithBackend(s)), newWarm(t, ratelimiter.WithBackend(s))
+		requests := func(n int64) ratelimiter.Cost { return ratelimiter.Cost{Model: "m", Requests: n} }
+		acquire(t, one, requests(1)).Cancel() // it now knows of a full bucket
+		synctest.Wait()
+		acquire(t, two, requests(600)).Settle(ratelimiter.Usage{})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if _, err := one.Acquire(ctx, requests(100)); !errors.Is(err, ratelimiter.ErrDeadline) {
+			t.Errorf("%v; want ErrDeadline", err)
+		}
+		synctest.Wait()
+		time.Sleep(5 * time.Second) // 50 have refilled
+		start := time.Now()
+		acquire(t, two, requests(40)).Settle(ratelimiter.Usage{})
+		if waited := time.Since(start); waited > 0 {
+			t.Errorf("waited %v behind somebody who has gone", waited)
+		}
+		for _, l := range []*ratelimiter.Limiter{one, two} {
+			if err := l.Shutdown(t.Context()); err != nil {
+				t.Error(err)
 			}
-			return nil
 		}
-		l := newLimiter(t, ratelimiter.WithBackend(miser), ratelimiter.WithAccount("a"),
-			ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 60_000, Burst: time.Second}))
+	})
+}
+
+// Guesses of those in line are cut to a limit that turns out to be lower. Once they have
+// started nobody wants any more what was cut off: who comes later is not rejected for it.
+func TestWhatACutGuessWantedIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const output, calls = 5_000, 5
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 60_000}))
 		warm(t, l, "m")
-		for range 50 {
-			acquire(t, l, tokens(20)).Settle(ratelimiter.Usage{})
+		used := func(n int) io.ReadCloser {
+			return io.NopCloser(strings.NewReader(fmt.Sprintf(`{"usage":{"prompt_tokens":12,"completion_tokens":%d,"total_tokens":%d}}`, n, 12+n)))
 		}
-		var work sync.WaitGroup
-		for _, n := range []int64{5, 21, 6, 22, 23, 7} {
-			work.Go(func() {
-				r, err := l.Acquire(t.Context(), tokens(n))
-				switch {
-				case n <= 20 && err != nil:
-					t.Errorf("%d tokens: %v", n, err)
-				case n <= 20:
-					r.Settle(ratelimiter.Usage{})
-				case !errors.Is(err, ratelimiter.ErrTooLarge) || strings.Contains(err.Error(), "needs 0"):
-					t.Errorf("%d tokens: %v; want ErrTooLarge", n, err)
-				}
-			})
-			synctest.Wait()
+		// Calls that declare no maximum need this much, which is known after a few.
+		undeclared := strings.Replace(chatBody("m", 0, false), `"max_tokens":0,`, "", 1)
+		plain := l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			return response(http.StatusOK, "application/json", used(output)), nil
+		}))
+		for range 20 {
+			post(t, plain, chatURL, undeclared)
+			time.Sleep(10 * time.Second)
 		}
-		work.Wait()
-		if err := l.Shutdown(t.Context()); err != nil {
+		time.Sleep(time.Minute)
+		// Small ones are on their way, and will tell a lower limit.
+		lower := l.Client(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			time.Sleep(10 * time.Second)
+			resp := response(http.StatusOK, "application/json", used(1))
+			resp.Header[limitHeader+"Tokens"] = []string{"1000"}
+			resp.Header[leftHeader+"Tokens"] = []string{"500"}
+			resp.Header[resetHeader+"Tokens"] = []string{"30s"}
+			return resp, nil
+		}))
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() { post(t, lower, chatURL, chatBody("m", 1, false)) })
+		}
+		synctest.Wait()
+		r := acquire(t, l, tokens(59_000)) // the rest, so that the next must wait
+		r.Settle(ratelimiter.Usage{TotalTokens: 59_000})
+		for range calls {
+			wg.Go(func() { post(t, plain, chatURL, undeclared) })
+		}
+		synctest.Wait()
+		if n := scopeOf(t, l, "m").Waiting; n != calls {
+			t.Fatalf("%d wait", n)
+		}
+		wg.Wait()
+		if got := limitsOf(t, l, "m")["tpm"].Limit; got != 1000 {
+			t.Fatalf("the limit is %d", got)
+		}
+		time.Sleep(time.Hour)
+		acquire(t, l, tokens(900)).Settle(ratelimiter.Usage{TotalTokens: 900})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := l.Acquire(ctx, tokens(500)); err != nil { // half a minute's worth
 			t.Error(err)
 		}
 	})

@@ -39,7 +39,7 @@ func rejectionResponse(req *http.Request, e *Error) *http.Response {
 	var body rejectionBody
 	body.Error.Message, body.Error.Type, body.Error.Code = e.Error(), "ratelimiter", e.Code()
 	text, _ := json.Marshal(body) // of strings, which can't fail
-	header := http.Header{"Content-Type": {"application/json"}, "X-Should-Retry": {"false"}}
+	header := http.Header{"Content-Type": {"application/json"}, "Content-Length": {strconv.Itoa(len(text))}, "X-Should-Retry": {"false"}}
 	if wait := e.RetryAfter(); wait > 0 {
 		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 	}

@@ -11,10 +11,9 @@ import (
 )
 
 // A Reservation is a cost that has been charged, so that its call may start.
-// It ends in exactly one of Settle and Cancel; what comes later does nothing.
-// Where a Transport has used it for a request ([ContextWithReservation]), the
-// response ends it, and Settle and Cancel do nothing. Its methods are safe for
-// concurrent use. The zero value has ended.
+// The first Settle or Cancel ends it; later ones do nothing. If a Transport has used
+// it for a request ([ContextWithReservation]), the response ends it, and Settle and
+// Cancel do nothing. Its methods are safe for concurrent use. The zero value has ended.
 type Reservation struct {
 	limiter  *Limiter
 	endpoint wire.Endpoint
@@ -59,9 +58,9 @@ func (r *Reservation) Cost() Cost {
 	return costOf(r.engine.Call.Model, r.engine.Cost())
 }
 
-// Settle ends the reservation of a call that was made: the tokens that it did
-// not use go back, those it used in addition are charged. A zero Usage keeps
-// the charge as it is.
+// Settle ends the reservation of a call that was made. Tokens that the call did not
+// use are refunded, and tokens that it used in addition are charged. A zero Usage
+// keeps the charge as it is.
 func (r *Reservation) Settle(u Usage) {
 	r.endByCaller(&engine.Outcome{
 		Usage:    wire.Usage{Input: u.InputTokens, Output: u.OutputTokens, Total: u.total()},
@@ -69,8 +68,8 @@ func (r *Reservation) Settle(u Usage) {
 	})
 }
 
-// Cancel ends the reservation of a call that was never made: all of its charge
-// goes back. After Settle it does nothing, so that it can be deferred.
+// Cancel ends the reservation of a call that was never made, and refunds all of its
+// charge. After Settle it does nothing, so that it can be deferred.
 func (r *Reservation) Cancel() { r.endByCaller(&engine.Outcome{Cancelled: true}) }
 
 // endByCaller ends the reservation unless a Transport will.

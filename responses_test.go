@@ -69,7 +69,7 @@ func says(status int, headers, body string) http.HandlerFunc {
 }
 
 // Refusals in all the forms that have been seen: how long they pause, and what they are.
-func TestRefusalsPause(t *testing.T) {
+func TestThrottlesPause(t *testing.T) {
 	const quota = `{"error":{"message":"%s","type":"%s","code":"%s"}}`
 	for _, c := range []struct {
 		name    string
@@ -102,6 +102,11 @@ func TestRefusalsPause(t *testing.T) {
 		{"engine overloaded", 429, "Retry-After: 3", fmt.Sprintf(quota, "The engine is currently overloaded", "requests", ""), "overloaded", 3 * time.Second},
 		{"spend limit", 429, "Retry-After: 3", fmt.Sprintf(quota, "", "", "project_spend_limit_exceeded"), "quota", 0},
 		{"Gemini's minute", 429, "", `[{"error":{"code":429,"message":"You exceeded your current quota","details":[{"violations":[{"quotaId":"GenerateRequestsPerMinutePerProjectPerModel","quotaValue":"10"}]},{"retryDelay":"46s"}]}}]`, "rate_limit", 46 * time.Second},
+		{"in ISO 8601", 429, "Retry-After: PT9S", "", "rate_limit", 9 * time.Second},
+		{"Alibaba's tokens, in the words of money", 429, "", fmt.Sprintf(quota, "You exceeded your current quota. For details, see: https://help.aliyun.com/zh/model-studio/error-code#token-limit", "insufficient_quota", "insufficient_quota"), "rate_limit", time.Second},
+		{"Gemini, nothing prepaid", 429, "", `[{"error":{"code":429,"message":"Your prepayment credits are depleted.","status":"RESOURCE_EXHAUSTED"}}]`, "quota", 0},
+		{"422", 422, "", fmt.Sprintf(quota, "Request too large for model on tokens per minute (TPM): Limit 6000, Requested 9120", "tokens", "rate_limit_exceeded"), "too_large", 0},
+		{"a bill, as a 401", 401, "", fmt.Sprintf(quota, "Your account is not active", "billing_not_active", "billing_not_active"), "quota", 0},
 		{"413", 413, "", fmt.Sprintf(quota, "Request too large for model on tokens per minute (TPM): Limit 6000, Requested 9120, please reduce", "tokens", "rate_limit_exceeded"), "too_large", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -193,7 +198,12 @@ func TestStreamsSettle(t *testing.T) {
 		{"rate error behind an empty delta", "m", events(role, rate, "[DONE]"), none, "rate_limit"},
 		{"rate error as an event", "m", "event: error\n" + events(`{"type":"error","code":"rate_limit_exceeded","message":"Slow"}`), none, "rate_limit"},
 		{"response.failed", "m", events(`{"type":"response.created","response":{"id":"r"}}`, `{"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"Wait"}}}`), none, "rate_limit"},
+		{"response.failed, and why in an event of its own", "m", events(`{"type":"response.failed","response":{"error":null,"output":[],"usage":null}}`, `{"type":"error","error":{"type":"too_many_requests","code":"rate_limit_exceeded","message":"Wait"}}`), none, "rate_limit"},
+		{"response.failed, nobody says why", "m", events(`{"type":"response.failed","response":{"error":null,"usage":null}}`), all, ""},
+		{"rate error in a text", "m", "event: error\ndata: Rate limit exceeded\n\n", none, "rate_limit"},
+		{"rate error within an error", "m", events(`{"error":{"error":{"message":"Wait","code":"rate_limit_exceeded"}}}`), none, "rate_limit"},
 		{"no rate limits", "m", `{"status":"failed","error":{"code":"rate_limit_exceeded","message":"Wait"}}`, none, "rate_limit"},
+		{"no rate limits, and no error either", "m", `{"choices":null,"base_resp":{"status_code":1002,"status_msg":"rate limit exceeded(RPM)"}}`, none, "rate_limit"},
 		{"money", "m", events(`{"error":{"code":"insufficient_quota"}}`), none, "quota"},
 		{"rate error of a choice", "m", events(`{"choices":[{"index":0,"error":{"code":429,"message":"Rate"},"delta":{"content":""},"finish_reason":"error"}]}`, "[DONE]"), none, "rate_limit"},
 		{"rate error at the top", "m", events(role, `{"object":"error","message":"Rate limit exceeded","type":"rate_limited","code":"1300"}`), none, "rate_limit"},
@@ -206,10 +216,19 @@ func TestStreamsSettle(t *testing.T) {
 		{"failure, then usage", "m", events(`{"error":{"message":"Oops","type":"server_error"}}`, usage, "[DONE]"), 15, "other"},
 		{"empty error", "m", events(`{"error":{},"choices":[]}`, usage, "[DONE]"), 15, ""},
 		{"usage in two chunks", "m", events(`{"usage":{"prompt_tokens":12,"total_tokens":12}}`, `{"usage":{"completion_tokens":3}}`, "[DONE]"), 15, ""},
+		{"usage without the output that was shown", "m", events(delta, `{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":0,"total_tokens":12}}`, "[DONE]"), 13, ""},
+		{"usage without the output that was shown before and behind it", "m", events(delta, `{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":0,"total_tokens":12}}`, delta, "[DONE]"), 14, ""},
+		{"usage, and text behind it", "m", events(usage, delta, "[DONE]"), 15, ""},
+		{"usage of the input first", "m", events(`{"choices":[],"usage":{"prompt_tokens":12,"total_tokens":12}}`, delta, "[DONE]"), 13, ""},
+		{"rate error behind audio", "m", events(`{"choices":[{"delta":{"audio":{"data":"QQ=="}}}]}`, rate), all, "rate_limit"},
+		{"rate error behind an image", "m", events(`{"choices":[{"delta":{"content":"","images":[{"type":"image_url"}]}}]}`, rate), all, "rate_limit"},
+		{"rate error behind parts", "m", events(`{"choices":[{"delta":{"content":[{"type":"text","text":"Hello"}]}}]}`, rate), all, "rate_limit"},
+		{"parts", "m", events(`{"choices":[{"delta":{"content":[{"type":"text","text":"Hello"}]}}]}`, "[DONE]"), 13, ""},
 		{"text", "m", events(delta, "[DONE]"), 13, ""},
 		{"text of a model that reasons", "gpt-5-mini", events(delta, "[DONE]"), all, ""},
 		{"with a suffix", "gpt-5-mini@eu", events(delta, "[DONE]"), all, ""},
 		{"Gemini, which thinks unseen", "google/gemini-2.5-pro", events(delta, "[DONE]"), all, ""},
+		{"Gemini's newest, whichever it is", "gemini-flash-latest", events(delta, "[DONE]"), all, ""},
 		{"behind a prefix", "openai/gpt-5-mini", events(delta, "[DONE]"), all, ""},
 		{"behind a deployment's name", "my-gpt-5-deployment", events(delta, "[DONE]"), all, ""},
 		{"behind any name", "prod", events(strings.Replace(delta, "gpt-4o", "gpt-5-mini-2025-08-07", 1), "[DONE]"), all, ""},
@@ -238,8 +257,53 @@ func TestStreamsSettle(t *testing.T) {
 	}
 }
 
+// What a stream says of its usage before it is cut is not the usage of what came behind it.
+func TestCutStreams(t *testing.T) {
+	const (
+		input = `{"type":"message_start","message":{"usage":{"input_tokens":12,"output_tokens":1}}}`
+		delta = `{"choices":[{"delta":{"content":"Hello"}}],"usage":null}`
+		part  = `{"choices":[{"delta":{"content":"Hello"}}],"usage":{"prompt_tokens":12,"completion_tokens":1,"total_tokens":13}}`
+		last  = `{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":3,"total_tokens":15}}`
+	)
+	for _, c := range []struct {
+		name   string
+		events []string
+		tokens int64 // 0: all
+	}{
+		{"usage of the input, and text", []string{input, delta}, 0},
+		{"usage of the input alone", []string{input}, 13},
+		{"usage that goes along", []string{part}, 13},
+		{"text, then its usage", []string{input, delta, last}, 15},
+		{"text behind its usage", []string{last, delta}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, w := io.Pipe()
+			var seen witness
+			resp, err := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(seen.trace())).Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+				return response(200, "text/event-stream", r), nil
+			})).RoundTrip(newRequest(t, t.Context(), chatURL, strings.NewReader(chatBody("m", 5000, true))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			sent := "data: " + strings.Join(c.events, "\n\ndata: ") + "\n\n"
+			go io.WriteString(w, sent)
+			if _, err := io.ReadFull(resp.Body, make([]byte, len(sent))); err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			want := c.tokens
+			if want == 0 {
+				want = seen.settled[0].Charged.Tokens
+			}
+			if got := seen.settled[0].Final.Tokens; got != want {
+				t.Errorf("%d of %d tokens stay; want %d", got, seen.settled[0].Charged.Tokens, want)
+			}
+		})
+	}
+}
+
 // An error in a stream that goes on is told when it comes.
-func TestErrorInAStreamIsToldAtOnce(t *testing.T) {
+func TestErrorInAStreamIsReportedAtOnce(t *testing.T) {
 	r, w := io.Pipe()
 	var seen witness
 	resp, err := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(seen.trace())).Transport(roundTripFunc(func(*http.Request) (*http.Response, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -48,8 +49,9 @@ func TestNothingSecretGetsOut(t *testing.T) {
 	credentials := map[string]string{
 		"Authorization": "Bearer sk-proj-xyzzy-one", "Api-Key": "xyzzy-two", "X-Api-Key": "xyzzy-three", "X-Goog-Api-Key": "xyzzy-four",
 		"authorization": "Bearer " + jwt, "AUTHORIZATION": "Basic eHl6enktYmFzaWM=",
+		"X-Portkey-Api-Key": "xyzzy-five", "?key=": "xyzzy-six", "?key=xyzzy-six&api%2Dkey=": "xyzzy-seven+xyzzy-eight%3D",
 	}
-	refusal := func(status int, code string) func(key string) *http.Response {
+	failure := func(status int, code string) func(key string) *http.Response {
 		return func(key string) *http.Response {
 			text := `{"error":{"message":"Rate limit reached for the key ` + key + `, on tokens per min (TPM): Limit 600, Used 600, Requested 300. Please try again in 1s.","code":"` + code + `"}}`
 			return response(status, "application/json", io.NopCloser(strings.NewReader(text)))
@@ -62,15 +64,16 @@ func TestNothingSecretGetsOut(t *testing.T) {
 		"a stream": func(string) *http.Response {
 			return response(200, "text/event-stream", io.NopCloser(strings.NewReader("data: {\"choices\":[{\"delta\":{\"content\":\""+answer+"\"}}]}\n\ndata: [DONE]\n\n")))
 		},
-		"a throttle": refusal(429, "rate_limit_exceeded"),
+		"a throttle":                   failure(429, "rate_limit_exceeded"),
+		"a throttle inside a response": failure(200, "rate_limit_exceeded"),
 		"a throttle that is cut within the key": func(key string) *http.Response {
 			text := `{"error":{"code":"rate_limit_exceeded","message":"` + strings.Repeat("x", 1024-7) + key + `"}}`
 			return response(429, "application/json", io.NopCloser(strings.NewReader(text)))
 		},
-		"a quota":     refusal(429, "insufficient_quota"),
-		"no key":      refusal(401, "invalid_api_key"),
-		"too large":   refusal(413, "rate_limit_exceeded"),
-		"an overload": refusal(503, "server_is_overloaded"),
+		"a quota":     failure(429, "insufficient_quota"),
+		"no key":      failure(401, "invalid_api_key"),
+		"too large":   failure(413, "rate_limit_exceeded"),
+		"an overload": failure(503, "server_is_overloaded"),
 	}
 	for header, credential := range credentials {
 		t.Run(header, func(t *testing.T) {
@@ -94,7 +97,7 @@ func TestNothingSecretGetsOut(t *testing.T) {
 						Paused:      func(_ context.Context, i ratelimiter.PausedInfo) { note(i) },
 						Settled:     func(_ context.Context, i ratelimiter.SettledInfo) { note(i) },
 						Credentials: func(_ context.Context, i ratelimiter.CredentialsInfo) { note(i) },
-						Asked:       func(i ratelimiter.AskedInfo) { note(i) },
+						Command:     func(i ratelimiter.CommandInfo) { note(i) },
 					}))
 				for name, answer := range answers {
 					l := l.Client(roundTripFunc(func(r *http.Request) (*http.Response, error) {
@@ -104,10 +107,14 @@ func TestNothingSecretGetsOut(t *testing.T) {
 						text := strings.Replace(chatBody("m", maxTokens, name == "a stream"), "Who is Joseph Conrad?", prompt, 1)
 						text = strings.Replace(text, "{", `{"previous_response_id":"xyzzy-id","user":"xyzzy-user",`, 1)
 						req := newRequest(t, ratelimiter.ContextWithMaxWait(t.Context(), time.Minute), chatURL, strings.NewReader(text))
-						req.Header.Set(header, credential)
+						if parameter, ok := strings.CutPrefix(header, "?"); ok {
+							req.URL.RawQuery = parameter + credential
+						} else {
+							req.Header.Set(header, credential)
+						}
 						resp, err := l.Do(req)
 						if err != nil {
-							note(err.Error())
+							note(errors.Unwrap(err).Error()) // net/http puts the URL around it
 							continue
 						}
 						if _, err := io.ReadAll(resp.Body); err != nil {
@@ -146,35 +153,41 @@ func TestNothingSecretGetsOut(t *testing.T) {
 // transport, options and reservations, the context of a request that is sent, the body of a
 // response.
 func TestNothingSecretIsPrinted(t *testing.T) {
-	const secret = "xyzzy-a-secret-of-some-length"
-	key := ratelimiter.WithDigestKey([]byte(secret))
-	l := newLimiter(t, key, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 60, TPM: 6000}))
-	var sent context.Context
-	transport := l.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
-		sent = r.Context()
-		return response(200, "application/json", io.NopCloser(strings.NewReader(usageBody))), nil
-	}))
-	req := newRequest(t, t.Context(), chatURL, strings.NewReader(strings.Replace(chatBody("m", 10, false), "Who is", secret, 1)))
-	req.Header.Set("Authorization", "Bearer "+secret)
-	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	r := acquire(t, l, ratelimiter.Chat{Model: "m", Messages: []ratelimiter.Message{{Role: "user", Content: secret}}})
-	defer r.Cancel()
-	forms := []string{secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret)}
-	for _, list := range []string{fmt.Sprint([]byte(secret)), fmt.Sprintf("%o", []byte(secret)), fmt.Sprintf("%#v", []byte(secret))} {
-		forms = append(forms, strings.Trim(list[strings.IndexAny(list, "[{"):], "[]{}"))
-	}
-	for what, x := range map[string]any{"the limiter": l, "its value": reflect.ValueOf(l).Elem().Interface(), "the transport": transport, "an option": key, "a reservation": r, "the context": sent, "the response's body": resp.Body} {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X", "%o", "%t", "%p", "%T"} {
-			printed := fmt.Sprintf(verb, x)
-			for _, form := range forms {
-				if at := strings.Index(printed, form); at >= 0 {
-					t.Errorf("%s as %s: …%s…", what, verb, printed[max(0, at-100):min(len(printed), at+50)])
+	synctest.Test(t, func(t *testing.T) {
+		const secret = "xyzzy-a-secret-of-some-length"
+		key := ratelimiter.WithDigestKey([]byte(secret))
+		l := newLimiter(t, key, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 60, TPM: 6000}))
+		var sent context.Context
+		transport := l.Transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			sent = r.Context()
+			return response(200, "application/json", io.NopCloser(strings.NewReader(usageBody))), nil
+		}))
+		req := newRequest(t, t.Context(), chatURL, strings.NewReader(strings.Replace(chatBody("m", 10, false), "Who is", secret, 1)))
+		req.Header.Set("Authorization", "Bearer "+secret)
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		r := acquire(t, l, ratelimiter.Chat{Model: "m", Messages: []ratelimiter.Message{{Role: "user", Content: secret}}})
+		defer r.Cancel()
+		if err := l.Shutdown(t.Context()); err != nil { // or what is printed would change meanwhile
+			t.Fatal(err)
+		}
+		synctest.Wait() // for the last goroutine to have let go of its locks
+		forms := []string{secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret)}
+		for _, list := range []string{fmt.Sprint([]byte(secret)), fmt.Sprintf("%o", []byte(secret)), fmt.Sprintf("%#v", []byte(secret))} {
+			forms = append(forms, strings.Trim(list[strings.IndexAny(list, "[{"):], "[]{}"))
+		}
+		for what, x := range map[string]any{"the limiter": l, "its value": reflect.ValueOf(l).Elem().Interface(), "the transport": transport, "an option": key, "a reservation": r, "the context": sent, "the response's body": resp.Body} {
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X", "%o", "%t", "%p", "%T"} {
+				printed := fmt.Sprintf(verb, x)
+				for _, form := range forms {
+					if at := strings.Index(printed, form); at >= 0 {
+						t.Errorf("%s as %s: …%s…", what, verb, printed[max(0, at-100):min(len(printed), at+50)])
+					}
 				}
 			}
 		}
-	}
+	})
 }

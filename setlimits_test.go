@@ -13,28 +13,8 @@ import (
 
 	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/backend"
-	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
-
-func setLimits(t *testing.T, l *ratelimiter.Limiter, options ...ratelimiter.Option) {
-	t.Helper()
-	if err := l.SetLimits(options...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// stores are the kinds of backends for which the rules below hold.
-var stores = map[string]func() ratelimiter.Option{
-	"memory": func() ratelimiter.Option { return ratelimiter.WithBackend(memory.New()) },
-	"store":  func() ratelimiter.Option { s := newStore(); s.mute = true; return ratelimiter.WithBackend(s) },
-}
-
-func eachStore(t *testing.T, f func(t *testing.T, store ratelimiter.Option)) {
-	for name, store := range stores {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { f(t, store()) }) })
-	}
-}
 
 // After SetLimits what is used stays used, and calls that wait start as the new limits say.
 func TestSetLimits(t *testing.T) {
@@ -247,6 +227,47 @@ func TestSetLimitsFaults(t *testing.T) {
 	if got := limitsOf(t, l, "m")["rpm"].Limit; got != 7 {
 		t.Errorf("the limit is %d", got)
 	}
+}
+
+// A class's new weight holds for its next calls, also where some always wait.
+func TestSetLimitsChangesWeights(t *testing.T) {
+	eachStore(t, func(t *testing.T, store ratelimiter.Option) {
+		options := func(weight float64) []ratelimiter.Option {
+			return []ratelimiter.Option{ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600}),
+				ratelimiter.WithClasses(map[string]ratelimiter.Class{"a": {}, "b": {Weight: weight}})}
+		}
+		l := newLimiter(t, append(options(1), ratelimiter.WithAccount("a"), store)...)
+		warm(t, l, "m")
+		var started [2]atomic.Int64
+		var over atomic.Bool
+		var work sync.WaitGroup
+		for i, class := range [...]string{"a", "b"} {
+			for range 20 {
+				work.Go(func() {
+					ctx := ratelimiter.ContextWithClass(t.Context(), class)
+					for !over.Load() {
+						acquireIn(t, l, ctx, ratelimiter.Cost{Model: "m"}).Settle(ratelimiter.Usage{})
+						started[i].Add(1)
+					}
+				})
+			}
+		}
+		time.Sleep(time.Minute)
+		if err := l.SetLimits(options(9)...); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // those that waited have started
+		a, b := started[0].Load(), started[1].Load()
+		time.Sleep(time.Minute)
+		if a, b = started[0].Load()-a, started[1].Load()-b; a < 50 || a > 70 || b < 530 || b > 550 {
+			t.Errorf("%d and %d calls have started, by weights of 1 and 9", a, b)
+		}
+		over.Store(true)
+		work.Wait()
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // A model that leaves its family's line takes its ticket along, also while its ask is under

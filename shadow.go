@@ -19,10 +19,10 @@ import (
 //
 // Calls are admitted as ever, but in the background, from a ledger of their own: with a
 // shared backend all limiters in shadow share one, beside the others'. A call that would
-// have waited is charged and settled as much later as it would have started. No error of the
-// limiter's reaches a caller but [ErrNoLimiter], and a hook that panics is logged. Acquire
-// returns a reservation of no cost where it would have failed. Hooks run in the background too,
-// when their moment would have come, with a context that does not end with the call's.
+// have waited is charged and settled as much later as it would have started. The limiter returns
+// no error to a caller but [ErrNoLimiter], and a hook that panics is logged. Where Acquire would
+// have failed, it returns a reservation that costs nothing. Hooks run in the background too, when
+// their moment would have come, with a context that does not end with the call's.
 //
 // Bodies stay as they are: [WithStreamUsage] does nothing, and [WithRejectionResponses] has
 // nothing to do. Delay, State and Fleet answer from the ledger of the shadow.
@@ -46,9 +46,9 @@ const (
 	never
 )
 
-// A shadowCall is a call that has started, while the engine admits it as if it waited for
-// that. What becomes of it meanwhile is kept until its fate is known. Where it would have
-// waited, all of it happens as much later.
+// A shadowCall is a call that has started, while the engine admits it as if it waited. What
+// becomes of it meanwhile is kept until its fate is known. If it would have waited, all of that
+// happens as much later.
 type shadowCall struct {
 	r      *Reservation
 	begun  time.Time
@@ -128,7 +128,7 @@ func (s *shadowCall) decide(f fate) {
 	}
 }
 
-// moveBy lets all that becomes of the call happen so much later.
+// moveBy lets all that becomes of the call happen later by the wait.
 func (s *shadowCall) moveBy(wait time.Duration) {
 	s.mu.Lock()
 	s.fate, s.wait, s.running = late, wait, true
@@ -169,7 +169,8 @@ func (s *shadowCall) then(run func(fate)) {
 	}
 }
 
-// keep keeps an event for later, unless the call's fate is one that needs no later.
+// keep keeps an event for later, unless the call would have started at once or never. It returns
+// the fate.
 func (s *shadowCall) keep(run func(fate)) fate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,8 +246,8 @@ func (s *shadowCall) observe(ctx context.Context, head engine.Response) {
 	})
 }
 
-// throttled takes in what the server has throttled. It would not have, where the limiter
-// would have held back the call, or calls before it.
+// throttled takes in a throttle by the server. The limiter would have avoided it where it had
+// held back the call, or calls before it.
 func (s *shadowCall) throttled(ctx context.Context, t *wire.Throttle, status int) {
 	ctx = context.WithoutCancel(ctx)
 	s.then(func(f fate) {

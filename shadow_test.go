@@ -522,7 +522,7 @@ func TestShadowReportAtTheEnd(t *testing.T) {
 		if got := r.Total.Rejected; len(got) != 1 || got["too_large"] != 1 || r.Total.Undecided != 1 || len(r.Models) != 1 || r.Models[0].Model != "m" {
 			t.Errorf("%+v", r)
 		}
-		for _, line := range []string{"5 calls: 2 at once", "1 would have waited: half of them for 1.", "1 would have been rejected: 1 too_large", "0 throttled by the server, of which the limiter would have prevented 0"} {
+		for _, line := range []string{"5 calls: 2 at once", "1 would have waited for 1.", "1 would have been rejected: 1 too_large", "0 throttled by the server, of which the limiter would have prevented 0"} {
 			if !strings.Contains(r.String(), line) {
 				t.Errorf("%q is missing in\n%s", line, r)
 			}
@@ -707,4 +707,30 @@ func TestShadowEndsWithShutdown(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 	})
+}
+
+// A report accounts for every call, and leaves out what there is none of.
+func TestShadowReportString(t *testing.T) {
+	for want, total := range map[string]ratelimiter.ShadowCounts{
+		"1 call: 1 at once\n0 would have waited\n0 would have been rejected\n" +
+			"0 throttled by the server, of which the limiter would have prevented 0": {Calls: 1, AtOnce: 1},
+		"1 call: 0 at once\n1 would have waited for 2.5s\n0 would have been rejected\n" +
+			"0 throttled by the server, of which the limiter would have prevented 0": {
+			Calls: 1, Waited: 1, Wait: ratelimiter.ShadowWait{P50: 2 * time.Second, P90: 2 * time.Second, P99: 2 * time.Second, Max: 2500 * time.Millisecond},
+		},
+		"2 calls: 0 at once\n2 would have waited: half of them for 1s, one in ten for 2s, one in a hundred for 2s, the longest for 2s\n" +
+			"0 would have been rejected\n0 throttled by the server, of which the limiter would have prevented 0": {
+			Calls: 2, Waited: 2, Wait: ratelimiter.ShadowWait{P50: time.Second, P90: 2 * time.Second, P99: 2 * time.Second, Max: 2 * time.Second},
+		},
+		"2,010 calls: 1 at once\n0 would have waited\n4 would have been rejected: 1 deadline, 3 max_wait\n" +
+			"2,000 not decided yet, 3 cancelled by their callers, 2 not followed\n" +
+			"5 throttled by the server, of which the limiter would have prevented 4": {
+			Calls: 2010, AtOnce: 1, Rejected: map[string]int64{"max_wait": 3, "deadline": 1},
+			Undecided: 2000, Cancelled: 3, NotFollowed: 2, Throttled: 5, Avoided: 4,
+		},
+	} {
+		if got := (ratelimiter.ShadowReport{Total: total}).String(); got != want {
+			t.Errorf("%s\nfor\n%s", got, want)
+		}
+	}
 }

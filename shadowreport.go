@@ -73,7 +73,10 @@ func (r ShadowReport) String() string {
 	t := &r.Total
 	fmt.Fprintf(&b, "%s: %s at once", amount(t.Calls, "calls"), thousands(t.AtOnce))
 	fmt.Fprintf(&b, "\n%s would have waited", thousands(t.Waited))
-	if t.Waited > 0 {
+	switch {
+	case t.Waited == 1:
+		fmt.Fprintf(&b, " for %s", seconds(t.Wait.Max))
+	case t.Waited > 1:
 		fmt.Fprintf(&b, ": half of them for %s, one in ten for %s, one in a hundred for %s, the longest for %s",
 			seconds(t.Wait.P50), seconds(t.Wait.P90), seconds(t.Wait.P99), seconds(t.Wait.Max))
 	}

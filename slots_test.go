@@ -3,6 +3,7 @@ package ratelimiter_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
@@ -207,10 +209,7 @@ func TestSlotsAreSeen(t *testing.T) {
 		synctest.Wait()
 		go func() { acquire(t, l, tokens(1)).Settle(ratelimiter.Usage{}) }()
 		synctest.Wait()
-		state, err := l.State(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		state := stateOf(t, l)
 		s := state.Scopes[0]
 		limits := s.Limits[len(s.Limits)-2:]
 		if limits[0].Name != "concurrent" || limits[0].Owner != "family:f" || limits[0].Limit != 2 || limits[0].Remaining != 0 ||
@@ -401,4 +400,86 @@ func TestSlotOfAReservationWhoseHookPanics(t *testing.T) {
 			t.Errorf("%d slots are free", n)
 		}
 	})
+}
+
+// A countedMemory counts asks, and answers no more than so many.
+type countedMemory struct {
+	*memory.Backend
+	takes atomic.Int64
+}
+
+func (c *countedMemory) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	if c.takes.Add(1) > 1000 {
+		return backend.Answer{}, errAway
+	}
+	return c.Backend.Take(ctx, ask)
+}
+
+// Calls for which there are too few slots, but which wait for tokens, ask when there may be some.
+func TestSlotsThatComeBackWakeNobodyInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &countedMemory{Backend: memory.New()}
+		l := newLimiter(t, ratelimiter.WithBackend(store), ratelimiter.WithAccount("a"),
+			ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 600, Concurrent: 1}),
+			ratelimiter.WithClasses(map[string]ratelimiter.Class{"a": {}, "b": {}}))
+		warm(t, l, "m")
+		acquire(t, l, tokens(600)).Settle(ratelimiter.Usage{})
+		var work sync.WaitGroup
+		for i := range 10 {
+			work.Go(func() {
+				ctx := ratelimiter.ContextWithClass(t.Context(), []string{"a", "b"}[i%2])
+				acquireIn(t, l, ctx, tokens(10)).Settle(ratelimiter.Usage{})
+			})
+		}
+		work.Wait()
+		if n := store.takes.Load(); n > 50 {
+			t.Errorf("ten calls asked %d times", n)
+		}
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Where tokens are short too, classes share these, as if there were slots for all: a large call
+// is not starved.
+func TestLargeCallsAmongFewSlots(t *testing.T) {
+	for slots := range int64(3) {
+		t.Run(fmt.Sprint(slots+1), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { testLargeCallsAmongFewSlots(t, slots+1) })
+		})
+	}
+}
+
+func testLargeCallsAmongFewSlots(t *testing.T, slots int64) {
+	l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 6000, TPM: 600, Concurrent: slots}),
+		ratelimiter.WithClasses(map[string]ratelimiter.Class{"large": {}, "small": {}}))
+	warm(t, l, "m")
+	var over atomic.Bool
+	var large, small atomic.Int64
+	var work sync.WaitGroup
+	calls := func(callers int, class string, cost int64, started *atomic.Int64) {
+		for range callers {
+			work.Go(func() {
+				ctx := ratelimiter.ContextWithClass(t.Context(), class)
+				for !over.Load() {
+					r := acquireIn(t, l, ctx, tokens(cost))
+					time.Sleep(time.Millisecond)
+					r.Settle(ratelimiter.Usage{})
+					started.Add(cost)
+				}
+			})
+		}
+	}
+	calls(1, "large", 500, &large)
+	calls(20, "small", 10, &small)
+	time.Sleep(30 * time.Minute)
+	over.Store(true)
+	work.Wait()
+	if a, b := large.Load(), small.Load(); a < 8000 || b < 8000 {
+		t.Errorf("%d tokens for large calls and %d for small ones; want as much for both", a, b)
+	}
+	if err := l.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
 }

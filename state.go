@@ -77,14 +77,16 @@ type LimitState struct {
 	// Ramp is how much may start per minute after the server has sent slow_down, while
 	// traffic may grow only slowly; else 0.
 	Ramp int64 `json:"ramp,omitempty"`
+	// Pace is how much may start per minute while the model's first calls are paced; else 0.
+	Pace int64 `json:"pace,omitempty"`
 	// Ignored is for how much longer the server's reports of this bucket are ignored, because
 	// they could not be true.
 	Ignored time.Duration `json:"ignored_ns,omitempty"`
 	// KeepsUnused says that the server has been seen to keep output that was
 	// declared and not used, rather than to give it back when a call ends.
 	KeepsUnused bool `json:"keeps_unused,omitempty"`
-	// Source is where Limit comes from: "configured" or the header that
-	// reported it, Age ago.
+	// Source is where Limit comes from: "configured", or the header or "a throttle by the
+	// server" that reported it, Age ago.
 	Source string        `json:"source"`
 	Age    time.Duration `json:"age_ns,omitempty"`
 }
@@ -125,7 +127,7 @@ func newScopeState(s *engine.ScopeState) ScopeState {
 		l := &s.Limits[i]
 		state.Limits = append(state.Limits, LimitState{
 			Name: l.Name, Owner: cmp.Or(l.Owner, s.Model), Limit: l.Limit, Remaining: l.Remaining, Reset: l.Reset, Unknown: l.Unknown,
-			Margin: l.Margin, Burst: l.Burst, Ramp: l.Ramp, Ignored: l.Ignored, KeepsUnused: l.KeepsUnused,
+			Margin: l.Margin, Burst: l.Burst, Ramp: l.Ramp, Pace: l.Pace, Ignored: l.Ignored, KeepsUnused: l.KeepsUnused,
 			Source: l.Source, Age: l.Age,
 		})
 	}

@@ -17,10 +17,7 @@ func TestStateAsJSON(t *testing.T) {
 		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithWarnings(nil, 0))
 		say := func(want string) {
 			t.Helper()
-			state, err := l.State(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			state := stateOf(t, l)
 			if got, err := json.Marshal(state); err != nil || string(got) != want {
 				t.Errorf("%s, %v\nwant %s", got, err, want)
 			}
@@ -46,7 +43,7 @@ func TestOneRequest(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		_, err = l.Acquire(ctx, ratelimiter.Cost{Model: "m", Requests: 2})
-		if !errors.Is(err, ratelimiter.ErrTooLarge) || !strings.Contains(err.Error(), "needs 2 requests, the limit is 1 ") {
+		if !errors.Is(err, ratelimiter.ErrTooLarge) || !strings.Contains(err.Error(), "needs 2 requests, the limit is 1 per minute (configured): make them in several calls") {
 			t.Errorf("error %v", err)
 		}
 	})

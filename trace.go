@@ -2,16 +2,17 @@ package ratelimiter
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
 
-// Trace is a set of hooks into the life of calls, in the manner of
-// net/http/httptrace. Any of them may be nil. They run on the goroutines of
-// the calls they are about, without any lock. They must be safe for concurrent use,
-// and must return soon. If a hook panics, the panic reaches the caller of the function
-// that ran it, such as Acquire, RoundTrip or a body's Read. The call ends then: its request is
-// not sent, or its response's body is closed, and its charge is cancelled or settled.
+// Trace is a set of hooks into the life of calls, in the manner of net/http/httptrace. Any of
+// them may be nil. They run on the goroutines of the calls they are about, without any lock.
+// They must be safe for concurrent use, and must return soon. If a hook panics, the panic
+// reaches the caller of the function that ran it, such as Acquire, RoundTrip or a body's Read.
+// The call ends then: its request is not sent, or its response's body is closed, and its
+// charge is cancelled or settled.
 type Trace struct {
 	// Waiting is called once for a call that can't start at once and joins the queue. Started
 	// or NotStarted follows for each, with Queued set.
@@ -36,9 +37,9 @@ type Trace struct {
 	// Made is called by New with the new limiter, so that the hooks can ask it for its State
 	// later. If Made returns an error, New fails with it. Hooks of a context don't get it.
 	Made func(*Limiter) error
-	// Asked is called after each command to a backend other than memory. Like Backend it
+	// Command is called after each command to a backend other than memory. Like Backend it
 	// belongs to no call: if it panics, the panic is logged, and nobody gets it.
-	Asked func(AskedInfo)
+	Command func(CommandInfo)
 	// Backend is called with an error when the backend has stopped answering, and
 	// with nil when it answers again, where WithFallback or WithFailOpen is set. It
 	// belongs to no call, so hooks of a context don't get it.
@@ -84,6 +85,24 @@ type NotStartedInfo struct {
 	// Shadow says that the limiter has WithShadow: the call has started all the same, and its
 	// caller would have got Err.
 	Shadow bool
+}
+
+// Code says in a word why the call did not start, for logs and metrics: [Error.Code] of a
+// rejection, "deadline" or "cancelled" if its context ended, "panic" if its caller got a panic,
+// or "error".
+func (i NotStartedInfo) Code() string {
+	var e *Error
+	switch {
+	case i.Err == nil:
+		return "panic"
+	case errors.As(i.Err, &e) && e.Code() != "":
+		return e.Code()
+	case errors.Is(i.Err, context.DeadlineExceeded):
+		return "deadline"
+	case errors.Is(i.Err, context.Canceled):
+		return "cancelled"
+	}
+	return "error"
 }
 
 // ObservedInfo is given to [Trace.Observed].
@@ -151,9 +170,9 @@ type CredentialsInfo struct {
 	Credentials int // at least
 }
 
-// AskedInfo is given to [Trace.Asked].
-type AskedInfo struct {
-	Command  string // "take", "settle", "look", "clear", "keep", "recall", "lease", "report" or "reports"
+// CommandInfo is given to [Trace.Command].
+type CommandInfo struct {
+	Name     string // "take", "settle", "look", "clear", "keep", "recall", "lease", "report" or "reports"
 	Duration time.Duration
 	Err      error // backend.ErrTooLarge is a regular reply
 	GaveUp   bool  // the caller's context had ended, so the error says nothing about the backend
@@ -264,11 +283,11 @@ func (c *config) traceBackend(err error) {
 	}
 }
 
-// traceAsked calls the hooks about a command.
-func (c *config) traceAsked(info AskedInfo) {
+// traceCommand calls the hooks about a command.
+func (c *config) traceCommand(info CommandInfo) {
 	for _, t := range c.traces {
-		if t.Asked != nil {
-			c.harmless(context.Background(), hookPanicked, func() { t.Asked(info) })
+		if t.Command != nil {
+			c.harmless(context.Background(), hookPanicked, func() { t.Command(info) })
 		}
 	}
 }

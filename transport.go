@@ -1,12 +1,14 @@
 package ratelimiter
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
+	"github.com/openai-ratelimiter/ratelimiter/internal/identity"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
@@ -171,7 +173,7 @@ func (t *Transport) pass(req *http.Request) (*http.Response, error) {
 		h := wire.ParseHeaders(resp.Header)
 		t.limiter.traceObserved(req.Context(), ObservedInfo{
 			Status: resp.StatusCode, Latency: time.Since(started),
-			Requests: observation(h.Requests), Tokens: observation(h.Tokens),
+			Requests: observation(h.Requests, h.DailyRequests), Tokens: observation(h.Tokens, h.DailyTokens),
 		})
 		returns = true
 	}
@@ -226,15 +228,18 @@ func (r *Reservation) observe(ctx context.Context, resp *http.Response, written 
 
 // observed reports the headers of a response.
 func (r *Reservation) observed(ctx context.Context, head *engine.Response, latency time.Duration, corrected backend.Amounts) {
-	requests, tokens := observation(head.Headers.Requests), observation(head.Headers.Tokens)
+	h := &head.Headers
+	requests, tokens := observation(h.Requests, h.DailyRequests), observation(h.Tokens, h.DailyTokens)
 	requests.Corrected, tokens.Corrected = corrected[backend.Requests], corrected[backend.Tokens]
 	r.limiter.traceObserved(ctx, ObservedInfo{
 		Account: r.engine.Call.Account, Model: r.engine.Call.Model, Status: head.Status, Latency: latency,
-		Requests: requests, Tokens: tokens, Charged: head.Headers.QueryCost, Shadow: r.shadow != nil,
+		Requests: requests, Tokens: tokens, Charged: h.QueryCost, Shadow: r.shadow != nil,
 	})
 }
 
-func observation(w wire.Window) Observation {
+// observation is the first of these that a response reports.
+func observation(windows ...wire.Window) Observation {
+	w := cmp.Or(windows...)
 	return Observation{Limit: w.Limit, Remaining: w.Remaining, Reset: w.Reset}
 }
 
@@ -242,18 +247,18 @@ func observation(w wire.Window) Observation {
 // body has no usage.
 func (r *Reservation) meter(ctx context.Context, resp *http.Response, metered *meteredBody) {
 	status := resp.StatusCode
-	header, asked := resp.Header, resp.Request.Header // the body must not refer to resp: see callersBody
+	header, secrets := resp.Header, identity.SecretsOf(resp.Request) // the body must not refer to resp: see callersBody
 	bodiless := resp.Body == nil || resp.Body == http.NoBody
 	switch {
-	case status >= 400:
+	case status >= 400: // any of them may be about limits or money: hosts have sent 400, 402, 403, 412, 413, 422, 498, 500, …
 		defer r.failed(status) // also if a hook panics
 		decide := func(said []byte) {
 			throttle := wire.ParseThrottle(status, header, said, time.Now())
 			if throttle.Kind != wire.Other || status == http.StatusTooManyRequests {
-				r.throttled(ctx, &throttle, status, asked)
+				r.throttled(ctx, &throttle, status, secrets)
 			}
 		}
-		if bodiless || !mayThrottle(status) {
+		if bodiless {
 			decide(nil) // the headers may say it all
 			return
 		}
@@ -276,26 +281,8 @@ func (r *Reservation) meter(ctx context.Context, resp *http.Response, metered *m
 
 // decoded is the beginning of a response's body.
 func (r *Reservation) decoded(h http.Header, prefix []byte) []byte {
-	encoded, known := r.limiter.config.decoders.Chain(h)
-	if !known {
-		return nil
-	}
+	encoded, _ := r.limiter.config.decoders.Chain(h)
 	return encoded.Prefix(prefix, 4*peekSize)
-}
-
-// mayThrottle reports whether a response of this status may be about limits or money:
-// slow_down was a 503 and is an overload's, a quota's error is a 402 or 403 with some, that
-// of a hard limit on the bill a 400, and that of Fireworks's spending limit a 412. Groq's
-// "Request too large" is a 413, and its flex tier's a 498. Old overloads, and those behind
-// some proxies, are 500s and 502s.
-func mayThrottle(status int) bool {
-	switch status {
-	case http.StatusBadRequest, http.StatusTooManyRequests, http.StatusPaymentRequired, http.StatusForbidden,
-		http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, 498, http.StatusInternalServerError, http.StatusBadGateway,
-		http.StatusServiceUnavailable, 529:
-		return true
-	}
-	return false
 }
 
 // failed settles a call whose response has no usage, by its status.
@@ -314,10 +301,10 @@ var kinds = map[wire.Kind]string{
 }
 
 // throttled takes in an error response, or an error inside one, that is about limits or
-// money, to a request with the headers asked. An overload pauses the model for as long as it
+// money, to a request with these secrets. An overload pauses the model for as long as it
 // says; one that does not say, and is no 429, is like any failure of the server.
-func (r *Reservation) throttled(ctx context.Context, t *wire.Throttle, status int, asked http.Header) {
-	t.Message = redacted(t.Message, asked)
+func (r *Reservation) throttled(ctx context.Context, t *wire.Throttle, status int, secrets identity.Secrets) {
+	t.Message = secrets.Redact(t.Message)
 	if r.shadow != nil {
 		r.shadow.throttled(ctx, t, status)
 		return

@@ -14,7 +14,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,38 +21,6 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
-
-type roundTripFunc func(*http.Request) (*http.Response, error)
-
-func (f roundTripFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// trackedBody counts how often it is closed.
-type trackedBody struct {
-	io.Reader
-	closed atomic.Int32
-}
-
-func (b *trackedBody) Close() error { b.closed.Add(1); return nil }
-
-func newRequest(t testing.TB, ctx context.Context, url string, body io.Reader) *http.Request {
-	t.Helper()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	return req
-}
-
-// response is what a test's upstream answers.
-func response(status int, typ string, body io.ReadCloser) *http.Response {
-	return &http.Response{
-		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"Content-Type": {typ}}, Body: body, ContentLength: -1,
-	}
-}
-
-const usageBody = `{"id":"x","usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}`
 
 // A RoundTripper must not modify the request, must close its body, and what it
 // sends must be what it was given.
@@ -148,24 +115,6 @@ func TestGetBodyThatRewindsIsNotTrusted(t *testing.T) {
 	})
 }
 
-// overBoth runs a test over HTTP/1.1 and HTTP/2, on sockets.
-func overBoth(t *testing.T, h http.Handler, test func(t *testing.T, url string, base http.RoundTripper)) {
-	for _, version := range []int{1, 2} {
-		t.Run(fmt.Sprintf("HTTP/%d", version), func(t *testing.T) {
-			srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.ProtoMajor != version {
-					t.Errorf("spoke %s", r.Proto)
-				}
-				h.ServeHTTP(w, r)
-			}))
-			srv.EnableHTTP2 = version == 2
-			srv.StartTLS()
-			defer srv.Close()
-			test(t, srv.URL, srv.Client().Transport)
-		})
-	}
-}
-
 // Over real connections the server gets the bytes and the length that were
 // given, the response keeps its own, a redirect sends the body again, and the
 // connection is used again.
@@ -204,7 +153,7 @@ func TestDutiesOverSockets(t *testing.T) {
 		if len(connections) != 1 {
 			t.Errorf("%d connections were made; want one that is used again", len(connections))
 		}
-		// A refusal and a cancelled wait leave nothing open.
+		// A rejection and a cancelled wait leave nothing open.
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := c.Do(newRequest(t, ctx, url+"/v1/chat/completions", strings.NewReader(bodies[0]))); !errors.Is(err, context.Canceled) {
@@ -221,15 +170,6 @@ const overTheCap = 64<<20 + 1000
 // begins it, and then spaces, which end it.
 func padded(begin, end string) io.Reader {
 	return io.MultiReader(strings.NewReader(begin), io.LimitReader(spaces{}, overTheCap-int64(len(begin)+len(end))), strings.NewReader(end))
-}
-
-type spaces struct{}
-
-func (spaces) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = ' '
-	}
-	return len(p), nil
 }
 
 // Of a body that is more than the limiter keeps of one, the server still gets every
@@ -403,10 +343,6 @@ func TestErrorsOfTheBodyAndOfTheBase(t *testing.T) {
 	}
 }
 
-type errReader struct{ err error }
-
-func (r errReader) Read([]byte) (int, error) { return 0, r.err }
-
 // eofBody returns its last bytes together with io.EOF, as net/http may.
 type eofBody struct {
 	data   []byte
@@ -556,7 +492,7 @@ func TestStreamIsForwardedAsItComes(t *testing.T) {
 // the tokens that were reserved.
 func TestOutcomes(t *testing.T) {
 	const stream = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\" world\"}}]}\n\n"
-	refusal := func(kind, message string) string {
+	failure := func(kind, message string) string {
 		return fmt.Sprintf(`{"error":{"message":%q,"type":%q,"code":%q}}`, message, kind, kind)
 	}
 	all := int64(-1) // as reserved
@@ -576,12 +512,12 @@ func TestOutcomes(t *testing.T) {
 		{"audio", 200, "audio/mpeg", "\x00\x01", nil, 1, all},
 		{"stream with usage", 200, "text/event-stream", stream + "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7}}\n\ndata: [DONE]\n\n", nil, 1, 7},
 		{"stream without usage", 200, "text/event-stream", stream + "data: [DONE]\n\n", nil, 1, 12 + 2},
-		{"400", 400, "application/json", refusal("invalid_request_error", "no"), nil, 1, 0},
-		{"401", 401, "application/json", refusal("invalid_api_key", "no"), nil, 1, 0},
-		{"404", 404, "application/json", refusal("model_not_found", "no"), nil, 1, 0},
-		{"429", 429, "application/json", refusal("rate_limit_exceeded", "Rate limit reached"), nil, 1, 0},
-		{"insufficient_quota", 429, "application/json", refusal("insufficient_quota", "You exceeded your current quota"), nil, 1, 0},
-		{"500", 500, "application/json", refusal("server_error", "oops"), nil, 1, all},
+		{"400", 400, "application/json", failure("invalid_request_error", "no"), nil, 1, 0},
+		{"401", 401, "application/json", failure("invalid_api_key", "no"), nil, 1, 0},
+		{"404", 404, "application/json", failure("model_not_found", "no"), nil, 1, 0},
+		{"429", 429, "application/json", failure("rate_limit_exceeded", "Rate limit reached"), nil, 1, 0},
+		{"insufficient_quota", 429, "application/json", failure("insufficient_quota", "You exceeded your current quota"), nil, 1, 0},
+		{"500", 500, "application/json", failure("server_error", "oops"), nil, 1, all},
 		{"cancelled after it was written", 0, "", "", context.Canceled, 1, all},
 		{"never connected", 0, "", "", &net.OpError{Op: "dial", Err: errors.New("refused")}, 0, 0},
 	}
@@ -648,7 +584,7 @@ func TestBrokenStreamKeepsItsCharge(t *testing.T) {
 	})
 }
 
-func TestRefusalPausesItsScope(t *testing.T) {
+func TestThrottlePausesItsScope(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 600, TPM: 600}))
 		l := newWarm(t)
@@ -660,7 +596,7 @@ func TestRefusalPausesItsScope(t *testing.T) {
 		start := time.Now()
 		post(t, c, chatURL, chatBody("m", 1, false))
 		if waited := time.Since(start); waited != 7*time.Second {
-			t.Errorf("waited %v; want the 7s that the refusal asked for", waited)
+			t.Errorf("waited %v; want the 7s that the throttle asked for", waited)
 		}
 		srv.Inject(1, openaitest.InsufficientQuota())
 		var kind string
@@ -680,8 +616,8 @@ func TestRefusalPausesItsScope(t *testing.T) {
 	})
 }
 
-// A refusal whose body never comes holds nobody up.
-func TestRefusalWithoutABody(t *testing.T) {
+// A throttle whose body never comes holds nobody up.
+func TestThrottleWithoutABody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
 		defer w.Close()

@@ -28,7 +28,8 @@ func TestModelsWithoutLimits(t *testing.T) {
 		{"nothing is configured", nil, []string{"a", "b"}, nil, nil},
 		{"only for the account", []ratelimiter.Option{ratelimiter.WithAccountLimits(limits)}, []string{"a", "b"}, nil, nil},
 		{"turned off", []ratelimiter.Option{one, ratelimiter.WithWarnings(nil, 0)}, []string{"a"}, nil, []string{"gpt-4o"}},
-		{"no model", []ratelimiter.Option{one}, []string{""}, nil, []string{"gpt-4o"}},
+		{"no model", []ratelimiter.Option{one}, []string{"", ""}, []string{`""`}, []string{"gpt-4o"}},
+		{"no model, nothing is configured", nil, []string{""}, nil, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			logger, log := logged()
@@ -46,10 +47,7 @@ func TestModelsWithoutLimits(t *testing.T) {
 					t.Errorf("warned %q; want of %s", got, model)
 				}
 			}
-			state, err := l.State(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			state := stateOf(t, l)
 			var unused []string
 			for _, s := range state.Scopes {
 				if s.Unused {

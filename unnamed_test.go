@@ -85,7 +85,7 @@ func TestBeforeAnyAccount(t *testing.T) {
 	}
 }
 
-// The first account that gets known takes over what calls without one have used, what they
+// The first account to become known takes over what calls without one have used, what they
 // hold, and who waits, so that one key never has two budgets.
 func TestFirstAccountTakesOver(t *testing.T) {
 	for _, known := range []bool{false, true} {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/engine"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
 // warnings are what the limiter logs. All else is for a [Trace].
@@ -33,10 +34,12 @@ func (w *warnings) longWait(shadow bool) func(engine.LongWait) {
 		message = "ratelimiter: calls would wait long"
 	}
 	return func(i engine.LongWait) {
-		limit := "unknown"
+		limit, owner := "unknown", ofOwner(quota.OwnerTitle(i.Owner), i.Model)
 		switch {
+		case i.Kind.Period == 0 && i.Kind.Name != "":
+			limit = amount(i.Amount, i.Kind.Unit) + owner
 		case i.Kind.Name != "":
-			limit = fmt.Sprintf("%s per %s", amount(i.Amount, i.Kind.Unit), periodName(i.Kind.Period)) + ofClass(i.Owner)
+			limit = fmt.Sprintf("%s per %s", amount(i.Amount, i.Kind.Unit), periodName(i.Kind.Period)) + owner
 		case i.Wait > 0:
 			limit = "a pause by the server"
 		}
@@ -103,7 +106,7 @@ func (n *named) set(models []string) {
 // was not warned of that yet.
 func (n *named) missing(model string) bool {
 	models := *n.models.Load()
-	return len(models) > 0 && model != "" && !models[model] && n.warned.first(model)
+	return len(models) > 0 && !models[model] && n.warned.first(model)
 }
 
 // first reports whether the name is one to be warned of now.
@@ -123,7 +126,7 @@ func (o *once) first(name string) bool {
 // warnOfClass warns once of a class that is none of those that are configured.
 func (l *Limiter) warnOfClass(ctx context.Context, class string, classes map[string]Class) {
 	class = shortened(class)
-	if l.config.warnings.log == nil || !l.strange.first(class) {
+	if l.config.warnings.log == nil || !l.unknown.first(class) {
 		return
 	}
 	names := slices.Sorted(maps.Keys(classes))

@@ -53,8 +53,8 @@ type Bucket struct {
 	// Margin is held back from every start, but never more than half of what
 	// the capacity leaves beside the cost.
 	Margin float64
-	// Start is what counts as used already when the backend has never heard of
-	// this bucket, or has lost it.
+	// Start is what counts as used already when the backend does not know this
+	// bucket yet, or has lost it.
 	Start float64
 	// StartStamp is the Stamp of the Answer that Start goes back to, or 0 if it goes
 	// back to none. The backend may have lost the bucket after that answer, and begun it
@@ -89,7 +89,9 @@ type Ask struct {
 	Ticket string
 	// Number grows with each Ask of the ticket. While the ticket is in line, an ask that
 	// comes twice, or after a later one, is answered like the last one and changes nothing.
-	// If nothing was granted, the buckets' figures may be newer.
+	// If nothing was granted, the buckets' figures may be newer, and an ask that comes twice
+	// may be taken for a new one. One that comes after a later one may not: nobody would hear
+	// of what it was granted.
 	Number uint64
 	// Fresh asks for a grant only if the ticket does not stand in line yet:
 	// it is set by callers that have not seen the queue behind them.
@@ -100,7 +102,9 @@ type Ask struct {
 	// Leave keeps no ticket for what is not granted. With no Costs the ticket
 	// just leaves the line.
 	Leave bool
-	// Buckets are those the scope draws from. Each cost must fit the Limit of
+	// Buckets are those the scope draws from, owner by owner: first its own, and then those of
+	// broader owners. Of two scopes in line that name the same owners in opposite orders, the
+	// one that came first decides which is broader. Each cost must fit the Limit of
 	// every one of them, else the answer is ErrTooLarge and nothing changes.
 	Buckets []Bucket
 	// Costs are at most MaxCosts, in the order in which they are to start. A ticket keeps
@@ -207,12 +211,12 @@ type Correction struct {
 	From, To float64
 }
 
-// Backend keeps the budgets. Its methods are safe for concurrent use and
-// return no later than the context or the backend's own timeout allows.
-// A bucket that a backend has lost begins with Bucket.Start used. No step of the backend's clock
-// refills a bucket, as far as it can tell. It may forget an owner that nobody would miss: one
-// that is not paused, whose buckets are full, on which no ticket in line counts, and which has
-// charged nothing for ten minutes, since a younger charge may still have to be settled.
+// Backend keeps the budgets. Its methods are safe for concurrent use and return no later than
+// the context or the backend's own timeout allows. A bucket that a backend has lost begins with
+// Bucket.Start used. No step of the backend's clock refills a bucket, as far as it can tell. It
+// may forget an owner that nobody would miss: one that is not paused, whose buckets are full, on
+// which no ticket in line counts, and which has charged nothing for ten minutes, since a younger
+// charge may still have to be settled.
 type Backend interface {
 	// Take charges the longest prefix of the ask's costs that fits in every
 	// bucket, after what the tickets ahead could use is set aside.
@@ -227,9 +231,10 @@ type Backend interface {
 	Clear(ctx context.Context, account string, owners []string) error
 }
 
-// Local is implemented by a backend whose methods return at once, without
-// I/O: the limiter then settles on the goroutine that finished the call. Nothing
-// recovers from its panics.
+// Local is implemented by a backend whose methods return at once, without I/O: the
+// limiter calls Take and Settle under a lock of its own, on the goroutine that makes
+// or finishes the call. They must not call the limiter, nor keep the slices of an Ask
+// or a Settlement. Nothing recovers from their panics.
 type Local interface {
 	Backend
 	Local()

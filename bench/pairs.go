@@ -48,7 +48,7 @@ func pairs() []pair {
 	})
 
 	ctx := context.Background()
-	limiter := newLimiter(limits)
+	limiter := informed(limits)
 	acquire := func() error {
 		r, err := limiter.Acquire(ctx, ratelimiter.Cost{Model: model, Tokens: 100})
 		if err != nil {
@@ -59,9 +59,14 @@ func pairs() []pair {
 	}
 	requests, tokens := rate.NewLimiter(plenty, plenty), rate.NewLimiter(plenty, plenty)
 	return append(out, pair{
-		what: "Acquire and Settle", beside: "golang.org/x/time/rate, WaitN of one bucket",
-		with:    acquire,
-		without: func() error { return tokens.WaitN(ctx, 100) },
+		what: "Acquire and Settle", beside: "golang.org/x/time/rate, WaitN of two buckets",
+		with: acquire,
+		without: func() error {
+			if err := requests.WaitN(ctx, 1); err != nil {
+				return err
+			}
+			return tokens.WaitN(ctx, 100)
+		},
 	}, pair{
 		what: "Acquire and Settle", beside: "golang.org/x/time/rate, ReserveN of two buckets",
 		with: acquire,
@@ -81,6 +86,16 @@ func newLimiter(limits ratelimiter.Limits) *ratelimiter.Limiter {
 	l, err := ratelimiter.New(ratelimiter.WithAccount("bench"), ratelimiter.WithLimits(model, limits), ratelimiter.WithWarnings(nil, 0))
 	if err != nil {
 		panic(err) // the options above are constant
+	}
+	return l
+}
+
+// informed returns a limiter that has heard once from a server where it stands, as one has
+// whose program makes any call with HTTP.
+func informed(limits ratelimiter.Limits) *ratelimiter.Limiter {
+	l, body := newLimiter(limits), chatBody(100, false)
+	if err := post(l.Transport(newUpstream(limits, body)), "chat/completions", body)(); err != nil {
+		panic(err) // the upstream is a function
 	}
 	return l
 }

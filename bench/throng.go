@@ -10,13 +10,17 @@ import (
 )
 
 // throng is goroutines that admit and settle calls of one model as fast as they can.
-type throng struct{ callers, calls int }
+type throng struct {
+	callers, calls int
+	idle           time.Duration // before they begin
+}
 
-var fullThrong = throng{callers: 64, calls: 20_000}
+var fullThrong = throng{callers: 64, calls: 20_000, idle: slowStart}
 
 // rows measures it in count turns.
 func (x throng) rows(count int) ([]row, error) {
-	l := newLimiter(ratelimiter.Limits{RPM: plenty, TPM: plenty})
+	l := informed(ratelimiter.Limits{RPM: plenty, TPM: plenty})
+	time.Sleep(x.idle)
 	var rates []float64
 	for range count {
 		start := time.Now()

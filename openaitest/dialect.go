@@ -22,8 +22,8 @@ const (
 	// Mistral reports requests and tokens a minute, no times, and what each call was
 	// charged.
 	Mistral
-	// Cerebras reports requests a day and tokens a minute, and the seconds until the day
-	// and the minute end.
+	// Cerebras reports requests and tokens, a minute and a day, and the seconds until the
+	// minute and the day end.
 	Cerebras
 	// Together reports requests and tokens a second: it needs [WithSubwindows] of a second,
 	// which are the default here.
@@ -115,8 +115,10 @@ func writeCerebras(h http.Header, s *snapshot) {
 			return strconv.FormatFloat(end.Sub(s.at).Seconds(), 'f', 6, 64)
 		}
 	}
+	s.limits[RPM].named(h, "Requests-Minute", until(time.Minute))
 	s.limits[RPD].named(h, "Requests-Day", until(24*time.Hour))
 	s.limits[TPM].named(h, "Tokens-Minute", until(time.Minute))
+	s.limits[TPD].named(h, "Tokens-Day", until(24*time.Hour))
 }
 
 func writeTogether(h http.Header, s *snapshot) {

@@ -1,6 +1,6 @@
-// Package openaitest is a strict stand-in for OpenAI's API: an [http.Handler]
-// that enforces RPM, TPM, RPD, TPD and IPM as continuously refilling buckets,
-// and a limit on calls in flight, and answers every endpoint, in JSON and as server-sent events, with usage.
+// Package openaitest is a strict stand-in for OpenAI's API: an [http.Handler] that enforces RPM,
+// TPM, RPD, TPD and IPM as continuously refilling buckets, and a limit on calls in flight, and
+// answers every endpoint, in JSON and as server-sent events, with usage.
 //
 // Start with [New], then choose how its clients reach it:
 //
@@ -17,10 +17,10 @@
 // tokens, from every bucket of its model at once or from none. A bucket holds
 // its limit and refills at limit/period; the headers say where it stood right
 // after the call was admitted. A call that does not fit is throttled with a 429
-// that names the bucket which takes longest to have room.
-// Calls that fail afterwards have been charged all the same. What is not
-// established about the real service is a switch, an [Option] whose
-// documentation says which way it stands by default.
+// that names the bucket which takes longest to have room. Calls that fail
+// afterwards have been charged all the same. What is not established about the
+// real service is a switch, an [Option] whose documentation says which way it
+// stands by default.
 //
 // The arithmetic is exact: levels are kept as whole units and a fraction whose
 // denominator is the period in nanoseconds, so months of (virtual) time and

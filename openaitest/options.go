@@ -204,10 +204,10 @@ func WithHeaderLimits(limits ...Limit) Option {
 	})
 }
 
-// WithExtraHeaders sets whether answers carry what has been seen beside the
-// documented headers: -tokens_usage_based (which repeats -tokens),
-// -project-tokens (the account's tokens, for want of [WithProjectLimits]), -input-images on calls that show the
-// model pictures, and the never confirmed -images on image endpoints.
+// WithExtraHeaders sets whether answers carry what has been seen beside the documented headers:
+// -tokens_usage_based (which repeats -tokens), -project-tokens (the account's tokens, for want of
+// [WithProjectLimits]), -input-images on calls that show the model pictures, and the never
+// confirmed -images on image endpoints.
 func WithExtraHeaders(on bool) Option {
 	return optionFunc(func(c *config) { c.extraHeaders = on })
 }

@@ -1,7 +1,6 @@
 package statuspage
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"sync"
@@ -143,25 +142,9 @@ func (a *activity) started(i *ratelimiter.StartedInfo) {
 func (a *activity) notStarted(i *ratelimiter.NotStartedInfo) {
 	a.change(scopeKey{i.Account, i.Model, i.Class}, func(s *scope, now time.Time) {
 		s.waited(flow{i.Class, i.Tenant}, i.Queued, now.Add(-i.Waited))
-		s.rejections[code(i.Err)]++
+		s.rejections[i.Code()]++
 		s.rejected = now
 	})
-}
-
-// code says in a word why a call did not start. A caller that got a panic has no error.
-func code(err error) string {
-	var e *ratelimiter.Error
-	switch {
-	case err == nil:
-		return "panic"
-	case errors.As(err, &e) && e.Code() != "":
-		return e.Code()
-	case errors.Is(err, context.DeadlineExceeded):
-		return "deadline"
-	case errors.Is(err, context.Canceled):
-		return "cancelled"
-	}
-	return "error"
 }
 
 func (a *activity) observed(i *ratelimiter.ObservedInfo) {
@@ -211,7 +194,7 @@ func together(scopes []*scope, now time.Time) *scope {
 	return all
 }
 
-func (a *activity) asked(i *ratelimiter.AskedInfo) {
+func (a *activity) command(i *ratelimiter.CommandInfo) {
 	if i.GaveUp {
 		return
 	}

@@ -251,17 +251,17 @@ func TestBackend(t *testing.T) {
 		}
 		away := errors.New("away")
 		for _, c := range []struct {
-			name  string
-			asked ratelimiter.AskedInfo
-			want  backendStatus
+			name    string
+			command ratelimiter.CommandInfo
+			want    backendStatus
 		}{
-			{"never yet", ratelimiter.AskedInfo{Err: away}, backendStatus{Error: "away"}},
-			{"an answer", ratelimiter.AskedInfo{Duration: 3}, backendStatus{Available: true, Took: 3, Age: time.Second}},
-			{"nobody waited", ratelimiter.AskedInfo{Err: context.Canceled, GaveUp: true}, backendStatus{Available: true, Took: 3, Age: 2 * time.Second}},
-			{"away", ratelimiter.AskedInfo{Err: away, Duration: 9}, backendStatus{Error: "away", Took: 3, Age: 3 * time.Second}},
-			{"too large is an answer", ratelimiter.AskedInfo{Err: backend.ErrTooLarge, Duration: 5}, backendStatus{Available: true, Took: 5, Age: time.Second}},
+			{"never yet", ratelimiter.CommandInfo{Err: away}, backendStatus{Error: "away"}},
+			{"an answer", ratelimiter.CommandInfo{Duration: 3}, backendStatus{Available: true, Took: 3, Age: time.Second}},
+			{"nobody waited", ratelimiter.CommandInfo{Err: context.Canceled, GaveUp: true}, backendStatus{Available: true, Took: 3, Age: 2 * time.Second}},
+			{"away", ratelimiter.CommandInfo{Err: away, Duration: 9}, backendStatus{Error: "away", Took: 3, Age: 3 * time.Second}},
+			{"too large is an answer", ratelimiter.CommandInfo{Err: backend.ErrTooLarge, Duration: 5}, backendStatus{Available: true, Took: 5, Age: time.Second}},
 		} {
-			a.asked(&c.asked)
+			a.command(&c.command)
 			time.Sleep(time.Second)
 			if got := a.backend(); *got != c.want {
 				t.Errorf("%s: %+v, want %+v", c.name, got, c.want)

@@ -18,8 +18,8 @@
 // # JSON
 //
 // The same path with ?format=json returns what the page shows, at most a second old:
-// ratelimiter.State's JSON of each account, and for each model what the limiter's hooks have reported. Keys
-// that end in _ns are durations in nanoseconds; ages count back from the answer.
+// ratelimiter.State's JSON of each account, and for each model what the limiter's hooks have
+// reported. Keys that end in _ns are durations in nanoseconds; ages count back from the response.
 //
 //	up_ns                            since the page was made
 //	clear                            whether WithClear is set
@@ -39,7 +39,7 @@
 //	    throttles                    count since the page was made, and of the last one
 //	      kind, message, age_ns, paused_ns
 //	    rejections                   of the limiter's own
-//	      count, codes{}, age_ns     by ratelimiter.Error's code, "cancelled" or "deadline"
+//	      count, codes{}, age_ns     by ratelimiter.NotStartedInfo's Code
 //	    response                     the last one: status, age_ns, latency_ns, requests, tokens,
 //	                                 each with limit, remaining, reset_ns and corrected
 //	shadow                           ratelimiter.ShadowReport's JSON; absent where the limiter holds calls back
@@ -108,6 +108,6 @@ func (p *Page) trace() *ratelimiter.Trace {
 		Observed:   func(_ context.Context, i ratelimiter.ObservedInfo) { a.observed(&i) },
 		Paused:     func(_ context.Context, i ratelimiter.PausedInfo) { a.paused(&i) },
 		Settled:    func(_ context.Context, i ratelimiter.SettledInfo) { a.settled(&i) },
-		Asked:      func(i ratelimiter.AskedInfo) { a.asked(&i) },
+		Command:    func(i ratelimiter.CommandInfo) { a.command(&i) },
 	}
 }

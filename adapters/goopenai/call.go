@@ -12,9 +12,9 @@ import (
 // Chat is the call that CreateChatCompletion and CreateChatCompletionStream
 // make of a request.
 //
-// Like its siblings it costs the body that the SDK would send. A request that
-// can't be marshaled makes Acquire, Do and Delay fail. What has no function
-// here, a form with files for one, is a [ratelimiter.JSON] or a
+// Like its siblings it is charged for the body that the SDK would send. A request
+// that can't be marshaled makes Acquire, Do and Delay fail. For a request that has
+// no function here, such as a form with files, use [ratelimiter.JSON] or
 // [ratelimiter.Cost].
 func Chat(request openai.ChatCompletionRequest) ratelimiter.Call {
 	return call("chat/completions", request)

@@ -65,7 +65,7 @@ func ExampleWithLimiter_rejection() {
 	}
 	// Output:
 	// true
-	// ratelimiter: gpt-4o: needs 31,538 tokens, the limit is 30,000 (configured): shorten the input or lower max_tokens
+	// ratelimiter: gpt-4o: needs 31,538 tokens, the limit is 30,000 per minute (configured): shorten the input or lower max_tokens
 }
 
 // The limiter without its Transport: the SDK's request says what a call will

@@ -34,9 +34,8 @@ import (
 //
 // A call that the limiter rejects (it is larger than a limit, or can't start
 // before its deadline or within its longest wait, or the budget's store does not
-// answer) is not sent. The SDK's error is found with errors.As as a
-// [*ratelimiter.Error] and with errors.Is as its reason, such as
-// [ratelimiter.ErrTooLarge].
+// answer) is not sent. In the SDK's error, errors.As finds a [*ratelimiter.Error],
+// and errors.Is finds its reason, such as [ratelimiter.ErrTooLarge].
 func WithLimiter(config openai.ClientConfig, limiter *ratelimiter.Limiter) openai.ClientConfig {
 	var base http.RoundTripper
 	if config.HTTPClient != nil {

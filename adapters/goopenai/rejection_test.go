@@ -30,7 +30,7 @@ func TestRejectionResponses(t *testing.T) {
 	for _, err := range []error{plain, stream} {
 		var api *openai.APIError
 		if !errors.As(err, &api) || api.HTTPStatusCode != 429 || api.Code != "too_large" || api.Type != "ratelimiter" ||
-			!strings.HasPrefix(api.Message, "ratelimiter: gpt-4o: needs 28 tokens, the limit is 10") {
+			!strings.HasPrefix(api.Message, "ratelimiter: gpt-4o: needs 28 tokens, the limit is 10 per minute") {
 			t.Errorf("error %v (%+v)", err, api)
 		}
 	}

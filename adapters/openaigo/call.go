@@ -12,10 +12,10 @@ import (
 
 // Chat is the call that Chat.Completions.New and NewStreaming make of params.
 //
-// Like its siblings it costs the body that the SDK would send, without what
-// options such as option.WithJSONSet add to it. Parameters that can't be
-// marshaled make Acquire, Do and Delay fail. What has no function here, a form
-// with files for one, is a [ratelimiter.JSON] or a [ratelimiter.Cost].
+// Like its siblings it is charged for the body that the SDK would send, without
+// what options such as option.WithJSONSet add to it. Parameters that can't be
+// marshaled make Acquire, Do and Delay fail. For a request that has no function
+// here, such as a form with files, use [ratelimiter.JSON] or [ratelimiter.Cost].
 func Chat(params openai.ChatCompletionNewParams) ratelimiter.Call {
 	return call("chat/completions", params)
 }
@@ -77,12 +77,12 @@ func ResponseUsage(u responses.ResponseUsage) ratelimiter.Usage {
 	return ratelimiter.Usage{InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, TotalTokens: u.TotalTokens}
 }
 
-// EmbeddingUsage is what embeddings say they have used.
+// EmbeddingUsage is what a response with embeddings says it has used.
 func EmbeddingUsage(u openai.CreateEmbeddingResponseUsage) ratelimiter.Usage {
 	return ratelimiter.Usage{InputTokens: u.PromptTokens, TotalTokens: u.TotalTokens}
 }
 
-// ImageUsage is what images say they have used; those of DALL·E say nothing.
+// ImageUsage is what a response with images says it has used. DALL·E reports nothing.
 func ImageUsage(u openai.ImagesResponseUsage) ratelimiter.Usage {
 	return ratelimiter.Usage{InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, TotalTokens: u.TotalTokens}
 }

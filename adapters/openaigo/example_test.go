@@ -71,7 +71,7 @@ func ExampleWithLimiter_rejection() {
 	// Output:
 	// true
 	// 31538 of 30000 tokens
-	// ratelimiter: gpt-4o: needs 31,538 tokens, the limit is 30,000 (configured): shorten the input or lower max_tokens
+	// ratelimiter: gpt-4o: needs 31,538 tokens, the limit is 30,000 per minute (configured): shorten the input or lower max_tokens
 }
 
 // Each attempt may take its time, however long it has waited before. Here the server never

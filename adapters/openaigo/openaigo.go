@@ -33,10 +33,10 @@ import (
 // A call that the limiter rejects (it is larger than a limit, or can't start
 // before its deadline or within its longest wait, or the budget's store does not
 // answer) is not sent and not retried.
-// What the SDK returns, from a stream's Err too, is found with errors.As as a
-// [*ratelimiter.Error] and with errors.Is as its reason, such as
+// In the error that the SDK returns, from a stream's Err too, errors.As finds a
+// [*ratelimiter.Error], and errors.Is finds its reason, such as
 // [ratelimiter.ErrTooLarge]. Middlewares see a rejection as a response of status
-// 429 whose body fails with that error: nothing else keeps the SDK from
+// 429 whose body fails with that error, since nothing else keeps the SDK from
 // retrying. If the context ends by itself while a call waits, the error is
 // the context's.
 //
@@ -50,8 +50,8 @@ import (
 //
 // # Azure
 //
-// It goes together with azure.WithEndpoint, azure.WithAPIKey and
-// azure.WithTokenCredential; the scope is the deployment. azure.WithUnsafeAllowHTTP
+// It works with azure.WithEndpoint, azure.WithAPIKey and azure.WithTokenCredential. The
+// model whose limits hold is the deployment. azure.WithUnsafeAllowHTTP
 // makes the SDK send plain HTTP to this machine past every RoundTripper, and so
 // past the limiter.
 func WithLimiter(limiter *ratelimiter.Limiter, base http.RoundTripper) option.RequestOption {

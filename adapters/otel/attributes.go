@@ -76,23 +76,6 @@ func operation(endpoint string) string {
 	return endpoint // also "embeddings"
 }
 
-// result says how a call ended that did not start, in one word. A caller that got a panic
-// has no error.
-func result(err error) string {
-	var e *ratelimiter.Error
-	switch {
-	case err == nil:
-		return "panic"
-	case errors.As(err, &e) && e.Code() != "":
-		return e.Code()
-	case errors.Is(err, context.DeadlineExceeded):
-		return "deadline" // it has ended before the call could start
-	case errors.Is(err, context.Canceled):
-		return "cancelled"
-	}
-	return "error"
-}
-
 // limitOf names the limit that a call was rejected for, or "".
 func limitOf(err error) string {
 	var e *ratelimiter.Error
@@ -111,7 +94,7 @@ func limitOf(err error) string {
 }
 
 // failure is the type of a backend's error, or "" if it has answered.
-func failure(i ratelimiter.AskedInfo) string {
+func failure(i ratelimiter.CommandInfo) string {
 	var timeout interface{ Timeout() bool }
 	switch {
 	case i.Err == nil || errors.Is(i.Err, backend.ErrTooLarge):

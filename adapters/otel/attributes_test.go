@@ -35,25 +35,6 @@ func TestLimitsOfErrors(t *testing.T) {
 	}
 }
 
-// Results are one of a few words, whatever the error.
-func TestResults(t *testing.T) {
-	for _, x := range []struct {
-		err  error
-		want string
-	}{
-		{nil, "panic"},
-		{&ratelimiter.Error{Reason: ratelimiter.ErrDeadline}, "deadline"},
-		{&ratelimiter.Error{Reason: ratelimiter.ErrBackend, Cause: context.Canceled}, "backend"},
-		{context.DeadlineExceeded, "deadline"},
-		{fmt.Errorf("cause: %w", context.Canceled), "cancelled"},
-		{errors.New("anything"), "error"},
-	} {
-		if got := result(x.err); got != x.want {
-			t.Errorf("%v: %q, want %q", x.err, got, x.want)
-		}
-	}
-}
-
 // timeout is an error of the network.
 type timeout struct{ error }
 
@@ -71,7 +52,7 @@ func TestFailures(t *testing.T) {
 		{fmt.Errorf("wrapped: %w", timeout{errors.New("late")}), "timeout"},
 		{errors.New("sk-secret"), "*errors.errorString"},
 	} {
-		if got := failure(ratelimiter.AskedInfo{Err: x.err}); got != x.want {
+		if got := failure(ratelimiter.CommandInfo{Err: x.err}); got != x.want {
 			t.Errorf("%v: %q, want %q", x.err, got, x.want)
 		}
 	}

@@ -35,8 +35,8 @@ func WithMetrics(options ...Option) *Metrics {
 	return m
 }
 
-// Unregister ends the gauges of all limiters that were made with the option, which are not
-// collected any more. What calls do is still counted. It may be called more than once.
+// Unregister ends the gauges of all limiters that were made with the option: they are no longer
+// collected. What calls do is still counted. It may be called more than once.
 func (m *Metrics) Unregister() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -93,7 +93,7 @@ func (m *Metrics) trace() *ratelimiter.Trace {
 			in.inFlight.Add(ctx, 1, metric.WithAttributeSet(c.attributes(w)))
 		},
 		NotStarted: func(ctx context.Context, i ratelimiter.NotStartedInfo) {
-			ended(ctx, who{i.Account, i.Model, i.Class, i.Endpoint, i.Shadow}, result(i.Err), i.Queued, i.Waited.Seconds())
+			ended(ctx, who{i.Account, i.Model, i.Class, i.Endpoint, i.Shadow}, i.Code(), i.Queued, i.Waited.Seconds())
 		},
 		Observed: func(ctx context.Context, i ratelimiter.ObservedInfo) {
 			w := who{account: i.Account, model: i.Model, shadow: i.Shadow}
@@ -120,7 +120,7 @@ func (m *Metrics) trace() *ratelimiter.Trace {
 				in.misjudged(ctx, c, w, "output", i.Estimate.OutputTokens, i.Usage.OutputTokens)
 			}
 		},
-		Asked: func(i ratelimiter.AskedInfo) { in.asked(i, up) },
+		Command: func(i ratelimiter.CommandInfo) { in.command(i, up) },
 	}
 }
 
@@ -154,9 +154,9 @@ func (in *instruments) misjudged(ctx context.Context, c *config, w who, typ stri
 	}
 }
 
-// asked records a command to the backend, and whether that answers. up is 0 before any.
-func (in *instruments) asked(i ratelimiter.AskedInfo, up *atomic.Int32) {
-	attrs := []attribute.KeyValue{commandKey.String(i.Command)}
+// command records a command to the backend, and whether that answers. up is 0 before any.
+func (in *instruments) command(i ratelimiter.CommandInfo, up *atomic.Int32) {
+	attrs := []attribute.KeyValue{commandKey.String(i.Name)}
 	failed := failure(i)
 	switch {
 	case i.GaveUp:

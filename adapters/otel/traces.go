@@ -44,7 +44,7 @@ func WithTraces(options ...Option) ratelimiter.Option {
 		},
 		NotStarted: func(ctx context.Context, i ratelimiter.NotStartedInfo) {
 			if i.Queued {
-				waited(ctx, who{i.Account, i.Model, i.Class, i.Endpoint, i.Shadow}, i.Waited, result(i.Err), i.Err)
+				waited(ctx, who{i.Account, i.Model, i.Class, i.Endpoint, i.Shadow}, i.Waited, i.Code(), i.Err)
 			}
 		},
 	})

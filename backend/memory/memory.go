@@ -41,7 +41,7 @@ type account struct {
 
 	reports map[string]report // by process
 
-	described time.Time // when somebody was last told of a limit that had changed
+	described time.Time // when others were last woken for a limit that had changed
 	untold    bool      // and whether one has changed since
 }
 

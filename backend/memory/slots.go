@@ -36,13 +36,13 @@ func (b *Backend) Lease(_ context.Context, c backend.Claim) (backend.Lease, erro
 		delete(a.slots, c.Owner)
 	}
 	if c.Holder != "" {
-		s.tell(&c, &l)
+		s.notify(&c, &l)
 	}
 	return l, nil
 }
 
-// tell lets the others claim again, if they may get more, and the holder wait for that.
-func (s *slots) tell(c *backend.Claim, l *backend.Lease) {
+// notify wakes the others if they may get more, and lets the holder wait for its own turn.
+func (s *slots) notify(c *backend.Claim, l *backend.Lease) {
 	if s.Eased {
 		for holder, changed := range s.waiting {
 			if holder != c.Holder {

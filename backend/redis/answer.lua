@@ -12,11 +12,11 @@ local function costs(from, upto)
   return total
 end
 
--- An answer is doubles: granted, stamp, wait, pause, hint, tickets ahead, and how many
--- tags; if there are any, how far the line has come, and they; and the figures: for each
--- bucket what is used of it, charged and corrected. The dot tells it from a reply of
--- fast.lua.
-local function told(granted, stamp, wait, pause, hint, tickets, tags)
+-- An answer is a head and figures, all of it doubles. The head is granted, stamp, wait, pause,
+-- hint, tickets ahead, and how many tags; if there are any, how far the line has come, and they.
+-- The figures are what is used of each bucket, charged and corrected. The dot at the end
+-- distinguishes an answer from a reply of fast.lua.
+local function head_of(granted, stamp, wait, pause, hint, tickets, tags)
   local head = pack('<ddddddd', granted, stamp, wait, pause, hint, tickets, #tags)
   if tags[1] then
     head = head .. pack('<d' .. rep('d', #tags), line[K.VIRTUAL], unpack(tags))

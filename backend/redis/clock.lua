@@ -1,6 +1,6 @@
 -- clock.lua makes of what Redis's clock shows the account's own time, in which its
 -- buckets refill. It is internal/ledger's clock.go, operation for operation.
-local moved = false -- whether Redis's clock has taken a step since the last script
+local stepped = false -- whether Redis's clock has taken a step since the last script
 do
   local time, latest = now, 0
   for j = 1, owned do
@@ -16,5 +16,5 @@ do
     end
   end
   time = math.max(time, latest)
-  moved, now, offset = time ~= now, time, shown - time
+  stepped, now, offset = time ~= now, time, shown - time
 end

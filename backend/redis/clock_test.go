@@ -152,16 +152,16 @@ func TestTimeThatAnAskHasNotSeenPass(t *testing.T) {
 	one, other := c.process(), c.process()
 	c.takes(one, 1000)
 	c.takes(other, 0)
-	// late has one ask with what it knew so long ago. An answer that comes too late is
-	// not heard.
+	// late has one ask with what it knew so long ago. An answer that comes too late
+	// teaches it nothing.
 	late := func(ago time.Duration, n int64) {
 		t.Helper()
-		h := one.memory.time("account")
-		heard := *h
+		known := one.memory.clock("account")
+		was := *known
 		one.clock -= ago.Microseconds()
 		c.takes(one, n)
 		one.clock += ago.Microseconds()
-		*h = heard
+		*known = was
 	}
 	c.pass(2 * time.Minute)
 	late(2*time.Minute, 0)
@@ -177,12 +177,12 @@ func TestTimeThatAnAskHasNotSeenPass(t *testing.T) {
 	c.take(one, 500)
 	c.take(other, 1)
 	c.pass(2 * time.Minute)
-	h := one.memory.time("account")
-	heard := *h
+	known := one.memory.clock("account")
+	was := *known
 	one.clock -= 120e6
 	c.take(one, 1)
 	one.clock += 120e6
-	*h = heard
+	*known = was
 	c.take(other, 1)
 	c.takes(other, 497+200)
 }
@@ -308,5 +308,24 @@ func TestHashLivesThoughTheClockWasSet(t *testing.T) {
 	c.take(p, 1)
 	if left := c.client.PTTL(t.Context(), key).Val(); left < 10*time.Minute {
 		t.Errorf("the hash expires in %v", left)
+	}
+}
+
+// A clock keeps the latest time, and any of an ask that was sent after the answer before.
+func TestClockKeepsTheLatest(t *testing.T) {
+	for _, tt := range []struct{ stamp, sent, received, want int64 }{
+		{70, 15, 40, 70}, // asked for at the same time, and later there
+		{55, 16, 31, 60}, // and earlier
+		{40, 30, 33, 60},
+		{40, 31, 33, 40}, // the time has begun anew
+	} {
+		c := clock{60, 12, 30}
+		if c.observe(tt.stamp, tt.sent, tt.received); c.stamp != tt.want {
+			t.Errorf("%+v: %+v", tt, c)
+		}
+	}
+	c := clock{1000, 100, 130}
+	if b := c.bounds(500, 50); b.Earliest != 1370 || b.Latest != 1450 {
+		t.Errorf("%+v; want what has passed since it was heard, and since it was asked for and until the answer", b)
 	}
 }

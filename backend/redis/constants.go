@@ -34,7 +34,7 @@ const (
 	settleDoubles   = 5 // in ARGV[1] of a settlement, after the head
 	settledDoubles  = 2 // and for each bucket
 	describeDoubles = 7 // for each bucket in ARGV[-2]
-	ownDoubles      = 4 // in ARGV[-1], before the buckets, with a meaning that differs by script
+	ownDoubles      = 5 // in ARGV[-1], before the buckets, with a meaning that differs by script
 	startDoubles    = 3 // for each bucket in ARGV[-1]
 
 	ownerDoubles  = 4 // in an owner's state, before its buckets
@@ -47,6 +47,9 @@ const (
 // atOnce is how many arguments a command has at most that the scripts make up: Lua's
 // stack has an end.
 const atOnce = 1000
+
+// most is more than any amount.
+const most = 1e30
 
 // The formats and the loops of the scripts have three dimensions.
 var _ [3]int64 = backend.Amounts{}
@@ -71,10 +74,18 @@ var constants = map[string]string{
 	"PATROL": number(ledger.Patrol),
 	"RARELY": number(rarely),
 
+	// What is read of the store is none of ours if it is a time or a tag from LATEST on, an
+	// amount from MOST on, or a version from VERSIONS on; if more than CLAIMANTS share slots;
+	// or if the ask of a ticket that was answered last is LATE_ASKS ahead of what it asks.
+	"LATEST": number(1e18), "MOST": number(most), "VERSIONS": number(1 << 20), "CLAIMANTS": number(1e6), "LATE_ASKS": number(1000),
+
 	"DEEPEST": number(ledger.Deepest),
 	"AT_ONCE": number(atOnce),
 
 	"GAP":    microseconds(ledger.Gap),
+	"TICK":   microseconds(ledger.Tick),
+	"RENEW":  microseconds(ledger.Renew),
+	"CLOSE":  microseconds(ledger.Close),
 	"ERASED": number(ledger.Erased),
 	"YOUNG":  microseconds(ledger.Young),
 
@@ -117,11 +128,12 @@ var constants = map[string]string{
 
 	// A line, and a node, a ticket and a part of one, unpacked: see store.lua and line.lua.
 	"PLACES": "1", "EXPIRY": "2", "CLOCK": "3", "CAME": "4", "MEMBERS": "5", "RECORDS": "6", "TICKETS": "7",
-	"SILENCED": "8", "BLOCKED": "9", "VIRTUAL": "10", "FINISH": "11", "NAMED": "12", "LAST": "13",
+	"SILENCED": "8", "BLOCKED": "9", "VIRTUAL": "10", "FINISH": "11", "NAMED": "12", "LAST": "13", "SURE": "14",
 	"NODE_PLACE": "1", "DUE": "2", "STANDING": "3", "CHILDREN": "4", "NODE_NEED": "4", "NODE_END": "8",
 	"NUMBER": "1", "TAG": "2", "TICKET_PLACE": "3", "TICKET_END": "4", "NEXT": "4", "NEED": "7",
 	"SEEN": "11", "SILENT": "12", "PARTS": "13", "MARGINS": "113", // the byte where they begin
-	"RIVAL_NEXT": "5", "RIVAL_NEED": "8", "RIVAL_ID": "12", "RIVAL_SHAPE": "13", "RIVAL_NODE": "14", "RIVAL_MEMBER": "15", "RIVAL_PARTS": "17",
+	"RIVAL_NEXT": "5", "RIVAL_NEED": "8", "RIVAL_ID": "12", "RIVAL_SHAPE": "13", "RIVAL_NODE": "14", "RIVAL_MEMBER": "15", "RIVAL_DRAWS": "16", "RIVAL_PARTS": "17",
+	"RIVAL_RECORD": "18", "RIVAL_SAYS": "19", "RIVAL_STANDS": "20", "RIVAL_CEILINGS": "21",
 	"COSTS": "1", "PART_TAG": "2", "PART_END": "3", "UNITS": "4", "WEIGHT": "5", "PACE": "6",
 	// Beside where a cost begins.
 	"COST_FLOW": "4", "COST_UNITS": "5",
@@ -130,7 +142,7 @@ var constants = map[string]string{
 }
 
 func number(n float64) string             { return strconv.FormatFloat(n, 'f', -1, 64) }
-func microseconds(d time.Duration) string { return number(float64(micros(d))) }
+func microseconds(d time.Duration) string { return number(float64(ledger.Micros(d))) }
 
 var constant = regexp.MustCompile(`\bK\.\w+`)
 

@@ -27,8 +27,8 @@ type process struct {
 	granted int
 }
 
-// Processes that want far more than there is, of one model or of many, over a link of 3 ms on which one
-// reply in a hundred takes 200 ms longer and timers are late, use up the budget. Those
+// Processes that want far more than there is, of one model or of many, over a link of 3 ms on
+// which one reply in a hundred takes 200 ms longer and timers are late, use up the budget. Those
 // of one model get equal shares, and ask little.
 func TestContention(t *testing.T) {
 	tests := []struct {

@@ -3,7 +3,7 @@
 --
 -- ARGV[-2] for each bucket, owner by owner, the number of its owner, a digest of
 --          its description, and that: name, dimension, limit, rate, capacity
--- ARGV[-1] numbers: four that differ by script; for each bucket what is used of it if
+-- ARGV[-1] numbers: five that differ by script; for each bucket what is used of it if
 --          it is unknown here, its margin, and the stamp of the answer that the first
 --          goes back to, or 0; then what differs by script
 --
@@ -20,6 +20,7 @@ local description -- the field of an owner's descriptions
 local set         -- changes what is used of a bucket
 local save        -- writes the owners back
 local raised = false -- whether a bucket that was lost was corrected
+local dirty = false -- whether more has changed, of them or of the line, than time has passed
 -- The described buckets, by number: their owner, their place in it, and what they
 -- count.
 local count, holder, place, dimension = 0, {}, {}, {}
@@ -91,6 +92,9 @@ do
       return {now, now, 0, 0}
     end
     local o = unpack_owner(state, described)
+    if not (o[K.STAMP] < K.LATEST and o[K.SINCE] < K.LATEST and o[K.PAUSED] < K.LATEST) then
+      error('times')
+    end
     local dt = now - o[K.STAMP]
     if dt > 0 then
       o[K.STAMP] = now
@@ -119,13 +123,13 @@ do
         described = call('HMGET', KEYS[1], unpack(described))
       end
       o = open(fields[j + 2], described[j])
+      dirty = dirty or not fields[j + 2]
       owners[j], field[j] = o, ARGV[4 + j]
     end
     return o
   end
 
-  -- raise takes in what a start says of a bucket that was lost after that was told, as
-  -- far as nobody has yet.
+  -- raise takes in a start if the bucket was lost after the answer that this goes back to.
   local function raise(o, i, start, stamp)
     local age = o[K.STAMP] - o[i + K.BORN]
     if start <= 0 or stamp == 0 or stamp >= o[i + K.BORN] or age >= K.YOUNG then
@@ -133,7 +137,7 @@ do
     end
     local to, corrected = start + o[i + K.RATE] * age, o[i + K.CORRECTED]
     if corrected < to then
-      raised, o[i + K.CORRECTED] = true, to
+      raised, dirty, o[i + K.CORRECTED] = true, true, to
       set(o, i, o[i + K.USED] + (to - corrected))
     end
   end
@@ -153,18 +157,20 @@ do
         o[i + K.USED], o[i + K.CHARGED], o[i + K.CORRECTED] = a[own - 2], 0, a[own - 2]
         o[i + K.BORN], o[K.YOUNGEST], o[i + K.LOWERED] = o[K.STAMP], o[K.STAMP], 0
       end
-      if known ~= d[x + 1] then
+      if known ~= d[x + 1] or o[i + K.DIMENSION] ~= d[x + 1 + K.DIMENSION] or o[i + K.LIMIT] ~= d[x + 1 + K.LIMIT] or
+        o[i + K.RATE] ~= d[x + 1 + K.RATE] or o[i + K.CAPACITY] ~= d[x + 1 + K.CAPACITY] then
         if known and d[x + 1 + K.LIMIT] + d[x + 1 + K.CAPACITY] < o[i + K.LIMIT] + o[i + K.CAPACITY] then
           o[i + K.LOWERED] = o[K.STAMP]
         end
         for y = 0, K.CAPACITY do
           o[i + y] = d[x + 1 + y]
         end
-        o.described = true
+        o.described, dirty = true, true
       end
       local most = o[i + K.CAPACITY] + o[i + K.LIMIT]
-      if o[i + K.USED] > most and o[K.STAMP] - o[i + K.LOWERED] >= o[i + K.LIMIT] / o[i + K.RATE] then
-        o[i + K.CORRECTED], o[i + K.USED] = o[i + K.CORRECTED] + (most - o[i + K.USED]), most
+      local ago = o[K.STAMP] - o[i + K.LOWERED]
+      if o[i + K.USED] > most and not (ago >= 0 and ago < o[i + K.LIMIT] / o[i + K.RATE]) then
+        o[i + K.CORRECTED], o[i + K.USED], dirty = o[i + K.CORRECTED] + (most - o[i + K.USED]), most, true
       end
       holder[count], place[count], dimension[count] = o, i, d[x + 3] + 1
     end
@@ -213,7 +219,7 @@ do
     if renew then
       expires = full + offset + (full - now) / 8 + K.SLACK + K.STEP
     end
-    if renew or moved then
+    if renew or stepped then
       out[#out + 1] = 'm'
       out[#out + 1] = pack('<dddd', f[1], expires, offset, born)
     end

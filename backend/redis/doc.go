@@ -4,19 +4,19 @@
 //	client := goredis.NewClient(&goredis.Options{Addr: "redis:6379", ContextTimeoutEnabled: true})
 //	limiter, err := ratelimiter.New(ratelimiter.WithBackend(redis.New(client)))
 //
-// An ask is one round trip of one script, whatever number of limits it draws
-// from. Settlements are another, off the caller's path; those that come while one of the
-// same buckets is under way go together as one.
+// An ask is one round trip of one script, however many limits it draws from. Settlements are
+// another, off the caller's path; those that come while one of the same buckets is under way go
+// together as one.
 //
 // # Time
 //
 // Time is Redis's own: the clocks of processes do not matter. Each ask says how much time can
-// have passed since the process last heard of the account, and how much must have. So if
-// Redis's clock takes a step, or a server takes over that is ahead or behind, nothing refills
-// and no pause gets longer. There are three exceptions. A step forward of at most [WithTimeout]
-// counts as time. A longer step counts too, once, if the first process to ask has heard nothing
-// of the account yet. After a step back, the time between the last ask before it and the first
-// one after it refills nothing.
+// have passed since the last answer to its process, and how much must have. So if Redis's clock
+// takes a step, or a server takes over that is ahead or behind, nothing refills and no pause gets
+// longer. There are three exceptions. A step forward of at most [WithTimeout] counts as time. A
+// longer step counts too, once, if the first process to ask does not know the account yet. After
+// a step back, the time between the last ask before it and the first one after it refills
+// nothing.
 //
 // A process's own clock may stand still, as some do while a machine is suspended. The process
 // then takes the time for a step, so nothing refills unless other processes have asked.
@@ -32,8 +32,8 @@
 // how many calls one account carries, how to split it, how to upgrade, and what to use in unit
 // tests.
 //
-// A client whose ContextTimeoutEnabled is set, or a [goredis.Client], needs no goroutine per
-// call.
+// A [goredis.Client] or [goredis.ClusterClient] whose ContextTimeoutEnabled is set needs no
+// goroutine per call.
 //
 // # Long lines
 //
@@ -45,6 +45,10 @@
 // own, unless models share a limit of a family or of the account. If many processes die at
 // once, each of the next asks steps over sixteen of them.
 //
+// An ask of a ticket that goes on waiting changes nothing of the budget, and writes nothing of
+// it. It notes that its process is alive only if that note would be older than 300 ms when the
+// ticket asks next, and the line's time four times a second.
+//
 // # Losses
 //
 // A call takes no longer than [WithTimeout] allows, and then fails with an [*Error]. What the
@@ -54,7 +58,8 @@
 // the timeout. Nothing needs a restart when Redis is back.
 //
 // Nothing is charged twice. If the reply to an ask of the line is lost, the ask is sent again
-// with the same number, which is granted once. All else is sent once. If the reply to a call
+// with the same number, which is granted once. That number is noted where the ask changes
+// something, or where an earlier one may still come. All else is sent once. If the reply to a call
 // that found no line is lost, the call fails and its charge stays. If the reply to a settlement
 // is lost, the settlement may not have been applied.
 //
@@ -64,6 +69,11 @@
 // was charged meanwhile counts in addition. A line that lost one of its keys begins anew, in
 // the order in which processes ask again. A replica that takes over may lack the charges of the
 // last moments.
+//
+// What the keys hold is input. If it makes no sense, because somebody has written there, it is
+// as good as lost: the line, the bucket's owner or the holder of slots begins anew, and the ask
+// that has found it is made once more. No call fails by it. A key of another type is left alone
+// ([ErrOccupied]), and so is an account of another version.
 //
 // # Calls in flight
 //
@@ -86,7 +96,8 @@
 //	                           by how much Redis's clock is ahead of the account's
 //	ratelimiter:{D}L:line      sorted set: the orders of line L. Whose turn it is at each
 //	                           model, family and account; when those that are held back
-//	                           may go on; when each ticket last asked; what flows there are
+//	                           may go on; who has fallen silent; what flows there are
+//	ratelimiter:{D}L:asked     sorted set: when each ticket of line L last asked
 //	ratelimiter:{D}L:tickets   hash: tickets, what they need, and their last answer; and sums
 //	                           of that for each model, family and account
 //	ratelimiter:{D}T:reply     string: the last answer to a ticket that has left
@@ -101,9 +112,10 @@
 //
 // All keys expire. The hash does so some time after its last bucket is full: after ten minutes at
 // least, and at most after eleven and an eighth of the time that this bucket takes to fill. The
-// keys of a line expire after a minute without asks, slots after a minute without claims, reports after a minute without any,
-// replies after ten seconds, and notes when the limiter says. The version is that of the
-// format. A library with another version gets [ErrVersion] and changes nothing.
+// keys of a line expire after a minute without asks, slots after a minute without claims, reports
+// after a minute without any, replies after ten seconds, and notes when the limiter says. The
+// version is that of the format. A library with another version gets [ErrVersion] and changes
+// nothing.
 //
 // # Permissions
 //
@@ -111,7 +123,7 @@
 //
 //	~ratelimiter:* resetchannels -@all +evalsha +eval +time
 //	+hget +hmget +hset +hdel +hlen +hgetall
-//	+zadd +zcard +zlexcount +zrangebylex +zrem +get +set +del +pexpire +pttl
+//	+zadd +zcard +zcount +zlexcount +zrange +zrangebylex +zrem +zscore +get +set +del +pexpire +pttl
 //
 // and on a Cluster what go-redis needs to find its nodes: +cluster|slots,
 // +cluster|shards and +command.

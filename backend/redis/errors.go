@@ -27,7 +27,7 @@ var (
 	ErrReadOnly = errors.New("the server takes no writes")
 	// ErrFull: the server is out of memory.
 	ErrFull = errors.New("the server is out of memory")
-	// ErrNotReady: the server answers, but that it runs nothing at present: it runs
+	// ErrNotReady: the server answers that it can't do anything at present. It runs
 	// a script that takes long, loads its data, has lost its master, its replicas or
 	// its disk, has too many clients, or its Cluster is not complete.
 	ErrNotReady = errors.New("the server is not ready")

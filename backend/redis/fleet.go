@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/ledger"
 )
 
 //go:embed report.lua
@@ -55,7 +56,7 @@ func (b *Backend) reportArgs(account string, ttl time.Duration) []any {
 	if b.virtual != nil {
 		now = b.virtual()
 	}
-	n.add(float64(now), float64(micros(ttl)))
+	n.add(float64(now), float64(ledger.Micros(ttl)))
 	key := b.accountKey(account)
 	return []any{nil, nil, 2, key + ":fleet", key + ":reports", []byte(n)}
 }

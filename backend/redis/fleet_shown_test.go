@@ -76,7 +76,7 @@ func TestFleetIsShown(t *testing.T) {
 		known[p.ID] = true
 	}
 	for _, p := range fleet().Processes {
-		if !known[p.ID] || p.Heard > 6*time.Second {
+		if !known[p.ID] || p.Age > 6*time.Second {
 			t.Errorf("%+v was not there before", p)
 		}
 	}

@@ -19,6 +19,7 @@ local flows = {}
 -- withdraw   takes back what a ticket has asked for
 -- left       the parts of which costs are left
 -- serve      lets a cost of a part start
+-- pass       forgets now and then some of those that the virtual time has passed
 -- parts_of   reads the parts of a ticket
 -- pack_parts packs them
 do
@@ -49,6 +50,9 @@ do
       else
         local record = get(key)
         f = record and {numbers('<dd', record)} or {0, 0}
+        if not (f[1] < K.LATEST and f[2] < K.LATEST) then
+          error('flow')
+        end
         f.stored, f.pack = record and beginning(f), pack_flow
       end
       f.key = key
@@ -98,9 +102,8 @@ do
     end
   end
 
-  -- forget_passed does so now and then for the classes of some parts, and for another one,
-  -- which may ask no more.
-  local function forget_passed(parts)
+  -- pass does so for the classes of some parts, and for another one, which may ask no more.
+  function flows.pass(parts)
     if not stored or now % K.RARELY ~= 1 then
       return
     end
@@ -200,7 +203,6 @@ do
       p[K.PART_END] = p[K.PART_TAG] + p[K.UNITS] * p[K.PACE]
       set(flow(p.key), p[K.PART_END], p[K.PART_TAG])
     end
-    forget_passed(parts)
     return parts, of
   end
 

@@ -5,8 +5,6 @@ import (
 	"math"
 	"strings"
 	"testing"
-
-	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
 // FuzzReplies: whatever Redis replies, it is an error, or an answer that a script gives.
@@ -20,16 +18,16 @@ func FuzzReplies(f *testing.F) {
 	}
 	a := ask(0, fleetBuckets(), 1, 1)
 	p := New(nil).prepare(&a)
-	whole := []float64{2, 1e15, 0, 0, 0, 1, 0}
+	whole, tagged := []float64{2, 1e15, 0, 0, 0, 1, 0}, []float64{2, 1e15, 0, 0, 0, 1, 1, 7, 8} // one tag, of two costs
 	fast := []float64{}
 	for _, o := range p.owners {
 		fast = append(fast, 1e15, 0, 0, 0)
 		for _, k := range o.buckets {
-			whole, fast = append(whole, 3, 2, 1), append(fast, k.digest, 0, 3, 2, 1)
+			whole, tagged, fast = append(whole, 3, 2, 1), append(tagged, 3, 2, 1), append(fast, k.digest, 0, 3, 2, 1)
 		}
 	}
 	for _, reply := range []string{
-		"", ".", pack(whole...) + ".", pack(fast...), pack(whole[:5]...), pack(math.NaN()) + ".",
+		"", ".", pack(whole...) + ".", pack(tagged...) + ".", pack(fast...), pack(whole[:5]...), pack(math.NaN()) + ".",
 		pack(append([]float64{-1}, whole[1:]...)...) + ".", pack(append([]float64{3}, whole[1:]...)...) + ".",
 		pack(append([]float64{math.Inf(1)}, whole[1:]...)...) + ".", strings.Repeat("\xff", 64),
 	} {
@@ -42,7 +40,7 @@ func FuzzReplies(f *testing.F) {
 		}
 		n := len(a.Buckets)
 		if answer.Granted < 0 || answer.Granted > len(a.Costs) || answer.Wait < 0 || answer.Paused < 0 || answer.Hint < 0 || answer.Tickets < 0 ||
-			len(answer.Levels) != n || len(answer.Charged) != n || len(answer.Corrected) != n || len(answer.Tags) > backend.MaxCosts {
+			len(answer.Levels) != n || len(answer.Charged) != n || len(answer.Corrected) != n || answer.Tags != nil && len(answer.Tags) != len(a.Costs) {
 			t.Errorf("%q: %+v", reply, answer)
 		}
 		for _, x := range append(append(append(answer.Tags, answer.Levels...), answer.Charged...), answer.Corrected...) {

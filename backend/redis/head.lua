@@ -19,6 +19,9 @@
 -- descriptions, and when each bucket began, hardly ever change, and stand in a field
 -- of their own that not every call has to read. All times are the account's: Redis's,
 -- less the steps that its clock has taken.
+--
+-- What was read is input. What makes no sense is overwritten where a script comes to it; or
+-- it is an error, or an answer that makes no sense, and mend.lua drops it.
 local call, rep, pack, numbers = redis.call, string.rep, struct.pack, struct.unpack
 local ARGV, n = ARGV, #ARGV[1]
 local f = {numbers(n == 8 * (K.HEAD_DOUBLES + 2 * K.FAST_DOUBLES) and '<dddddddddddddd' or '<' .. rep('d', n / 8), ARGV[1])}
@@ -38,11 +41,15 @@ if now == 0 then
   now = t[1] * 1000000 + t[2]
 end
 local shown, expires, offset, born = now, 0, 0, now
-if fields[1] then
-  if numbers('<d', fields[1]) ~= f[1] then
-    return redis.error_reply('RATELIMITVERSION ' .. numbers('<d', fields[1]))
+do
+  local format = fields[1] and numbers('<d', fields[1])
+  if format == f[1] then
+    format, expires, offset, born = numbers('<dddd', fields[1])
+    if not (offset > -K.LATEST and offset < K.LATEST) then
+      offset = 0
+    end
+    now = now - offset
+  elseif format and format > 0 and format < K.VERSIONS and format % 1 == 0 then
+    return redis.error_reply('RATELIMITVERSION ' .. format)
   end
-  local _
-  _, expires, offset, born = numbers('<dddd', fields[1])
-  now = now - offset
 end

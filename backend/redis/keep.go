@@ -13,7 +13,7 @@ import (
 // Keep implements [backend.Keeper]. A note is stored as it is.
 func (b *Backend) Keep(ctx context.Context, account, scope string, note []byte, ttl time.Duration) error {
 	// It does no harm if it is repeated.
-	_, err := b.within(ctx, "keep", true, func(ctx context.Context, ctxClient Client) (any, error) {
+	_, err := b.within(ctx, "keep", true, func(ctx context.Context, ctxClient Client, _ bool) (any, error) {
 		cmd := goredis.NewCmd(ctx, "set", b.noteKey(account, scope), note, "px", max(1, ttl.Milliseconds()))
 		cmd.SetFirstKeyPos(1)
 		return b.process(ctx, ctxClient, onlyOnce{cmd})

@@ -41,7 +41,7 @@ func (b *Backend) accountKey(account string) string {
 // lineKeys are those of a line and of one of its tickets.
 func lineKeys(account, line, ticket string) []string {
 	l := account + printable(line[1:])
-	return []string{account, l + ":line", l + ":tickets", account + printable(ticket) + ":reply"}
+	return []string{account, l + ":line", l + ":tickets", account + printable(ticket) + ":reply", l + ":asked"}
 }
 
 // noteKey is that of the note about a scope.

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"cmp"
+	"context"
 	"encoding/binary"
 	"errors"
 	"flag"
@@ -10,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,12 +34,14 @@ type history struct {
 	ledger  *ledger.Account
 	account string
 	quick   bool // costs refill in milliseconds, not in seconds
+	calm    bool // hardly anybody waits, so that most asks and settlements are those of fast.lua
 	scopes  []scopeUnderTest
 	flows   []backend.Flow
 	tickets map[string]*ticketUnderTest
 	charges []chargeUnderTest
 	seen    map[string]float64 // what answers have said of Corrected, by bucket
 	log     []string
+	admin   *goredis.Client
 	seed    uint64
 }
 
@@ -52,6 +56,7 @@ type ticketUnderTest struct {
 	scope  int
 	number uint64
 	last   *backend.Ask // what it asked last
+	got    int          // of its costs
 	at     int64        // and when, by the account's time
 	passed int64        // how much had passed
 	costs  []backend.Amounts
@@ -82,7 +87,9 @@ func TestScriptIsTheLedger(t *testing.T) {
 	if *replay != 0 {
 		histories = 1
 	}
-	script := newVirtual(client(t))
+	c, fast := client(t), &fastReplies{}
+	c.AddHook(fast)
+	script := newVirtual(c)
 	done := map[string]int{}
 	for i := range histories {
 		h := newHistory(t, script, seed+uint64(i))
@@ -91,11 +98,30 @@ func TestScriptIsTheLedger(t *testing.T) {
 		}
 		h.consistent(done)
 	}
+	done["fast"] = fast.n
 	t.Logf("%v", done)
-	for _, what := range []string{"held back", "stepped over", "flows", "behind the first few"} {
+	for _, what := range []string{"fast", "held back", "stepped over", "flows", "behind the first few", "wait quietly"} {
 		if histories >= 100 && done[what] == 0 {
 			t.Errorf("no history ended with some %s", what)
 		}
+	}
+}
+
+// fastReplies counts the replies of fast.lua, which end with no dot.
+type fastReplies struct {
+	hook
+	n int
+}
+
+func (r *fastReplies) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
+	return func(ctx context.Context, cmd goredis.Cmder) error {
+		err := next(ctx, cmd)
+		if c, ok := cmd.(onlyOnce); ok && c.Args()[1] == takeScript.sha {
+			if reply, ok := c.Val().(string); ok && !strings.HasSuffix(reply, ".") {
+				r.n++
+			}
+		}
+		return err
 	}
 }
 
@@ -139,7 +165,7 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 	h := &history{
 		t: t, r: rand.New(rand.NewPCG(seed, 1)), ledger: ledger.New(),
 		now: 1_700_000_000_000_000, seed: seed, account: fmt.Sprint("account", seed), tickets: map[string]*ticketUnderTest{},
-		seen: map[string]float64{},
+		seen: map[string]float64{}, admin: admin(t, shared),
 	}
 	for i := range h.scripts {
 		p := &processUnderTest{clock: h.r.Int64N(1e12)}
@@ -149,7 +175,7 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 	}
 	h.script = h.scripts[0]
 	h.ledger.Lease, h.ledger.Erase = lease, erase
-	h.quick = h.r.IntN(3) == 0
+	h.quick, h.calm = h.r.IntN(3) == 0, h.r.IntN(4) == 0
 	limit := func(most int64) int64 {
 		if h.quick {
 			most *= 100
@@ -214,6 +240,9 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 		if h.r.IntN(4) > 0 {
 			s.buckets = append(s.buckets, bucket(name, "tpm", backend.Tokens, limit(100_000)))
 		}
+		if h.r.IntN(4) == 0 {
+			s.buckets = append(s.buckets, bucket(name, "ipm", backend.Images, limit(100)))
+		}
 		if h.r.IntN(3) == 0 {
 			s.family = &families[h.r.IntN(len(families))]
 			if h.r.IntN(2) == 0 {
@@ -225,7 +254,15 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 		} else if len(s.buckets) == 0 {
 			s.line = name
 		}
+		if n := len(s.buckets); n > 1 && s.family != nil && s.buckets[n-2].Owner == s.family.Owner && h.r.IntN(4) == 0 {
+			slices.Reverse(s.buckets[n-2:]) // others name the two in the opposite order
+		}
 		h.add(s, models)
+		if n := len(s.buckets); n > 1 && h.r.IntN(3) == 0 { // another process limits less of it
+			s := s
+			s.name, s.family, s.buckets = name+" of another", nil, slices.Delete(slices.Clone(s.buckets), n-2, n-1)
+			h.add(s, models)
+		}
 		if h.r.IntN(3) == 0 { // a class whose ceilings hold for all models
 			s.name, s.buckets = name+" of a class", slices.Insert(slices.Clone(s.buckets), h.r.IntN(len(s.buckets)+1), ceilings...)
 			h.add(s, models)
@@ -278,8 +315,7 @@ func (h *history) lose() string {
 	lease, erase := h.ledger.Lease, h.ledger.Erase
 	h.ledger = ledger.New()
 	h.ledger.Lease, h.ledger.Erase = lease, erase
-	c := admin(h.t, shared)
-	defer c.Close()
+	c := h.admin
 	keys, err := c.Keys(h.t.Context(), h.script.accountKey(h.account)+"*").Result()
 	if err == nil && len(keys) > 0 {
 		err = c.Del(h.t.Context(), keys...).Err()
@@ -297,9 +333,9 @@ func (h *history) turn() {
 	m := &h.script.memory
 	m.levels, h.script.tickets, h.script.settlings.known = nil, cache{}, nil
 	if h.script == h.scripts[len(h.scripts)-1] {
-		m.accounts = nil
+		m.clocks = nil
 	}
-	h.ledger.Known = m.bounds(m.time(h.account), h.script.clock, h.script.timeout.Microseconds())
+	h.ledger.Known = m.bounds(m.clock(h.account), h.script.clock, h.script.timeout.Microseconds())
 }
 
 // described is how an ask describes buckets: some were lost, and are known from before.
@@ -315,8 +351,12 @@ func (h *history) described(buckets []backend.Bucket) []backend.Bucket {
 }
 
 func (h *history) tick() {
-	dt := int64(0)
-	switch h.r.IntN(12) {
+	dt, steady := int64(0), h.calm && h.r.IntN(20) > 0
+	kind := h.r.IntN(12)
+	if steady {
+		kind = max(kind, 1)
+	}
+	switch kind {
 	case 0: // a clock that is set back, a little or far
 		dt = -h.r.Int64N([]int64{3e6, 3e6, 3e6, 7200e6}[h.r.IntN(4)])
 	case 1:
@@ -332,7 +372,11 @@ func (h *history) tick() {
 	h.now += dt
 	h.passed += max(0, dt)
 	for _, p := range h.scripts {
-		switch h.r.IntN(10) {
+		kind := h.r.IntN(10)
+		if steady {
+			kind = 2
+		}
+		switch kind {
 		case 0: // it stood still, or the time was Redis's alone
 		case 1:
 			p.clock += h.r.Int64N(30e6)
@@ -349,7 +393,7 @@ func (h *history) cost(s *scopeUnderTest) backend.Amounts {
 		if h.r.IntN(20) > 0 {
 			most = 1 + most/10
 		}
-		if h.quick && h.r.IntN(20) > 0 {
+		if (h.quick || h.calm) && h.r.IntN(20) > 0 {
 			most = 1 + most/300
 		}
 		n := h.r.Int64N(most + 1)
@@ -384,7 +428,11 @@ func (h *history) take() string {
 		q.number++
 		q.last = &backend.Ask{Account: h.account, Line: s.line, Scope: s.name, Ticket: id, Number: q.number,
 			Buckets: h.described(s.buckets)}
-		switch n := h.r.IntN(12); {
+		n := h.r.IntN(12)
+		if h.calm && h.r.IntN(100) > 0 {
+			n = min(1, h.r.IntN(8))
+		}
+		switch {
 		case n == 0:
 			kind = "go"
 			q.last.Leave = true
@@ -392,12 +440,22 @@ func (h *history) take() string {
 		case n < 4:
 			kind = "fresh"
 			q.last.Fresh = true
-			q.last.Leave = h.r.IntN(4) == 0
+			q.last.Leave = h.calm || h.r.IntN(4) == 0
 			q.last.Costs = []backend.Amounts{h.cost(s)}
 			q.last.Flows = []backend.Flow{h.flow()}
+		case n < 7 && len(q.costs) > 0 && len(s.buckets) > 0: // it waits on
+			kind = "wait"
+			q.last.Buckets = slices.Clone(s.buckets)
+			if b := &q.last.Buckets[h.r.IntN(len(s.buckets))]; h.r.IntN(8) == 0 && !b.Ceiling {
+				b.Margin++
+			}
+			q.last.Costs, q.last.Flows = slices.Clone(q.costs), slices.Clone(q.flows)
+			if len(h.flows) == 0 {
+				q.last.Flows = nil
+			}
 		default:
 			q.last.Leave = h.r.IntN(12) == 0
-			if n == 4 && len(q.costs) > 1 { // some are given up
+			if n == 11 && len(q.costs) > 1 { // some are given up
 				some := h.r.IntN(len(q.costs))
 				q.costs, q.flows = slices.Delete(q.costs, some, some+1), slices.Delete(q.flows, some, some+1)
 			}
@@ -411,9 +469,25 @@ func (h *history) take() string {
 		}
 	}
 	ask := *q.last
+	h.ledger.Quiet = ask.Fresh
+	if !ask.Fresh && kind != "again" && h.r.IntN(4) > 0 { // the process has been answered all that it asked
+		a := &h.script.prepare(&ask).asked
+		a.known, a.latest, a.answered, h.ledger.Quiet = true, ask.Number-1, ask.Number-1, true
+	}
 	h.note("take", ask)
+	writes := 0
+	if kind == "wait" {
+		writes = changes(h.t, h.admin)
+	}
 	want, wantErr := h.ledger.Take(h.now, &ask)
 	got, err := h.script.Take(h.t.Context(), ask)
+	if kind == "wait" && got.Granted == 0 && changes(h.t, h.admin) == writes {
+		kind = "wait quietly"
+	}
+	if kind == "again" && q.got == 0 && got.Granted > 0 {
+		kind = "again, which was not noted"
+	}
+	q.got = got.Granted
 	if kind == "again" && got.Granted == 0 { // the script says how the buckets stand now
 		want.Levels, want.Charged, want.Corrected = got.Levels, got.Charged, got.Corrected
 	}
@@ -429,7 +503,8 @@ func (h *history) take() string {
 			h.charges = append(h.charges, chargeUnderTest{q.scope, got.Stamp, c})
 		}
 		if !ask.Fresh && got.Granted > 0 {
-			q.costs, q.flows = q.costs[got.Granted:], q.flows[got.Granted:]
+			n := min(got.Granted, len(q.costs)) // they may have been given up since it asked first
+			q.costs, q.flows = q.costs[n:], q.flows[n:]
 		}
 		if got.Granted > 0 {
 			kind += " granted"
@@ -614,8 +689,7 @@ func (h *history) join(s *scopeUnderTest) {
 // those who are gone. It notes what there is.
 func (h *history) consistent(done map[string]int) {
 	account := h.script.accountKey(h.account)
-	c := admin(h.t, shared)
-	defer c.Close()
+	c := h.admin
 	numbersIn := func(s string, n int) []float64 {
 		out := make([]float64, n)
 		for i := range out {
@@ -665,7 +739,7 @@ func (h *history) consistent(done map[string]int) {
 	switch {
 	case float64(len(records)) != line[5] || tickets+nodes+shapes+flows != line[5]:
 		h.fatal("%d records: %v tickets, %v nodes, %v shapes, %v flows; the line says %v", len(records), tickets, nodes, shapes, flows, line[5])
-	case counted != tickets || members['a'] != tickets-silent || members['s'] != silent || members['b'] != blocked ||
+	case counted != tickets || float64(c.ZCard(h.t.Context(), keys[4]).Val()) != tickets-silent || members['s'] != silent || members['b'] != blocked ||
 		members['f'] != flows || members['o'] != tickets-silent+top:
 		h.fatal("members %v, %v tickets, %v silent, %v held back, %v flows, %v nodes that stand", members, tickets, silent, blocked, flows, top)
 	case (nodes > 0) != (tickets > silent) || standing < tickets-silent:

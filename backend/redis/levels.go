@@ -7,12 +7,13 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// memory is how full the buckets were when Redis last told. Asks carry it, so
-// that a Redis that lost its data starts from there, not from full buckets.
+// A memory is what answers have shown last: how full the buckets were, and the times of their
+// accounts. Asks carry it, so that a Redis that has lost its data starts from there, and not
+// from full buckets.
 type memory struct {
-	mu       sync.Mutex
-	levels   map[bucketKey]*level
-	accounts map[string]*heard
+	mu     sync.Mutex
+	levels map[bucketKey]*level
+	clocks map[string]*clock
 }
 
 type bucketKey struct{ account, owner, name string }
@@ -39,7 +40,7 @@ func (m *memory) find(account string, buckets []backend.Bucket) []*level {
 		key := bucketKey{account, buckets[i].Owner, buckets[i].Name}
 		l := m.levels[key]
 		if l == nil {
-			room(m.levels)
+			room(m.levels, remembered)
 			l = &level{}
 			m.levels[key] = l
 		}
@@ -75,16 +76,17 @@ func (m *memory) starts(n *numbers, now int64, owners []owner, levels []*level, 
 func (m *memory) saw(p *prepared, sent, received int64, answer *backend.Answer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p.heard.hear(answer.Stamp, sent, received)
+	p.clock.observe(answer.Stamp, sent, received)
 	for i, l := range p.levels {
 		*l = level{sent, p.buckets[i].Capacity() - answer.Levels[i], answer.Stamp}
 	}
 }
 
-// room drops some of what is kept, whichever come first, if it is too much.
-func room[K comparable, V any](kept map[K]V) {
+// room drops some of what is kept, whichever come first, so that there is room for one more
+// below most.
+func room[K comparable, V any](kept map[K]V, most int) {
 	for key := range kept {
-		if len(kept) < remembered {
+		if len(kept) < most {
 			return
 		}
 		delete(kept, key)

@@ -5,9 +5,9 @@
 -- stand below it, how many nodes do, what they need in each dimension, and the end of
 -- the last of them; then the place of the ticket that waits for its own buckets, its
 -- parent, and, if it stands there, the end of its member: tag, place, ticket and shape.
--- A ticket is its number, tag, place and end, what its first cost needs, and all of
--- them, when it last asked, whether it has been stepped over, and how many parts it has;
--- then its shape, its margins, its parts, and its last answer, of which the buckets'
+-- A ticket is its number, tag, place and end, what its first cost needs, and all of them;
+-- when it last asked, which is here only once it has been stepped over; whether it has
+-- been; and how many parts it has; then its shape, its margins, its parts, and its last answer, of which the buckets'
 -- figures are kept only if it granted something.
 -- A shape is how many tickets have it; then the owner whose pauses hold, and for each
 -- bucket its owner's digest and its name. Names of ceilings are below 0, and come last.
@@ -25,8 +25,11 @@ local queue = {}
 -- tidy       steps over those who are silent, and forgets them
 -- ahead_of   how many stand before a ticket of its node
 -- new_ticket what is left of an ask
+-- same       whether a ticket that has asked again is what it was
 -- put        puts a ticket into the line: at its end, or where it stands already
 -- saw        notes that it has asked
+-- renew      does so if it must, since it asks next when the hint says, and reports whether
+--            that is still known
 -- come_back  gives one that was only slow its place again
 -- remove     forgets it
 do
@@ -156,6 +159,18 @@ do
     return {number, tag, 0, last, next_cost[1], next_cost[2], next_cost[3], need[1], need[2], need[3], 0, 0, #parts,
       id = ARGV[3], shape = sub(ARGV[4], 1, 8), pack = pack_ticket,
       rest = pack('<' .. rep('d', count), unpack(margins)) .. flows.pack_parts(parts) .. answer}
+  end
+
+  -- same reports that of a ticket as it was, and as it has become, of whose rest so many
+  -- bytes are not its answer.
+  function queue.same(old, t, bytes)
+    for x = K.TICKET_END, K.NEED + 3 do
+      if old[x] ~= t[x] then
+        return false
+      end
+    end
+    return old[K.TAG] == t[K.TAG] and old[K.PARTS] == t[K.PARTS] and old.shape == t.shape and
+      sub(old.rest, 1, bytes) == sub(t.rest, 1, bytes)
   end
 
   function order(n, few)
@@ -289,9 +304,20 @@ do
     end
   end
 
+  -- below reports whether a node stands below another one, or is that.
+  local function below(n, other)
+    for _ = 1, K.DEEPEST do
+      if not n or n == other then
+        return n == other
+      end
+      n = n.parent ~= nobody and node(n.parent)
+    end
+    return true
+  end
+
   -- adopt has a node stand among those of a broader owner.
   local function adopt(n, parent)
-    if n.parent == parent.digest then
+    if n.parent == parent.digest or below(parent, n) then
       return
     end
     local was = n.parent ~= nobody and node(n.parent)
@@ -362,29 +388,27 @@ do
     discount(t)
   end
 
-  -- asked is the member that says when a ticket last asked.
-  local function asked(t, list)
-    return list .. pack('>dd', t[K.SEEN], t[K.TICKET_PLACE]) .. t.id
+  -- standing is the member that says when a ticket last asked, and silent that of one that
+  -- has been stepped over.
+  local function standing(t)
+    return pack('>d', t[K.TICKET_PLACE]) .. t.id
   end
 
-  local function listen(t)
-    member(asked(t, 'a'), true)
-    changed[t.id] = t
+  local function silent(t)
+    return 's' .. pack('>dd', t[K.SEEN], t[K.TICKET_PLACE]) .. t.id
   end
 
   function queue.put(old, t)
-    known.tickets[t.id] = t
-    t[K.SEEN] = line[K.CLOCK]
+    known.tickets[t.id], changed[t.id] = t, t
     if not old then
       t[K.TICKET_PLACE] = new_place()
       line[K.TICKETS] = line[K.TICKETS] + 1
       count_shape(t.shape, 1)
       enter(t)
-      listen(t)
+      queue.saw(t)
       return
     end
     t[K.TICKET_PLACE] = old[K.TICKET_PLACE]
-    member(asked(old, 'a'), false)
     if old[K.TAG] == t[K.TAG] and old.shape == t.shape then
       t.key = old.key
       local path = shape(t.shape).path
@@ -405,7 +429,7 @@ do
         count_shape(old.shape, -1)
       end
     end
-    listen(t)
+    queue.saw(t)
   end
 
   function queue.ahead_of(t)
@@ -415,11 +439,11 @@ do
 
   function queue.remove(t, parts)
     if t[K.SILENT] == 1 then
-      member(asked(t, 's'), false)
+      member(silent(t), false)
       line[K.SILENCED] = line[K.SILENCED] - 1
     else
       leave(t)
-      member(asked(t, 'a'), false)
+      listen(standing(t), false)
     end
     flows.withdraw(parts)
     count_shape(t.shape, -1)
@@ -428,51 +452,106 @@ do
   end
 
   function queue.saw(t)
-    member(asked(t, 'a'), false)
-    t[K.SEEN] = line[K.CLOCK]
-    listen(t)
+    listen(standing(t), line[K.CLOCK])
   end
 
+  function queue.renew(t, hint)
+    local m = standing(t)
+    local at = 0
+    if hint <= K.RENEW then
+      at = call('ZSCORE', KEYS[5], m)
+      if not at then
+        return false
+      end
+    end
+    if line[K.CLOCK] - at + hint > K.RENEW then
+      call('ZADD', KEYS[5], 'XX', line[K.CLOCK], m)
+    end
+    return true
+  end
+
+  -- come_back leaves when it last asked to who sees it now.
   function queue.come_back(t)
-    member(asked(t, 's'), false)
-    line[K.SILENCED], t[K.SILENT] = line[K.SILENCED] - 1, 0
+    member(silent(t), false)
+    line[K.SILENCED], t[K.SILENT], changed[t.id] = line[K.SILENCED] - 1, 0, t
     enter(t)
-    listen(t)
   end
 
   -- step_over takes a silent ticket out of everybody's way.
   local function step_over(t)
     leave(t)
-    member(asked(t, 'a'), false)
-    member(asked(t, 's'), true)
+    listen(standing(t), false)
+    member(silent(t), true)
     line[K.SILENCED], t[K.SILENT], changed[t.id] = line[K.SILENCED] + 1, 1, t
   end
 
-  -- since returns the first few tickets of a list that have not asked for so long.
-  local function since(list, long, most)
-    local before = line[K.CLOCK] - long
-    if before <= 0 then
+  -- tickets_of returns those of some members.
+  local function tickets_of(members, at)
+    local some = {}
+    for x = 1, #members do
+      some[x] = sub(members[x], at)
+    end
+    fetch(some)
+    for x = 1, #some do
+      some[x] = ticket(some[x]) or error('no ticket')
+    end
+    return some
+  end
+
+  -- fallen_silent returns the first few tickets that have not asked for a lease. It looks
+  -- when there may be some, and then also whether all are there that should be.
+  local function fallen_silent()
+    if line[K.CLOCK] <= line[K.SURE] and line[K.SURE] <= line[K.CLOCK] + 2 * K.LEASE then
       return {}
     end
-    local ids = range('[' .. list, '(' .. list .. pack('>d', before), most)
-    for x = 1, #ids do
-      ids[x] = sub(ids[x], 18)
+    local latest = call('ZRANGE', KEYS[5], '-1', '-1', 'WITHSCORES')[2]
+    if call('ZCARD', KEYS[5]) ~= line[K.TICKETS] - line[K.SILENCED] or latest and tonumber(latest) > line[K.CLOCK] + K.LEASE then
+      forget()
+      return {}
     end
-    fetch(ids)
-    return ids
+    local found, members, at = call('ZRANGE', KEYS[5], '0', K.PATROL - 1, 'WITHSCORES'), {}, {}
+    local own = false
+    line[K.SURE] = #found < 2 * K.PATROL and line[K.CLOCK] + K.LEASE or 0 -- else there may be more
+    for x = 1, #found, 2 do
+      local seen = tonumber(found[x + 1])
+      if seen >= line[K.CLOCK] - K.LEASE then
+        line[K.SURE] = math.min(seen, line[K.CLOCK]) + K.LEASE -- seen may be of a time that was not noted
+        break
+      elseif sub(found[x], 9) == ARGV[3] then
+        own = true
+      else
+        members[#members + 1], at[#at + 1] = found[x], seen
+      end
+    end
+    if own then
+      line[K.SURE] = 0 -- it may stay as it is
+    end
+    local some = tickets_of(members, 9)
+    for x = 1, #some do
+      some[x][K.SEEN] = at[x]
+    end
+    return some
+  end
+
+  -- long_silent returns the first few of those who have been stepped over that are to be
+  -- forgotten.
+  local function long_silent()
+    local before = line[K.CLOCK] - K.ERASE
+    if before <= 0 or line[K.SILENCED] == 0 then
+      return {}
+    end
+    return tickets_of(range('[s', '(s' .. pack('>d', before), K.ERASED), 18)
   end
 
   function queue.tidy()
     line[K.CLOCK], line[K.CAME] = line[K.CLOCK] + math.min(math.max(0, now - line[K.CAME]), K.GAP), now
-    local silent = since('a', K.LEASE, K.PATROL)
-    for x = 1, #silent do
-      if silent[x] ~= ARGV[3] then
-        step_over(ticket(silent[x]))
-      end
+    local fallen = fallen_silent()
+    for x = 1, #fallen do
+      step_over(fallen[x])
     end
-    local gone = line[K.SILENCED] > 0 and since('s', K.ERASE, K.ERASED) or {}
+    local gone = long_silent()
     for x = 1, #gone do
-      local t = ticket(gone[x])
+      local t = gone[x]
       queue.remove(t, flows.parts_of(t.rest, 1 + 8 * shape(t.shape).buckets, t[K.PARTS]))
     end
     if line[K.TICKETS] == 0 then

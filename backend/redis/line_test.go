@@ -14,6 +14,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/ledger"
 	"github.com/openai-ratelimiter/ratelimiter/internal/redistest"
 )
 
@@ -121,7 +122,7 @@ func TestClockSetBack(t *testing.T) {
 
 // Where something else is in a key of a line, nobody is lost.
 func TestSomethingElseInAKeyOfALine(t *testing.T) {
-	for i, name := range []string{"account", "line", "tickets"} {
+	for name, i := range map[string]int{"account": 0, "line": 1, "tickets": 2, "asked": 4} {
 		t.Run(name, func(t *testing.T) {
 			c := admin(t, redistest.Run(t))
 			b := newVirtual(c)
@@ -167,6 +168,30 @@ func TestSomethingElseInAKeyOfALine(t *testing.T) {
 				t.Errorf("%d ahead, %v; want the one that has come back", a.Tickets, err)
 			}
 		})
+	}
+}
+
+// A ticket that draws from the account stands among those of a family if another one of its
+// model draws from that, too: what it needs of the account is set aside there.
+func TestTicketThatStandsInAFamily(t *testing.T) {
+	b, a := newVirtual(client(t)), ledger.New()
+	a.Lease, a.Erase = lease, erase
+	bucket := func(owner string) backend.Bucket {
+		return backend.Bucket{Owner: owner, Name: "rpm", Limit: 1000, Period: time.Minute}
+	}
+	for i, owners := range [][]string{{"account"}, {"m", "account"}, {"m", "family", "account"}, {"other", "family", "account"}} {
+		x := backend.Ask{Account: "account", Line: "account", Scope: owners[0], Ticket: fmt.Sprint(i), Number: 1, Costs: []backend.Amounts{{100 - int64(i)/3}}} // the last would fit
+		for _, o := range owners {
+			x.Buckets = append(x.Buckets, bucket(o))
+		}
+		if i == 0 {
+			x.Costs[0][backend.Requests] = 901 // so that the next one waits for less than a tenth of a second
+		}
+		want, err := a.Take(b.now, &x)
+		got, gotErr := b.Take(t.Context(), x)
+		if err != nil || gotErr != nil || got.Wait != want.Wait || got.Tickets != want.Tickets || got.Granted != want.Granted || i > 0 && got.Granted > 0 {
+			t.Errorf("%v: %d granted, %v, %d ahead, %v; want %d, %v, %d", owners, got.Granted, got.Wait, got.Tickets, gotErr, want.Granted, want.Wait, want.Tickets)
+		}
 	}
 }
 

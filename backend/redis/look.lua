@@ -18,4 +18,4 @@ end
 if raised then
   save({})
 end
-return told(0, now, t, pause, t, tickets, {}) .. figures()
+return head_of(0, now, t, pause, t, tickets, {}) .. figures()

@@ -3,7 +3,10 @@ package redis
 import (
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +24,7 @@ var shared *redistest.Server
 // says that a user needs.
 const rules = "~ratelimiter:* resetchannels -@all +evalsha +eval +time" +
 	" +hget +hmget +hset +hdel +hlen +hgetall" +
-	" +zadd +zcard +zlexcount +zrangebylex +zrem +get +set +del +pexpire +pttl"
+	" +zadd +zcard +zcount +zlexcount +zrange +zrangebylex +zrem +zscore +get +set +del +pexpire +pttl"
 
 // FleetEnv makes a process of the test binary a member of the fleet in fleet_test.go:
 // address, prefix and role.
@@ -71,15 +74,45 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// TestRulesAreDocumented keeps the documentation to what the tests run under.
+// TestRulesAreDocumented keeps the documentation to what the tests run under, and both to
+// what the scripts call.
 func TestRulesAreDocumented(t *testing.T) {
-	doc, err := os.ReadFile("doc.go")
-	if err != nil {
+	text := func(name string) string {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(strings.Fields(strings.ReplaceAll(string(b), "//", " ")), " ")
+	}
+	if !strings.Contains(text("doc.go"), rules) {
+		t.Errorf("doc.go does not contain\n%s", rules)
+	}
+	scripts, err := filepath.Glob("*.lua")
+	if err != nil || len(scripts) == 0 {
 		t.Fatal(err)
 	}
-	text := strings.Join(strings.Fields(strings.ReplaceAll(string(doc), "//", " ")), " ")
-	if !strings.Contains(text, rules) {
-		t.Errorf("doc.go does not contain\n%s", rules)
+	called := map[string]bool{"EVALSHA": true, "EVAL": true}
+	for _, name := range scripts {
+		for _, m := range regexp.MustCompile(`(?:call|in_parts)\('([A-Z]+)'`).FindAllStringSubmatch(text(name), -1) {
+			called[m[1]] = true
+		}
+	}
+	allowed := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\+(\w+)`).FindAllStringSubmatch(rules, -1) {
+		allowed[strings.ToUpper(m[1])] = true
+	}
+	if !maps.Equal(called, allowed) {
+		t.Errorf("the scripts call %v\nthe rules allow %v", called, allowed)
+	}
+	manual := text("../../docs/REDIS.md")
+	_, list, _ := strings.Cut(manual, "these commands inside scripts: `")
+	list, _, _ = strings.Cut(list, "`")
+	listed := map[string]bool{"EVALSHA": true, "EVAL": true}
+	for _, name := range strings.Fields(list) {
+		listed[name] = true
+	}
+	if !maps.Equal(listed, called) {
+		t.Errorf("the scripts call %v\nREDIS.md lists %v", called, listed)
 	}
 }
 

@@ -20,8 +20,8 @@ const DefaultPrefix = "ratelimiter:"
 const DefaultTimeout = time.Second
 
 // WithPrefix sets what all keys begin with. Backends with different prefixes
-// share nothing. A prefix must not contain braces, which would decide in the hash
-// tag's stead where a Cluster keeps the keys: with such a one every call fails.
+// share nothing. A prefix must not contain braces: in place of the hash tag they
+// would decide where a Cluster keeps the keys, so every call fails then.
 func WithPrefix(prefix string) Option {
 	return option(func(b *Backend) {
 		b.prefix, b.fault = prefix, nil
@@ -31,10 +31,9 @@ func WithPrefix(prefix string) Option {
 	})
 }
 
-// WithTimeout sets how long a call may take in all; a settlement twice that, where it
-// waits for another one. The client's own timeouts
-// may be longer or shorter; the first to pass ends the call. Values that are
-// not positive are ignored.
+// WithTimeout bounds what an operation takes in all, its second attempt included. A settlement
+// that has to wait for another one may take twice that. The client's own timeouts may be longer
+// or shorter; the first to pass ends the operation. Values that are not positive are ignored.
 func WithTimeout(d time.Duration) Option {
 	return option(func(b *Backend) {
 		if d > 0 {

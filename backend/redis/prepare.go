@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/ledger"
 )
 
 // prepared is what the asks of a ticket have in common as long as its buckets
@@ -18,7 +19,8 @@ type prepared struct {
 
 	owners []owner
 	levels []*level
-	heard  *heard
+	clock  *clock
+	asked  asked
 	args   []any // of a command: script, number of keys, keys, arguments
 	first  int   // where the first numbers stand in args; the last stand last
 }
@@ -49,7 +51,7 @@ func (b *Backend) prepare(ask *backend.Ask) *prepared {
 func newPrepared(b *Backend, ask *backend.Ask) *prepared {
 	p := &prepared{account: ask.Account, line: ask.Line, scope: ask.Scope, ticket: ask.Ticket, buckets: slices.Clone(ask.Buckets)}
 	p.owners = byOwner(ask.Scope, ask.Buckets)
-	p.levels, p.heard = b.memory.find(ask.Account, ask.Buckets), b.memory.time(ask.Account)
+	p.levels, p.clock = b.memory.find(ask.Account, ask.Buckets), b.memory.clock(ask.Account)
 	line, id := lineField(ask.Line), ticketField(ask.Ticket)
 	p.args, p.first = arguments(lineKeys(b.accountKey(ask.Account), line, id), line, id, p.owners, ask.Buckets, "")
 	return p
@@ -94,7 +96,7 @@ func byOwner(scope string, buckets []backend.Bucket) []owner {
 			owners = append(owners, owner{name: d.Owner, field: ownerField(d.Owner)})
 		}
 		owners[j].buckets = append(owners[j].buckets, bucket{
-			at: i, name: nameOf(d), rate: rate(d), capacity: d.Capacity(),
+			at: i, name: nameOf(d), rate: ledger.Rate(d), capacity: d.Capacity(),
 			digest: short(fmt.Sprint(owners[j].field, d.Name, d.Dimension, d.Limit, d.Period, d.Capacity())),
 		})
 	}
@@ -132,7 +134,7 @@ type cache struct {
 	byTicket map[string]*prepared
 }
 
-// cached is how many tickets are kept.
+// cached is how many tickets are kept, and of how many sets of buckets the settlements.
 const cached = 1024
 
 func (c *cache) get(ask *backend.Ask) *prepared {
@@ -159,11 +161,6 @@ func (c *cache) put(p *prepared) {
 	if c.byTicket == nil {
 		c.byTicket = map[string]*prepared{}
 	}
-	for ticket := range c.byTicket { // whichever come first
-		if len(c.byTicket) < cached {
-			break
-		}
-		delete(c.byTicket, ticket)
-	}
+	room(c.byTicket, cached)
 	c.byTicket[p.ticket] = p
 }

@@ -115,11 +115,11 @@ func (m *member) end() {
 	_ = m.Wait()
 }
 
-// A fleet that loses its data, some of whose processes have clocks that are far
-// off, goes on from what they saw last. What each loss may cost is the calls that
-// others were granted since the process that asks next has last heard: of an eighth
-// of a second, for the asks of those in line come sooner. A process whose view depended on its clock would begin
-// with a full budget each time.
+// A fleet that loses its data, some of whose processes have clocks that are far off, goes on from
+// what they saw last. What each loss may cost is the calls that others were granted since the
+// process that asks next has last heard: of an eighth of a second, for the asks of those in line
+// come sooner. A process whose view depended on its clock would begin with a full budget each
+// time.
 func TestClocksOfAFleetThatLosesItsData(t *testing.T) {
 	s := redistest.Run(t, append([]string{"--user", "limiter", "on", ">secret"}, strings.Fields(rules)...)...)
 	p := DefaultPrefix + rand.Text() + ":"

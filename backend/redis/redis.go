@@ -16,7 +16,7 @@ import (
 )
 
 // version is that of keys, values and arguments.
-const version = 6
+const version = 7
 
 // Client is what a [Backend] needs of go-redis. Every client of go-redis v9 has
 // it: [goredis.Client] (also over Sentinel), [goredis.ClusterClient],
@@ -46,7 +46,7 @@ type Backend struct {
 var _ backend.Keeper = (*Backend)(nil)
 
 // New returns a backend that keeps its budgets in the client's Redis. It sends
-// nothing yet. Hooks of the client must have been added before.
+// nothing yet.
 func New(client Client, options ...Option) *Backend {
 	begun := time.Now()
 	b := &Backend{client: client, prefix: DefaultPrefix, timeout: DefaultTimeout,
@@ -54,7 +54,7 @@ func New(client Client, options ...Option) *Backend {
 	for _, o := range options {
 		o.apply(b)
 	}
-	b.ctxClient = newCtxClient(client, b.timeout/2)
+	b.ctxClient = newCtxClient(client)
 	return b
 }
 
@@ -71,12 +71,12 @@ func (b *Backend) Look(ctx context.Context, ask backend.Ask) (backend.Answer, er
 }
 
 func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatable bool) (backend.Answer, error) {
-	if tooLarge(ask) {
+	if ledger.TooLarge(ask) {
 		return backend.Answer{}, backend.ErrTooLarge
 	}
 	p := b.prepare(ask)
 	now := b.now()
-	numbers := b.head(p.heard, now, len(p.owners), 2*len(ask.Buckets)+2*len(ask.Costs))
+	numbers := b.head(p.clock, now, len(p.owners), 2*len(ask.Buckets)+2*len(ask.Costs))
 	if s == takeScript && ask.Fresh && len(ask.Costs) == 1 {
 		for _, o := range p.owners {
 			for _, k := range o.buckets {
@@ -85,7 +85,8 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 		}
 	}
 	first := len(numbers)
-	numbers.add(float64(len(ask.Costs)), truth(ask.Fresh), truth(ask.Leave), float64(ask.Number))
+	quiet := ask.Fresh || s == takeScript && p.asked.quiet(ask.Number)
+	numbers.add(float64(len(ask.Costs)), truth(ask.Fresh), truth(ask.Leave), float64(ask.Number), truth(quiet))
 	numbers.since(b.memory.starts(&numbers, now, p.owners, p.levels, ask.Buckets))
 	var flows flows
 	for i, c := range ask.Costs {
@@ -97,13 +98,21 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	args := slices.Clone(p.args)
 	args[len(args)-3] = []byte(flows.packed)
 	args[p.first], args[len(args)-1] = []byte(numbers[:first]), []byte(numbers[first:])
-	reply, err := b.run(ctx, s, repeatable, args)
+	var answer backend.Answer
+	err := b.mending(ctx, args, func(ctx context.Context) error {
+		reply, err := b.run(ctx, s, repeatable, args)
+		if err == nil {
+			if answer, err = decode(reply, p.owners, ask.Buckets, len(ask.Costs)); err != nil {
+				err = &Error{Op: s.name, Cause: err}
+			}
+		}
+		return err
+	})
 	if err != nil {
 		return backend.Answer{}, err
 	}
-	answer, err := decode(reply, p.owners, ask.Buckets, len(ask.Costs))
-	if err != nil {
-		return backend.Answer{}, &Error{Op: s.name, Cause: err}
+	if s == takeScript && !ask.Fresh {
+		p.asked.answer(ask.Number)
 	}
 	if ask.Flows != nil && answer.Granted > 0 && answer.Tags == nil {
 		answer.Tags = []float64{0} // fast.lua has granted it at the beginning of a line
@@ -135,8 +144,11 @@ func (b *Backend) Clear(ctx context.Context, account string, names []string) err
 		owners[i] = owner{name: name, field: ownerField(name)}
 	}
 	args, at := arguments([]string{b.accountKey(account)}, "", "", owners, nil)
-	args[at], args[len(args)-1] = []byte(b.head(b.memory.time(account), b.now(), len(owners), 0)), []byte{}
-	_, err := b.run(ctx, clearScript, true, args)
+	args[at], args[len(args)-1] = []byte(b.head(b.memory.clock(account), b.now(), len(owners), 0)), []byte{}
+	err := b.mending(ctx, args, func(ctx context.Context) error {
+		_, err := b.run(ctx, clearScript, true, args)
+		return err
+	})
 	if err == nil {
 		b.memory.forget(account, names)
 	}
@@ -145,14 +157,14 @@ func (b *Backend) Clear(ctx context.Context, account string, names []string) err
 
 // head is what head.lua wants to know of an ask that is sent now, with room for more.
 // The time is Redis's own where it is 0, and nothing goes back to an answer yet.
-func (b *Backend) head(h *heard, now int64, owners, more int) numbers {
+func (b *Backend) head(c *clock, now int64, owners, more int) numbers {
 	shown := int64(0)
 	if b.virtual != nil {
 		shown = b.virtual()
 	}
 	n := make(numbers, 0, 8*(12+4*more))
 	n.add(version, float64(shown), float64(owners))
-	n.bounds(b.memory.bounds(h, now, b.timeout.Microseconds()))
+	n.bounds(b.memory.bounds(c, now, b.timeout.Microseconds()))
 	n.add(math.Inf(1))
 	return n
 }
@@ -174,7 +186,7 @@ func decode(reply any, owners []owner, buckets []backend.Bucket, costs int) (bac
 		}
 		at += 8
 		f := math.Float64frombits(binary.LittleEndian.Uint64([]byte(s[at-8 : at])))
-		sane = sane && f-f == 0 // neither infinite nor no number
+		sane = sane && math.Abs(f) < most // and a number
 		return f
 	}
 	n := len(buckets)
@@ -182,10 +194,11 @@ func decode(reply any, owners []owner, buckets []backend.Bucket, costs int) (bac
 	a := backend.Answer{Granted: 1, Levels: figures[:n:n], Charged: figures[n : 2*n : 2*n], Corrected: figures[2*n:]}
 	full := strings.HasSuffix(s, ".")
 	if full {
-		a.Granted, a.Stamp, a.Wait, a.Paused = int(next()), int64(next()), duration(next()), duration(next())
-		a.Hint, a.Tickets = duration(next()), int(next())
-		if n := int(next()); n > 0 && n <= backend.MaxCosts {
-			a.Virtual, a.Tags = next(), make([]float64, n)
+		a.Granted, a.Stamp, a.Wait, a.Paused = int(next()), int64(next()), ledger.Duration(next()), ledger.Duration(next())
+		a.Hint, a.Tickets = ledger.Duration(next()), int(next())
+		if n := next(); n > 0 { // a tag for each cost, or none at all
+			sane = sane && n == float64(costs)
+			a.Virtual, a.Tags = next(), make([]float64, costs)
 			for i := range a.Tags {
 				a.Tags[i] = next()
 			}
@@ -207,37 +220,7 @@ func decode(reply any, owners []owner, buckets []backend.Bucket, costs int) (bac
 		}
 	}
 	if at != len(s)&^7 || !sane || a.Granted < 0 || a.Granted > max(costs, 1) || a.Tickets < 0 {
-		return backend.Answer{}, fmt.Errorf("unexpected reply of type %T and length %d", reply, len(s))
+		return backend.Answer{}, fmt.Errorf("%w of type %T and length %d", errReply, reply, len(s))
 	}
 	return a, nil
-}
-
-func tooLarge(ask *backend.Ask) bool {
-	for i := range ask.Buckets {
-		b := &ask.Buckets[i]
-		for _, c := range ask.Costs {
-			if c[b.Dimension] > b.Limit {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// rate is what refills in a microsecond.
-func rate(b *backend.Bucket) float64 {
-	return float64(b.Limit) / float64(b.Period/time.Microsecond)
-}
-
-func micros(d time.Duration) int64 {
-	return int64((d + time.Microsecond - 1) / time.Microsecond)
-}
-
-// duration turns microseconds into a duration that is never too short.
-func duration(us float64) time.Duration {
-	if us <= 0 {
-		return 0
-	}
-	const longest = math.MaxInt64 / 2000
-	return time.Duration(math.Min(math.Ceil(us), longest)) * time.Microsecond
 }

@@ -24,13 +24,17 @@ local was = call('HGET', KEYS[1], ARGV[2])
 if was then
   forget(sub(was, 9, 16) .. ARGV[2])
 end
+local expires = pack('>d', now + ttl)
 if ARGV[3] ~= '' then
-  local expires = pack('>d', now + ttl)
   call('HSET', KEYS[1], ARGV[2], pack('>d', now) .. expires .. ARGV[3])
   call('ZADD', KEYS[2], 0, expires .. ARGV[2])
 end
 for _, m in ipairs(call('ZRANGEBYLEX', KEYS[2], '-', '(' .. pack('>d', now), 'LIMIT', 0, K.PATROL)) do
-  forget(m)
+  if sub(m, 9) ~= ARGV[2] then
+    forget(m)
+  elseif m ~= expires .. ARGV[2] then
+    call('ZREM', KEYS[2], m) -- what it has said just now stays
+  end
 end
 call('PEXPIRE', KEYS[1], K.REPORTS_ASLEEP)
 call('PEXPIRE', KEYS[2], K.REPORTS_ASLEEP)

@@ -15,7 +15,7 @@ for i, m in ipairs(live) do
 end
 local said, out = call('HMGET', KEYS[1], unpack(live)), {}
 for _, s in ipairs(said) do
-  local at = s and numbers('>d', s) or now + 1
+  local at = s and #s >= 16 and numbers('>d', s) or now + 1
   if at <= now then -- or Redis's clock has been set back since
     out[#out + 1], out[#out + 2] = now - at, string.sub(s, 17)
   end

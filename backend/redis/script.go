@@ -78,7 +78,10 @@ func newScript(name string, parts ...string) *script {
 
 // run executes the script and returns its reply.
 func (b *Backend) run(ctx context.Context, s *script, repeatable bool, args []any) (any, error) {
-	return b.within(ctx, s.name, repeatable, func(ctx context.Context, ctxClient Client) (any, error) {
+	return b.within(ctx, s.name, repeatable, func(ctx context.Context, ctxClient Client, again bool) (any, error) {
+		if again && s == takeScript {
+			return b.once(ctx, ctxClient, s, noted(args))
+		}
 		return b.once(ctx, ctxClient, s, args)
 	})
 }
@@ -87,15 +90,16 @@ func (b *Backend) run(ctx context.Context, s *script, repeatable bool, args []an
 // repeated is sent once more if its reply was lost; the first attempt has half of the
 // timeout. Whatever the server has refused to run, and may run in a moment, is sent
 // again until the timeout.
-func (b *Backend) within(ctx context.Context, op string, repeatable bool, send func(context.Context, Client) (any, error)) (any, error) {
+func (b *Backend) within(ctx context.Context, op string, repeatable bool, send func(ctx context.Context, ctxClient Client, again bool) (any, error)) (any, error) {
 	if b.fault != nil {
 		return nil, &Error{Op: op, Cause: b.fault}
 	}
 	begun, ctxClient := time.Now(), b.ctxClient
 	attempt, cancel := b.deadlines.after(ctx, begun, b.timeout/2)
-	reply, err := send(attempt, ctxClient)
+	reply, err := send(attempt, ctxClient, false)
 	cancel()
 	var refusal error
+	again := false // an attempt may still be under way
 	for pause := firstPause; err != nil && ctx.Err() == nil; {
 		switch r, replied := refused(err); {
 		case r.passing:
@@ -110,12 +114,12 @@ func (b *Backend) within(ctx context.Context, op string, repeatable bool, send f
 			}
 			pause = min(2*pause, lastPause)
 		case repeatable && !replied:
-			repeatable, ctxClient = false, nil
+			repeatable, ctxClient, again = false, nil, true
 		default:
 			return nil, wrapAfter(refusal, op, err)
 		}
 		rest, cancel := context.WithDeadline(ctx, begun.Add(b.timeout))
-		reply, err = send(rest, ctxClient)
+		reply, err = send(rest, ctxClient, again)
 		cancel()
 	}
 	return reply, wrapAfter(refusal, op, err)
@@ -124,6 +128,17 @@ func (b *Backend) within(ctx context.Context, op string, repeatable bool, send f
 // The pauses before an operation that was refused is sent again grow from the first to
 // the last.
 const firstPause, lastPause = 5 * time.Millisecond, 100 * time.Millisecond
+
+// noted has an ask be noted whatever it changes: it may have been sent before, and come
+// twice.
+func noted(args []any) []any {
+	args = slices.Clone(args)
+	last := len(args) - 1
+	numbers := slices.Clone(args[last].([]byte))
+	clear(numbers[8*(ownDoubles-1) : 8*ownDoubles])
+	args[last] = numbers
+	return args
+}
 
 // once sends the script, and once more as a whole where Redis does not know it
 // yet and so has not run it.
@@ -163,11 +178,11 @@ func (b *Backend) process(ctx context.Context, ctxClient Client, cmd onlyOnce) (
 		}
 		return cmd.Val(), nil
 	}
-	done := make(chan error, 1)
-	go func() { done <- b.client.Process(ctx, cmd) }()
+	done := make(chan result, 1)
+	go func() { done <- resultOf(func() error { return b.client.Process(ctx, cmd) }) }()
 	select {
-	case err := <-done:
-		if err != nil {
+	case r := <-done:
+		if err := r.get(); err != nil {
 			return nil, err
 		}
 		return cmd.Val(), nil
@@ -176,15 +191,14 @@ func (b *Backend) process(ctx context.Context, ctxClient Client, cmd onlyOnce) (
 	}
 }
 
-// newCtxClient returns the client in a form that ends a command within the timeout by
-// itself, or nil if there is none.
-func newCtxClient(client Client, timeout time.Duration) Client {
+// newCtxClient returns the client if it ends a command with its context by itself, or nil.
+// A copy of one with another timeout (goredis.Client.WithTimeout) would lack its hooks.
+func newCtxClient(client Client) Client {
 	switch c := client.(type) {
 	case *goredis.Client:
 		if c.Options().ContextTimeoutEnabled {
 			return c
 		}
-		return c.WithTimeout(timeout) // it shares c's connections and hooks
 	case *goredis.ClusterClient:
 		if c.Options().ContextTimeoutEnabled {
 			return c

@@ -19,7 +19,7 @@ func TestScriptsHaveFewLocals(t *testing.T) {
 		}
 		return err == nil
 	}
-	for _, s := range []*script{takeScript, lookScript, settleScript, clearScript, recallScript} {
+	for _, s := range []*script{takeScript, lookScript, settleScript, clearScript, mendScript, recallScript} {
 		locals := allowed
 		for more := 1; compiles(s, more); more++ {
 			locals--

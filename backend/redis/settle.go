@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/ledger"
 )
 
 // Settle implements [backend.Backend]. A settlement is sent at once if none of the same
@@ -20,27 +21,31 @@ func (b *Backend) Settle(ctx context.Context, s backend.Settlement) error {
 	g := b.settlings.get(b, &s)
 	own := &settlement{Settlement: s}
 	if !g.join(own) {
-		err := b.settle(ctx, g, []*settlement{own})
-		if batch := g.next(); batch != nil {
-			go b.drain(g, batch)
-		}
-		return err
+		defer b.proceed(g) // also if the client panics
+		return b.settle(ctx, g, []*settlement{own})
 	}
 	select {
-	case err := <-own.settled:
-		return err
+	case r := <-own.settled:
+		return r.get()
 	case <-ctx.Done():
 		g.leave(own) // if it is not under way
 		return ctx.Err()
 	}
 }
 
+// proceed goes on with what has come while a settlement was under way.
+func (b *Backend) proceed(g *settling) {
+	if batch := g.next(); batch != nil {
+		go b.drain(g, batch)
+	}
+}
+
 // drain sends what has come while a settlement was under way, until nothing has.
 func (b *Backend) drain(g *settling, batch []*settlement) {
 	for ; batch != nil; batch = g.next() {
-		err := b.settle(context.Background(), g, batch)
+		r := resultOf(func() error { return b.settle(context.Background(), g, batch) })
 		for _, s := range batch {
-			s.settled <- err
+			s.settled <- r
 		}
 	}
 }
@@ -53,10 +58,10 @@ func (b *Backend) settle(ctx context.Context, g *settling, batch []*settlement) 
 		width += 2 * len(g.buckets)
 	}
 	now := b.now()
-	n := b.head(g.heard, now, len(g.owners), settledDoubles*len(g.buckets)+width*len(batch))
+	n := b.head(g.clock, now, len(g.owners), settledDoubles*len(g.buckets)+width*len(batch))
 	pause := 0.0
 	if s := batch[0]; s.PauseOwner != "" && s.Pause > 0 {
-		pause = float64(micros(s.Pause))
+		pause = float64(ledger.Micros(s.Pause))
 	}
 	n.add(float64(len(batch)), float64(width), float64(len(g.buckets)), truth(corrects), pause)
 	for _, o := range g.owners {
@@ -72,8 +77,10 @@ func (b *Backend) settle(ctx context.Context, g *settling, batch []*settlement) 
 	n.since(b.memory.starts(&n, now, g.owners, g.levels, batch[0].Buckets))
 	args := slices.Clone(g.args)
 	args[g.first], args[len(args)-1] = []byte(n[:first]), []byte(n[first:])
-	_, err := b.run(ctx, settleScript, false, args)
-	return err
+	return b.mending(ctx, args, func(ctx context.Context) error {
+		_, err := b.run(ctx, settleScript, false, args)
+		return err
+	})
 }
 
 // settlement adds one, as settlefast.lua wants it.
@@ -101,7 +108,7 @@ func (n *numbers) settlement(g *settling, s *backend.Settlement, corrects bool) 
 // A settlement waits to be sent.
 type settlement struct {
 	backend.Settlement
-	settled chan error
+	settled chan result
 }
 
 // A settling is what settlements of the same buckets have in common, and those of them
@@ -111,7 +118,7 @@ type settling struct {
 	buckets       []backend.Bucket
 	owners        []owner
 	levels        []*level
-	heard         *heard
+	clock         *clock
 	args          []any // see prepared
 	first         int
 
@@ -127,7 +134,7 @@ func newSettling(b *Backend, s *backend.Settlement, paused string) *settling {
 	}
 	g := &settling{account: s.Account, line: s.Line, buckets: slices.Clone(s.Buckets)}
 	g.owners = byOwner(paused, g.buckets)
-	g.levels, g.heard = b.memory.find(g.account, g.buckets), b.memory.time(g.account)
+	g.levels, g.clock = b.memory.find(g.account, g.buckets), b.memory.clock(g.account)
 	g.args, g.first = arguments([]string{b.accountKey(g.account)}, "", "", g.owners, g.buckets)
 	return g
 }
@@ -141,7 +148,7 @@ func (g *settling) join(s *settlement) (waits bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.sending {
-		s.settled = make(chan error, 1)
+		s.settled = make(chan result, 1)
 		g.waiting = append(g.waiting, s)
 		return true
 	}
@@ -197,12 +204,7 @@ func (m *settlings) get(b *Backend, s *backend.Settlement) *settling {
 	if m.known == nil {
 		m.known = map[settlingKey]*settling{}
 	}
-	for k := range m.known { // whichever come first
-		if len(m.known) < cached {
-			break
-		}
-		delete(m.known, k)
-	}
+	room(m.known, cached)
 	g = newSettling(b, s, "")
 	m.known[key] = g
 	return g

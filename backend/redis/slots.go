@@ -39,7 +39,7 @@ func (b *Backend) Lease(ctx context.Context, c backend.Claim) (backend.Lease, er
 		return backend.Lease{}, wrap(slotsScript.name, fmt.Errorf("unexpected reply of type %T and length %d", reply, len(s)))
 	}
 	figure := func(i int) float64 { return math.Float64frombits(binary.LittleEndian.Uint64([]byte(s[8*i:]))) }
-	l := backend.Lease{Slots: int64(figure(0)), Again: duration(figure(1)), Used: int64(figure(2))}
+	l := backend.Lease{Slots: int64(figure(0)), Again: ledger.Duration(figure(1)), Used: int64(figure(2))}
 	if c.Holder != "" {
 		l.For = ledger.SlotLease - ledger.SlotStep
 	}

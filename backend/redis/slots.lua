@@ -17,14 +17,33 @@ if now == 0 then
   now = t[1] * 1000000 + t[2]
 end
 
+-- sane returns so many numbers, or nothing where what was read is something else: then it
+-- is as if it had been lost.
+local function sane(s, n)
+  if not s or #s ~= 8 * n then
+    return
+  end
+  local x = {numbers('<' .. string.rep('d', n), s)}
+  for i = 1, n do
+    if not (x[i] >= -K.ENDLESS and x[i] <= K.ENDLESS) then
+      return
+    end
+  end
+  return x
+end
+
 local read = call('HMGET', KEYS[1], 'h', name)
 local format, clock, last, sum, recovering = version, now, now, 0, 0
 local at, limited, n, level, first, unclaimed, keep, each = 0, 0, 0, 0, 0, 0, 0, 0
-if read[1] then
-  format, clock, last, sum, recovering, at, limited, n, level, first, unclaimed, keep, each = numbers('<ddddddddddddd', read[1])
-  if format ~= version then
+local h = sane(read[1], 13)
+if read[1] and #read[1] >= 8 then
+  format = numbers('<d', read[1])
+  if format ~= version and format > 0 and format < K.VERSIONS and format % 1 == 0 then
     return redis.error_reply('RATELIMITVERSION ' .. format)
   end
+end
+if h and format == version and h[8] <= K.CLAIMANTS then
+  format, clock, last, sum, recovering, at, limited, n, level, first, unclaimed, keep, each = unpack(h)
 elseif held > 0 then
   recovering = now + K.SLOT_RECOVERY
 end
@@ -36,9 +55,9 @@ local function holders()
   local all, live, dead = call('HGETALL', KEYS[1]), {}, {}
   for i = 1, #all, 2 do
     if all[i] ~= 'h' and all[i] ~= name then
-      local _, c, w, u, s, g, e = numbers('<ddddddd', all[i + 1])
-      if e > clock then
-        live[#live + 1] = {count = c, need = w, used = u, since = s, got = g}
+      local x = sane(all[i + 1], 7)
+      if x and x[7] > clock and x[7] <= clock + K.SLOT_LEASE then
+        live[#live + 1] = {count = x[2], need = x[3], used = x[4], since = x[5], got = x[6]}
       else
         dead[#dead + 1] = all[i]
       end
@@ -56,11 +75,12 @@ if name == '' then
 end
 
 local known, count, needed, _, since, got, expires = 0, 0, 0, 0, 0, -clock, 0
-if read[2] then
-  known, count, needed, _, since, got, expires = numbers('<ddddddd', read[2])
+local own = sane(read[2], 7)
+if own then
+  known, count, needed, _, since, got, expires = unpack(own)
 end
 local lent, target
-if read[2] and number <= known then -- it has been answered
+if own and number <= known and known - number < K.LATE_ASKS then -- it has been answered
   need, lent, target = needed, count, count
 else
   local function waits()
@@ -88,7 +108,7 @@ else
   end
   sum, count, expires = sum + held - count, held, clock + K.SLOT_LEASE
   waits()
-  if limited ~= limit or clock - at >= max(0, n - K.SLOT_FEW) * K.SLOT_SURVEY_EACH then
+  if limited ~= limit or at > clock or clock - at >= max(0, n - K.SLOT_FEW) * K.SLOT_SURVEY_EACH then
     local live, dead = holders()
     for i = 1, #dead, 100 do
       call('HDEL', KEYS[1], unpack(dead, i, min(i + 99, #dead)))

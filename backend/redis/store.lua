@@ -5,12 +5,14 @@
 --          'o', a node, tag, place, the ticket that has them and its shape: a ticket of
 --            the node, or with one more digest at the end a node below it
 --          'b', when a node's own buckets let it on, its place, and the node
---          'a', when a ticket last asked, by the line's clock, its place, and the ticket
---          's', the same of a ticket that has been stepped over
+--          's', when a ticket that has been stepped over last asked, by the line's clock,
+--            its place, and the ticket
 --          'f', a class, where what asks next for one of its tenants begins, and that
 -- KEYS[3]  the records: a hash, of tickets and nodes by digests of twelve bytes, of
 --          shapes by digests of eight, of flows by the digests of class and tenant
 -- KEYS[4]  the last answer to the ticket if it left nothing to wait for
+-- KEYS[5]  a sorted set: of the other tickets the place and the ticket, and as the score
+--          when it last asked. An ask that only waits on writes nothing else
 --
 -- The line's field in the account has so many numbers, however many stand in line. They
 -- say how many members and records there are, too.
@@ -26,23 +28,32 @@ local known        -- what others have made of records and members
 local fetch, get   -- read records, some at once, or one
 local changed = {} -- by digest what is to be written: something with a pack
 local member       -- adds a member, or takes it out
+local listen       -- notes when a ticket has asked, or that it is gone or stepped over
 local range, between -- some members, and how many there are
 local whole        -- whether nothing of the line was lost
 local overlook     -- goes on as if there were no line
 local forget       -- has the line begin anew
+local rest         -- whether only time has passed, which is noted now and then
 local keep         -- writes the line and the owners back
 do
-  local read, moved, moves = {}, {}, false
+  local read, moved, moves, asked = {}, {}, false, {}
+  local came -- when somebody last did, as it was read
 
   function overlook()
-    line, stored = {0, 0, 0, now, 0, 0, 0, 0, 0, 0, 0, 0, 0}, false
+    line, stored = {0, 0, 0, now, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, false
     known = {nodes = {}, orders = {}, tickets = {}, shapes = {}, flows = {}, classes = {}}
-    read, changed, moved, moves = {}, {}, {}, false
+    read, changed, moved, moves, asked, came = {}, {}, {}, false, {}, now
   end
 
   overlook()
   if fields[2] then
-    line, stored = {numbers('<ddddddddddddd', fields[2])}, true
+    line, stored = {numbers('<dddddddddddddd', fields[2])}, true
+    came = line[K.CAME]
+    for x = 1, 14 do
+      if not (line[x] > -K.LATEST and line[x] < K.LATEST) then
+        error('line')
+      end
+    end
   end
 
   -- in_parts calls a command with some of the arguments at a time, for Lua's stack has an
@@ -79,12 +90,20 @@ do
   end
 
   function member(m, there)
-    moved[m], moves = there, true
+    moved[m], moves, dirty = there, true, true
+  end
+
+  function listen(m, at)
+    asked[m] = at
   end
 
   -- move writes the members that have changed. Those that come are first, lest the key
-  -- vanish meanwhile, and its expiry with it.
+  -- vanish meanwhile, and its expiry with it. If it has, since others were read in between,
+  -- all expire anew.
   local function move()
+    if line[K.MEMBERS] == 0 then
+      line[K.EXPIRY] = 0
+    end
     local come, go = {}, {}
     for m, there in pairs(moved) do
       if there then
@@ -112,24 +131,50 @@ do
     return call('ZLEXCOUNT', KEYS[2], from, upto)
   end
 
+  -- whole reports whether all is there, and in order: members are ordered by what they say
+  -- only where all scores are 0.
   function whole()
-    return call('ZCARD', KEYS[2]) == line[K.MEMBERS] and call('HLEN', KEYS[3]) == line[K.RECORDS]
+    return call('ZCOUNT', KEYS[2], '0', '0') == line[K.MEMBERS] and call('HLEN', KEYS[3]) == line[K.RECORDS]
   end
 
   function forget()
+    dirty = true
     if stored then
       call('HDEL', KEYS[1], ARGV[2])
-      call('DEL', KEYS[2], KEYS[3])
+      call('DEL', KEYS[2], KEYS[3], KEYS[5])
     end
     overlook()
+  end
+
+  -- last sees to it that the keys of the line live on, and returns its field.
+  local function last()
+    if line[K.EXPIRY] < shown + K.ASLEEP / 2 then
+      line[K.EXPIRY] = shown + K.ASLEEP
+      call('PEXPIRE', KEYS[2], K.ASLEEP / 1000)
+      call('PEXPIRE', KEYS[3], K.ASLEEP / 1000)
+      call('PEXPIRE', KEYS[5], K.ASLEEP / 1000)
+    end
+    return pack('<dddddddddddddd', unpack(line, 1, 14))
   end
 
   -- write writes all that has changed of the line, and returns its field.
   local function write()
     if not stored and not whole() then
-      call('DEL', KEYS[2], KEYS[3]) -- the line's field was lost
+      call('DEL', KEYS[2], KEYS[3], KEYS[5]) -- the line's field was lost
     end
-    local set, gone = {}, {}
+    local come, go, set, gone = {}, {}, {}, {}
+    for m, at in pairs(asked) do
+      if at then
+        local x = #come
+        come[x + 1], come[x + 2] = at, m
+      else
+        go[#go + 1] = m
+      end
+    end
+    if in_parts('ZADD', KEYS[5], come) > 0 then
+      call('PEXPIRE', KEYS[5], K.ASLEEP / 1000) -- it may be new, also where others stand in line
+    end
+    in_parts('ZREM', KEYS[5], go)
     for field, x in pairs(changed) do
       local record = x:pack()
       if record then
@@ -143,12 +188,18 @@ do
     if moves then
       move()
     end
-    if line[K.EXPIRY] < shown + K.ASLEEP / 2 then
-      line[K.EXPIRY] = shown + K.ASLEEP
-      call('PEXPIRE', KEYS[2], K.ASLEEP / 1000)
-      call('PEXPIRE', KEYS[3], K.ASLEEP / 1000)
+    return last()
+  end
+
+  function rest()
+    if dirty or stepped or next(changed) then
+      return false
     end
-    return pack('<ddddddddddddd', unpack(line, 1, 13))
+    local passed = now - came
+    if stored and (passed < 0 or passed >= K.TICK) then
+      call('HSET', KEYS[1], ARGV[2], last())
+    end
+    return true
   end
 
   function keep()

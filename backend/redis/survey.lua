@@ -39,87 +39,106 @@ do
     numbered[ARGV[4 + j]] = j
   end
 
-  -- Others' owners are looked at, and stay as they are: their states, and descriptions.
-  local states, descriptions = {}, {}
+  local own_shape = sub(ARGV[4], 1, 8)
 
-  local function open_others(wanted)
-    local found = call('HMGET', KEYS[1], unpack(wanted))
-    for x = 1, #wanted, 2 do
-      states[wanted[x]], descriptions[wanted[x]] = found[x], found[x + 1] or ''
+  -- Others' owners are looked at, and stay as they are. Here and below a table begins with
+  -- room for what it mostly holds: to grow takes longer than to be filled.
+  local want      -- adds those on a path below another one, and that of ceilings
+  local open_them -- reads those that were added since
+  local opened    -- the state and the descriptions of one
+  do
+    local names, named, found, read = {'', '', '', '', '', '', '', ''}, 0, {}, 0
+
+    local function at(digest)
+      for x = 1, named, 2 do
+        if names[x] == digest then
+          return x
+        end
+      end
     end
-  end
 
-  -- A shape is read as it stands, behind its first eight bytes.
-  local function shape_at(digest)
-    return digest == sub(ARGV[4], 1, 8) and ARGV[4] or get(digest)
-  end
-
-  -- want_one adds an owner that is not open yet.
-  local function want_one(wanted, digest)
-    if not numbered[digest] and states[digest] == nil then
-      states[digest] = false
-      local x = #wanted
-      wanted[x + 1], wanted[x + 2] = digest, description(digest)
+    function opened(digest)
+      local x = at(digest)
+      return found[x], found[x + 1] or ''
     end
-  end
 
-  -- want adds those on a path below another one, and that of ceilings.
-  local function want(wanted, s, above)
-    local digest, at, ceilings = sub(s, 9, 20), 21, ceilings_at(s)
-    if ceilings <= #s then
-      want_one(wanted, sub(s, ceilings, ceilings + 11))
+    function open_them()
+      if named == read then
+        return
+      end
+      local values = call('HMGET', KEYS[1], unpack(names, read + 1, named))
+      for x = 1, read > 0 and #values or 0 do
+        found[read + x] = values[x]
+      end
+      found, read = read > 0 and found or values, named
     end
-    while digest ~= above and digest ~= '' do
-      want_one(wanted, digest)
-      local last = digest
-      while digest == last do
+
+    local function want_one(digest)
+      if not numbered[digest] and not at(digest) then
+        names[named + 1], names[named + 2], named = digest, description(digest), named + 2
+      end
+    end
+
+    -- It returns at which byte the ceilings begin. A shape is read as it stands, behind its
+    -- first eight bytes.
+    function want(s, above)
+      local last, digest, at, ceilings = nil, sub(s, 9, 20), 21, ceilings_at(s)
+      if ceilings <= #s then
+        want_one(sub(s, ceilings, ceilings + 11))
+      end
+      while digest ~= above and digest ~= '' do
+        if digest ~= last then
+          want_one(digest)
+          last = digest
+        end
         digest, at = sub(s, at, at + 11), at + 20
       end
+      return ceilings
     end
   end
 
-  -- bucket returns the dimension of an owner's bucket, its capacity, what will be used of
-  -- it if nothing else happens, and its rate; or nothing.
-  local function bucket(o, digest, dt, name)
-    if o then
-      for i = K.FIRST, #o, K.SIZE do
-        if o[i + K.NAME] == name then
-          return o[i + K.DIMENSION] + 1, o[i + K.CAPACITY], o[i + K.USED], o[i + K.RATE]
-        end
-      end
-      return
-    end
-    local d, at = descriptions[digest], 8 * K.OWNER_DOUBLES + 9
-    for x = 1, #d, 8 * K.DESCRIPTION_DOUBLES do
-      local this, dimension, _, capacity = numbers('<dddd', d, x)
-      if this == name then
-        local rate, used = numbers('<dd', states[digest], at)
-        used = used - rate * dt
-        if used < 0 then
-          used = 0
-        end
-        return dimension + 1, capacity, used, rate
-      end
-      at = at + 8 * K.BUCKET_DOUBLES
-    end
-  end
-
-  -- held_by looks at the buckets of one owner that begin at a byte of a shape. It returns
-  -- how long they hold a first cost back, the part of what is needed that they let start
-  -- now, or what others do if that is less, and where the next owner's begin.
-  local function held_by(digest, s, at, t, next, need, record, margins, part)
-    local o, stamp, paused, _ = numbered[digest] and owner(numbered[digest]), now, now, nil
+  -- held_by looks at the buckets of one owner that begin at a byte of a shape, of the owner
+  -- and the name there. It returns how long they hold a first cost back, the part of what is
+  -- needed that they let start now, or what others do if that is less, and where the next
+  -- owner's begin, its digest, and the name.
+  local function held_by(digest, s, at, this, name, t, next, need, record, margins, part)
+    local o, state, d, stamp, paused, _ = numbered[digest] and owner(numbered[digest]), nil, nil, now, now, nil
     if o then
       stamp, paused = o[K.STAMP], o[K.PAUSED]
-    elseif states[digest] then
-      stamp, _, paused = numbers('<ddd', states[digest])
+    else
+      state, d = opened(digest)
+      if state then
+        stamp, _, paused = numbers('<ddd', state)
+      end
     end
     local dt = now > stamp and now - stamp or 0
     local most = paused - stamp - dt
-    while sub(s, at, at + 11) == digest do
-      local name = numbers('<d', s, at + 12)
-      local d, capacity, used, rate = bucket(o, digest, dt, name)
-      local cost, all = d and t[next + d] or 0, d and need and t[need + d] or 0
+    while this == digest do
+      local found, capacity, used, rate
+      if o then
+        for i = K.FIRST, #o, K.SIZE do
+          if o[i + K.NAME] == name then
+            found, capacity, used, rate = o[i + K.DIMENSION] + 1, o[i + K.CAPACITY], o[i + K.USED], o[i + K.RATE]
+            break
+          end
+        end
+      else
+        local y = 8 * K.OWNER_DOUBLES + 9
+        for x = 1, #d, 8 * K.DESCRIPTION_DOUBLES do
+          local is
+          is, found, _, capacity = numbers('<dddd', d, x)
+          if is == name then
+            rate, used = numbers('<dd', state, y)
+            found, used = found + 1, used - rate * dt
+            if used < 0 then
+              used = 0
+            end
+            break
+          end
+          found, y = nil, y + 8 * K.BUCKET_DOUBLES
+        end
+      end
+      local cost, all = found and t[next + found] or 0, found and need and t[need + found] or 0
       if cost ~= 0 then
         local t
         if name < 0 then
@@ -136,71 +155,101 @@ do
       end
       if all > 0 then
         local level = capacity - used
-        local this = level > 0 and level / all or 0
-        if this < part then
-          part = this
+        local share = level > 0 and level / all or 0
+        if share < part then
+          part = share
         end
       end
       at = at + 20
+      if at > #s then
+        return most, part, at, ''
+      end
+      this, name = numbers('<c12d', s, at)
     end
-    return most, part, at
+    return most, part, at, this, name
   end
 
   -- held looks at the owners on a path below another one. If the buckets of one do not let
-  -- a first cost start soon, it returns the owner and when they do; else nothing, and how
-  -- much they let start now of what a node needs. The cost stands behind next in t, and the
-  -- need behind need if there is one; the margins from a byte of a record on.
-  local function held(s, above, t, next, need, record, margins)
-    local part, digest, at, ceilings, wait = 1, sub(s, 9, 20), 21, ceilings_at(s), 0
+  -- a first cost start soon, it returns the owner and when they do; else nothing, how much
+  -- they let start now of what a node needs, and from which byte on the ask's buckets may
+  -- stand in the shape. The cost stands behind next in t, and the need behind need if there
+  -- is one; the margins from a byte of a record on.
+  local function held(s, above, ceilings, t, next, need, record, margins)
+    local part, digest, at, wait, this, name, from = 1, sub(s, 9, 20), 21, 0, '', nil, nil
     if ceilings <= #s and digest ~= above then -- they hold back as buckets of the first would
-      wait, part = held_by(sub(s, ceilings, ceilings + 11), s, ceilings, t, next, need, record, margins, part)
+      this, name = numbers('<c12d', s, ceilings)
+      wait, part = held_by(this, s, ceilings, this, name, t, next, need, record, margins, part)
+    end
+    if #s > 20 then
+      this, name = numbers('<c12d', s, at)
     end
     while digest ~= above and digest ~= '' do
-      local this
-      this, part, at = held_by(digest, s, at, t, next, need, record, margins, part)
-      wait = math.max(wait, this)
+      local most
+      if numbered[digest] then
+        from = 21
+      end
+      most, part, at, this, name = held_by(digest, s, at, this, name, t, next, need, record, margins, part)
+      if most > wait then
+        wait = most
+      end
       if wait > K.SOON then
         return digest, now + wait
       end
-      digest, wait = at < ceilings and sub(s, at, at + 11) or '', 0
+      digest, wait = at < ceilings and this or '', 0
     end
-    return nil, part
+    return nil, part, from or at
   end
 
-  -- A rival is tag, place, end; how much of what it needs its own buckets let start now,
-  -- how many tickets; the first cost, and what it needs, in each dimension; its first
+  -- A rival is tag, place, end of a node; how much of what it needs its own buckets let start
+  -- now, how many tickets; the first cost, and what it needs, in each dimension; its first
   -- ticket and that one's shape; the node, or false if it is a ticket; its member; which of
-  -- the ask's buckets the ticket draws from; and its parts, unless it is a node and its first
-  -- has one.
-  local rivals_of, draws = {}, {}
+  -- the ask's buckets the ticket draws from; its parts, unless it is a node and its first
+  -- has one; as they were read the record of the ticket, what the shape says, and the record
+  -- of the node; and where ceilings begin in the shape.
+  local rivals = {false, false, false, false}
   local reordered = false -- since all was read
 
-  local function drawn_by(digest)
-    local d = draws[digest]
-    if not d then
-      local s = shape_at(digest)
-      d = {}
-      for at = 21, #s, 20 do
-        d[#d + 1] = own_bucket(sub(s, at, at + 19))
+  local drawn_by -- which of the ask's buckets stand in a shape from a byte on
+  do
+    local draws = {} -- those who share a node mostly end alike
+
+    function drawn_by(s, from)
+      local rest = sub(s, from)
+      local d = draws[rest]
+      if not d then
+        d = {}
+        for at = 1, #rest, 20 do
+          d[#d + 1] = own_bucket(sub(rest, at, at + 19))
+        end
+        draws[rest] = d
       end
-      draws[digest] = d
+      return d
     end
-    return d
   end
 
-  -- rival returns the one of a member, or false for the ask's own.
-  local function rival(m, i)
-    local r = rivals_of[m]
-    if r == nil then
-      local below, id = #m > 49 and sub(m, 50), sub(m, 30, 41)
-      if below and below == ARGV[3 + i] or not below and id == ARGV[3] then
-        r = false
-      else
-        local tag, p = numbers('>dd', m, 14)
-        r = {tag, p, 0, 1, 1, 0, 0, 0, 0, 0, 0, id, sub(m, 42, 49), below, m, false, false}
-      end
-      rivals_of[m] = r
+  -- is_own is by digests: what its record says of its place may be wrong.
+  local function is_own(m, i)
+    if #m > 49 then
+      return sub(m, 50) == ARGV[3 + i]
     end
+    return sub(m, 30, 41) == ARGV[3]
+  end
+
+  local function new_rival(m)
+    local tag, p, id, digest = numbers('>ddc12c8', m, 14)
+    return {tag, p, 0, 1, 1, 0, 0, 0, 0, 0, 0, id, digest, #m > 49 and sub(m, 50), m, false, false, false, false, false, 0}
+  end
+
+  -- find returns the rival of a member when the order is not what it was.
+  local function find(m)
+    for x = 1, #rivals do
+      if rivals[x] and rivals[x][K.RIVAL_MEMBER] == m then
+        return rivals[x]
+      end
+    end
+    local r = new_rival(m)
+    r[K.RIVAL_RECORD], r[K.RIVAL_SAYS] = get(r[K.RIVAL_ID]), r[K.RIVAL_SHAPE] == own_shape and ARGV[4] or get(r[K.RIVAL_SHAPE])
+    r[K.RIVAL_STANDS] = r[K.RIVAL_NODE] and get(r[K.RIVAL_NODE])
     return r
   end
 
@@ -214,73 +263,95 @@ do
 
   -- read has all be read at once that the survey needs, unless some are held back.
   local function read()
-    local records, y, wanted, heads = {}, 0, {}, {}
+    local keys, y, z = {'', '', '', '', '', '', '', '', '', '', '', ''}, 0, 0
     for i = 1, owned do
-      local n = node(ARGV[4 + i])
+      local level = levels[i]
+      local n = level.node
       local l, left, x = n and order(n, K.HEADS + 2) or {}, K.HEADS, 1
+      level.from = z + 1
       while left > 0 and l[x] do
-        local r = rival(l[x], i)
-        if r then
-          records[y + 1], records[y + 2], records[y + 3] = r[K.RIVAL_ID], r[K.RIVAL_SHAPE], r[K.RIVAL_NODE] or nil
-          y = y + 2
+        if not is_own(l[x], i) then
+          local r = new_rival(l[x])
+          z, y, left = z + 1, y + 1, left - 1
+          rivals[z], keys[y] = r, r[K.RIVAL_ID]
+          if r[K.RIVAL_SHAPE] ~= own_shape then
+            y = y + 1
+            keys[y] = r[K.RIVAL_SHAPE]
+          end
           if r[K.RIVAL_NODE] then
             y = y + 1
-            local z = #heads
-            heads[z + 1], heads[z + 2] = r[K.RIVAL_SHAPE], n.digest
+            keys[y] = r[K.RIVAL_NODE]
           end
-          left = left - 1
         end
         x = x + 1
       end
+      level.upto = z
     end
-    fetch(records)
-    for x = 1, #heads, 2 do
-      want(wanted, shape_at(heads[x]), heads[x + 1])
+    if z == 0 then
+      return
     end
-    if wanted[1] then
-      open_others(wanted)
+    local found = call('HMGET', KEYS[3], unpack(keys, 1, y))
+    y = 0
+    for i = 1, owned do
+      local level = levels[i]
+      for x = level.from, level.upto do
+        local r = rivals[x]
+        y = y + 1
+        r[K.RIVAL_RECORD], r[K.RIVAL_SAYS] = found[y], ARGV[4]
+        if r[K.RIVAL_SHAPE] ~= own_shape then
+          y = y + 1
+          r[K.RIVAL_SAYS] = found[y]
+        end
+        if r[K.RIVAL_NODE] then
+          y = y + 1
+          r[K.RIVAL_STANDS] = found[y]
+          r[K.RIVAL_CEILINGS] = want(r[K.RIVAL_SAYS], level.node.digest)
+        end
+      end
     end
+    open_them()
   end
 
   -- collect finds the first few who stand at a node, without those who are held back.
   local function collect(level, n, i, only)
-    local first, rivals, blocked, x = order(n, K.HEADS + 2), level.rivals, 0, 1
+    local first, blocked, x, next = order(n, K.HEADS + 2), 0, 1, not reordered and level.from or math.huge
     while first[x] and x < K.FEW do
       local m = first[x]
-      local r = rival(m, i)
-      if r and #rivals == K.HEADS then
-        break
-      elseif r then
-        local record = get(r[K.RIVAL_ID])
-        r[6], r[7], r[8] = numbers('<ddd', record, 8 * K.NEXT + 1)
-        r[16] = drawn_by(r[K.RIVAL_SHAPE])
-        local n_parts = numbers('<d', record, 8 * K.PARTS - 7)
-        if n_parts ~= 1 or not r[K.RIVAL_NODE] then
-          r[K.RIVAL_PARTS] = flows.parts_of(record, K.MARGINS + (#shape_at(r[K.RIVAL_SHAPE]) - 20) / 20 * 8, n_parts)
+      if not is_own(m, i) then
+        if level.seen == K.HEADS then
+          break
         end
-        local below, digest, result = r[K.RIVAL_NODE], nil, nil
+        local known_yet, r = next <= level.upto, nil
+        if known_yet then
+          r, next = rivals[next], next + 1
+        else
+          r = find(m)
+        end
+        local record, s = r[K.RIVAL_RECORD], r[K.RIVAL_SAYS]
+        local n_parts, _
+        r[6], r[7], r[8], r[9], r[10], r[11], _, _, n_parts = numbers('<ddddddddd', record, 8 * K.NEXT + 1)
+        if n_parts ~= 1 or not r[K.RIVAL_NODE] then
+          r[K.RIVAL_PARTS] = flows.parts_of(record, K.MARGINS + (#s - 20) / 20 * 8, n_parts)
+        end
+        local below, digest, result, from = r[K.RIVAL_NODE], nil, nil, 21
         if below then
-          local b, _ = known.nodes[below], nil
+          local b = known.nodes[below]
           if b then
             r[3], r[5], r[9], r[10], r[11] = b[K.NODE_END], b[K.STANDING], b[K.NODE_NEED + 1], b[K.NODE_NEED + 2], b[K.NODE_NEED + 3]
           else
-            r[5], _, r[9], r[10], r[11], r[3] = numbers('<dddddd', get(below), 8 * K.STANDING - 7)
+            r[5], _, r[9], r[10], r[11], r[3] = numbers('<dddddd', r[K.RIVAL_STANDS], 8 * K.STANDING - 7)
           end
-          local s, wanted = shape_at(r[K.RIVAL_SHAPE]), (x > K.HEADS or reordered) and {} -- the others have been
-          if wanted then
-            want(wanted, s, n.digest)
+          if not known_yet then -- the others have been
+            r[K.RIVAL_CEILINGS] = want(s, n.digest)
+            open_them()
           end
-          if wanted and wanted[1] then
-            open_others(wanted)
-          end
-          digest, result = held(s, n.digest, r, K.RIVAL_NEXT, K.RIVAL_NEED, record, K.MARGINS)
+          digest, result, from = held(s, n.digest, r[K.RIVAL_CEILINGS], r, K.RIVAL_NEXT, K.RIVAL_NEED, record, K.MARGINS)
           r[4] = result
-        else
-          r[9], r[10], r[11] = numbers('<ddd', record, 8 * K.NEED + 1)
-          r[3] = numbers('<d', record, 8 * K.TICKET_END - 7)
         end
         if not digest then
-          rivals[#rivals + 1] = r
+          r[K.RIVAL_DRAWS] = drawn_by(s, from)
+          level.seen = level.seen + 1
+          level.rivals[level.seen] = r
         else
           if blocked == 0 then -- the order changes with those who are held back
             first = {unpack(order(n, K.FEW), 1, K.FEW)}
@@ -294,12 +365,15 @@ do
       end
       x = x + 1
     end
-    level.last = first[x] and rivals[#rivals]
+    level.last = first[x] and level.seen > 0 and level.rivals[level.seen]
   end
 
   function survey(mine, only)
     if line[K.TICKETS] == 0 then
       return
+    end
+    for i = 1, owned do
+      levels[i] = {node = node(ARGV[4 + i]), rivals = {false, false, false, false}, seen = 0, from = 0, upto = 0, self = false, last = false}
     end
     read()
     for k = 1, count do
@@ -310,19 +384,17 @@ do
       end
     end
     for i = 1, owned do
-      local n = node(ARGV[4 + i])
-      local level = {node = n, rivals = {}}
-      levels[i] = level
-      if n then
+      local level = levels[i]
+      if level.node then
         if i == 1 and mine then
           level.self = mine
         elseif i > 1 then
           local below = node(ARGV[3 + i])
-          if below and below.parent == n.digest and below.at ~= '' then
+          if below and below.parent == level.node.digest and below.at ~= '' then
             level.self = below
           end
         end
-        collect(level, n, i, only)
+        collect(level, level.node, i, only)
       end
     end
   end
@@ -360,6 +432,8 @@ do
     return sum == all and most or math.min(most, sum / all)
   end
 
+  local floor = math.floor
+
   function come(tag, p)
     local total = 0
     for k = 1, count do
@@ -368,19 +442,19 @@ do
     for i = 1, #levels do
       local level = levels[i]
       local rivals, seen = level.rivals, 0
-      while rivals[seen + 1] and (rivals[seen + 1][1] < tag or rivals[seen + 1][1] == tag and rivals[seen + 1][2] < p) do
+      local r = rivals[1]
+      while r and (r[1] < tag or r[1] == tag and r[2] < p) do
         seen = seen + 1
+        r = rivals[seen + 1]
       end
       local more = 1 -- those behind the first few are as they are in the mean
-      if seen > 0 then
-        local others_behind = behind(level, tag, p)
-        if others_behind > 0 then
-          more = more + others_behind / seen
-        end
+      local others_behind = behind(level, tag, p)
+      if others_behind > 0 then
+        more = more + others_behind / seen
       end
       for x = 1, seen do
         local r = rivals[x]
-        local share, own = r[4], r[16]
+        local share, own = r[4], r[K.RIVAL_DRAWS]
         if r[K.RIVAL_PARTS] then
           share = share_of_parts(r[K.RIVAL_PARTS], share, tag)
           if r[K.RIVAL_NODE] and r[3] > tag then
@@ -392,17 +466,19 @@ do
             share = before
           end
         end
-        total = total + math.max(1, math.floor(r[5] * share)) * more
+        local whole = floor(r[5] * share)
+        total = total + (whole > 1 and whole or 1) * more
         for y = 1, #own do
           local k = own[y]
           if level_of[k] >= i then
             local d = dimension[k]
-            aside[k] = aside[k] + math.max(r[K.RIVAL_NEXT + d], r[K.RIVAL_NEED + d] * share) * more
+            local next, need = r[K.RIVAL_NEXT + d], r[K.RIVAL_NEED + d] * share
+            aside[k] = aside[k] + (need > next and need or next) * more
           end
         end
       end
     end
-    tickets = math.floor(total)
+    tickets = floor(total)
   end
 
   function free(k, cost)
@@ -437,7 +513,7 @@ do
   -- it has come to be the first out of the way if their own buckets hold it back, and puts
   -- them back if not.
   function settle_in(t)
-    local digest, due = held(ARGV[4], ARGV[4 + deep], t, K.NEXT, nil, t.rest, 1)
+    local digest, due = held(ARGV[4], ARGV[4 + deep], ceilings_at(ARGV[4]), t, K.NEXT, nil, t.rest, 1)
     for i = 1, deep - 1 do
       local n = node(ARGV[4 + i])
       local m = order(n, 1)[1]
@@ -445,7 +521,9 @@ do
         return
       end
       if n.digest == digest then
-        block(n, m, due)
+        if n[K.DUE] == 0 or n.held ~= sub(m, 22, 29) or math.abs(due - n[K.DUE]) >= K.CLOSE then
+          block(n, m, due)
+        end
         return
       end
       if n[K.DUE] > 0 then

@@ -1,10 +1,11 @@
 -- take.lua charges the longest prefix of the costs that fits, and keeps a
 -- ticket for the rest.
 --
--- ARGV[-1] number of costs, 1 if fresh, 1 to leave, the ask's number; after the
---          buckets the costs: in each dimension, the number of their flow or 0, and what
---          they count for its share
-local wanted, fresh, leave, number = a[1], a[2] == 1, a[3] == 1, a[4]
+-- ARGV[-1] number of costs, 1 if fresh, 1 to leave, the ask's number, 1 if no earlier ask
+--          of the ticket's can come yet, so that this one need not be noted where it changes
+--          nothing; after the buckets the costs: in each dimension, the number of their
+--          flow or 0, and what they count for its share
+local wanted, fresh, leave, number, quiet = a[1], a[2] == 1, a[3] == 1, a[4], a[5] == 1
 
 if stored and not whole() then
   forget()
@@ -14,7 +15,8 @@ if stored then
 end
 if not fresh and not get(ARGV[3]) then -- else an answer that is kept is an older one's
   local last = call('GET', KEYS[4])
-  if last and number <= numbers('<d', last) then
+  local to = last and numbers('<d', last)
+  if last and number <= to and to - number < K.LATE_ASKS then
     return sub(last, 9)
   end
 end
@@ -32,7 +34,7 @@ if mine then
   end
   local from
   parts, from = flows.parts_of(mine.rest, 1 + 8 * shape(mine.shape).buckets, mine[K.PARTS])
-  if not fresh and number <= mine[K.NUMBER] then
+  if not fresh and number <= mine[K.NUMBER] and mine[K.NUMBER] - number < K.LATE_ASKS then
     queue.saw(mine)
     keep()
     local answer = sub(mine.rest, from)
@@ -44,13 +46,17 @@ if wanted == 0 then
   if mine then
     queue.remove(mine, parts)
   end
-  keep()
-  return told(0, now, 0, 0, 0, 0, {}) .. figures()
+  if not (quiet and rest()) then
+    keep()
+  end
+  return head_of(0, now, 0, 0, 0, 0, {}) .. figures()
 end
 if fresh and mine then
   local ahead = queue.ahead_of(mine)
-  keep()
-  return told(0, now, 0, 0, 0, 1 + ahead, {}) .. figures()
+  if not (quiet and rest()) then
+    keep()
+  end
+  return head_of(0, now, 0, 0, 0, 1 + ahead, {}) .. figures()
 end
 
 queue.release()
@@ -79,6 +85,7 @@ end
 
 -- gone is for a ticket that leaves the line, or has never stood there.
 local function gone(answer)
+  flows.pass(parts)
   flows.withdraw(flows.left(parts))
   if mine then
     queue.remove(mine, {}) -- its parts were taken over
@@ -91,19 +98,27 @@ local function gone(answer)
 end
 
 if granted == wanted then
-  return gone(told(granted, now, 0, 0, 0, ahead, tags) .. figures())
+  return gone(head_of(granted, now, 0, 0, 0, ahead, tags) .. figures())
 end
 
 local need, next_cost = costs(granted + 1, wanted), costs(granted + 1, granted + 1)
 local t, pause = wait(next_cost, false)
-local header = told(granted, now, t, pause, hint(next_cost, need, t, pause), ahead, tags)
-local answer = header .. figures()
+local again = hint(next_cost, need, t, pause)
+local head = head_of(granted, now, t, pause, again, ahead, tags)
+local answer = head .. figures()
 if leave then
   return gone(answer)
 end
 
--- A ticket is left, where its turn is.
-local still = queue.new_ticket(number, of[granted + 1][K.PART_TAG], next_cost, need, flows.left(parts), granted > 0 and answer or header)
+-- A ticket is left, where its turn is. If it has only waited on, nobody need know.
+local still = queue.new_ticket(number, of[granted + 1][K.PART_TAG], next_cost, need, flows.left(parts), granted > 0 and answer or head)
+if quiet and mine and granted == 0 and queue.same(mine, still, #still.rest - #head) then
+  settle_in(mine)
+  if queue.renew(mine, again) and rest() then
+    return answer
+  end
+end
+flows.pass(parts)
 queue.put(mine, still)
 settle_in(still)
 keep()

@@ -317,10 +317,10 @@ func tokens(costs []backend.Amounts) (n int64) {
 	return n
 }
 
-// punctual checks that a call took no longer than its timeout, and what a busy
-// machine may add.
+// punctual checks that a call was ended by its timeout, and not by those of the client, which
+// are a minute. What a busy machine adds is no fault.
 func punctual(w *world, call string, start time.Time) {
-	if took := time.Since(start); took > timeout+time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		w.Errorf("a %s took %v", call, took)
 	}
 }

@@ -26,7 +26,7 @@ func (l *link) Process(ctx context.Context, cmd goredis.Cmder) error {
 	switch args := cmd.Args(); {
 	case args[0] != "evalsha" || len(args) == 3+args[2].(int): // notes: their script takes keys only
 	case args[2] == 2: // reports
-	case args[2] == 4: // only the asks of tickets have the keys of a line
+	case args[2] == 5: // only the asks of tickets have the keys of a line
 		l.takes.Add(1)
 	default:
 		l.settles.Add(1)

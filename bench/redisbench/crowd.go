@@ -18,7 +18,7 @@ import (
 // enough, of one account's 500 calls a second. No model has a limit of its own. The callers are
 // of tenants, and those of classes, or of neither.
 func (b *bench) crowd() {
-	fmt.Println("| 32 processes × 4 callers, 500 a second | of the budget used | asks per admission | commands per ask | Redis's time for it | Redis CPU | bar |\n|---|--:|--:|--:|--:|--:|---|")
+	fmt.Println("| 32 processes × 4 callers, 500 a second | of the budget used | asks per admission | commands per ask | replicated per ask | Redis's time for it | Redis CPU | bar |\n|---|--:|--:|--:|--:|--:|--:|---|")
 	b.crowdOf("50 models", 50, 0, nil)
 	b.crowdOf("20 models", 20, 0, nil)
 	b.crowdOf("20 models, 1,000 tenants", 20, 1000, []float64{1})
@@ -34,8 +34,8 @@ func (b *bench) crowdOf(name string, models, tenants int, weights []float64) {
 	var granted, asks atomic.Int64
 	options := []ratelimiter.Option{
 		ratelimiter.WithAccount("bench"), ratelimiter.WithWarnings(nil, 0), ratelimiter.WithAccountLimits(ratelimiter.Limits{RPM: 60 * rate, Burst: time.Second}),
-		ratelimiter.WithTrace(&ratelimiter.Trace{Asked: func(i ratelimiter.AskedInfo) {
-			if i.Command == "take" {
+		ratelimiter.WithTrace(&ratelimiter.Trace{Command: func(i ratelimiter.CommandInfo) {
+			if i.Name == "take" {
 				asks.Add(1)
 			}
 		}}),
@@ -78,16 +78,17 @@ func (b *bench) crowdOf(name string, models, tenants int, weights []float64) {
 		}
 	}
 	time.Sleep(15 * time.Second) // the opening
+	defer b.replica()()
 	client := b.client()
 	defer client.Close()
 	must(client.ConfigResetStat(background).Err())
-	start, before, asked, cpu := time.Now(), granted.Load(), asks.Load(), b.cpu()
+	start, before, asked, written, cpu := time.Now(), granted.Load(), asks.Load(), b.replicated(), b.cpu()
 	time.Sleep(b.span)
 	us, commands := scriptStats(client)
 	passed, total := time.Since(start).Seconds(), float64(granted.Load()-before)
-	asked, cpu = asks.Load()-asked, b.cpu()-cpu
+	asked, written, cpu = asks.Load()-asked, b.replicated()-written, b.cpu()-cpu
 	cancel()
 	work.Wait()
 	used := 100 * total / (rate * passed)
-	fmt.Printf("| %s | %.1f %% | %.2f | %.1f | %.0f µs | %.0f %% | %s |\n", name, used, float64(asked)/total, commands, us, 100*cpu/passed, b.bars(atLeast(98, used, " %"), atMost(20, commands, "")))
+	fmt.Printf("| %s | %.1f %% | %.2f | %.1f | %.0f B | %.0f µs | %.0f %% | %s |\n", name, used, float64(asked)/total, commands, written/float64(asked), us, 100*cpu/passed, b.bars(atLeast(98, used, " %"), atMost(20, commands, "")))
 }

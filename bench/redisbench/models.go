@@ -23,7 +23,7 @@ func (b *bench) models() {
 	account := backend.Bucket{Owner: "account", Name: "tpm", Dimension: backend.Tokens, Limit: 1000, Period: time.Hour}
 	var lines []*modelsLine
 	for _, n := range []int{1, 10, 100, 1000} {
-		lines = append(lines, &modelsLine{store: redis.New(client, redis.WithPrefix(fmt.Sprint("models", n, ":"))), n: n, account: account})
+		lines = append(lines, &modelsLine{store: redis.New(client, redis.WithPrefix(fmt.Sprint("models", n, ":"))), n: n, account: account, numbers: map[string]uint64{}})
 	}
 	for _, l := range lines {
 		l.ask(-1, backend.Amounts{0, 1000, 0}) // takes all there is
@@ -63,17 +63,17 @@ type modelsLine struct {
 	store   *redis.Backend
 	n       int
 	account backend.Bucket
-	number  uint64
+	numbers map[string]uint64 // of the last ask of each
 	asked   int
 }
 
 // ask is one of a model's only process, or of somebody else's if i < 0.
 func (l *modelsLine) ask(i int, cost backend.Amounts) {
-	l.number++
 	model := fmt.Sprint("model", i)
+	l.numbers[model]++
 	own := backend.Bucket{Owner: model, Name: "tpm", Dimension: backend.Tokens, Limit: 1e6, Period: time.Minute}
 	a, err := l.store.Take(background, backend.Ask{Account: "bench", Line: "account", Scope: model, Ticket: model,
-		Number: l.number, Buckets: []backend.Bucket{own, l.account}, Costs: []backend.Amounts{cost}})
+		Number: l.numbers[model], Buckets: []backend.Bucket{own, l.account}, Costs: []backend.Amounts{cost}})
 	must(err)
 	if (a.Granted == 0) != (i >= 0) {
 		must(fmt.Errorf("granted %d to model %d", a.Granted, i))

@@ -32,8 +32,8 @@ func (b *bench) slotsOf(limit int64) {
 		defer client.Close()
 		l, err := ratelimiter.New(ratelimiter.WithAccount("bench"), ratelimiter.WithWarnings(nil, 0),
 			ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{RPM: 6_000_000, Concurrent: limit}), ratelimiter.WithBackend(redis.New(client, prefix, redis.WithTimeout(time.Minute))),
-			ratelimiter.WithTrace(&ratelimiter.Trace{Asked: func(i ratelimiter.AskedInfo) {
-				if i.Command == "lease" {
+			ratelimiter.WithTrace(&ratelimiter.Trace{Command: func(i ratelimiter.CommandInfo) {
+				if i.Name == "lease" {
 					claims.Add(1)
 				}
 			}}))

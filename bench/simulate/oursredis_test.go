@@ -54,4 +54,14 @@ func TestStructLibrary(t *testing.T) {
 	if end := texts[len(values)]; end != fmt.Sprint(4+len(packed)) {
 		t.Errorf("unpack ends at %s", end)
 	}
+
+	// The other order of bytes, whose own order is that of the numbers, and strings between.
+	big := binary.BigEndian.AppendUint64(nil, math.Float64bits(math.Pi))
+	big = binary.BigEndian.AppendUint64(append(big, "abcdefghijkl"...), math.Float64bits(-1e300))
+	got, err = client.Eval(ctx, structLibrary+`
+		local x, s, y, at = struct.unpack('>dc12d', ARGV[1])
+		return struct.pack('>d', x) .. s .. struct.pack('>d', y) .. at`, nil, string(big)).Text()
+	if err != nil || got != string(big)+"29" {
+		t.Errorf("%v; got %q, want %q and 29", err, got, big)
+	}
 }

@@ -1,4 +1,4 @@
-// Size prints by how much a program grows that imports the limiter.
+// Size prints by how much a program grows that imports the limiter, and the bar for that.
 package main
 
 import (
@@ -7,6 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 )
+
+// maxGrowth is the bar, in MB, with symbols.
+const maxGrowth = 9
 
 const program = `package main
 
@@ -18,7 +21,15 @@ import (
 func main() { log.Fatal(http.ListenAndServe("127.0.0.1:0", %s)) }
 `
 
-var withLimiter = fmt.Sprintf(program, `
+var (
+	bare = fmt.Sprintf(program, "", "nil")
+
+	// Who wants a limiter makes calls, so this part of its growth is net/http's client.
+	calling = fmt.Sprintf(program, "", `http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	_, _ = new(http.Client).Get("https://api.openai.com/v1/models")
+})`)
+
+	limiting = fmt.Sprintf(program, `
 	"github.com/openai-ratelimiter/ratelimiter"
 `, `http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	limiter, err := ratelimiter.New()
@@ -27,6 +38,7 @@ var withLimiter = fmt.Sprintf(program, `
 	}
 	_, _ = limiter.Client(nil).Get("https://api.openai.com/v1/models")
 })`)
+)
 
 func main() {
 	if err := run(); err != nil {
@@ -41,31 +53,59 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	fmt.Println("| a program | MB | without symbols |")
-	fmt.Println("|---|--:|--:|")
-	for _, p := range []struct{ name, tags, text string }{
-		{"with net/http", "", fmt.Sprintf(program, "", "nil")},
-		{"that imports the limiter", "", withLimiter},
-		{"that imports it, with the tag `ratelimiter_notables`", "ratelimiter_notables", withLimiter},
+	fmt.Println("| a program | MB | more MB | without symbols | more | bar |")
+	fmt.Println("|---|--:|--:|--:|--:|---|")
+	var first sizes
+	for i, p := range []struct {
+		name, tags, text string
+		barred           bool
+	}{
+		{"with net/http", "", bare, false},
+		{"that makes a call", "", calling, false},
+		{"that makes it through a limiter", "", limiting, true},
+		{"that does so with the tag `ratelimiter_notables`", "ratelimiter_notables", limiting, false},
 	} {
-		file := filepath.Join(dir, "main.go")
-		if err := os.WriteFile(file, []byte(p.text), 0o600); err != nil {
-			return err
+		s, err := build(dir, p.tags, p.text)
+		if err != nil {
+			return fmt.Errorf("building a program %s: %w", p.name, err)
 		}
-		var sizes [2]float64
-		for i, ldflags := range []string{"", "-s -w"} {
-			exe := filepath.Join(dir, "program")
-			build := exec.Command("go", "build", "-trimpath", "-tags", p.tags, "-ldflags", ldflags, "-o", exe, file)
-			if out, err := build.CombinedOutput(); err != nil {
-				return fmt.Errorf("building a program %s: %w: %s", p.name, err, out)
-			}
-			info, err := os.Stat(exe)
-			if err != nil {
-				return err
-			}
-			sizes[i] = float64(info.Size()) / 1e6
+		if i == 0 {
+			first = s
 		}
-		fmt.Printf("| %s | %.2f | %.2f |\n", p.name, sizes[0], sizes[1])
+		more := sizes{s.full - first.full, s.stripped - first.stripped}
+		bar := ""
+		if p.barred {
+			bar = fmt.Sprintf("≤ %d MB more", maxGrowth)
+			if more.full > maxGrowth {
+				bar = "**missed:** " + bar
+			}
+		}
+		fmt.Printf("| %s | %.2f | %.2f | %.2f | %.2f | %s |\n", p.name, s.full, more.full, s.stripped, more.stripped, bar)
 	}
 	return nil
+}
+
+// Sizes are those of a program in MB, with symbols and without.
+type sizes struct{ full, stripped float64 }
+
+func build(dir, tags, text string) (s sizes, err error) {
+	file, exe := filepath.Join(dir, "main.go"), filepath.Join(dir, "program")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return s, err
+	}
+	for _, b := range []struct {
+		ldflags string
+		size    *float64
+	}{{"", &s.full}, {"-s -w", &s.stripped}} {
+		build := exec.Command("go", "build", "-trimpath", "-tags", tags, "-ldflags", b.ldflags, "-o", exe, file)
+		if out, err := build.CombinedOutput(); err != nil {
+			return s, fmt.Errorf("%w: %s", err, out)
+		}
+		info, err := os.Stat(exe)
+		if err != nil {
+			return s, err
+		}
+		*b.size = float64(info.Size()) / 1e6
+	}
+	return s, nil
 }

@@ -28,6 +28,7 @@ func admin(page http.Handler, metrics prometheus.Gatherer, ending *atomic.Bool) 
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.Handle("GET /status", page)
+	mux.Handle("GET /{$}", http.RedirectHandler("/status", http.StatusFound)) // whoever opens the address wants that
 	return mux
 }
 

@@ -58,7 +58,7 @@ func (r *running) shows(parts ...string) {
 		return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(body, part) })
 	}
 	for began := time.Now(); !has(); {
-		if time.Since(began) > 10*time.Second {
+		if time.Since(began) > time.Minute {
 			r.t.Errorf("want %q in:\n%s", parts, body)
 			return
 		}
@@ -89,6 +89,12 @@ func TestAdmin(t *testing.T) {
 	}
 	r.metric("go_goroutines")
 	r.metric("process_open_fds")
+	if code, body := r.get("/"); code != http.StatusOK || !strings.Contains(body, "<html") {
+		t.Errorf("the address without a path shows %d: %.100s", code, body)
+	}
+	if code, _ := r.get("/other"); code != http.StatusNotFound {
+		t.Errorf("a path that there is not is %d", code)
+	}
 
 	binary := binary(t)
 	address := strings.TrimPrefix(r.admin, "http://")

@@ -324,6 +324,15 @@ func TestRejections(t *testing.T) {
 				!strings.HasPrefix(e.Error.Message, "ratelimiter: ") || resp.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("%v: %s", err, body)
 			}
+			if c.code != "upstream" {
+				level := "INFO"
+				if c.code == "backend" {
+					level = "WARN"
+				}
+				if l := r.logged("call rejected"); l["level"] != level || l["reason"] != c.code || l["error"] != e.Error.Message {
+					t.Errorf("the log has %v", l)
+				}
+			}
 			if got := resp.Header.Get("X-Should-Retry"); got != c.retry {
 				t.Errorf("X-Should-Retry is %q, want %q", got, c.retry)
 			}

@@ -11,7 +11,7 @@ import (
 )
 
 // check reports what the limiter finds wrong, each fault where the setting stands that has it
-// by itself.
+// by itself, or else together with those before it.
 func (c *config) check() []fault {
 	var store backend.Backend = memory.New() // in place of a Redis
 	options := c.options()
@@ -29,6 +29,13 @@ func (c *config) check() []fault {
 	for _, l := range alone {
 		for _, text := range wrong(l.option, ratelimiter.WithBackend(store)) {
 			at[text] = l.at
+		}
+	}
+	for i, l := range c.limits {
+		for _, text := range wrong(c.limitOptions()[:i+1]...) {
+			if _, known := at[text]; !known {
+				at[text] = l.at
+			}
 		}
 	}
 	var faults []fault

@@ -61,6 +61,7 @@ func (s *settings) load() (*config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("ratelimiter: %w", err)
 		}
+		written = slices.DeleteFunc(written, s.overridden)
 		all, faults = append(all, written...), append(faults, wrong...)
 	}
 	c, wrong := newConfig(append(all, s.flags...))
@@ -70,6 +71,11 @@ func (s *settings) load() (*config, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// overridden reports whether a flag makes a setting of the file too.
+func (s *settings) overridden(written setting) bool {
+	return slices.ContainsFunc(s.flags, func(f setting) bool { return f.key == written.key && f.name == written.name })
 }
 
 // newConfig applies the settings in their order, and reports those that are wrong.

@@ -71,6 +71,14 @@ log-format: json
 	if got := fmt.Sprint(a.restarts(c)); got != "[grace]" {
 		t.Errorf("a restart is needed for %s", got)
 	}
+	d := loaded(t, "-config", path, "-limits", "gpt-5.4-mini=rpm:1", "-shared", "gpt-5=o=rpm:1", "-account-limits", "rpm:1",
+		"-classes", "interactive=weight:3", "-fallback", "rpm:7")
+	if d.classes["interactive"].Weight != 3 || len(d.classes) != 2 || len(d.limits) != 4 {
+		t.Errorf("%+v", d)
+	}
+	if got := fmt.Sprint(a.restarts(d)); got != "[classes interactive fallback]" {
+		t.Errorf("a restart is needed for %s", got)
+	}
 }
 
 func loaded(t *testing.T, args ...string) *config {
@@ -113,6 +121,7 @@ classes:
   x: {weight: -4}
   y: {weight: 2, max-wait: 3}
   z: {wait: 3s}
+  zero: {weight: 0, max-wait: 0s}
 max-wait: [3]
 max-waiting: 0
 grace: 5s
@@ -123,7 +132,8 @@ fallback: {rpm: 20, rpd: 1}
 fail-open: yes
 log-level: loud
 `)
-	flags := []string{"-config", path, "-limits", "5", "-limits", "a=rpm", "-shared", "f=rpm:1", "-account-limits", "rpm:-1", "-log-format", "xml", "extra"}
+	flags := []string{"-config", path, "-limits", "5", "-limits", "a=rpm", "-shared", "f=rpm:1", "-account-limits", "rpm:-1", "-limits", "m=rpm:5,rpm:6",
+		"-classes", "v=weight:heavy", "-classes", "w=weight:2", "-classes", "w=weight:3", "-log-format", "xml", "extra"}
 	s, err := parseFlags(flags, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -134,6 +144,9 @@ log-level: loud
 -limits: "a=rpm" is not of the form MODEL=rpm:500,tpm:200k
 -shared: "f=rpm:1" is not of the form NAME=MODEL,MODEL=rpm:500,tpm:200k
 -account-limits rpm: "-1" is not a number such as 500, 200k or 1.5M
+-limits m: rpm: it is set twice
+-classes v: weight: "heavy" is not a number
+-classes w: it is set twice
 -log-format: "xml" is neither text nor json
 FILE:1: listen: "127.0.0.1" is not an address such as 127.0.0.1:8080 or :8080
 FILE:2: limts: there is no such setting: ratelimiter -help lists them
@@ -141,27 +154,67 @@ FILE:4: limits: a: tpx: it is not one of rpm, rpd, tpm, tpd, ipm, concurrent and
 FILE:4: limits: a: tpd: "x" is not a number such as 500, 200k or 1.5M
 FILE:5: limits: b: Burst is 1h0m0s: it is above the minute that the limits are for
 FILE:5: limits: b: RPM 20 is above RPD 10, which could never be used
-FILE:9: limits: c: it takes keys and values
+FILE:9: limits: c: it takes keys and values, such as {rpm: 500, tpm: 200k}
 FILE:10: limits: d: rpm: it takes one value
 FILE:11: limits: e: rpm: a limit must be positive: leave it out if there is none
 FILE:14: shared: g: models: it takes a list
+FILE:15: shared: h: model "b" is in two families, "f" and "h"
 FILE:16: shared: i: models: it takes names
 FILE:18: classes: x: a weight of -4 is not from 0.001 to 1,000,000
 FILE:19: classes: y: max-wait: "3" is not a duration such as 30s or 2m
 FILE:20: classes: z: wait: it is not one of weight, max-wait, rpm, rpd, tpm, tpd, ipm, concurrent and burst
-FILE:21: max-wait: it takes one value
-FILE:22: max-waiting: "0" is not a positive number
-FILE:24: grace: it is set twice
-FILE:25: upstream: "api.openai.com" is not a URL such as https://api.openai.com
-FILE:26: redis: REDIS
-FILE:27: fallback: RPM 20 is above RPD 1, which could never be used
-FILE:28: fail-open: "yes" is neither true nor false
-FILE:29: log-level: "loud" is not debug, info, warn or error
-"extra" is not a flag
-model "b" is in two families, "f" and "h"`, "FILE", path)
+FILE:21: classes: zero: weight: a weight must be positive: leave it out for 1
+FILE:21: classes: zero: max-wait: a class's longest wait must be positive, such as 1ms: leave it out for that of all calls
+FILE:22: max-wait: it takes one value
+FILE:23: max-waiting: "0" is not a positive number
+FILE:25: grace: it is set twice
+FILE:26: upstream: "api.openai.com" is not a URL such as https://api.openai.com
+FILE:27: redis: REDIS
+FILE:28: fallback: RPM 20 is above RPD 1, which could never be used
+FILE:29: fail-open: "yes" is neither true nor false
+FILE:30: log-level: "loud" is not debug, info, warn or error
+"extra" is not a flag`, "FILE", path)
 	want = strings.Replace(want, "REDIS", errRedis.Error(), 1)
 	if err == nil || err.Error() != want {
 		t.Errorf("it says\n%v\nwant\n%s", err, want)
+	}
+}
+
+// Where several settings contradict each other, the fault stands at the last of them; and
+// what a file would be read for only in part is a fault.
+func TestFaultsOfSeveral(t *testing.T) {
+	for file, want := range map[string]string{
+		"limits:\n  a: {rpm: 5}\n  A: {rpm: 7}": `FILE:3: limits: A: model "a" is configured twice: put all its limits together`,
+		"max-wait: 1m\n---\nmax-wait: 2m":       "FILE:2: a second document begins here, and only one is read",
+		"limits: m=rpm:5":                       "FILE:1: limits: it takes keys and values, such as NAME: {rpm: 500, tpm: 200k}",
+		"account-limits: 5k":                    "FILE:1: account-limits: it takes keys and values, such as {rpm: 500, tpm: 200k}",
+		"shared: {f: 5}":                        "FILE:1: shared: f: it takes keys and values, such as {models: [MODEL, MODEL], rpm: 500, tpm: 200k}",
+		"- limits":                              "FILE:1: it takes keys and values",
+		"? [limits]\n: {}":                      "FILE:1: a key must be a name",
+		"limits: {? [m] : {rpm: 5}}":            "FILE:1: limits: a key must be a name",
+		"limits: {m: &m {rpm: 5}, n: *m}":       "",
+		"limits: {m: &m {rpm: 5, rpm: 6}}":      "FILE:1: limits: m: rpm: it is set twice",
+		"grace: -1s":                            "FILE:1: grace: -1s is negative",
+		"max-wait: ~":                           "FILE:1: max-wait: it takes one value",
+		"upstream: http://h/#fragment":          `FILE:1: upstream: "http://h/#fragment" has a fragment`,
+		"account-limits: {rpm: 5}\nlimits: {m: {rpm: 5}}\n# end": "",
+		"# nothing": "",
+		"# flags -redis=redis://h -fallback=rpm:1 -fallback=rpm:2":              "-fallback: it is set twice",
+		"limits: {m: {rpm: 5, rpd: 1}} # flags -limits=m=rpm:1 -limits=m=tpm:1": `-limits m: model "m" is configured twice: put all its limits together`,
+	} {
+		path := write(t, "c.yaml", file)
+		_, flags, _ := strings.Cut(file, "# flags ")
+		s, err := parseFlags(append([]string{"-config", path}, strings.Fields(flags)...), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if _, err := s.load(); err != nil {
+			got = strings.ReplaceAll(strings.TrimPrefix(err.Error(), "ratelimiter: the configuration is faulty:\n"), path, "FILE")
+		}
+		if got != want {
+			t.Errorf("%s\nis said to have the fault\n%s\nwant\n%s", file, got, want)
+		}
 	}
 }
 
@@ -171,10 +224,9 @@ func TestUnreadable(t *testing.T) {
 		"flag":    {"-limit", "m=rpm:1"},
 		"missing": {"-config", "/nowhere.yaml"},
 		"yaml":    {"-config", write(t, "c.yaml", "limits: {a: {rpm: 1}\n")},
-		"scalar":  {"-config", write(t, "d.yaml", "limits")},
 	} {
 		var stderr bytes.Buffer
-		if code := run(args, io.Discard, &stderr); code != exitUsage || stderr.Len() == 0 {
+		if code := run(args, io.Discard, &stderr); code != exitUsage || strings.Count(stderr.String(), "\n") != 1 {
 			t.Errorf("%s: %d %s", name, code, stderr.String())
 		}
 	}
@@ -190,7 +242,7 @@ func TestUnreadable(t *testing.T) {
 
 // Of Redis's URL nothing is repeated that may be its password.
 func TestRedisURL(t *testing.T) {
-	for _, text := range []string{"redis://:se/cret@h:1", "http://:secret@h", "redis://:secret@h:x", "redis://:secret@h/db", "redis://h?addr=secret&db=x", "://secret"} {
+	for _, text := range []string{"redis://:se/cret@h:1", "http://:secret@h", "redis://:secret@h:x", "redis://:secret@h/db", "redis://h?addr=secret&db=x", "redis://:se%cret@h", "redis://h?master_name=secret&db=x", "://secret"} {
 		s := &settings{flags: []setting{{key: "redis", text: text, at: place{name: "-redis"}}}}
 		if _, err := s.load(); err == nil || strings.Contains(err.Error(), "cret") {
 			t.Errorf("%s: %v", text, err)

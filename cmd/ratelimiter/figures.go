@@ -36,12 +36,20 @@ func parseClass(s setting) (ratelimiter.Class, []fault) {
 	var class ratelimiter.Class
 	faults := s.parse(append([]figure{
 		{"weight", func(text string) (err error) {
-			if class.Weight, err = strconv.ParseFloat(text, 64); err != nil {
+			switch class.Weight, err = strconv.ParseFloat(text, 64); {
+			case err != nil:
 				return fmt.Errorf("%q is not a number", text)
+			case class.Weight == 0: // which the library takes for 1
+				return errors.New("a weight must be positive: leave it out for 1")
 			}
 			return nil
 		}},
-		{"max-wait", func(text string) (err error) { class.MaxWait, err = duration(text); return err }},
+		{"max-wait", func(text string) (err error) {
+			if class.MaxWait, err = duration(text); err == nil && class.MaxWait == 0 { // which the library takes for none
+				return errors.New("a class's longest wait must be positive, such as 1ms: leave it out for that of all calls")
+			}
+			return err
+		}},
 	}, figuresOf(&class.Limits)...))
 	return class, faults
 }

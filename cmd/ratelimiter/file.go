@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -15,15 +18,21 @@ func readFile(path string) ([]setting, []fault, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	var document yaml.Node
-	if err := yaml.Unmarshal(text, &document); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
-	}
 	f := &file{path: path}
-	if len(document.Content) > 0 { // else it is empty
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	for i := 0; ; i++ {
+		var document yaml.Node
+		switch err := documents.Decode(&document); {
+		case errors.Is(err, io.EOF):
+			return f.settings, f.faults, nil
+		case err != nil:
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
+		case i > 0:
+			f.fault(&document, "", "a second document begins here, and only one is read")
+			return f.settings, f.faults, nil
+		}
 		f.read(document.Content[0])
 	}
-	return f.settings, f.faults, nil
 }
 
 // A file is one that is being read.
@@ -41,7 +50,7 @@ func (f *file) fault(n *yaml.Node, of, text string) {
 
 // read takes in the whole file.
 func (f *file) read(root *yaml.Node) {
-	f.each("", root, func(name, value *yaml.Node) {
+	f.each("", "", root, func(name, value *yaml.Node) {
 		k := keyNamed(name.Value)
 		if k == nil {
 			f.fault(name, name.Value, "there is no such setting: ratelimiter -help lists them")
@@ -59,7 +68,7 @@ func (f *file) read(root *yaml.Node) {
 		case figures:
 			f.compose(s, value)
 		default:
-			f.each(k.name, value, func(name, value *yaml.Node) {
+			f.each(k.name, "NAME: "+k.inFile, value, func(name, value *yaml.Node) {
 				f.compose(setting{key: k.name, name: name.Value, at: f.at(name, k.name+": "+name.Value)}, value)
 			})
 		}
@@ -69,7 +78,7 @@ func (f *file) read(root *yaml.Node) {
 // compose takes in a setting of several figures, unless one of them is written wrongly.
 func (f *file) compose(s setting, value *yaml.Node) {
 	before := len(f.faults)
-	f.each(s.at.of, value, func(name, value *yaml.Node) {
+	f.each(s.at.of, keyNamed(s.key).inFile, value, func(name, value *yaml.Node) {
 		of := s.at.of + ": " + name.Value
 		switch {
 		case name.Value == "models" && s.key == "shared":
@@ -85,13 +94,17 @@ func (f *file) compose(s setting, value *yaml.Node) {
 	}
 }
 
-// each goes through a mapping.
-func (f *file) each(of string, n *yaml.Node, do func(name, value *yaml.Node)) {
+// each goes through a mapping, of which there is an example unless it is the whole file.
+func (f *file) each(of, example string, n *yaml.Node, do func(name, value *yaml.Node)) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
 	if n.Kind != yaml.MappingNode {
-		f.fault(n, of, "it takes keys and values")
+		text := "it takes keys and values"
+		if example != "" {
+			text += ", such as " + example
+		}
+		f.fault(n, of, text)
 		return
 	}
 	seen := map[string]bool{}

@@ -27,7 +27,8 @@ type key struct {
 	form     form
 	boolean  bool
 	standard string // what holds without it
-	example  string
+	example  string // of the flag
+	inFile   string // an example of what the file has in its place, or under each name
 	usage    string
 	set      func(c *config, text string) error // of a scalar
 }
@@ -44,19 +45,19 @@ var keys = []key{
 		}},
 	{name: "upstream", standard: "https://api.openai.com", usage: "the API's `URL`, without the /v1 that programs put into theirs",
 		set: setUpstream},
-	{name: "limits", form: named, example: "MODEL=rpm:500,tpm:200k", usage: "`MODEL=LIMITS` of a model, or of an Azure deployment; once for each. Without it they are learned from the API's headers"},
-	{name: "shared", form: family, example: "NAME=MODEL,MODEL=rpm:500,tpm:200k", usage: "`NAME=MODEL,MODEL=LIMITS` that models share; once for each family"},
-	{name: "account-limits", form: figures, example: "rpm:500,tpm:200k", usage: "`LIMITS` of all models of an account together"},
-	{name: "account", usage: "`name` of the account that pays for every call; without it each API key, project or resource is one",
+	{name: "limits", form: named, example: "MODEL=rpm:500,tpm:200k", inFile: "{rpm: 500, tpm: 200k}", usage: "`MODEL=LIMITS`: limits of a model, or of an Azure deployment; once for each. Those that are left out are learned from the API's headers"},
+	{name: "shared", form: family, example: "NAME=MODEL,MODEL=rpm:500,tpm:200k", inFile: "{models: [MODEL, MODEL], rpm: 500, tpm: 200k}", usage: "`NAME=MODEL,MODEL=LIMITS`: limits that models share; once for each family"},
+	{name: "account-limits", form: figures, example: "rpm:500,tpm:200k", inFile: "{rpm: 500, tpm: 200k}", usage: "`LIMITS` of all models of an account together"},
+	{name: "account", usage: "`name` of the account that pays for every call; without it each API key, project or resource is an account of its own",
 		set: func(c *config, text string) error { c.account = text; return nil }},
-	{name: "classes", form: named, example: "NAME=weight:10,max-wait:30s", usage: "`NAME=weight:10,max-wait:30s`: a class of calls that X-Ratelimit-Class names, with limits of its own if it has some; once for each"},
-	{name: "max-wait", usage: "reject calls that can't start within this `duration`, such as 30s; without it they wait as long as their client does",
+	{name: "classes", form: named, example: "NAME=weight:10,max-wait:30s", inFile: "{weight: 10, max-wait: 30s}", usage: "`NAME=weight:10,max-wait:30s`: a class of calls that X-Ratelimit-Class names, also with limits of its own (LIMITS); once for each"},
+	{name: "max-wait", usage: "reject calls that can't start within this `duration`, such as 30s; without it calls wait as long as their clients do",
 		set: func(c *config, text string) (err error) {
 			c.maxWait, err = duration(text)
 			c.bounded = err == nil
 			return err
 		}},
-	{name: "max-waiting", usage: "reject calls of a model while so many (`n`) of it wait",
+	{name: "max-waiting", usage: "reject calls of a model while `n` of its calls wait",
 		set: func(c *config, text string) error {
 			n, err := strconv.Atoi(text)
 			if err != nil || n <= 0 {
@@ -65,20 +66,20 @@ var keys = []key{
 			c.maxWaiting = n
 			return nil
 		}},
-	{name: "redis", usage: "`URL` of the Redis in which processes share a budget, such as redis://:password@host:6379/0; $RATELIMITER_REDIS without it",
+	{name: "redis", usage: "`URL` of the Redis in which processes share a budget, such as redis://:password@host:6379/0; without it, $RATELIMITER_REDIS",
 		set: func(c *config, text string) (err error) {
 			c.redisText = text
 			c.redis, err = parseRedis(text)
 			return err
 		}},
-	{name: "fallback", form: figures, example: "rpm:50,tpm:20k", usage: "`LIMITS` of this process alone while Redis does not answer, instead of rejecting calls"},
+	{name: "fallback", form: figures, example: "rpm:50,tpm:20k", inFile: "{rpm: 50, tpm: 20k}", usage: "`LIMITS` of this process alone while Redis does not answer, instead of rejecting calls"},
 	{name: "fail-open", boolean: true, usage: "let all calls pass while Redis does not answer, instead of rejecting them",
 		set: func(c *config, text string) (err error) { c.failOpen, err = truth(text); return err }},
 	{name: "stream-usage", boolean: true, usage: "ask chat streams for their usage, which adds a chunk to them",
 		set: func(c *config, text string) (err error) { c.streamUsage, err = truth(text); return err }},
-	{name: "shadow", boolean: true, usage: "hold nothing up and reject nothing, but show in logs, metrics and /status what would have been",
+	{name: "shadow", boolean: true, usage: "hold nothing up and reject nothing, but show in logs, metrics and on /status what would have happened",
 		set: func(c *config, text string) (err error) { c.shadow, err = truth(text); return err }},
-	{name: "grace", standard: "25s", usage: "how long calls in flight may go on after SIGTERM or SIGINT, a `duration`",
+	{name: "grace", standard: "25s", usage: "`duration` for which calls in flight may go on after SIGTERM or SIGINT",
 		set: func(c *config, text string) (err error) { c.grace, err = duration(text); return err }},
 	{name: "log-level", standard: "info", usage: "`level` of the log: debug (each call), info, warn or error",
 		set: func(c *config, text string) error {

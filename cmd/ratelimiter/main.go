@@ -36,7 +36,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case err != nil:
-		return exitUsage // the flag package has said why
+		return exitUsage // parseFlags has said why
 	case s.version:
 		fmt.Fprintln(stdout, version())
 		return exitOK

@@ -61,9 +61,10 @@ func newProxy(limiter *ratelimiter.Limiter, base http.RoundTripper, upstream *ur
 
 // A call is one request on its way, for the log.
 type call struct {
-	model, class, rejected string
-	waited                 time.Duration
-	status                 int
+	model, class string
+	rejection    *ratelimiter.Error
+	waited       time.Duration
+	status       int
 }
 
 type callKey struct{}
@@ -85,10 +86,7 @@ var trace = &ratelimiter.Trace{
 	NotStarted: func(ctx context.Context, i ratelimiter.NotStartedInfo) {
 		if c := callOf(ctx); c != nil && !i.Shadow {
 			c.model, c.class, c.waited = i.Model, i.Class, i.Waited
-			var e *ratelimiter.Error
-			if errors.As(i.Err, &e) {
-				c.rejected = e.Code()
-			}
+			errors.As(i.Err, &c.rejection)
 		}
 	},
 }
@@ -121,14 +119,12 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 func (p *proxy) responded(resp *http.Response) error {
 	c := callOf(resp.Request.Context())
 	c.status = resp.StatusCode
-	if c.rejected == shutdownCode {
+	if errors.Is(c.rejection, ratelimiter.ErrShutdown) {
 		resp.Header.Set("X-Should-Retry", "true")
 		resp.Header.Set("Retry-After", "1")
 	}
 	return nil
 }
-
-var shutdownCode = (&ratelimiter.Error{Reason: ratelimiter.ErrShutdown}).Code()
 
 // failed answers a request that got no response.
 func (p *proxy) failed(w http.ResponseWriter, req *http.Request, err error) {
@@ -164,17 +160,23 @@ func respond(w http.ResponseWriter, status int, code, message string) {
 // report logs a call. Neither headers nor the query are in it, which may have keys.
 func (p *proxy) report(ctx context.Context, req *http.Request, c *call, took time.Duration) {
 	level, message := slog.LevelDebug, "call served"
-	if c.rejected != "" {
+	switch {
+	case errors.Is(c.rejection, ratelimiter.ErrBackend): // somebody has to do something
+		level, message = slog.LevelWarn, "call rejected"
+	case c.rejection != nil:
 		level, message = slog.LevelInfo, "call rejected"
 	}
 	if !p.log.Enabled(ctx, level) {
 		return
 	}
 	attrs := []slog.Attr{slog.String("method", req.Method), slog.String("path", req.URL.Path), slog.Int("status", c.status)}
-	for _, a := range []slog.Attr{slog.String("model", c.model), slog.String("class", c.class), slog.String("reason", c.rejected)} {
+	for _, a := range []slog.Attr{slog.String("model", c.model), slog.String("class", c.class)} {
 		if a.Value.String() != "" {
 			attrs = append(attrs, a)
 		}
+	}
+	if c.rejection != nil {
+		attrs = append(attrs, slog.String("reason", c.rejection.Code()), slog.String("error", c.rejection.Error()))
 	}
 	p.log.LogAttrs(ctx, level, message, append(attrs, slog.Duration("waited", c.waited), slog.Duration("took", took))...)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -37,18 +38,21 @@ type settings struct {
 func parseFlags(args []string, output io.Writer) (*settings, error) {
 	s := new(settings)
 	set := flag.NewFlagSet("ratelimiter", flag.ContinueOnError)
-	set.SetOutput(output)
-	set.Usage = func() {
-		fmt.Fprint(output, usage)
-		set.PrintDefaults()
-	}
-	set.StringVar(&s.file, "config", "", "read the settings from this YAML `file`, whose keys are the flags' names; flags go over it. SIGHUP reads its limits again")
+	set.SetOutput(io.Discard) // or its list of all flags would hide what is wrong
+	set.StringVar(&s.file, "config", "", "read the settings from this YAML `file`, whose keys are the flags' names; a flag overrides it. SIGHUP reads its limits again")
 	set.BoolVar(&s.version, "version", false, "print the version and exit")
 	for i := range keys {
 		k := &keys[i]
 		set.Var(&flagValue{k, s}, k.name, k.usage)
 	}
-	if err := set.Parse(args); err != nil {
+	switch err := set.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		set.SetOutput(output)
+		fmt.Fprint(output, usage)
+		set.PrintDefaults()
+		return nil, err
+	case err != nil:
+		fmt.Fprintf(output, "ratelimiter: %v: ratelimiter -help lists the flags\n", err)
 		return nil, err
 	}
 	for _, arg := range set.Args() {
@@ -63,11 +67,11 @@ const usage = `ratelimiter is a reverse proxy that keeps programs inside OpenAI'
 	OPENAI_BASE_URL=http://127.0.0.1:8080/v1 node app.js
 
 	ratelimiter healthcheck [address]
-		asks the /healthz of the one that runs at -admin
+		asks /healthz of the proxy whose -admin has this address, 127.0.0.1:8081 if none is given
 
-LIMITS are such as rpm:500,tpm:200k, of rpm, rpd, tpm, tpd, ipm (requests, tokens and
-images per minute and day), concurrent (calls in flight) and burst (a duration); k is a
-thousand and M a million. Flags:
+LIMITS are figures such as rpm:500,tpm:200k. There are rpm, rpd, tpm, tpd and ipm (requests,
+tokens and images per minute and day), concurrent (calls in flight) and burst (a duration). k
+means a thousand, M a million. Flags:
 
 `
 

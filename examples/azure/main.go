@@ -18,7 +18,7 @@ import (
 )
 
 func main() {
-	const deployment = "my-deployment"
+	deployment := cmp.Or(os.Getenv("AZURE_OPENAI_DEPLOYMENT"), "my-deployment")
 	limiter, err := ratelimiter.New(
 		ratelimiter.WithLimits(deployment, ratelimiter.Limits{RPM: 180, TPM: 30_000}))
 	if err != nil {

@@ -2,9 +2,9 @@
 // bare SDK clients and once through the limiter, and compares what came of it.
 // It needs no key and no network: both stand-ins listen on this machine.
 //
-// It fails unless the limiter's run saw no 429, lost no call, and had its last
-// call admitted within 2 % of the shortest time that the limits allow. If that much more was
-// lost since the machine is too busy to run timers on time, it says so and does not fail.
+// It fails unless the limiter's run saw no 429, lost no call, and had its last call admitted
+// within 2 % of the shortest time that the limits allow. If that much more was lost since
+// the machine is too busy to run timers on time, it says so and does not fail.
 package main
 
 import (
@@ -17,10 +17,15 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/examples/internal/timers"
 )
 
-// tolerance is how far behind the ideal the last admission may be.
-const tolerance = 0.02
+const (
+	// tolerance is how far behind the ideal the last admission may be.
+	tolerance = 0.02
+	// settling is for how long the burst itself keeps this process busy.
+	settling = 3 * time.Second
+)
 
 func main() {
 	short := flag.Bool("short", false, "send a small burst, and judge no times")
@@ -54,7 +59,7 @@ func demo(ctx context.Context, short bool) error {
 	limited := newRun("with the limiter", calls, limiter)
 	fmt.Printf("%d calls through openai-go and go-openai, all at once, to two stand-ins with the same limits:\n", len(calls))
 
-	stop := watchTimers()
+	stop := timers.Watch(settling)
 	runs := []*run{bare, limited}
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -87,7 +92,7 @@ func verdict(r result, late float64) (note string, err error) {
 		return "", fmt.Errorf("the limiter's run lost calls: %d", r.lost)
 	case behind <= tolerance:
 		return "", nil
-	case late > busy && behind-tolerance <= late:
+	case late > timers.Busy && behind-tolerance <= late:
 		return fmt.Sprintf("The machine is busy: timers of this process were late for %.0f %% of the time.\n"+
 			"So the %.1f %% behind the ideal say little about the limiter; run the demo again when less else runs.", 100*late, 100*behind), nil
 	}

@@ -38,7 +38,7 @@ func (r *report) lost() int64 { return r.Failed + r.Open }
 // input ends, then lets them finish.
 func process(key, redisAddr, baseURL string) error {
 	signal.Ignore(os.Interrupt) // which a terminal sends to all; the parent decides
-	store := goredis.NewClient(&goredis.Options{Addr: redisAddr})
+	store := goredis.NewClient(&goredis.Options{Addr: redisAddr, ContextTimeoutEnabled: true})
 	defer store.Close()
 	limiter, err := ratelimiter.New(
 		ratelimiter.WithAccount("fleet"), // each process has a key of its own

@@ -19,7 +19,9 @@ import (
 
 func main() {
 	ctx := context.Background()
-	admin := openai.NewClient(standin.Admin("OPENAI_ADMIN_KEY")...)
+	options, closeStandIn := standin.Options("OPENAI_ADMIN_KEY")
+	defer closeStandIn()
+	admin := openai.NewClient(options...)
 	limits, err := load(ctx, admin, cmp.Or(os.Getenv("OPENAI_PROJECT_ID"), "proj_example"))
 	if err != nil {
 		log.Fatal(err)

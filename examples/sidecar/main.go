@@ -61,7 +61,7 @@ func run(ctx context.Context, program []string) error {
 	}
 	calls, err := p.count("ratelimiter_requests_total")
 	waited, err2 := p.count("ratelimiter_request_time_in_queue_seconds_count")
-	fmt.Printf("the proxy counted %d calls, of which %d waited\n", calls, waited)
+	fmt.Printf("calls that the proxy counted: %d, of which %d waited\n", calls, waited)
 	return errors.Join(err, err2)
 }
 

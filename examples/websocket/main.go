@@ -25,7 +25,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	options, closeStandIn := standin.WebSocket("OPENAI_API_KEY")
+	options, closeStandIn := standin.Options("OPENAI_API_KEY")
 	defer closeStandIn()
 	client := openai.NewClient(options...)
 

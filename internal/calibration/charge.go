@@ -21,7 +21,8 @@ type charge struct {
 	// charged in all.
 	inputs, charged float64
 
-	drift   regression
+	drift   drift // of reports in the order in which their requests were sent
+	all     drift // of late ones too, while something found awaits its confirmation
 	since   time.Time
 	latest  report // of those in drift
 	found   found  // by the drift before
@@ -31,12 +32,17 @@ type charge struct {
 	most    float64 // that it can be, by them
 }
 
-// found is what a drift has shown: by what part of our count the server's charge differs, and
+// reading is what a drift shows: by what part of our count the server's charge differs, or 0, and
 // whether it keeps what we refund, or gives it back: positive, or negative.
-type found struct {
+type reading struct {
 	slope float64
 	kept  int
-	again int // how many drifts before agree
+}
+
+// found is what the drift before has shown, and how many before it agree.
+type found struct {
+	reading
+	again int
 }
 
 const (
@@ -48,6 +54,10 @@ const (
 	// of them it must differ by, for reports are not independent, and noticeable by how
 	// much at least: what is less the margin covers.
 	certainRatio, surely, noticeable = 0.06, 4, 0.08
+	// clearly is how many times more than is left unexplained a drift must explain that late
+	// reports are part of. They come in crowds, and what is off in one is off in all of a crowd,
+	// so that their number makes nothing surer.
+	clearly = 1.4
 	// refundsOff is how far refunds may be off in time, which looks like the input's charge
 	// where they are much larger than the input.
 	refundsOff = 0.04
@@ -86,8 +96,30 @@ func (c *charge) send(cost, input, charged float64) (inputs float64) {
 // it has been seen that the server keeps unused output, which we refund: negative where it
 // gives it back, and nothing where u says that this is known. rate is what refills in a second.
 func (c *charge) report(now time.Time, r *report, rate float64, u *unused) (changed bool, kept int) {
-	if !c.at.IsZero() && r.At.Sub(c.at) < drained {
+	if !c.comparable(now, r, rate, u) {
 		return false, 0
+	}
+	c.drift.add(c.regressors(r), r.ahead())
+	is := c.drift.read(surely, rate)
+	if confirmed := c.confirm(r, rate); confirmed.slope != 0 {
+		is = confirmed
+	}
+	return c.show(now, is, u)
+}
+
+// late is report for one that comes after that of a later request. In a rush most do. It
+// confirms what was found, and finds nothing.
+func (c *charge) late(now time.Time, r *report, rate float64, u *unused) (changed bool, kept int) {
+	if !c.comparable(now, r, rate, u) {
+		return false, 0
+	}
+	return c.show(now, c.confirm(r, rate), u)
+}
+
+// comparable reports whether a report can be compared with those before it.
+func (c *charge) comparable(now time.Time, r *report, rate float64, u *unused) bool {
+	if !c.at.IsZero() && r.At.Sub(c.at) < drained {
+		return false
 	}
 	if now.Sub(c.since) > driftSpan {
 		if c.drift.n >= fewDrifts {
@@ -96,56 +128,94 @@ func (c *charge) report(now time.Time, r *report, rate float64, u *unused) (chan
 		c.forget()
 	}
 	switch {
-	case c.drift.n == 0:
+	case c.latest.At.IsZero():
 		c.since = now
 	case r.At.Before(c.latest.At):
 		if r.emptied(&c.latest, rate, u) {
-			return false, 0
+			return false
 		}
 	case c.latest.emptied(r, rate, u):
 		c.drift.split()
+		c.all.split()
 	}
 	if r.At.After(c.latest.At) {
 		c.latest = *r
 	}
-	c.drift.add([regressors]float64{r.At.Sub(c.since).Seconds(), r.inputs, r.refunded}, r.ahead())
-	if c.drift.n < fewDrifts || int(c.drift.n)%4 != 0 {
-		return false, 0
+	return true
+}
+
+func (c *charge) regressors(r *report) [regressors]float64 {
+	return [regressors]float64{r.At.Sub(c.since).Seconds(), r.inputs, r.refunded}
+}
+
+// confirm is what the drift with late reports shows, where it awaits confirmation that the server
+// charges more than we do: then there is no time to lose. Less it would show too easily, for the
+// first reports of a crowd are of requests that have overtaken others.
+func (c *charge) confirm(r *report, rate float64) reading {
+	if c.found.slope <= 0 {
+		return reading{}
 	}
-	// What others use is no less than nothing, and for long no more than the limit.
-	g, is, sure := c.drift.bounded(0, 0, rate).either(2, 1)
-	if sure {
-		kept = int(2*is) - 1
+	c.all.add(c.regressors(r), r.ahead())
+	if is := c.all.read(clearly*math.Sqrt(c.all.n), rate); is.slope > 0 {
+		return is
 	}
-	f := g.solve()
-	slope, off := f.b[1], f.off[1]
-	refunds := math.Sqrt(c.drift.dev[2][2] / c.drift.dev[1][1]) // beside the input
-	if !f.ok[1] || off > certainRatio || math.Abs(slope) < max(surely*off, noticeable, refundsOff*refunds) {
-		if u.told() || !sure {
+	return reading{}
+}
+
+// show takes in what a drift shows.
+func (c *charge) show(now time.Time, is reading, u *unused) (changed bool, kept int) {
+	if is.slope == 0 {
+		if u.decided() || is.kept == 0 {
 			return false, 0
 		}
 		c.forget()
-		return false, kept
+		return false, is.kept
 	}
 	// Others' bursts look like a ratio once in a while, but hardly again like the same.
 	was := c.found
-	c.found = found{slope: slope, kept: kept}
+	c.found = found{reading: is}
 	c.forget()
-	if was.slope == 0 || math.Abs(slope-was.slope) > min(agreement, math.Abs(slope)) {
+	if was.slope == 0 || math.Abs(is.slope-was.slope) > min(agreement, math.Abs(is.slope)) {
 		return false, 0
 	}
 	if c.found.again = was.again + 1; c.found.again < 2 && c.calm >= established {
 		return false, 0
 	}
-	changed = c.adopt(now, c.Ratio()*(1+(slope+was.slope)/2))
-	if changed && kept > 0 && was.kept > 0 {
+	changed = c.adopt(now, c.Ratio()*(1+(is.slope+was.slope)/2))
+	if changed && is.kept > 0 && was.kept > 0 {
 		return true, verdicts
 	}
 	return changed, 0
 }
 
-// forget begins the regression anew.
-func (c *charge) forget() { c.drift, c.latest = regression{}, report{} }
+// read says what a drift shows, if it is long enough. Its slope must be at least so many standard
+// errors.
+func (d *drift) read(errors, rate float64) (is reading) {
+	if d.n < fewDrifts || int(d.n)%4 != 0 {
+		return is
+	}
+	// What others use is no less than nothing, and for long no more than the limit.
+	h, part, sure := d.bounded(0, 0, rate).either(2, 1)
+	f := h.solve()
+	slope, off := f.b[1], f.off[1]
+	if sure { // in step, our refunds come between requests that the server's do not
+		_, p, s := d.moments.bounded(0, 0, rate).either(2, 1)
+		sure = s && p == part
+	}
+	if sure {
+		is.kept = int(2*part) - 1
+	} else if slope > 0 && d.bounded(0, 0, rate).fixed(2, 1-part).solve().b[1] < noticeable {
+		return is // refunds that are kept may be all that there is
+	}
+	refunds := math.Sqrt(d.dev[2][2] / d.dev[1][1]) // beside the input
+	if f.ok[1] && off <= certainRatio && math.Abs(slope) >= max(errors*off, noticeable, refundsOff*refunds) {
+		is.slope = slope
+	}
+	return is
+}
+
+// forget begins the regressions anew.
+func (c *charge) forget() { c.drift, c.all, c.latest = drift{}, drift{}, report{} }
 
 // fewTokens is the input below which what the server adds to each call counts.
 const fewTokens = 500

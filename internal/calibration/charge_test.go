@@ -45,11 +45,11 @@ func (s *stream) play() *Tracker {
 		input := counted * g.InputRatio()
 		ours, charged = ours+input+output, charged+input+output
 		server += counted*s.ratio + output
-		sent := g.Send(after(at), input+output, Input{input, counted}, Level{ours, charged, corrected})
+		sent := g.Send(after(at), input+output, Input{input, counted}, Level{Used: ours, Charged: charged, Corrected: corrected})
 		c, _ := g.Observe(after(at+50*time.Millisecond), sent, server+s.noise*(2*random.Float64()-1), wide)
 		ours, corrected = ours+c.To-c.From, corrected+c.To-c.From
 		unused := output / 2
-		if !g.Unused(after(at+50*time.Millisecond), unused, wide) {
+		if !g.Unused(after(at+50*time.Millisecond), time.Time{}, unused, wide) {
 			ours -= unused
 		}
 		if !s.keeps {
@@ -112,13 +112,14 @@ func TestEmptyBucketIsNoRatio(t *testing.T) {
 		{name: "after an end of ours", used: 600, ended: Overtaking, n: 2, in: 1},
 		{name: "before an end of ours", used: 600, ended: Overtaking + slotWidth, n: 2, in: 2},
 	} {
-		c := charge{since: epoch, drift: regression{n: 1, in: 1, of: 1}, latest: report{Sent{At: epoch}, 600}}
+		one := drift{regression: regression{n: 1, in: 1, of: 1}}
+		c := charge{since: epoch, drift: one, all: one, found: found{reading: reading{slope: 1}}, latest: report{Sent{At: epoch}, 600}}
 		u := unused{votes: verdicts}
 		if x.ended > 0 {
-			u.end(after(x.ended), 350, limit, report{})
+			u.end(after(x.ended), time.Time{}, 350, limit, report{})
 		}
 		c.report(epoch, &report{Sent{At: after(x.after), refunded: x.refunded}, x.used}, 1000, &u)
-		if c.drift.n != x.n || c.drift.in != x.in {
+		if c.drift.n != x.n || c.drift.in != x.in || c.all != c.drift {
 			t.Errorf("%s: %v reports, %v of them in the last segment; want %v and %v", x.name, c.drift.n, c.drift.in, x.n, x.in)
 		}
 		if want := after(max(0, x.after)); c.latest.At != want {
@@ -226,7 +227,7 @@ func TestTrackerHearsLoneRequests(t *testing.T) {
 		for i := range 3 {
 			at := time.Duration(i) * 10 * time.Second
 			b.used, b.charged = 1000, b.charged+1000 // all that was before has refilled
-			s := b.g.Send(after(at), 1000, Input{900, 900}, Level{b.used, b.charged, b.corrected})
+			s := b.g.Send(after(at), 1000, Input{900, 900}, Level{Used: b.used, Charged: b.charged, Corrected: b.corrected})
 			if behind > 0 {
 				b.send(at+time.Millisecond, behind)
 			}
@@ -292,6 +293,178 @@ func TestDriftsMustAgree(t *testing.T) {
 	}
 }
 
+// Late reports confirm that the server charges more, where they explain most of how far they are
+// off; less, or what nothing has found, they do not.
+func TestLateReportsConfirm(t *testing.T) {
+	const half = fewDrifts / 2
+	for _, x := range []struct {
+		name        string
+		found, late float64 // the ratio of a drift in order, and of the late reports after it
+		inOrder, n  int     // reports in order among the n after it
+		then        float64 // the ratio of another drift in order, if there is one
+		noise       float64 // of late reports
+		want        float64
+	}{
+		{name: "more", found: 1.3, late: 1.3, n: fewDrifts, want: 1.3},
+		{name: "too few", found: 1.3, late: 1.3, n: fewDrifts - 1, want: 1},
+		{name: "half of them late", found: 1.3, late: 1.3, inOrder: half, n: fewDrifts, want: 1.3},
+		{name: "less", found: 0.7, late: 0.7, n: fewDrifts, want: 1},
+		{name: "another ratio", found: 1.3, late: 1.6, n: fewDrifts, want: 1},
+		{name: "less than more was found", found: 1.3, late: 0.7, n: fewDrifts, want: 1},
+		{name: "less than more was found, which more confirms then", found: 1.3, late: 0.7, n: fewDrifts, then: 1.3, want: 1.3},
+		{name: "more than less was found, which less confirms then", found: 0.7, late: 1.3, n: fewDrifts, then: 0.7, want: 0.7},
+		{name: "nothing found", found: 1, late: 1.3, n: 2 * fewDrifts, want: 1},
+		{name: "a little off", found: 1.3, late: 1.3, n: fewDrifts, noise: 1500, want: 1.3},
+		{name: "off as much as the slope explains", found: 1.3, late: 1.3, n: fewDrifts, noise: 3000, want: 1},
+	} {
+		var c charge
+		u := unused{votes: -verdicts}
+		send := func(i int, ratio, noise float64) report {
+			n := float64(i % fewDrifts)
+			inputs := 1000*n + 3000*math.Sin(n/2)
+			r := report{Sent{At: after(time.Duration(i) * time.Millisecond), inputs: inputs}, 1e9}
+			r.Used = 1e9 - (ratio-1)*inputs + noise*float64(i%2*2-1)
+			return r
+		}
+		for i := range fewDrifts {
+			r := send(i, x.found, 0)
+			c.report(r.At, &r, 1, &u)
+		}
+		for i := range x.n {
+			if r := send(i, x.late, x.noise); i < x.n-x.inOrder {
+				c.late(after(time.Second), &r, 1, &u)
+			} else {
+				c.report(after(time.Second), &r, 1, &u)
+			}
+		}
+		for i := range fewDrifts {
+			if r := send(i, x.then, 0); x.then != 0 {
+				c.report(after(time.Second), &r, 1, &u)
+			}
+		}
+		if got := c.Ratio(); math.Abs(got-x.want) > 0.02 {
+			t.Errorf("%s: %v; want %v", x.name, got, x.want)
+		}
+	}
+}
+
+// A drift is as old as its first report, in order or late.
+func TestLateReportBeginsADrift(t *testing.T) {
+	c := charge{found: found{reading: reading{slope: 0.3}}}
+	u := unused{votes: -verdicts}
+	c.late(after(time.Second), &report{Sent{At: after(0)}, 1e9}, 1, &u)
+	c.report(after(2*time.Second), &report{Sent{At: after(time.Second)}, 1e9}, 1, &u)
+	if c.since != after(time.Second) || c.all.n != 2 || c.drift.n != 1 {
+		t.Errorf("since %v, %v reports, %v in order", c.since, c.all.n, c.drift.n)
+	}
+}
+
+// A tracker heeds late reports as it does others: not of charges that are exact, nor before
+// the first report, nor of a server that is not believed, nor the same figure twice. What they
+// show explains a surplus, ends the margin, and may say what becomes of unused output.
+func TestTrackerHeedsLateReports(t *testing.T) {
+	for _, x := range []struct {
+		name  string
+		with  func(*Tracker)
+		again bool
+		keeps float64 // the part of refunds that the server keeps
+		want  float64
+	}{
+		{name: "as they are", with: func(*Tracker) {}, want: 1.3},
+		{name: "where it keeps what we refund", with: func(g *Tracker) { g.charge.found.kept = 1 }, keeps: 1, want: 1.3},
+		{name: "exact charges", with: func(g *Tracker) { g.Exact = true }, want: 1},
+		{name: "before the first report", with: func(g *Tracker) { g.first = time.Time{} }, want: 1},
+		{name: "not believed", with: func(g *Tracker) { g.trust.lostUntil = after(time.Hour) }, want: 1},
+		{name: "of a bucket that was empty between them", with: func(g *Tracker) { g.flow.rate = 1e9 }, want: 1},
+		{name: "one figure for all", with: func(*Tracker) {}, again: true, want: 1},
+	} {
+		g := Tracker{Period: time.Minute, first: epoch}
+		g.charge.found.slope = 0.3
+		g.shortfall.part = 0.1
+		x.with(&g)
+		for i := range fewDrifts {
+			n := float64(i)
+			inputs := 1000*n + 3000*math.Sin(n/2)
+			refunded := 300*n + 2000*math.Cos(n)
+			server := 1e6 + inputs
+			if x.again {
+				server = 1e6
+			}
+			g.Late(after(time.Second), Sent{At: after(time.Duration(i) * time.Second), inputs: inputs, refunded: refunded, Level: Level{Used: server - 0.3*inputs - x.keeps*refunded}}, server)
+		}
+		found := x.want != 1
+		if got := max(1, g.charge.Ratio()); math.Abs(got-x.want) > 0.02 {
+			t.Errorf("%s: %v; want %v", x.name, got, x.want)
+		}
+		if g.unused.kept != (x.keeps > 0) {
+			t.Errorf("%s: unused output is kept: %v", x.name, g.unused.kept)
+		}
+		if g.explained.After(epoch) != found || (g.shortfall.part == 0) != found {
+			t.Errorf("%s: explained until %v, a margin of %v", x.name, g.explained, g.shortfall.part)
+		}
+	}
+}
+
+// What refunds that are kept explain as well is no ratio of the input, where those can't be told
+// from it. What is left beside them is.
+func TestKeptRefundsAreNoRatio(t *testing.T) {
+	for _, x := range []struct {
+		slope float64
+		tells bool
+	}{{0.3, false}, {0.6, true}, {-0.3, true}} {
+		var g drift
+		for i := range fewDrifts {
+			n := float64(i)
+			inputs := 1000*n + 3000*math.Sin(n/2)
+			g.add([regressors]float64{n, inputs, 0.3*inputs + 200*math.Cos(5*n)}, x.slope*inputs+600*math.Sin(3*n))
+		}
+		if is := g.read(surely, wideRate); (is.slope != 0) != x.tells || is.slope*x.slope < 0 {
+			t.Errorf("a drift of %v tells %+v", x.slope, is)
+		}
+	}
+}
+
+// A moment is what lies so near to its first report that requests may have passed each other,
+// in whatever order they come. It counts as its mean, and ends where a segment does.
+func TestMoments(t *testing.T) {
+	var d drift
+	const q = float64(Overtaking) / float64(time.Second)
+	for i, at := range []float64{0, q / 2, q, 1.25 * q, -q / 4} {
+		d.add([regressors]float64{at, at, at}, float64(i))
+	}
+	if m := d.moments; m.n != 2 || m.of != 1 || m.mean != [...]float64{0.875 * q, 0.875 * q, 0.875 * q, 2} || d.moment.n != 1 || d.n != 5 {
+		t.Errorf("%+v", d)
+	}
+	d.split()
+	d.add([regressors]float64{3, 3, 3}, 5)
+	d.split()
+	if m := d.moments; m.n != 4 || m.of != 2 || m.in != 0 || d.of != 2 || d.in != 0 {
+		t.Errorf("split: %+v", d)
+	}
+}
+
+// Where calls go in step, ours of a crowd end between its requests, and at the server before them
+// or after. What goes with refunds within a moment says nothing of what the server keeps.
+func TestRefundsOfAMomentTellNothing(t *testing.T) {
+	const crowd = 20
+	for _, x := range []struct {
+		keeps float64 // the part of refunds that the server keeps
+		apart float64 // how much they differ from moment to moment
+		kept  int
+	}{{1, 2000, 1}, {0, 2000, -1}, {1, 0, 0}, {0, 0, 0}} {
+		var g drift
+		for i := range 20 * crowd {
+			moment, n := float64(i/crowd), float64(i%crowd)
+			refunded := 3000*moment + x.apart*math.Sin(moment) + 150*n
+			inputs := 1000*moment + 300*math.Cos(2*moment) + 50*n
+			g.add([regressors]float64{0.4 * moment, inputs, refunded}, x.keeps*refunded+10*math.Cos(3*float64(i)))
+		}
+		if is := g.read(surely, wideRate); is.kept != x.kept {
+			t.Errorf("%+v: %+v", x, is)
+		}
+	}
+}
+
 // What has shown nothing speaks for the ratio that was charged by then, and for no other.
 func TestAdoptedRatioIsNotEstablished(t *testing.T) {
 	c := charge{calm: established}
@@ -326,7 +499,7 @@ func TestOthersInputBesideCallsOfNoCost(t *testing.T) {
 
 // Once a ratio is adopted, what was seen before counts no more.
 func TestAdoptedRatioBeginsAnew(t *testing.T) {
-	c := charge{calm: established, bounds: 3, found: found{slope: 0.3}, drift: regression{n: 9}}
+	c := charge{calm: established, bounds: 3, found: found{reading: reading{slope: 0.3}}, drift: drift{regression: regression{n: 9}}, all: drift{moment: moment{n: 9}}}
 	c.adopt(epoch, 1.5)
 	if want := (charge{ratio: 1.5, at: epoch}); c != want {
 		t.Errorf("%+v; want %+v", c, want)
@@ -345,7 +518,7 @@ func TestDriftsShowWhatIsKept(t *testing.T) {
 			n := float64(i)
 			refunded := 150*n + 100*math.Sin(n)
 			inputs := 1000*n + 3000*math.Sin(n/2)
-			r := report{Sent{At: after(time.Duration(i) * time.Millisecond), inputs: inputs, refunded: refunded}, 1e6}
+			r := report{Sent{At: after(time.Duration(i) * 300 * time.Millisecond), inputs: inputs, refunded: refunded}, 1e6}
 			r.Used = 1e6 - refunds*refunded + 0.3*inputs // ahead is what is left of server − Used
 			changed, kept = c.report(r.At, &r, 1, &unused{votes: verdicts})
 		}
@@ -386,7 +559,7 @@ func TestDriftsVoteForWhatIsKept(t *testing.T) {
 		for i := range 2 * fewDrifts {
 			n := float64(i)
 			refunded := 150*n + 100*math.Sin(n)
-			r := report{Sent{At: after(time.Duration(i) * time.Millisecond), inputs: 1000*n + 3000*math.Sin(n/2), refunded: refunded}, 1e6}
+			r := report{Sent{At: after(time.Duration(i) * 300 * time.Millisecond), inputs: 1000*n + 3000*math.Sin(n/2), refunded: refunded}, 1e6}
 			r.Used = 1e6 - x.refunds*refunded
 			_, kept := c.report(r.At, &r, 1, &unused{votes: x.known})
 			votes += kept
@@ -424,7 +597,7 @@ func TestDriftsChangeWhatIsKept(t *testing.T) {
 		for i := range 5 * fewDrifts {
 			n := float64(i)
 			refunded := 150*n + 100*math.Sin(n)
-			r := report{Sent{At: after(time.Duration(i) * time.Millisecond), inputs: 1000*n + 3000*math.Sin(n/2), refunded: refunded}, 1e6}
+			r := report{Sent{At: after(time.Duration(i) * 300 * time.Millisecond), inputs: 1000*n + 3000*math.Sin(n/2), refunded: refunded}, 1e6}
 			r.Used = 1e6 - refunds*refunded
 			changed := g.observeCharge(r.At, &r)
 			if last := i == verdicts*fewDrifts-1; changed != last || (g.unused.kept == keeps) != (i >= verdicts*fewDrifts-1) {

@@ -11,7 +11,7 @@ func learned(t *testing.T) *bench {
 	b := begun(t)
 	b.g.shortfall.set(after(time.Second), 0.1)
 	b.g.unused.trend = trend{n: 3}
-	b.g.charge.drift, b.g.charge.since = regression{n: 5, in: 5, of: 1}, after(time.Second)
+	b.g.charge.drift.regression, b.g.charge.since = regression{n: 5, in: 5, of: 1}, after(time.Second)
 	b.g.surplus.reports = 2
 	return b
 }

@@ -51,7 +51,7 @@ func (t *Tracker) Adopt(now time.Time, f Findings, fresh bool) {
 		}
 	}
 	other := shortfall{part: min(f.Margin, mostMargin), at: f.At}
-	if !f.At.Before(t.unused.since) && other.left(now) > t.shortfall.left(now) {
+	if !f.At.Before(t.unused.since.Add(spreading)) && other.left(now) > t.shortfall.left(now) {
 		t.shortfall = other
 	}
 }

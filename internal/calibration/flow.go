@@ -5,7 +5,7 @@ import "time"
 // A flow is how fast a bucket is being emptied: what anybody has spent of it, refunds
 // taken off, beside what refills. The zero value has seen nothing.
 type flow struct {
-	rate     float64 // what refills in a second, as the latest report told
+	rate     float64 // what refills in a second, by the latest report
 	refilled float64 // in all, since the first look
 	lost     float64 // what would have, had the bucket not been full
 	seenAt   time.Time
@@ -23,6 +23,9 @@ type recent struct {
 // see notes where the bucket stands with a charge of this cost, and returns what was ever
 // spent of it, up to a constant.
 func (f *flow) see(at time.Time, cost float64, s Level) float64 {
+	if at.Before(f.seenAt) {
+		at = f.seenAt // answers may come in another order than they were asked for
+	}
 	if !f.seenAt.IsZero() { // a full bucket takes nothing
 		due := f.rate * max(0, at.Sub(f.seenAt).Seconds())
 		most := max(0, f.last.Used) + max(0, s.Charged-f.last.Charged)

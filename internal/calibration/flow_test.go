@@ -21,7 +21,7 @@ func TestMarginGrowsWithRush(t *testing.T) {
 		{"ten times what refills", func(b *bench, _ int, at time.Duration) { b.send(at, cost) }, 0, 10},
 		{"five times, by others", func(b *bench, _ int, at time.Duration) {
 			b.used, b.charged = b.used+cost/2, b.charged+cost/2
-			b.g.See(after(at), Level{b.used, b.charged, b.corrected})
+			b.g.See(after(at), Level{Used: b.used, Charged: b.charged, Corrected: b.corrected})
 		}, 0, 5},
 		{"ten times, of which a half is refunded", func(b *bench, _ int, at time.Duration) {
 			b.send(at, cost)
@@ -115,5 +115,16 @@ func TestLargestCallOfAMoment(t *testing.T) {
 		if f.send(after(x.at), x.cost); f.largest.amount != x.want {
 			t.Errorf("at %v: %v; want %v", x.at, f.largest.amount, x.want)
 		}
+	}
+}
+
+// Time goes on as the latest ask has it, in whatever order the answers come.
+func TestFlowOfAnswersOutOfOrder(t *testing.T) {
+	f := flow{rate: 10}
+	for _, at := range []time.Duration{0, 10 * time.Second, 9 * time.Second, 5 * time.Second, 20 * time.Second} {
+		f.see(after(at), 0, Level{Used: 10_000, Charged: 10_000})
+	}
+	if f.refilled != 200 || f.lost != 0 {
+		t.Errorf("%v refilled and %v lost in 20 s; want 200 and 0", f.refilled, f.lost)
 	}
 }

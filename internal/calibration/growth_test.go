@@ -90,7 +90,7 @@ func tracked() (any, func(i int, now time.Time)) {
 		level.Charged += 10
 		level.Used = float64(i % 4000)
 		sent := g.Send(now, 10, Input{}, level)
-		g.Unused(now, float64(i%300), limit)
+		g.Unused(now, time.Time{}, float64(i%300), limit)
 		var c Correction
 		if i%100 == 0 {
 			c, _ = g.Throttled(now, sent, level.Used+float64(i%500), 10, limit)

@@ -11,7 +11,7 @@ const (
 	leastMargin = 0.005
 	seenMargin  = 1.25
 	mostMargin  = 0.5
-	// mostUnproven is the most that is held back of refunds of which no report has told.
+	// mostUnproven is the most that is held back for refunds that no report covers yet.
 	mostUnproven = 0.05
 	// learnedFade is the time in which a shortfall fades to a third.
 	learnedFade = 30 * time.Minute
@@ -58,7 +58,7 @@ const (
 )
 
 // hidden is the part of the limit by which the server's bucket seems to be ahead of ours: each
-// report alone may tell of requests that overtook its own. What the usual margin covers adds
+// report alone may include requests that overtook its own. What the usual margin covers adds
 // nothing to it: processes that hold back more than others get less.
 func (t *Tracker) hidden() float64 {
 	if t.flow.rate == 0 {
@@ -67,19 +67,22 @@ func (t *Tracker) hidden() float64 {
 	return max(0, t.lag) / (t.flow.rate * t.Period.Seconds())
 }
 
-// unproven is the part of the limit that anybody's calls have left unused of their output, and
-// were refunded, since the last request of which a report tells, unless it is known that the
-// server gives that back. Until anything is known it is no more than mostUnproven: a batch that
-// declares far too much output lives on refunds. While our bucket is full the server's catches
-// up.
+// unproven is the part of the limit that was refunded for unused output, by anybody, since the
+// last request that a report covers. The server may not have refunded it. It leaves out what
+// others' reports have shown and corrected. It is 0 once the server is known to refund, and
+// until anything is known it is no more than mostUnproven: a batch that declares far too much
+// output lives on refunds. While our bucket is full, the server's catches up.
 func (t *Tracker) unproven(now time.Time) float64 {
-	if t.Exact || t.flow.rate == 0 || t.own == 0 || t.unused.told() && !t.unused.kept {
+	if t.Exact || t.flow.rate == 0 || t.own == 0 || t.unused.decided() && !t.unused.kept {
 		return 0
 	}
 	unused := t.unused.total - t.newest.unused
 	unused *= max(1, (t.flow.last.Charged-t.origin)/t.own) // everybody's, as far as our own tell
-	caughtUp := t.flow.lost - t.newest.lost + max(0, t.flow.rate*now.Sub(t.flow.seenAt).Seconds()-t.flow.last.Used)
-	part := max(0, min(unused, t.refunded-t.newest.refunded)-caughtUp) / (t.flow.rate * t.Period.Seconds())
+	lost := t.flow.lost - t.newest.lost
+	caughtUp := lost + max(0, t.flow.rate*now.Sub(t.flow.seenAt).Seconds()-t.flow.last.Used)
+	refunded := t.refunded - t.newest.refunded
+	corrected := max(0, t.flow.last.Corrected-lost-t.newest.ahead()) // for what the report does not tell
+	part := max(0, min(unused, refunded-corrected)-caughtUp) / (t.flow.rate * t.Period.Seconds())
 	if !t.unused.kept {
 		part = min(part, mostUnproven)
 	}

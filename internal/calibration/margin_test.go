@@ -28,7 +28,15 @@ func TestUnprovenRefundsAreHeldBack(t *testing.T) {
 		{"nothing is left unused", func(g *Tracker) { g.unused.total = g.newest.unused }, 0, 4 * time.Second, 0},
 		{"charges are exact", func(g *Tracker) { g.Exact = true }, 0, 4 * time.Second, 0},
 		{"a report has told since", func(*Tracker) {}, 4 * time.Second, 5 * time.Second, 0},
-		{"for as long as it was full", func(g *Tracker) { g.flow.lost += (part - 0.01) * limit }, 0, 4 * time.Second, 0.01},
+		{"for as long as it was full", func(g *Tracker) {
+			g.flow.lost += (part - 0.01) * limit
+			g.flow.last.Corrected += (part - 0.01) * limit
+		}, 0, 4 * time.Second, 0.01},
+		{"others have corrected it", func(g *Tracker) { g.unused.kept, g.flow.last.Corrected = true, g.flow.last.Corrected+(part-0.01)*limit }, 0, 4 * time.Second, 0.01},
+		{"they have corrected more", func(g *Tracker) { g.flow.last.Corrected += limit }, 0, 4 * time.Second, 0},
+		{"they have undone what was too much", func(g *Tracker) {
+			g.unused.kept, g.unused.total, g.flow.last.Corrected = true, g.unused.total+limit, g.flow.last.Corrected-limit
+		}, 0, 4 * time.Second, part},
 		{"for long no call", func(*Tracker) {}, 0, 3*time.Second + time.Minute, 0},
 	} {
 		b := newBench(t)

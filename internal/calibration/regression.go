@@ -39,8 +39,57 @@ func (g *regression) add(x [regressors]float64, y float64) {
 // split begins a segment with an a of its own.
 func (g *regression) split() { g.in, g.mean = 0, [regressors + 1]float64{} }
 
-// A fit is what solves a regression: each coefficient, its standard error, and whether it
-// could be told. What has not varied is left out.
+// A drift is a regression of reports, and one of the moments in which they come: what is off in
+// one of a crowd is off in all of it, as where calls go in step.
+type drift struct {
+	regression
+	moments regression
+	moment  moment
+}
+
+// A moment is the sum of the reports of requests that may have passed each other.
+type moment struct {
+	n, y float64
+	x    [regressors]float64
+	from float64 // the first regressor, which is time
+}
+
+func (d *drift) add(x [regressors]float64, y float64) {
+	d.regression.add(x, y)
+	if math.Abs(x[0]-d.moment.from) > Overtaking.Seconds() {
+		d.end()
+	}
+	m := &d.moment
+	if m.n == 0 {
+		m.from = x[0]
+	}
+	m.n, m.y = m.n+1, m.y+y
+	for i := range x {
+		m.x[i] += x[i]
+	}
+}
+
+// end ends the moment.
+func (d *drift) end() {
+	m := &d.moment
+	if m.n == 0 {
+		return
+	}
+	for i := range m.x {
+		m.x[i] /= m.n
+	}
+	d.moments.add(m.x, m.y/m.n)
+	*m = moment{}
+}
+
+func (d *drift) split() {
+	d.end()
+	d.regression.split()
+	d.moments.split()
+}
+
+// A fit is what solves a regression: each coefficient, its standard error, and whether the
+// points determine it. What has not varied is left out.
 type fit struct {
 	b, off [regressors]float64
 	ok     [regressors]bool
@@ -94,10 +143,9 @@ func (g regression) bounded(k int, least, most float64) regression {
 	return g
 }
 
-// either is the regression with the k-th coefficient 0 or 1, where it is one of them. Where it
-// can't be told which, it is the one by which the i-th is larger. told says whether
-// it can.
-func (g regression) either(k, i int) (h regression, is float64, told bool) {
+// either is the regression with the k-th coefficient 0 or 1, where it is one of them. known
+// says whether the data show which. If they don't, it is the one that makes the i-th larger.
+func (g regression) either(k, i int) (h regression, is float64, known bool) {
 	const apart, about = 3, 0.05 // standard errors, and beside them
 	f := g.solve()
 	if !f.ok[k] {

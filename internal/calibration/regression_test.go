@@ -54,8 +54,8 @@ func TestEither(t *testing.T) {
 			other := x.other * (n + 3*math.Cos(n))
 			g.add([regressors]float64{0, other, n + wave}, other+x.b*(n+wave)+x.noise*(2*random.Float64()-1))
 		}
-		h, is, told := g.either(2, 1)
-		one := told && is == 1
+		h, is, known := g.either(2, 1)
+		one := known && is == 1
 		want := g
 		if x.want == math.Trunc(x.want) {
 			want = g.fixed(2, x.want)

@@ -190,9 +190,9 @@ func (s *SlowStart) Calls(now time.Time) int {
 	return startCalls * int(f) << s.partial
 }
 
-// Answered records the response to a call sent at this time. One that reports no limits at all ends the slow start.
-// One that leaves a window unknown doubles the calls in flight. careful says that the
-// limits may be enforced in subwindows: otherwise a response that reports them ends the
+// Answered records the response to a call sent at this time. One that reports no limits at all
+// ends the slow start. One that leaves a window unknown doubles the calls in flight. careful says
+// that the limits may be enforced in subwindows: otherwise a response that reports them ends the
 // slow start, since the levels are known then.
 func (s *SlowStart) Answered(now, sent time.Time, informed, complete, careful bool) {
 	if s.over || !s.proving() && s.factor(now) == 0 || sent.Before(s.pausedTo) {

@@ -16,6 +16,8 @@ import (
 const (
 	// Overtaking is how far requests may pass each other on their way.
 	Overtaking = 250 * time.Millisecond
+	// slow is how long a backend takes to answer when others may have charged much meanwhile.
+	slow = 50 * time.Millisecond
 	// surelyApplied is the longest that a correction takes to reach the backend.
 	surelyApplied = time.Second
 	// spreading is how long what was found takes to reach all processes.
@@ -26,9 +28,11 @@ const (
 
 // A Level is where one of our buckets stands, as the backend reports it, in units of its
 // dimension: what is used of it, all that was ever charged to it, and the sum of all
-// other changes (see backend.Answer).
+// other changes (see backend.Answer). Age is for how long it may have been so already: a
+// backend may have been slow to answer.
 type Level struct {
 	Used, Charged, Corrected float64
+	Age                      time.Duration
 }
 
 // Sent is where our bucket stood when a request was sent, its own charge included.
@@ -37,7 +41,8 @@ type Sent struct {
 	Cost float64
 	Level
 
-	unused   float64 // declared output that calls had not used by then, in all
+	unused   float64 // declared output that our calls had not used by then, in all
+	returned float64 // what else our calls had got back, in all
 	own      float64 // charged by us, in all
 	refunded float64 // by anybody, in all
 	lost     float64 // of what would have refilled, in all
@@ -144,7 +149,8 @@ func (t *Tracker) Send(at time.Time, cost float64, input Input, level Level) Sen
 		}
 	}
 	return Sent{
-		At: at, Cost: cost, Level: level, unused: t.unused.total, own: t.own, refunded: refunded, lost: t.flow.lost, rush: t.rush(at),
+		At: at, Cost: cost, Level: level, unused: t.unused.total, returned: t.unused.returned, own: t.own,
+		refunded: refunded, lost: t.flow.lost, rush: t.rush(at),
 		passed: max(0, level.Charged-cost-t.sends.Before(at.Add(-Overtaking))), input: input, inputs: inputs,
 	}
 }
@@ -156,6 +162,7 @@ func (t *Tracker) See(at time.Time, level Level) { t.see(at, 0, level) }
 // see records where the bucket stands after a charge of this cost, and returns what was
 // refunded to it in all, up to a constant.
 func (t *Tracker) see(at time.Time, cost float64, level Level) (refunded float64) {
+	at = at.Add(-level.Age)
 	t.sends.Add(at, level.Charged, cost)
 	t.refunded = level.Charged - t.flow.see(at, cost, level)
 	return t.refunded
@@ -178,12 +185,16 @@ func (t *Tracker) InputCharged(now time.Time, ratio float64) {
 	}
 }
 
-// Unused records the end of a call that has not used this amount of its declared output,
-// and reports whether the server keeps it.
-func (t *Tracker) Unused(now time.Time, amount, limit float64) (kept bool) {
-	t.unused.end(now, amount, limit, t.newest)
+// Unused records the end of a call, sent at a time, that has not used this amount of its
+// declared output, and reports whether the server keeps it.
+func (t *Tracker) Unused(now, sent time.Time, amount, limit float64) (kept bool) {
+	t.unused.end(now, sent, amount, limit, t.newest)
 	return t.unused.kept
 }
+
+// Returned records that a call of ours has got back this amount, which is no output that it had
+// declared and not used: the server has not charged it, or has not said so.
+func (t *Tracker) Returned(amount float64) { t.unused.returned += amount }
 
 // Guess records that this amount of what the bucket begins with is a guess at calls in
 // flight. It may be taken off again, even if charges are exact.
@@ -207,7 +218,7 @@ func (t *Tracker) Forget() {
 	t.surplus = surplus{}
 	t.suspect = deficit{}
 	t.trust.last = Sent{}
-	t.unused.ended, t.unused.trend = time.Time{}, trend{}
+	t.unused.ended, t.unused.trend, t.unused.known = time.Time{}, trend{}, false
 	t.charge.forget()
 }
 
@@ -218,7 +229,7 @@ func (t *Tracker) Forget() {
 func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Correction, changed bool) {
 	t.flow.rate = limit / t.Period.Seconds()
 	r := report{sent, server}
-	repeated := t.recent.add(server)
+	repeated := t.recent.add(server, t.Exact)
 	t.reports++
 	if sent.At.After(t.newest.At) {
 		t.newest = r
@@ -230,11 +241,12 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 	if repeated || t.trust.lost(now) {
 		return Correction{}, false // a bucket that moves seldom stands the same twice
 	}
-	if !t.trust.observe(now, r, limit, t.corrected) {
+	after := t.overtaken(sent)
+	if !t.trust.observe(now, r, after, limit, t.corrected) {
 		t.suspect = deficit{}
 		return t.correct(t.trust.sane - t.corrected)
 	}
-	if t.overtaken(sent)+sent.passed <= mostReordered*limit {
+	if after+sent.passed <= mostReordered*limit {
 		t.lag += (diff - t.lag) / lagOver
 	}
 	large := t.unused.observe(now, r, t.flow.rate)
@@ -248,13 +260,10 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 		}
 	}
 	if !t.Exact && t.observeCharge(now, &r) {
-		t.unused.trend = trend{}
-		t.surplus, t.explained = surplus{}, now.Add(explainedFor)
-		t.relearn(now)
+		t.chargeFound(now)
 	}
-	after := t.overtaken(sent)
 	if diff > 0 {
-		diff = max(0, diff-after)
+		diff = max(0, diff-after, min(diff, t.unused.owed(&r, t.corrected)))
 	}
 	if undo := t.suspect.amount; undo > 0 && sent.At.After(t.suspect.sent) {
 		t.suspect = deficit{}
@@ -281,6 +290,26 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 	return t.correct(diff)
 }
 
+// Late takes in a report that comes after that of a later request: it says nothing of where our
+// bucket should stand now, but of what the server charges as much as any.
+func (t *Tracker) Late(now time.Time, sent Sent, server float64) {
+	if t.Exact || t.first.IsZero() || t.recent.add(server, false) || t.trust.lost(now) {
+		return
+	}
+	r := report{sent, server}
+	changed, kept := t.charge.late(now, &r, t.flow.rate, &t.unused)
+	if t.voteKept(now, kept) || changed {
+		t.chargeFound(now)
+	}
+}
+
+// chargeFound begins anew what rests on how the server charges.
+func (t *Tracker) chargeFound(now time.Time) {
+	t.unused.trend = trend{}
+	t.surplus, t.explained = surplus{}, now.Add(explainedFor)
+	t.relearn(now)
+}
+
 // observeCharge takes in what a report says of how the server charges the input, and reports
 // whether something was found.
 func (t *Tracker) observeCharge(now time.Time, r *report) bool {
@@ -292,13 +321,19 @@ func (t *Tracker) observeCharge(now time.Time, r *report) bool {
 		return true
 	}
 	changed, kept := t.charge.report(now, r, t.flow.rate, &t.unused)
+	return t.voteKept(now, kept) || changed
+}
+
+// voteKept counts how often a drift has shown that the server keeps unused output, or gives it
+// back where that is negative, and reports whether that is believed from now on.
+func (t *Tracker) voteKept(now time.Time, kept int) (changed bool) {
 	switch {
 	case kept > 0:
-		changed = t.unused.vote(now, 0, kept) || changed
+		return t.unused.vote(now, 0, kept)
 	case kept < 0:
-		changed = t.unused.vote(now, 1, -kept) || changed
+		return t.unused.vote(now, 1, -kept)
 	}
-	return changed
+	return false
 }
 
 // begin adopts the first report. A surplus may be what the request has overtaken and, if
@@ -322,7 +357,16 @@ func (t *Tracker) begin(now time.Time, sent Sent, diff float64) (c Correction, c
 // of those that last, nearly the smallest counts, and of one that counts at once, only what
 // is more than that.
 func (t *Tracker) overtaken(sent Sent) float64 {
-	return max(0, t.sends.Between(sent.At, Overtaking)-sent.Cost)
+	return max(0, t.sends.Between(sent.At.Add(-sent.Age), sent.Age+Overtaking)-sent.Cost)
+}
+
+// missed is what anybody may have charged between when the bucket stood as the backend said and
+// when the request was sent.
+func (t *Tracker) missed(sent Sent) float64 {
+	if sent.Age <= slow {
+		return 0
+	}
+	return max(0, t.sends.Between(sent.At.Add(-sent.Age), sent.Age)-sent.Cost)
 }
 
 // synced reports whether our bucket could have followed the server's when a request was
@@ -371,7 +415,7 @@ func (t *Tracker) Charges(sent Sent, by float64) float64 {
 		t.begun, t.doubtful = sent, 0
 		return 0
 	}
-	if t.unused.told() {
+	if t.unused.decided() {
 		return by
 	}
 	unused := sent.unused - t.begun.unused
@@ -387,10 +431,11 @@ func (t *Tracker) Charges(sent Sent, by float64) float64 {
 // bucket stood at used and the request asked for requested more.
 func (t *Tracker) Throttled(now time.Time, sent Sent, used, requested, limit float64) (c Correction, changed bool) {
 	t.flow.rate = limit / t.Period.Seconds()
+	missed := t.missed(sent)
 	if t.synced(sent) {
-		t.shortfall.raise(now, (used+requested-sent.Used)/limit/max(1, sent.rush))
+		t.shortfall.raise(now, (used+requested-sent.Used-missed)/limit/max(1, sent.rush))
 	}
-	diff := max(0, used+sent.Cost-(sent.Used+t.corrected-sent.Corrected))
+	diff := max(0, used+sent.Cost-(sent.Used+t.corrected-sent.Corrected)-missed)
 	if diff > 0 {
 		c, changed = t.correct(diff)
 	}
@@ -406,10 +451,32 @@ type repeats struct {
 	n    int
 }
 
-// add adds a figure and reports whether it repeats one of them.
-func (r *repeats) add(x float64) (repeated bool) {
-	repeated = slices.Contains(r.last[:min(r.n, len(r.last))], x)
+// add adds a figure, and reports whether it is one that a server repeats, whatever happens. Where
+// another one is repeated as often, calls come in a cycle; or charges are exact, and the same
+// figures come again in any case.
+func (r *repeats) add(x float64, exact bool) (repeated bool) {
+	last := r.last[:min(r.n, len(r.last))]
+	often := count(last, x)
+	cycle := func(y float64) bool { return y != x && count(last, y) >= max(2, often) }
+	repeated = often > 0 && (exact || !slices.ContainsFunc(last, cycle))
 	r.last[r.n%len(r.last)] = x
 	r.n++
 	return repeated
+}
+
+func count(all []float64, x float64) (n int) {
+	for _, y := range all {
+		if y == x {
+			n++
+		}
+	}
+	return n
+}
+
+// Nearest returns where the server's bucket stood when it admitted the sent request, if a report
+// says only that this lies between least and most. It is what is closest to our own figure, so
+// that a rounded report corrects nothing that it does not contradict.
+func (t *Tracker) Nearest(sent Sent, least, most float64) float64 {
+	ours := sent.Used - sent.Corrected + t.corrected
+	return min(max(ours, least), most)
 }

@@ -25,7 +25,7 @@ func newBench(t *testing.T) *bench { return &bench{T: t, g: Tracker{Period: time
 func (b *bench) send(at time.Duration, cost float64) Sent {
 	b.used += cost
 	b.charged += cost
-	return b.g.Send(after(at), cost, Input{}, Level{b.used, b.charged, b.corrected})
+	return b.g.Send(after(at), cost, Input{}, Level{Used: b.used, Charged: b.charged, Corrected: b.corrected})
 }
 
 // report takes in that the server stood at a figure when it admitted what was
@@ -217,6 +217,26 @@ func TestRepeatedFigureIsIgnored(t *testing.T) {
 	}
 }
 
+// Figures that come again in turn are those of calls that do, unless charges are exact.
+func TestFiguresOfACycleAreBelieved(t *testing.T) {
+	for _, exact := range []bool{false, true} {
+		b := newBench(t)
+		b.g.Exact = exact
+		b.report(time.Second, b.send(0, 100), 100, 0)
+		for i := range 5 {
+			at := time.Duration(4*i) * time.Second
+			by := 400.0
+			if i == 1 || exact && i > 0 { // at first, one figure alone has come again
+				by = 0
+			}
+			b.used = 100
+			b.report(at+3*time.Second, b.send(at+2*time.Second, 100), 600, by)
+			b.used = 300
+			b.report(at+5*time.Second, b.send(at+4*time.Second, 100), 400, 0)
+		}
+	}
+}
+
 func TestLoneDeficitIsUndone(t *testing.T) {
 	for _, x := range []struct {
 		name string
@@ -258,7 +278,7 @@ func TestFiguresThatMakeNoSense(t *testing.T) {
 	}
 }
 
-func TestRefusal(t *testing.T) {
+func TestThrottle(t *testing.T) {
 	b := newBench(t)
 	b.report(time.Second, b.send(0, 100), 100, 0)
 	margin := func(at time.Duration) float64 { return b.g.Margin(after(at)) }
@@ -323,7 +343,7 @@ func TestMarginLearns(t *testing.T) {
 func TestRamp(t *testing.T) {
 	var r Ramp
 	if x := r.Rate(epoch, 1000); x != 0 {
-		t.Errorf("%v without a refusal", x)
+		t.Errorf("%v without a throttle", x)
 	}
 	r.Begin(epoch, 600, 100)
 	for _, x := range []struct {
@@ -402,10 +422,10 @@ func TestMarginOfWhatWasKnown(t *testing.T) {
 		{"when it must have been made", 2100 * time.Millisecond, false, 0.03},
 	} {
 		g := Tracker{Period: time.Minute}
-		g.Observe(after(time.Second), g.Send(after(0), 100, Input{}, Level{100, 100, 0}), 9000, limit)
-		level := Level{200, 200, 0}
+		g.Observe(after(time.Second), g.Send(after(0), 100, Input{}, Level{Used: 100, Charged: 100, Corrected: 0}), 9000, limit)
+		level := Level{Used: 200, Charged: 200, Corrected: 0}
 		if x.made {
-			level = Level{9100, 200, 8900}
+			level = Level{Used: 9100, Charged: 200, Corrected: 8900}
 		}
 		s := g.Send(after(x.sent), 100, Input{}, level)
 		g.Observe(after(3*time.Second), s, level.Used+300, limit)
@@ -437,7 +457,7 @@ func TestExactLater(t *testing.T) {
 func TestForget(t *testing.T) {
 	b := begun(t)
 	b.report(5*time.Second, b.send(3*time.Second, 100), 4200, 4000) // alone
-	b.g.Unused(after(6*time.Second), 1000, limit)
+	b.g.Unused(after(6*time.Second), time.Time{}, 1000, limit)
 	b.g.shortfall.raise(after(6*time.Second), 0.1)
 	if b.g.Forget(); b.g.Reported() {
 		t.Error("an response is remembered")
@@ -548,7 +568,7 @@ func TestThrottledFirst(t *testing.T) {
 }
 
 // By what part of the limit a refused request would have had to wait.
-func TestMarginOfARefusal(t *testing.T) {
+func TestMarginOfAThrottle(t *testing.T) {
 	b := begun(t)
 	s := b.send(2*time.Second, 100)
 	b.g.Throttled(after(3*time.Second), s, 500, 100, limit)
@@ -648,5 +668,125 @@ func TestChargesOfACorrection(t *testing.T) {
 		if got := g.Charges(sent, x.by); got != x.is {
 			t.Errorf("%d: %v of %v; want %v", i, got, x.by, x.is)
 		}
+	}
+}
+
+// What others were charged while a backend was slow to answer is no deficit that a throttle shows.
+func TestThrottleAfterASlowAnswer(t *testing.T) {
+	for _, x := range []struct {
+		age    time.Duration
+		want   float64
+		margin bool
+	}{{0, 500, true}, {slow, 500, true}, {200 * time.Millisecond, 0, false}} {
+		b := begun(t)
+		b.report(2*time.Second, b.send(2*time.Second, 100), b.used, 0) // it could have followed
+		b.charged, b.used = b.charged+100, b.used+100
+		level := Level{Used: b.used, Charged: b.charged, Corrected: b.corrected, Age: x.age}
+		s := b.g.Send(after(3*time.Second), 100, Input{}, level)
+		b.charged, b.used = b.charged+400, b.used+400 // by others, before it was sent
+		b.send(3*time.Second, 100)
+		before := b.g.Findings().Margin
+		c, _ := b.g.Throttled(after(3*time.Second+60*time.Millisecond), s, s.Used+400, 100, limit)
+		if got := c.To - c.From; math.Abs(got-x.want) > 1 {
+			t.Errorf("%v: corrected by %v", x.age, got)
+		}
+		if raised := b.g.Findings().Margin-before > 0.03; raised != x.margin {
+			t.Errorf("%v: a margin of %v", x.age, b.g.Findings().Margin)
+		}
+	}
+}
+
+// What others were charged while a backend was slow to answer may have overtaken a request.
+func TestOvertakenAfterASlowAnswer(t *testing.T) {
+	for _, x := range []struct {
+		age  time.Duration
+		want float64
+	}{{0, 0}, {400 * time.Millisecond, 500}} {
+		b := begun(t)
+		b.send(time.Second, 100)
+		b.charged, b.used = b.charged+100, b.used+100
+		level := Level{Used: b.used, Charged: b.charged, Age: x.age}
+		b.charged, b.used = b.charged+400, b.used+400
+		b.send(1900*time.Millisecond, 100)
+		s := b.g.Send(after(2*time.Second), 100, Input{}, level)
+		if got := b.g.overtaken(s); math.Abs(got-x.want) > 1 {
+			t.Errorf("%v: %v", x.age, got)
+		}
+	}
+}
+
+// Of calls that start together the network makes any the first: the first report shows what
+// it has overtaken as a surplus that there is not.
+func TestFirstReportMayHaveOvertaken(t *testing.T) {
+	const s = time.Second
+	t.Run("what was sent together", func(t *testing.T) {
+		b := newBench(t)
+		first, second, third := b.send(0, 100), b.send(0, 100), b.send(10*time.Millisecond, 100)
+		b.report(s, third, 100, 0)
+		b.report(s, first, 200, 0)
+		b.report(s, second, 300, 0)
+	})
+	t.Run("and more than that", func(t *testing.T) {
+		b := newBench(t)
+		b.send(0, 1000)
+		b.send(s, 100)
+		b.report(2*s, b.send(s+100*time.Millisecond, 100), 300, -800)
+	})
+	t.Run("what others have sent, of whom nothing is known", func(t *testing.T) {
+		b := newBench(t)
+		b.used, b.charged = 300, 300
+		b.report(s, b.send(0, 100), 100, 0)
+	})
+	t.Run("nothing, though the backend's answers overtake each other", func(t *testing.T) {
+		b := newBench(t)
+		b.send(0, 100)
+		b.send(s, 1000)
+		b.charged -= 500
+		b.report(3*s, b.send(s+300*time.Millisecond, 100), 1100, -100)
+	})
+}
+
+// A suspect deficit is not undone by a request that has overtaken others.
+func TestSuspectDeficitSurvivesWhatIsOvertaken(t *testing.T) {
+	const s = time.Second
+	for _, x := range []struct{ overtaken, by float64 }{{2000, 0}, {1900, -4000}} {
+		b := begun(t)
+		b.report(4*s, b.send(3*s, 100), 4200, 4000)
+		b.send(5*s, x.overtaken)
+		// Half of the deficit would undo it.
+		r := b.send(5*s+100*time.Millisecond, 100)
+		b.report(6*s, r, r.Used-3950, x.by)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	g := Tracker{Period: time.Minute}
+	sent := g.Send(epoch, 100, Input{}, Level{Used: 1000, Charged: 100, Corrected: 50})
+	g.Observe(epoch, sent, 1200, 10_000) // corrects by 200
+	for _, x := range []struct{ least, most, want float64 }{
+		{0, 500, 500}, {500, 1500, 1200}, {1200, 1200, 1200}, {1500, 2500, 1500},
+	} {
+		if got := g.Nearest(sent, x.least, x.most); got != x.want {
+			t.Errorf("between %v and %v: %v; want %v", x.least, x.most, got, x.want)
+		}
+	}
+}
+
+// The figure of a server that lies now and then is repeated more often than any that has come
+// again by chance.
+func TestLieIsRepeatedMostOften(t *testing.T) {
+	var r repeats
+	for i := range 30 {
+		x := float64(i)
+		switch {
+		case i%3 == 0:
+			x = -1
+		case i == 20:
+			x = 10
+		}
+		r.add(x, false)
+	}
+	if r.add(10, false) || !r.add(-1, false) || r.add(99, false) {
+		t.Errorf("the lie is believed, or another figure is not: %v", r.last)
 	}
 }

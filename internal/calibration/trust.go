@@ -20,6 +20,7 @@ const (
 type trust struct {
 	offset    float64 // of the server's bucket from ours, in the report of last
 	last      Sent    // the latest request with a report; zero if there is none
+	overtaken float64 // what requests were charged that may have overtaken it
 	swings    float64
 	sane      float64 // what was corrected before the first of the swings
 	lostUntil time.Time
@@ -29,21 +30,23 @@ type trust struct {
 // lost reports whether reports are to be ignored.
 func (t *trust) lost(now time.Time) bool { return now.Before(t.lostUntil) }
 
-// observe takes in a report, and reports whether it may be true. When too many were not,
-// all that was corrected since sane should be undone.
-func (t *trust) observe(now time.Time, r report, limit, corrected float64) bool {
+// observe takes in a report, and reports whether it may be true. overtaken is what requests were
+// charged that may have overtaken its own. When too many were not true, all that was corrected
+// since sane should be undone.
+func (t *trust) observe(now time.Time, r report, overtaken, limit, corrected float64) bool {
 	if r.At.Before(t.last.At) {
 		return true // we may have been more and more wrong since
 	}
 	if r.Charged-r.Cost < t.last.Charged && r.At.Sub(t.last.At) > Overtaking {
 		t.last, t.swings = Sent{}, 0 // our bucket was lost, or forgotten, and has begun anew
 	}
-	// All that was charged meanwhile may have been too much.
+	// All that was charged meanwhile may have been too much, and what had overtaken the one before
+	// may not have overtaken this one.
 	offset := r.ahead()
-	if !t.last.At.IsZero() && t.offset-offset-(r.Charged-t.last.Charged) > swing*limit {
+	if !t.last.At.IsZero() && t.offset-offset-(r.Charged-t.last.Charged) > swing*limit+t.overtaken {
 		t.swings++
 	}
-	t.offset, t.last = offset, r.Sent
+	t.offset, t.last, t.overtaken = offset, r.Sent, overtaken
 	t.swings *= 0.95
 	if t.swings < 0.5 {
 		t.sane = corrected

@@ -9,6 +9,7 @@ import (
 type offset struct {
 	by, charged float64       // since the one before
 	late        time.Duration // by which its request was sent earlier
+	overtaken   float64       // what was charged that may have overtaken it
 }
 
 // play reports offsets and returns after how many the figures are distrusted, or 0.
@@ -18,7 +19,7 @@ func play(t *trust, start time.Duration, offsets []offset) int {
 		at := start + time.Duration(i)*time.Second
 		charged += o.charged
 		r := report{Sent{At: after(at - o.late), Level: Level{Charged: charged}}, o.by}
-		if !t.observe(after(at), r, limit, float64(i)) {
+		if !t.observe(after(at), r, o.overtaken, limit, float64(i)) {
 			return i + 1
 		}
 	}
@@ -43,6 +44,9 @@ func TestTrust(t *testing.T) {
 		{"every second is wrong", repeat(50, offset{by: 6000}, offset{}), 8, 0},
 		{"every twentieth is wrong", repeat(20, append(repeat(19, offset{}), offset{by: 6000})...), 0, 59},
 		{"what was charged meanwhile was too much", repeat(50, offset{by: 6000}, offset{charged: 5000}), 0, 99},
+		{"what had overtaken the one before", repeat(50, offset{by: 6000, overtaken: 4000}, offset{}), 0, 99},
+		{"more than that", repeat(50, offset{by: 6000, overtaken: 3999}, offset{}), 8, 0},
+		{"what has overtaken this one", repeat(50, offset{by: 6000}, offset{overtaken: 4000}), 8, 0},
 		{"out of order", repeat(50, offset{by: 6000}, offset{late: 1500 * time.Millisecond}), 0, 98},
 	} {
 		var tr trust
@@ -102,9 +106,32 @@ func TestSuspicionOfABucketThatBeginsAnew(t *testing.T) {
 	}{{time.Second, true}, {100 * time.Millisecond, false}} {
 		now := time.Now()
 		before := trust{swings: 2, sane: 7, last: Sent{At: now, Level: Level{Charged: 100}}}
-		before.observe(now, report{Sent: Sent{At: now.Add(tt.later), Cost: 1, Level: Level{Charged: 90}}}, 100, 20)
+		before.observe(now, report{Sent: Sent{At: now.Add(tt.later), Cost: 1, Level: Level{Charged: 90}}}, 0, 100, 20)
 		if anew := before.swings == 0 && before.sane == 20; anew != tt.anew {
 			t.Errorf("%v later: %v swings, sane at %v", tt.later, before.swings, before.sane)
 		}
+	}
+}
+
+// Calls that are sent at once reach the server in whatever order. Its figures then jump up and
+// down by all that they were charged, which is no reason to ignore them.
+func TestCrowdIsTrusted(t *testing.T) {
+	const crowd, cost = 32, 0.02 * limit
+	g := Tracker{Period: time.Minute}
+	report := func(at time.Duration, s Sent, server float64) {
+		g.Observe(after(at), s, server, limit)
+	}
+	report(0, g.Send(epoch, cost, Input{}, Level{Used: cost, Charged: cost}), cost)
+	var sent []Sent
+	for i := range crowd {
+		used := float64(i+2) * cost
+		sent = append(sent, g.Send(after(time.Second), cost, Input{}, Level{Used: used, Charged: used}))
+	}
+	for i := range crowd { // the middle one first, and then those beside it in turn
+		place := crowd/2 + (i+1)/2*(1-2*(i%2))
+		report(2*time.Second, sent[i], float64(place+2)*cost+float64(i)/100)
+	}
+	if d := g.Ignored(after(2 * time.Second)); d > 0 {
+		t.Errorf("its figures are ignored for %v", d)
 	}
 }

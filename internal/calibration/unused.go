@@ -15,6 +15,12 @@ const (
 	// few of them to tell.
 	together   = 15 * time.Second
 	fewReports = 8
+	// someReports tell how far the server's bucket is ahead of ours, beside refunds.
+	someReports = 3
+	// mostly is the part of our refunds that must be unused output for all refunds to be, and
+	// unlike how many times as much others may be refunded as we, by what all are charged: of a
+	// batch, few calls have nearly all of the unused output.
+	mostly, unlike = 0.75, 20
 	// manyTelling is how many times telling is enough, however uncertain.
 	manyTelling = 10
 )
@@ -24,13 +30,18 @@ const (
 // meanwhile is small beside them: of one call, or of many that end within a moment, as in
 // a batch. The zero value assumes a refund.
 type unused struct {
-	total float64 // of all calls that have ended
+	total float64 // of all our calls that have ended
 	ends  Sends   // what they have added to it lately
 	kept  bool
 	since time.Time // when that was found
 	votes int       // that it is kept, less those that it is not
 
-	// When a call ended of which no report has told yet, and the newest report before.
+	returned float64 // to our calls, of what is no unused output
+
+	known  bool    // offset was found
+	offset float64 // how far the server's bucket was ahead of all refunds then
+
+	// When a call ended that no report covers yet, and the newest report before.
 	ended  time.Time
 	before report
 
@@ -38,12 +49,14 @@ type unused struct {
 	part  float64 // of what they charge, that was left unused when they last voted
 }
 
-// end records that a call has ended with this amount unused.
-func (u *unused) end(now time.Time, amount, limit float64, newest report) {
+// end records that a call has ended with this amount unused. The newest report is one before
+// its end, at the server, if it is the call's own, or of an earlier request.
+func (u *unused) end(now, sent time.Time, amount, limit float64, newest report) {
 	u.total += amount
 	u.ends.only = 5 * time.Second
 	u.ends.Add(now, u.total, amount)
-	if amount >= telling*limit && u.ended.IsZero() && now.Sub(newest.At) >= Overtaking {
+	before := now.Sub(newest.At) >= Overtaking || !newest.At.After(sent)
+	if amount >= telling*limit && u.ended.IsZero() && before {
 		u.ended, u.before = now, newest
 	}
 }
@@ -108,8 +121,10 @@ func (u *unused) observeAll(now time.Time, r report, limit, rate float64) (chang
 	part := t.last.refunded - t.first.refunded
 	if u.kept {
 		part = ours
+	} else if unused < mostly*(unused+t.last.returned-t.first.returned) || ours < part/unlike {
+		return false // they were refunded something else
 	}
-	if part < telling*limit || ours < part/2 || ours > 2*part {
+	if part < telling*limit {
 		return false
 	}
 	slope, off := t.slope()
@@ -119,13 +134,23 @@ func (u *unused) observeAll(now time.Time, r report, limit, rate float64) (chang
 	if off > 0.1 && part < manyTelling*telling*limit {
 		return false // it takes more to tell
 	}
-	*t = trend{}
 	u.part = part / charged
 	back := -slope
 	if !u.kept {
 		back++
 	}
-	return u.vote(now, back, int(min(verdicts, part/(telling*limit))))
+	changed = u.vote(now, back, int(min(verdicts, part/(telling*limit))))
+	*t = trend{}
+	return changed
+}
+
+// owed is how much a report says that the server's bucket is ahead of ours for refunds that the
+// server has been found to keep lately: however many requests overtake each other, that is so.
+func (u *unused) owed(r *report, corrected float64) float64 {
+	if !u.known || r.At.Sub(u.since) > spreading {
+		return 0
+	}
+	return max(0, u.offset+r.refunded-corrected)
 }
 
 // vote takes in which part of what was left unused came back.
@@ -144,11 +169,15 @@ func (u *unused) vote(now time.Time, back float64, weight int) bool {
 	return false
 }
 
-// told reports whether it has been found, or confirmed that it is not.
-func (u *unused) told() bool { return u.votes == verdicts || u.votes == -verdicts }
+// decided reports whether it is known that unused output is kept, or that it is not.
+func (u *unused) decided() bool { return u.votes == verdicts || u.votes == -verdicts }
 
 // adopt takes over what was found at a time.
 func (u *unused) adopt(kept bool, at time.Time) {
+	if kept != u.kept {
+		u.known, u.offset = kept && u.trend.n >= someReports, u.trend.y-u.trend.x
+		u.trend = trend{} // that of other refunds
+	}
 	u.kept, u.since, u.votes = kept, at, -verdicts
 	if kept {
 		u.votes = verdicts

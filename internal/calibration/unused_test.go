@@ -47,7 +47,7 @@ func TestUnused(t *testing.T) {
 		}
 		for i := range rounds {
 			end := time.Duration(5+10*i) * time.Second
-			kept := b.g.Unused(after(end), left, limit)
+			kept := b.g.Unused(after(end), time.Time{}, left, limit)
 			if kept != x.was && i < verdicts {
 				t.Errorf("%s: known after %d calls", x.name, i)
 			}
@@ -96,19 +96,23 @@ func TestUnusedThatTells(t *testing.T) {
 		name   string
 		amount float64
 		after  time.Duration // the newest answer's request was sent
+		own    time.Duration // after that the call's own was, if not much earlier
 		tells  bool
 	}{
-		{"large", 1000, time.Second, true},
-		{"just large enough", 100, Overtaking, true},
-		{"small", 99, time.Second, false},
-		{"too soon", 1000, Overtaking - 1, false},
+		{"large", 1000, time.Second, -time.Hour, true},
+		{"just large enough", 100, Overtaking, -time.Hour, true},
+		{"small", 99, time.Second, -time.Hour, false},
+		{"too soon", 1000, Overtaking - 1, -time.Hour, false},
+		{"too soon, of a request sent just after it", 1000, Overtaking - 1, -1, false},
+		{"its own", 1000, Overtaking - 1, 0, true},
+		{"of a request before it", 1000, Overtaking - 1, 1, true},
 	} {
 		var u unused
-		u.end(after(x.after), x.amount, limit, report{Sent: Sent{At: epoch}})
+		u.end(after(x.after), after(x.own), x.amount, limit, report{Sent: Sent{At: epoch}})
 		if tells := !u.ended.IsZero(); tells != x.tells {
 			t.Errorf("%s: %v", x.name, tells)
 		}
-		u.end(after(10*time.Second), 1000, limit, report{Sent: Sent{At: after(9 * time.Second)}})
+		u.end(after(10*time.Second), time.Time{}, 1000, limit, report{Sent: Sent{At: after(9 * time.Second)}})
 		if first := u.ended.Equal(after(x.after)); first != x.tells {
 			t.Errorf("%s: the next end replaces it", x.name)
 		}
@@ -122,7 +126,7 @@ func TestUnusedForgetsOldVotes(t *testing.T) {
 		for range n {
 			now := u.since.Add(time.Second)
 			before := report{Sent: Sent{At: now, unused: u.total}, server: 9000}
-			u.end(now.Add(time.Second), 1000, limit, before)
+			u.end(now.Add(time.Second), time.Time{}, 1000, limit, before)
 			u.since = now.Add(2 * time.Second)
 			offset := 0.0 // of the server from us, who give back what is not kept
 			if !u.kept {
@@ -192,7 +196,7 @@ func TestUnusedOfSmallCalls(t *testing.T) {
 			}
 			open, stood = append(open[:k:k], open[k+1:]...), append(stood[:k:k], stood[k+1:]...)
 			server -= x.back * x.left * (1 + x.others)
-			if !b.g.Unused(after(at), x.left, limit) {
+			if !b.g.Unused(after(at), time.Time{}, x.left, limit) {
 				b.used -= x.left * (1 + x.others)
 			}
 		}
@@ -252,20 +256,24 @@ func TestVotesOfSmallCalls(t *testing.T) {
 		refunded float64 // between two
 		others   float64 // charged beside each of ours
 		left     float64 // by us between two, where not all that was refunded
+		returned float64 // to us, for another reason
 		noise    float64
 		votes    int
 	}{
-		{"a hundredth of the limit", inOrder, 15, 0, 0, 0, 1},
-		{"less", inOrder, 14, 0, 0, 0, 0},
-		{"two", inOrder, 29, 0, 0, 0, 2},
-		{"three at most", inOrder, 150, 0, 0, 0, 3},
-		{"the newest came first", []int{7, 6, 5, 4, 3, 2, 1, 0}, 15, 0, 0, 0, 0}, // of which nothing was charged
-		{"the oldest came last", []int{1, 2, 3, 4, 5, 6, 7, 0}, 20, 0, 0, 0, 1},
-		{"uncertain", inOrder, 20, 0, 0, 30, 0},
-		{"so much that it counts anyway", inOrder, 145, 0, 0, 200, 3},
-		{"others' refunds as ours", inOrder, 60, 50, 20, 0, 3},
-		{"others' refunds alone", inOrder, 60, 0, 20, 0, 0},
-		{"ours alone", inOrder, 20, 100, 20, 0, 0},
+		{"a hundredth of the limit", inOrder, 15, 0, 0, 0, 0, 1},
+		{"less", inOrder, 14, 0, 0, 0, 0, 0},
+		{"two", inOrder, 29, 0, 0, 0, 0, 2},
+		{"three at most", inOrder, 150, 0, 0, 0, 0, 3},
+		{"the newest came first", []int{7, 6, 5, 4, 3, 2, 1, 0}, 15, 0, 0, 0, 0, 0}, // of which nothing was charged
+		{"the oldest came last", []int{1, 2, 3, 4, 5, 6, 7, 0}, 20, 0, 0, 0, 0, 1},
+		{"uncertain", inOrder, 20, 0, 0, 0, 30, 0},
+		{"so much that it counts anyway", inOrder, 145, 0, 0, 0, 200, 3},
+		{"others' refunds as ours", inOrder, 60, 50, 20, 0, 0, 3},
+		{"few of ours, for nearly all is others'", inOrder, 60, 0, 3, 0, 0, 3},
+		{"others' refunds alone", inOrder, 60, 0, 2.9, 0, 0, 0},
+		{"ours alone", inOrder, 20, 100, 20, 0, 0, 1},
+		{"a quarter was returned for another reason", inOrder, 40, 0, 30, 10, 0, 2},
+		{"more was", inOrder, 40, 0, 30, 10.1, 0, 0},
 	} {
 		var u unused
 		left := x.left
@@ -284,7 +292,7 @@ func TestVotesOfSmallCalls(t *testing.T) {
 			}
 			r := report{Sent: Sent{
 				At: after(time.Duration(k) * 100 * time.Millisecond), Level: Level{Used: 5000, Charged: charge * n},
-				own: 25 * n, unused: left * n, refunded: x.refunded * n,
+				own: 25 * n, unused: left * n, returned: x.returned * n, refunded: x.refunded * n,
 			}, server: 5000 + ahead}
 			was := u.kept
 			if changed := u.observeAll(after(time.Duration(10+i)*100*time.Millisecond), r, limit, limit/60.); changed != (u.kept != was) {
@@ -369,7 +377,7 @@ func TestLittleUnusedKeepsTheMargin(t *testing.T) {
 func TestUnusedAfter(t *testing.T) {
 	var u unused
 	for i := range 10_000 {
-		u.end(after(time.Duration(i)*slotWidth), 1, limit, report{})
+		u.end(after(time.Duration(i)*slotWidth), time.Time{}, 1, limit, report{})
 	}
 	for _, x := range []struct {
 		name string
@@ -409,7 +417,7 @@ func TestEmptyBetweenSmallCalls(t *testing.T) {
 		var u unused
 		u.observeAll(after(0), report{Sent{At: after(0)}, 600}, limit, 1000)
 		if x.left > 0 {
-			u.end(after(0), x.left, limit, report{})
+			u.end(after(0), time.Time{}, x.left, limit, report{})
 		}
 		u.observeAll(after(time.Second), report{Sent{At: after(x.at)}, x.used}, limit, 1000)
 		if u.trend.n != x.n {
@@ -432,5 +440,59 @@ func TestOthersRefundsAlone(t *testing.T) {
 	}
 	if u.votes != 0 {
 		t.Errorf("%d votes", u.votes)
+	}
+}
+
+// What the server has kept of our refunds is owed at once when that is found, although requests
+// may have overtaken each other: by every report that shows it, while others do not know yet.
+func TestOwed(t *testing.T) {
+	for _, x := range []struct {
+		name     string
+		reports  int // in the trend
+		kept     bool
+		sent     time.Duration // after it was found
+		refunded float64
+		want     float64
+	}{
+		{"as found", someReports, true, 0, 800, 500},
+		{"refunded since", someReports, true, spreading, 900, 600},
+		{"corrected since", someReports, true, 0, 200, 0},
+		{"long ago", someReports, true, spreading + 1, 800, 0},
+		{"too few reports", someReports - 1, true, 0, 800, 0},
+		{"given back", someReports, false, 0, 800, 0},
+	} {
+		u := unused{kept: !x.kept}
+		for i := range x.reports {
+			u.trend.add(300+float64(i), 500+float64(i)) // the server is ahead by 200 more than refunds
+		}
+		u.adopt(x.kept, epoch)
+		u.adopt(x.kept, epoch) // others know it too
+		if u.trend.n != 0 {
+			t.Errorf("%s: %v reports about other refunds", x.name, u.trend.n)
+		}
+		r := report{Sent: Sent{At: after(x.sent), refunded: x.refunded}}
+		if got := u.owed(&r, 500); got != x.want {
+			t.Errorf("%s: %v; want %v", x.name, got, x.want)
+		}
+		g := Tracker{unused: u}
+		if g.Forget(); g.unused.owed(&r, 500) != 0 {
+			t.Errorf("%s: still, with another limit", x.name)
+		}
+	}
+}
+
+// What is owed is corrected although it might be what has overtaken the request, but no more
+// than the report shows.
+func TestOwedIsCorrected(t *testing.T) {
+	for _, x := range []struct{ owed, shown, want float64 }{{0, 400, 0}, {300, 400, 300}, {500, 400, 400}, {300, 1100, 500}} {
+		b := begun(t)
+		s := b.send(time.Second, 100)
+		b.charged, b.used = b.charged+500, b.used+500 // by others, who may have overtaken it
+		b.send(time.Second+100*time.Millisecond, 100)
+		b.g.unused.known, b.g.unused.since = x.owed > 0, epoch
+		b.g.unused.offset = x.owed - s.refunded + b.g.corrected
+		if c, _ := b.g.Observe(after(1200*time.Millisecond), s, s.Used+x.shown, limit); c.To-c.From != x.want {
+			t.Errorf("%+v: corrected by %v", x, c.To-c.From)
+		}
 	}
 }

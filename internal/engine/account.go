@@ -30,10 +30,13 @@ type account struct {
 	usage     usage
 	reporting reporting
 
-	heard      time.Time     // when the backend last answered an ask, since one has rejected all who waited
+	answered   time.Time     // when the backend last answered an ask, since one has rejected all who waited
 	rest       time.Duration // for how long it is left alone, if the last ask was slow to fail
 	restsUntil time.Time
 	asking     int // calls that ask by themselves, of all scopes
+
+	scratch scratch        // of all calls, if the backend is local
+	spare   [][]quota.Sent // of calls that have ended
 }
 
 // sharedKey identifies a limit within an account.
@@ -231,22 +234,29 @@ func (a *account) shareLocked(owner string, rule *quota.Rule, keep bool) []*quot
 }
 
 // clear forgets what is known of the levels of a model's buckets, or of all, and returns
-// the owners of the buckets.
+// the owners of the buckets, also of those that only other processes use.
 func (a *account) clear(now time.Time, model string) (owners []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	clear := []*scope{}
-	for _, s := range a.scopes {
-		if model == "" || s.model == model {
-			clear = append(clear, s)
+	rules := a.engine.rules.Load()
+	models := []string{model}
+	if model == "" {
+		models = rules.Named()
+		if rules.Account != nil {
+			owners = append(owners, quota.AccountOwner)
 		}
 	}
-	if len(clear) == 0 && model != "" {
-		clear = append(clear, a.peekScopeLocked(scopeKey{model: model}))
+	for _, m := range models {
+		owners = append(owners, a.peekScopeLocked(scopeKey{model: m}).ownersLocked()...)
 	}
-	for _, s := range clear {
-		s.quota.Clear(now)
-		owners = append(owners, s.ownersLocked()...)
+	for class := range rules.Classes {
+		owners = append(owners, quota.ClassOwner(class))
+	}
+	for _, s := range a.scopes {
+		if model == "" || s.model == model {
+			s.quota.Clear(now)
+			owners = append(owners, s.ownersLocked()...)
+		}
 	}
 	slices.Sort(owners)
 	return slices.Compact(owners)

@@ -6,10 +6,9 @@ import (
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/predict"
-	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
-// A Call is one that asks to be admitted.
+// A Call is a request for admission.
 type Call struct {
 	Account, Model string
 	// Flow is on whose behalf the call asks.
@@ -25,7 +24,7 @@ type Call struct {
 	Waiting func(Waiting)
 }
 
-// Waiting is how a call stands that can't start at once.
+// Waiting is where a call stands that can't start at once.
 type Waiting struct {
 	Cost  backend.Amounts
 	Ahead int           // calls of its flow in this process before it
@@ -39,7 +38,7 @@ func (e *Engine) Admit(ctx context.Context, r *Reservation) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// What waits keeps its stack for long: what asking needs is left before that.
+	// A call that waits keeps its stack for long, so enter has returned by then.
 	p, err := e.enter(ctx, r)
 	if err == nil && p.waiter != nil {
 		return r.await(ctx, &p)
@@ -47,21 +46,20 @@ func (e *Engine) Admit(ctx context.Context, r *Reservation) error {
 	return err
 }
 
-// mostAsking is how many calls of a scope ask by themselves at a time. Those beyond it join
-// the queue, where nobody then has to look past more of them for its place.
+// mostAsking is how many calls of a scope may ask by themselves at a time. Those beyond it join
+// the queue. It also bounds how many waiters a call has to look past for its place there.
 const mostAsking = 1024
 
-// An entry is what a call needs at the door.
+// An entry is a call on its way to a charge or to a place in the queue.
 type entry struct {
 	arrived time.Time
 	known   <-chan struct{} // closed when what the call waits for is known
 	begin   func()          // finds it out, if no other call does
 	looked  bool            // at the buckets, for the last snapshot was no proof
 	ask     ask
-	first   bool          // the last ask had an answer
-	since   time.Time     // when the asks began to fail, should this one
-	took    time.Duration // until the answer
-	place   place         // in the queue, or none
+	first   bool      // the last ask had an answer
+	since   time.Time // when the asks began to fail, should this one
+	place   place     // in the queue, or none
 
 	answered bool // the ask has been, before the caller has
 	left     bool // who then waits for it no more
@@ -81,7 +79,7 @@ type place struct {
 	reason Reason
 }
 
-// A step is how a call goes on from the door.
+// A step is what a call does next on that way.
 type step uint8
 
 const (
@@ -91,12 +89,12 @@ const (
 	look          // wait until it is known how the buckets stand
 	join          // the queue
 	askAlone      // the backend, for nobody waits
+	asked         // it has been
 )
 
-// enter takes the call through the door: it starts, is rejected, or has a place in the
-// queue.
+// enter takes the call in: it starts, is rejected, or has a place in the queue.
 func (e *Engine) enter(ctx context.Context, r *Reservation) (place, error) {
-	en := entry{arrived: time.Now()}
+	var en entry
 	for {
 		switch step, err := e.account(r.Call.Account).enter(ctx, r, &en); step {
 		case rejected:
@@ -116,16 +114,21 @@ func (e *Engine) enter(ctx context.Context, r *Reservation) (place, error) {
 		case askAlone:
 			err := r.askAlone(ctx, &en)
 			return en.place, err
+		case asked:
+			return en.place, r.admitted(ctx, &en, err)
 		}
 	}
 }
 
-// enter decides how a call goes on.
+// enter decides what the call does next.
 func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.forgotten {
 		return again, nil
+	}
+	if en.arrived.IsZero() {
+		en.arrived = time.Now() // under the lock, so that times come in order
 	}
 	c := &r.Call
 	s := a.scopeLocked(a.engine.scopeOf(c))
@@ -175,9 +178,9 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 		if o := s.unlentLocked(en.arrived); o != nil {
 			return rejected, backendFailed(&r.charge, o.cause)
 		}
-		return rejected, s.namingLocked(tooLate(MaxWait, &r.charge, bound{}, 0, 0), en.arrived)
+		return rejected, s.pacedLocked(s.namingLocked(tooLate(MaxWait, &r.charge, bound{}, 0, 0), en.arrived), en.arrived, 0, false)
 	}
-	// Nobody waits: one call of the backend may do.
+	// Nobody waits, so one command to the backend may do.
 	en.first, en.since = s.away == nil, s.failingLocked(en.arrived)
 	s.asking++
 	s.account.asking++
@@ -186,9 +189,26 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 		s.aloneLocked(s.slots, true, en.arrived)
 		return askAlone, nil
 	}
-	en.ask = s.askForOneLocked(r, en.arrived)
-	en.ask.slots = s.takeSlotsLocked(en.arrived)
+	if a.engine.local {
+		return r.takeAtOnceLocked(ctx, en)
+	}
+	en.ask = s.askForOneLocked(r, new(scratch), en.arrived)
 	return askAlone, nil
+}
+
+// takeAtOnceLocked asks a backend that needs no I/O for one call, under the lock: to give the
+// lock up and take it again would cost more.
+func (r *Reservation) takeAtOnceLocked(ctx context.Context, en *entry) (step, error) {
+	a := r.scope.account
+	e := a.engine
+	en.ask = r.scope.askForOneLocked(r, &a.scratch, en.arrived)
+	en.ask.Fresh, en.ask.Leave = true, r.Call.MaxWait == 0
+	answer, err := e.take(&en.ask.Ask)
+	release, err := r.answeredLocked(ctx, en, en.arrived, &answer, err)
+	if release != nil {
+		e.leave(release)
+	}
+	return asked, err
 }
 
 // judgeLocked rejects a call that provably can't start, or not in time.
@@ -236,11 +256,10 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error
 		signals: make(chan signal, 2),
 	}
 	r.queued = true
-	r.room = nil // of an ask that was made in vain
 	s.account.reportLocked()
 	if r.Call.Waiting != nil {
 		before := s.queue.before(r.Call.Flow, r.Call.Retry, r.seq)
-		en.place.wait = s.expectedLocked(time.Now(), &r.charge.cost, &before).wait
+		en.place.wait = max(s.paceLocked(en.arrived), s.expectedLocked(time.Now(), &r.charge.cost, &before).wait)
 	}
 	p := &en.place
 	p.waiter, p.charge, p.ahead = w, r.charge, s.queue.join(w, r.Call.Flow)
@@ -253,9 +272,7 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error
 		}
 	}
 	s.watchLocked()
-	if s.comesNextLocked(w, p.ahead, en.arrived) {
-		s.wakeLocked() // elsewhere only a new head can start earlier
-	}
+	s.comesLocked(w, p.ahead)
 	s.driveLocked()
 	return nil
 }
@@ -267,45 +284,8 @@ func (s *scope) queueFullLocked(c *charge) *Rejection {
 	return rejection
 }
 
-// proof is how old a snapshot of the buckets may be to reject a call for: meanwhile they may
-// have been cleared, or a pause been lifted, by whom this process does not hear of.
-const proof = time.Second
-
-// outdatedLocked reports whether a rejection rests on a snapshot that is no proof any more.
-func (s *scope) outdatedLocked(now time.Time, err error) bool {
-	r, ok := err.(*Rejection)
-	return ok && (r.Reason == Deadline || r.Reason == MaxWait) && now.Sub(s.last.at) > proof
-}
-
-// refresh takes a snapshot of the buckets, and lets those who wait for it go on. Where the
-// backend does not answer, the last one stays.
-func (s *scope) refresh() {
-	e := s.account.engine
-	look := s.lookNow()
-	answer, err := e.config.Backend.Look(context.Background(), look.Ask)
-	s.refreshed(&look, &answer, err)
-}
-
-func (s *scope) lookNow() ask {
-	s.account.mu.Lock()
-	defer s.account.mu.Unlock()
-	limits := s.quota.Limits()
-	now := time.Now()
-	return s.drawLocked(now, limits, quota.Unpaced(now, limits))
-}
-
-func (s *scope) refreshed(look *ask, answer *backend.Answer, err error) {
-	s.account.mu.Lock()
-	defer s.account.mu.Unlock()
-	if err == nil {
-		s.keepLocked(time.Now(), look, answer)
-	}
-	close(s.looking)
-	s.looking = nil
-}
-
-// askAlone asks the backend for a call that nobody waits before. If the context ends first,
-// what is granted nevertheless is given back in the background.
+// askAlone asks the backend for a call that has nobody in line before it. If the context ends
+// first, a grant that comes later is given back in the background.
 func (r *Reservation) askAlone(ctx context.Context, en *entry) error {
 	if r.scope.account.engine.local || ctx.Done() == nil {
 		return r.takeAlone(ctx, en)
@@ -316,7 +296,7 @@ func (r *Reservation) askAlone(ctx context.Context, en *entry) error {
 	return err
 }
 
-// takeAside makes a call's own ask without keeping a caller whose context ends.
+// takeAside is takeAlone for a caller that leaves when its context ends.
 func (r *Reservation) takeAside(ctx context.Context, en *entry) error {
 	done := make(chan error, 1)
 	r.scope.account.engine.tasks.start(func() { done <- r.takeAlone(ctx, en) })
@@ -331,7 +311,7 @@ func (r *Reservation) takeAside(ctx context.Context, en *entry) error {
 	}
 }
 
-// abandon leaves a call's ask to itself, and reports false if it has been answered.
+// abandon lets a call's ask end without its caller, and reports false if it has been answered.
 func (s *scope) abandon(en *entry) bool {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
@@ -339,7 +319,8 @@ func (s *scope) abandon(en *entry) bool {
 	return en.left
 }
 
-// takeAlone makes a call's own ask. If it fails, the call has neither a place nor a charge.
+// takeAlone asks the backend for one call. If that fails, the call has neither a place nor a
+// charge.
 func (r *Reservation) takeAlone(ctx context.Context, en *entry) error {
 	e := r.scope.account.engine
 	if en.lacks {
@@ -349,11 +330,17 @@ func (r *Reservation) takeAlone(ctx context.Context, en *entry) error {
 	}
 	en.ask.Fresh, en.ask.Leave = true, r.Call.MaxWait == 0
 	answer, took, err := e.timedTake(&en.ask.Ask)
-	en.took = took
+	en.ask.took = took
 	release, err := r.answered(ctx, en, &answer, err)
 	if release != nil {
 		e.leave(release)
 	}
+	return r.admitted(ctx, en, err)
+}
+
+// admitted returns the result of a call's own ask. What was granted only after the context's end
+// is given back.
+func (r *Reservation) admitted(ctx context.Context, en *entry, err error) error {
 	if err == nil && en.place.waiter == nil && ctx.Err() != nil {
 		r.discard()
 		return ctx.Err()
@@ -361,14 +348,19 @@ func (r *Reservation) takeAlone(ctx context.Context, en *entry) error {
 	return err
 }
 
-// answered takes in the answer to a call's own ask: the call starts, is rejected, or joins
+// answered is answeredLocked for whoever has asked without the lock.
+func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.Answer, err error) (release *backend.Ask, _ error) {
+	a := r.scope.account
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return r.answeredLocked(ctx, en, time.Now(), answer, err)
+}
+
+// answeredLocked takes in the answer to a call's own ask: the call starts, is rejected, or joins
 // the queue. release is what takes the ask's ticket out of the line, if nobody stands for
 // it any more.
-func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.Answer, err error) (release *backend.Ask, _ error) {
+func (r *Reservation) answeredLocked(ctx context.Context, en *entry, now time.Time, answer *backend.Answer, err error) (release *backend.Ask, _ error) {
 	s := r.scope
-	s.account.mu.Lock()
-	defer s.account.mu.Unlock()
-	now := time.Now()
 	s.asking--
 	s.account.asking--
 	if err != nil || answer.Granted == 0 {
@@ -379,7 +371,7 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	if err == nil {
 		s.answeredLocked(now, &en.ask, answer)
 	}
-	failed := s.failedLocked(now, err, en.since, en.took)
+	failed := s.failedLocked(now, err, en.since, en.ask.took)
 	lost := failed && !en.first && !s.hopesLocked(err, en.since, now)
 	if lost {
 		s.rejectAllLocked(err)
@@ -396,7 +388,7 @@ func (r *Reservation) answered(ctx context.Context, en *entry, answer *backend.A
 	case answer.Granted > 0:
 		s.grantLocked(now, r, &r.charge, &en.ask, answer, 0)
 	case r.Call.MaxWait == 0:
-		err = tooLate(MaxWait, &r.charge, s.earliestLocked(r, now), 0, 0)
+		err = s.pacedLocked(tooLate(MaxWait, &r.charge, s.earliestLocked(r, now), 0, 0), now, answer.Wait, lineAlone(&r.charge.cost, &en.ask, answer))
 	default:
 		if err = s.judgeLocked(ctx, r, now); err == nil {
 			err = s.joinLocked(ctx, r, en)
@@ -462,17 +454,25 @@ func (r *Reservation) giveUp(w *waiter, err error) error {
 	return err
 }
 
-// comesNextLocked reports whether a call that has just joined may start before those that
-// the driver has asked for, so that it should ask again. Of several flows a new one comes
-// first, but asks that cost something are no more for it than those there are anyway.
-func (s *scope) comesNextLocked(w *waiter, ahead int, now time.Time) bool {
+// comesLocked has the driver ask again if a call that has just joined may start before those
+// that it has asked for: where asks cost something, only a new head. Where there are several
+// flows, a new one comes first, but no more asks are made for it than twenty a second.
+func (s *scope) comesLocked(w *waiter, ahead int) {
 	switch {
 	case s.account.engine.local:
-		return ahead < backend.MaxCosts
+		if ahead < backend.MaxCosts {
+			s.wakeLocked()
+		}
 	case len(s.queue.waiting) < 2:
-		return ahead == 0
+		if ahead == 0 {
+			s.wakeLocked()
+		}
+	case s.queue.head() == w && s.driver.running:
+		select {
+		case s.driver.heads <- struct{}{}:
+		default:
+		}
 	}
-	return s.queue.head() == w && now.Sub(s.driver.asked) >= turnTime/2
 }
 
 // leave takes a waiter out of the queue, and reports whether it was still without a result.

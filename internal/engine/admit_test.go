@@ -377,7 +377,7 @@ func TestOrder(t *testing.T) {
 }
 
 // Who must wait is told so once, with what it costs and who is ahead.
-func TestWaitingIsTold(t *testing.T) {
+func TestWaitingIsReported(t *testing.T) {
 	run(t, false, func(b *bench) {
 		b.open()
 		b.admit(call(tpm))
@@ -668,4 +668,80 @@ func TestShutdownWhileACallAsks(t *testing.T) {
 			b.Error(err)
 		}
 	})
+}
+
+// A context that ends while the ask is under way ends the wait. What was granted comes
+// back, and a call that was not granted leaves nothing in the line.
+func TestContextEndsTheAsk(t *testing.T) {
+	for _, granted := range []bool{true, false} {
+		run(t, false, func(b *bench) {
+			b.open()
+			before := int64(tpm)
+			if !granted {
+				b.admit(call(tpm)).Settle(&Outcome{})
+				before = 90 // what refills
+			}
+			b.onTake = func(int, *backend.Ask) error {
+				time.Sleep(900 * time.Millisecond)
+				return nil
+			}
+			ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+			time.AfterFunc(50*time.Millisecond, cancel)
+			begun := time.Now()
+			err := b.Admit(ctx, &Reservation{Call: *call(1000)})
+			if took := time.Since(begun); took != 50*time.Millisecond || !errors.Is(err, context.Canceled) {
+				b.Errorf("%v after %v", err, took)
+			}
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			b.onTake = nil
+			if free := b.free(); free < before {
+				b.Errorf("%d tokens are free; want %d at least", free, before)
+			}
+			if s := b.state(); s.InFlight+s.Waiting != 0 || b.line() != 0 {
+				b.Errorf("%+v, %d tickets", s, b.line())
+			}
+		})
+	}
+}
+
+// A context that ends while others' knowledge is loaded, or the buckets are looked at, does too.
+func TestContextEndsLoading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := &keeper{fake: newFake(), recall: func() { time.Sleep(900 * time.Millisecond) }}
+		e := New(Config{Backend: k, MaxPause: time.Minute})
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		begun := time.Now()
+		err := e.Admit(ctx, &Reservation{Call: *call(1)})
+		if took := time.Since(begun); took != 50*time.Millisecond || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v after %v", err, took)
+		}
+		if err := e.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A hook that panics while its call waits takes the call out of the line.
+func TestWaitingHookThatPanics(t *testing.T) {
+	for _, local := range []bool{false, true} {
+		run(t, local, func(b *bench) {
+			b.spend()
+			c := call(1000)
+			c.Waiting = func(Waiting) { panic("hook") }
+			func() {
+				defer func() {
+					if p := recover(); p != "hook" {
+						b.Errorf("recovered %v", p)
+					}
+				}()
+				_ = b.Admit(b.Context(), &Reservation{Call: *c})
+			}()
+			time.Sleep(time.Minute + time.Second)
+			if s := b.state(); s.InFlight+s.Waiting != 0 || b.free() != tpm {
+				b.Errorf("%+v, %d free", s, b.free())
+			}
+		})
+	}
 }

@@ -8,18 +8,18 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// patience is how long asks may fail before those who wait are rejected, if the backend
-// says that it may answer in a moment: what is overloaded, fails over or starts again
-// makes calls slower, and refuses none.
+// patience is how long asks may fail before waiting calls are rejected, if the backend says that
+// it may answer in a moment. A store that is overloaded, fails over or restarts then makes calls
+// slower, and rejects none.
 const patience = 5 * time.Second
 
 // The pauses between asks that fail grow from the first to the last. The first ask of all
 // is sent again without one: only its reply may have been lost.
 const firstPause, lastPause = 100 * time.Millisecond, 500 * time.Millisecond
 
-// A backend that takes longer to answer than usual may be overloaded, since too many ask. It
-// recovers only if each asks the less often the longer it takes: it works off what it was asked,
-// whether or not anybody still waits for the answer.
+// A backend that takes longer to answer than usual may be overloaded by too many asks. It works
+// off every ask, whether or not anybody still waits for the answer. So it recovers only if each
+// process asks the less often, the longer an answer takes.
 const (
 	usual      = 150 * time.Millisecond
 	mostStrain = 4 * time.Second
@@ -32,8 +32,8 @@ type strained struct {
 	rest time.Duration
 }
 
-// asked takes in how long an ask took. One slow answer alone says nothing. What is left wears off
-// slowly, or all would come back together.
+// asked takes in how long an ask took. One slow answer alone changes nothing. The rest shrinks
+// slowly, so that not all processes come back together.
 func (s *strained) asked(took time.Duration) {
 	s.rest = min(max(s.rest*3/4, 12*(min(took, s.last)-usual)), mostStrain)
 	if s.rest < usual/3 {
@@ -42,21 +42,21 @@ func (s *strained) asked(took time.Duration) {
 	s.last = took
 }
 
-// varied is a quarter more or less, lest all wait for as long.
+// varied is d, a quarter more or less, so that not all processes wait for as long.
 func varied(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2+1) }
 
-// persist asks for a turn's calls, again and again as long as there is hope and somebody
-// waits. The number stays the same: what was charged although its reply was lost, or came
-// late, is answered and not charged twice.
+// persist asks for a turn's calls until there is an answer, as long as there is hope and
+// somebody waits. Each try has the same number. So if only a reply was lost or late, the backend
+// repeats it and charges nothing twice.
 func (s *scope) persist(t *turn, kick <-chan struct{}) (backend.Answer, error) {
 	e := s.account.engine
 	take := func() (answer backend.Answer, err error) {
-		answer, t.took, err = e.timedTake(&t.ask.Ask)
-		t.strained.asked(t.took)
+		answer, t.ask.took, err = e.timedTake(&t.ask.Ask)
+		t.strained.asked(t.ask.took)
 		return answer, err
 	}
 	answer, err := take()
-	if t.first && failed(err) && t.took <= usual {
+	if t.first && failed(err) && t.ask.took <= usual {
 		answer, err = take()
 	}
 	for pause := firstPause; failed(err) && s.hopes(err, t.since, time.Now().Add(pause)); pause = min(2*pause, lastPause) {
@@ -95,14 +95,14 @@ func (s *scope) waiting() int {
 // failed reports whether the backend has not answered.
 func failed(err error) bool { return err != nil && !errors.Is(err, backend.ErrTooLarge) }
 
-// hopeful reports whether the error, after asks began to fail at that time, is none yet to
-// reject those for who wait.
+// hopeful reports whether an error is no reason yet to reject waiting calls: the backend may
+// answer in a moment, and has failed for less than patience.
 func hopeful(err error, since, now time.Time) bool {
 	return errors.Is(err, backend.ErrUnavailable) && now.Sub(since) < patience
 }
 
-// hopes is hopeful for asks of the scope. An answer to another of the account's, meanwhile, is
-// hope for all of them.
+// hopes is hopeful for asks of the scope. An answer to any other ask of the account since then
+// counts for all of its scopes.
 func (s *scope) hopes(err error, since, now time.Time) bool {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
@@ -110,13 +110,13 @@ func (s *scope) hopes(err error, since, now time.Time) bool {
 }
 
 func (s *scope) hopesLocked(err error, since, now time.Time) bool {
-	if heard := s.account.heard; heard.After(since) {
-		since = heard
+	if answered := s.account.answered; answered.After(since) {
+		since = answered
 	}
 	return hopeful(err, since, now)
 }
 
-// failingLocked is since when asks fail, should one fail that begins now.
+// failingLocked is when the asks began to fail, if one that begins now fails too.
 func (s *scope) failingLocked(now time.Time) time.Time {
 	if s.away != nil {
 		return s.awaySince
@@ -124,12 +124,12 @@ func (s *scope) failingLocked(now time.Time) time.Time {
 	return now
 }
 
-// failedLocked notes whether the backend has answered, and reports whether it has not. The
-// asks fail since then.
+// failedLocked notes whether the backend has answered, and reports whether it has not. since is
+// when the asks began to fail.
 func (s *scope) failedLocked(now time.Time, err error, since time.Time, took time.Duration) bool {
 	a := s.account
 	if !failed(err) {
-		s.away, a.heard, a.rest = nil, now, 0
+		s.away, a.answered, a.rest = nil, now, 0
 		return false
 	}
 	s.away, s.awaySince = err, since
@@ -162,11 +162,11 @@ func (s *scope) hopelessLocked() bool {
 	return s.away != nil && s.awaySince.IsZero() && a.rest > 0 && a.asking > 0 && s.asking == 0 && s.queue.len() == 0
 }
 
-// rejectAllLocked rejects all who wait, for asks have failed too often: they would not
-// fare better one by one, and each of them takes long. Nor is there hope for those who
-// come later, until one of them is answered.
+// rejectAllLocked rejects all who wait: asks have failed too often, and one by one they would
+// fare no better, each after a long wait. Until an ask is answered, there is no hope for calls
+// that come later either.
 func (s *scope) rejectAllLocked(cause error) {
-	s.awaySince, s.account.heard = time.Time{}, time.Time{}
+	s.awaySince, s.account.answered = time.Time{}, time.Time{}
 	s.rejectEachLocked(func(c *charge) *Rejection { return backendFailed(c, cause) })
 }
 

@@ -53,8 +53,8 @@ func (s *scope) ownersLocked() []string {
 	return owners
 }
 
-// drawLocked describes what a call draws from that is charged to these buckets, of which
-// the first are the limits', and to the scope's ceilings.
+// drawLocked describes what a call draws from: these buckets, of which the first are the
+// limits', and the scope's ceilings.
 func (s *scope) drawLocked(now time.Time, limits []*quota.Limit, buckets []backend.Bucket) ask {
 	if s.capped() {
 		n := len(limits)

@@ -11,6 +11,7 @@ import (
 type driver struct {
 	running bool
 	kick    chan struct{}
+	heads   chan struct{}   // a flow that has come may be first
 	asked   time.Time       // when it last did
 	full    int             // how many asks in a row got all they wanted
 	turns   bool            // the ticket takes turns
@@ -19,9 +20,15 @@ type driver struct {
 	single  bool            // the next ask brings one call
 }
 
-// turnTime is how long what a ticket asks for needs to refill: enough to keep asks few, and
-// little enough for a call that waits behind many tickets.
+// turnTime is how long the calls of one ask need to refill: enough to keep asks few, and little
+// enough for a call that waits behind many tickets.
 const turnTime = 100 * time.Millisecond
+
+// headTime is how soon after another ask one may come for a flow that has come to be first.
+const headTime = turnTime / 2
+
+// plenty is how many asks in a row have got all they wanted where there is plenty for all.
+const plenty = 2
 
 // driveLocked runs the driver if somebody waits. Fast asks go first, unless they may take
 // as long as one that has just failed.
@@ -30,13 +37,13 @@ func (s *scope) driveLocked() {
 		return
 	}
 	s.driver.running = true
-	s.driver.kick = make(chan struct{}, 1)
-	kick := s.driver.kick
-	s.account.engine.tasks.start(func() { s.drive(kick) })
+	s.driver.kick, s.driver.heads = make(chan struct{}, 1), make(chan struct{}, 1)
+	wakes := wakes{kick: s.driver.kick, heads: s.driver.heads}
+	s.account.engine.tasks.start(func() { s.drive(wakes) })
 }
 
 // drive asks for the calls at the head of the queue until nobody waits.
-func (s *scope) drive(kick <-chan struct{}) {
+func (s *scope) drive(wakes wakes) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var strained strained
@@ -46,21 +53,42 @@ func (s *scope) drive(kick <-chan struct{}) {
 			return
 		}
 		turn.strained = &strained
-		hint, changed := turn.pause, (<-chan struct{})(nil)
+		hint := turn.pause
+		wakes.changed = nil
 		if len(turn.batch) > 0 {
 			again := false
-			if hint, changed, again = s.ask(&turn, kick); again {
+			if hint, wakes.changed, again = s.ask(&turn, wakes.kick); again {
 				continue
 			}
 		}
 		if turn.paced {
 			hint = min(hint, turn.pause)
 		}
-		timer.Reset(max(hint, varied(strained.rest)))
+		rest := varied(strained.rest)
+		wakes.wait(timer, max(hint, rest), max(rest, time.Until(turn.at.Add(headTime))))
+	}
+}
+
+// wakes are what ends a driver's wait before its time.
+type wakes struct{ changed, kick, heads <-chan struct{} }
+
+// wait waits for as long, or until it is woken; for a flow that has come to be first, not
+// before soonest.
+func (w *wakes) wait(timer *time.Timer, long, soonest time.Duration) {
+	begun := time.Now()
+	timer.Reset(long)
+	for {
 		select {
 		case <-timer.C:
-		case <-changed:
-		case <-kick:
+			return
+		case <-w.changed:
+			return
+		case <-w.kick:
+			return
+		case <-w.heads:
+			if soonest < long {
+				timer.Reset(soonest - time.Since(begun))
+			}
 		}
 	}
 }
@@ -69,12 +97,13 @@ func (s *scope) drive(kick <-chan struct{}) {
 type turn struct {
 	batch     []*waiter
 	ask       ask
+	at        time.Time     // when the driver last asked
+	young     bool          // the first of the batch has not asked before, and is not alone
 	pause     time.Duration // until a slow start by itself lets more through
 	paced     bool          // one holds calls back
 	first     bool          // the last ask had an answer
 	since     time.Time     // when the asks began to fail, should this one
 	vain      bool          // nobody waited any more when it failed
-	took      time.Duration // until the answer
 	*strained               // the driver's
 }
 
@@ -98,6 +127,10 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 		s.driver.running, s.driver.inLine, s.driver.turn = false, backend.Amounts{}, 0
 		return t, false, s.releaseLocked(now)
 	}
+	select {
+	case <-s.driver.heads: // it asks now
+	default:
+	}
 	t.pause, t.paced, t.first = s.quota.NextPace(now), s.quota.Paced(now), s.away == nil
 	t.since = s.failingLocked(now)
 	if len(t.batch) > 0 {
@@ -107,8 +140,10 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 		for _, w := range t.batch {
 			t.ask.Costs = append(t.ask.Costs, w.charge.cost)
 		}
+		t.young = len(s.queue.waiting) > 1 && !t.batch[0].asked
 		t.ask.Flows = s.queue.asks(t.batch)
 	}
+	t.at = s.driver.asked
 	return t, true, nil
 }
 
@@ -120,7 +155,9 @@ func (s *scope) takeRoomLocked(t *turn, now time.Time) []*slots {
 	wanted := int64(len(t.batch))
 	s.lacks = 0
 	room := s.roomLocked(wanted, now)
-	s.account.turns.choose(t.batch, int(room))
+	if s.driver.full >= plenty { // else slots are not all that is short, and the line's order holds
+		s.account.turns.choose(t.batch, int(room))
+	}
 	t.batch = t.batch[:room]
 	for _, o := range s.slots {
 		o.used += room
@@ -138,7 +175,7 @@ func (s *scope) takeRoomLocked(t *turn, now time.Time) []*slots {
 // waits.
 func (s *scope) batchLocked(now time.Time) []*waiter {
 	d := &s.driver
-	n, short := backend.MaxCosts, d.full < 2
+	n, short := backend.MaxCosts, d.full < plenty
 	d.turns = s.queue.plain()
 	if d.turns && d.turn > 0 {
 		n, short = d.turn, false
@@ -239,7 +276,10 @@ func (s *scope) ask(t *turn, kick <-chan struct{}) (hint time.Duration, changed 
 	if release != nil {
 		s.account.engine.leave(release)
 	}
-	return answer.Hint, answer.Changed, answer.Granted == len(t.batch) || err != nil
+	if hint = answer.Hint; t.young && answer.Granted == 0 {
+		hint = min(hint, max(answer.Wait, headTime)) // the hint is for the whole batch
+	}
+	return hint, answer.Changed, answer.Granted == len(t.batch) || err != nil
 }
 
 // deliver hands the backend's answer to the calls that asked, and returns the reservations
@@ -252,7 +292,10 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	if err == nil {
 		s.answeredLocked(now, &t.ask, answer)
 	}
-	giveBackLocked(t.ask.slots, int64(len(t.batch)-answer.Granted), now)
+	if back := int64(len(t.batch) - answer.Granted); back > 0 {
+		s.shortLocked(0, now) // slots are not what it waits for; if they were, it would wake itself
+		giveBackLocked(t.ask.slots, back, now)
+	}
 	d := &s.driver
 	s.stored = err != nil || answer.Granted < len(t.batch)
 	d.full++
@@ -261,12 +304,12 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	}
 	d.single, d.inLine, d.turn = false, backend.Amounts{}, 0
 	switch {
-	case s.failedLocked(now, err, t.since, t.took):
+	case s.failedLocked(now, err, t.since, t.ask.took):
 		if !t.vain {
 			s.rejectAllLocked(err)
 		}
 	case err == nil:
-		s.queue.heard(t.batch, answer)
+		s.queue.place(t.batch, answer)
 		if d.turns {
 			d.turn = len(t.batch) - answer.Granted
 		}
@@ -285,6 +328,10 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	for i, w := range t.batch[:answer.Granted] {
 		s.grantLocked(now, w.reservation, &w.charge, &t.ask, answer, i)
 		w.reservation.flow = w.flow
+		w.flow.start()
+		if s.slots != nil {
+			s.account.turns.serve(&w.flow.Flow)
+		}
 		if w.ended {
 			w.flow.credit -= w.credit // it has withdrawn what it has used after all
 			abandoned = append(abandoned, w.reservation)

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,27 +182,109 @@ func TestFlowsAskTogether(t *testing.T) {
 	})
 }
 
-// A flow that is new comes first, but makes a process ask no more often than every 50 ms.
-func TestNewFlowsAskNoMoreOften(t *testing.T) {
-	s := &scope{account: newAccount(New(Config{Backend: newFake()}), "a")}
-	join := func(tenant string) *waiter {
-		w := &waiter{charge: charge{cost: backend.Amounts{1, 10}}}
-		s.queue.join(w, backend.Flow{Tenant: tenant})
-		return w
+// A polled backend is one that tells of nothing, and has everybody ask ten times a second.
+type polled struct {
+	backend.Backend
+	began time.Time
+	asks  []time.Duration
+}
+
+func (p *polled) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	answer, err := p.Backend.Take(ctx, ask)
+	answer.Hint, answer.Changed = 100*time.Millisecond, nil
+	p.asks = append(p.asks, time.Since(p.began))
+	return answer, err
+}
+
+// A flow that is new comes first: its process asks for it within 50 ms of the last ask, and
+// again once the call fits. But it asks no more often than every 50 ms, however many come.
+func TestNewFlowsAskSoon(t *testing.T) {
+	for name, test := range map[string]struct {
+		tokens int64
+		others int
+		want   []time.Duration // after the last ask before the flow came, in milliseconds
+	}{
+		"it fits":                  {1, 0, []time.Duration{50, 150, 250}},
+		"it fits soon":             {17, 0, []time.Duration{50, 120, 220}},
+		"it fits very soon":        {11, 0, []time.Duration{50, 100, 200}},
+		"it does not fit for long": {50, 0, []time.Duration{50, 150, 250}},
+		"others come after it":     {1, 9, []time.Duration{50, 100, 200}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, false, func(b *bench) {
+				b.open()
+				p := &polled{Backend: b.memory, began: time.Now()}
+				b.fake.memory = p
+				b.admit(call(tpm - 20)) // which leaves ten above the margin
+				var all []*admission
+				come := func(class string, tokens int64) {
+					c := call(tokens)
+					c.Flow = backend.Flow{Class: class, Weight: 1}
+					all = append(all, b.start(c))
+				}
+				come("batch", 15)
+				come("batch", 1000)
+				time.Sleep(105 * time.Millisecond) // the first has started
+				synctest.Wait()
+				n := len(p.asks)
+				last := p.asks[n-1]
+				come("chat", test.tokens)
+				for i := range test.others {
+					time.Sleep(10 * time.Millisecond)
+					come(fmt.Sprint(i), 1)
+				}
+				time.Sleep(300 * time.Millisecond)
+				synctest.Wait()
+				var got []time.Duration
+				for _, at := range p.asks[n:] {
+					got = append(got, (at-last)/time.Millisecond)
+				}
+				if !slices.Equal(got[:len(test.want)], test.want) {
+					t.Errorf("it asks after %d ms; want %d", got, test.want)
+				}
+				for _, a := range all {
+					a.cancel()
+					<-a.err
+				}
+			})
+		})
 	}
-	old := join("old")
-	s.queue.heard([]*waiter{old}, &backend.Answer{Virtual: 50, Tags: []float64{100}})
-	s.queue.leave(join("old")) // its place in the heap stays
-	young := join("young")
-	now := time.Now()
-	for since, want := range map[time.Duration]bool{0: false, turnTime/2 - 1: false, turnTime / 2: true} {
-		s.driver.asked = now.Add(-since)
-		if got := s.comesNextLocked(young, 0, now); got != want {
-			t.Errorf("%v after the last ask: %v", since, got)
-		}
-	}
-	if s.comesNextLocked(join("third"), 0, now) {
-		t.Error("one that is not first asks at once")
+}
+
+// For a flow that has come to be first a driver wakes before its time, but not before soonest,
+// which is not before its time either where the backend is to be left alone.
+func TestWaitOfADriver(t *testing.T) {
+	closed := make(chan struct{})
+	close(closed)
+	for name, test := range map[string]struct {
+		wakes         wakes
+		soonest, want time.Duration
+	}{
+		"nothing happens":          {wakes{}, 0, 100},
+		"something has changed":    {wakes{changed: closed}, 50, 0},
+		"it is woken":              {wakes{kick: closed}, 50, 0},
+		"a flow comes":             {wakes{heads: make(chan struct{}, 1)}, 50, 50},
+		"it may ask at once":       {wakes{heads: make(chan struct{}, 1)}, -10, 20},
+		"it has to leave it alone": {wakes{heads: make(chan struct{}, 1)}, 200, 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begun := time.Now()
+				heads := make(chan struct{})
+				if test.wakes.heads != nil {
+					test.wakes.heads = heads
+					go func() {
+						time.Sleep(20 * time.Millisecond)
+						heads <- struct{}{}
+					}()
+				}
+				timer := time.NewTimer(time.Hour)
+				test.wakes.wait(timer, 100*time.Millisecond, test.soonest*time.Millisecond)
+				if got := time.Since(begun); got != test.want*time.Millisecond {
+					t.Errorf("it waits %v; want %d ms", got, test.want)
+				}
+			})
+		})
 	}
 }
 
@@ -218,4 +302,58 @@ func TestGivingUpAmongFlows(t *testing.T) {
 			t.Errorf("the call at %d is among those that have asked: %v", i, got)
 		}
 	}
+}
+
+// However many callers join a queue, a backend that takes time is asked for its head alone,
+// ten times a second: nothing that joins behind can start earlier.
+func TestCallersThatJoinCostNoAsks(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		all := []*admission{b.start(call(tpm))} // for which a minute's tokens must refill
+		before := len(b.asked())
+		for range 1000 {
+			all = append(all, b.start(call(1)))
+			time.Sleep(time.Millisecond)
+		}
+		if n := len(b.asked()) - before; n > 11 {
+			b.Errorf("%d asks in a second", n)
+		}
+		for _, a := range slices.Backward(all) {
+			if !a.waits() {
+				b.Error("one did not wait")
+			}
+			a.cancel()
+			<-a.err
+		}
+	})
+}
+
+// A turn is of few calls while tickets take turns. It stops being so when two asks in a row
+// have got all they wanted: there is plenty.
+func TestTurnIsShortUntilThereIsPlenty(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		var all []*admission
+		for range 2 + 2*backend.MaxCosts {
+			all = append(all, b.start(call(10))) // what refills in turnTime
+		}
+		before := len(b.asked())
+		if err := b.Engine.Clear(b.Context(), "a", "m"); err != nil {
+			b.Fatal(err)
+		}
+		for _, a := range all {
+			if err := <-a.err; err != nil {
+				b.Error(err)
+			}
+		}
+		var got []int
+		for _, ask := range b.asked()[before:] {
+			got = append(got, len(ask.Costs))
+		}
+		if want := []int{1, 1, backend.MaxCosts, backend.MaxCosts}; !slices.Equal(got, want) {
+			b.Errorf("asks are for %d calls; want %d", got, want)
+		}
+	})
 }

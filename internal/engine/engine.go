@@ -31,7 +31,7 @@ type Config struct {
 	LongWait time.Duration
 }
 
-// Rules are the limits that were configured. Nobody changes them.
+// Rules are the configured limits. They are not changed once an engine has them.
 type Rules struct {
 	Models   map[string]quota.Rule // by model
 	Families []Family
@@ -101,7 +101,8 @@ func New(c Config) *Engine {
 }
 
 // Clear fills the buckets of the account's model, those it shares included, and lifts
-// their pauses; an empty model means every one that the account has used.
+// their pauses; an empty model means every one that is configured, or that the account has
+// used in this process.
 func (e *Engine) Clear(ctx context.Context, name, model string) error {
 	a := e.peek(name)
 	owners := a.clear(time.Now(), model)
@@ -133,8 +134,8 @@ func (e *Engine) take(ask *backend.Ask) (backend.Answer, error) {
 	return e.config.Backend.Take(context.Background(), *ask)
 }
 
-// timedTake is take, and how long that took: 0 of a local backend, beside which two readings of
-// the clock would count.
+// timedTake is take, and how long that took. It is 0 for a local backend, where two readings of
+// the clock would be a noticeable part of a call.
 func (e *Engine) timedTake(ask *backend.Ask) (answer backend.Answer, took time.Duration, err error) {
 	if e.local {
 		answer, err = e.take(ask)
@@ -152,10 +153,10 @@ func (e *Engine) leave(ask *backend.Ask) {
 }
 
 const (
-	// firstRetry and lastRetry are the waits between the tries to tell a pause: the
-	// last comes before what probes a store that was away, once a second.
+	// firstRetry and lastRetry are the waits between the tries to send a pause. The last
+	// is less than a second: a store that was away is probed by calls that often.
 	firstRetry, lastRetry = 100 * time.Millisecond, 500 * time.Millisecond
-	// mostRetries is how often a pause is told again: for a minute at least.
+	// mostRetries is how often a pause is sent again: for a minute at least.
 	mostRetries = 120
 )
 

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// ProcessState is what a process does in an account, as it has said Heard ago.
+// ProcessState is what a process does in an account, as it has reported it Age ago.
 type ProcessState struct {
 	Format int           `json:"v"`
 	ID     string        `json:"id"`
 	Own    bool          `json:"-"` // it is this process
-	Heard  time.Duration `json:"-"`
+	Age    time.Duration `json:"-"`
 	Models []ModelUse    `json:"models,omitempty"`
 	Slots  []SlotsUse    `json:"slots,omitempty"`
 }
@@ -57,7 +57,7 @@ func (e *Engine) Fleet(ctx context.Context, name string) ([]ProcessState, error)
 		if err := json.Unmarshal(r.Data, &p); err != nil || !p.valid() || p.ID == e.id {
 			continue // of another version, or ours
 		}
-		p.Heard = r.Age
+		p.Age = r.Age
 		all = append(all, p)
 	}
 	slices.SortFunc(all, func(a, b ProcessState) int { return cmp.Compare(a.ID, b.ID) })
@@ -132,29 +132,29 @@ func (a *account) processLocked(now time.Time) ProcessState {
 	return p
 }
 
-// reporting is by what a process says what it does in an account. It is a timer, which
-// begins with the first call and ends a minute after the last one.
+// reporting makes this process report what it does in an account. It is a timer that begins with
+// the first call, and ends a minute after the last one.
 type reporting struct {
-	timer *time.Timer // nil where nothing is to be said
-	said  bool        // something that still holds
+	timer *time.Timer // nil if there is nothing to report
+	said  bool        // the last report had data
 }
 
 const (
-	// reportLeast is how often it is said, and reportsAtMost how often in a second for all
-	// accounts together, so that many cost no more. But it is said every longestReport.
+	// An account is reported every reportLeast. If that made more than reportsAtMost reports
+	// of all accounts in a second, it is reported less often, down to every longestReport.
 	reportLeast   = 2 * time.Second
 	reportsAtMost = 20
 	longestReport = 20 * time.Second
-	// reportHolds is for how many times as long it holds.
+	// reportHolds is for how many intervals a report holds.
 	reportHolds = 3
 )
 
-// reportEvery is how often this process says what it does in an account.
+// reportEvery is the interval between the reports of an account.
 func (e *Engine) reportEvery() time.Duration {
 	return min(longestReport, max(reportLeast, time.Duration(e.reporters.Load())*time.Second/reportsAtMost))
 }
 
-// reportLocked sees to it that the others will hear what this process does.
+// reportLocked sees to it that this process is reported.
 func (a *account) reportLocked() {
 	if e := a.engine; a.reporting.timer == nil && e.config.Fleet != nil {
 		e.reporters.Add(1)
@@ -162,7 +162,7 @@ func (a *account) reportLocked() {
 	}
 }
 
-// dontReportLocked ends that. What was said last holds for its time.
+// dontReportLocked ends that. The last report holds for its time.
 func (a *account) dontReportLocked() {
 	if r := &a.reporting; r.timer != nil {
 		r.timer.Stop()
@@ -171,7 +171,7 @@ func (a *account) dontReportLocked() {
 	}
 }
 
-// report says what this process does.
+// report reports what this process does.
 func (a *account) report() {
 	e := a.engine
 	e.tasks.begin()
@@ -182,8 +182,8 @@ func (a *account) report() {
 	}
 }
 
-// nextReport is what there is to be said, and ok where it is anything. From the last one on
-// nothing is.
+// nextReport is the next report; ok is false if none is due. One without data is the last: it
+// removes the one before.
 func (a *account) nextReport(now time.Time) (ledger string, data []byte, ttl time.Duration, ok bool) {
 	e := a.engine
 	a.mu.Lock()

@@ -10,13 +10,14 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// flows are the callers of this process for one scope: a queue for each class and tenant.
-// The backend decides between the flows of all processes; here only the order is kept in
-// which they ask for their next calls: by where the backend has last said that they stand,
-// and for one that it has not told of, before all others that it has.
+// flows are the callers of this process for one scope: a queue for each class and tenant. The
+// backend decides between the flows of all processes. Here they are only kept in the order in
+// which they ask for their next calls. That is by their places at the backend's last answer; a
+// flow that has none yet comes first.
 type flows struct {
 	known   map[flowKey]*flow
-	waiting byTag[*flow] // those of them in whose queue somebody waits
+	waiting byTag[*flow]   // those of them in whose queue somebody waits
+	resting byTag[resting] // others that are ahead of the line
 	classes map[string]*class
 	eldest  *waiter   // who has waited longest, unless it has left
 	virtual float64   // how far the backend's line has come
@@ -28,29 +29,38 @@ type flows struct {
 
 type flowKey struct{ class, tenant string }
 
-// A class is how many of its tenants are known, and those in whose queues somebody waits.
+// A class counts its tenants that wait or rest, and has those in whose queues somebody waits.
 type class struct {
 	tenants int
 	waiting byTag[crowd]
 }
 
-// A crowd is a flow in whose queue somebody waits; the one with most comes first.
+// A crowd is a flow in whose queue somebody waits. The one with most waiters comes first.
 type crowd struct{ *flow }
 
 func (c crowd) at() float64  { return -float64(c.len()) }
 func (c crowd) moved(to int) { c.rank = to }
 
+// A resting flow is one in whose queue nobody waits, but that has had more than its share: it
+// counts as a tenant until the line has come as far.
+type resting struct{ *flow }
+
+func (r resting) at() float64 { return r.due }
+
 // A flow is the callers of a tenant, within a class.
 type flow struct {
 	backend.Flow
 	queue
-	tag    float64 // of its next call
-	index  int     // among those that wait, if somebody does
-	rank   int     // among those of its class
-	credit int64   // what its calls have used less than they were charged
+	tag      float64 // of its next call
+	due      float64 // how far the line must come until it counts no more, while it rests
+	rests    bool
+	index    int   // among those that wait, or that rest
+	rank     int   // among those of its class that wait
+	credit   int64 // what its calls have used less than they were charged
+	inFlight int   // calls that have waited here and have started, but not ended
 }
 
-// flowOf is on whose behalf a single call asks: nil where the backend need not be told.
+// flowOf is on whose behalf a single call asks: nil where the backend need not know.
 func flowOf(c *Call) []backend.Flow {
 	if plain(c.Flow) {
 		return nil
@@ -58,7 +68,7 @@ func flowOf(c *Call) []backend.Flow {
 	return []backend.Flow{c.Flow}
 }
 
-// plain reports whether the backend need not be told of the flow.
+// plain reports whether the backend need not know of the flow.
 func plain(f backend.Flow) bool {
 	return f.Class == "" && f.Tenant == "" && (f.Weight == 0 || f.Weight == 1)
 }
@@ -111,42 +121,66 @@ func (q *flows) flow(is backend.Flow) *flow {
 		if q.known == nil {
 			q.known, q.classes = map[flowKey]*flow{}, map[string]*class{}
 		}
-		q.forgetSome()
 		f = &flow{Flow: is, tag: q.virtual}
 		q.known[key] = f
-		c := q.classes[is.Class]
-		if c == nil {
-			c = new(class)
-			q.classes[is.Class] = c
-		}
-		c.tenants++
 	}
+	f.Weight = is.Weight // which may be another than that of earlier calls
 	return f
 }
 
-// forgetSome looks at a few flows and drops those that are as good as new. There are at
-// most as many as wait, and as the line has yet to come to.
-func (q *flows) forgetSome() {
-	n := 0
-	for key, f := range q.known {
-		if f.len() == 0 && f.tag <= q.virtual {
-			delete(q.known, key)
-			if c := q.classes[key.class]; c.tenants == 1 {
-				delete(q.classes, key.class)
-			} else {
-				c.tenants--
-			}
-		}
-		if n++; n == examined {
-			return
-		}
+// class returns a class that has tenants.
+func (q *flows) class(name string) *class {
+	c := q.classes[name]
+	if c == nil {
+		c = new(class)
+		q.classes[name] = c
 	}
+	return c
+}
+
+// rest finds what becomes of a flow in whose queue nobody waits: it rests until the line has come
+// as far as what it has used, and is forgotten once none of its calls can come to have used more.
+func (q *flows) rest(f *flow) {
+	key := flowKey{f.Class, f.Tenant}
+	if f.len() > 0 || q.known[key] != f {
+		return
+	}
+	f.due = f.tag + float64(max(0, -f.credit))*q.pace(f)
+	switch c := q.class(f.Class); {
+	case f.due > q.virtual && f.rests:
+		heap.Fix(&q.resting, f.index)
+		return
+	case f.due > q.virtual:
+		f.rests = true
+		heap.Push(&q.resting, resting{f})
+		c.tenants++
+		return
+	case f.rests:
+		f.rests = false
+		heap.Remove(&q.resting, f.index)
+		c.tenants--
+	}
+	if q.classes[f.Class].tenants == 0 {
+		delete(q.classes, f.Class)
+	}
+	if f.inFlight == 0 {
+		delete(q.known, key)
+	}
+}
+
+// start notes that a call of a flow has started, and end what it was refunded.
+func (f *flow) start() { f.inFlight++ }
+
+func (q *flows) end(f *flow, refund int64) {
+	f.credit += refund
+	f.inFlight--
+	q.rest(f)
 }
 
 // pace is how much further in line the next call of a flow stands for a unit.
 func (q *flows) pace(f *flow) float64 { return paceOf(q.tenants(f.Class), f.Weight) }
 
-// tenants is how many of a class are known.
+// tenants is how many of a class wait or rest.
 func (q *flows) tenants(name string) int {
 	if c := q.classes[name]; c != nil {
 		return c.tenants
@@ -201,9 +235,10 @@ func (q *flows) all() iter.Seq[*waiter] {
 	}
 }
 
-// standing returns those who ask again, in order: who stands in the backend's line already,
-// for who leaves it loses his place, and the first of every flow that does not, for the same
-// reason. They are n at most. With a single flow that is nobody: its order is the queue's.
+// standing returns those who must be in the next ask, in order, n at most: those who stand in
+// the backend's line, since whoever leaves it loses his place, and the first of each flow that
+// has nobody there, so that it gets one. With a single flow there is nobody: its queue is its
+// order.
 func (q *flows) standing(n int) (all []*waiter) {
 	if len(q.waiting) < 2 {
 		for _, w := range q.stood {
@@ -263,8 +298,14 @@ func (q *flows) join(w *waiter, is backend.Flow) (ahead int) {
 	}
 	q.count(&w.charge.cost, 1)
 	ahead = f.join(w)
-	c := q.classes[f.Class]
+	c := q.class(f.Class)
 	if f.len() == 1 {
+		if f.rests {
+			f.rests = false
+			heap.Remove(&q.resting, f.index)
+		} else {
+			c.tenants++
+		}
 		f.tag = max(f.tag, q.virtual)
 		heap.Push(&q.waiting, f)
 		heap.Push(&c.waiting, crowd{f})
@@ -286,11 +327,13 @@ func (q *flows) leave(w *waiter) {
 	if f.len() == 0 {
 		heap.Remove(&q.waiting, f.index)
 		heap.Remove(&c.waiting, f.rank)
+		c.tenants--
+		q.rest(f)
 	} else {
 		heap.Fix(&c.waiting, f.rank)
 	}
 	if q.n == 0 {
-		q.known, q.classes, q.eldest, q.virtual = nil, nil, nil, 0
+		q.known, q.resting, q.classes, q.eldest, q.virtual = nil, nil, nil, nil, 0
 	}
 }
 
@@ -401,7 +444,7 @@ func (q *flows) before(is backend.Flow, retry bool, seq uint64) backend.Amounts 
 	return f.before(retry, seq)
 }
 
-// asks says on whose behalf the calls ask: nil where the backend need not be told. What
+// asks says on whose behalf the calls ask: nil where the backend need not know. What
 // their flows were refunded counts for the first of them that have not asked yet. Behind one
 // that has others may stand already, whose places in line do not change.
 func (q *flows) asks(batch []*waiter) []backend.Flow {
@@ -421,21 +464,26 @@ func (q *flows) asks(batch []*waiter) []backend.Flow {
 	return flows
 }
 
-// heard takes in where the backend says that calls stand which have asked.
-func (q *flows) heard(batch []*waiter, answer *backend.Answer) {
+// place takes in an answer: where its calls stand in the line.
+func (q *flows) place(batch []*waiter, answer *backend.Answer) {
 	if answer.Tags == nil {
 		return
 	}
-	if behind := q.virtual - answer.Virtual; behind > 0 { // the line has begun anew
+	// A line that has begun anew has come less far, or places the first call before where it was
+	// expected. The other flows stay as far behind as they were.
+	if behind := max(q.virtual-answer.Virtual, batch[0].flow.tag-answer.Tags[0]); behind > 0 {
 		for _, f := range q.known {
-			f.tag = max(f.tag-behind, answer.Virtual)
+			f.tag, f.due = max(f.tag-behind, answer.Virtual), max(f.due-behind, answer.Virtual)
 		}
 		heap.Init(&q.waiting)
+		heap.Init(&q.resting)
 	}
 	q.virtual = answer.Virtual
 	stands := func(f *flow, tag float64) {
 		if f.tag = tag; f.len() > 0 {
 			heap.Fix(&q.waiting, f.index)
+		} else {
+			q.rest(f)
 		}
 	}
 	for i, w := range batch {
@@ -445,5 +493,8 @@ func (q *flows) heard(batch []*waiter, answer *backend.Answer) {
 	}
 	for _, w := range slices.Backward(batch[answer.Granted:]) { // the first of a flow comes last
 		stands(w.flow, w.tag)
+	}
+	for len(q.resting) > 0 && q.resting[0].due <= q.virtual {
+		q.rest(q.resting[0].flow)
 	}
 }

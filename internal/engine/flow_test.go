@@ -22,12 +22,13 @@ func TestFlowsOfCallers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var q flows
 		var in []*waiter
+		var flying []*flow
 		check := func() {
 			all := slices.Collect(q.all())
 			if len(all) != len(in) || q.len() != len(in) {
 				t.Fatalf("%d in line, %d counted; want %d", len(all), q.len(), len(in))
 			}
-			tags := map[*flow]float64{}
+			tags, credits := map[*flow]float64{}, map[*flow]float64{}
 			cursors := map[*flow]*cursor{}
 			var wanted backend.Amounts
 			for i, w := range all {
@@ -37,7 +38,7 @@ func TestFlowsOfCallers(t *testing.T) {
 				f := w.flow
 				if cursors[f] == nil {
 					c := f.cursor()
-					cursors[f], tags[f] = &c, f.tag
+					cursors[f], tags[f], credits[f] = &c, f.tag, float64(max(0, f.credit))
 				}
 				if cursors[f].next() != w {
 					t.Fatal("a flow is out of order")
@@ -57,13 +58,41 @@ func TestFlowsOfCallers(t *testing.T) {
 						t.Fatalf("one of tag %v before one of %v", tags[f], tag)
 					}
 				}
-				tags[f] += w.units() * q.pace(f)
+				units := w.units()
+				if !w.asked { // what others of its flow have not used counts for it
+					credit := min(credits[f], units)
+					units, credits[f] = units-credit, credits[f]-credit
+				}
+				tags[f] += units * q.pace(f)
 				for d, n := range w.charge.cost {
 					wanted[d] += n
 				}
 			}
 			if wanted != q.wanted {
 				t.Fatalf("they want %v; counted are %v", wanted, q.wanted)
+			}
+			tenants, resting := map[string]int{}, 0
+			for _, f := range q.known {
+				switch {
+				case f.len() > 0:
+					tenants[f.Class]++
+				case f.rests:
+					tenants[f.Class]++
+					resting++
+					if q.resting[f.index].flow != f || f.due <= q.virtual {
+						t.Fatalf("one rests until %v, at %v", f.due, q.virtual)
+					}
+				case f.inFlight == 0:
+					t.Fatal("one is known of which nothing is left")
+				}
+			}
+			for name, c := range q.classes {
+				if c.tenants == 0 || c.tenants != tenants[name] {
+					t.Fatalf("%d tenants are counted of %q; want %d", c.tenants, name, tenants[name])
+				}
+			}
+			if len(q.classes) != len(tenants) || len(q.resting) != resting {
+				t.Fatalf("%d classes, %d rest; want %d and %d", len(q.classes), len(q.resting), len(tenants), resting)
 			}
 		}
 		t.Repeat(map[string]func(*rapid.T){
@@ -88,7 +117,7 @@ func TestFlowsOfCallers(t *testing.T) {
 			},
 			"hear": func(t *rapid.T) {
 				var batch []*waiter
-				answer := &backend.Answer{Virtual: q.virtual + rapid.Float64Range(0, 100).Draw(t, "virtual")}
+				answer := &backend.Answer{Virtual: max(0, q.virtual+rapid.Float64Range(-50, 100).Draw(t, "virtual"))}
 				for w := range q.all() {
 					if len(batch) == 4 {
 						break
@@ -100,12 +129,23 @@ func TestFlowsOfCallers(t *testing.T) {
 					return
 				}
 				answer.Granted = rapid.IntRange(0, len(batch)).Draw(t, "granted")
-				q.heard(batch, answer)
+				q.place(batch, answer)
 				check()
 				for _, w := range batch[:answer.Granted] {
+					w.flow.start()
+					flying = append(flying, w.flow)
 					q.leave(w)
 					in = slices.DeleteFunc(in, func(x *waiter) bool { return x == w })
 				}
+				check()
+			},
+			"end": func(t *rapid.T) {
+				if len(flying) == 0 {
+					t.Skip()
+				}
+				i := rapid.IntRange(0, len(flying)-1).Draw(t, "which")
+				q.end(flying[i], rapid.Int64Range(-50, 50).Draw(t, "refund"))
+				flying = slices.Delete(flying, i, i+1)
 				check()
 			},
 			"among": func(t *rapid.T) {
@@ -139,7 +179,7 @@ func TestNewTenantGoesFirst(t *testing.T) {
 		return all
 	}
 	old := join(named("batch", "old", 1), 3)
-	q.heard(old[:2], &backend.Answer{Granted: 1, Virtual: 1000, Tags: []float64{1000, 1100}})
+	q.place(old[:2], &backend.Answer{Granted: 1, Virtual: 1000, Tags: []float64{1000, 1100}})
 	q.leave(old[0])
 	young := join(named("batch", "young", 1), 2)
 	quick := join(named("chat", "", 100), 2)
@@ -208,7 +248,7 @@ func TestWhereAFlowStands(t *testing.T) {
 		}
 	}
 	x, y := batch[0].flow, batch[1].flow
-	q.heard(batch, &backend.Answer{Granted: 3, Virtual: 5, Tags: []float64{1, 2, 101, 102}}) // y's second is left
+	q.place(batch, &backend.Answer{Granted: 3, Virtual: 5, Tags: []float64{1, 2, 101, 102}}) // y's second is left
 	if x.tag != 201 || y.tag != 102 {
 		t.Errorf("x stands at %v, y at %v; want 201 and 102", x.tag, y.tag)
 	}
@@ -218,14 +258,48 @@ func TestWhereAFlowStands(t *testing.T) {
 	y2 := batch[3]
 	batch = append(batch, &waiter{seq: q.arrivals(), charge: y2.charge})
 	q.join(batch[4], named("y", "", 1))
-	q.heard(batch[3:], &backend.Answer{Virtual: 5, Tags: []float64{102, 202}})
+	q.place(batch[3:], &backend.Answer{Virtual: 5, Tags: []float64{102, 202}})
 	if y.tag != 102 {
 		t.Errorf("y stands at %v; want 102, where its first call does", y.tag)
 	}
 }
 
+// A line that begins anew leaves flows that have not asked as far behind as they were: also if it
+// comes as far as the one before, because each ask is granted whole.
+func TestLineThatBeginsAnew(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer backend.Answer
+		want   float64
+	}{
+		"it goes on":                      {backend.Answer{Virtual: 100, Tags: []float64{110}}, 500},
+		"it comes as far":                 {backend.Answer{Virtual: 100, Tags: []float64{100}}, 490},
+		"it comes less far":               {backend.Answer{Virtual: 30, Tags: []float64{200}}, 430},
+		"it comes less far, and is empty": {backend.Answer{Tags: []float64{0}}, 390},
+		"it comes further":                {backend.Answer{Virtual: 495, Tags: []float64{60}}, 495},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var q flows
+			join := func(class string) *waiter {
+				w := &waiter{seq: q.arrivals(), charge: charge{cost: backend.Amounts{1, 10}}}
+				q.join(w, named(class, "", 1))
+				return w
+			}
+			first, small, large := join("small"), join("small"), join("large")
+			q.place([]*waiter{first, large}, &backend.Answer{Granted: 1, Virtual: 100, Tags: []float64{100, 500}})
+			q.leave(first)
+			q.place([]*waiter{small}, &test.answer)
+			if got := large.flow.tag; got != test.want {
+				t.Errorf("the other flow stands at %v; want %v", got, test.want)
+			}
+			if got := small.flow.tag; got != test.answer.Tags[0] {
+				t.Errorf("the one that asked stands at %v; want %v", got, test.answer.Tags[0])
+			}
+		})
+	}
+}
+
 // Callers of no class and tenant are no concern of the backend's.
-func TestPlainFlowsAreNotTold(t *testing.T) {
+func TestPlainFlowsAreNotSent(t *testing.T) {
 	var q flows
 	w := &waiter{}
 	q.join(w, backend.Flow{})
@@ -234,23 +308,70 @@ func TestPlainFlowsAreNotTold(t *testing.T) {
 	}
 }
 
-// Tenants that come once are forgotten: what is kept grows with those that wait.
+// Tenants that come once are forgotten once their calls have ended: what is kept grows with those
+// that wait. They count no more as soon as the line has come as far as they have.
 func TestTenantsAreForgotten(t *testing.T) {
 	var q flows
 	stays := &waiter{}
 	q.join(stays, named("a", "stays", 1))
+	var flying []*flow
 	for i := range 10_000 {
 		w := &waiter{charge: charge{cost: backend.Amounts{1, 10}}}
 		q.join(w, named("a", fmt.Sprint(i), 1))
-		q.heard([]*waiter{w}, &backend.Answer{Granted: 1, Virtual: float64(20 * i), Tags: []float64{float64(20 * i)}})
+		q.place([]*waiter{w}, &backend.Answer{Granted: 1, Virtual: float64(40 * i), Tags: []float64{float64(40 * i)}})
+		w.flow.start()
 		q.leave(w)
+		if flying = append(flying, w.flow); len(flying) > 20 {
+			q.end(flying[0], 0)
+			flying = flying[1:]
+		}
 	}
-	if n := len(q.known); n > 100 {
-		t.Errorf("%d flows are known; one waits", n)
+	if n := len(q.known); n > 22 {
+		t.Errorf("%d flows are known; one waits, and 20 calls are in flight", n)
+	}
+	if n := q.tenants("a"); n != 2 {
+		t.Errorf("%d tenants are counted; want the one that waits and the last", n)
 	}
 	q.leave(stays)
-	if len(q.known) != 0 || len(q.classes) != 0 {
+	for _, f := range flying {
+		q.end(f, -10)
+	}
+	if len(q.known) != 0 || len(q.classes) != 0 || len(q.resting) != 0 {
 		t.Errorf("%d flows are known, %v; nobody waits", len(q.known), q.classes)
+	}
+}
+
+// A tenant rests until the line has come as far as what its calls have used, also where that is
+// known only after it has come as far as what they were charged.
+func TestTenantRests(t *testing.T) {
+	var q flows
+	stays := &waiter{charge: charge{cost: backend.Amounts{1, 10}}}
+	q.join(stays, named("a", "stays", 1))
+	goes := &waiter{charge: charge{cost: backend.Amounts{1, 10}}}
+	q.join(goes, named("a", "goes", 1))
+	come := func(virtual float64, tenants int) {
+		t.Helper()
+		q.place([]*waiter{stays}, &backend.Answer{Virtual: virtual, Tags: []float64{virtual}})
+		if n := q.tenants("a"); n != tenants {
+			t.Errorf("%d tenants are counted at %v; want %d", n, virtual, tenants)
+		}
+	}
+	q.place([]*waiter{goes, stays}, &backend.Answer{Granted: 1, Virtual: 5, Tags: []float64{5, 10}})
+	goes.flow.start()
+	q.leave(goes) // at 5 + 2 × 10
+	come(24, 2)
+	come(25, 1)
+	q.end(goes.flow, -40) // one of whose class wait: 40 more
+	come(64, 2)
+	next := &waiter{charge: charge{cost: backend.Amounts{1, 10}}}
+	q.join(next, named("a", "goes", 1))
+	if next.flow != goes.flow || q.asks([]*waiter{next})[0].Credit != -40 {
+		t.Error("what it has used more is forgotten")
+	}
+	q.leave(next)
+	come(65, 1)
+	if len(q.known) != 1 {
+		t.Errorf("%d flows are known", len(q.known))
 	}
 }
 
@@ -273,7 +394,7 @@ func TestWhoStandsAsksAgain(t *testing.T) {
 	}
 	batch := []*waiter{x1, x2, y1}
 	q.stand(batch, batch)
-	q.heard(batch, &backend.Answer{Granted: 1, Virtual: 10, Tags: []float64{10, 500, 300}})
+	q.place(batch, &backend.Answer{Granted: 1, Virtual: 10, Tags: []float64{10, 500, 300}})
 	q.leave(x1)
 	got := q.standing(16)
 	if want := []*waiter{z1, y1, x2}; !slices.Equal(got, want) {
@@ -302,7 +423,7 @@ func TestWhoLacksASlotDoesNotStand(t *testing.T) {
 	x1, x2, y := join("x"), join("x"), join("y")
 	all := q.standing(16)
 	q.stand(all[:1], all)
-	q.heard(all[:1], &backend.Answer{Virtual: 50, Tags: []float64{900}})
+	q.place(all[:1], &backend.Answer{Virtual: 50, Tags: []float64{900}})
 	asked := all[0]
 	for _, w := range []*waiter{x1, x2, y} {
 		if w.stands != (w == asked) {
@@ -447,7 +568,7 @@ func TestAsksOfManyFlows(t *testing.T) {
 			for i := range batch {
 				answer.Tags = append(answer.Tags, virtual+float64(i))
 			}
-			q.heard(batch, answer)
+			q.place(batch, answer)
 		})
 	}
 	if few, many := allocates(20), allocates(20_000); many > few+10 {

@@ -9,11 +9,11 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
-// Forecast is how long the call would wait if it came now, behind all who are in line,
-// without what holds a scope back in its first seconds; 0 means that it would start at
-// once. It changes nothing.
+// Forecast is how long the call would wait if it came now, behind all who are in line; 0
+// means that it would start at once. Where a slow start paces the scope it is what the present
+// pace takes, which grows with time and with each response. It changes nothing.
 func (e *Engine) Forecast(ctx context.Context, c *Call) (time.Duration, error) {
-	look, behind, err := e.peek(c.Account).forecast(c, time.Now())
+	look, behind, held, err := e.peek(c.Account).forecast(c, time.Now())
 	if err != nil {
 		return 0, err
 	}
@@ -21,35 +21,36 @@ func (e *Engine) Forecast(ctx context.Context, c *Call) (time.Duration, error) {
 	if lookErr != nil {
 		return 0, backendFailed(&charge{cost: look.Costs[0]}, lookErr)
 	}
-	wait := answer.Wait
+	wait := max(answer.Wait, held)
 	for _, b := range look.Buckets {
 		wait = max(wait, answer.Wait+time.Duration(float64(behind[b.Dimension])*float64(b.Period)/float64(b.Limit)))
 	}
 	return wait, nil
 }
 
-// forecast returns what to ask the backend about a call, and what is wanted by those who
-// wait here behind the ticket's turn: the backend does not know them.
-func (a *account) forecast(c *Call, now time.Time) (look ask, behind backend.Amounts, err error) {
+// forecast returns what to ask the backend about a call, what is wanted by those who wait here
+// behind the ticket's turn, whom the backend does not know, and for how long a slow start lets
+// no call go.
+func (a *account) forecast(c *Call, now time.Time) (look ask, behind backend.Amounts, held time.Duration, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.peekScopeLocked(a.engine.scopeOf(c))
 	var ch charge
 	s.predictLocked(c, &ch)
 	if l := s.exceededLocked(&ch.cost, now); l != nil {
-		return look, behind, tooLarge(&ch, l, now)
+		return look, behind, 0, tooLarge(&ch, l, now)
 	}
 	limits := s.quota.Admissible(&ch.cost, now)
-	look = s.drawLocked(now, limits, quota.Unpaced(now, limits))
+	look, held = s.drawLocked(now, limits, s.quota.Forecast(now, limits)), s.paceLocked(now)
 	look.Costs, look.Flows = []backend.Amounts{ch.cost}, flowOf(c)
 	if behind = s.queue.wanted; !s.queue.plain() || !plain(c.Flow) {
 		behind = s.queue.before(c.Flow, false, 0) // others have their own shares
-		return look, behind, nil
+		return look, behind, held, nil
 	}
 	for d, c := range s.driver.inLine {
 		behind[d] = max(0, behind[d]-c)
 	}
-	return look, behind, nil
+	return look, behind, held, nil
 }
 
 // LeastTokens is the smallest limit on tokens that is known for a model, or quota.Largest.

@@ -7,14 +7,14 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// A lease is what the backend has last said of this process's share of slots, and the
-// goroutine that renews it: as long as slots are used, needed or held. With a local backend
-// claims are made in place, and the goroutine runs only while calls wait.
+// A lease is this process's share of slots, by the backend's last answer, and the goroutine that
+// renews it as long as slots are used, needed or held. With a local backend claims are made in
+// place, and the goroutine runs only while calls wait.
 type lease struct {
 	ceiling int64     // how many may be used
 	until   time.Time // and until when; zero for ever
 	counted int64     // how many the backend may take to be held here
-	refused bool      // fewer than were needed have been lent
+	lacking bool      // fewer than were needed have been lent
 	scarce  bool      // or fewer than were needed and to spare
 
 	claim backend.Claim // the last one
@@ -37,9 +37,9 @@ type lease struct {
 }
 
 const (
-	// tidyEvery is how often slots are given back that are not needed any more, where
+	// giveBackEvery is how often slots are given back that are not needed any more, where
 	// others may need them.
-	tidyEvery = 100 * time.Millisecond
+	giveBackEvery = 100 * time.Millisecond
 	// leaseRetry is how long after a claim that has failed twice it is made again.
 	leaseRetry = 250 * time.Millisecond
 	// peakTime is for how long slots that were needed are kept to spare.
@@ -97,7 +97,7 @@ func (o *slots) claimLocked(now time.Time, extra int64) backend.Claim {
 func (o *slots) lentLocked(l *backend.Lease) {
 	c := &o.claim
 	o.ceiling, o.counted = l.Slots, max(c.Held, l.Slots)
-	o.refused, o.scarce = l.Slots < c.Need, l.Slots < c.Need+c.Spare
+	o.lacking, o.scarce = l.Slots < c.Need, l.Slots < c.Need+c.Spare
 	o.again, o.wait = l.Again, l.Changed
 	o.until = time.Time{}
 	if l.For > 0 {
@@ -165,10 +165,10 @@ func (o *slots) dueLocked(now time.Time) time.Time {
 	case o.failures > 1:
 		return o.sent.Add(leaseRetry)
 	case o.account.engine.local:
-	case o.sent.IsZero(), o.limit != o.claim.Limit, need > o.ceilingLocked(now) && !o.refused:
+	case o.sent.IsZero(), o.limit != o.claim.Limit, need > o.ceilingLocked(now) && !o.lacking:
 		return now
 	case o.scarce && o.counted > o.leastLocked(now, 0), need == 0 && o.account.engine.closed.Load():
-		return o.sent.Add(min(o.again, tidyEvery))
+		return o.sent.Add(min(o.again, giveBackEvery))
 	}
 	return o.sent.Add(o.again)
 }
@@ -242,7 +242,7 @@ func (o *slots) answered(now time.Time, l *backend.Lease, err error) {
 			o.since = now
 		}
 		o.cause = err
-		o.counted = max(o.counted, o.claim.Need+o.claim.Spare) // it may have been heard
+		o.counted = max(o.counted, o.claim.Need+o.claim.Spare) // the claim may have arrived
 		if o.needLocked() == 0 {
 			o.counted = 0 // the lease runs out by itself
 		}

@@ -13,7 +13,7 @@ type LongWait struct {
 	Ahead, Waiting int    // calls of this process before it, and in all
 	// Waited is for how long it has waited, and Wait how long it still does at least, as far
 	// as is known, for the limit of Amount. Its Kind is zero where a pause is the reason, or
-	// nothing is known.
+	// nothing is known. Nobody knows how long a call waits for a slot.
 	Waited, Wait time.Duration
 	Kind         quota.Kind
 	Owner        string // of the limit
@@ -85,6 +85,9 @@ func (s *scope) longWait(w *waiter) (info LongWait, ok bool) {
 	if b.limit != nil {
 		info.Kind, info.Owner, info.Amount = b.limit.Kind, b.limit.Owner, b.limit.Amount()
 	}
+	if o := s.lackedLocked(now); o != nil {
+		info.Kind, info.Owner, info.Amount, info.Wait = quota.Concurrent, o.owner, o.limit, 0
+	}
 	return info, true
 }
 
@@ -97,5 +100,5 @@ func (s *scope) expired(w *waiter, p *place) *Rejection {
 	_, wanted := s.queue.ahead(w, mostCounted)
 	b := s.expectedLocked(now, &w.charge.cost, &wanted)
 	b.wait += waited
-	return tooLate(p.reason, &p.charge, b, waited, p.until.Sub(w.arrived))
+	return s.pacedLocked(tooLate(p.reason, &p.charge, b, waited, p.until.Sub(w.arrived)), now, 0, false)
 }

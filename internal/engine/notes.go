@@ -18,8 +18,8 @@ type syncing struct {
 	due           bool // a goroutine waits until what is new may be saved
 }
 
-// Others are told of something new at once, and else now and then; what they have learned
-// is loaded while there are responses.
+// What is new is saved for the others at once, and anything else now and then. What they have
+// learned is loaded while there are responses.
 const (
 	saveEvery, saveAtMost = time.Minute, time.Second
 	loadEvery             = 5 * time.Second
@@ -149,8 +149,8 @@ func (s *scope) syncDue() {
 	}
 }
 
-// note is what there is to share, once for each time that syncLocked has set busy. saved
-// says that it will be, with what was learned since then.
+// note is what there is to share. It is called once for each time that syncLocked has set busy.
+// saved says that the note will be saved, with all that was learned until now.
 func (s *scope) note(now time.Time, saved bool) ([]byte, error) {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()

@@ -156,10 +156,20 @@ func TestNewSubwindow(t *testing.T) {
 }
 
 // After a pause, which somebody caused who knows more, what others know is loaded often
-// for a moment.
+// for a moment. Whoever waits without a response of its own loads it as often as those who have
+// some, once it had one.
 func TestHurry(t *testing.T) {
 	const ms = time.Millisecond
-	for _, paused := range []time.Duration{0, ms} {
+	for _, x := range []struct {
+		responded bool
+		paused    time.Duration
+		want      string
+	}{
+		{false, 0, "[]"},
+		{false, ms, "[100ms 300ms 499ms 5.5s]"}, // which is the beginning of what is known
+		{true, 0, "[5.5s]"},
+		{true, ms, "[100ms 300ms 499ms 5.5s]"},
+	} {
 		run(t, false, func(b *bench) {
 			k, e := newKept(b)
 			recalls := 0
@@ -169,10 +179,13 @@ func TestHurry(t *testing.T) {
 			s := a.scopeLocked(scopeKey{model: "m"})
 			begun := time.Now()
 			s.sync = syncing{loaded: begun, saved: begun}
-			s.answeredLocked(time.Now(), &ask{}, &backend.Answer{Granted: 1, Paused: paused})
+			if x.responded {
+				s.sync.begun = begun.Add(-earlyFor)
+			}
+			s.answeredLocked(time.Now(), &ask{}, &backend.Answer{Granted: 1, Paused: x.paused})
 			a.mu.Unlock()
 			var got []time.Duration
-			for _, after := range []time.Duration{0, 99 * ms, 100 * ms, 199 * ms, 300 * ms, 499 * ms, 500 * ms, 700 * ms, 4900 * ms} {
+			for _, after := range []time.Duration{0, 99 * ms, 100 * ms, 199 * ms, 300 * ms, 499 * ms, 500 * ms, 700 * ms, 5500 * ms} {
 				time.Sleep(after - time.Since(begun))
 				a.mu.Lock()
 				before := recalls
@@ -182,12 +195,8 @@ func TestHurry(t *testing.T) {
 					got = append(got, after)
 				}
 			}
-			want := "[]"
-			if paused > 0 {
-				want = "[100ms 300ms 499ms]"
-			}
-			if fmt.Sprint(got) != want {
-				b.Errorf("paused for %v: loaded after %v; want %v", paused, got, want)
+			if fmt.Sprint(got) != x.want {
+				b.Errorf("%+v: loaded after %v", x, got)
 			}
 		})
 	}

@@ -39,7 +39,7 @@ type waiter struct {
 	tag         float64 // where it stands in the backend's line
 	reservation *Reservation
 	err         error       // its result, once it has one
-	signals     chan signal // of which at most one report, and then one result, wait to be heard
+	signals     chan signal // has room for one report, and then one result
 }
 
 // A signal tells the caller of a waiter something. A chan of it, which has no pointers, is one

@@ -34,6 +34,8 @@ type Rejection struct {
 	// Wait is how long the call would have had to wait at least, as far as was known; it
 	// has already waited for Waited, and might have for Allowed.
 	Wait, Waited, Allowed time.Duration
+	// Paced says that the pace of a slow start stands in the way, and no limit.
+	Paced bool
 	// Waiting is how many calls waited in a queue that was full, the oldest of them for
 	// Oldest.
 	Waiting int
@@ -61,6 +63,42 @@ func tooLate(reason Reason, c *charge, least bound, waited, allowed time.Duratio
 		r.stands(least.limit, time.Now())
 	}
 	return r
+}
+
+// pacedLocked lets the rejection of a call that no limit holds back say how long the pace of
+// the scope's slow start does, or what the backend has said; line says that this was about
+// the tickets of others alone.
+func (s *scope) pacedLocked(r *Rejection, now time.Time, said time.Duration, line bool) *Rejection {
+	if r.Kind.Name != "" || r.Wait > r.Waited { // a limit or a pause does
+		return r
+	}
+	held := s.paceLocked(now)
+	r.Paced = held > 0 || !line && s.quota.Pacing(now)
+	r.Wait = r.Waited + max(said, held)
+	return r
+}
+
+// lineAlone reports whether a cost fits all buckets as they were answered, so that nothing but
+// the tickets of others stands before it.
+func lineAlone(cost *backend.Amounts, asked *ask, answer *backend.Answer) bool {
+	if len(answer.Levels) < len(asked.Buckets) {
+		return false
+	}
+	for i := range asked.Buckets {
+		b := &asked.Buckets[i]
+		if need := float64(cost[b.Dimension]); answer.Levels[i] < min(need, b.Capacity()) {
+			return false
+		}
+	}
+	return true
+}
+
+// paceLocked is for how long a slow start lets no more calls into flight, unless one ends.
+func (s *scope) paceLocked(now time.Time) time.Duration {
+	if s.slotsLocked(now) != 0 {
+		return 0
+	}
+	return s.quota.NextPace(now)
 }
 
 func backendFailed(c *charge, cause error) *Rejection {

@@ -55,47 +55,19 @@ type Reservation struct {
 	queued    bool // it has waited in the queue
 	ended     atomic.Bool
 	released  atomic.Bool
-	room      *room // from the start of its ask by itself, or else from its grant
-}
-
-// A room is the memory for what a call needs once it starts. One that waits in the queue
-// has none: it may be one of very many.
-type room struct {
-	sent    [2]quota.Sent     // where limits are few
-	charged [2]backend.Bucket // and the buckets of the refund
-	refund  backend.Settlement
-}
-
-// ownAsk is the memory for the ask of one call, which needs a room soon.
-type ownAsk struct {
-	room
-	costs   [1]backend.Amounts
-	buckets [2]backend.Bucket // where limits are few
-}
-
-// askForOneLocked describes a call's own ask.
-func (s *scope) askForOneLocked(r *Reservation, now time.Time) ask {
-	own := new(ownAsk)
-	r.room, own.costs[0] = &own.room, r.charge.cost
-	a := s.askLocked(now, own.buckets[:])
-	a.Costs, a.Flows = own.costs[:], flowOf(&r.Call)
-	return a
 }
 
 // grantLocked makes r the reservation for the i-th cost that an answer has granted. It
 // holds the slots that were taken for the ask.
 func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, answer *backend.Answer, i int) {
-	g := quota.Grant{Cost: c.cost, Input: r.comparable(c), Limits: ask.limits, Buckets: ask.Buckets, Answer: answer}
+	g := quota.Grant{Cost: c.cost, Input: r.comparable(c), Limits: ask.limits, Buckets: ask.Buckets, Answer: answer, Took: ask.took}
 	for _, cost := range ask.Costs[i+1 : answer.Granted] {
 		for d, n := range cost {
 			g.Later[d] += n
 		}
 	}
 	r.charge, r.stamp, r.started = *c, answer.Stamp, now
-	if r.room == nil {
-		r.room = new(room)
-	}
-	r.sent = s.quota.Charged(now, r.room.sent[:0], &g)
+	r.sent = s.quota.Charged(now, s.account.sentLocked(), &g)
 	s.inFlight++
 	if r.slots = ask.slots; r.slots != nil {
 		s.holding++
@@ -107,10 +79,22 @@ func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, 
 	s.account.reportLocked()
 }
 
+// elsewhere reports whether something that stands in for the backend has made the charge. It
+// has buckets of its own, of which nobody here knows, and stamps below 0.
+func (r *Reservation) elsewhere() bool { return r.stamp < 0 }
+
+// stampLocked is the stamp of the charge for what corrects it.
+func (r *Reservation) stampLocked() int64 {
+	if r.elsewhere() {
+		return r.stamp
+	}
+	return max(r.stamp, r.scope.account.since)
+}
+
 // Cost is what the reservation has charged.
 func (r *Reservation) Cost() backend.Amounts { return r.charge.cost }
 
-// PaidBy reports whether the account of that name pays for the reservation. If it gets known
+// PaidBy reports whether the account of that name pays for the reservation. If it becomes known
 // only now, that includes what calls without an account have reserved.
 func (r *Reservation) PaidBy(name string) bool {
 	return r.scope.account.engine.account(name) == r.scope.account
@@ -217,7 +201,7 @@ func (r *Reservation) settlementLocked(now time.Time, corrections []quota.Correc
 	s := r.scope
 	limits := s.quota.Limits()
 	settlement := &backend.Settlement{
-		Account: s.account.ledger(), Line: s.line, Stamp: max(r.stamp, s.account.since),
+		Account: s.account.ledger(), Line: s.line, Stamp: r.stampLocked(),
 		Buckets:     quota.Unpaced(now, limits),
 		Corrections: make([]backend.Correction, len(limits)),
 	}
@@ -231,29 +215,23 @@ func (r *Reservation) settlementLocked(now time.Time, corrections []quota.Correc
 	return settlement
 }
 
-// unspecified is the pause after a throttle that says nothing about time.
-const unspecified = time.Second
-
-// Throttled takes in that the server has throttled the call, pauses whom that is about,
-// and returns for how long.
+// Throttled takes in that the server has throttled the call. It pauses the model, family or
+// account that the throttle is about, and returns for how long.
 func (r *Reservation) Throttled(t *wire.Throttle) time.Duration {
-	pause := t.RetryAfter
-	if pause <= 0 {
-		pause = unspecified
-	}
-	engine := r.scope.account.engine
-	settlement := r.throttled(time.Now(), t, min(pause, engine.config.MaxPause))
-	engine.settle(settlement)
+	settlement := r.throttled(time.Now(), t)
+	r.scope.account.engine.settle(settlement)
 	return settlement.Pause
 }
 
-func (r *Reservation) throttled(now time.Time, t *wire.Throttle, pause time.Duration) *backend.Settlement {
+func (r *Reservation) throttled(now time.Time, t *wire.Throttle) *backend.Settlement {
 	s := r.scope
+	e := s.account.engine
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
 	req := r.requestLocked()
+	pause := min(s.quota.Pause(now, &req, t, s.inFlight-1), e.config.MaxPause)
 	corrections, owner := s.quota.Throttled(now, &req, t, pause)
-	if e := s.account.engine; !e.local {
+	if !e.local {
 		pause = min(max(pause, s.quota.LeastPause(now)), e.config.MaxPause)
 	}
 	s.syncLocked(now)

@@ -126,3 +126,29 @@ func TestEstimate(t *testing.T) {
 		}
 	}
 }
+
+// A call knows how old the levels are that a slow backend has answered with: asked for alone, and
+// after a wait.
+func TestLevelsAreAsOldAsTheAnswer(t *testing.T) {
+	const took = 300 * time.Millisecond
+	run(t, false, func(b *bench) {
+		b.open()
+		b.takes(func(int, *backend.Ask) error {
+			time.Sleep(took)
+			return nil
+		})
+		alone := b.admit(call(tpm / 2))
+		waited := b.admit(call(tpm))
+		for _, r := range []*Reservation{alone, waited} {
+			if len(r.sent) == 0 {
+				b.Fatal("nothing is known of its buckets")
+			}
+			for i := range r.sent {
+				if r.sent[i].Age != took {
+					b.Errorf("%v old", r.sent[i].Age)
+				}
+			}
+			r.Settle(&Outcome{})
+		}
+	})
+}

@@ -9,8 +9,9 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
-// A scope is an account's model, for all classes that have no ceilings, or for one that has:
-// what it may draw from, and the queue of this process for it. Its account's lock guards all of it but for what never changes.
+// A scope is an account's model, for all classes that have no ceilings, or for one that has: what
+// it may draw from, and the queue of this process for it. Its account's lock guards all of it but
+// for what never changes.
 type scope struct {
 	account *account
 	key     scopeKey
@@ -48,7 +49,7 @@ type scope struct {
 	sync    syncing
 }
 
-// A snapshot is how the scope's buckets stood when the backend last said so.
+// A snapshot is how the scope's buckets stood at the backend's last answer.
 type snapshot struct {
 	at       time.Time
 	paused   time.Duration
@@ -62,7 +63,8 @@ type snapshot struct {
 type ask struct {
 	backend.Ask
 	limits []*quota.Limit
-	slots  []*slots // of which one is taken for each cost
+	slots  []*slots      // of which one is taken for each cost
+	took   time.Duration // until the answer
 }
 
 // askLocked describes what the scope draws from at present, in buckets if they suffice,
@@ -129,7 +131,7 @@ func (s *scope) answeredLocked(now time.Time, ask *ask, answer *backend.Answer) 
 	if answer.Paused > 0 {
 		s.sync.hurry = now.Add(hurryFor) // who was throttled knows why
 	}
-	if now.Before(s.sync.hurry) {
+	if now.Before(s.sync.hurry) || !s.sync.begun.IsZero() { // whoever only waits learns too
 		s.syncLocked(now)
 	}
 	if answer.Granted == 0 {
@@ -144,7 +146,8 @@ func (s *scope) keepLocked(now time.Time, ask *ask, answer *backend.Answer) {
 	if len(s.ceilings) > 0 {
 		limits = slices.Concat(limits, s.ceilings)
 	}
-	s.last = snapshot{now, answer.Paused, limits, ask.Buckets, answer.Levels, s.account.refunded}
+	buckets := append(s.last.buckets[:0], ask.Buckets...) // whose memory is another ask's next
+	s.last = snapshot{now, answer.Paused, limits, buckets, answer.Levels, s.account.refunded}
 }
 
 // releaseTicketLocked returns how to take a ticket out of the line that a fast ask has

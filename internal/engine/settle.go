@@ -61,20 +61,32 @@ func (r *Reservation) discard() {
 }
 
 func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settlement) {
-	s := r.scope
-	a := s.account
+	a := r.scope.account
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	charged := r.charge.cost
-	final := r.finalLocked(now, o)
+	settled := r.endLocked(now, o)
+	refund := r.refundLocked(now, &settled)
+	r.overLocked()
+	if refund != nil && a.engine.local {
+		a.engine.settle(refund)
+		return settled, nil
+	}
+	return settled, refund
+}
+
+// endLocked takes in how the call has ended.
+func (r *Reservation) endLocked(now time.Time, o *Outcome) Settled {
+	s := r.scope
+	a := s.account
+	final, unused := r.finalLocked(now, o)
 	settled := Settled{
-		Charged: charged, Final: final, Usage: o.Usage, HasUsage: o.HasUsage, Duration: now.Sub(r.started),
+		Charged: r.charge.cost, Final: final, Usage: o.Usage, HasUsage: o.HasUsage, Duration: now.Sub(r.started),
 	}
 	if !o.HasUsage && o.Text > 0 {
 		settled.Usage.Output = o.Text
 	}
 	s.inFlight--
-	a.reserved -= charged[backend.Tokens]
+	a.reserved -= settled.Charged[backend.Tokens]
 	if o.HasUsage {
 		predict.Responded(&r.Call.Body, &a.contexts, o.ID, o.Usage.Total)
 	}
@@ -82,32 +94,51 @@ func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settl
 		s.inputs.Add(b.Input, o.Usage.Input)
 	}
 	if r.Call.Body.Undeclared && (o.HasUsage || o.shown()) {
-		s.outputs.Add(settled.Usage.Output / max(1, r.Call.Body.Choices))
+		output := settled.Usage.Output
+		if u := &settled.Usage; u.Input == 0 && output == 0 { // not told apart
+			output = u.Total - r.charge.counted
+		}
+		s.outputs.Add(output / max(1, r.Call.Body.Choices))
 	}
+	if returned := settled.Charged[backend.Tokens] - final[backend.Tokens] - unused; returned > 0 {
+		req := r.requestLocked()
+		req.Returned(returned)
+	}
+	return settled
+}
+
+// refundLocked returns how to give back what the call was charged and did not use, or nil.
+func (r *Reservation) refundLocked(now time.Time, settled *Settled) *backend.Settlement {
+	s := r.scope
+	a := s.account
 	var refund backend.Amounts
 	for d := range refund {
-		refund[d] = charged[d] - final[d]
+		refund[d] = settled.Charged[d] - settled.Final[d]
 		a.refunded[d] += float64(max(0, refund[d]))
 	}
 	if r.flow != nil {
-		r.flow.credit += refund[backend.Tokens]
+		s.queue.end(r.flow, refund[backend.Tokens])
 	}
 	if !r.discarded {
-		s.quota.Settled(charged[backend.Tokens], refund[backend.Tokens])
+		s.quota.Settled(settled.Charged[backend.Tokens], refund[backend.Tokens])
 	}
 	s.budgetFreedLocked(now)
 	if refund == (backend.Amounts{}) {
-		return settled, nil
+		return nil
 	}
-	buckets := s.quota.Buckets(r.room.charged[:0], now, quota.Refundable(r.sent, final[backend.Tokens] == 0))
+	d := &a.scratch
+	if !a.engine.local {
+		d = new(scratch)
+	}
+	d.buckets = s.quota.Buckets(d.buckets[:0], now, quota.Refundable(r.sent, settled.Final[backend.Tokens] == 0))
 	for _, l := range s.ceilings {
-		buckets = append(buckets, l.Bucket(now))
+		d.buckets = append(d.buckets, l.Bucket(now))
 	}
-	if !slices.ContainsFunc(buckets, func(b backend.Bucket) bool { return refund[b.Dimension] != 0 }) {
-		return settled, nil // nobody counts it
+	if !r.elsewhere() && !slices.ContainsFunc(d.buckets, func(b backend.Bucket) bool { return refund[b.Dimension] != 0 }) {
+		return nil // nobody counts it
 	}
-	r.room.refund = backend.Settlement{Account: a.ledger(), Line: s.line, Stamp: max(r.stamp, a.since), Refund: refund, Buckets: buckets}
-	return settled, &r.room.refund
+	d.refund = backend.Settlement{Account: a.ledger(), Line: s.line, Stamp: r.stampLocked(), Refund: refund, Buckets: d.buckets}
+	return &d.refund
 }
 
 // shown reports whether the text that was seen is all of the output.
@@ -115,36 +146,37 @@ func (o *Outcome) shown() bool {
 	return !o.HasUsage && o.Metered && o.Whole && o.Text > 0 && !o.Reasons
 }
 
-// finalLocked is what stays charged of the reservation.
-func (r *Reservation) finalLocked(now time.Time, o *Outcome) backend.Amounts {
-	final := r.charge.cost
+// finalLocked is what stays charged of the reservation, and how much of what comes back is
+// output that it has declared and not used.
+func (r *Reservation) finalLocked(now time.Time, o *Outcome) (final backend.Amounts, unused int64) {
+	final = r.charge.cost
 	switch {
 	case o.Cancelled:
-		return backend.Amounts{}
+		return backend.Amounts{}, 0
 	case o.Failed != 0:
 		if !chargesTokens(o.Failed, r.informed) {
 			final[backend.Tokens], final[backend.Images] = 0, 0
 		}
-		return final
+		return final, 0
 	case !o.Metered:
 		if o.HasUsage {
 			final[backend.Tokens] = bounded(o.Usage.Total)
 		}
-		return final
+		return final, 0
 	}
 	req := r.requestLocked()
 	tokens := final[backend.Tokens]
 	is := bounded(r.usedTokens(&req, o))
-	if unused := tokens - is; unused > 0 && !r.Call.Body.Undeclared && !r.Call.Body.Whole {
+	if left := tokens - is; left > 0 && !r.Call.Body.Undeclared && !r.Call.Body.Whole {
 		if r.Call.Body.Continues() || !o.HasUsage && !o.shown() {
-			unused = 0 // which part is not sure: what stands on the server was a guess too
+			left = 0 // which part is not sure: what stands on the server was a guess too
 		}
-		if req.Unused(now, unused) {
-			is = tokens
+		if unused = left; req.Unused(now, left) {
+			is, unused = tokens, 0
 		}
 	}
 	final[backend.Tokens] = is
-	return final
+	return final, unused
 }
 
 // usedTokens is what a response's body says that the call has used.

@@ -176,6 +176,8 @@ func TestOutputsLearn(t *testing.T) {
 	}{
 		{"usage", true, 1, Outcome{HasUsage: true, Usage: wire.Usage{Output: 40, Total: 440}}, 40},
 		{"of several choices", true, 4, Outcome{HasUsage: true, Usage: wire.Usage{Output: 40, Total: 440}}, 10},
+		{"usage that does not tell output apart", true, 2, Outcome{HasUsage: true, Usage: wire.Usage{Total: 440}}, 20},
+		{"a total below what was counted", true, 1, Outcome{HasUsage: true, Usage: wire.Usage{Total: 300}}, 256},
 		{"the whole text", true, 1, Outcome{Metered: true, Whole: true, Text: 30}, 30},
 		{"text that hides more", true, 1, Outcome{Metered: true, Whole: true, Reasons: true, Text: 30}, 256},
 		{"text that was broken off", true, 1, Outcome{Metered: true, Text: 30}, 256},
@@ -325,7 +327,7 @@ func TestThrottlePauses(t *testing.T) {
 	for _, x := range []struct {
 		after, want time.Duration
 	}{
-		{0, unspecified}, {-1, unspecified}, {time.Millisecond, time.Millisecond},
+		{0, time.Second}, {-1, time.Second}, {time.Millisecond, time.Millisecond},
 		{5 * time.Second, 5 * time.Second}, {time.Minute, time.Minute}, {time.Hour, time.Minute},
 	} {
 		run(t, false, func(b *bench) {
@@ -371,7 +373,7 @@ func TestThrottleCorrects(t *testing.T) {
 
 // A pause that does not arrive is told again, for what is left of it, until it does or it
 // is over; nothing else is.
-func TestPausesAreToldAgain(t *testing.T) {
+func TestPausesAreSentAgain(t *testing.T) {
 	for _, x := range []struct {
 		name  string
 		fails int
@@ -422,6 +424,28 @@ func TestPausesAreToldAgain(t *testing.T) {
 		begun, n := time.Now(), len(b.settlements())
 		if err := b.Shutdown(b.Context()); err != nil || time.Since(begun) > lastRetry || len(b.settlements()) != n+1 {
 			b.Errorf("%v after %v and %d settlements", err, time.Since(begun), len(b.settlements())-n)
+		}
+	})
+}
+
+// After pauses that were in vain few calls are tried beside those in flight.
+func TestFewCallsAfterPausesInVain(t *testing.T) {
+	run(t, true, func(b *bench) {
+		b.open()
+		kept := b.admit(call(1))
+		for range 3 {
+			r := b.admit(call(1))
+			r.Throttled(&wire.Throttle{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1})
+			r.Settle(&Outcome{Failed: http.StatusTooManyRequests})
+			r.Release()
+			time.Sleep(time.Minute)
+		}
+		b.admit(call(1)).Observe(&Response{Status: http.StatusOK})
+		s := kept.scope
+		s.account.mu.Lock()
+		defer s.account.mu.Unlock()
+		if got := s.slotsLocked(time.Now()); got != 31-2 {
+			b.Errorf("%d calls more may go beside 2", got)
 		}
 	})
 }
@@ -509,4 +533,46 @@ func TestInputsLearn(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What calls get back that were never answered says nothing of unused output, though a server
+// seems to keep it that was never sent them.
+func TestReturnedIsNotUnused(t *testing.T) {
+	const rounds, each = 10, 10 * time.Millisecond
+	for name, x := range map[string]struct {
+		o    Outcome
+		kept bool
+	}{
+		"unused output": {Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Input: 10, Output: 10, Total: 20}}, true},
+		"cancelled":     {Outcome{Cancelled: true}, false},
+		"throttled":     {Outcome{Failed: http.StatusTooManyRequests}, false},
+		"by the caller": {Outcome{HasUsage: true, Usage: wire.Usage{Input: 10, Output: 10, Total: 20}}, false},
+	} {
+		run(t, false, func(b *bench) {
+			b.open()
+			used := int64(1000)
+			report := func(r *Reservation) {
+				r.Observe(head(200, fmt.Sprintf("Limit-Tokens 6000 Remaining-Tokens %d Reset-Tokens %ds", 6000-used, used/100)))
+			}
+			first := b.admit(call(1000))
+			report(first)
+			for range rounds {
+				time.Sleep(each)
+				c := call(110)
+				c.Body.Input = 10
+				r, answered := b.admit(c), b.admit(c)
+				used += 2 * 110
+				report(answered)
+				r.Settle(&x.o)
+				answered.Settle(&Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Input: 10, Output: 90, Total: 100}})
+			}
+			limits := b.scope().quota.Limits()
+			for _, l := range limits {
+				if l.Dimension == backend.Tokens && l.KeepsUnused() != x.kept {
+					b.Errorf("%s: kept: %v", name, l.KeepsUnused())
+				}
+			}
+			first.Settle(&Outcome{})
+		})
+	}
 }

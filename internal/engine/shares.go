@@ -27,7 +27,7 @@ func (u *usage) add(now time.Time, c *Call, charged int64) {
 		return
 	}
 	begun := now.Truncate(usageEach)
-	p := &u.periods[begun.Unix()/int64(usageEach/time.Second)%usagePeriods]
+	p := &u.periods[periodOf(begun)%usagePeriods]
 	if !p.begun.Equal(begun) {
 		*p = usagePeriod{begun, map[flowKey]int64{}}
 	}
@@ -105,7 +105,7 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 	total := int64(0)
 	for i := range a.usage.periods {
 		p := &a.usage.periods[i]
-		if now.Sub(p.begun) >= usagePeriods*usageEach {
+		if !lately(periodOf(now) - periodOf(p.begun)) {
 			continue
 		}
 		for key, n := range p.charged {

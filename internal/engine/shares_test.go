@@ -46,6 +46,29 @@ func TestUsageOfFlows(t *testing.T) {
 	}
 }
 
+// A clock that is set back leaves nothing that counts until it has caught up.
+func TestUsageWhereTheClockIsSetBack(t *testing.T) {
+	a := newAccount(New(Config{}), "a")
+	var all tally
+	now := time.Unix(1_000_000_000, 0)
+	add := func() {
+		a.usage.add(now, &Call{Flow: named("chat", "", 1)}, 100)
+		all.add(now, 100)
+	}
+	for range usagePeriods {
+		add()
+		now = now.Add(usageEach)
+	}
+	now = now.Add(-time.Hour)
+	add()
+	if classes, _ := a.shares(now); len(classes) != 1 || classes[0].Charged != 100 {
+		t.Errorf("classes %+v; want 100 to be charged", classes)
+	}
+	if sum := all.sum(now); sum != 100 {
+		t.Errorf("%d are counted; want 100", sum)
+	}
+}
+
 // The busiest tenants are shown, also where they come after many others, and nothing is lost
 // of what is counted.
 func TestUsageOfLateTenants(t *testing.T) {

@@ -210,7 +210,7 @@ func (s *scope) mayGetLocked(now time.Time) bool {
 }
 
 func (o *slots) mayGetLocked(now time.Time) bool {
-	return !o.account.engine.local && o.firstLocked() == nil && (!o.refused || o.goneLocked(now))
+	return !o.account.engine.local && o.firstLocked() == nil && (!o.lacking || o.goneLocked(now))
 }
 
 // aloneLocked notes that a call waits for slots before it asks by itself, or does no more.
@@ -258,8 +258,7 @@ func (r *Reservation) getSlots(ctx context.Context, en *entry, now time.Time) (r
 	}
 	s.aloneLocked(en.ask.slots, false, now)
 	if lacking == nil && !en.left {
-		en.ask = s.askForOneLocked(r, now)
-		en.ask.slots = s.takeSlotsLocked(now)
+		en.ask = s.askForOneLocked(r, new(scratch), now)
 		return nil, true, nil
 	}
 	s.asking--
@@ -292,13 +291,23 @@ func (s *scope) unlentLocked(now time.Time) *slots {
 // namingLocked lets a rejection name the limit on calls in flight, if that holds the
 // scope's calls back.
 func (s *scope) namingLocked(r *Rejection, now time.Time) *Rejection {
+	if o := s.lackedLocked(now); o != nil {
+		r.Kind, r.Owner, r.Amount, r.Source, r.Wait = quota.Concurrent, o.owner, o.limit, quota.Configured, 0
+	}
 	for _, o := range s.slots {
-		if slices.Contains(o.short, s) || s.queue.len() == 0 && o.roomLocked(s, 1, now) == 0 {
-			r.Kind, r.Owner, r.Amount, r.Source, r.Wait = quota.Concurrent, o.owner, o.limit, quota.Configured, 0
-		}
 		o.changedLocked(now) // the call needs none any more
 	}
 	return r
+}
+
+// lackedLocked is an owner whose slots the scope's calls wait for, or nil.
+func (s *scope) lackedLocked(now time.Time) (lacked *slots) {
+	for _, o := range s.slots {
+		if slices.Contains(o.short, s) || s.queue.len() == 0 && o.roomLocked(s, 1, now) == 0 {
+			lacked = o
+		}
+	}
+	return lacked
 }
 
 // naming is namingLocked for a call that has waited.

@@ -26,7 +26,8 @@ type LimitState struct {
 	Limit, Remaining int64
 	Reset            time.Duration // until the bucket is full again
 	Unknown          bool          // Remaining and Reset are, and 0
-	Margin, Ramp     int64
+	Margin           int64
+	Ramp, Pace       int64 // what may start a minute
 	Burst, Ignored   time.Duration
 	KeepsUnused      bool
 	Source           string
@@ -102,7 +103,7 @@ func (a *account) state(key scopeKey, now time.Time) (ScopeState, backend.Ask, [
 	limits := s.quota.Limits()
 	for _, l := range slices.Concat(limits, s.ceilings) {
 		ls := LimitState{
-			Name: l.Name, Limit: l.Amount(), Ramp: int64(l.Ramp(now)), Ignored: l.Ignored(now), KeepsUnused: l.KeepsUnused(),
+			Name: l.Name, Limit: l.Amount(), Ramp: int64(l.Ramp(now)), Pace: s.quota.Pace(now, l), Ignored: l.Ignored(now), KeepsUnused: l.KeepsUnused(),
 		}
 		if l.Owner != s.quota.Owner() {
 			ls.Owner = l.Owner

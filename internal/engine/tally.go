@@ -23,9 +23,13 @@ func (t *tally) add(now time.Time, n int64) {
 	x.n += n
 }
 
+// lately reports whether a period is within the last minute that began so many before the present
+// one. One that has not begun yet is from before the clock was set back.
+func lately(periods int64) bool { return 0 <= periods && periods < usagePeriods }
+
 func (t *tally) sum(now time.Time) (sum int64) {
 	for _, x := range t {
-		if periodOf(now)-x.period < usagePeriods {
+		if lately(periodOf(now) - x.period) {
 			sum += x.n
 		}
 	}

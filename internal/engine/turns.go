@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"math"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -27,23 +28,25 @@ func (t *turns) next(q *flows) float64 {
 	return tag
 }
 
-// choose puts those before the others in a batch, n of them, whose turn it is, and notes that
-// they have had it. Each class's calls stay in order.
+// choose puts those before the others in a batch, n of them, whose turn it is. Each class's calls
+// stay in order.
 func (t *turns) choose(batch []*waiter, n int) {
+	as := turns{t.virtual, maps.Clone(t.finish)} // if all of them start
 	for i := range n {
 		next := i
 		for j := range batch[i:] {
-			if t.begin(batch[i+j].flow.Class) < t.begin(batch[next].flow.Class) {
+			if as.begin(batch[i+j].flow.Class) < as.begin(batch[next].flow.Class) {
 				next = i + j
 			}
 		}
 		w := batch[next]
 		copy(batch[i+1:next+1], batch[i:next])
 		batch[i] = w
-		t.serve(&w.flow.Flow)
+		as.serve(&w.flow.Flow)
 	}
 }
 
+// serve notes that a flow's class has had a turn.
 func (t *turns) serve(f *backend.Flow) {
 	if t.finish == nil {
 		t.finish = map[string]float64{}

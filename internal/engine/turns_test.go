@@ -38,5 +38,8 @@ func TestTurns(t *testing.T) {
 		if turns.choose(b, x.n); !slices.Equal(order(b), x.want) {
 			t.Errorf("%s: %v; want %v", x.name, order(b), x.want)
 		}
+		for _, w := range b[:x.n] {
+			turns.serve(&w.flow.Flow) // all of them have started
+		}
 	}
 }

@@ -23,8 +23,8 @@ type Config struct {
 	// Shared reports whether an owner's pauses are about more than one scope. The
 	// fallback knows only lines then.
 	Shared func(owner string) bool
-	// Notify is told of each change: with the primary's error, or with nil when it
-	// answers again.
+	// Notify is called with the primary's error when it stops answering, and with nil when
+	// it answers again.
 	Notify func(error)
 }
 
@@ -97,8 +97,8 @@ func (f *failover) stands(ask *backend.Ask, waits bool) {
 	}
 }
 
-// leave takes a ticket out of the local line, for the primary has answered it. Nothing
-// else would: what is forgotten there would stand in everybody's way when the primary is
+// leave takes a ticket out of the local line, once the primary has answered it. Nothing else
+// would: a ticket that was left there would stand in the way of all others when the primary is
 // away again.
 func (f *failover) leave(ctx context.Context, ask backend.Ask) {
 	if f.stood(ask.Ticket) {
@@ -171,10 +171,10 @@ func (f *failover) Clear(ctx context.Context, account string, owners []string) e
 // outsized is how many times the fallback's limits a call may cost.
 const outsized = 1 << 15
 
-// buckets are the fallback's own. All scopes of a line share them, for they share a budget.
-// They refill as the limits say and hold no more, but their limit and period are many
-// times as long: a call that is larger than this process's share is none that can never
-// start. It starts on a full bucket and leaves a debt.
+// buckets are the fallback's own. All scopes of a line share them, for they share a budget. They
+// refill as the limits say and hold no more, but their limit and period are many times as long.
+// So a call that is larger than this process's share is not too large: it starts on a full
+// bucket and leaves a debt.
 func (f *failover) buckets(line string) []backend.Bucket {
 	buckets := make([]backend.Bucket, len(f.config.Limits))
 	for i, b := range f.config.Limits {
@@ -203,11 +203,12 @@ func (f *failover) mayAsk(now time.Time) bool {
 	return true
 }
 
-// gaveUp reports whether an error says nothing about the primary, for it was the caller who
-// has not waited.
+// gaveUp reports whether an error says nothing about the primary, because the caller did not
+// wait for it.
 func gaveUp(ctx context.Context, err error) bool { return err != nil && ctx.Err() != nil }
 
-// failed notes how the primary answered what began then, and reports whether it did not.
+// failed notes how a command ended that was sent at the time begun, and reports whether the
+// primary did not answer it.
 func (f *failover) failed(begun time.Time, err error) bool {
 	failed := err != nil && !errors.Is(err, backend.ErrTooLarge)
 	if f.changes(begun, failed) {

@@ -7,8 +7,8 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// A keeper keeps notes in a primary that does. Notes do not tell that it is back: a store
-// that only takes no writes reads them too.
+// A keeper keeps notes in a primary that does. Notes don't show that it is back: a store that
+// takes no writes can still read them.
 type keeper struct {
 	*failover
 	primary backend.Keeper

@@ -8,9 +8,9 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
-// A lessor lends slots from a primary that does. Meanwhile nobody knows what the other
-// processes hold: as long as all of them miss the primary, what it has lent them last is
-// no more than there is.
+// A lessor lends slots from a primary that does. While that is away, nobody knows what the other
+// processes hold. As long as all of them miss it, what it has lent them last is no more than
+// there is.
 type lessor struct {
 	*failover
 	primary backend.Lessor

@@ -1,5 +1,6 @@
 // Package identity tells who pays for a request, by what stays the same when credentials
-// rotate, so that every process of a fleet finds the same account.
+// rotate, so that every process of a fleet finds the same account. It also takes the
+// credentials out of what servers say.
 //
 // No key, token or signature is in an identity: of credentials only digests are.
 package identity
@@ -10,6 +11,9 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/digest"
@@ -19,13 +23,17 @@ import (
 type Identity struct {
 	Account string
 	Host    string
-	// Credential says that the account was told by a credential that may rotate: many of
-	// them on one host within an hour are one payer more likely than many.
+	// Credential says that a credential that may rotate names the account: many of them on
+	// one host within an hour are more likely one payer than many.
 	Credential bool
 }
 
-// Credentials are the headers that credentials come in, in canonical form, the first first.
-var Credentials = [...]string{"Authorization", "Api-Key", "X-Api-Key", "X-Goog-Api-Key", "Ocp-Apim-Subscription-Key"}
+// credentialHeaders are the headers that credentials come in, in canonical form. The first that
+// a request has counts.
+var credentialHeaders = [...]string{"Authorization", "Api-Key", "X-Api-Key", "X-Goog-Api-Key", "Ocp-Apim-Subscription-Key", "Apikey", "X-Litellm-Api-Key", "X-Portkey-Api-Key", "Cf-Aig-Authorization"}
+
+// queryCredentials are the parameters of a URL that credentials come in.
+var queryCredentials = [...]string{"key", "api-key", "api_key", "apikey", "subscription-key", "access_token"}
 
 // Of returns who pays for a request. key is that of the digests, or nil. In this order:
 //
@@ -33,14 +41,16 @@ var Credentials = [...]string{"Authorization", "Api-Key", "X-Api-Key", "X-Goog-A
 //     key or token speaks for it. Behind a gateway that names the resource in the path,
 //     that is added.
 //   - On Google Cloud, and where its tokens go through a gateway, the host and the project in
-//     the path: the tokens are opaque, and new every hour.
-//   - On Amazon Bedrock, and wherever a request is signed with SigV4, the host, which
-//     names the region: each request's signature is new, and access keys of roles rotate
-//     and differ by pod.
+//     the path or the X-Goog-User-Project header.
+//   - On Amazon Bedrock the host, which names the region: each request's signature is new, and
+//     access keys of roles rotate and differ by pod.
 //   - The OpenAI-Organization and OpenAI-Project headers.
 //   - The issuer, if any, and subject of a bearer token that is a JWT, unverified: the server
 //     verifies it.
-//   - The credential.
+//   - The credential, which may be in the URL.
+//
+// Signatures, and opaque tokens that are replaced soon, name nobody. The next of the above that
+// the request has does, or else the host.
 func Of(r *http.Request, key []byte) Identity {
 	host := hostOf(r)
 	id := Identity{Account: host, Host: host}
@@ -55,11 +65,14 @@ func Of(r *http.Request, key []byte) Identity {
 	if isAzure(name, path) {
 		return id
 	}
-	if project, ok := segmentAfter(path, "/projects/"); ok && (strings.HasSuffix(name, ".googleapis.com") || strings.Contains(authorization, googleToken)) {
-		id.Account += "/projects/" + project
-		return id
+	if strings.Contains(authorization, googleToken) || strings.HasSuffix(name, ".googleapis.com") {
+		project, _ := segmentAfter(path, "/projects/")
+		if project = cmp.Or(project, short(r.Header.Get("X-Goog-User-Project"))); project != "" {
+			id.Account += "/projects/" + project
+			return id
+		}
 	}
-	if strings.HasPrefix(authorization, "AWS4-") || isBedrock(name) {
+	if isBedrock(name) {
 		return id
 	}
 	organization, project := r.Header.Get("Openai-Organization"), r.Header.Get("Openai-Project") // canonical, which costs nothing
@@ -67,10 +80,7 @@ func Of(r *http.Request, key []byte) Identity {
 		id.Account += "/" + short(organization) + "/" + short(project)
 		return id
 	}
-	credential := ""
-	for _, name := range Credentials {
-		credential = cmp.Or(credential, r.Header.Get(name))
-	}
+	credential := credentialOf(r)
 	if scheme, token, ok := strings.Cut(credential, " "); ok && strings.EqualFold(scheme, "bearer") {
 		credential = strings.TrimSpace(token)
 	}
@@ -85,16 +95,91 @@ func Of(r *http.Request, key []byte) Identity {
 	return id
 }
 
-// googleToken begins Google's access tokens.
-const googleToken = "ya29."
+// credentialOf returns the first credential of a request that names somebody, or "".
+func credentialOf(r *http.Request) string {
+	for _, name := range credentialHeaders {
+		if credential := r.Header.Get(name); credential != "" && !isOpaque(credential) {
+			return credential
+		}
+	}
+	for _, credential := range inQuery(r.URL.RawQuery) {
+		if plain, err := url.QueryUnescape(credential); err == nil {
+			credential = plain
+		}
+		if !isOpaque(credential) {
+			return credential
+		}
+	}
+	return ""
+}
 
-// hostOf returns the host of a request, without the port that its scheme has anyway.
+// What marks credentials that name nobody: their owner's next one is another.
+var (
+	// googleToken begins Google's access tokens.
+	googleToken = "ya29."
+	// opaqueTokens begin so: Google's, Bedrock's short-term keys, and those of GitHub's apps and
+	// workflows.
+	opaqueTokens = [...]string{googleToken, "bedrock-api-key-", "ghs_"}
+	// signatures stand in place of a token: those of AWS, and Oracle's, Alibaba's, Tencent's,
+	// Volcengine's and Huawei's, and Baidu's; and so do the tokens of Snowflake's sessions.
+	signatures = [...]string{"AWS4-", "ignature=", "bce-auth-v1/", "Snowflake Token="}
+	// placeholders stand where a client wants a key and the server does not.
+	placeholders = map[string]bool{
+		"": true, "-": true, "x": true, "xxx": true, "none": true, "null": true, "empty": true, "dummy": true,
+		"fake": true, "unused": true, "not-used": true, "not-needed": true, "placeholder": true, "no-key": true,
+		"no-key-required": true, "sk-no-key-required": true,
+	}
+)
+
+// isOpaque reports whether a credential is one of these or none, says when it expires
+// (Copilot's), or is a JWT that is encrypted.
+func isOpaque(credential string) bool {
+	for _, mark := range signatures {
+		if strings.Contains(credential, mark) {
+			return true
+		}
+	}
+	_, token, ok := strings.Cut(credential, " ")
+	if !ok {
+		token = credential
+	}
+	token = strings.TrimSpace(token)
+	if strings.EqualFold(token, "bearer") || placeholders[strings.ToLower(token)] {
+		return true
+	}
+	for _, begin := range opaqueTokens {
+		if strings.HasPrefix(token, begin) {
+			return true
+		}
+	}
+	return strings.Contains(token, ";exp=") || strings.HasPrefix(token, "eyJ") && strings.Count(token, ".") == 4
+}
+
+// inQuery returns the credentials among the parameters of a URL's query, as they are written
+// there. A parameter's name may be encoded too.
+func inQuery(query string) (credentials []string) {
+	for part := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		if value != "" && slices.Contains(queryCredentials[:], strings.ToLower(name)) {
+			credentials = append(credentials, value)
+		}
+	}
+	return credentials
+}
+
+// hostOf returns the host of a request, without the port that its scheme has anyway and the
+// dot that may end a full name.
 func hostOf(r *http.Request) string {
 	host := strings.ToLower(r.URL.Host)
 	if r.URL.Scheme == "http" {
-		return strings.TrimSuffix(host, ":80")
+		host = strings.TrimSuffix(host, ":80")
+	} else {
+		host = strings.TrimSuffix(host, ":443")
 	}
-	return strings.TrimSuffix(host, ":443")
+	return strings.TrimSuffix(host, ".")
 }
 
 func hostname(host string) string {
@@ -108,8 +193,11 @@ func hostname(host string) string {
 }
 
 // isAzure reports whether a host is an Azure resource's, in any of its clouds, or a path
-// is that of one behind a domain of its owner's.
+// is that of one behind a domain of its owner's. GitHub's models had a host there for everybody.
 func isAzure(host, path string) bool {
+	if host == "models.inference.ai.azure.com" {
+		return false
+	}
 	for _, suffix := range [...]string{".azure.com", ".azure.us", ".azure.cn", ".azure-api.net", ".azure-api.us", ".azure-api.cn"} {
 		if strings.HasSuffix(host, suffix) {
 			return true
@@ -144,8 +232,25 @@ func short(name string) string {
 // longestToken is the longest that is looked into.
 const longestToken = 16 << 10
 
-// subjectOf returns whom a JWT speaks for: its issuer and subject. Some name the client in
-// place of a subject, and Z.AI's the part of the key that is no secret.
+// A claim is one of a JWT's: a string, or a number, as some issuers write it.
+type claim string
+
+// UnmarshalJSON implements json.Unmarshaler. Any other value is no claim.
+func (c *claim) UnmarshalJSON(data []byte) error {
+	text := strings.TrimSpace(string(data))
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		*c = claim(text)
+		return nil
+	}
+	var s string
+	if json.Unmarshal(data, &s) == nil {
+		*c = claim(s)
+	}
+	return nil
+}
+
+// subjectOf returns whom a JWT speaks for: its issuer and subject. Some name the client or
+// the user in other claims, and Z.AI's the part of the key that is no secret.
 func subjectOf(token string) (string, bool) {
 	if len(token) > longestToken || strings.Count(token, ".") != 2 {
 		return "", false
@@ -157,15 +262,19 @@ func subjectOf(token string) (string, bool) {
 		return "", false
 	}
 	var claims struct {
-		Issuer  string `json:"iss"`
-		Subject string `json:"sub"`
-		Client  string `json:"client_id"`
-		Party   string `json:"azp"`
-		Key     string `json:"api_key"`
+		Issuer  claim `json:"iss"`
+		Subject claim `json:"sub"`
+		Client  claim `json:"client_id"`
+		Okta    claim `json:"cid"`
+		Party   claim `json:"azp"`
+		App     claim `json:"appid"`
+		User    claim `json:"user_id"`
+		Email   claim `json:"email"`
+		Key     claim `json:"api_key"`
 	}
 	if json.Unmarshal(data, &claims) != nil {
 		return "", false
 	}
-	subject := cmp.Or(claims.Subject, claims.Client, claims.Party, claims.Key)
-	return "jwt\x00" + claims.Issuer + "\x00" + subject, subject != ""
+	subject := cmp.Or(claims.Subject, claims.Client, claims.Okta, claims.Party, claims.App, claims.User, claims.Email, claims.Key)
+	return string("jwt\x00" + claims.Issuer + "\x00" + subject), subject != ""
 }

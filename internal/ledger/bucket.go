@@ -15,6 +15,7 @@ type owner struct {
 	paused  int64 // nothing starts before it
 	charged int64 // the latest stamp of a charge to its buckets, or never
 	nodes   int   // in lines: tickets draw from its buckets, or heed its pauses
+	dirty   bool  // more has changed than time has passed; see Account.undo
 	buckets []*bucket
 }
 
@@ -59,15 +60,18 @@ func (o *owner) bucket(d *backend.Bucket) *bucket {
 		}
 	}
 	b := &bucket{owner: o, name: d.Name, used: max(0, d.Start), corrected: max(0, d.Start), born: o.stamp}
-	o.buckets = append(o.buckets, b)
+	o.buckets, o.dirty = append(o.buckets, b), true
 	return b
 }
+
+// Rate is what refills in a microsecond.
+func Rate(d *backend.Bucket) float64 { return float64(d.Limit) / float64(d.Period/time.Microsecond) }
 
 // describe sets the limits and reports whether they changed.
 func (b *bucket) describe(d *backend.Bucket) bool {
 	b.margin, b.ceiling = d.Margin, d.Ceiling
 	limit, capacity := float64(d.Limit), d.Capacity()
-	rate := limit / float64(d.Period/time.Microsecond)
+	rate := Rate(d)
 	if limit == b.limit && rate == b.rate && capacity == b.capacity && d.Dimension == b.dimension {
 		return false
 	}
@@ -88,7 +92,7 @@ func (b *bucket) most() float64 { return b.capacity + b.limit }
 func (b *bucket) trim() {
 	if most := b.most(); b.used > most && float64(b.owner.stamp-b.lowered) >= b.limit/b.rate {
 		b.corrected += most - b.used
-		b.used = most
+		b.used, b.owner.dirty = most, true
 	}
 }
 
@@ -119,15 +123,16 @@ func (b *bucket) correct(c backend.Correction) {
 // since.
 const Young = time.Minute
 
-// raise takes in what d's Start says of a bucket that was lost after that was told, as
-// far as nobody has yet. It is corrected to what it would be if it had begun there.
+// raise takes in d's Start if the bucket was lost after the answer that this goes back to. The
+// bucket is corrected to what it would be if it had begun there, unless it is above that already.
 func (b *bucket) raise(now int64, d *backend.Bucket) {
 	age := now - b.born
-	if d.Start <= 0 || d.StartStamp == 0 || d.StartStamp >= b.born || age >= micros(Young) {
+	if d.Start <= 0 || d.StartStamp == 0 || d.StartStamp >= b.born || age >= Micros(Young) {
 		return
 	}
 	to := d.Start + float64(b.rate*float64(age))
 	if b.corrected < to {
+		b.owner.dirty = true
 		b.raised++
 	}
 	b.correct(backend.Correction{From: math.Inf(-1), To: to})

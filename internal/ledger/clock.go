@@ -2,9 +2,8 @@ package ledger
 
 import "github.com/openai-ratelimiter/ratelimiter/backend"
 
-// Bounds are what a caller knows of the account's time: at least as much as Earliest
-// and at most as much as Latest has passed since it last heard of that. The zero value
-// is of one that has heard nothing.
+// Bounds are what a caller knows of the account's time: it is no earlier than Earliest and
+// no later than Latest. The zero value is of a caller that knows nothing of it.
 type Bounds struct{ Earliest, Latest int64 }
 
 // A clock is the account's own time, in which its buckets refill. It is what the store's
@@ -12,7 +11,7 @@ type Bounds struct{ Earliest, Latest int64 }
 // set, or for a server that takes over and is ahead.
 type clock struct {
 	running bool
-	born    int64 // when it began; what a caller heard before that was of another one
+	born    int64 // when it began; what a caller knows from before is of another one
 	offset  int64 // by how much the store's is ahead
 }
 
@@ -55,7 +54,7 @@ func (a *Account) read(shown int64, owner string, buckets []backend.Bucket) (int
 
 // latest is the latest time that the owner knows, if it is later.
 func (a *Account) latest(latest int64, name string) int64 {
-	if o := a.owners[name]; o != nil {
+	if o := a.known(name); o != nil {
 		latest = max(latest, o.stamp)
 	}
 	return latest

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 // A store is the ledger as a fleet would use it.
 type store struct {
+	quiet    bool // asks that change nothing are not noted
 	mu       sync.Mutex
 	now      int64
 	accounts map[string]*ledger.Account
@@ -25,6 +27,7 @@ func (s *store) account(name string) *ledger.Account {
 	if s.accounts[name] == nil {
 		s.accounts[name] = ledger.New()
 		s.accounts[name].Lease, s.accounts[name].Erase = time.Second, 10*time.Second
+		s.accounts[name].Quiet = s.quiet
 	}
 	return s.accounts[name]
 }
@@ -62,12 +65,16 @@ func (s *store) Lease(_ context.Context, c backend.Claim) (backend.Lease, error)
 }
 
 func TestConformance(t *testing.T) {
-	backendtest.Run(t, func(*testing.T) backendtest.Subject {
-		s := &store{now: 1, accounts: map[string]*ledger.Account{}, slots: map[[2]string]*ledger.Slots{}}
-		return backendtest.Subject{Backend: s, Shared: true, Advance: func(d time.Duration) {
-			s.mu.Lock()
-			s.now += int64((d + time.Microsecond - 1) / time.Microsecond)
-			s.mu.Unlock()
-		}}
-	})
+	for _, quiet := range []bool{false, true} {
+		t.Run(fmt.Sprintf("quiet %t", quiet), func(t *testing.T) {
+			backendtest.Run(t, func(*testing.T) backendtest.Subject {
+				s := &store{quiet: quiet, now: 1, accounts: map[string]*ledger.Account{}, slots: map[[2]string]*ledger.Slots{}}
+				return backendtest.Subject{Backend: s, Shared: true, Advance: func(d time.Duration) {
+					s.mu.Lock()
+					s.now += ledger.Micros(d)
+					s.mu.Unlock()
+				}}
+			})
+		})
+	}
 }

@@ -42,7 +42,7 @@ func (a *Account) visit(now int64) {
 		if !o.idle(now) {
 			return false
 		}
-		delete(a.owners, o.name)
+		a.drop(o)
 		return true
 	})
 }
@@ -52,7 +52,7 @@ func (a *Account) visit(now int64) {
 // owner that comes back settles nothing from before, and its buckets' Charged and
 // Corrected begin anew.
 func (o *owner) idle(now int64) bool {
-	if o.nodes > 0 || o.paused > now || o.since > now || o.charged >= now-micros(Slack) {
+	if o.nodes > 0 || o.paused > now || o.since > now || o.charged >= now-Micros(Slack) {
 		return false
 	}
 	dt := float64(max(0, now-o.stamp))
@@ -85,7 +85,7 @@ func (a *Account) remember(now int64, ask *backend.Ask, answer backend.Answer) {
 // forgetReplies drops those that are too old. A ticket that has asked again may have a
 // newer one.
 func (a *Account) forgetReplies(now int64) {
-	for len(a.replies) > 0 && now-a.replies[0].seen > micros(a.Erase) {
+	for len(a.replies) > 0 && now-a.replies[0].seen > Micros(a.Erase) {
 		r := a.replies[0]
 		if a.answered[r.ticket] == r {
 			delete(a.answered, r.ticket)

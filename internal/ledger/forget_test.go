@@ -32,7 +32,7 @@ func TestModelsThatAreNamedOnce(t *testing.T) {
 			a := New()
 			now, most := int64(0), 0
 			for i := range models {
-				now += micros(every)
+				now += Micros(every)
 				m := fmt.Sprint("m", i)
 				got := take(t, a, now, ask(m, m, 1, tt.buckets(m), cost(1, 0, 0)))
 				if got.Granted != 1 {
@@ -50,7 +50,7 @@ func TestModelsThatAreNamedOnce(t *testing.T) {
 				t.Errorf("%d owners, %d of them in the round, %d lines", len(a.owners), a.round.Len(), len(a.lines))
 			}
 			// They go even if nobody new is named.
-			now += micros(Slack)
+			now += Micros(Slack)
 			for range 2 * lately {
 				now++
 				take(t, a, now, ask("m", "m", uint64(now), tt.buckets("m"), cost(1, 0, 0)))
@@ -109,7 +109,7 @@ func TestWhatIsNotForgotten(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			a := New()
 			tt.before(a)
-			now := micros(tt.then)
+			now := Micros(tt.then)
 			for i := range 1000 {
 				if _, err := a.Look(now, ask(fmt.Sprint("o", i), "", 0, nil)); err != nil {
 					t.Fatal(err)
@@ -173,7 +173,7 @@ func TestForgettingChangesNoAnswer(t *testing.T) {
 				}
 				c := calls[0]
 				calls = calls[1:]
-				if now-c.at > micros(Slack) {
+				if now-c.at > Micros(Slack) {
 					continue // nobody promises anything
 				}
 				refund := backend.Amounts{0, rapid.Int64Range(-5, c.cost[1]).Draw(t, "refund"), 0}
@@ -274,17 +274,17 @@ func TestAccountBecomesEmpty(t *testing.T) {
 	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60), bucketOf("all", "rpm", backend.Requests, 60)}
 	take(t, a, 0, ask("m", "p", 1, buckets, cost(60, 0, 0)))
 	take(t, a, 0, ask("m", "q", 1, buckets, cost(1, 0, 0)))
-	for now := int64(0); now < 2*micros(Slack); now += second {
+	for now := int64(0); now < 2*Micros(Slack); now += second {
 		if a.Forget(now); a.Empty() {
 			t.Fatal("somebody stands in line")
 		}
 	}
 	take(t, a, 0, &backend.Ask{Line: "line", Scope: "m", Ticket: "q", Number: 2, Leave: true})
-	if a.Forget(micros(Slack)); a.Empty() {
+	if a.Forget(Micros(Slack)); a.Empty() {
 		t.Error("the charge may have to be settled yet")
 	}
 	for range 2 {
-		a.Forget(micros(Slack) + 1)
+		a.Forget(Micros(Slack) + 1)
 	}
 	if !a.Empty() {
 		t.Error("something is kept")
@@ -292,12 +292,12 @@ func TestAccountBecomesEmpty(t *testing.T) {
 	a.Erase = 3 * Slack
 	take(t, a, 0, ask("m", "p", 2, buckets, cost(1, 0, 0)))
 	for range 2 {
-		a.Forget(3 * micros(Slack))
+		a.Forget(3 * Micros(Slack))
 	}
 	if a.Empty() {
 		t.Error("the ask may come a second time")
 	}
-	if a.Forget(3*micros(Slack) + 1); !a.Empty() {
+	if a.Forget(3*Micros(Slack) + 1); !a.Empty() {
 		t.Error("the answer is kept for longer")
 	}
 }
@@ -314,7 +314,7 @@ func TestAccountWithASlowTicketIsNotEmpty(t *testing.T) {
 	}
 	take(t, a, 2*second, &backend.Ask{Line: "line", Scope: "m", Ticket: "q", Number: 4, Leave: true})
 	for range 10 {
-		a.Forget(2 * micros(Slack))
+		a.Forget(2 * Micros(Slack))
 	}
 	if len(a.owners) > 0 {
 		t.Errorf("%d owners are kept", len(a.owners))
@@ -358,7 +358,7 @@ func TestCeilingIsNotForgotten(t *testing.T) {
 	if answer, err := a.Take(now, &ask); err != nil || answer.Granted != 0 {
 		t.Fatalf("%+v, %v", answer, err)
 	}
-	now += 2 * micros(Slack)
+	now += 2 * Micros(Slack)
 	for range 10 {
 		a.Forget(now)
 	}
@@ -369,7 +369,7 @@ func TestCeilingIsNotForgotten(t *testing.T) {
 	if _, err := a.Take(now, &ask); err != nil {
 		t.Fatal(err)
 	}
-	now += 3 * micros(Slack) * 100
+	now += 3 * Micros(Slack) * 100
 	for range 10 {
 		a.Forget(now)
 	}

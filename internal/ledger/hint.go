@@ -43,7 +43,7 @@ func (v *survey) hint(next, rest backend.Amounts, wait, pause float64) float64 {
 
 // longest is how long the ticket waits at most before it asks again.
 func (v *survey) longest(next backend.Amounts, wait, pause float64) float64 {
-	soon, late := float64(micros(Soon)), float64(micros(Late))
+	soon, late := float64(Micros(Soon)), float64(Micros(Late))
 	longest := soon
 	if v.tickets > Near && v.behind(next) {
 		longest = max(soon, min(soon*float64(v.tickets-1)/(Near-1), wait))

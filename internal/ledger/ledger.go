@@ -20,9 +20,13 @@ type Account struct {
 	Lease, Erase time.Duration
 	// Known is what the next caller knows of the account's time.
 	Known Bounds
+	// Quiet says that the next Take may leave no trace if it changes nothing, not even its
+	// number: no earlier ask of its ticket can come any more.
+	Quiet bool
 
 	clock  clock
 	owners map[string]*owner
+	recent *owner        // the last that was looked up: mostly the next is the same
 	round  Round[*owner] // the same, in the order in which forget comes to them
 	few    int           // owners are kept without a look at them
 
@@ -43,7 +47,7 @@ func New() *Account {
 
 // Take is backend.Backend's Take when the store's clock shows that time.
 func (a *Account) Take(shown int64, ask *backend.Ask) (backend.Answer, error) {
-	if tooLarge(ask) {
+	if TooLarge(ask) {
 		return backend.Answer{}, backend.ErrTooLarge
 	}
 	now, clock := a.read(shown, ask.Scope, ask.Buckets)
@@ -55,6 +59,7 @@ func (a *Account) Take(shown int64, ask *backend.Ask) (backend.Answer, error) {
 		}
 		delete(a.answered, ask.Ticket)
 	}
+	undo := a.undo(ask, clock)
 	a.clock = clock
 	l := a.line(now, ask)
 	scope, buckets := a.owner(now, ask.Scope), a.resolve(now, ask.Buckets)
@@ -64,17 +69,21 @@ func (a *Account) Take(shown int64, ask *backend.Ask) (backend.Answer, error) {
 			l.comeBack(t)
 		}
 		if ask.Number <= t.number && !ask.Fresh {
-			l.saw(t)
+			l.saw(t, l.clock)
 			return t.answer, nil
 		}
 	}
 	if len(ask.Costs) == 0 {
 		l.remove(t)
 		a.close(ask.Line, l)
-		return stand(backend.Answer{Stamp: now}, buckets), nil
+		answer := stand(backend.Answer{Stamp: now}, buckets)
+		undo()
+		return answer, nil
 	}
 	if ask.Fresh && t != nil {
-		return stand(backend.Answer{Stamp: now, Tickets: 1 + l.ahead(t)}, buckets), nil
+		answer := stand(backend.Answer{Stamp: now, Tickets: 1 + l.ahead(t)}, buckets)
+		undo()
+		return answer, nil
 	}
 	l.release(now)
 	var old []part
@@ -84,7 +93,7 @@ func (a *Account) Take(shown int64, ask *backend.Ask) (backend.Answer, error) {
 	a.parts, a.of = l.flows.assign(old, ask, a.parts[:0], a.of[:0])
 	v := newSurvey(now, l, scope, buckets, t, false)
 	answer := v.grant(ask, a.parts, a.of)
-	a.place(v, t, ask, answer)
+	a.place(v, t, ask, answer, undo)
 	return answer, nil
 }
 
@@ -94,18 +103,18 @@ func (a *Account) line(now int64, ask *backend.Ask) *line {
 	if l := a.lines[ask.Line]; l != nil {
 		l.tick(now)
 		l.patrol(ask.Ticket)
-		l.erase(micros(a.Erase))
+		l.erase(Micros(a.Erase))
 		if a.close(ask.Line, l); len(l.tickets) > 0 {
 			return l
 		}
 	}
-	a.empty = line{stamp: now, lease: micros(a.Lease)}
+	a.empty = line{stamp: now, lease: Micros(a.Lease)}
 	return &a.empty
 }
 
 // place puts the ticket where the answer leaves it: out of the line, or in it with what
-// was not granted.
-func (a *Account) place(v survey, old *ticket, ask *backend.Ask, answer backend.Answer) {
+// was not granted. A ticket that has only waited on leaves no trace if undo can see to it.
+func (a *Account) place(v survey, old *ticket, ask *backend.Ask, answer backend.Answer, undo func() bool) {
 	l := v.line
 	rest := ask.Costs[answer.Granted:]
 	if len(rest) == 0 || ask.Leave {
@@ -133,6 +142,14 @@ func (a *Account) place(v survey, old *ticket, ask *backend.Ask, answer backend.
 	for i := range t.parts {
 		t.end = max(t.end, t.parts[i].end)
 	}
+	if a.Quiet && old != nil && answer.Granted == 0 && l.same(old, t) {
+		if v.hold(old); undo() {
+			if max(0, t.seen-old.seen)+Micros(answer.Hint) > Micros(Renew) {
+				l.saw(old, t.seen)
+			}
+			return
+		}
+	}
 	if old == nil {
 		t.place = l.newPlace()
 		l.enter(t)
@@ -148,7 +165,7 @@ func (a *Account) place(v survey, old *ticket, ask *backend.Ask, answer backend.
 
 // Look is backend.Backend's Look when the store's clock shows that time.
 func (a *Account) Look(shown int64, ask *backend.Ask) (backend.Answer, error) {
-	if tooLarge(ask) {
+	if TooLarge(ask) {
 		return backend.Answer{}, backend.ErrTooLarge
 	}
 	now, clock := a.read(shown, ask.Scope, ask.Buckets)
@@ -167,7 +184,7 @@ func (a *Account) Look(shown int64, ask *backend.Ask) (backend.Answer, error) {
 	answer := stand(backend.Answer{Stamp: now, Tickets: v.tickets}, v.buckets)
 	if !v.fits(cost) {
 		wait, pause := v.wait(cost, false)
-		answer.Wait, answer.Paused = duration(wait), duration(pause)
+		answer.Wait, answer.Paused = Duration(wait), Duration(pause)
 		answer.Hint = answer.Wait
 	}
 	return answer, nil
@@ -189,7 +206,7 @@ func (a *Account) Settle(shown int64, s *backend.Settlement) {
 	}
 	if s.PauseOwner != "" && s.Pause > 0 {
 		o := a.owner(now, s.PauseOwner)
-		o.paused = max(o.paused, now+micros(s.Pause))
+		o.paused = max(o.paused, now+Micros(s.Pause))
 	}
 }
 
@@ -229,14 +246,28 @@ func (a *Account) close(name string, l *line) {
 }
 
 func (a *Account) owner(now int64, name string) *owner {
-	o := a.owners[name]
+	o := a.known(name)
 	if o == nil {
-		o = &owner{name: name, stamp: now, since: now, charged: never}
+		o = &owner{name: name, stamp: now, since: now, charged: never, dirty: true}
 		a.owners[name] = o
 		a.round.Add(o)
 	}
 	o.advance(now)
 	return o
+}
+
+// known returns the owner of that name, or nil.
+func (a *Account) known(name string) *owner {
+	if a.recent == nil || a.recent.name != name {
+		a.recent = a.owners[name]
+	}
+	return a.recent
+}
+
+// drop forgets an owner.
+func (a *Account) drop(o *owner) {
+	delete(a.owners, o.name)
+	a.recent = nil
 }
 
 // resolve brings the described buckets up to now and to their description. What it returns
@@ -251,7 +282,9 @@ func (a *Account) resolve(now int64, described []backend.Bucket) []*bucket {
 			o, last = a.owner(now, d.Owner), d.Owner
 		}
 		b := o.bucket(d)
-		a.changed = b.describe(d) || a.changed
+		if b.describe(d) {
+			a.changed, o.dirty = true, true
+		}
 		b.trim()
 		buckets = append(buckets, b)
 	}
@@ -259,7 +292,8 @@ func (a *Account) resolve(now int64, described []backend.Bucket) []*bucket {
 	return buckets
 }
 
-func tooLarge(ask *backend.Ask) bool {
+// TooLarge reports whether a cost of an ask is above a limit that it draws from.
+func TooLarge(ask *backend.Ask) bool {
 	for i := range ask.Buckets {
 		b := &ask.Buckets[i]
 		for _, c := range ask.Costs {
@@ -282,12 +316,13 @@ func stand(answer backend.Answer, buckets []*bucket) backend.Answer {
 	return answer
 }
 
-func micros(d time.Duration) int64 {
+// Micros is a duration in microseconds, the unit of all times here, rounded up.
+func Micros(d time.Duration) int64 {
 	return int64((d + time.Microsecond - 1) / time.Microsecond)
 }
 
-// duration turns microseconds into a duration that is never too short.
-func duration(us float64) time.Duration {
+// Duration turns microseconds into a duration that is never too short.
+func Duration(us float64) time.Duration {
 	if us <= 0 {
 		return 0
 	}

@@ -333,6 +333,39 @@ func TestAsideForWhatOthersLetATicketDrawNow(t *testing.T) {
 	}
 }
 
+// Scopes that name the same owners in opposite orders stand in one line all the same: the first
+// decides which owner is broader, and all get through in the order in which they came.
+func TestOwnersInOppositeOrders(t *testing.T) {
+	a := New()
+	own := func(scope string) backend.Bucket { return bucketOf(scope, "rpm", backend.Requests, 600) }
+	family, account := bucketOf("family", "rpm", backend.Requests, 60), bucketOf("account", "rpm", backend.Requests, 60)
+	scopes := map[string][]backend.Bucket{
+		"a": {own("a"), family, account},
+		"b": {own("b"), account, family},
+		"c": {own("c"), family, account},
+	}
+	take(t, a, 0, ask("a", "first", 1, scopes["a"], slices.Repeat([]backend.Amounts{cost(1, 0, 0)}, 60)...))
+	now, number := int64(0), uint64(0)
+	var got []string
+	waits := []string{"a", "b", "c"}
+	for len(waits) > 0 && now < 10*second {
+		number++
+		for _, scope := range slices.Clone(waits) {
+			if take(t, a, now, ask(scope, scope, number, scopes[scope], cost(1, 0, 0))).Granted > 0 {
+				got = append(got, scope)
+				waits = slices.DeleteFunc(waits, func(x string) bool { return x == scope })
+			}
+		}
+		if l := a.lines["line"]; l != nil && l.nodes[a.owners["account"]].parent != nil {
+			t.Fatal("the account stands below the family")
+		}
+		now += second / 10
+	}
+	if !slices.Equal(got, []string{"a", "b", "c"}) || now > 31*second/10 {
+		t.Errorf("%v have started within %d ms; want a, b, c, one a second", got, now/1000)
+	}
+}
+
 func TestAskTwiceIsGrantedOnce(t *testing.T) {
 	a := New()
 	a.Lease, a.Erase = time.Second, 10*time.Second
@@ -797,6 +830,7 @@ func TestPromises(t *testing.T) {
 // check takes and holds the answer against the promises.
 func (w *world) check(t *rapid.T, q *backend.Ask, scope, ticket string) {
 	before, _ := w.a.Look(w.now, &backend.Ask{Line: "empty", Scope: scope, Buckets: q.Buckets})
+	w.a.Quiet = rapid.Bool().Draw(t, "quiet")
 	answer, err := w.a.Take(w.now, q)
 	if err != nil {
 		t.Fatal(err)

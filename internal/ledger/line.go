@@ -23,6 +23,7 @@ type line struct {
 	places  float64 // that were given away
 	stamp   int64   // when somebody last came
 	moved   bool    // somebody was taken out of others' way
+	dirty   bool    // more has changed than time has passed; see Account.undo
 	clock   int64   // the line's own time, in which nobody's silence is the store's
 }
 
@@ -215,10 +216,11 @@ func (l *line) discount(t *ticket) {
 	}
 }
 
-// adopt has a node stand among those of a broader owner.
+// adopt has a node stand among those of a broader owner. Of two scopes that name the same owners
+// in opposite orders, the one that came first decides which of them is broader.
 func (l *line) adopt(n, parent *node) {
 	was := n.parent
-	if was == parent {
+	if was == parent || parent.below(n) {
 		return
 	}
 	l.unstand(n)
@@ -232,6 +234,14 @@ func (l *line) adopt(n, parent *node) {
 		was.children--
 		l.drop(was)
 	}
+}
+
+// below reports whether the node stands below another one, or is that.
+func (n *node) below(other *node) bool {
+	for n != nil && n != other {
+		n = n.parent
+	}
+	return n != nil
 }
 
 // drop forgets a node below which nobody stands.
@@ -277,6 +287,7 @@ func (l *line) stand(n *node) {
 			return
 		default:
 			l.unstand(n)
+			l.dirty = true
 			n.at, n.stands = entry{tag: t.tag, place: t.place, node: n}, true
 			n.parent.order = add(n.parent.order, n.at)
 		}
@@ -286,6 +297,7 @@ func (l *line) stand(n *node) {
 
 func (l *line) unstand(n *node) {
 	if n.stands {
+		l.dirty = true
 		n.parent.order = remove(n.parent.order, n.at.tag, n.at.place)
 		n.stands = false
 	}
@@ -294,7 +306,7 @@ func (l *line) unstand(n *node) {
 // block takes a node out of the way of those beside it until its own buckets let its
 // first ticket on.
 func (l *line) block(n *node, t *ticket, until float64) {
-	l.moved = l.moved || n.until == 0
+	l.moved, l.dirty = l.moved || n.until == 0, true // also where n did not stand
 	l.unblock(n)
 	n.until, n.held = until, t.place
 	l.blocked = add(l.blocked, entry{tag: until, place: n.place, node: n})
@@ -303,6 +315,7 @@ func (l *line) block(n *node, t *ticket, until float64) {
 
 func (l *line) unblock(n *node) {
 	if n.until > 0 {
+		l.dirty = true
 		l.blocked = remove(l.blocked, n.until, n.place)
 		n.until = 0
 	}
@@ -322,9 +335,11 @@ func (l *line) release(now int64) {
 
 // remove forgets the ticket, if there is one.
 func (l *line) remove(t *ticket) {
-	switch {
-	case t == nil:
+	if t == nil {
 		return
+	}
+	l.dirty = true
+	switch {
 	case t.silent:
 		l.silent = remove(l.silent, float64(t.seen), t.place)
 	default:
@@ -337,6 +352,7 @@ func (l *line) remove(t *ticket) {
 
 // stepOver takes a silent ticket out of everybody's way.
 func (l *line) stepOver(t *ticket) {
+	l.dirty = true
 	l.leave(t)
 	l.asked = remove(l.asked, float64(t.seen), t.place)
 	t.silent = true
@@ -345,17 +361,26 @@ func (l *line) stepOver(t *ticket) {
 
 // comeBack gives a ticket that was only slow its place again.
 func (l *line) comeBack(t *ticket) {
+	l.dirty = true
 	l.silent = remove(l.silent, float64(t.seen), t.place)
 	t.silent = false
 	l.enter(t)
 	l.listen(t)
 }
 
-// saw notes that the ticket has asked.
-func (l *line) saw(t *ticket) {
+// saw notes when the ticket has asked.
+func (l *line) saw(t *ticket, at int64) {
 	l.asked = remove(l.asked, float64(t.seen), t.place)
-	t.seen = l.clock
+	t.seen = at
 	l.listen(t)
+}
+
+// same reports whether a ticket that has asked again is what it was.
+func (l *line) same(old, t *ticket) bool {
+	return old.demand == t.demand && old.scope == t.scope && slices.Equal(old.buckets, t.buckets) &&
+		slices.Equal(old.margins, t.margins) && slices.EqualFunc(old.parts, t.parts, func(p, q part) bool {
+		return p.of(q.flow) && p.costs == q.costs && p.tag == q.tag && p.end == q.end && p.units == q.units
+	})
 }
 
 func (l *line) listen(t *ticket) {
@@ -368,6 +393,16 @@ const (
 	// Gap is the most that a line's clock advances from one ask to the next. Those in
 	// line ask more often; while the store answers nobody, nobody is silent.
 	Gap = 500 * time.Millisecond
+	// Tick is how much of it an ask that changes nothing leaves to the next, so that not each
+	// has to note the time.
+	Tick = Gap / 2
+	// Renew is how long a ticket may have been silent when it is to ask next, if an ask that
+	// changes nothing is not noted. A process may then be late by what is left of the lease,
+	// or the store absent for it.
+	Renew = 300 * time.Millisecond
+	// Close is how near the times are at which a node is let on that count as the same: they
+	// are worked out anew by each ask.
+	Close = time.Millisecond
 	// Patrol is how many tickets that may be silent each ask looks at, and Erased how many
 	// that have been for long it forgets at most.
 	Patrol, Erased = 16, 256
@@ -377,7 +412,7 @@ const (
 
 // tick lets the line's time pass.
 func (l *line) tick(now int64) {
-	l.clock += min(max(0, now-l.stamp), micros(Gap))
+	l.clock += min(max(0, now-l.stamp), Micros(Gap))
 	l.stamp = now
 }
 

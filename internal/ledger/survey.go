@@ -243,8 +243,8 @@ func (v *survey) grant(ask *backend.Ask, parts []part, of []int) backend.Answer 
 		}
 		if !v.fits(cost) {
 			wait, pause := v.wait(cost, false)
-			answer.Wait, answer.Paused = duration(wait), duration(pause)
-			answer.Hint = duration(v.hint(cost, sum(ask.Costs[i:]), wait, pause))
+			answer.Wait, answer.Paused = Duration(wait), Duration(pause)
+			answer.Hint = Duration(v.hint(cost, sum(ask.Costs[i:]), wait, pause))
 			break
 		}
 		for _, b := range v.buckets {
@@ -273,7 +273,9 @@ func (v *survey) hold(t *ticket) {
 			return
 		}
 		if n == m {
-			l.block(n, t, until)
+			if n.until == 0 || n.held != t.place || math.Abs(until-n.until) >= float64(Micros(Close)) {
+				l.block(n, t, until)
+			}
 			return
 		}
 		if n.until > 0 {

@@ -40,6 +40,23 @@ func TestLearnedOutlivesTheCeiling(t *testing.T) {
 	}
 }
 
+// A call in flight is settled by the limits that it was charged to, also by one that holds no
+// more: a backend is never asked for a limit of nothing.
+func TestSettledByALimitThatIsGone(t *testing.T) {
+	w := newWorld(t, "rpm=60 tpm=600")
+	w.subwindow(at(0), w.limit("tpm"), time.Second)
+	r := w.send(0, 100)
+	w.Configure(at(time.Second), configured("rpm=60"))
+	if got := w.holds(); got != "rpm=60" {
+		t.Error(got)
+	}
+	for _, b := range Unpaced(at(time.Second), Refundable(r.Sent, true)) {
+		if want := map[string]int64{"rpm": 60, "tpm": 600, "tpm/subwindow": 600}[b.Name]; b.Limit != want {
+			t.Errorf("%s is %d; want %d", b.Name, b.Limit, want)
+		}
+	}
+}
+
 // What was learned before a limit was set to another amount is about the one before, also in
 // others' notes.
 func TestNotesFromBeforeTheChange(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package quota knows what one scope, an account's model, may draw from: limits
 // that were configured, limits that the server's responses report, and how far each
-// is to be believed. It turns them into the buckets that a backend is asked for.
+// report counts. It turns them into the buckets that a backend is asked for.
 //
 // Everything in it is a function of its arguments: it reads no clock, holds no lock
 // and does no I/O. The caller serialises access to a [Set] and to the limits that it

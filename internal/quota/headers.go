@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/calibration"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
@@ -17,9 +18,10 @@ type report struct {
 
 // reports names sources as OpenAI does: a source tells reports of one header from those
 // of another.
-func reports(h *wire.Headers) [5]report {
+func reports(h *wire.Headers) [6]report {
 	return [...]report{
 		{h.Requests, backend.Requests, "x-ratelimit-limit-requests", false},
+		{h.DailyRequests, backend.Requests, "x-ratelimit-limit-requests-per-day", false},
 		{h.Tokens, backend.Tokens, "x-ratelimit-limit-tokens", false},
 		{h.DailyTokens, backend.Tokens, "x-ratelimit-limit-tokens-per-day", false},
 		{h.ProjectTokens, backend.Tokens, "x-ratelimit-limit-project-tokens", true},
@@ -84,6 +86,7 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 	s.dropSubwindows(now)
 	if !throttled {
 		s.start.Succeeded(r.SentAt)
+		s.backoff.succeeded(r.SentAt)
 	}
 	if !failed && !informed && s.large() { // it may enforce limits in any way
 		s.subwindows, informed = true, true
@@ -121,8 +124,11 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 	if rep.Period() != 0 {
 		s.contradict(l, rep.source)
 	}
-	if r.SentAt.Before(l.reportSentAt) {
-		return c, false // the response to a later request has come already
+	if r.SentAt.Before(l.reportSentAt) { // the response to a later request has come already
+		if uncharged == 0 {
+			s.late(now, r, rep, l)
+		}
+		return c, false
 	}
 	was, fresh := l.learned.Amount, l.Amount() == 0
 	believed := l.report(rep.Limit, rep.source, now, r.SentAt)
@@ -138,7 +144,11 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 	if fresh {
 		guess := s.sentAfter(r, rep.dimension)
 		l.tracker.Guess(guess)
-		l.begin(now, max(0, used)+guess)
+		itself := 0.0
+		if rep.dimension == backend.Requests {
+			itself = 1 // has been charged, whatever the rounding of remaining hides
+		}
+		l.begin(now, max(itself, used)+guess)
 		return c, false
 	}
 	level, ok := r.level(l)
@@ -152,16 +162,32 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 	l.tracker.Exact = l.Dimension != backend.Tokens || rep.Limit > l.Amount()
 	before := l.tracker.Findings()
 	correction, changed := l.tracker.Observe(now, level, used, float64(l.Amount()))
-	after := l.tracker.Findings()
-	s.dirty = s.dirty || after.Margin > before.Margin
-	if after.Kept != before.Kept || after.Ratio != before.Ratio {
-		s.dirty, s.urgent = true, true
-	}
+	s.found(before, l.tracker.Findings())
 	c = Correction{l, backend.Correction(correction)}
 	if changed && l.Dimension == backend.Tokens {
 		s.refunds.surplus(c.Lowered())
 	}
 	return c, changed
+}
+
+// late takes in a report that comes after that of a later request, from which only how the
+// server charges is learned.
+func (s *Set) late(now time.Time, r *Request, rep *report, l *Limit) {
+	level, ok := r.level(l)
+	if !ok || !rep.HasRemaining || rep.Limit != l.Amount() {
+		return
+	}
+	before := l.tracker.Findings()
+	l.tracker.Late(now, level, rep.Used(l.Period))
+	s.found(before, l.tracker.Findings())
+}
+
+// found says that the others should know what has been found since before.
+func (s *Set) found(before, after calibration.Findings) {
+	s.dirty = s.dirty || after.Margin > before.Margin
+	if after.Kept != before.Kept || after.Ratio != before.Ratio {
+		s.dirty, s.urgent = true, true
+	}
 }
 
 // match finds the limit that a report is about: of the same period where that can be
@@ -184,6 +210,7 @@ func (s *Set) match(rep *report) *Limit {
 type candidate struct {
 	Kind
 	amount  int64
+	source  string
 	reports int
 }
 
@@ -192,7 +219,8 @@ const (
 	// candidate a limit.
 	nominations = 3
 	// contradictions is how many reports of another period under the same header make
-	// a learned limit be forgotten.
+	// a learned limit be forgotten. As many it takes to stand beside it, and each of the
+	// limit's own counts against two of them: a minority is not believed.
 	contradictions = 8
 )
 
@@ -200,21 +228,24 @@ const (
 // a dimension of which nothing is known at once, else when responses keep saying so. The
 // amount of a known limit with another period is a mistake.
 func (s *Set) nominate(rep *report, k Kind) bool {
-	known := false
+	known, enough := false, nominations
 	for _, l := range s.limits {
 		if l.Dimension == rep.dimension && l.Project == rep.project && l.whole == nil {
 			if l.is(rep.Limit) {
 				return false
 			}
 			known = known || l.Owner == s.owner
+			if l.source == rep.source {
+				enough = contradictions
+			}
 		}
 	}
 	c := &s.candidates[rep.dimension]
 	if c.Kind != k || c.amount != rep.Limit {
-		*c = candidate{Kind: k, amount: rep.Limit}
+		*c = candidate{Kind: k, amount: rep.Limit, source: rep.source}
 	}
 	c.reports++
-	if known && c.reports < nominations {
+	if known && c.reports < enough {
 		return false
 	}
 	*c = candidate{} // it is none any more, and needs as many reports once it is forgotten
@@ -225,6 +256,9 @@ func (s *Set) nominate(rep *report, k Kind) bool {
 // reported before, and forgets those that it has not reported for long.
 func (s *Set) contradict(reported *Limit, source string) {
 	reported.contradicted = 0
+	if c := &s.candidates[reported.Dimension]; c.source == source {
+		c.reports = max(0, c.reports-2)
+	}
 	for _, l := range s.limits {
 		if l == reported || l.Dimension != reported.Dimension || l.source != source || l.configured > 0 || l.whole != nil {
 			continue

@@ -187,8 +187,9 @@ func TestThrottledHeadersLackTheCallsTokens(t *testing.T) {
 	}
 }
 
-// One report in a second period of the same header does not make a limit. Three do, and
-// eight reports end what the header has not reported meanwhile.
+// A few reports in a second period of the same header do not make a limit, nor does a
+// minority. Eight do, of which each of the known limit counts against two, and eight reports
+// end what the header has not reported meanwhile.
 func TestCandidates(t *testing.T) {
 	const (
 		none = "rpm=500"
@@ -196,27 +197,31 @@ func TestCandidates(t *testing.T) {
 		day_ = "rpd=10000"
 	)
 	d := func(n int) string { return strings.Repeat("d", n) }
+	m := func(n int) string { return strings.Repeat("m", n) }
 	for _, x := range []struct{ reports, want string }{
 		{"m", none},
 		{"md", none},
-		{"mdd", none},
-		{"mddd", both},
-		{"m" + d(9), both},
-		{"m" + d(10), day_},
-		{"m" + d(9) + "m" + d(7), both},
-		{"m" + d(9) + "m" + d(8), day_},
-		{"m" + d(10) + "m", day_}, // it needs three again
-		{"m" + d(10) + "mm", day_},
-		{"m" + d(10) + "mmm", "rpd=10000 rpm=500"},
-		{"mdmdmd", both},   // a header that reports both in turn
-		{"mddedd", none},   // another candidate between
-		{"mddeddd", both},  // and three in a row
-		{"m" + d(2), none}, // too few
-		{"mddd" + strings.Repeat("m", 7) + "d", both},
-		{"mddd" + strings.Repeat("m", 8), none},
-		{"mddd" + strings.Repeat("m", 8) + "dd", none}, // it needs three again
-		{"mddd" + strings.Repeat("m", 8) + "ddd", both},
-		{"dmmm", "rpd=10000 rpm=500"},
+		{"m" + d(7), none},
+		{"m" + d(8), both},
+		{"m" + d(14), both},
+		{"m" + d(15), day_},
+		{"m" + d(14) + "m" + d(7), both},
+		{"m" + d(14) + "m" + d(8), day_},
+		{"m" + d(15) + "m", day_}, // it needs eight again
+		{"m" + d(15) + m(7), day_},
+		{"m" + d(15) + m(8), "rpd=10000 rpm=500"},
+		{strings.Repeat("mmd", 100), none}, // a minority
+		{strings.Repeat("md", 100), none},
+		{"m" + d(7) + "m" + d(2), none},
+		{"m" + d(7) + "m" + d(3), both},
+		{"m" + strings.Repeat("dddm", 3) + d(5), both}, // a majority
+		{"m" + d(7) + "e" + d(7), none},                // another candidate between
+		{"m" + d(7) + "e" + d(8), both},                // and eight in a row
+		{"m" + d(8) + m(7) + "d", both},
+		{"m" + d(8) + m(8), none},
+		{"m" + d(8) + m(8) + d(7), none}, // it needs eight again
+		{"m" + d(8) + m(8) + d(8), both},
+		{"d" + m(8), "rpd=10000 rpm=500"},
 		{"dx", day_},        // the day's amount within a minute: a mistake
 		{"dxxxxxxxx", day_}, // however often
 		{"", ""},
@@ -457,6 +462,64 @@ func TestMarginsAreShared(t *testing.T) {
 		got := w.respond(3100*time.Millisecond, r, headersOf("tokens", 1000, used, minute))
 		if w.Dirty() != want || (len(got) > 0) != want {
 			t.Errorf("the server stands at %d: dirty is %v, corrected by %v", used, w.Dirty(), got)
+		}
+	}
+}
+
+// A report that comes after that of a later request corrects nothing, but shows as well as any
+// what the server charges for input, unless it is of another limit.
+func TestLateReportsShowWhatIsCharged(t *testing.T) {
+	const (
+		limit, ratio = 2_400_000, 1.3
+		each         = 10 * time.Millisecond
+		inOrder      = 41 // the first tells where the bucket stands
+		late         = 44
+	)
+	for _, x := range []struct {
+		name      string
+		late      func(used int64) string // the headers of late responses
+		throttled bool
+		delay     time.Duration // between the charge and the request
+		ratio     float64
+	}{
+		{"as precise as others", func(used int64) string { return headersOf("tokens", limit, used, minute) }, false, 0, ratio},
+		{"of requests soon after their charge", func(used int64) string { return headersOf("tokens", limit, used, minute) }, false, time.Second - 1, ratio},
+		{"of requests long after their charge", func(used int64) string { return headersOf("tokens", limit, used, minute) }, false, time.Second, 1},
+		{"of throttles", func(used int64) string { return headersOf("tokens", limit, used, minute) }, true, 0, 1},
+		{"of another limit", func(used int64) string { return headersOf("tokens", limit/2, used, minute) }, false, 0, 1},
+		{"without what remains", func(int64) string { return fmt.Sprint("limit-tokens=", limit) }, false, 0, 1},
+	} {
+		w := newWorld(t, fmt.Sprint("tpm=", limit))
+		var requests []*Request
+		var stands []int64
+		server := 0.0
+		for i := range inOrder + late {
+			tokens := int64(2000 + 1000*(i*i%7))
+			if i == 0 {
+				tokens = limit / 10 // so that the bucket is never empty
+			}
+			now := time.Duration(i) * each
+			requests = append(requests, w.sendInput(now, backend.Amounts{1, tokens}, Input{tokens, tokens}))
+			server = max(0, server-limit*each.Minutes()) + ratio*float64(tokens)
+			stands = append(stands, int64(server+0.5))
+			if i >= inOrder {
+				requests[i].SentAt = requests[i].SentAt.Add(x.delay)
+			}
+			if i < inOrder || i == inOrder+late-1 {
+				w.respond(now, requests[i], headersOf("tokens", limit, stands[i], minute))
+			}
+		}
+		w.Clean()
+		for i := inOrder; i < inOrder+late-1; i++ {
+			if c := w.Headers(at(time.Second), requests[i], parse(x.late(stands[i])), x.throttled, x.throttled); len(c) > 0 {
+				t.Errorf("%s: corrected by %v", x.name, c)
+			}
+		}
+		if got := w.ChargedInput(1000); got != int64(1000*x.ratio) {
+			t.Errorf("%s: %d for an input of 1,000", x.name, got)
+		}
+		if w.Urgent() != (x.ratio != 1) {
+			t.Errorf("%s: urgent is %v", x.name, w.Urgent())
 		}
 	}
 }

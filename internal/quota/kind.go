@@ -110,9 +110,6 @@ func FamilyOwner(family string) string { return familyPrefix + family }
 // ClassOwner names the owner of the ceilings of a class.
 func ClassOwner(class string) string { return classPrefix + class }
 
-// ClassOf is the class that an owner is, if it is one.
-func ClassOf(owner string) (class string, ok bool) { return strings.CutPrefix(owner, classPrefix) }
-
 // OwnerTitle is what people call an owner: a model by its name.
 func OwnerTitle(owner string) string { return strings.TrimPrefix(owner, modelPrefix) }
 

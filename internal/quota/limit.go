@@ -67,8 +67,8 @@ func (l *Limit) Configure(now time.Time, to *Limit) {
 	l.configured, l.burst = to.configured, to.burst
 }
 
-// report takes in what the server says the limit is, in its response to a request
-// sent then. It reports whether that is what is believed.
+// report takes in what the server says the limit is, in its response to a request sent then. It
+// reports whether that is what was learned.
 func (l *Limit) report(amount int64, source string, now, sent time.Time) bool {
 	report := l.learned.Report
 	if source == throttleSource {
@@ -116,7 +116,7 @@ func (l *Limit) Ramp(now time.Time) float64 {
 	return max(rate, slowPart*amount)
 }
 
-// Ignored is for how long the server's figures are still not believed.
+// Ignored is for how long reports of the bucket's level will still be ignored.
 func (l *Limit) Ignored(now time.Time) time.Duration { return l.tracker.Ignored(now) }
 
 // KeepsUnused reports whether the server has been seen to keep declared output that was
@@ -128,7 +128,7 @@ const (
 	// it, before a response reports more: our bucket begins to refill when we charge
 	// it, the server's when the first request arrives.
 	Transit = 100 * time.Millisecond
-	// mostTransit is the longest that writing a request is believed to take.
+	// mostTransit is the longest that writing a request is taken to need.
 	mostTransit = time.Second
 )
 
@@ -166,6 +166,10 @@ func (l *Limit) Bucket(now time.Time) backend.Bucket {
 	if l.ceiling {
 		margin = 0
 	}
+	start := 0.0
+	if l.used > 0 {
+		start = max(0, l.used-amount*now.Sub(l.usedAt).Seconds()/period)
+	}
 	return backend.Bucket{
 		Owner:     l.Owner,
 		Name:      l.Name,
@@ -174,7 +178,7 @@ func (l *Limit) Bucket(now time.Time) backend.Bucket {
 		Period:    l.Period,
 		Burst:     l.burst,
 		Margin:    amount * margin,
-		Start:     max(0, l.used-amount*now.Sub(l.usedAt).Seconds()/period),
+		Start:     start,
 		Ceiling:   l.ceiling,
 	}
 }

@@ -124,9 +124,9 @@ func (n *noteLimit) shift(now time.Time, by time.Duration) {
 	}
 }
 
-// newer reports whether the server has told others of the amount later than us of ours. That goes
-// by when the requests were sent, for a response that comes late may tell of an older limit. Of
-// two that were sent together the lower amount counts.
+// newer reports whether others' report of the amount is newer than ours. That goes by when the
+// requests were sent, since a late response may report an older limit. Of two that were sent
+// together, the lower amount counts.
 func (n *noteLimit) newer(l *Limit) bool {
 	sent := n.Sent
 	switch {
@@ -155,7 +155,7 @@ func (s *Set) TakeNote(now time.Time, data []byte, age time.Duration) error {
 			}
 		}
 		if nl.Subwindow > 0 {
-			if now.Sub(nl.Reported) < subwindowBelief {
+			if now.Sub(nl.Reported) < subwindowLife {
 				dirty, urgent := s.dirty, s.urgent
 				s.subwindow(nl.Reported, l, nl.Subwindow)
 				s.dirty, s.urgent = dirty, urgent // they know
@@ -178,7 +178,7 @@ func (s *Set) TakeNote(now time.Time, data []byte, age time.Duration) error {
 	return nil
 }
 
-// adopt makes a limit of the scope that only others have been told of.
+// adopt adds a limit to the scope that the server has reported only to others.
 func (s *Set) adopt(n *noteLimit) *Limit {
 	kind, ok := kindNamed(n.Name)
 	if !ok || n.Owner != digest.Of(s.owner) || n.Amount <= 0 {

@@ -22,7 +22,7 @@ func experienced(t *testing.T) *world {
 	l := w.limit("rpm")
 	w.subwindow(at(3*time.Second), l, time.Second)
 	w.slowDown(at(4 * time.Second))
-	l.tracker.Adopt(at(4*time.Second), calibration.Findings{Margin: 0.1, At: at(4 * time.Second), Reports: 3, Kept: true, Found: at(4 * time.Second)}, true)
+	l.tracker.Adopt(at(4*time.Second), calibration.Findings{Margin: 0.1, At: at(4 * time.Second), Reports: 3, Kept: true, Found: at(-time.Second)}, true)
 	return w
 }
 
@@ -327,7 +327,7 @@ func TestNotesAreHeldToTheRules(t *testing.T) {
 			t.Errorf("%v: %+v, %v", x.from, w.limit("rpm").ramp, err)
 		}
 	}
-	for age, want := range map[time.Duration]int{0: 2, subwindowBelief - 1: 2, subwindowBelief: 1} {
+	for age, want := range map[time.Duration]int{0: 2, subwindowLife - 1: 2, subwindowLife: 1} {
 		theirs := newWorld(t, "rpm=500")
 		theirs.subwindow(epoch, theirs.limit("rpm"), time.Second)
 		w := newWorld(t, "rpm=500")

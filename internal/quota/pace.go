@@ -19,18 +19,28 @@ func (s *Set) Buckets(buckets []backend.Bucket, now time.Time, limits []*Limit) 
 	for _, l := range limits {
 		buckets = append(buckets, l.Bucket(now))
 	}
-	careful := s.careful()
 	switch {
 	case s.start.FleetHalfOpen(now):
 		buckets = append(buckets, s.probe(1))
-	case careful && s.start.Blind(now):
+	case s.start.Blind(now) && s.careful():
 		buckets = append(buckets, s.probe(blindCalls))
 	}
+	return s.paces(buckets, now, limits)
+}
+
+// Forecast is Buckets without what holds calls back for a moment only: the probe counts a few
+// calls, and says nothing of how long many will wait.
+func (s *Set) Forecast(now time.Time, limits []*Limit) []backend.Bucket {
+	return s.paces(Unpaced(now, limits), now, limits)
+}
+
+// paces appends the pace of a slow start, and ramps.
+func (s *Set) paces(buckets []backend.Bucket, now time.Time, limits []*Limit) []backend.Bucket {
 	for _, l := range limits {
 		if l.Period != minute || l.whole != nil {
 			continue
 		}
-		if factor := s.start.Factor(now, l.drawn.Seconds(l.refill()), s.subwindows); factor > 0 && careful {
+		if factor := s.factor(now, l); factor > 0 && s.careful() {
 			buckets = append(buckets, s.pace(l, factor))
 		}
 		if rate := l.Ramp(now); rate > 0 {
@@ -40,10 +50,31 @@ func (s *Set) Buckets(buckets []backend.Bucket, now time.Time, limits []*Limit) 
 	return buckets
 }
 
+// factor is the multiple of a limit's refill at which a slow start lets calls go, or 0.
+func (s *Set) factor(now time.Time, l *Limit) float64 {
+	return s.start.Factor(now, l.drawn.Seconds(l.refill()), s.subwindows)
+}
+
+// Pace is how much of a limit a slow start lets through a minute, or 0 where it paces
+// nothing.
+func (s *Set) Pace(now time.Time, l *Limit) int64 {
+	if l.Period != minute || l.whole != nil || !s.careful() {
+		return 0
+	}
+	return int64(min(Largest, float64(l.Amount())*s.factor(now, l)))
+}
+
+// Pacing reports whether anything but limits and ramps holds calls back.
+func (s *Set) Pacing(now time.Time) bool {
+	return s.start.FleetHalfOpen(now) || s.start.Blind(now) && s.careful() ||
+		slices.ContainsFunc(s.limits, func(l *Limit) bool { return s.Pace(now, l) > 0 })
+}
+
 const (
 	// carefulRPM and carefulTPM are the tiers from which on a limit may be enforced in
 	// subwindows (OpenAI's example is 60,000 RPM): there a second's refill is more than a
-	// few calls. Below them the pace would cost more than what it guards against.
+	// few calls. Below them the pace would cost more than what it guards against. Images
+	// are as requests.
 	carefulRPM, carefulTPM = 300, 200_000
 	// blindCalls is how many calls of a whole fleet go before a throttle could have come
 	// back, and firstCalls how many of a process that is not careful before any response.
@@ -55,22 +86,26 @@ func (s *Set) careful() bool {
 	if s.subwindows || slices.ContainsFunc(s.limits, func(l *Limit) bool { return l.whole != nil }) {
 		return true
 	}
-	careful := true
+	careful, calls := true, false
 	for _, l := range s.limits {
 		switch {
-		case l.Period == minute && l.Dimension == backend.Requests:
-			return l.Amount() >= carefulRPM
-		case l.Period == minute && l.Dimension == backend.Tokens:
-			careful = l.Amount() >= carefulTPM
+		case l.Period != minute:
+		case l.Dimension != backend.Tokens:
+			if l.Amount() < carefulRPM {
+				return false
+			}
+			calls = true
+		case l.Amount() < carefulTPM:
+			careful = false
 		}
 	}
-	return careful
+	return careful || calls
 }
 
 // large reports whether no known limit is below the tiers that are careful.
 func (s *Set) large() bool {
 	for _, l := range s.limits {
-		if l.Period == minute && (l.Dimension == backend.Requests && l.Amount() < carefulRPM || l.Dimension == backend.Tokens && l.Amount() < carefulTPM) {
+		if l.Period == minute && (l.Dimension != backend.Tokens && l.Amount() < carefulRPM || l.Dimension == backend.Tokens && l.Amount() < carefulTPM) {
 			return false
 		}
 	}
@@ -86,8 +121,8 @@ func Unpaced(now time.Time, limits []*Limit) []backend.Bucket {
 	return buckets
 }
 
-// slope is the bucket that holds back traffic which may only grow slowly. Its limit is
-// that of l, lest a large cost seem impossible.
+// slope is the bucket that holds back traffic which may only grow slowly. Its limit is that of
+// l, so that no cost seems too large for it.
 func slope(l *Limit, rate float64) backend.Bucket {
 	return backend.Bucket{
 		Owner:     l.Owner,
@@ -117,7 +152,7 @@ const paceLeast = 60 * time.Millisecond
 
 // probe is the bucket that lets so many calls of the whole fleet go first.
 func (s *Set) probe(calls time.Duration) backend.Bucket {
-	const many = 1 << 24 // lest a cost seem impossible
+	const many = 1 << 24 // so that no cost seems too large
 	return backend.Bucket{
 		Owner:     s.owner,
 		Name:      "probe",
@@ -131,15 +166,15 @@ func (s *Set) probe(calls time.Duration) backend.Bucket {
 // Begin starts the slow start with the scope's first call.
 func (s *Set) Begin(now time.Time) { s.start.Begin(now) }
 
-// Paced reports whether a slow start holds calls back in this process, until some time has
-// passed or the next response has come.
-func (s *Set) Paced(now time.Time) bool { return s.start.Timed(now) }
+// Paced reports whether a slow start or a backoff holds calls back in this process, until some
+// time has passed or the next response has come.
+func (s *Set) Paced(now time.Time) bool { return s.start.Timed(now) || s.backoff.calls() > 0 }
 
 // NextPace is how long until the slow start by itself lets more through.
 func (s *Set) NextPace(now time.Time) time.Duration { return s.start.Next(now) }
 
-// Slots is how many more calls the slow start lets into flight beside those in flight
-// and those that are being asked for: −1 for any number.
+// Slots is how many more calls the slow start and a backoff let into flight beside those in
+// flight and those that are being asked for: −1 for any number.
 func (s *Set) Slots(now time.Time, inFlight, asking int) int {
 	if probing, wait := s.start.HalfOpen(now); probing && wait > 0 {
 		return 0
@@ -153,14 +188,17 @@ func (s *Set) Slots(now time.Time, inFlight, asking int) int {
 	case !s.careful():
 		calls = firstCalls * s.start.Unanswered(now)
 	}
+	if tries := s.backoff.calls(); tries > 0 && (calls == 0 || tries < calls) {
+		calls = tries
+	}
 	if calls == 0 {
 		return -1
 	}
 	return max(0, calls-inFlight-asking)
 }
 
-// longPause is one after which those who have waited are let go little by little, lest
-// all run into the same throttle again.
+// longPause is how long a pause must be for those who have waited to start little by little
+// after it: all at once they would run into the same throttle.
 const longPause = time.Second
 
 // PausedByOthers takes in that a backend says how long the scope is paused: another
@@ -170,7 +208,7 @@ func (s *Set) PausedByOthers(now time.Time, d time.Duration) {
 	const lag = time.Second
 	until := now.Add(d)
 	lifted := s.start.PausedTo().Sub(until) > lag && now.Sub(s.restarted) > lag
-	if lifted || d >= longPause && !s.Paced(now) {
+	if lifted || d >= longPause && !s.start.Timed(now) {
 		s.restart(now, until)
 	}
 }

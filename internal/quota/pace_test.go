@@ -33,6 +33,7 @@ func TestSlots(t *testing.T) {
 		w.start.Skip() // the slow start is over
 		w.PausedByOthers(epoch, 5*time.Second)
 	}
+	retreat := func(pause time.Duration) step { return func(w *world) { w.backoff.pause = pause } }
 	goes := func(after time.Duration) step { return func(w *world) { w.send(after, 1) } }
 	for _, x := range []struct {
 		name             string
@@ -71,6 +72,9 @@ func TestSlots(t *testing.T) {
 		{"for so long", "rpm=1 tpm=1", []step{pause, goes(5 * time.Second)}, 5*time.Second + calibration.ProbeTime - 1, 0, 0, 0},
 		{"and then follow", "rpm=300 tpm=1", []step{pause, goes(5 * time.Second)}, 5*time.Second + calibration.ProbeTime, 0, 0, any},
 		{"three at a time, of a small tier", "rpm=1 tpm=1", []step{pause, goes(5 * time.Second)}, 5*time.Second + calibration.ProbeTime, 1, 0, 2},
+		{"few after pauses in vain", "rpm=300 tpm=1", []step{retreat(2 * time.Second)}, 0, 9, 1, 20},
+		{"no more than a slow start lets go", "", []step{begin, retreat(2 * time.Second)}, 0, 0, 0, 4},
+		{"no more than after pauses in vain", "", []step{begin, retreat(time.Minute)}, 0, 0, 0, 1},
 		{"one sent before its end is not the one", "rpm=1 tpm=1", []step{pause, goes(4 * time.Second)}, 5 * time.Second, 0, 0, 1},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -91,19 +95,24 @@ func TestPausedByOthers(t *testing.T) {
 	for _, x := range []struct {
 		name  string
 		begun bool
+		tries bool // after pauses in vain
 		pause time.Duration
 		probe bool
 	}{
-		{"none", false, 0, false},
-		{"short", false, longPause - 1, false},
-		{"long", false, longPause, true},
-		{"while a slow start is under way", true, longPause, false},
+		{"none", false, false, 0, false},
+		{"short", false, false, longPause - 1, false},
+		{"long", false, false, longPause, true},
+		{"while a slow start is under way", true, false, longPause, false},
+		{"while few are tried", false, true, longPause, true},
 	} {
 		w := newWorld(t, "rpm=600 tpm=60000")
 		w.start.Skip() // it is over
 		if x.begun {
 			w.start = calibration.SlowStart{}
 			w.Begin(epoch)
+		}
+		if x.tries {
+			w.backoff.pause = 2 * time.Second
 		}
 		w.PausedByOthers(epoch, x.pause)
 		if got := w.Slots(epoch, 9, 0) == 1; got != x.probe {
@@ -217,7 +226,7 @@ func TestPaceWhereNothingIsReported(t *testing.T) {
 		{"rpm=299 tpm=200000", "", false, 0},
 		{"rpm=300 tpm=199999", "", false, 0},
 		{"rpm=300", "", false, 0},
-		{"rpm=300 rpd=100 tpm=200000 tpd=100000 ipm=1", "", false, 300 * 5},
+		{"rpm=300 rpd=100 tpm=200000 tpd=100000 ipm=300", "", false, 300 * 5},
 		{"rpm=300 tpm=200000", "", true, 300}, // by time
 		{"rpm=300 tpm=200000", headersOf("requests", 300, 1, minute), false, 300 * 16},
 	} {
@@ -259,7 +268,10 @@ func TestCareful(t *testing.T) {
 		{"tpm=200000 rpm=299", false, false},
 		{"rpm=300 tpm=1", false, true},
 		{"rpm=299 tpm=200000", false, false},
-		{"rpd=1 tpd=1 ipm=1", false, true},
+		{"rpd=1 tpd=1", false, true},
+		{"ipm=299 tpm=200000", false, false},
+		{"ipm=300 tpm=1", false, true},
+		{"ipm=299 rpm=300", false, false},
 	} {
 		w := newWorld(t, x.limits)
 		if x.expected {
@@ -301,7 +313,7 @@ func TestCareful(t *testing.T) {
 
 // A single request of the probe's bucket takes ProbeTime to refill, and no pace has a limit
 // that a cost could exceed.
-func TestPaceRefusesNothing(t *testing.T) {
+func TestPaceRejectsNothing(t *testing.T) {
 	w := newWorld(t, fmt.Sprint("tpm=", int64(Largest)))
 	if b := w.probe(1); b.Period/time.Duration(b.Limit) != calibration.ProbeTime || b.Capacity() != 1 {
 		t.Errorf("%+v", b)

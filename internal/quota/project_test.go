@@ -110,6 +110,7 @@ func TestStatedPeriods(t *testing.T) {
 		{"a day, nothing used", wire.Headers{Requests: reported(day, 14_400, 14_400, 0)}, "rpd=14400"},
 		{"a minute, nothing used", wire.Headers{Requests: reported(minute, 60, 60, 0)}, "rpm=60"},
 		{"a minute and a day", wire.Headers{Tokens: reported(minute, 1000, 900, 0), DailyTokens: reported(day, 50_000, 49_900, 0)}, "tpm=1000 tpd=50000"},
+		{"requests of a minute and a day", wire.Headers{Requests: reported(minute, 5, 4, 0), DailyRequests: reported(day, 2400, 2399, 0)}, "rpm=5 rpd=2400"},
 		{"a second", wire.Headers{Requests: reported(time.Second, 10, 9, 0), Tokens: reported(time.Second, 1000, 900, 0)},
 			"rpm=600 rpm/subwindow=600 tpm=60000 tpm/subwindow=60000"},
 		{"a second that holds less than the call", wire.Headers{Tokens: reported(time.Second, 50, 0, 0)}, "tpm=3000 tpm/subwindow=3000"},

@@ -57,8 +57,18 @@ func (r *Request) IsLittle(tokens int64) bool {
 func (r *Request) Unused(now time.Time, tokens int64) (kept bool) {
 	for i := range r.Sent {
 		if l := r.Sent[i].limit; l.Dimension == backend.Tokens && l.whole == nil {
-			kept = l.tracker.Unused(now, float64(tokens), float64(l.Amount())) || kept
+			kept = l.tracker.Unused(now, r.Sent[i].At, float64(tokens), float64(l.Amount())) || kept
 		}
 	}
 	return kept
+}
+
+// Returned takes in that a call has got back so many tokens, which are no output that it had
+// declared and not used.
+func (r *Request) Returned(tokens int64) {
+	for i := range r.Sent {
+		if l := r.Sent[i].limit; l.Dimension == backend.Tokens && l.whole == nil {
+			l.tracker.Returned(float64(tokens))
+		}
+	}
 }

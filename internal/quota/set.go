@@ -19,6 +19,7 @@ type Set struct {
 	sent       [backend.Dimensions]float64           // in all
 	candidates [backend.Dimensions]candidate
 	refunds    refunds
+	backoff    backoff
 	dirty      bool
 	urgent     bool // what made it dirty must not wait
 	subwindows bool // the server is of a kind that enforces limits in them
@@ -45,15 +46,11 @@ func (s *Set) Configure(now time.Time, limits []*Limit) {
 		holds = append(holds, l)
 	}
 	for _, l := range s.limits {
-		switch {
-		case l.whole != nil || slices.Contains(holds, l) || l.Owner != s.owner:
-			continue
-		case l.configured > 0:
-			l.Configure(now, newLimit(l.Owner, l.Kind))
+		if l.whole != nil || slices.Contains(holds, l) || l.Owner != s.owner || l.learned.Amount == 0 {
+			continue // what goes stays as it was: calls in flight are settled by it
 		}
-		if l.learned.Amount > 0 {
-			holds = append(holds, l)
-		}
+		l.Configure(now, newLimit(l.Owner, l.Kind))
+		holds = append(holds, l)
 	}
 	for _, l := range s.limits {
 		if l.whole != nil && slices.Contains(holds, l.whole) {
@@ -86,7 +83,7 @@ func (s *Set) Dirty() bool { return s.dirty }
 // Urgent reports whether they should have it at once.
 func (s *Set) Urgent() bool { return s.urgent }
 
-// Clean says that the others have been told.
+// Clean says that the others have it.
 func (s *Set) Clean() { s.dirty, s.urgent = false, false }
 
 // Owners are the owners of the scope's limits and the scope's own.
@@ -267,6 +264,8 @@ type Grant struct {
 	Limits  []*Limit         // that the ask began with
 	Buckets []backend.Bucket // of the ask
 	Answer  *backend.Answer
+	// Took is how long the backend took to answer.
+	Took time.Duration
 	// Later is what the answer has granted after this cost: its levels are those
 	// after the whole grant.
 	Later backend.Amounts
@@ -285,20 +284,22 @@ func (s *Set) Charged(now time.Time, sent []Sent, g *Grant) []Sent {
 			Used:      b.Capacity() - g.Answer.Levels[k] - later,
 			Charged:   g.Answer.Charged[k] - later,
 			Corrected: g.Answer.Corrected[k],
+			Age:       g.Took,
 		})})
 		l.drawn.See(now, g.Answer.Charged[k]-later, l.refill())
 		l.used = 0 // the backend knows the bucket from now on
 	}
 	for d, n := range g.Cost {
-		s.sent[d] += float64(n)
-		s.sends[d].Add(now, s.sent[d], float64(n))
+		if n != 0 {
+			s.sent[d] += float64(n)
+			s.sends[d].Add(now, s.sent[d], float64(n))
+		}
 	}
 	s.start.Sent(now)
 	return sent
 }
 
-// Saw notes how the buckets of limits stand, as the answer to an ask says that has charged
-// nothing.
+// Saw notes how the buckets of limits stand, by the answer to an ask that has charged nothing.
 func (s *Set) Saw(now time.Time, limits []*Limit, buckets []backend.Bucket, answer *backend.Answer) {
 	for k, l := range limits[:min(len(limits), len(answer.Levels))] {
 		l.tracker.See(now, calibration.Level{
@@ -308,9 +309,9 @@ func (s *Set) Saw(now time.Time, limits []*Limit, buckets []backend.Bucket, answ
 	}
 }
 
-// Refundable returns the limits to whose buckets a call's refund goes: those that it was
-// charged to, of which limits learned since are none. Subwindows are only where the call was
-// cancelled, for what has passed one has passed it.
+// Refundable returns the limits to whose buckets a call's refund goes: those that it was charged
+// to, so none that was learned since. Subwindows are among them only if the call was cancelled:
+// a call that was sent has passed them.
 func Refundable(sent []Sent, cancelled bool) []*Limit {
 	limits := make([]*Limit, 0, len(sent))
 	for i := range sent {

@@ -16,8 +16,8 @@ const (
 	longSubwindow  = 10 * time.Second
 	// subwindowMargin is how far requests may crowd on their way.
 	subwindowMargin = 200 * time.Millisecond
-	// subwindowBelief is how long a subwindow is believed in after its last throttle.
-	subwindowBelief = time.Hour
+	// subwindowLife is how long a subwindow is kept after its last throttle.
+	subwindowLife = time.Hour
 )
 
 // subwindow takes in that the server enforces a limit in subwindows, for it has throttled
@@ -106,9 +106,9 @@ func (s *Set) subwindowReported(now time.Time, r *Request, rep *report, length t
 	return Correction{part, backend.Correction(correction)}, changed
 }
 
-// correctSubwindow corrects the subwindow of a limit by what the limit was corrected by: what
-// the server has charged otherwise, or others have used, it has of the subwindow too. A window
-// that begins afresh has forgotten it, and calls would lose its rhythm.
+// correctSubwindow corrects a limit's subwindow by what the limit was corrected by: what the
+// server has charged beyond our charges, or others have used, counts in the subwindow too. Not
+// in one that begins afresh: that has forgotten it, and calls would lose its rhythm.
 func (s *Set) correctSubwindow(r *Request, c *Correction) (p Correction, changed bool) {
 	level, _ := r.level(c.Limit)
 	by := c.Limit.tracker.Charges(level, c.To-c.From)
@@ -125,7 +125,7 @@ func (s *Set) correctSubwindow(r *Request, c *Correction) (p Correction, changed
 
 // dropSubwindows forgets those that have throttled nothing for long.
 func (s *Set) dropSubwindows(now time.Time) {
-	stale := func(l *Limit) bool { return l.whole != nil && now.Sub(l.reportAt) > subwindowBelief }
+	stale := func(l *Limit) bool { return l.whole != nil && now.Sub(l.reportAt) > subwindowLife }
 	if slices.ContainsFunc(s.limits, stale) {
 		s.limits = slices.DeleteFunc(slices.Clone(s.limits), stale)
 	}

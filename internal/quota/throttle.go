@@ -14,6 +14,16 @@ var dimensions = map[wire.Dimension]backend.Dimension{
 // throttleSource is the source of what a 429's message reports.
 const throttleSource = "a throttle by the server"
 
+// Pause is for how long the scope, of which so many other calls are in flight, pauses for a
+// throttle of the request: as long as the throttle says. Where it says nothing, the pause is a
+// second, and up to a minute if it is in vain.
+func (s *Set) Pause(now time.Time, r *Request, t *wire.Throttle, inFlight int) time.Duration {
+	if t.RetryAfter > 0 {
+		return t.RetryAfter
+	}
+	return s.backoff.throttled(now, r.SentAt, inFlight)
+}
+
 // Throttled takes in that the server has throttled a request, and for how long the scope
 // will pause for it. It returns what to correct, and whose limit it is about: a family's
 // or the account's where the figure says so, else the model's.

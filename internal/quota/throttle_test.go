@@ -229,9 +229,9 @@ func TestSubwindows(t *testing.T) {
 		{"without figures, reached", []*wire.Throttle{part(false, time.Second)}, 900, 0, 0},
 		{"the longest counts", []*wire.Throttle{part(true, time.Second), part(true, 2*time.Second)}, 100, 0, 10 * time.Second},
 		{"whichever comes first", []*wire.Throttle{part(true, 2*time.Second), part(true, time.Second)}, 100, 0, 10 * time.Second},
-		{"believed for an hour", []*wire.Throttle{part(true, time.Second)}, 100, subwindowBelief, time.Second},
-		{"and no longer", []*wire.Throttle{part(true, time.Second)}, 100, subwindowBelief + 1, 0},
-		{"from the last throttle on", []*wire.Throttle{part(true, time.Second), part(true, time.Second)}, 100, subwindowBelief, time.Second},
+		{"believed for an hour", []*wire.Throttle{part(true, time.Second)}, 100, subwindowLife, time.Second},
+		{"and no longer", []*wire.Throttle{part(true, time.Second)}, 100, subwindowLife + 1, 0},
+		{"from the last throttle on", []*wire.Throttle{part(true, time.Second), part(true, time.Second)}, 100, subwindowLife, time.Second},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			w := newWorld(t, "rpm=500 tpm=1000 tpd=9000 account/tpm=5000")

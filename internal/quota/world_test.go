@@ -91,6 +91,11 @@ func (w *world) send(after time.Duration, tokens int64) *Request {
 }
 
 func (w *world) sendCost(after time.Duration, cost backend.Amounts) *Request {
+	return w.sendInput(after, cost, Input{})
+}
+
+// sendInput starts a call of whose tokens so many are input.
+func (w *world) sendInput(after time.Duration, cost backend.Amounts, input Input) *Request {
 	now := at(after)
 	limits := w.Limits()
 	buckets := Unpaced(now, limits)
@@ -103,8 +108,8 @@ func (w *world) sendCost(after time.Duration, cost backend.Amounts) *Request {
 		answer.Charged = append(answer.Charged, b.charged)
 		answer.Corrected = append(answer.Corrected, b.corrected)
 	}
-	sent := w.Charged(now, nil, &Grant{Cost: cost, Limits: limits, Buckets: buckets, Answer: &answer})
-	return &Request{SentAt: now, Cost: cost, Certain: cost[backend.Tokens], Sent: sent}
+	sent := w.Charged(now, nil, &Grant{Cost: cost, Input: input, Limits: limits, Buckets: buckets, Answer: &answer})
+	return &Request{SentAt: now, Cost: cost, Input: input, Certain: cost[backend.Tokens], Sent: sent}
 }
 
 // respond takes in a response's headers, such as "limit-tokens=500", and applies the

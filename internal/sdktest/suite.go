@@ -194,7 +194,7 @@ func rejections(t *testing.T, sdk SDK) {
 	}{{
 		name: "too large", max: 31_526,
 		reason:  ratelimiter.ErrTooLarge,
-		message: "ratelimiter: gpt-4o: needs 31,538 tokens, the limit is 30,000 (x-ratelimit-limit-tokens, 12s ago): shorten the input or lower max_tokens",
+		message: "ratelimiter: gpt-4o: needs 31,538 tokens, the limit is 30,000 per minute (x-ratelimit-limit-tokens, 12s ago): shorten the input or lower max_tokens",
 	}, {
 		name: "max wait", max: 29_000,
 		options: []ratelimiter.Option{ratelimiter.WithMaxWait(10 * time.Second)},

@@ -511,9 +511,9 @@ function updateFleet(a, account) {
   const slots = f.processes.some((p) => p.slots);
   const sum = (p, key) => (p.slots || []).reduce((n, s) => n + s[key], 0);
   const rows = f.processes.map((p) => [p.own ? "this one" : shortID(p), ...flowCells(p), String(p.in_flight),
-    ...(slots ? [sum(p, "used") + " of " + sum(p, "held")] : []), p.own ? "now" : ago(p.heard_ns)]);
+    ...(slots ? [sum(p, "used") + " of " + sum(p, "held")] : []), p.own ? "now" : ago(p.age_ns)]);
   updateTable(a, a.fleet.lastChild, "processes", "Processes in the last minute",
-    ["process", ...flowHeads, "in flight", ...(slots ? ["slots"] : []), "heard"], rows);
+    ["process", ...flowHeads, "in flight", ...(slots ? ["slots"] : []), "last report"], rows);
 }
 
 // flowsText says in a line how the classes share what there is.
@@ -610,7 +610,10 @@ function summaryText(data) {
   parts.push(sum((s) => s.in_flight) + " in flight");
   const throttled = sum((s) => (s.throttles ? s.throttles.count : 0));
   parts.push(throttled ? count(throttled, "throttle", "throttles") : "no throttle");
-  if (data.backend && data.backend.available) parts.push("store answers in " + duration(data.backend.took_ns));
+  if (data.backend && data.backend.available) {
+    const took = data.backend.took_ns;
+    parts.push("store answers in " + (took < 1e6 ? "less than " + quantity(1, "ms") : duration(took)));
+  }
   parts.push("up " + duration(data.up_ns));
   return parts.join(" · ");
 }

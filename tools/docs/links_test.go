@@ -143,6 +143,40 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// Whoever copies a client of Redis from a page or an example gets one that ends its commands by
+// itself, as backend/redis recommends.
+func TestClientsOfRedis(t *testing.T) {
+	texts := map[string]string{}
+	for name, p := range read(t) {
+		for _, b := range p.blocks {
+			texts[name] += b.code
+		}
+		texts[name] += p.text
+	}
+	err := filepath.WalkDir(filepath.Join(root, "examples"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" {
+			return err
+		}
+		code, err := os.ReadFile(path)
+		texts[path] = string(code)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for name, text := range texts {
+		for _, options := range regexp.MustCompile(`goredis\.\w*Options\{[^}]+\}`).FindAllString(text, -1) {
+			if n++; !strings.Contains(options, "ContextTimeoutEnabled: true") {
+				t.Errorf("%s: %s lacks ContextTimeoutEnabled", name, options)
+			}
+		}
+	}
+	if n < 4 {
+		t.Errorf("only %d clients of Redis were found", n)
+	}
+}
+
 // The rules by which pages are read find what is wrong with this one.
 func TestParse(t *testing.T) {
 	p := parse("P.md", "# A `b` & [c](#d), e.f\n\n## Twice\n## Twice\n```go\n# no heading\n[x](none)\n```\n"+

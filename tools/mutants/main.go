@@ -5,9 +5,10 @@
 //	mutants [-n 300] [-seed 1] [-packages internal/engine,…] [-at file.go:12,…] module
 //
 // A mutant is first put to the fast tests of its package, then, if it lives, to those of the
-// packages that import it, and last to the slow ones of its own. The module's files are not touched: a mutant is an overlay of
-// the build. Which mutants are tried depends on the seed alone. Those that can't matter are
-// listed, with the reason, in equivalent.txt, and are not tried.
+// packages that import it, and last to the slow ones of its own. The module's files are not
+// touched: a mutant is an overlay of the build. Which mutants are tried depends on the seed
+// alone. Those that can't matter are listed, with the reason, in equivalent.txt, and are not
+// tried.
 //
 // It fails if less than nine of ten die.
 package main

@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"go/types"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -153,5 +154,37 @@ func TestEquivalents(t *testing.T) {
 	}
 	if got := e.stale(); !slices.Equal(got, []string{"p.go g: a → b"}) {
 		t.Errorf("stale: %q", got)
+	}
+}
+
+// What equivalent.txt lists are mutants of the code as it is: a change that moves one takes its
+// line along.
+func TestEquivalentsAreMutants(t *testing.T) {
+	known, err := readEquivalents("equivalent.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dirs []string
+	for file := range known {
+		dirs = append(dirs, path.Dir(file))
+	}
+	slices.Sort(dirs)
+	all, err := load(root, slices.Compact(dirs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		file, err := filepath.Rel(root, m.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		known.has(filepath.ToSlash(file), m)
+	}
+	for _, line := range known.stale() {
+		t.Errorf("%s is no mutant", line)
 	}
 }

@@ -5,9 +5,8 @@
 //	unused module…
 //
 // Each argument is a module's directory; what the packages of one use of another's counts.
-// Files are named from the first.
-// Methods are exempt that may be called through an interface, and so are fields that are
-// embedded or have a tag for JSON.
+// Files are named from the first. Methods are exempt that may be called through an
+// interface, and so are fields that are embedded or have a tag for JSON.
 package main
 
 import (

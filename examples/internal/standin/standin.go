@@ -2,10 +2,13 @@
 package standin
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"time"
+
+	"github.com/openai/openai-go/v3/option"
 
 	"github.com/openai-ratelimiter/ratelimiter/internal/redistest"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
@@ -18,7 +21,7 @@ func Base(variable string, options ...openaitest.Option) http.RoundTripper {
 	if os.Getenv(variable) != "" {
 		return nil
 	}
-	os.Setenv(variable, "none")
+	announce(variable)
 	return server(options...).Direct()
 }
 
@@ -28,9 +31,19 @@ func Upstream(variable string) (url string, close func()) {
 	if os.Getenv(variable) != "" {
 		return "", func() {}
 	}
-	os.Setenv(variable, "none")
-	srv := httptest.NewServer(server())
+	announce(variable)
+	srv := httptest.NewServer(API())
 	return srv.URL, srv.Close
+}
+
+// Options are those of a client that calls the stand-in, which close ends; or none where the
+// variable holds a key. They are for what [Base] can't serve.
+func Options(variable string) (options []option.RequestOption, close func()) {
+	url, close := Upstream(variable)
+	if url != "" {
+		options = []option.RequestOption{option.WithBaseURL(url + "/v1/")}
+	}
+	return options, close
 }
 
 // Redis returns the address in the variable, or that of a redis-server that it starts, which
@@ -44,6 +57,12 @@ func Redis(variable string) (address string, close func(), err error) {
 		return "", nil, err
 	}
 	return server.Addr, server.Close, nil
+}
+
+// announce says where the responses come from, and puts a key in its place.
+func announce(variable string) {
+	fmt.Fprintf(os.Stderr, "%s is not set: the responses come from a stand-in for the API\n", variable)
+	os.Setenv(variable, "none")
 }
 
 func server(options ...openaitest.Option) *openaitest.Server {

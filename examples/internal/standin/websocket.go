@@ -7,36 +7,28 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 
 	"github.com/coder/websocket"
-	"github.com/openai/openai-go/v3/option"
 )
 
-// WebSocket returns the options of a client that connects to the Responses API: none where
-// the variable holds a key, else those of a stand-in, which close ends.
-func WebSocket(variable string) (options []option.RequestOption, close func()) {
-	if os.Getenv(variable) != "" {
-		return nil, func() {}
+// A conversation is a WebSocket of the Responses API.
+type conversation struct{ api http.Handler }
+
+func (c conversation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
 	}
-	api := server()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := websocket.Accept(w, r, nil)
+	defer conn.CloseNow()
+	for {
+		_, event, err := conn.Read(r.Context())
 		if err != nil {
 			return
 		}
-		defer conn.CloseNow()
-		for {
-			_, event, err := conn.Read(r.Context())
-			if err != nil {
-				return
-			}
-			if err := conn.Write(r.Context(), websocket.MessageText, answer(r.Context(), api, event)); err != nil {
-				return
-			}
+		if err := conn.Write(r.Context(), websocket.MessageText, answer(r.Context(), c.api, event)); err != nil {
+			return
 		}
-	}))
-	return []option.RequestOption{option.WithAPIKey("none"), option.WithBaseURL(srv.URL + "/v1/")}, srv.Close
+	}
 }
 
 // answer is the event that ends a turn. The turn is a call of the stand-in for the API.
