@@ -17,7 +17,7 @@ BROWSERS := chromium,chromium-browser,google-chrome,google-chrome-stable,chrome
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check release dist fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long api api-write cross cover vuln mutants fuzz-short soak test-sidecar bench-sidecar test-page screenshots
+.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check release dist fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long api api-write cross cover vuln mutants fuzz-short soak test-sidecar bench-sidecar test-page test-alerts screenshots
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -71,7 +71,9 @@ MUTATED := internal/engine,internal/quota,internal/predict,internal/calibration,
 mutants: ## N (300) small changes of the library's core, chosen by SEED, of which nine in ten must fail a test: half an hour on an idle machine; N=0 for all; AT=file.go:12 for those of a line
 	@cd tools && go run ./mutants -n $(N) -seed $(SEED) -at '$(AT)' -packages '$(MUTATED)' -equivalents mutants/equivalent.txt "$(ROOT)"
 
-# What the tests of tools read lies outside their module, so that go's cache would not see it change.
+# Go's test cache does not see a change of files outside a module. The tests of tools read such
+# files, and so do these few of bench, which the last line runs whatever the cache has.
+OUTSIDE := ^Test(Dashboard|Alerts|Rejections|RulesAreThere)
 unit: ## all tests, with the race detector
 	@sh tools/need.sh "$$(go env CC | cut -d' ' -f1)" "the race detector" gcc libc6-dev
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
@@ -79,9 +81,10 @@ unit: ## all tests, with the race detector
 	@echo "go test, without vocabularies"; go test -tags ratelimiter_notables -run '^TestWithoutTables$$' .
 	@sh tools/need.sh $(BROWSERS) "the status page's tests in a browser" chromium || echo "the status page's tests in a browser are left out"
 	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 go test -race $$([ $$m != tools ] || echo -count=1) ./...)
+	@cd bench && go test -count=1 -run '$(OUTSIDE)' ./otel ./invisible ./simulate/without
 
 release-check: ## go get and go install of a release made from this tree: a program outside builds everything, the library alone needs no other module, the proxy is built and packed
-	@cd tools && go test -count=1 ./release
+	@cd tools && go test -count=1 -timeout 30m ./release
 
 release: ## tags HEAD, and the proxy's module, as VERSION (v1.2.3); pushes nothing
 	@sh tools/release.sh '$(VERSION)'
@@ -93,6 +96,10 @@ test-page: ## the status page in Chromium, which is installed if it is missing
 	@sh tools/need.sh $(BROWSERS) "the status page's tests" chromium
 	@go test ./statuspage
 	@cd bench && go test -count=1 ./statuspage -browser
+
+test-alerts: ## the alerts and the dashboard's queries in Prometheus's promtool, which is installed if it is missing
+	@sh tools/need.sh promtool "the tests of the alerts" prometheus
+	@cd bench && go test -count=1 -run 'Alerts|Dashboard' ./otel -promtool
 
 screenshots: ## docs/statuspage-*.png, of a scene in virtual time
 	@sh tools/need.sh $(BROWSERS) "taking screenshots" chromium
@@ -122,7 +129,7 @@ bench: ## the limiter's overhead beside the bare upstream, after many responses,
 demo: ## the same burst without and with the limiter, against a stand-in on this machine
 	@cd examples && go run ./demo
 
-demo-fleet: ## four processes on one budget in Redis, one of them killed half-way
+demo-fleet: ## four processes on one budget in Redis, one of them killed halfway
 	@sh tools/need.sh redis-server "the fleet's budget" redis-server
 	@cd examples && go run ./fleet
 
