@@ -3,6 +3,7 @@ package statuspage
 import (
 	"context"
 	"flag"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -182,6 +183,21 @@ func (b *tab) until(expression string) {
 		text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`))
 		b.t.Fatalf("never %s: %v\n%s", expression, err, text)
 	}
+}
+
+// click clicks on an element, once nothing covers it. Looking where it is and clicking are one
+// step of the page: what a click before has opened may move the element.
+func (b *tab) click(selector string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf(`(() => {
+		const wanted = document.querySelector(%q);
+		if (!wanted) return false;
+		wanted.scrollIntoView({ block: "center", behavior: "instant" });
+		const { left, top, width, height } = wanted.getBoundingClientRect();
+		if (!wanted.contains(document.elementFromPoint(left + width / 2, top + height / 2))) return false;
+		wanted.click();
+		return true;
+	})()`, selector))
 }
 
 // get evaluates an expression.

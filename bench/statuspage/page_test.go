@@ -184,10 +184,10 @@ func TestHundredModels(t *testing.T) {
 		}
 	}
 
-	b.run(chromedp.Click("#toggle"))
+	b.click("#toggle")
 	b.until(`document.querySelectorAll("li > details[open] > .more").length === 100`)
 	b.narrow(1000)
-	b.run(chromedp.Click("#toggle"))
+	b.click("#toggle")
 	b.until(`document.querySelectorAll("li > details[open]").length === 0`)
 }
 
@@ -224,7 +224,8 @@ func TestHostileNames(t *testing.T) {
 
 	b := open(t, p.page, 375, 700)
 	b.says("2 wait")
-	b.run(chromedp.Click("#toggle"), chromedp.Click(".flows:not([hidden]) > summary"))
+	b.click("#toggle")
+	b.click(".flows:not([hidden]) > summary")
 	b.says("class " + hostile + ", tenant " + hostile + ": 2 calls")
 	b.says("“" + hostile + "”")
 	b.says(hostile + " (shared)")
@@ -238,7 +239,8 @@ func TestHostileNames(t *testing.T) {
 func TestPhone(t *testing.T) {
 	b := open(t, scene(t), 375, 700)
 	b.narrow(375)
-	b.run(chromedp.Click("#toggle"), chromedp.Click(".flows:not([hidden]) > summary"))
+	b.click("#toggle")
+	b.click(".flows:not([hidden]) > summary")
 	b.until(`document.querySelectorAll("li > details[open] > .more").length > 5`)
 	b.narrow(375)
 	small := get[[]string](b, `[...document.querySelectorAll("input, select, button, summary")].filter((e) => e.offsetHeight > 0 && e.offsetHeight < 36).map((e) => e.textContent)`)
@@ -312,7 +314,7 @@ func TestColours(t *testing.T) {
 	for _, scheme := range []string{"light", "dark"} {
 		b := open(t, h, 1000, 700)
 		b.media("prefers-color-scheme", scheme)
-		b.run(chromedp.Click("#toggle"))
+		b.click("#toggle")
 		b.until(`document.querySelector(".more li") !== null`)
 		paper[scheme] = get[string](b, `getComputedStyle(document.body).backgroundColor`)
 		for _, pale := range get[[]string](b, contrasts) {
@@ -362,7 +364,7 @@ const contrasts = `(() => {
 func TestClear(t *testing.T) {
 	p := drained(t, statuspage.New(), "m")
 	b := open(t, p.page, 1000, 700)
-	b.run(chromedp.Click("li summary"))
+	b.click("li summary")
 	b.until(`document.querySelector(".more") !== null`)
 	if get[int](b, `document.querySelectorAll("main button").length`) != 0 {
 		t.Error("a page that may not clear has a button")
@@ -376,7 +378,8 @@ func TestClear(t *testing.T) {
 		t.Errorf("another site has cleared: %+v, %v", state, err)
 	}
 
-	b.run(chromedp.Click("li summary"), chromedp.Click(".actions button:not([hidden])"))
+	b.click("li summary")
+	b.click(".actions button:not([hidden])")
 	b.until(`document.activeElement.textContent === "Cancel"`)
 	b.run(chromedp.KeyEvent(kb.Enter))
 	b.until(`document.activeElement.textContent === "Clear …"`)
