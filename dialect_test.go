@@ -83,7 +83,7 @@ func TestDialects(t *testing.T) {
 		{"Together", openaitest.Together, openaitest.Limits{RPM: 600, TPM: 180_000},
 			map[string]int64{"rpm": 600, "tpm": 180_000, "rpm/subwindow": 600, "tpm/subwindow": 180_000}},
 		{"DigitalOcean", openaitest.DigitalOcean, openaitest.Limits{RPM: 100_000, TPM: 60_000, TPD: 5_000_000},
-			map[string]int64{"tpm": 60_000, "tpd": 5_000_000}},
+			map[string]int64{"tpm": 60_000, "tpd": 5_000_000}}, // requests never show their period
 		{"Anthropic", openaitest.Anthropic, openaitest.Limits{RPM: 1000, TPM: 80_000}, map[string]int64{"rpm": 1000, "tpm": 80_000}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -129,6 +129,57 @@ func TestUntoldLimit(t *testing.T) {
 			t.Errorf("%d of %d calls were refused", a.Throttled, a.Seen)
 		}
 	})
+}
+
+// Where limits are not told, throttles show how many calls pass, whether they name a wait or not;
+// and where only a limit's period is not, that too.
+func TestUntoldRates(t *testing.T) {
+	const minutes = 8
+	for _, tt := range []struct {
+		dialect   openaitest.Dialect
+		rpm       int64
+		workers   int
+		latency   time.Duration
+		throttled int64 // at most
+		part      float64
+	}{
+		{openaitest.OpenRouter, 10, 8, 50 * time.Millisecond, 20, 0.85},
+		{openaitest.OpenRouter, 60, 1, 50 * time.Millisecond, 15, 0.98},
+		{openaitest.OpenRouter, 60, 40, 50 * time.Millisecond, 20, 0.98},
+		{openaitest.OpenRouter, 60, 8, 2 * time.Second, 20, 0.98},
+		{openaitest.OpenRouter, 600, 40, 50 * time.Millisecond, 30, 0.98},
+		{openaitest.DigitalOcean, 10, 8, 2 * time.Second, 10, 0.97},
+		{openaitest.DigitalOcean, 60, 40, 50 * time.Millisecond, 10, 0.98},
+		{openaitest.DigitalOcean, 600, 40, 50 * time.Millisecond, 10, 0.98},
+	} {
+		for _, waits := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%v %d %d %v %v", tt.dialect, tt.rpm, tt.workers, tt.latency, waits), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: tt.rpm, TPM: 10_000_000}),
+						openaitest.WithDialect(tt.dialect), openaitest.WithLatency(tt.latency, 2*tt.latency),
+						openaitest.WithHeader(func(_ *openaitest.Call, _ int, h http.Header) {
+							if !waits {
+								h.Del("X-Ratelimit-Reset")
+								h.Del("X-Ratelimit-Reset-Requests")
+							}
+						}))
+					l := newLimiter(t, ratelimiter.WithAccount("a"))
+					press(t, l, srv, tt.workers, minutes*time.Minute, chatBody("m", 1, false))
+
+					a := srv.Account("m")
+					if a.Throttled > tt.throttled {
+						t.Errorf("%d of %d calls were refused; want %d at most", a.Throttled, a.Seen, tt.throttled)
+					}
+					if part := a.IdealMakespan().Seconds() / a.LastAdmission.Sub(a.FirstAdmission).Seconds(); part < tt.part {
+						t.Errorf("%d calls were let through, %.3f of what could have been", a.Admitted, part)
+					}
+					if got := limitsOf(t, l, "m")["rpm"].Limit; tt.dialect == openaitest.DigitalOcean && got != tt.rpm {
+						t.Errorf("learned %d requests a minute", got)
+					}
+				})
+			})
+		}
+	}
 }
 
 // The first report of a small limit includes the call that it answers, also where no reset

@@ -141,7 +141,12 @@ func writeFireworks(h http.Header, s *snapshot) {
 func writeNothing(http.Header, *snapshot) {}
 
 func writeDigitalOcean(h http.Header, s *snapshot) {
-	fits := func(f *figure) string { return number(ceilSecond(s.at.Add(f.fits)).Unix()) }
+	fits := func(f *figure) string {
+		if f.fits == 0 {
+			return "0"
+		}
+		return number(ceilSecond(s.at.Add(f.fits)).Unix())
+	}
 	s.limits[RPM].named(h, "Requests", fits)
 	s.limits[TPM].named(h, "Tokens-Per-Minute", fits)
 	s.limits[TPD].named(h, "Tokens-Per-Day", fits)

@@ -60,7 +60,7 @@ func TestDialects(t *testing.T) {
 			X-Ratelimit-Limit-Tokens-Per-Day: 60000
 			X-Ratelimit-Limit-Tokens-Per-Minute: 6000
 			X-Ratelimit-Remaining-Tokens-Per-Day: 59893
-			X-Ratelimit-Reset-Requests: 946684800`, "X-Ratelimit-Reset-Requests: 946684801"},
+			X-Ratelimit-Reset-Requests: 0`, "X-Ratelimit-Reset-Requests: 946684801"},
 		{"Anthropic", openaitest.Anthropic, `Anthropic-Ratelimit-Requests-Limit: 60
 			Anthropic-Ratelimit-Requests-Remaining: 59
 			Anthropic-Ratelimit-Requests-Reset: 2000-01-01T00:00:01Z

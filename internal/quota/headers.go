@@ -65,6 +65,9 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 	for _, rep := range reports(h) {
 		informed = informed || rep.HasLimit && rep.HasRemaining
 		s.subwindows = s.subwindows || rep.Coarse()
+		if rep.dimension == backend.Requests && rep.Period() == 0 {
+			rep.Stated = s.throughput.period(rep.Limit)
+		}
 		uncharged := 0.0
 		if throttled && rep.dimension != backend.Requests {
 			uncharged = float64(r.Cost[rep.dimension])
@@ -87,6 +90,7 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 	if !throttled {
 		s.start.Succeeded(r.SentAt)
 		s.backoff.succeeded(r.SentAt)
+		s.throughput.succeeded(r.SentAt)
 	}
 	if !failed && !informed && s.large() { // it may enforce limits in any way
 		s.subwindows, informed = true, true

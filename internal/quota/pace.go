@@ -166,16 +166,40 @@ func (s *Set) probe(calls time.Duration) backend.Bucket {
 // Begin starts the slow start with the scope's first call.
 func (s *Set) Begin(now time.Time) { s.start.Begin(now) }
 
-// Paced reports whether a slow start or a backoff holds calls back in this process, until some
-// time has passed or the next response has come.
-func (s *Set) Paced(now time.Time) bool { return s.start.Timed(now) || s.backoff.calls() > 0 }
+// Paced reports whether a slow start, a backoff or a throughput holds calls back in this process,
+// until some time has passed or the next response has come.
+func (s *Set) Paced(now time.Time) bool {
+	return s.start.Timed(now) || s.backoff.calls() > 0 || s.untold(now)
+}
 
-// NextPace is how long until the slow start by itself lets more through.
-func (s *Set) NextPace(now time.Time) time.Duration { return s.start.Next(now) }
+// untold reports whether calls go at the rate that throttles have shown, for want of limits.
+func (s *Set) untold(now time.Time) bool { return s.throughput.holds(now) && !s.complete() }
 
-// Slots is how many more calls the slow start and a backoff let into flight beside those in
-// flight and those that are being asked for: −1 for any number.
+// NextPace is how long until the slow start or the throughput by itself lets more through.
+func (s *Set) NextPace(now time.Time) time.Duration {
+	if s.untold(now) {
+		if calls, next := s.throughput.calls(now); calls == 0 {
+			return next
+		}
+	}
+	return s.start.Next(now)
+}
+
+// Slots is how many more calls the slow start, a backoff and a throughput let into flight beside
+// those in flight and those that are being asked for: −1 for any number.
 func (s *Set) Slots(now time.Time, inFlight, asking int) int {
+	slots := s.slots(now, inFlight, asking)
+	if s.untold(now) {
+		calls, _ := s.throughput.calls(now)
+		if calls = max(0, calls-asking); slots < 0 || calls < slots {
+			return calls
+		}
+	}
+	return slots
+}
+
+// slots is Slots without the throughput.
+func (s *Set) slots(now time.Time, inFlight, asking int) int {
 	if probing, wait := s.start.HalfOpen(now); probing && wait > 0 {
 		return 0
 	} else if probing {

@@ -20,6 +20,7 @@ type Set struct {
 	candidates [backend.Dimensions]candidate
 	refunds    refunds
 	backoff    backoff
+	throughput throughput
 	dirty      bool
 	urgent     bool // what made it dirty must not wait
 	subwindows bool // the server is of a kind that enforces limits in them
@@ -296,6 +297,7 @@ func (s *Set) Charged(now time.Time, sent []Sent, g *Grant) []Sent {
 		}
 	}
 	s.start.Sent(now)
+	s.throughput.started(now)
 	return sent
 }
 

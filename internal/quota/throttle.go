@@ -29,6 +29,9 @@ func (s *Set) Pause(now time.Time, r *Request, t *wire.Throttle, inFlight int) t
 // or the account's where the figure says so, else the model's.
 func (s *Set) Throttled(now time.Time, r *Request, t *wire.Throttle, pause time.Duration) (corrections []Correction, owner string) {
 	s.start.Throttled(now)
+	if t.Kind == wire.RateLimit && t.Limit < 0 {
+		s.throughput.throttled(now, r.SentAt, pause)
+	}
 	if t.Kind == wire.SlowDown {
 		s.slowDown(now)
 	}

@@ -27,7 +27,7 @@ type column struct {
 	subject                 subject
 	limit, remaining, reset string
 	renewal                 string        // Azure's, of the period
-	period                  time.Duration // 0: to be inferred from the figures
+	period                  time.Duration // 0: to be inferred from the figures, or not told
 	// full is whether reset is the time until the bucket is full again. Where it is
 	// something else, no figure follows from it.
 	full bool
@@ -156,7 +156,7 @@ var dialects = []dialect{
 		name:  "DigitalOcean",
 		signs: []string{limitPrefix + "Tokens-Per-Minute", limitPrefix + "Tokens-Per-Day"},
 		columns: []column{
-			// Of which period is not said.
+			// Of which period is not told.
 			{subject: ofRequests, limit: limitPrefix + "Requests", remaining: remainingPrefix + "Requests", reset: resetPrefix + "Requests"},
 			{
 				subject: ofTokens, period: minute, limit: limitPrefix + "Tokens-Per-Minute",

@@ -18,7 +18,7 @@ import (
 type Window struct {
 	Limit, Remaining int64
 	Reset            time.Duration
-	// Stated is the period where the dialect states it, else 0.
+	// Stated is the period where the dialect states it, or it has shown otherwise, else 0.
 	Stated time.Duration
 	// Renewal is Azure's x-ratelimit-renewalperiod, 0 if absent.
 	Renewal time.Duration
