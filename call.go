@@ -30,9 +30,9 @@ type Chat struct {
 
 // Message is a message of a [Chat].
 type Message struct {
-	Role    string `json:"role"`
+	Role    string `json:"role"` // "user", "system" and so on
 	Content string `json:"content"`
-	Name    string `json:"name,omitempty"`
+	Name    string `json:"name,omitempty"` // of who says it, if there are several in a role
 }
 
 // Request implements [Call].
@@ -53,12 +53,14 @@ type Text struct {
 // Request implements [Call].
 func (t Text) Request() (string, []byte, error) { return marshal("completions", t) }
 
-// Image is a generation of images.
+// Image is a request for images.
 type Image struct {
 	Model  string `json:"model"`
 	Prompt string `json:"prompt"`
 	// N is the number of images; 0 means 1.
-	N       int64  `json:"n,omitempty"`
+	N int64 `json:"n,omitempty"`
+	// Size is the API's, such as "1024x1024", and Quality "low", "medium" or "high". Where one
+	// is left to the model, the dearest is charged until the usage is known.
 	Size    string `json:"size,omitempty"`
 	Quality string `json:"quality,omitempty"`
 }

@@ -43,7 +43,8 @@ const (
 // WithClasses names the classes of calls and their weights. Calls are given one with
 // [ContextWithClass]. Calls without one, and those of a name that is not here, are of the
 // class "", which has the weight 1 unless it is named here too. All processes that share a
-// budget should be given the same. [Limiter.SetLimits] takes it too.
+// budget should be given the same. There may be 64 classes, with names of at most 128 bytes.
+// [Limiter.SetLimits] takes it too.
 func WithClasses(classes map[string]Class) Option {
 	return limitsOption(func(c *config) {
 		if c.classes != nil {

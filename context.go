@@ -33,7 +33,7 @@ func ContextWithMaxWait(ctx context.Context, d time.Duration) context.Context {
 }
 
 // ContextWithAccount names the account that pays for calls made with the
-// context. It overrides [WithAccount].
+// context. It overrides [WithAccount]; an empty name leaves that in force.
 func ContextWithAccount(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, accountKey, name)
 }

@@ -69,9 +69,8 @@ type ProcessSlots struct {
 	Used int64 `json:"used"`
 }
 
-// Fleet reports who uses the budget of the account that ctx or WithAccount names, or else of
-// the only one that is known. It reads the processes' reports, in one command, and changes
-// nothing.
+// Fleet reports who uses an account's budget. It reads the processes' reports, in one command,
+// and changes nothing.
 //
 // A process reports every two seconds while its calls wait, are in flight, or have started
 // within the last minute; one with more than forty accounts reports less often, down to every

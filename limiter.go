@@ -20,6 +20,10 @@ import (
 // A Limiter shares budgets between calls. Its methods are safe for concurrent
 // use. It needs no goroutine while nobody waits and nothing is settled. New makes
 // one; the methods of a Limiter that New has not made fail with [ErrNoLimiter].
+//
+// Acquire, Do, Delay, Clear, State and Fleet are about one account: the one that the context or
+// [WithAccount] names, or else the only one that is known. If several are known they fail with
+// [ErrNoAccount]. If they need the backend and it does not answer, they fail with [ErrBackend].
 type Limiter struct {
 	config  *config
 	engine  *engine.Engine

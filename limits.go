@@ -13,7 +13,9 @@ import (
 // Limits are what a model, a family of models or an account may use. A zero
 // field is not limited by configuration; the limiter still learns it from the
 // server's x-ratelimit-* headers. A field that is set is a ceiling: what the
-// server says can lower it, never raise it.
+// server says can lower it, never raise it. [New] and [Limiter.SetLimits] report
+// fields that are negative or above 2^40, an RPM above the RPD, a TPM above the
+// TPD, and Limits without any limit.
 type Limits struct {
 	RPM int64 // requests per minute
 	RPD int64 // requests per day
@@ -30,8 +32,8 @@ type Limits struct {
 	Concurrent int64
 
 	// Burst bounds how much of the limits per minute may be used at once: what refills in
-	// that time. 0 means a whole minute's worth. Set it to one second if the server enforces
-	// 60,000 RPM as 1,000 per second.
+	// that time, which is at most a minute. 0 means a whole minute's worth. Set it to one
+	// second if the server enforces 60,000 RPM as 1,000 per second.
 	Burst time.Duration
 }
 
@@ -57,7 +59,8 @@ func (u Usage) total() int64 {
 }
 
 // Cost is what a call draws from each dimension. As a [Call], it states the cost of a call
-// that the limiter knows nothing else about. Zero Requests then mean one.
+// that the limiter knows nothing else about. Zero Requests then mean one, and negative figures
+// count as 0.
 type Cost struct {
 	Model    string
 	Requests int64

@@ -171,7 +171,7 @@ func WithLimits(model string, limits Limits) Option {
 }
 
 // WithShared gives several models one budget, such as a family that shares its
-// limits. Each model may also have limits of its own.
+// limits. Each model may also have limits of its own, and is in one family at most.
 func WithShared(name string, limits Limits, models ...string) Option {
 	return limitsOption(func(c *config) {
 		what := fmt.Sprintf("WithShared(%q)", name)
@@ -251,7 +251,8 @@ func WithDigestKey(key []byte) Option {
 }
 
 // WithMaxWait rejects calls that can't start within d, with [ErrMaxWait]; 0 rejects
-// whatever can't start at once. By default calls wait as long as their context lets them.
+// whatever can't start at once, and d must not be negative. By default calls wait as long as
+// their context lets them.
 func WithMaxWait(d time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if d < 0 {
@@ -280,7 +281,8 @@ func WithMaxWaiting(n int) Option {
 }
 
 // WithMaxPause bounds how long a throttle by the server pauses a model, a family or an account,
-// whatever the server says. After that, calls are tried again. The default is ten minutes.
+// whatever the server says; d must be positive. After that, calls are tried again. The default
+// is ten minutes.
 func WithMaxPause(d time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if d <= 0 {

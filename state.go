@@ -91,8 +91,8 @@ type LimitState struct {
 	Age    time.Duration `json:"age_ns,omitempty"`
 }
 
-// State reports the account that ctx or WithAccount names, or else the only one that is known:
-// the models that calls have come for and those that are configured. It changes nothing.
+// State reports an account's models: those that calls have come for and those that are
+// configured. It changes nothing.
 func (l *Limiter) State(ctx context.Context) (State, error) {
 	if err := l.check(); err != nil {
 		return State{}, err

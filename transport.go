@@ -13,7 +13,8 @@ import (
 )
 
 // Transport is an http.RoundTripper that lets each request to OpenAI's API
-// wait until its budget is available. Requests that it does not know pass unread.
+// wait until its budget is available. Requests that it does not know pass unread. It is safe for
+// concurrent use.
 //
 // It does not retry and sets no timeout: retries belong to the SDK, and each of them is
 // charged, since failed requests count. The wait happens inside RoundTrip, so an

@@ -488,7 +488,7 @@ func TestStreamIsForwardedAsItComes(t *testing.T) {
 	}
 }
 
-// Each outcome of docs/ARCHITECTURE.md's table, and what stays charged of 1 request and of
+// Each outcome of docs/CHARGING.md's table, and what stays charged of 1 request and of
 // the tokens that were reserved.
 func TestOutcomes(t *testing.T) {
 	const stream = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\" world\"}}]}\n\n"

@@ -52,3 +52,31 @@ func TestSharedLimitsAreObservedOnce(t *testing.T) {
 		}
 	}
 }
+
+// Configured limits are there before any call has come. What remains is not: it is an account's.
+func TestLimitsBeforeAnyCall(t *testing.T) {
+	for name, c := range map[string]struct {
+		options []ratelimiter.Option
+		want    int
+	}{
+		"nothing is configured":           {nil, 0},
+		"the account is not known":        {[]ratelimiter.Option{ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 10, TPM: 20})}, 2},
+		"the account is known beforehand": {[]ratelimiter.Option{ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 10}), ratelimiter.WithAccount("a")}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := WithMetrics()
+			l, err := ratelimiter.New(append(c.options, m)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Unregister()
+			o := &observer{seen: map[any]int{}}
+			if err := (&gauges{config: m.config, limiter: l, instruments: m.instruments, up: new(atomic.Int32)}).observe(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+			if len(o.seen) != c.want {
+				t.Errorf("%d gauges, want %d", len(o.seen), c.want)
+			}
+		})
+	}
+}

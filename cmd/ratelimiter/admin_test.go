@@ -71,6 +71,9 @@ func TestAdmin(t *testing.T) {
 	if s := r.status(); len(s) != 1 || len(s[0].Scopes) != 2 || !s[0].Scopes[0].Unused || s[0].Scopes[1].Limits[0].Limit != 1_000_000 {
 		t.Errorf("before any call: %+v", s)
 	}
+	if limits := r.metric("ratelimiter_limit").GetMetric(); len(limits) != 2 || limits[0].GetGauge().GetValue()+limits[1].GetGauge().GetValue() != 1_000_010 {
+		t.Errorf("before any call: %v", limits)
+	}
 	all(t, do(t, chat(t, r.url, "m")))
 	other := chat(t, r.url, "m")
 	other.Header.Set("Authorization", "Bearer other")
@@ -81,6 +84,11 @@ func TestAdmin(t *testing.T) {
 	}
 	if len(s) != 2 || s[0].Scopes[0].Limits[0].Remaining > 9 || s[1].Scopes[0].Limits[0].Remaining > 9 {
 		t.Errorf("two keys are two accounts: %+v", s)
+	}
+	for _, m := range r.metric("ratelimiter_limit").GetMetric() {
+		if got := fmt.Sprint(m.GetLabel()); !strings.Contains(got, "ratelimiter_account") {
+			t.Errorf("a limit of no account, while two are known: %s", got)
+		}
 	}
 	for _, m := range r.metric("ratelimiter_requests_total").GetMetric() {
 		if got := fmt.Sprint(m.GetLabel()); m.GetCounter().GetValue() != 1 || !strings.Contains(got, `"started"`) {

@@ -3,8 +3,8 @@
 // It needs no key and no network: both stand-ins listen on this machine.
 //
 // It fails unless the limiter's run saw no 429, lost no call, and had its last call admitted
-// within 2 % of the shortest time that the limits allow. If that much more was lost since
-// the machine is too busy to run timers on time, it says so and does not fail.
+// within 2 % of the shortest time that the limits allow. If the machine was so busy that it may
+// have taken what is missing, it says so and does not fail.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
-	"github.com/openai-ratelimiter/ratelimiter/examples/internal/timers"
+	"github.com/openai-ratelimiter/ratelimiter/examples/internal/busy"
 )
 
 const (
@@ -59,7 +59,7 @@ func demo(ctx context.Context, short bool) error {
 	limited := newRun("with the limiter", calls, limiter)
 	fmt.Printf("%d calls through openai-go and go-openai, all at once, to two stand-ins with the same limits:\n", len(calls))
 
-	stop := timers.Watch(settling)
+	stop := busy.Watch(settling)
 	runs := []*run{bare, limited}
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -82,7 +82,7 @@ func demo(ctx context.Context, short bool) error {
 }
 
 // verdict says what the limiter's run did not keep. It only notes that the run took too long if
-// timers were late for longer than it did.
+// the process was kept waiting for longer than that.
 func verdict(r result, late float64) (note string, err error) {
 	behind := r.took.Seconds()/r.ideal.Seconds() - 1
 	switch {
@@ -92,10 +92,10 @@ func verdict(r result, late float64) (note string, err error) {
 		return "", fmt.Errorf("the limiter's run lost calls: %d", r.lost)
 	case behind <= tolerance:
 		return "", nil
-	case late > timers.Busy && behind-tolerance <= late:
-		return fmt.Sprintf("The machine is busy: timers of this process were late for %.0f %% of the time.\n"+
+	case late > busy.Threshold && behind-tolerance <= late:
+		return fmt.Sprintf("The machine is busy: it kept this process waiting for %.0f %% of the time.\n"+
 			"So the %.1f %% behind the ideal say little about the limiter; run the demo again when less else runs.", 100*late, 100*behind), nil
 	}
-	return "", fmt.Errorf("the last admission came after %v, more than %.0f %% behind the ideal %v; timers were late for %.0f %% of the time",
+	return "", fmt.Errorf("the last admission came after %v, more than %.0f %% behind the ideal %v; the machine kept this process waiting for %.0f %% of the time",
 		r.took, 100*tolerance, r.ideal, 100*late)
 }

@@ -6,8 +6,8 @@
 // It fails unless no call was throttled with a 429, none was lost but those that
 // the killed process had open, all processes had equal shares before the kill
 // and those that were left after it, and all of the budget was back in use
-// within two seconds. On a machine that is too busy to run timers on time, it says
-// so and judges no shares and no use.
+// within two seconds. On a machine that is too busy for that, it says so and judges no
+// shares and no use.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/openai-ratelimiter/ratelimiter/examples/internal/timers"
+	"github.com/openai-ratelimiter/ratelimiter/examples/internal/busy"
 	"github.com/openai-ratelimiter/ratelimiter/internal/redistest"
 )
 
@@ -71,7 +71,7 @@ func demo(short bool) error {
 	fmt.Printf("%d processes with %d callers each share %d tokens a minute, most of them spent when they start; process %d will be killed:\n",
 		processes, callers, limits.TPM, killed+1)
 	w := &watch{fleet: f, api: api}
-	lateness := timers.Watch(warmUp)
+	lateness := busy.Watch(warmUp)
 	begin := time.Now().Add(warmUp)
 	if err := w.until(ctx, begin.Add(phase)); err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
-	"github.com/openai-ratelimiter/ratelimiter/examples/internal/timers"
+	"github.com/openai-ratelimiter/ratelimiter/examples/internal/busy"
 )
 
 // What must be used of the budget: nearly all of it in all, the kill included, and
@@ -110,8 +110,8 @@ func (r *result) losses() error {
 	return errors.Join(faults...)
 }
 
-// verdict says what the fleet did not keep. If timers were late for that part of the time, the
-// processes did not run when they should, and it only notes what is wrong with shares and use.
+// verdict says what the fleet did not keep. If the machine kept this process waiting for that
+// part of the time, the others did not run when they should either, and it only notes what is wrong with shares and use.
 func (r *result) verdict(late float64) (note string, err error) {
 	var faults []error
 	for i, m := range r.fleet {
@@ -120,10 +120,10 @@ func (r *result) verdict(late float64) (note string, err error) {
 		}
 	}
 	faults = append(faults, r.losses())
-	if short := r.shortfalls(); late <= timers.Busy {
+	if short := r.shortfalls(); late <= busy.Threshold {
 		faults = append(faults, short)
 	} else if short != nil {
-		note = fmt.Sprintf("The machine is busy: timers of this process were late for %.0f %% of the time.\n"+
+		note = fmt.Sprintf("The machine is busy: it kept this process waiting for %.0f %% of the time.\n"+
 			"So this says little about the limiter; run the demo again when less else runs:\n%v", 100*late, short)
 	}
 	return note, errors.Join(faults...)

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/openai-ratelimiter/ratelimiter/examples/internal/timers"
+	"github.com/openai-ratelimiter/ratelimiter/examples/internal/busy"
 )
 
 // A busy machine excuses shares and use, and no throttle.
@@ -33,7 +33,7 @@ func TestVerdict(t *testing.T) {
 	}{
 		{"kept", of(1, 0, 5000, 5000, 5000, 5000), 0, "", ""},
 		{"kept on a busy machine", of(1, 0, 5000, 5000, 5000, 5000), 0.2, "", ""},
-		{"unfair", of(1, 0, 5000, 5000, 3000, 7000), timers.Busy, "", "process 3: 15.0 % of the calls before the kill"},
+		{"unfair", of(1, 0, 5000, 5000, 3000, 7000), busy.Threshold, "", "process 3: 15.0 % of the calls before the kill"},
 		{"unfair on a busy machine", of(1, 0, 5000, 5000, 3000, 7000), 0.2, "process 3: 15.0 % of the calls before the kill", ""},
 		{"unused", of(0.9, 0, 5000, 5000, 5000, 5000), 0, "", "90.0 % of the budget used in all"},
 		{"unused on a busy machine", of(0.9, 0, 5000, 5000, 5000, 5000), 0.2, "90.0 % of the budget used in all", ""},

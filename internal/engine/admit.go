@@ -163,9 +163,8 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 		a.contexts.Touch(c.Body.Conversation)
 	}
 	r.seq = s.queue.arrivals()
-	// While the backend is away, one call's ask speaks for those that come meanwhile.
 	lacking := s.roomLocked(1, en.arrived) == 0
-	if s.queue.len() > 0 || s.driver.running || s.slotsLocked(en.arrived) == 0 || s.away != nil && s.asking > 0 || s.asking >= mostAsking || s.alone || lacking && !s.mayGetLocked(en.arrived) {
+	if !s.mayAskAloneLocked(lacking, en.arrived) {
 		if c.MaxWait != 0 {
 			if err := s.joinLocked(ctx, r, en); err != nil {
 				return rejected, err
@@ -194,6 +193,24 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 	}
 	en.ask = s.askForOneLocked(r, new(scratch), en.arrived)
 	return askAlone, nil
+}
+
+// mayAskAloneLocked reports whether a call may ask the backend by itself; else it joins the queue.
+// lacking says that a limit on calls in flight leaves it no slot.
+func (s *scope) mayAskAloneLocked(lacking bool, now time.Time) bool {
+	switch {
+	case s.queue.len() > 0, s.driver.running: // others come first
+		return false
+	case s.slotsLocked(now) == 0: // a slow start or a backoff lets no more calls into flight
+		return false
+	case s.away != nil && s.asking > 0: // the last ask failed, and one at a time tries again
+		return false
+	case s.asking >= mostAsking:
+		return false
+	case s.alone: // another call waits for a slot
+		return false
+	}
+	return !lacking || s.mayGetLocked(now)
 }
 
 // takeAtOnceLocked asks a backend that needs no I/O for one call, under the lock: to give the

@@ -113,17 +113,19 @@ func credentialOf(r *http.Request) string {
 	return ""
 }
 
-// What marks credentials that name nobody: their owner's next one is another.
+// Credentials with one of these marks tell no payers apart: the same payer soon sends another one,
+// or everybody sends the same.
 var (
-	// googleToken begins Google's access tokens.
+	// googleToken is the prefix of Google's access tokens.
 	googleToken = "ya29."
-	// opaqueTokens begin so: Google's, Bedrock's short-term keys, and those of GitHub's apps and
-	// workflows.
+	// opaqueTokens are prefixes of tokens that expire: Google's access tokens, Bedrock's
+	// short-term keys, and the tokens of GitHub's apps and workflows.
 	opaqueTokens = [...]string{googleToken, "bedrock-api-key-", "ghs_"}
-	// signatures stand in place of a token: those of AWS, and Oracle's, Alibaba's, Tencent's,
-	// Volcengine's and Huawei's, and Baidu's; and so do the tokens of Snowflake's sessions.
+	// signatures are parts of headers that sign a single request, and of the tokens of
+	// Snowflake's sessions. AWS, Baidu and Snowflake have their own. The headers of Oracle,
+	// Alibaba, Tencent, Volcengine and Huawei have "Signature=" or "signature=".
 	signatures = [...]string{"AWS4-", "ignature=", "bce-auth-v1/", "Snowflake Token="}
-	// placeholders stand where a client wants a key and the server does not.
+	// placeholders are keys that programs send to servers that need none.
 	placeholders = map[string]bool{
 		"": true, "-": true, "x": true, "xxx": true, "none": true, "null": true, "empty": true, "dummy": true,
 		"fake": true, "unused": true, "not-used": true, "not-needed": true, "placeholder": true, "no-key": true,
@@ -131,8 +133,8 @@ var (
 	}
 )
 
-// isOpaque reports whether a credential is one of these or none, says when it expires
-// (Copilot's), or is a JWT that is encrypted.
+// isOpaque reports whether a credential has one of these marks, is empty, says when it expires
+// (Copilot's), or is an encrypted JWT.
 func isOpaque(credential string) bool {
 	for _, mark := range signatures {
 		if strings.Contains(credential, mark) {

@@ -200,7 +200,7 @@ func (n node) isArray() bool  { return choicesNode <= n && n <= violationsNode }
 func (n node) isString() bool { return eventNode <= n && n <= modelNode }
 func (n node) isNumber() bool { return totalNode <= n && n <= secondsNode }
 
-// member returns what an object's member is.
+// member returns the node of an object's member by its name, or ignored if nobody needs it.
 func (s *scanner) member(parent node, name []byte) node {
 	switch parent {
 	case rootNode:
@@ -232,13 +232,13 @@ func (s *scanner) member(parent node, name []byte) node {
 		case "model":
 			return modelNode
 		case "id":
-			if !s.stream { // in an event it is not a response's
+			if !s.stream { // an event's own id is not the response's
 				return idNode
 			}
 		case "choices":
 			return choicesNode
 		case "delta":
-			// Of Responses and transcripts: a string. Anthropic's is an object.
+			// It is a string in events of Responses and transcripts, and an object in Anthropic's.
 			if s.stream && s.event != audioDelta {
 				return deltaTextNode
 			}
@@ -255,7 +255,7 @@ func (s *scanner) member(parent node, name []byte) node {
 		case "error":
 			return errorNode
 		}
-	case groqNode: // where Groq's streams have their usage, and the errors in them
+	case groqNode: // Groq's streams have their usage and their errors in it
 		switch string(name) {
 		case "usage":
 			return usageNode

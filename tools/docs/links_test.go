@@ -112,7 +112,8 @@ func TestCommands(t *testing.T) {
 	var (
 		code   = regexp.MustCompile("`[^`\n]+`")
 		target = regexp.MustCompile(`\bmake ([a-z][a-z-]*)`)
-		local  = regexp.MustCompile(`(?:\bcd ([\w./-]+) && )?\bgo (?:run|test) (?:-\S+ )*(\./[\w./-]*[\w-]|\.\.?)(?:\s|$)`)
+		local  = regexp.MustCompile(`(?:\bcd ([\w./-]+) && )?\bgo (?:run|test)((?: [^\s&|;]+)+)`)
+		folder = regexp.MustCompile(`^\.(?:\.?/[\w./-]*[\w-]|\.)?$`)
 	)
 	n := 0
 	for name, p := range read(t) {
@@ -131,15 +132,67 @@ func TestCommands(t *testing.T) {
 				}
 			}
 			for _, m := range local.FindAllStringSubmatch(c, -1) {
-				n++
-				if _, err := os.Stat(filepath.Join(root, m[1], m[2])); err != nil {
-					t.Errorf("%s: %s: there is no %s", name, c, filepath.Join(m[1], m[2]))
+				for _, word := range strings.Fields(m[2]) {
+					if !folder.MatchString(word) {
+						continue
+					}
+					n++
+					if _, err := os.Stat(filepath.Join(root, m[1], word)); err != nil {
+						t.Errorf("%s: %s: there is no %s", name, c, filepath.Join(m[1], word))
+					}
 				}
 			}
 		}
 	}
 	if n < 20 {
 		t.Errorf("only %d commands were found", n)
+	}
+}
+
+// Files and tests that pages name are there. A file may be named by the end of its path.
+func TestFilesAndTestsThatPagesName(t *testing.T) {
+	files, tests := map[string]bool{}, map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		for end := filepath.ToSlash(path); end != ""; _, end, _ = strings.Cut(end, "/") {
+			files[end] = true
+		}
+		if !strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		code, err := os.ReadFile(path)
+		for _, m := range declared.FindAllStringSubmatch(string(code), -1) {
+			tests[m[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var (
+		file = regexp.MustCompile("`([\\w./-]+\\.(?:go|lua|sh|txt|json|yaml))`")
+		test = regexp.MustCompile("`[^`\n]*\\b((?:Test|Fuzz)[A-Z]\\w+)\\b[^`\n]*`")
+	)
+	n := 0
+	for name, p := range read(t) {
+		for _, m := range file.FindAllStringSubmatch(p.text, -1) {
+			n++
+			if !files[m[1]] {
+				t.Errorf("%s: there is no file %s", name, m[1])
+			}
+		}
+		for _, m := range test.FindAllStringSubmatch(p.text, -1) {
+			n++
+			if !tests[m[1]] {
+				t.Errorf("%s: there is no test %s", name, m[1])
+			}
+		}
+	}
+	if n < 50 {
+		t.Errorf("only %d names were found", n)
 	}
 }
 
