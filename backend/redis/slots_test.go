@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -147,5 +148,31 @@ func TestSlotsOfAnotherVersion(t *testing.T) {
 				t.Errorf("%+v, %v; want the four that it needs", l, err)
 			}
 		})
+	}
+}
+
+// A holder whose record is far ahead of what it claims has not been answered: somebody else
+// has written there, and it would have to wait for as many claims.
+func TestSlotsOfANumberAhead(t *testing.T) {
+	c := admin(t, shared)
+	late, err := strconv.Atoi(constants["LATE_ASKS"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ahead, want := range map[int]int64{late - 1: 4, late: 7} {
+		b := newVirtual(c)
+		claim := backend.Claim{Account: "account", Owner: "o", Holder: "holder", Number: 5, Limit: 10, Need: 4}
+		if l, err := b.Lease(t.Context(), claim); err != nil || l.Slots != 4 {
+			t.Fatalf("%+v, %v", l, err)
+		}
+		key, field := b.slotsKey(claim.Account, claim.Owner), digest("holder", claim.Holder)
+		record := c.HGet(t.Context(), key, field).Val()
+		claim.Number, claim.Held, claim.Need = 6, 4, 7
+		if err := c.HSet(t.Context(), key, field, numbersOf(float64(6+ahead))+record[8:]).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if l, err := b.Lease(t.Context(), claim); err != nil || l.Slots != want {
+			t.Errorf("%d ahead: %+v, %v; want %d slots", ahead, l, err, want)
+		}
 	}
 }
