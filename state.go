@@ -58,7 +58,8 @@ type LimitState struct {
 	Owner string `json:"owner"` // the model, "family:" and a family's name, "class:" and that of a class, or "account"
 	Limit int64  `json:"limit"`
 	// Remaining is negative while a debt is refilled. Of a limit on calls in flight it is
-	// what the calls of all processes leave, as these have said within the last second.
+	// what the calls of all processes leave: those of this process as they are now, those of
+	// others as these have said within the last second.
 	Remaining int64         `json:"remaining"`
 	Reset     time.Duration `json:"reset_ns"` // until the bucket is full again
 	// Unknown says that nobody knows how full the bucket is, since the backend does not

@@ -25,11 +25,13 @@ type process struct {
 	left    int // of its turn
 	number  uint64
 	granted int
+	came    int64 // when its turn did
 }
 
 // Processes that want far more than there is, of one model or of many, over a link of 3 ms on
 // which one reply in a hundred takes 200 ms longer and timers are late, use up the budget. Those
-// of one model get equal shares, and ask little.
+// of one model get equal shares, and ask little. Hardly a call is granted later than in one queue
+// for all of them.
 func TestContention(t *testing.T) {
 	tests := []struct {
 		processes, models, rate, turn, seconds int
@@ -56,10 +58,11 @@ func TestContention(t *testing.T) {
 			}
 			begin := b.now + int64(2*time.Second/time.Microsecond) // what the bucket held is used up
 			total, asks := 0, 0
+			var calls [][2]int64 // when each came, and when it was granted
 			var ask func(p *process)
 			ask = func(p *process) {
 				if p.left == 0 {
-					p.left = p.turn
+					p.left, p.came = p.turn, b.now
 				}
 				p.number++
 				a := backend.Ask{Account: "a", Line: "m", Scope: p.model, Ticket: p.ticket, Number: p.number,
@@ -74,6 +77,9 @@ func TestContention(t *testing.T) {
 						asks++
 						total += answer.Granted
 						p.granted += answer.Granted
+						for range answer.Granted {
+							calls = append(calls, [2]int64{p.came, b.now})
+						}
 					}
 					again := b.now + 1500
 					if r.IntN(100) == 0 {
@@ -103,9 +109,13 @@ func TestContention(t *testing.T) {
 			most := slices.MaxFunc(fleet, func(a, b *process) int { return a.granted - b.granted }).granted
 			used := float64(total) / float64(tt.rate*tt.seconds)
 			trips := float64(asks) / float64(total)
-			t.Logf("%.1f %% used, %.2f asks a call, shares of %.3f to %.3f", 100*used, trips, float64(least)/fair, float64(most)/fair)
+			late := lateness(calls, tt.rate)
+			t.Logf("%.1f %% used, %.2f asks a call, shares of %.3f to %.3f, %v late", 100*used, trips, float64(least)/fair, float64(most)/fair, late)
 			if used < tt.used {
 				t.Errorf("%.1f %% of the budget were used", 100*used)
+			}
+			if late > 250*time.Millisecond {
+				t.Errorf("one call in a hundred is granted %v later than in order", late)
 			}
 			if off := max(fair-float64(least), float64(most)-fair); tt.models == 1 && off > 0.05*fair {
 				t.Errorf("shares of %d to %d calls; %.0f would be fair", least, most, fair)
@@ -115,4 +125,18 @@ func TestContention(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lateness is how much later than in one queue the slowest hundredth of the calls was granted, at
+// the least. The queue has the order in which they came, and is served at the rate from the first
+// grant on.
+func lateness(calls [][2]int64, rate int) time.Duration {
+	begin := calls[0][1]
+	slices.SortStableFunc(calls, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
+	late := make([]int64, len(calls))
+	for i, c := range calls {
+		late[i] = c[1] - max(c[0], begin+int64(i)*1e6/int64(rate))
+	}
+	slices.Sort(late)
+	return time.Duration(late[len(late)*99/100]) * time.Microsecond
 }

@@ -112,7 +112,14 @@ do
         forget_some(sub(parts[x].key, 1, 12))
       end
     end
-    local some = range('[f' .. string.char(math.floor(now / K.RARELY) % 256), '(f' .. K.AFTER, 1)[1] or range('[f', '(f' .. K.AFTER, 1)[1]
+    local function after(begin)
+      return range(begin, '(f' .. K.AFTER, 1)[1]
+    end
+    local turn = math.floor(now / K.RARELY)
+    local some = after('[f' .. string.char(math.floor(turn / 256) % 256, turn % 256)) or after('[f')
+    if some and looked[sub(some, 2, 13)] then
+      some = after('(' .. sub(some, 1, 13) .. K.AFTER)
+    end
     if some then
       forget_some(sub(some, 2, 13))
     end

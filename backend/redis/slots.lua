@@ -47,7 +47,7 @@ if h and format == version and h[8] <= K.CLAIMANTS then
 elseif held > 0 then
   recovering = now + K.SLOT_RECOVERY
 end
-clock = clock + min(max(1, now - last), K.SLOT_STEP)
+clock = clock + min(max(1, now - last), name == '' and K.ENDLESS or K.SLOT_STEP)
 last = now
 
 -- holders returns all of them, and the fields of those whose leases have run out.

@@ -1,8 +1,11 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -92,5 +95,84 @@ func TestSlotsAreFew(t *testing.T) {
 	}
 	if ttl, err := c.PTTL(t.Context(), key).Result(); err != nil || ttl <= 0 || ttl > time.Minute {
 		t.Errorf("the slots expire in %v, %v", ttl, err)
+	}
+}
+
+// A head of another version is left as it is, and whoever asks is told. One that makes no
+// sense is as good as lost: who holds slots is lent no more until all have claimed again.
+func TestSlotsOfAnotherVersion(t *testing.T) {
+	c := admin(t, shared)
+	for name, x := range map[string]struct {
+		head  string
+		other bool // it is another version's
+	}{
+		"the one before":                         {numbersOf(version - 1), true},
+		"the next":                               {numbersOf(version + 1), true},
+		"the next, as long as ours":              {numbersOf(append([]float64{version + 1}, make([]float64, 12)...)...), true},
+		"none":                                   {numbersOf(append([]float64{0}, make([]float64, 12)...)...), false},
+		"below none":                             {numbersOf(-1), false},
+		"a fraction":                             {numbersOf(version + 0.5), false},
+		"more than there will be":                {numbersOf(1 << 20), false},
+		"no number":                              {numbersOf(math.NaN()), false},
+		"too short for a number":                 {"1234567", false},
+		"ours, and nothing more":                 {numbersOf(version), false},
+		"ours, with more holders than there are": {numbersOf(version, 1, 1, 0, 0, 0, 0, 1e6+1, 0, 0, 0, 0, 0), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newVirtual(c)
+			claim := backend.Claim{Account: "account", Owner: "o", Holder: "holder", Number: 1, Limit: 10, Need: 4, Held: 2}
+			key := b.slotsKey(claim.Account, claim.Owner)
+			if err := c.HSet(t.Context(), key, "h", x.head).Err(); err != nil {
+				t.Fatal(err)
+			}
+			question := backend.Claim{Account: claim.Account, Owner: claim.Owner}
+			if _, err := b.Lease(t.Context(), question); errors.Is(err, ErrVersion) != x.other {
+				t.Errorf("a question: %v", err)
+			}
+			l, err := b.Lease(t.Context(), claim)
+			if x.other {
+				if fields := c.HGetAll(t.Context(), key).Val(); !errors.Is(err, ErrVersion) || len(fields) != 1 || fields["h"] != x.head {
+					t.Errorf("%+v, %v; there is %q", l, err, fields)
+				}
+				return
+			}
+			if err != nil || l.Slots != 2 {
+				t.Errorf("%+v, %v; want the two that it holds", l, err)
+			}
+			for range 2 { // the clock of leases moves by a second at most
+				b.now += ledger.SlotRecovery.Microseconds() / 2
+				claim.Number++
+				l, err = b.Lease(t.Context(), claim)
+			}
+			if err != nil || l.Slots != 4 {
+				t.Errorf("%+v, %v; want the four that it needs", l, err)
+			}
+		})
+	}
+}
+
+// A holder whose record is far ahead of what it claims has not been answered: somebody else
+// has written there, and it would have to wait for as many claims.
+func TestSlotsOfANumberAhead(t *testing.T) {
+	c := admin(t, shared)
+	late, err := strconv.Atoi(constants["LATE_ASKS"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ahead, want := range map[int]int64{late - 1: 4, late: 7} {
+		b := newVirtual(c)
+		claim := backend.Claim{Account: "account", Owner: "o", Holder: "holder", Number: 5, Limit: 10, Need: 4}
+		if l, err := b.Lease(t.Context(), claim); err != nil || l.Slots != 4 {
+			t.Fatalf("%+v, %v", l, err)
+		}
+		key, field := b.slotsKey(claim.Account, claim.Owner), digest("holder", claim.Holder)
+		record := c.HGet(t.Context(), key, field).Val()
+		claim.Number, claim.Held, claim.Need = 6, 4, 7
+		if err := c.HSet(t.Context(), key, field, numbersOf(float64(6+ahead))+record[8:]).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if l, err := b.Lease(t.Context(), claim); err != nil || l.Slots != want {
+			t.Errorf("%d ahead: %+v, %v; want %d slots", ahead, l, err, want)
+		}
 	}
 }

@@ -14,6 +14,7 @@ type lease struct {
 	ceiling int64     // how many may be used
 	until   time.Time // and until when; zero for ever
 	counted int64     // how many the backend may take to be held here
+	said    int64     // how many the last claim that was answered has said to be used
 	lacking bool      // fewer than were needed have been lent
 	scarce  bool      // or fewer than were needed and to spare
 
@@ -96,7 +97,7 @@ func (o *slots) claimLocked(now time.Time, extra int64) backend.Claim {
 // lentLocked takes in the answer to the last claim.
 func (o *slots) lentLocked(l *backend.Lease) {
 	c := &o.claim
-	o.ceiling, o.counted = l.Slots, max(c.Held, l.Slots)
+	o.ceiling, o.counted, o.said = l.Slots, max(c.Held, l.Slots), c.Used
 	o.lacking, o.scarce = l.Slots < c.Need, l.Slots < c.Need+c.Spare
 	o.again, o.wait = l.Again, l.Changed
 	o.until = time.Time{}
@@ -261,4 +262,15 @@ func (o *slots) answered(now time.Time, l *backend.Lease, err error) {
 // goneLocked reports whether there is no lease.
 func (o *slots) goneLocked(now time.Time) bool {
 	return o.until.IsZero() || !now.Before(o.until)
+}
+
+// unsaid is how many more of an owner's slots this process uses than it has said.
+func (a *account) unsaid(owner string, now time.Time) int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o := a.slots[owner]
+	if o == nil || o.goneLocked(now) {
+		return 0
+	}
+	return o.used - o.said
 }

@@ -17,6 +17,7 @@ import (
 type lender struct {
 	*fake
 	away bool          // its slots are
+	lost bool          // it can't say how many are used
 	lag  time.Duration // of each claim, there and back
 
 	slots  sync.Mutex
@@ -32,6 +33,9 @@ func (l *lender) Lease(_ context.Context, c backend.Claim) (backend.Lease, error
 	l.claims = append(l.claims, c)
 	if l.away {
 		return backend.Lease{}, errAway
+	}
+	if l.lost && c.Holder == "" {
+		return backend.Lease{Used: -1}, nil
 	}
 	if l.owners[c.Owner] == nil {
 		l.owners[c.Owner] = &ledger.Slots{}
@@ -183,6 +187,54 @@ func TestSlotsToSpare(t *testing.T) {
 		if n := l.claimed() - before; n > 0 {
 			t.Errorf("%d claims for nothing", n)
 		}
+	})
+}
+
+// A process counts its own calls in flight as they are now, and those of others as they have
+// last said.
+func TestSlotsThatRemain(t *testing.T) {
+	lend(t, 2, 100, func(l *lender, all []*bench) {
+		b, other := all[0], all[1]
+		remain := func(b *bench, want int64) {
+			t.Helper()
+			limits := b.state().Limits
+			if n := limits[len(limits)-1]; n.Name != "concurrent" || n.Remaining != want || n.Unknown != l.lost {
+				t.Errorf("%+v; want %d to remain", n, want)
+			}
+		}
+		remain(b, 100)
+		var some []*Reservation
+		for range 3 {
+			some = append(some, b.admit(call(1)))
+		}
+		time.Sleep(2 * time.Second)
+		before := l.claimed()
+		some = append(some, b.admit(call(1)))
+		remain(b, 96)
+		remain(other, 97)
+		l.lost = true
+		remain(b, 0)
+		l.lost = false
+		for _, r := range some {
+			r.end()
+		}
+		remain(b, 100)
+		if n := l.claimed() - before - 4; n != 0 {
+			t.Errorf("%d claims beside the questions", n)
+		}
+		time.Sleep(time.Second)
+		remain(other, 100)
+		some = append(some[:0], b.admit(call(1)))
+		time.Sleep(2 * time.Second)
+		l.goesAway(true)
+		some[0].end()
+		time.Sleep(time.Second)
+		l.goesAway(false)
+		remain(b, 100) // though it could not say so
+		remain(other, 99)
+		time.Sleep(ledger.SlotLease) // nobody claims any more
+		remain(b, 100)
+		remain(other, 100)
 	})
 }
 

@@ -63,7 +63,9 @@ func (e *Engine) State(ctx context.Context, name string) ([]ScopeState, error) {
 				if err != nil {
 					return nil, &Rejection{Reason: BackendFailed, Cause: err}
 				}
-				n = lease.Used
+				if n = lease.Used; n >= 0 {
+					n += a.unsaid(l.Owner, time.Now())
+				}
 				used[l.Owner] = n
 			}
 			if l.Unknown = n < 0; !l.Unknown {

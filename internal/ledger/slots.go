@@ -90,7 +90,7 @@ type shares struct {
 // Lease renews a holder's lease.
 func (s *Slots) Lease(now int64, c *backend.Claim) backend.Lease {
 	if c.Holder == "" {
-		return backend.Lease{Used: s.used(s.clock + s.step(now))}
+		return backend.Lease{Used: s.used(s.clock + s.passed(now))}
 	}
 	s.Eased = false
 	h := s.holders[c.Holder]
@@ -138,11 +138,9 @@ func (s *Slots) Lease(now int64, c *backend.Claim) backend.Lease {
 // Empty reports whether nobody holds or needs anything.
 func (s *Slots) Empty() bool { return len(s.holders) == 0 }
 
-// step is by how much the clock moves. It always does: were two loans of the same time,
-// nobody could say whose turn is over first.
-func (s *Slots) step(now int64) int64 {
-	return min(max(1, now-s.last), SlotStep.Microseconds())
-}
+// passed is how much time has passed since the clock last moved. It always has: were two loans
+// of the same time, nobody could say whose turn is over first.
+func (s *Slots) passed(now int64) int64 { return max(1, now-s.last) }
 
 // tick moves the clock. Where nothing is known, and the claim says that there was
 // something, others hold slots too.
@@ -153,7 +151,7 @@ func (s *Slots) tick(now int64, held bool) {
 			s.recovering = now + SlotRecovery.Microseconds()
 		}
 	}
-	s.clock += s.step(now)
+	s.clock += min(s.passed(now), SlotStep.Microseconds())
 	s.last = now
 }
 
@@ -175,7 +173,8 @@ func (s *Slots) atOnce(h *slotHolder, target int64) int64 {
 	return target
 }
 
-// used is what all holders use whose leases run at that time.
+// used is what all holders use whose leases run at that time. Questions move no clock: if
+// nobody claims any more, all leases have run out as time goes.
 func (s *Slots) used(clock int64) (n int64) {
 	for _, h := range s.holders {
 		if h.expires > clock {
