@@ -46,11 +46,12 @@ func (b bars) of(with, without figures) string {
 	return strings.Join(out, ", ")
 }
 
-// small are the bars of a small chat, and long those of a long body.
-var (
-	small = bars{ratio: 3.5, bytes: 2_500, allocs: 20}
-	long  = map[int]bars{100: small, 100_000: {ns: 150e3}, 1_000_000: {ns: 1e6}}
-)
+// barsOf are those of a chat with a prompt of so many bytes.
+var barsOf = map[int]bars{
+	100:       {ratio: 3.5, bytes: 2_500, allocs: 20},
+	100_000:   {ns: 150e3},
+	1_000_000: {ns: 1e6},
+}
 
 const (
 	model = "gpt-5.4-mini"
@@ -69,12 +70,12 @@ func pairs() ([]pair, error) {
 			}
 			body := chatBody(size, stream)
 			p := pair{
-				what: what, beside: "bare upstream", events: stream,
+				what: what, beside: "bare upstream", events: stream && size == 100, // elsewhere they are lost in the rest
 				with:    post(newLimiter(limits).Transport(newUpstream(limits, body)), "chat/completions", body),
 				without: post(newUpstream(limits, body), "chat/completions", body),
 			}
 			if !stream {
-				p.bars = long[size]
+				p.bars = barsOf[size]
 			}
 			out = append(out, p)
 		}
@@ -90,7 +91,7 @@ func pairs() ([]pair, error) {
 				what: fmt.Sprintf("chat, %d bytes of %s", size, kind.Kind), beside: "bare upstream",
 				with:    post(newLimiter(limits).Transport(newUpstream(limits, body)), "chat/completions", body),
 				without: post(newUpstream(limits, body), "chat/completions", body),
-				bars:    long[size],
+				bars:    barsOf[size],
 			})
 		}
 	}
@@ -156,9 +157,10 @@ func informed(limits ratelimiter.Limits) *ratelimiter.Limiter {
 	return l
 }
 
+const sentence = "The limiter lets each request wait until its budget is free, and no longer. "
+
 // chatBody is a chat's body whose prompt is English of so many characters.
 func chatBody(size int, stream bool) string {
-	const sentence = "The limiter lets each request wait until its budget is free, and no longer. "
 	return chatOf(strings.Repeat(sentence, size/len(sentence)+1)[:size], stream)
 }
 
