@@ -348,6 +348,7 @@ func TestParseThrottle(t *testing.T) {
 		{"a rate in a stream, in words", 200, "", body("Too many requests, please wait before trying again.", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 		{"a rate in a stream, with its status", 200, "", body("", "", "429 Too Many Requests"), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 		{"a rate in a stream, of Bedrock's", 200, "", body("", "throttling_exception", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"a bad request in words of rates", 400, "", body("too many requests in one batch", "invalid_request_error", ""), figures{Other, Unknown, 0, -1, -1, -1, 0}},
 		{"a failure in words of rates", 500, "", body("The rate limit service is down", "server_error", ""), figures{Other, Unknown, 0, -1, -1, -1, 0}},
 
 		{"400", 400, "", body("This model's maximum context length is 8192 tokens", "invalid_request_error", "context_length_exceeded"),
