@@ -9,6 +9,8 @@ FUZZTIME ?= 60s
 COUNT ?= 6
 N ?= 300
 SEED ?= 1
+# What tests draw at random is the same each time, so that a change fails by its own fault.
+DRAWN = RAPID_SEED=$(SEED)
 DURATION ?= 10m
 LIMITS ?= rpm=600,tpm=200000
 SYSTEMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
@@ -17,7 +19,7 @@ BROWSERS := chromium,chromium-browser,google-chrome,google-chrome-stable,chrome
 
 each = @set -e; for m in $(1); do echo "$(2) ($$m)"; cd "$(ROOT)/$$m"; $(3); done
 
-.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check release dist fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-redis-long api api-write cross cover vuln mutants fuzz-short soak test-sidecar bench-sidecar test-page test-alerts screenshots
+.PHONY: help test format tidy mod vet staticcheck deadcode unit release-check release dist fuzz fuzz-tokens bench demo demo-fleet bench-tokens bench-redis simulate plots test-random test-redis-long api api-write cross cover vuln mutants fuzz-short soak test-sidecar bench-sidecar test-page test-alerts screenshots
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -57,18 +59,18 @@ cross: ## the library builds and vets for other systems, and its tests pass on 3
 	@set -e; for t in windows/amd64 windows/arm64 darwin/arm64 darwin/amd64 freebsd/amd64 linux/arm64 linux/386; do \
 		echo "go vet ($$t)"; GOOS=$${t%/*} GOARCH=$${t#*/} CGO_ENABLED=0 go vet ./...; \
 	done
-	@echo "go test (linux/386)"; GOARCH=386 CGO_ENABLED=0 go test -short ./...
+	@echo "go test (linux/386)"; GOARCH=386 CGO_ENABLED=0 $(DRAWN) go test -short ./...
 
 cover: ## the share of statements that tests run, of the root, engine, quota, ledger and backends: at least 90 % each
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server
-	@sh tools/cover.sh 90 . ./internal/engine ./internal/quota ./internal/ledger ./backend ./backend/memory ./backend/redis
+	@$(DRAWN) sh tools/cover.sh 90 . ./internal/engine ./internal/quota ./internal/ledger ./backend ./backend/memory ./backend/redis
 
 vuln: ## known vulnerabilities in what the modules call, with govulncheck; fails also if its database is out of reach
 	@sh tools/vuln.sh $(MODULES)
 
 # What decides who may start a call and what it is charged.
 MUTATED := internal/engine,internal/quota,internal/predict,internal/calibration,internal/ledger,internal/wire,internal/costing
-mutants: ## N (300) small changes of the library's core, chosen by SEED, of which nine in ten must fail a test: half an hour on an idle machine; N=0 for all; AT=file.go:12 for those of a line
+mutants: ## N (300) small changes of the library's core, chosen by SEED, of which nine in ten must fail a test: half an hour on an idle machine; N=0 for all; AT=file.go or file.go:12 for those of a file or a line
 	@cd tools && go run ./mutants -n $(N) -seed $(SEED) -at '$(AT)' -packages '$(MUTATED)' -equivalents mutants/equivalent.txt "$(ROOT)"
 
 # Go's test cache does not see a change of files outside a module. The tests of tools read such
@@ -80,7 +82,7 @@ unit: ## all tests, with the race detector
 	@sh tools/need.sh curl "the tests of cmd/ratelimiter" curl
 	@echo "go test, without vocabularies"; go test -tags ratelimiter_notables -run '^TestWithoutTables$$' .
 	@sh tools/need.sh $(BROWSERS) "the status page's tests in a browser" chromium || echo "the status page's tests in a browser are left out"
-	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 go test -race $$([ $$m != tools ] || echo -count=1) ./...)
+	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 $(DRAWN) go test -race $$([ $$m != tools ] || echo -count=1) ./...)
 	@cd bench && go test -count=1 -run '$(OUTSIDE)' ./otel ./invisible ./simulate/without
 
 release-check: ## go get and go install of a release made from this tree: a program outside builds everything, the library alone needs no other module, the proxy is built and packed
@@ -123,8 +125,9 @@ soak: ## random calls over memory and Redis while everything goes wrong that may
 fuzz-tokens: ## the token counter against tiktoken-go for FUZZTIME (60s)
 	@go test -run '^$$' -fuzz '^FuzzCount$$' -fuzztime $(FUZZTIME) ./internal/bpe
 
-bench: ## the limiter's overhead beside the bare upstream, after many responses, and in long lines
+bench: ## the limiter's overhead beside the bare upstream, over sockets, after many responses and in long lines; what a program grows and its start takes
 	@cd bench && go run . -count $(COUNT)
+	@echo; cd bench && go run ./size
 
 demo: ## the same burst without and with the limiter, against a stand-in on this machine
 	@cd examples && go run ./demo
@@ -146,6 +149,10 @@ simulate: ## the limiter, its peers and an oracle in every scenario: docs/SIMULA
 
 plots: ## the pictures of README.md and docs/SIMULATION.md alone; make simulate writes them too
 	@cd bench/simulate && go test -count=1 -timeout 30m -run '^TestPictures$$' -pictures
+
+test-random: ## ten times as many checks of every property as in make test, each time others
+	@RAPID_CHECKS=1000 CGO_ENABLED=1 go test -race -count=1 -timeout 60m ./backend/memory \
+		$$(grep -rl --include='*_test.go' 'rapid\.Check' . | xargs -n 1 dirname | sort -u)
 
 test-redis-long: ## every fault for half a minute, long random histories, a busy fleet: a quarter of an hour
 	@sh tools/need.sh redis-server "the tests of backend/redis" redis-server

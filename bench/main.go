@@ -55,15 +55,19 @@ func main() {
 const slowStart = 11 * time.Second
 
 func printPairs(count int) error {
-	fmt.Println("| what | beside | ns | ns beside | ratio | B | B beside | allocs | allocs beside |")
-	fmt.Println("|---|---|--:|--:|--:|--:|--:|--:|--:|")
-	all := pairs()
+	all, err := pairs()
+	if err != nil {
+		return err
+	}
+	fmt.Println("| what | beside | ns | ns beside | ratio | B | B beside | allocs | allocs beside | bar |")
+	fmt.Println("|---|---|--:|--:|--:|--:|--:|--:|--:|---|")
 	for _, p := range all {
 		if err := p.with(); err != nil { // the first loads the vocabulary
 			return err
 		}
 	}
 	time.Sleep(slowStart)
+	plain := 0.0 // what the limiter adds to the call before, which streams nothing
 	for _, p := range all {
 		var with, without []testing.BenchmarkResult
 		for range count {
@@ -71,8 +75,13 @@ func printPairs(count int) error {
 			with = append(with, testing.Benchmark(loop(p.with)))
 		}
 		a, b := median(with), median(without)
-		fmt.Printf("| %s | %s | %.0f | %.0f | %s | %.0f | %.0f | %.0f | %.0f |\n",
-			p.what, p.beside, a.ns, b.ns, ratio(a.ns/b.ns), a.bytes, b.bytes, a.allocs, b.allocs)
+		fmt.Printf("| %s | %s | %.0f | %.0f | %s | %.0f | %.0f | %.0f | %.0f | %s |\n",
+			p.what, p.beside, a.ns, b.ns, ratio(a.ns/b.ns), a.bytes, b.bytes, a.allocs, b.allocs, p.bars.of(a, b))
+		if p.events {
+			each := (a.ns - b.ns - plain) / output
+			fmt.Printf("| of which an event | | %.0f | | | | | | | %s |\n", each, atMost(150, each, " ns"))
+		}
+		plain = a.ns - b.ns
 	}
 	return nil
 }

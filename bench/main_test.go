@@ -10,7 +10,11 @@ import (
 )
 
 func TestPairs(t *testing.T) {
-	for _, p := range pairs() {
+	all, err := pairs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
 		if err := p.with(); err != nil {
 			t.Errorf("%s: %v", p.what, err)
 		}

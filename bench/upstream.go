@@ -41,8 +41,12 @@ func newUpstream(limits ratelimiter.Limits, request string) *upstream {
 	if e.Stream {
 		const chunk = `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"` + model + `","choices":[`
 		u.contentType = "text/event-stream"
-		u.body = strings.Repeat(chunk+`{"index":0,"delta":{"content":" and"},"finish_reason":null}]}`+"\n\n", output) +
-			chunk + "]," + usage + "\n\ndata: [DONE]\n\n"
+		words := strings.Fields(sentence)
+		var events strings.Builder
+		for i := range output {
+			fmt.Fprintf(&events, chunk+`{"index":0,"delta":{"content":" %s"},"finish_reason":null}]}`+"\n\n", words[i%len(words)])
+		}
+		u.body = events.String() + chunk + "]," + usage + "\n\ndata: [DONE]\n\n"
 	} else {
 		u.contentType = "application/json"
 		u.body = `{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"` + model + `","choices":[` +

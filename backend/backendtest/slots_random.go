@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/seedtest"
 )
 
 // may is how many slots the holder may use without another answer, of those that the
@@ -25,7 +26,7 @@ func (h *holder) may() int64 {
 // way, nobody gets more than the others leave of the limit. In the end everybody has its
 // share.
 func (s *suite) lendAtRandom() {
-	seed := uint64(time.Now().UnixNano())
+	seed := seedtest.Seed()
 	for i := range uint64(12) {
 		s.slotHistory(rand.New(rand.NewPCG(seed, i)), fmt.Sprint("o", i))
 		if s.Failed() {

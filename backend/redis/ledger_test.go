@@ -19,6 +19,7 @@ import (
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/ledger"
+	"github.com/openai-ratelimiter/ratelimiter/internal/seedtest"
 )
 
 // A history runs the same calls against the script and the ledger. Every answer
@@ -72,7 +73,7 @@ type chargeUnderTest struct {
 // replay is the seed that a test which has failed printed.
 var replay = flag.Uint64("seed", 0, "what has failed with this seed is run again, and nothing else of the same test")
 
-func newSeed() uint64 { return cmp.Or(*replay, uint64(time.Now().UnixNano())) }
+func newSeed() uint64 { return cmp.Or(*replay, seedtest.Seed()) }
 
 func TestScriptIsTheLedger(t *testing.T) {
 	steps := 100_000

@@ -25,3 +25,22 @@ func TestCacheMakesRoom(t *testing.T) {
 		t.Errorf("%d tickets are kept; want %d, the last among them", kept, cached)
 	}
 }
+
+// What a process remembers of accounts and buckets has a bound, however many names come.
+func TestMemoryMakesRoom(t *testing.T) {
+	var m memory
+	var s settlings
+	b := New(nil)
+	for i := range remembered + 10 {
+		account := fmt.Sprint(i)
+		m.find(account, []backend.Bucket{{Owner: "o", Name: "rpm"}})
+		m.clock(account)
+		s.get(b, &backend.Settlement{Account: account})
+	}
+	if len(s.known) != cached {
+		t.Errorf("settlements of %d sets of buckets are kept; want %d", len(s.known), cached)
+	}
+	if len(m.levels) != remembered || len(m.clocks) != remembered {
+		t.Errorf("%d levels and %d clocks are kept; want %d", len(m.levels), len(m.clocks), remembered)
+	}
+}

@@ -1,15 +1,23 @@
-// Size prints by how much a program grows that imports the limiter, and the bar for that.
+// Size prints by how much a program grows that imports the limiter, what its start takes, and
+// the bars for that.
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
 )
 
-// maxGrowth is the bar, in MB, with symbols.
-const maxGrowth = 9
+// The bars: of the growth in MB, with symbols, and of the initialization in ms.
+const (
+	maxGrowth = 9
+	maxInit   = 1
+)
 
 const program = `package main
 
@@ -39,6 +47,28 @@ var (
 	_, _ = limiter.Client(nil).Get("https://api.openai.com/v1/models")
 })`)
 )
+
+// starting says how many goroutines there are once a limiter has been made.
+const starting = `package main
+
+import (
+	"fmt"
+	"log"
+	"runtime"
+
+	"github.com/openai-ratelimiter/ratelimiter"
+)
+
+func main() {
+	limiter, err := ratelimiter.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	client := limiter.Client(nil)
+	fmt.Println(runtime.NumGoroutine())
+	runtime.KeepAlive(client)
+}
+`
 
 func main() {
 	if err := run(); err != nil {
@@ -82,8 +112,58 @@ func run() error {
 		}
 		fmt.Printf("| %s | %.2f | %.2f | %.2f | %.2f | %s |\n", p.name, s.full, more.full, s.stripped, more.stripped, bar)
 	}
+	return start(dir)
+}
+
+// start measures what happens before the first call.
+func start(dir string) error {
+	if _, err := build(dir, "", starting); err != nil {
+		return fmt.Errorf("building a program that starts: %w", err)
+	}
+	const runs = 9
+	best, goroutines := 0.0, 0
+	for i := range runs {
+		program := exec.Command(filepath.Join(dir, "program"))
+		program.Env = append(os.Environ(), "GODEBUG=inittrace=1")
+		var trace strings.Builder
+		program.Stderr = &trace
+		out, err := program.Output()
+		if err != nil {
+			return err
+		}
+		if goroutines, err = strconv.Atoi(strings.TrimSpace(string(out))); err != nil {
+			return err
+		}
+		all := 0.0
+		ours := initialized.FindAllStringSubmatch(trace.String(), -1)
+		if len(ours) == 0 {
+			return errors.New("nothing of the library is initialized, as Go says")
+		}
+		for _, m := range ours {
+			ms, err := strconv.ParseFloat(m[1], 64)
+			if err != nil {
+				return err
+			}
+			all += ms
+		}
+		if i == 0 || all < best {
+			best = all
+		}
+	}
+	missed := func(is bool) string {
+		if is {
+			return "**missed:** "
+		}
+		return ""
+	}
+	fmt.Println("\n| before the first call | | bar |\n|---|--:|---|")
+	fmt.Printf("| initialization of the library's packages, best of %d | %.2f ms | %s≤ %d ms |\n", runs, best, missed(best > maxInit), maxInit)
+	fmt.Printf("| goroutines, once New has returned | %d | %s1, which is main's |\n", goroutines, missed(goroutines > 1))
 	return nil
 }
+
+// initialized finds what Go says of the library's packages.
+var initialized = regexp.MustCompile(`(?m)^init github\.com/openai-ratelimiter/\S+ @\S+ ms, (\S+) ms clock`)
 
 // Sizes are those of a program in MB, with symbols and without.
 type sizes struct{ full, stripped float64 }

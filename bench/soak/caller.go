@@ -17,6 +17,16 @@ import (
 // names count what comes once: models, tenants and keys.
 var names atomic.Int64
 
+// namesASecond is how many of them may come. What is kept of each for ten minutes would
+// otherwise hide what leaks.
+const namesASecond = 10
+
+// fresh returns a number that no name has had, unless enough names have come.
+func (w *world) fresh() (n int64, ok bool) {
+	n = names.Load()
+	return n + 1, float64(n) < namesASecond*time.Since(w.begun).Seconds() && names.CompareAndSwap(n, n+1)
+}
+
 // A caller makes calls of all kinds, one after another.
 type caller struct {
 	*world
@@ -39,7 +49,9 @@ func (c *caller) context(ctx context.Context) context.Context {
 	ctx = ratelimiter.ContextWithClass(ctx, []string{"", "chat", "batch", "unknown"}[c.random.IntN(4)])
 	switch c.random.IntN(20) {
 	case 0:
-		ctx = ratelimiter.ContextWithTenant(ctx, fmt.Sprint("tenant", names.Add(1)))
+		if n, ok := c.fresh(); ok {
+			ctx = ratelimiter.ContextWithTenant(ctx, fmt.Sprint("once", n))
+		}
 	case 1, 2, 3, 4:
 		ctx = ratelimiter.ContextWithTenant(ctx, fmt.Sprint("tenant", c.random.IntN(5)))
 	}
@@ -50,7 +62,9 @@ func (c *caller) context(ctx context.Context) context.Context {
 func (c *caller) model() string {
 	switch c.random.IntN(100) {
 	case 0:
-		return fmt.Sprint("model", names.Add(1))
+		if n, ok := c.fresh(); ok {
+			return fmt.Sprint("model", n)
+		}
 	case 1, 2, 3, 4, 5, 6, 7, 8, 9, 10:
 		return "short"
 	case 11, 12, 13, 14, 15, 16, 17, 18, 19, 20:
@@ -61,8 +75,10 @@ func (c *caller) model() string {
 
 // key is an API key that changes with time, or one that comes once.
 func (c *caller) key() string {
-	if c.random.IntN(500) == 0 {
-		return fmt.Sprint("once-", names.Add(1))
+	if c.random.IntN(100) == 0 {
+		if n, ok := c.fresh(); ok {
+			return fmt.Sprint("once-", n)
+		}
 	}
 	return fmt.Sprint("sk-", time.Now().Unix()/30)
 }

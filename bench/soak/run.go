@@ -47,6 +47,7 @@ type world struct {
 	clients  []*goredis.Client
 	limiters []*limiter
 	tally    tally
+	begun    time.Time
 }
 
 // A limiter is one under test, and how its calls reach the server.
@@ -136,7 +137,7 @@ func limitsOf(factor float64) (options []ratelimiter.Option) {
 // soak runs the callers and what disturbs them.
 func (w *world) soak(report *strings.Builder, duration time.Duration, seed uint64) (u usage, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	begun := time.Now()
+	w.begun = time.Now()
 	var all sync.WaitGroup
 	for i, l := range w.limiters {
 		for j := range callers {
@@ -148,7 +149,7 @@ func (w *world) soak(report *strings.Builder, duration time.Duration, seed uint6
 	var faults error
 	all.Go(func() { faults = d.run(ctx) })
 	for i := range periods {
-		time.Sleep(time.Until(begun.Add(duration * time.Duration(i+1) / periods)))
+		time.Sleep(time.Until(w.begun.Add(duration * time.Duration(i+1) / periods)))
 		fmt.Fprintf(report, "%d0 %%: %s\n", i+1, u.take(&w.tally))
 	}
 	cancel()

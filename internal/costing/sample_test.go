@@ -71,6 +71,30 @@ func TestSampledBesideFiles(t *testing.T) {
 	}
 }
 
+// bytesSeen counts the bytes that it is given to count.
+type bytesSeen struct{ n int }
+
+func (b *bytesSeen) Count(_ string, _ tokens.Encoding, text []byte) int {
+	b.n += len(text)
+	return len(text) / 4
+}
+
+// Tools are counted in any case. Where they are most of a body, its text has windows enough, and
+// nothing is counted twice.
+func TestSampledBesideTools(t *testing.T) {
+	kinds, err := texttest.Kinds(80_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := json.Marshal(kinds[0].Content[:20_000])
+	tools, _ := json.Marshal(kinds[0].Content)
+	body := fmt.Appendf(nil, `{"model":"gpt-5","messages":[{"role":"user","content":%s}],"tools":[{"type":"function","function":{"name":"f","description":%s}}]}`, text, tools)
+	var b bytesSeen
+	if costing.Sampled(wire.Chat, "", body, &b); b.n < len(tools) || b.n > len(body) {
+		t.Errorf("of a body of %d bytes %d are counted", len(body), b.n)
+	}
+}
+
 // chat is the body of a chat whose messages have so many bytes each of the text.
 func chat(model, text string, length int) []byte {
 	type message struct {

@@ -127,14 +127,20 @@ func TestFixedWindows(t *testing.T) {
 	}
 }
 
-// Who says "tokens per minute" means no second of them.
+// Who says "tokens per minute", or has callers wait for longer than a subwindow lasts, means no
+// second of them, and nothing is corrected.
 func TestThrottleOfAMinuteIsNoSubwindows(t *testing.T) {
-	for period, want := range map[time.Duration]bool{0: true, minute: false} {
+	for _, x := range []struct {
+		period, wait time.Duration
+		want         bool
+	}{{0, 3 * time.Second, true}, {minute, 3 * time.Second, false}, {0, time.Hour, false}} {
 		w := newWorld(t, "tpm=6000")
-		throttle := reached(func(t *wire.Throttle) { t.Period, t.Limit, t.Used, t.Requested = period, -1, -1, -1 })
-		w.Throttled(at(10*time.Millisecond), w.send(0, 50), throttle, 0)
-		if got := strings.Contains(w.holds(), "subwindow"); got != want {
-			t.Errorf("a throttle of %v: %s", period, w.holds())
+		throttle := reached(func(t *wire.Throttle) {
+			t.Period, t.Limit, t.Used, t.Requested, t.RetryAfter = x.period, -1, -1, -1, x.wait
+		})
+		corrections, _ := w.Throttled(at(10*time.Millisecond), w.send(0, 50), throttle, 0)
+		if got := strings.Contains(w.holds(), "subwindow"); got != x.want || !x.want && len(corrections) > 0 {
+			t.Errorf("a throttle of %v for %v: %s, corrected %v", x.period, x.wait, w.holds(), corrections)
 		}
 	}
 }

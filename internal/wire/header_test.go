@@ -74,6 +74,7 @@ func TestParseHeaders(t *testing.T) {
 			x-ratelimit-limit-images: 300, 300
 			x-ratelimit-remaining-images: 1e999
 			x-ratelimit-reset-images: soon`, Headers{}},
+		{"a number that would overflow", "x-ratelimit-limit-tokens: 18,446,744,073,709,551,621", Headers{}}, // 5, in 64 bits
 		{"more left than there is", `x-ratelimit-limit-tokens: 100
 			x-ratelimit-remaining-tokens: 101`, Headers{Tokens: Window{Limit: 100, HasLimit: true}}},
 	} {

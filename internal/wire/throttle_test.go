@@ -348,6 +348,7 @@ func TestParseThrottle(t *testing.T) {
 		{"a rate in a stream, in words", 200, "", body("Too many requests, please wait before trying again.", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 		{"a rate in a stream, with its status", 200, "", body("", "", "429 Too Many Requests"), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 		{"a rate in a stream, of Bedrock's", 200, "", body("", "throttling_exception", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"a bad request in words of rates", 400, "", body("too many requests in one batch", "invalid_request_error", ""), figures{Other, Unknown, 0, -1, -1, -1, 0}},
 		{"a failure in words of rates", 500, "", body("The rate limit service is down", "server_error", ""), figures{Other, Unknown, 0, -1, -1, -1, 0}},
 
 		{"400", 400, "", body("This model's maximum context length is 8192 tokens", "invalid_request_error", "context_length_exceeded"),
@@ -369,10 +370,18 @@ func TestParseThrottle(t *testing.T) {
 	}
 }
 
+// Of a server's words 1 KiB is kept, however they come.
 func TestThrottleKeepsWords(t *testing.T) {
-	r := ParseThrottle(429, nil, []byte(`{"error":{"code":"c","type":"t","message":"`+strings.Repeat("word ", 4000)+`"}}`), now)
-	if r.Code != "c" || r.Type != "t" || r.Message != strings.TrimSpace(strings.Repeat("word ", bufferSize/5)) {
-		t.Errorf("%q, %q, message of %d bytes", r.Code, r.Type, len(r.Message))
+	long := strings.Repeat("word ", 4000)
+	for name, x := range map[string]struct{ body, code string }{
+		"a message":         {`{"error":{"code":"c","message":"` + long + `"}}`, "c"},
+		"plain text":        {long, ""},
+		"a provider's text": {`{"error":{"code":"c","message":"word","metadata":{"raw":"` + long + `"}}}`, "c"},
+	} {
+		r := ParseThrottle(429, nil, []byte(x.body), now)
+		if r.Code != x.code || len(r.Message) > 1<<10 || len(r.Message) < 1<<10-len("word ") {
+			t.Errorf("%s: %q, message of %d bytes", name, r.Code, len(r.Message))
+		}
 	}
 }
 

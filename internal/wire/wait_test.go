@@ -260,6 +260,7 @@ func TestWaitIn(t *testing.T) {
 		"It will reset at 2026/11/24 12:30:00":                                          30 * time.Minute,
 		"Wait":                                                                          0,
 		"Please try again in -3s":                                                       3 * time.Second,
+		"Please wait 20 -3 calls are left":                                              20 * time.Second,
 		"":                                                                              0,
 	} {
 		if d, _ := waitIn(message, now); d != want {

@@ -2,7 +2,7 @@
 // no test notices: a comparison that takes in its bound, a plus for a minus, a condition
 // negated, a number moved, a statement or an early return left out.
 //
-//	mutants [-n 300] [-seed 1] [-packages internal/engine,…] [-at file.go:12,…] module
+//	mutants [-n 300] [-seed 1] [-packages internal/engine,…] [-at file.go,other.go:12,…] module
 //
 // A mutant is first put to the fast tests of its package, then, if it lives, to those of the
 // packages that import it, and last to the slow ones of its own. The module's files are not
@@ -41,7 +41,7 @@ func main() {
 	flag.IntVar(&o.n, "n", 300, "how many mutants to try, 0 for all")
 	flag.Uint64Var(&o.seed, "seed", 1, "which ones")
 	names := flag.String("packages", "", "directories of the packages, with commas")
-	at := flag.String("at", "", "only those at these places, as file:line, with commas")
+	at := flag.String("at", "", "only those at these places, as file or file:line, with commas")
 	flag.StringVar(&o.equivalents, "equivalents", "", "the file that lists mutants that can't matter")
 	flag.Parse()
 	o.packages, o.at = split(*names), split(*at)
@@ -93,11 +93,11 @@ func run(dir string, o options) error {
 	}
 	if len(o.at) > 0 {
 		all = slices.DeleteFunc(all, func(m *mutant) bool {
-			return !slices.Contains(o.at, fmt.Sprintf("%s:%d", relative(m), m.line()))
+			file := relative(m)
+			return !slices.Contains(o.at, file) && !slices.Contains(o.at, fmt.Sprintf("%s:%d", file, m.line()))
 		})
-	} else {
-		rand.New(rand.NewPCG(o.seed, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	}
+	rand.New(rand.NewPCG(o.seed, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	if o.n == 0 || o.n > len(all) {
 		o.n = len(all)
 	}
