@@ -30,7 +30,7 @@ func (s *Set) Pause(now time.Time, r *Request, t *wire.Throttle, inFlight int) t
 func (s *Set) Throttled(now time.Time, r *Request, t *wire.Throttle, pause time.Duration) (corrections []Correction, owner string) {
 	s.start.Throttled(now)
 	if t.Kind == wire.RateLimit && t.Limit < 0 {
-		s.throughput.throttled(now, r.SentAt, pause)
+		s.throughput.throttled(now, r.SentAt, pause, s.tried())
 	}
 	if t.Kind == wire.SlowDown {
 		s.slowDown(now)
@@ -43,6 +43,18 @@ func (s *Set) Throttled(now time.Time, r *Request, t *wire.Throttle, pause time.
 		corrections = []Correction{c}
 	}
 	return corrections, s.throttledOwner(t)
+}
+
+// tried is how many calls a second are tried after a throttle that tells no limit: what is known
+// to refill of requests, or one.
+func (s *Set) tried() float64 {
+	most := 1.0
+	for _, l := range s.limits {
+		if l.Dimension == backend.Requests && l.Period == minute && l.whole == nil {
+			most = max(most, l.refill())
+		}
+	}
+	return most
 }
 
 // LeastPause is how long the scope must pause at least for a throttle to be of use to the

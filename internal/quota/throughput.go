@@ -15,6 +15,7 @@ type throughput struct {
 	tries  int       // calls that have started since
 	passed int       // calls that were sent since, and were not throttled
 	vain   int       // throttles since the last that passed
+	tried  float64   // how many calls a second are tried before a rate is known
 
 	measured interval
 
@@ -40,18 +41,19 @@ const (
 	trialTime, longTrial, trialCalls = time.Minute, 5 * time.Minute, 20
 	// growth is how often the rate doubles in as long again. After that it holds nothing back.
 	growth = 8
-	// mostVain is how often tries in vain become half as many: until there is one in a minute.
+	// mostVain is how often tries in vain become half as many: until one a second is one a minute.
 	mostVain = 6
 )
 
-// throttled takes in a throttle, with its pause, of a request that was sent at a time.
-func (t *throughput) throttled(now, sent time.Time, pause time.Duration) {
+// throttled takes in a throttle, with its pause, of a request that was sent at a time. As long as
+// no rate is known, so many calls a second may be tried.
+func (t *throughput) throttled(now, sent time.Time, pause time.Duration, tried float64) {
 	held := t.holds(now)
 	t.until = now.Add(pause)
 	if !sent.After(t.at) {
 		return // it tells of a bucket that has been heard of
 	}
-	t.vain++
+	t.vain, t.tried = t.vain+1, tried
 	switch m := &t.measured; {
 	case !held:
 		*m, t.vain = interval{}, 1
@@ -68,7 +70,6 @@ func (t *throughput) throttled(now, sent time.Time, pause time.Duration) {
 // succeeded takes in that a request that was sent at a time has not been throttled.
 func (t *throughput) succeeded(sent time.Time) {
 	switch {
-	case t.at.IsZero():
 	case sent.After(t.at):
 		t.passed, t.vain = t.passed+1, 0
 	case sent.After(t.measured.from) && !t.measured.from.IsZero():
@@ -93,7 +94,7 @@ func (t *throughput) holds(now time.Time) bool {
 // rate is how many calls a second go at present.
 func (t *throughput) rate(now time.Time) float64 {
 	if t.measured.calls == 0 {
-		return math.Exp2(-float64(max(0, min(t.vain-1, mostVain))))
+		return t.tried * math.Exp2(-float64(max(0, min(t.vain-1, mostVain))))
 	}
 	rate, doubt := t.measured.rate(), max(leastDoubt, 0.5/float64(t.measured.calls))
 	trials := max(0, float64(now.Sub(t.until))/float64(t.trial()))
@@ -105,9 +106,6 @@ func (t *throughput) rate(now time.Time) float64 {
 
 // started takes in that a call starts.
 func (t *throughput) started(now time.Time) {
-	if t.at.IsZero() {
-		return
-	}
 	if t.measured.calls > 0 {
 		t.level = t.stands(now) - 1
 	}
@@ -116,14 +114,14 @@ func (t *throughput) started(now time.Time) {
 }
 
 // stands is how many calls may start: what has come since at the rate, of a minute at most, as in
-// every limit that hosts tell. Where no rate is known it is twice as many as have passed, and one
-// a second beside, or ever fewer while that is in vain.
+// every limit that hosts tell. Where no rate is known it is twice as many as have passed, and those
+// that are tried beside, ever fewer while that is in vain.
 func (t *throughput) stands(now time.Time) float64 {
 	rate := t.rate(now)
 	if t.measured.calls == 0 {
-		return rate*(1+max(0, now.Sub(t.until).Seconds())) + float64(2*t.passed-t.tries)
+		return min(1, rate) + rate*max(0, now.Sub(t.until).Seconds()) + float64(2*t.passed-t.tries)
 	}
-	return min(t.level+rate*now.Sub(t.seen).Seconds(), max(1, rate*minute.Seconds()))
+	return min(t.level+rate*now.Sub(t.seen).Seconds(), max(1, t.measured.rate()*minute.Seconds()))
 }
 
 // calls is how many calls may start, and how long until another may.

@@ -3,6 +3,8 @@ package quota
 import (
 	"testing"
 	"time"
+
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
 // After a throttle few calls go, and twice as many with each that passes. From the second throttle
@@ -35,8 +37,8 @@ func TestThroughput(t *testing.T) {
 		}},
 		{"no longer in vain", []step{throttle(0, 1), throttle(1, 0), pass(3, 1, 3), pass(4, 0, 4)}},
 		{"a rate", append(twoASecond, pass(11, 0, 1), pass(20, 0, 19), pass(20, 19, 0), pass(71, 0, 105), pass(71, 105, 0), pass(72, 0, 2))},
-		{"above the rate", append(twoASecond, pass(71, 123, 0), pass(78.5, 0, 31), pass(130, 0, 28368), pass(131, 0, -1))},
-		{"no more than a minute's", append(twoASecond, pass(71, 0, 123), pass(78.5, 0, 247))},
+		{"above the rate", append(twoASecond, pass(71, 120, 0), pass(78.5, 0, 30), pass(78.5, 30, 0), pass(86, 0, 62), pass(130, 0, 120), pass(131, 0, -1))},
+		{"no more than a minute's", append(twoASecond, pass(68, 0, 119), pass(71, 0, 120), pass(78.5, 0, 120))},
 		{"too few for a rate", []step{ // four in two intervals of four seconds: one in two
 			throttle(0, 1), pass(1, 2, 3), throttle(4, 0), pass(6, 2, 0), throttle(8, 0), pass(28, 0, 9),
 		}},
@@ -45,6 +47,15 @@ func TestThroughput(t *testing.T) {
 		{"hardly used", append(twoASecond, pass(30, 1, 38), throttle(40, 0), pass(50, 0, 19))},
 		{"responses that come late", append(twoASecond, step{11, 10, false, 5, 2}, step{12, 5, false, 12, 5}, pass(20, 0, 29))},
 		{"throttles that come late", append(twoASecond, step{10, 0, true, 1, 0}, pass(20, 0, 18))},
+		{"a crowd's throttles", append(twoASecond, throttle(10, 0), pass(20, 0, 18))},
+		{"a response of the same moment", append(twoASecond, step{11, 5, false, 1, 2}, pass(20, 0, 24))},
+		{"a response of before the first", []step{throttle(0, 1), step{1, 1, false, 2, 1}}},
+		{"a response after throttles in vain", []step{throttle(0, 1), throttle(1, 0), pass(4, 1, 4), step{5, 1, false, 4.5, 0}, pass(7, 0, 1)}},
+		{"more, after too few", []step{throttle(0, 1), pass(1, 2, 3), throttle(4, 0), pass(6, 4, 0), throttle(8, 0), pass(28, 0, 14)}},
+		{"more, after enough", []step{throttle(0, 1), pass(1, 5, 6), throttle(5, 0), pass(9, 10, 0), throttle(10, 0), pass(30, 0, 39)}},
+		{"two are a doubtful rate", []step{throttle(0, 1), pass(1, 2, 3), throttle(2, 0), pass(12, 0, 8)}},
+		{"ten in fifty seconds", []step{throttle(0, 1), pass(1, 10, 11), throttle(50, 0), pass(60, 0, 1), pass(250, 0, 12), pass(252, 0, -1)}},
+		{"one in a hundred seconds", []step{throttle(0, 1), pass(1, 1, 2), throttle(100, 0), pass(200, 0, 0), pass(240, 0, 1), pass(700, 0, 1), pass(702, 0, -1)}},
 		{"after long", append(twoASecond, throttle(400, 1), pass(401, 1, 2))},
 	} {
 		var u throughput
@@ -58,7 +69,7 @@ func TestThroughput(t *testing.T) {
 			}
 			if s.throttle {
 				u.started(now)
-				u.throttled(now, sent, time.Second)
+				u.throttled(now, sent, time.Second, 1)
 			}
 			got, next := -1, time.Duration(0)
 			if u.holds(now) {
@@ -67,7 +78,7 @@ func TestThroughput(t *testing.T) {
 			if got != s.calls {
 				t.Errorf("%s, step %d: %d calls may start; want %d: %+v", x.name, i, got, s.calls, u)
 			} else if got == 0 && !s.throttle {
-				if calls, _ := u.calls(now.Add(next * 9 / 10)); calls != 0 {
+				if calls, _ := u.calls(now.Add(next * 2 / 3)); calls != 0 {
 					t.Errorf("%s, step %d: a call may start before %v", x.name, i, next)
 				}
 				if calls, _ := u.calls(now.Add(next)); calls != 1 {
@@ -84,17 +95,52 @@ func TestThroughputShowsThePeriod(t *testing.T) {
 	if got := u.period(60); got != 0 {
 		t.Errorf("%v without a throttle", got)
 	}
-	u.throttled(at(0), at(-time.Millisecond), 0)
+	u.throttled(at(0), at(-time.Millisecond), 0, 1)
 	for range 10 {
 		u.succeeded(at(time.Second))
 	}
 	if got := u.period(60); got != 0 {
 		t.Errorf("%v after one throttle", got)
 	}
-	u.throttled(at(10*time.Second), at(9*time.Second), 0)
+	u.throttled(at(10*time.Second), at(9*time.Second), 0, 1)
 	for limit, want := range map[int64]time.Duration{1: 0, 20: 0, 21: minute, 60: minute, 179: minute, 180: 0, 86_400: 0} {
 		if got := u.period(limit); got != want {
 			t.Errorf("%d, one call a second: %v; want %v", limit, got, want)
+		}
+	}
+}
+
+// Only a throttle that tells no limit shows a throughput, and only where not all limits are known.
+func TestWhatShowsAThroughput(t *testing.T) {
+	for _, x := range []struct {
+		configured string
+		throttle   wire.Throttle
+		untold     bool
+		tried      float64
+	}{
+		{"", wire.Throttle{Kind: wire.RateLimit, Limit: -1}, true, 1},
+		{"rpm=30", wire.Throttle{Kind: wire.RateLimit, Limit: -1}, true, 1},
+		{"rpm=600", wire.Throttle{Kind: wire.RateLimit, Limit: -1}, true, 10},
+		{"rpm=60000 rpm/subwindow=60000", wire.Throttle{Kind: wire.RateLimit, Limit: -1}, true, 1000},
+		{"rpd=86400", wire.Throttle{Kind: wire.RateLimit, Limit: -1}, true, 1},
+		{"tpm=6000", wire.Throttle{Kind: wire.RateLimit, Limit: -1}, true, 1},
+		{"rpm=600 tpm=6000", wire.Throttle{Kind: wire.RateLimit, Limit: -1}, false, 10},
+		{"", wire.Throttle{Kind: wire.RateLimit, Limit: 600}, false, 0},
+		{"", wire.Throttle{Kind: wire.SlowDown, Limit: -1}, false, 0},
+		{"", wire.Throttle{Kind: wire.Overloaded, Limit: -1}, false, 0},
+	} {
+		w := newWorld(t, x.configured)
+		r := w.send(time.Second, 10)
+		x.throttle.Used, x.throttle.Requested = -1, -1
+		w.Throttled(at(time.Second), r, &x.throttle, 100*time.Millisecond)
+		if got := w.untold(at(2 * time.Second)); got != x.untold || w.throughput.tried != x.tried {
+			t.Errorf("%q, %+v: untold: %v, %v tried; want %v, %v", x.configured, x.throttle, got, w.throughput.tried, x.untold, x.tried)
+		}
+		if got, _ := w.throughput.calls(at(1100 * time.Millisecond)); x.untold && got != 1 {
+			t.Errorf("%q: %d calls may start when the pause ends; want one", x.configured, got)
+		}
+		if got := w.Slots(at(2*time.Second), 0, 0); x.untold && got != 1 && x.tried == 1 {
+			t.Errorf("%q: %d slots; want one", x.configured, got)
 		}
 	}
 }
