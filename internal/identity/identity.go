@@ -38,7 +38,7 @@ var queryCredentials = [...]string{"key", "api-key", "api_key", "apikey", "subsc
 // Of returns who pays for a request. key is that of the digests, or nil. In this order:
 //
 //   - On Azure OpenAI the resource, which is the host: its quota belongs to it, whichever
-//     key or token speaks for it. Behind a gateway that names the resource in the path,
+//     key or token speaks for it, and by whichever of its hosts. Behind a gateway that names the resource in the path,
 //     that is added.
 //   - On Google Cloud, and where its tokens go through a gateway, the host and the project in
 //     the path or the X-Goog-User-Project header.
@@ -63,6 +63,7 @@ func Of(r *http.Request, key []byte) Identity {
 		return id
 	}
 	if isAzure(name, path) {
+		id.Account = azureResource(host)
 		return id
 	}
 	if strings.Contains(authorization, googleToken) || strings.HasSuffix(name, ".googleapis.com") {
@@ -206,6 +207,18 @@ func isAzure(host, path string) bool {
 		}
 	}
 	return strings.Contains(strings.ToLower(path), "/openai/deployments/")
+}
+
+// azureResource returns the host of a resource's OpenAI endpoint for whichever of its three hosts:
+// they share their deployments.
+func azureResource(host string) string {
+	resource, rest, _ := strings.Cut(host, ".")
+	for _, service := range [...]string{"cognitiveservices.azure.", "services.ai.azure."} {
+		if cloud, ok := strings.CutPrefix(rest, service); ok {
+			return resource + ".openai.azure." + cloud
+		}
+	}
+	return host
 }
 
 // isBedrock reports whether a host is Amazon Bedrock's: bedrock-runtime.REGION.amazonaws.com,
