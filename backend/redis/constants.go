@@ -133,7 +133,7 @@ var constants = map[string]string{
 	"NUMBER": "1", "TAG": "2", "TICKET_PLACE": "3", "TICKET_END": "4", "NEXT": "4", "NEED": "7",
 	"SEEN": "11", "SILENT": "12", "PARTS": "13", "MARGINS": "113", // the byte where they begin
 	"RIVAL_NEXT": "5", "RIVAL_NEED": "8", "RIVAL_ID": "12", "RIVAL_SHAPE": "13", "RIVAL_NODE": "14", "RIVAL_MEMBER": "15", "RIVAL_DRAWS": "16", "RIVAL_PARTS": "17",
-	"RIVAL_RECORD": "18", "RIVAL_SAYS": "19", "RIVAL_STANDS": "20", "RIVAL_CEILINGS": "21",
+	"RIVAL_RECORD": "18", "RIVAL_SAYS": "19", "RIVAL_STANDS": "20", "RIVAL_CEILINGS": "21", "RIVAL_MARGINS": "22",
 	"COSTS": "1", "PART_TAG": "2", "PART_END": "3", "UNITS": "4", "WEIGHT": "5", "PACE": "6",
 	// Beside where a cost begins.
 	"COST_FLOW": "4", "COST_UNITS": "5",

@@ -30,21 +30,24 @@ type process struct {
 
 // Processes that want far more than there is, of one model or of many, over a link of 3 ms on
 // which one reply in a hundred takes 200 ms longer and timers are late, use up the budget. Those
-// of one model get equal shares, and ask little. Hardly a call is granted later than in one queue
-// for all of them.
+// of one model get equal shares, and ask little, also where one has learned a larger margin. Hardly
+// a call is granted later than in one queue for all of them.
 func TestContention(t *testing.T) {
 	tests := []struct {
 		processes, models, rate, turn, seconds int
 		used                                   float64 // of the budget, at least
+		wary                                   float64 // the part of the bucket that one of the processes leaves unused
 	}{
-		{8, 1, 10, 1, 120, 0.995},
-		{8, 1, 100, 10, 60, 0.995},
-		{8, 1, 1000, 16, 60, 0.995},
-		{64, 1, 500, 16, 80, 0.995},
-		{32 * 50, 50, 500, 4, 8, 0.98}, // as 32 processes with a ticket for each of 50 models
+		{8, 1, 10, 1, 120, 0.995, 0},
+		{8, 1, 100, 10, 60, 0.995, 0},
+		{8, 1, 100, 10, 60, 0.995, 0.2},
+		{8, 1, 1000, 16, 60, 0.995, 0},
+		{8, 1, 1000, 16, 60, 0.995, 0.05},
+		{64, 1, 500, 16, 80, 0.995, 0},
+		{32 * 50, 50, 500, 4, 8, 0.98, 0}, // as 32 processes with a ticket for each of 50 models
 	}
 	for _, tt := range tests {
-		t.Run(fmt.Sprintf("%d processes, %d models, %d a second", tt.processes, tt.models, tt.rate), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d processes, %d models, %d a second, margin %v", tt.processes, tt.models, tt.rate, tt.wary), func(t *testing.T) {
 			if testing.Short() && tt.models > 1 {
 				t.Skip("takes some seconds")
 			}
@@ -59,6 +62,7 @@ func TestContention(t *testing.T) {
 			begin := b.now + int64(2*time.Second/time.Microsecond) // what the bucket held is used up
 			total, asks := 0, 0
 			var calls [][2]int64 // when each came, and when it was granted
+			var fleet []*process
 			var ask func(p *process)
 			ask = func(p *process) {
 				if p.left == 0 {
@@ -66,7 +70,10 @@ func TestContention(t *testing.T) {
 				}
 				p.number++
 				a := backend.Ask{Account: "a", Line: "m", Scope: p.model, Ticket: p.ticket, Number: p.number,
-					Buckets: buckets, Costs: slices.Repeat([]backend.Amounts{{1}}, p.left)}
+					Buckets: slices.Clone(buckets), Costs: slices.Repeat([]backend.Amounts{{1}}, p.left)}
+				if p == fleet[0] {
+					a.Buckets[0].Margin = tt.wary * buckets[0].Capacity()
+				}
 				at(b.now+1500, func() {
 					answer, err := b.Take(t.Context(), a)
 					if err != nil {
@@ -91,7 +98,6 @@ func TestContention(t *testing.T) {
 					at(again, func() { ask(p) })
 				})
 			}
-			var fleet []*process
 			for i := range tt.processes {
 				p := &process{ticket: fmt.Sprint(i), model: fmt.Sprint("model", i%tt.models), turn: tt.turn}
 				fleet = append(fleet, p)

@@ -27,10 +27,10 @@
 // # What is tested
 //
 // Tests run against Redis 7.0: standalone with RESP2, RESP3, TLS and an ACL user; Cluster
-// (three masters with replicas) and Sentinel with a failover. docs/REDIS.md says what is
-// expected of Redis 6 and 8, Valkey, Dragonfly, the managed services and proxies. It also says
-// how many calls one account carries, how to split it, how to upgrade, and what to use in unit
-// tests.
+// (three masters with replicas) and Sentinel with a failover. They have passed against Redis 8.0
+// and Valkey 8.1. docs/REDIS.md says what is expected of Redis 6, Dragonfly, the managed services
+// and proxies. It also says how many calls one account carries, how to split it, how to upgrade,
+// and what to use in unit tests.
 //
 // A [goredis.Client] or [goredis.ClusterClient] whose ContextTimeoutEnabled is set needs no
 // goroutine per call.

@@ -35,6 +35,7 @@ type history struct {
 	ledger  *ledger.Account
 	account string
 	quick   bool // costs refill in milliseconds, not in seconds
+	wary    bool // asks differ in their margins
 	calm    bool // hardly anybody waits, so that most asks and settlements are those of fast.lua
 	scopes  []scopeUnderTest
 	flows   []backend.Flow
@@ -176,7 +177,7 @@ func newHistory(t *testing.T, script *virtualBackend, seed uint64) *history {
 	}
 	h.script = h.scripts[0]
 	h.ledger.Lease, h.ledger.Erase = lease, erase
-	h.quick, h.calm = h.r.IntN(3) == 0, h.r.IntN(4) == 0
+	h.quick, h.calm, h.wary = h.r.IntN(3) == 0, h.r.IntN(4) == 0, h.r.IntN(3) == 0
 	limit := func(most int64) int64 {
 		if h.quick {
 			most *= 100
@@ -467,6 +468,12 @@ func (h *history) take() string {
 			if len(h.flows) == 0 {
 				q.last.Flows = nil
 			}
+		}
+	}
+	if h.wary && kind != "again" { // each process has learned a margin of its own
+		q.last.Buckets = slices.Clone(q.last.Buckets)
+		for i := range q.last.Buckets {
+			q.last.Buckets[i].Margin *= float64(h.r.IntN(5))
 		}
 	}
 	ask := *q.last

@@ -12,8 +12,9 @@ local wait        -- how long until they do
 local settle_in   -- takes a ticket's nodes out of the way, or puts them back
 do
   local levels, level_of = {}, {} -- and the number of each bucket's owner on the path
+  local apart = {} -- the margin that those before leave at most
   for k = 1, count do
-    aside[k] = 0
+    aside[k], apart[k] = 0, 0
   end
 
   -- cut is what a start of this cost leaves in a bucket.
@@ -31,7 +32,8 @@ do
   end
 
   local function margin(k, cost)
-    return ceiling(k) and 0 or cut(a[K.OWN_DOUBLES + k * K.START_DOUBLES - 1], holder[k][place[k] + K.CAPACITY], cost)
+    local own = ceiling(k) and 0 or cut(a[K.OWN_DOUBLES + k * K.START_DOUBLES - 1], holder[k][place[k] + K.CAPACITY], cost)
+    return own > apart[k] and own or apart[k]
   end
 
   local numbered = {} -- the ask's owners
@@ -205,11 +207,11 @@ do
   -- ticket and that one's shape; the node, or false if it is a ticket; its member; which of
   -- the ask's buckets the ticket draws from; its parts, unless it is a node and its first
   -- has one; as they were read the record of the ticket, what the shape says, and the record
-  -- of the node; and where ceilings begin in the shape.
+  -- of the node; where ceilings begin in the shape; and the margins of what it draws from.
   local rivals = {false, false, false, false}
   local reordered = false -- since all was read
 
-  local drawn_by -- which of the ask's buckets stand in a shape from a byte on
+  local drawn_by -- which of the ask's buckets stand in a shape from a byte on, and at which each
   do
     local draws = {} -- those who share a node mostly end alike
 
@@ -219,7 +221,10 @@ do
       if not d then
         d = {}
         for at = 1, #rest, 20 do
-          d[#d + 1] = own_bucket(sub(rest, at, at + 19))
+          local k = own_bucket(sub(rest, at, at + 19))
+          if k then
+            d[#d + 1], d[-1 - #d] = k, at - 1
+          end
         end
         draws[rest] = d
       end
@@ -237,7 +242,7 @@ do
 
   local function new_rival(m)
     local tag, p, id, digest = numbers('>ddc12c8', m, 14)
-    return {tag, p, 0, 1, 1, 0, 0, 0, 0, 0, 0, id, digest, #m > 49 and sub(m, 50), m, false, false, false, false, false, 0}
+    return {tag, p, 0, 1, 1, 0, 0, 0, 0, 0, 0, id, digest, #m > 49 and sub(m, 50), m, false, false, false, false, false, 0, false}
   end
 
   -- find returns the rival of a member when the order is not what it was.
@@ -349,7 +354,12 @@ do
           r[4] = result
         end
         if not digest then
-          r[K.RIVAL_DRAWS] = drawn_by(s, from)
+          local d = drawn_by(s, from)
+          local margins = {0, 0, 0, 0}
+          for y = 1, #d do
+            margins[y] = numbers('<d', record, K.MARGINS + (from - 21 + d[-y]) / 20 * 8)
+          end
+          r[K.RIVAL_DRAWS], r[K.RIVAL_MARGINS] = d, margins
           level.seen = level.seen + 1
           level.rivals[level.seen] = r
         else
@@ -437,7 +447,7 @@ do
   function come(tag, p)
     local total = 0
     for k = 1, count do
-      aside[k] = 0
+      aside[k], apart[k] = 0, 0
     end
     for i = 1, #levels do
       local level = levels[i]
@@ -474,6 +484,12 @@ do
             local d = dimension[k]
             local next, need = r[K.RIVAL_NEXT + d], r[K.RIVAL_NEED + d] * share
             aside[k] = aside[k] + (need > next and need or next) * more
+            if next > 0 and not ceiling(k) then
+              local left = cut(r[K.RIVAL_MARGINS][y], holder[k][place[k] + K.CAPACITY], next)
+              if left > apart[k] then
+                apart[k] = left
+              end
+            end
           end
         end
       end

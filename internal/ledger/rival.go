@@ -11,6 +11,7 @@ type rival struct {
 	part       float64 // of what it needs, as its own buckets let it start now
 	tickets    float64
 	buckets    []*bucket
+	margins    []float64 // of the first cost, by bucket
 }
 
 // before reports whether the rival stands before a cost of that tag and place.

@@ -14,7 +14,9 @@ import (
 // What those before it may draw is set aside: of a bucket, what the tickets of the same
 // scope ask for, and what the other nodes below the bucket's owner ask for that nothing
 // of their own holds back. One that its own buckets hold back draws nothing meanwhile,
-// and comes first when they let it on.
+// and comes first when they let it on. A margin that one of them leaves is left by those
+// behind it, too: if processes have learned different margins, those with small ones would
+// otherwise start all there is before a larger one is free.
 type survey struct {
 	now     int64
 	line    *line
@@ -26,6 +28,7 @@ type survey struct {
 	levels  []level   // by owner on the path
 	tickets int       // before the cost that comes next
 	aside   []float64 // for them, by bucket
+	margins []float64 // that they leave at most
 }
 
 // A level is those who stand at a node of the path.
@@ -48,7 +51,7 @@ func newSurvey(now int64, l *line, scope *owner, buckets []*bucket, t *ticket, o
 	if len(l.tickets) == 0 {
 		return v
 	}
-	v.path, v.aside = path(scope, buckets), make([]float64, len(buckets))
+	v.path, v.aside, v.margins = path(scope, buckets), make([]float64, len(buckets)), make([]float64, len(buckets))
 	if t != nil {
 		v.place = t.place
 	}
@@ -87,7 +90,7 @@ func (v *survey) collect(level *level) {
 			break
 		}
 		if e.ticket != nil {
-			level.rivals = append(level.rivals, rival{e, e.ticket.end, e.ticket.parts, e.ticket.next, e.ticket.need, 1, 1, e.ticket.buckets})
+			level.rivals = append(level.rivals, rival{e, e.ticket.end, e.ticket.parts, e.ticket.next, e.ticket.need, 1, 1, e.ticket.buckets, e.ticket.margins})
 			continue
 		}
 		t := e.node.head() // it stands here because it has one
@@ -97,7 +100,7 @@ func (v *survey) collect(level *level) {
 			}
 			continue
 		}
-		level.rivals = append(level.rivals, rival{e, e.node.end, t.parts, t.next, e.node.need, v.part(e.node, t, n.owner), float64(e.node.standing), t.buckets})
+		level.rivals = append(level.rivals, rival{e, e.node.end, t.parts, t.next, e.node.need, v.part(e.node, t, n.owner), float64(e.node.standing), t.buckets, t.margins})
 	}
 	if more && len(level.rivals) > 0 {
 		level.last = &level.rivals[len(level.rivals)-1].entry
@@ -165,6 +168,7 @@ func (v *survey) part(n *node, t *ticket, above *owner) float64 {
 // come has the survey look at what stands before a cost of that tag.
 func (v *survey) come(tag float64) {
 	clear(v.aside)
+	clear(v.margins)
 	tickets := 0.0
 	for i := range v.levels {
 		level := &v.levels[i]
@@ -184,8 +188,14 @@ func (v *survey) come(tag float64) {
 			share := r.share(tag)
 			tickets += float64(max(1, math.Floor(float64(r.tickets*share))) * more)
 			for k, b := range v.buckets {
-				if (b.ceiling || slices.Index(v.path, b.owner) >= i) && slices.Contains(r.buckets, b) {
-					v.aside[k] += float64(max(float64(r.next[b.dimension]), float64(float64(r.need[b.dimension])*share)) * more)
+				at := slices.Index(r.buckets, b)
+				if at < 0 || !b.ceiling && slices.Index(v.path, b.owner) < i {
+					continue
+				}
+				next := float64(r.next[b.dimension])
+				v.aside[k] += float64(max(next, float64(float64(r.need[b.dimension])*share)) * more)
+				if next > 0 {
+					v.margins[k] = max(v.margins[k], b.cut(r.margins[at], next))
 				}
 			}
 		}
@@ -214,6 +224,15 @@ func (v *survey) asideOf(k int) float64 {
 	return v.aside[k]
 }
 
+// marginFor is what a start of this cost leaves in the k-th bucket.
+func (v *survey) marginFor(k int, cost float64) float64 {
+	margin := v.buckets[k].marginFor(cost)
+	if v.margins == nil {
+		return margin
+	}
+	return max(margin, v.margins[k])
+}
+
 // free reports whether the k-th bucket holds the cost beside what is set aside. A
 // cost above the capacity starts on a full bucket and leaves a debt.
 func (v *survey) free(k int, cost float64) bool {
@@ -225,7 +244,7 @@ func (v *survey) free(k int, cost float64) bool {
 	case cost > b.capacity:
 		return b.used == 0 && aside == 0
 	default:
-		return aside+cost+b.marginFor(cost) <= b.level()
+		return aside+cost+v.marginFor(k, cost) <= b.level()
 	}
 }
 
@@ -318,7 +337,7 @@ func (v *survey) wait(cost backend.Amounts, parts bool) (wait, paused float64) {
 		if c == 0 {
 			continue
 		}
-		left := b.level() - c - b.marginFor(c)
+		left := b.level() - c - v.marginFor(k, c)
 		if c > b.capacity && !parts {
 			left = -b.used
 		}
