@@ -163,6 +163,18 @@ func TestCauseOfTheContext(t *testing.T) {
 	}
 }
 
+// An error of the base reaches the caller as it is, also where it is the context's.
+func TestErrorOfTheBase(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	_, err := newLimiter(t).Transport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		cancel(errors.New("had enough"))
+		return nil, req.Context().Err()
+	})).RoundTrip(newRequest(t, ctx, chatURL, strings.NewReader(chatBody("m", 1, false))))
+	if err != context.Canceled {
+		t.Errorf("%v; want the base's", err)
+	}
+}
+
 // An error event ends a stream, but is no end that tells how much output there was: the
 // call keeps its charge.
 func TestErrorInAStreamIsNoRegularEnd(t *testing.T) {

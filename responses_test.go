@@ -269,12 +269,13 @@ func TestCutStreams(t *testing.T) {
 		name   string
 		events []string
 		tokens int64 // 0: all
+		output int64
 	}{
-		{"usage of the input, and text", []string{input, delta}, 0},
-		{"usage of the input alone", []string{input}, 13},
-		{"usage that goes along", []string{part}, 13},
-		{"text, then its usage", []string{input, delta, last}, 15},
-		{"text behind its usage", []string{last, delta}, 0},
+		{"usage of the input, and text", []string{input, delta}, 0, 2},
+		{"usage of the input alone", []string{input}, 13, 1},
+		{"usage that goes along", []string{part}, 13, 1},
+		{"text, then its usage", []string{input, delta, last}, 15, 3},
+		{"text behind its usage", []string{last, delta}, 0, 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, w := io.Pipe()
@@ -298,11 +299,14 @@ func TestCutStreams(t *testing.T) {
 			if got := seen.settled[0].Final.Tokens; got != want {
 				t.Errorf("%d of %d tokens stay; want %d", got, seen.settled[0].Charged.Tokens, want)
 			}
+			if got := seen.settled[0].Usage.OutputTokens; got != c.output {
+				t.Errorf("%d tokens of output; want %d", got, c.output)
+			}
 		})
 	}
 }
 
-// An error in a stream that goes on is told when it comes.
+// An error in a stream that goes on is told when it comes, and once.
 func TestErrorInAStreamIsReportedAtOnce(t *testing.T) {
 	r, w := io.Pipe()
 	var seen witness
@@ -312,12 +316,15 @@ func TestErrorInAStreamIsReportedAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go io.WriteString(w, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: {\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"Retry in 9s\"}}\n\n")
-	if _, err := resp.Body.Read(make([]byte, 4096)); err != nil {
-		t.Fatal(err)
-	}
-	if len(seen.paused) != 1 || seen.paused[0].For != 9*time.Second || len(seen.settled) != 0 {
-		t.Errorf("%+v", seen)
+	const delta = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"
+	for _, piece := range []string{delta + "data: {\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"Retry in 9s\"}}\n\n", delta} {
+		go io.WriteString(w, piece)
+		if _, err := resp.Body.Read(make([]byte, 4096)); err != nil {
+			t.Fatal(err)
+		}
+		if len(seen.paused) != 1 || seen.paused[0].For != 9*time.Second || len(seen.settled) != 0 {
+			t.Errorf("%+v", seen)
+		}
 	}
 	resp.Body.Close()
 	if len(seen.paused) != 1 || len(seen.settled) != 1 {

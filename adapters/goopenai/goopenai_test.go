@@ -67,6 +67,19 @@ func TestTheClientStaysAsItWas(t *testing.T) {
 		if len(sent) != 1 {
 			t.Errorf("cookies %v", sent)
 		}
+		config := openai.DefaultConfig("key")
+		config.HTTPClient = &http.Client{Transport: srv.Direct(), Jar: jar}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, sdktest.PipeURL+"/v1/models", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := goopenai.WithLimiter(config, sdktest.NewLimiter(t, &sdktest.Book{})).HTTPClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Body.Close(); len(req.Cookies()) != 0 {
+			t.Errorf("the caller's request has cookies %v", req.Cookies())
+		}
 	})
 	t.Run("own HTTPDoer", func(t *testing.T) {
 		broken := errors.New("broken")

@@ -116,3 +116,40 @@ func TestRequestTimeoutLeavesUpgradesAlone(t *testing.T) {
 type openBody struct{ io.ReadWriteCloser }
 
 func (*openBody) Close() error { return nil }
+
+// With its body an attempt is over: no timer is left of it.
+func TestRequestTimeoutEndsWithTheBody(t *testing.T) {
+	var sent context.Context
+	base := sdktest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		sent = req.Context()
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("{}")), Request: req}, nil
+	})
+	client := newClient(sdktest.NewLimiter(t, &sdktest.Book{}), base, sdktest.PipeURL, openaigo.WithRequestTimeout(time.Hour))
+	var resp *http.Response
+	if err := client.Get(t.Context(), "models", nil, &resp); err != nil {
+		t.Fatal(err)
+	}
+	before := sent.Err()
+	if resp.Body.Close(); before != nil || sent.Err() != context.Canceled {
+		t.Errorf("the attempt's context: %v, then %v", before, sent.Err())
+	}
+}
+
+// A deadline that is not the SDK's timeout says nothing of that.
+func TestDeadlineOfTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := openaitest.New()
+		defer srv.Close()
+		limiter := sdktest.NewLimiter(t, &sdktest.Book{}, ratelimiter.WithLimits("gpt-4o", ratelimiter.Limits{RPM: 1}))
+		client := newClient(limiter, srv.Transport(), sdktest.PipeURL)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		_, err := client.Chat.Completions.New(ctx, chat(1))
+		if err == nil {
+			_, err = client.Chat.Completions.New(ctx, chat(1))
+		}
+		if !errors.Is(err, ratelimiter.ErrDeadline) || strings.Contains(err.Error(), "WithRequestTimeout") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
