@@ -144,7 +144,7 @@ func (b *meteredBody) finishLocked(eof bool) (e report) {
 		Usage: said, HasUsage: ok, ID: b.meter.ID(), Metered: true,
 		// Without usage the text is all of the output if it came to its end, and no
 		// reasoning is behind it.
-		Text: text, Whole: b.meter.Ended() || eof && t == nil, Reasons: b.reasons(),
+		Text: text, Whole: b.meter.Ended() || eof && t == nil, Reasons: !ok && b.reasons(),
 	}
 	return e
 }

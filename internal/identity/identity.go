@@ -56,7 +56,7 @@ func Of(r *http.Request, key []byte) Identity {
 	id := Identity{Account: host, Host: host}
 	path := strings.ToLower(r.URL.Path)
 	name := hostname(host)
-	authorization := r.Header.Get("Authorization")
+	authorization := header(r, "Authorization")
 
 	if resource, ok := segmentAfter(path, "/azure-openai/"); ok {
 		id.Account += "/" + resource
@@ -68,7 +68,7 @@ func Of(r *http.Request, key []byte) Identity {
 	}
 	if strings.Contains(authorization, googleToken) || strings.HasSuffix(name, ".googleapis.com") {
 		project, _ := segmentAfter(path, "/projects/")
-		if project = cmp.Or(project, short(r.Header.Get("X-Goog-User-Project"))); project != "" {
+		if project = cmp.Or(project, short(header(r, "X-Goog-User-Project"))); project != "" {
 			id.Account += "/projects/" + project
 			return id
 		}
@@ -76,7 +76,7 @@ func Of(r *http.Request, key []byte) Identity {
 	if isBedrock(name) {
 		return id
 	}
-	organization, project := r.Header.Get("Openai-Organization"), r.Header.Get("Openai-Project") // canonical, which costs nothing
+	organization, project := header(r, "Openai-Organization"), header(r, "Openai-Project")
 	if organization != "" || project != "" {
 		id.Account += "/" + short(organization) + "/" + short(project)
 		return id
@@ -96,10 +96,18 @@ func Of(r *http.Request, key []byte) Identity {
 	return id
 }
 
+// header is Header.Get for a name in canonical form, which it need not look for.
+func header(r *http.Request, name string) string {
+	if values := r.Header[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
 // credentialOf returns the first credential of a request that names somebody, or "".
 func credentialOf(r *http.Request) string {
 	for _, name := range credentialHeaders {
-		if credential := r.Header.Get(name); credential != "" && !isOpaque(credential) {
+		if credential := header(r, name); credential != "" && !isOpaque(credential) {
 			return credential
 		}
 	}
