@@ -64,8 +64,8 @@ type Error struct {
 	Limit  int64
 	Period time.Duration
 	// Source is where the limit comes from: "configured", or the header or "a throttle by the
-	// server" that reported it, Age ago. Where the pace of a model's first calls stands in the
-	// way, and no limit, it is "slow start".
+	// server" that reported it, Age ago. Where a pace stands in the way, and no limit, it is
+	// "pace": that of a model's first calls, or the one that its throttles have shown.
 	Source string
 	Age    time.Duration
 	// Wait is how long the call would have had to wait at least, as far as was
@@ -157,12 +157,12 @@ func (e *Error) writeWait(b *strings.Builder) {
 	}
 }
 
-// pace says that the pace of a slow start is what a call has waited for.
+// pace says that a pace is what a call has waited for.
 func (e *Error) pace() string {
-	if e.Source != slowStart {
+	if e.Source != paced {
 		return ""
 	}
-	return " for the pace of the model's first calls"
+	return " for the pace of the model's calls"
 }
 
 // RetryAfter is how much longer the call would have had to wait at least, as far as is known;
@@ -174,8 +174,8 @@ func (e *Error) RetryAfter() time.Duration {
 	return max(0, e.Wait-e.Waited)
 }
 
-// slowStart is the source of what holds back a model's first calls.
-const slowStart = "slow start"
+// paced is the source of what holds calls back that no limit does.
+const paced = "pace"
 
 // codes are short names of the reasons.
 var codes = map[error]string{
@@ -220,7 +220,7 @@ func rejected(err error, account, model string) error {
 		Waiting: r.Waiting, Oldest: r.Oldest,
 	}
 	if r.Paced {
-		e.Source = slowStart
+		e.Source = paced
 	}
 	if r.Kind.Name != "" {
 		e.Unit, e.Period, e.Need = r.Kind.Unit, r.Kind.Period, r.Cost[r.Kind.Dimension]

@@ -245,9 +245,9 @@ func (l *Limiter) Do(ctx context.Context, call Call, f func(context.Context) (Us
 }
 
 // Delay is how long the call would wait if it came now, behind all calls in line; 0 means that
-// it would start at once. It charges and changes nothing. While a model's first calls are paced
-// it is what the present pace takes, which grows with time and with each response. A call that
-// can never start gives [ErrTooLarge].
+// it would start at once. It charges and changes nothing. While a model's calls are
+// paced it is what the present pace takes, which grows with time and with each response. A call
+// that can never start gives [ErrTooLarge].
 func (l *Limiter) Delay(ctx context.Context, call Call) (time.Duration, error) {
 	r, err := l.resolve(ctx, call)
 	if err != nil {

@@ -114,11 +114,11 @@ func TestPaceIsVisible(t *testing.T) {
 						break
 					}
 				}
-				if rejected == nil || rejected.Source != "slow start" || rejected.Wait <= 0 || !strings.HasSuffix(rejected.Error(), " for the pace of the model's first calls, but has only 0s") {
+				if rejected == nil || rejected.Source != "pace" || rejected.Wait <= 0 || !strings.HasSuffix(rejected.Error(), " for the pace of the model's calls, but has only 0s") {
 					t.Fatalf("%+v", rejected)
 				}
 				var expired *ratelimiter.Error
-				if _, err := l.Acquire(ratelimiter.ContextWithMaxWait(t.Context(), 10*time.Millisecond), call); !errors.As(err, &expired) || expired.Source != "slow start" || expired.Waited != 10*time.Millisecond {
+				if _, err := l.Acquire(ratelimiter.ContextWithMaxWait(t.Context(), 10*time.Millisecond), call); !errors.As(err, &expired) || expired.Source != "pace" || expired.Waited != 10*time.Millisecond {
 					t.Errorf("%+v", expired)
 				}
 				if d := delay(); d <= 0 || d > 2*time.Second {
