@@ -40,6 +40,8 @@ func (w *warnings) longWait(shadow bool) func(engine.LongWait) {
 			limit = amount(i.Amount, i.Kind.Unit) + owner
 		case i.Kind.Name != "":
 			limit = fmt.Sprintf("%s per %s", amount(i.Amount, i.Kind.Unit), periodName(i.Kind.Period)) + owner
+		case i.Paced:
+			limit = "the pace of the model's calls"
 		case i.Wait > 0:
 			limit = "a pause by the server"
 		}

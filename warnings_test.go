@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
 // logged is a logger without times, and what it has written.
@@ -85,6 +86,20 @@ func TestLongWaitsAreWarnedOf(t *testing.T) {
 		time.Sleep(time.Hour)
 		if got := log.take(); got != "" {
 			t.Errorf("nobody waits: %s", got)
+		}
+	})
+}
+
+// Where no limit is known, the warning names the pace that throttles have shown.
+func TestLongWaitForThePace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, log := logged()
+		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 2}), openaitest.WithDialect(openaitest.OpenRouter),
+			openaitest.WithLatency(50*time.Millisecond, 100*time.Millisecond))
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithWarnings(logger, 0))
+		press(t, l, srv, 4, 4*time.Minute, chatBody("m", 1, false))
+		if got := log.take(); !strings.Contains(got, `ratelimiter.limit="the pace of the model's calls" ratelimiter.wait_at_least=`) {
+			t.Errorf("warned %s", got)
 		}
 	})
 }

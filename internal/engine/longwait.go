@@ -18,6 +18,7 @@ type LongWait struct {
 	Kind         quota.Kind
 	Owner        string // of the limit
 	Amount       int64
+	Paced        bool // no limit is what it waits for, but a pace
 }
 
 // warnEvery is how often the long waits of a scope are reported, all together.
@@ -84,6 +85,9 @@ func (s *scope) longWait(w *waiter) (info LongWait, ok bool) {
 	}
 	if b.limit != nil {
 		info.Kind, info.Owner, info.Amount = b.limit.Kind, b.limit.Owner, b.limit.Amount()
+	}
+	if held := s.paceLocked(now); b.limit == nil && held > 0 && held >= b.wait {
+		info.Wait, info.Paced = held, true
 	}
 	if o := s.lackedLocked(now); o != nil {
 		info.Kind, info.Owner, info.Amount, info.Wait = quota.Concurrent, o.owner, o.limit, 0
