@@ -28,7 +28,8 @@ var scenarios = []scenario{
 		s.load = load{rate: 0.8 * float64(s.limits.TPM) / 60 / 900, burst: 8}
 	}),
 	saturated("nothing configured", prompts(1, 0.1), unconfigured),
-	saturated("nothing configured, no headers", prompts(1, 0.1), unconfigured, noHeaders, held(bar{share: 0.9, refused: 1000})),
+	saturated("nothing configured, no headers", prompts(1, 0.1), unconfigured, noHeaders, held(bar{share: 0.97, refused: 5})),
+	saturated("nothing configured, nothing told but waits", prompts(1, 0.1), unconfigured, with(openaitest.WithDialect(openaitest.OpenRouter)), held(bar{share: 0.97, refused: 5})),
 	saturated("limit halved", prompts(1, 0.1), held(cut), lasting(42*time.Minute), changes(10*time.Minute, setLimits(scaledLimits(tier, 1, 2)))),
 	saturated("limit doubled, nothing configured", prompts(1, 0.1), unconfigured, changes(10*time.Minute, setLimits(scaledLimits(tier, 2, 1)))),
 	saturated("foreign traffic of 30 %", prompts(1, 0.1), lasting(35*time.Minute), func(s *scenario) {

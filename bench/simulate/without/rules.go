@@ -82,6 +82,7 @@ var rules = []rule{
 	{"the ends of fixed windows are learned", "fixed windows", subwindows, "known { // it fits", "known && false { // it fits", ""},
 	{"corrections leave fixed windows their rhythm", "fixed windows", subwindows, " || l.windows.Known()", "", ""},
 	{"requests in a row are no samples of an input's charge", "", charges, "r.Used-r.Cost+r.passed+others > hardly*r.Cost", "r.Used-r.Cost+others > hardly*r.Cost", "50 % too high, subwindows"},
+	{"where limits are not told, calls go at the rate that throttles show", "nothing told", throttle, "t.Kind == wire.RateLimit && t.Limit < 0", "false", ""},
 	{"a slow start opens as far as a subwindow would have throttled", "", opening, "{{1.2, 4, 4}, {11, 16, 5}}", "{{1.2, 64, 64}, {11, 64, 64}}", "subwindows of 1"},
 }
 
