@@ -82,7 +82,7 @@ unit: ## all tests, with the race detector
 	@sh tools/need.sh curl "the tests of cmd/ratelimiter" curl
 	@echo "go test, without vocabularies"; go test -tags ratelimiter_notables -run '^TestWithoutTables$$' .
 	@sh tools/need.sh $(BROWSERS) "the status page's tests in a browser" chromium || echo "the status page's tests in a browser are left out"
-	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 $(DRAWN) go test -race $$([ $$m != tools ] || echo -count=1) ./...)
+	$(call each,$(MODULES),go test -race,CGO_ENABLED=1 $(DRAWN) go test -race -timeout 20m $$([ $$m != tools ] || echo -count=1) ./...)
 	@cd bench && go test -count=1 -run '$(OUTSIDE)' ./otel ./invisible ./simulate/without
 
 release-check: ## go get and go install of a release made from this tree: a program outside builds everything, the library alone needs no other module, the proxy is built and packed

@@ -136,21 +136,20 @@ func TestUntoldLimit(t *testing.T) {
 func TestUntoldRates(t *testing.T) {
 	const minutes = 8
 	for _, tt := range []struct {
-		dialect   openaitest.Dialect
-		rpm       int64
-		workers   int
-		latency   time.Duration
-		throttled int64 // at most
-		part      float64
+		dialect openaitest.Dialect
+		rpm     int64
+		workers int
+		latency time.Duration
+		part    float64 // of the ideal, at least
 	}{
-		{openaitest.OpenRouter, 10, 8, 50 * time.Millisecond, 20, 0.85},
-		{openaitest.OpenRouter, 60, 1, 50 * time.Millisecond, 15, 0.98},
-		{openaitest.OpenRouter, 60, 40, 50 * time.Millisecond, 20, 0.98},
-		{openaitest.OpenRouter, 60, 8, 2 * time.Second, 20, 0.98},
-		{openaitest.OpenRouter, 600, 40, 50 * time.Millisecond, 30, 0.98},
-		{openaitest.DigitalOcean, 10, 8, 2 * time.Second, 10, 0.97},
-		{openaitest.DigitalOcean, 60, 40, 50 * time.Millisecond, 10, 0.98},
-		{openaitest.DigitalOcean, 600, 40, 50 * time.Millisecond, 10, 0.98},
+		{openaitest.OpenRouter, 10, 8, 50 * time.Millisecond, 0.85},
+		{openaitest.OpenRouter, 60, 1, 50 * time.Millisecond, 0.98},
+		{openaitest.OpenRouter, 60, 40, 50 * time.Millisecond, 0.98},
+		{openaitest.OpenRouter, 60, 8, 2 * time.Second, 0.98},
+		{openaitest.OpenRouter, 600, 40, 50 * time.Millisecond, 0.98},
+		{openaitest.DigitalOcean, 10, 8, 2 * time.Second, 0.97},
+		{openaitest.DigitalOcean, 60, 40, 50 * time.Millisecond, 0.98},
+		{openaitest.DigitalOcean, 600, 40, 50 * time.Millisecond, 0.98},
 	} {
 		for _, waits := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%v %d %d %v %v", tt.dialect, tt.rpm, tt.workers, tt.latency, waits), func(t *testing.T) {
@@ -167,8 +166,10 @@ func TestUntoldRates(t *testing.T) {
 					press(t, l, srv, tt.workers, minutes*time.Minute, chatBody("m", 1, false))
 
 					a := srv.Account("m")
-					if a.Throttled > tt.throttled {
-						t.Errorf("%d of %d calls were refused; want %d at most", a.Throttled, a.Seen, tt.throttled)
+					// All may be in flight when the first is refused. Then a trial ends with a
+					// refusal each minute.
+					if most := tt.workers + 2*minutes; a.Throttled > int64(most) {
+						t.Errorf("%d of %d calls were refused; want %d at most", a.Throttled, a.Seen, most)
 					}
 					if part := a.IdealMakespan().Seconds() / a.LastAdmission.Sub(a.FirstAdmission).Seconds(); part < tt.part {
 						t.Errorf("%d calls were let through, %.3f of what could have been", a.Admitted, part)
