@@ -257,6 +257,13 @@ func TestWhatIsNotContradicted(t *testing.T) {
 	if play(w, "requests", "10000", 30); w.holds() != "rpm=500 rpd=10000" {
 		t.Errorf("%s of what was configured", w.holds())
 	}
+	w = newWorld(t, "rpm=500")
+	for range 2 {
+		w.respond(0, w.send(0, 1), headersOf("requests", 400, 1, minute))
+	}
+	if play(w, "requests", "10000", 30); w.holds() != "rpm=400 rpd=10000" {
+		t.Errorf("%s of what the same header reported below what was configured", w.holds())
+	}
 	w = newWorld(t, "")
 	w.respond(0, w.send(0, 1), headersOf("requests", 500, 1, minute))
 	w.limit("rpm").source = throttleSource
