@@ -13,15 +13,15 @@ import (
 	"testing"
 )
 
-// The health check asks where the admin listens, also if that is everywhere.
+// The health check asks where the admin listens, also if that is everywhere, by a name of the loopback's.
 func TestHealthcheck(t *testing.T) {
 	status := http.StatusOK
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	server := httptest.NewServer(local(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path != "/healthz" {
 			t.Errorf("it asks %s", req.URL)
 		}
 		w.WriteHeader(status)
-	}))
+	})))
 	defer server.Close()
 	address := server.Listener.Addr().String()
 	_, port, err := net.SplitHostPort(address)
