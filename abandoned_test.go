@@ -2,12 +2,14 @@ package ratelimiter_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -144,6 +146,53 @@ func TestLostBodiesLeaveNothing(t *testing.T) {
 	if got := lines.take(); strings.Count(got, "never closed") != 1 || !strings.Contains(got, "model=m") {
 		t.Errorf("it warns: %s", got)
 	}
+}
+
+// A body that its caller has closed, or read to its end or to an error, is not one that is lost. What
+// Close says reaches the caller, and where it panics the slot is free all the same.
+func TestClosedBodyIsNotLost(t *testing.T) {
+	broken := errors.New("broken")
+	log, lines := logged()
+	l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithWarnings(log, 0), ratelimiter.WithMaxWait(0),
+		ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 1 << 30, Concurrent: 1}))
+	send := func(body io.ReadCloser) io.ReadCloser {
+		t.Helper()
+		resp, err := l.Transport(answeringWith(body)).RoundTrip(newRequest(t, t.Context(), chatURL, strings.NewReader(chatBody("m", 20, true))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.Body
+	}
+	if err := send(closing{strings.NewReader("data: {}\n\n"), func() error { return broken }}).Close(); err != broken {
+		t.Errorf("Close returns %v", err)
+	}
+	if p := panics(func() { send(closing{strings.NewReader(""), func() error { panic(broken) }}).Close() }); p != broken {
+		t.Errorf("Close panics with %v", p)
+	}
+	if _, err := io.ReadAll(send(io.NopCloser(iotest.ErrReader(broken)))); err != broken {
+		t.Errorf("Read returns %v", err)
+	}
+	acquire(t, l, ratelimiter.Cost{Model: "m"}).Cancel() // its slot is free
+	closed := make(chan struct{}, 1)
+	runtime.AddCleanup(new([64]byte), func(struct{}) { closed <- struct{}{} }, struct{}{})
+	for range 3 {
+		collect(t, closed)
+		runtime.AddCleanup(new([64]byte), func(struct{}) { closed <- struct{}{} }, struct{}{})
+	}
+	if got := lines.take(); got != "" {
+		t.Errorf("it warns: %s", got)
+	}
+}
+
+type closing struct {
+	io.Reader
+	close func() error
+}
+
+func (c closing) Close() error { return c.close() }
+
+func answeringWith(body io.ReadCloser) http.RoundTripper {
+	return roundTripFunc(func(*http.Request) (*http.Response, error) { return response(200, "text/event-stream", body), nil })
 }
 
 // A signalling body tells when it is closed.

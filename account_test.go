@@ -51,6 +51,28 @@ func TestCredentialsThatRotate(t *testing.T) {
 	}
 }
 
+// The key is the limiter's own: who wipes what was passed changes no account.
+func TestDigestKeyIsCopied(t *testing.T) {
+	key := []byte("0123456789abcdef")
+	var accounts []string
+	l := newLimiter(t, ratelimiter.WithDigestKey(key), ratelimiter.WithTrace(&ratelimiter.Trace{
+		Started: func(_ context.Context, i ratelimiter.StartedInfo) { accounts = append(accounts, i.Account) },
+	}))
+	for range 2 {
+		req := newRequest(t, t.Context(), chatURL, strings.NewReader(chatBody("m", 1, false)))
+		req.Header.Set("Authorization", "Bearer key")
+		resp, err := l.Transport(answering("{}")).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		clear(key)
+	}
+	if len(accounts) != 2 || accounts[0] != accounts[1] {
+		t.Errorf("the accounts are %v", accounts)
+	}
+}
+
 func TestDigestKeyIsLongEnough(t *testing.T) {
 	if _, err := ratelimiter.New(ratelimiter.WithDigestKey(make([]byte, 15))); err == nil {
 		t.Error("a key of 15 bytes is taken")

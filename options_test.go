@@ -61,6 +61,28 @@ func TestFaultsAreReportedTogether(t *testing.T) {
 	}
 }
 
+// What New rejects although each option is right, and what it takes at its bound.
+func TestFaultsOfOptionsTogether(t *testing.T) {
+	limits := ratelimiter.Limits{RPM: 10}
+	const needsBackend = "WithFallback and WithFailOpen need WithBackend"
+	for _, x := range []struct {
+		options []ratelimiter.Option
+		want    string
+	}{
+		{[]ratelimiter.Option{ratelimiter.WithFailOpen()}, needsBackend},
+		{[]ratelimiter.Option{ratelimiter.WithFallback(limits)}, needsBackend},
+		{[]ratelimiter.Option{ratelimiter.WithBackend(newStore()), ratelimiter.WithFallback(limits), ratelimiter.WithFailOpen()}, "contradict each other"},
+		{[]ratelimiter.Option{ratelimiter.WithBackend(newStore()), ratelimiter.WithFallback(ratelimiter.Limits{RPM: -1})}, "WithFallback: RPM is -1"},
+		{[]ratelimiter.Option{ratelimiter.WithAccountLimits(ratelimiter.Limits{RPM: -1})}, "WithAccountLimits: RPM is -1"},
+		{[]ratelimiter.Option{ratelimiter.WithDigestKey(make([]byte, 16)), ratelimiter.WithMaxWait(0)}, ""},
+	} {
+		_, err := ratelimiter.New(x.options...)
+		if (err == nil) != (x.want == "") || err != nil && !strings.Contains(err.Error(), x.want) {
+			t.Errorf("%v; want %q", err, x.want)
+		}
+	}
+}
+
 // Names of models are compared without surrounding space and in lower case, and in no
 // other way. A long one is known by a digest.
 func TestModelNames(t *testing.T) {

@@ -363,12 +363,14 @@ func TestSlotsOfAModelAlone(t *testing.T) {
 }
 
 func TestConcurrentFaults(t *testing.T) {
-	limits := ratelimiter.Limits{Concurrent: 4}
+	limits := ratelimiter.Limits{Concurrent: 1}
 	for want, options := range map[string][]ratelimiter.Option{
 		`WithLimits("m"): Concurrent is -1: a limit must be positive`:  {ratelimiter.WithLimits("m", ratelimiter.Limits{Concurrent: -1})},
 		"Concurrent is 2199023255552: the most is":                     {ratelimiter.WithAccountLimits(ratelimiter.Limits{Concurrent: 1 << 41})},
 		"can't share a limit on calls in flight":                       {ratelimiter.WithLimits("m", limits), ratelimiter.WithBackend(newStore())},
 		"in flight (Concurrent): it does not implement backend.Lessor": {ratelimiter.WithShared("f", limits, "m"), ratelimiter.WithBackend(newStore())},
+		"(Concurrent): it does not implement backend.Lessor":           {ratelimiter.WithAccountLimits(limits), ratelimiter.WithBackend(newStore())},
+		"does not implement backend.Lessor":                            {ratelimiter.WithClasses(map[string]ratelimiter.Class{"c": {Limits: limits}}), ratelimiter.WithBackend(newStore())},
 		"but no model, family or account has a Concurrent":             {ratelimiter.WithFallback(limits), ratelimiter.WithBackend(newStore())},
 	} {
 		if _, err := ratelimiter.New(options...); err == nil || !strings.Contains(err.Error(), want) {

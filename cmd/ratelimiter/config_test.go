@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ func TestAmounts(t *testing.T) {
 func TestFlagsAndFile(t *testing.T) {
 	flags := []string{
 		"-listen", ":1", "-admin", "off", "-upstream", "https://api.groq.com/openai", "-account", "team",
-		"-limits", "gpt-5.4-mini=rpm:500,tpm:200k,burst:1s", "-limits", "ft:gpt-4o:acme::id=rpd:10k,tpd:1.5M,ipm:5,concurrent:3",
+		"-limits", "gpt-5.4-mini=rpm: 500 , tpm :200k,,burst:1s,", "-limits", "ft:gpt-4o:acme::id=rpd:10k,tpd:1.5M,ipm:5,concurrent:3",
 		"-shared", "gpt-5=gpt-5.4-mini, gpt-5.4-mini-2026-03-17=tpm:300k", "-account-limits", "rpm:1k",
 		"-classes", "interactive=weight:10,max-wait:30s", "-classes", "=weight:0.5,tpm:100k", "-max-wait", "2m", "-max-waiting", "100",
 		"-redis", "redis://h:1/2", "-fallback", "rpm:50", "-stream-usage", "-grace", "1m", "-log-level", "warn", "-log-format", "json",
@@ -194,9 +195,13 @@ func TestFaultsOfSeveral(t *testing.T) {
 		"limits: {? [m] : {rpm: 5}}":            "FILE:1: limits: a key must be a name",
 		"limits: {m: &m {rpm: 5}, n: *m}":       "",
 		"limits: {m: &m {rpm: 5, rpm: 6}}":      "FILE:1: limits: m: rpm: it is set twice",
-		"grace: -1s":                            "FILE:1: grace: -1s is negative",
-		"max-wait: ~":                           "FILE:1: max-wait: it takes one value",
-		"upstream: http://h/#fragment":          `FILE:1: upstream: "http://h/#fragment" has a fragment`,
+		"grace: &g 1m\nmax-wait: *g\nclasses: {c: {max-wait: *g}}":               "",
+		"shared: {f: {models: &f [&a a, b], rpm: 5}, g: {models: [*a], rpm: 5}}": `FILE:1: shared: g: model "a" is in two families, "f" and "g"`,
+		"shared: {f: {models: &f [a], rpm: 5}, g: {models: *f, rpm: 5}}":         `FILE:1: shared: g: model "a" is in two families, "f" and "g"`,
+		"grace: 0s\nmax-wait: 0s":      "",
+		"grace: -1s":                   "FILE:1: grace: -1s is negative",
+		"max-wait: ~":                  "FILE:1: max-wait: it takes one value",
+		"upstream: http://h/#fragment": `FILE:1: upstream: "http://h/#fragment" has a fragment`,
 		"account-limits: {rpm: 5}\nlimits: {m: {rpm: 5}}\n# end": "",
 		"# nothing": "",
 		"# flags -redis=redis://h -fallback=rpm:1 -fallback=rpm:2":              "-fallback: it is set twice",
@@ -254,7 +259,11 @@ func TestRedisURL(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if err := make().Close(); err != nil {
+		client := make()
+		if o := reflect.ValueOf(client).MethodByName("Options").Call(nil)[0].Elem(); !o.FieldByName("ContextTimeoutEnabled").Bool() {
+			t.Errorf("%s: a call that is given up goes on", text)
+		}
+		if err := client.Close(); err != nil {
 			t.Error(err)
 		}
 	}

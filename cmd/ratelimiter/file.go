@@ -96,9 +96,6 @@ func (f *file) compose(s setting, value *yaml.Node) {
 
 // each goes through a mapping, of which there is an example unless it is the whole file.
 func (f *file) each(of, example string, n *yaml.Node, do func(name, value *yaml.Node)) {
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
 	if n.Kind != yaml.MappingNode {
 		text := "it takes keys and values"
 		if example != "" {
@@ -109,10 +106,7 @@ func (f *file) each(of, example string, n *yaml.Node, do func(name, value *yaml.
 	}
 	seen := map[string]bool{}
 	for i := 0; i < len(n.Content); i += 2 {
-		name, value := n.Content[i], n.Content[i+1]
-		if value.Kind == yaml.AliasNode {
-			value = value.Alias
-		}
+		name, value := n.Content[i], resolved(n.Content[i+1])
 		switch {
 		case name.Kind != yaml.ScalarNode:
 			f.fault(name, of, "a key must be a name")
@@ -133,11 +127,19 @@ func (f *file) list(of string, n *yaml.Node) []string {
 	}
 	var names []string
 	for _, item := range n.Content {
-		if item.Kind != yaml.ScalarNode || strings.TrimSpace(item.Value) == "" {
+		if item = resolved(item); item.Kind != yaml.ScalarNode || strings.TrimSpace(item.Value) == "" {
 			f.fault(item, of, "it takes names")
 			continue
 		}
 		names = append(names, item.Value)
 	}
 	return names
+}
+
+// resolved is what a node stands for, which an anchor may have named before.
+func resolved(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
 }

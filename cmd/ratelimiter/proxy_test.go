@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -10,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter"
 )
@@ -32,7 +35,8 @@ func TestCutOffWithoutResponse(t *testing.T) {
 	defer base.CloseIdleConnections()
 	ctx, cut := context.WithCancel(t.Context())
 	defer cut()
-	server := httptest.NewUnstartedServer(newProxy(limiter, base, upstream, slog.New(slog.DiscardHandler)))
+	var log bytes.Buffer
+	server := httptest.NewUnstartedServer(newProxy(limiter, base, upstream, logTo(&log)))
 	server.Config.BaseContext = func(net.Listener) context.Context { return ctx }
 	server.Start()
 	defer server.Close()
@@ -43,6 +47,50 @@ func TestCutOffWithoutResponse(t *testing.T) {
 	if resp, err := client(t).Do(chat(t, server.URL, "m")); err == nil {
 		t.Errorf("it got %d", resp.StatusCode)
 		resp.Body.Close()
+	}
+	server.Close() // once the call is logged
+	if got := log.String(); !strings.Contains(got, "status=499") {
+		t.Errorf("it logs %s", got)
+	}
+}
+
+func logTo(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// What gets no response from upstream gets one of the proxy's: the API that says nothing for too long,
+// and what is asked of another kind of proxy.
+func TestOwnResponses(t *testing.T) {
+	a := serveAPI(t, gated(make(chan struct{})))
+	upstream, err := url.Parse(a.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limiter, err := ratelimiter.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := newBase()
+	defer base.CloseIdleConnections()
+	base.ResponseHeaderTimeout = time.Millisecond
+	var log bytes.Buffer
+	p := newProxy(limiter, base, upstream, logTo(&log))
+	for _, x := range []struct {
+		method, code string
+		status       int
+	}{
+		{http.MethodPost, "upstream", http.StatusGatewayTimeout},
+		{http.MethodConnect, "method", http.StatusMethodNotAllowed},
+	} {
+		req := chat(t, "http://proxy", "m")
+		req.Method = x.method
+		resp := httptest.NewRecorder()
+		if p.ServeHTTP(resp, req); resp.Code != x.status || !strings.Contains(resp.Body.String(), fmt.Sprintf(`"code":%q`, x.code)) {
+			t.Errorf("%s: %d %s", x.method, resp.Code, resp.Body)
+		}
+	}
+	if got := log.String(); !strings.Contains(got, "status=504") {
+		t.Errorf("it logs %s", got)
 	}
 }
 
@@ -66,15 +114,14 @@ func TestCallInShadow(t *testing.T) {
 	base := newBase()
 	defer base.CloseIdleConnections()
 	var log bytes.Buffer
-	server := httptest.NewServer(newProxy(limiter, afterwards{base, decided}, upstream,
-		slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+	server := httptest.NewServer(newProxy(limiter, afterwards{base, decided}, upstream, logTo(&log)))
 	resp := do(t, chat(t, server.URL, "m"))
 	all(t, resp)
 	server.Close() // once the call is logged
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("X-Should-Retry") != "" {
 		t.Errorf("%d with %v", resp.StatusCode, resp.Header)
 	}
-	if got := log.String(); !strings.Contains(got, "call served") || strings.Contains(got, "reject") {
+	if got := log.String(); !strings.Contains(got, "call served") || !strings.Contains(got, "status=200") || strings.Contains(got, "reject") {
 		t.Errorf("it logs %s", got)
 	}
 }

@@ -103,6 +103,7 @@ func TestCaps(t *testing.T) {
 		{wire.ImageGenerations, `"model":"gpt-image-1","size":"1024x1024","quality":"low","partial_images":2,"n":2,"stream":true`, 2 * (272 + 200), 2, 2, true},
 		{wire.ImageGenerations, `"model":"gpt-image-2.6-flare","size":"512x512","quality":"low","output_format":"gif","frame_count":2`, 439, 1, 1, true},
 		{wire.ImageGenerations, `"model":"gpt-image-2.6-flare","size":"512x512","quality":"high","output_format":"gif"`, 12329, 1, 1, true},
+		{wire.ImageGenerations, `"model":"gpt-image-2.6-flare","size":"512x512","quality":"high","output_format":"gif","frame_count":1`, 12329, 1, 1, true},
 		{wire.ImageGenerations, `"model":"gpt-image-2.6-flare","size":"720x720","quality":"max","frame_count":16,"n":2`, 2 * 4 * 13932, 2, 2, true},
 		{wire.ImageGenerations, `"model":"mine","size":"512x512","quality":"high","frame_count":99`, 16 * 1056, 1, 1, true},
 		{wire.ImageGenerations, `"model":"mine","size":"512x512","quality":"high","frame_count":-1`, 1056, 1, 1, true},

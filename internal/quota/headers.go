@@ -264,7 +264,7 @@ func (s *Set) contradict(reported *Limit, source string) {
 		c.reports = max(0, c.reports-2)
 	}
 	for _, l := range s.limits {
-		if l == reported || l.Dimension != reported.Dimension || l.source != source || l.configured > 0 || l.whole != nil {
+		if l == reported || l.Dimension != reported.Dimension || l.source != source || l.configured > 0 {
 			continue
 		}
 		if l.contradicted++; l.contradicted >= contradictions {

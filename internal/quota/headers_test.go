@@ -246,6 +246,25 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
+// A limit that a call has shown to be none needs as many reports again.
+func TestCandidateThatWasForgotten(t *testing.T) {
+	const alone, both = "tpm=10000", "tpm=10000 tpd=5000"
+	w := newWorld(t, "")
+	w.respond(0, w.send(0, 1), headersOf("tokens", 10_000, 10, minute))
+	for time := range 2 {
+		for i := range contradictions {
+			if got := w.holds(); got != alone {
+				t.Errorf("time %d, after %d reports: %s", time, i, got)
+			}
+			w.respond(0, w.send(0, 1), headersOf("tokens", 5000, int64(10+i), day))
+		}
+		if got := w.holds(); got != both {
+			t.Errorf("time %d: %s; want %s", time, got, both)
+		}
+		w.DropDoubtful(&backend.Amounts{backend.Tokens: 6000}, at(0))
+	}
+}
+
 // What was configured is contradicted by nothing, and nor is what another header reported.
 func TestWhatIsNotContradicted(t *testing.T) {
 	play := func(w *world, header, limit string, n int) {
@@ -256,6 +275,13 @@ func TestWhatIsNotContradicted(t *testing.T) {
 	w := newWorld(t, "rpm=500")
 	if play(w, "requests", "10000", 30); w.holds() != "rpm=500 rpd=10000" {
 		t.Errorf("%s of what was configured", w.holds())
+	}
+	w = newWorld(t, "rpm=500")
+	for range 2 {
+		w.respond(0, w.send(0, 1), headersOf("requests", 400, 1, minute))
+	}
+	if play(w, "requests", "10000", 30); w.holds() != "rpm=400 rpd=10000" {
+		t.Errorf("%s of what the same header reported below what was configured", w.holds())
 	}
 	w = newWorld(t, "")
 	w.respond(0, w.send(0, 1), headersOf("requests", 500, 1, minute))

@@ -186,6 +186,20 @@ func TestBucketsOfASlowStart(t *testing.T) {
 		if got := names(Unpaced(now, w.Limits())); got != plain {
 			t.Errorf("%s: unpaced: %s", x.name, got)
 		}
+		for _, l := range w.Limits() { // what is said of the pace is what its bucket holds to
+			want := int64(0)
+			for _, b := range w.Buckets(nil, now, w.Limits()) {
+				if l.whole == nil && b.Name == l.pace { // a subwindow has no pace of its own
+					want = b.Limit
+				}
+			}
+			if got := w.Pace(now, l); got != want {
+				t.Errorf("%s: the pace of %s is %d a minute; want %d", x.name, l.Name, got, want)
+			}
+		}
+		if got := w.Pacing(now); got != (x.want != "") {
+			t.Errorf("%s: pacing: %v", x.name, got)
+		}
 	}
 	w := newWorld(t, "rpm=600")
 	w.Begin(epoch)
@@ -289,6 +303,9 @@ func TestCareful(t *testing.T) {
 		}
 		if x.limits != "" && (paced > 0) != x.want {
 			t.Errorf("%+v: %d buckets", x, paced)
+		}
+		if got := w.Pacing(epoch); x.limits != "" && got != x.want {
+			t.Errorf("%+v: pacing: %v", x, got)
 		}
 	}
 	w := newWorld(t, "tpm=1000")

@@ -110,6 +110,30 @@ func TestThroughputShowsThePeriod(t *testing.T) {
 	}
 }
 
+// From then on headers teach such a limit of requests. A limit of anything else they do not teach, and
+// a period that is told stands.
+func TestThroughputTeachesALimit(t *testing.T) {
+	for headers, want := range map[string]string{
+		"limit-requests=60 remaining-requests=59":   "rpm=60",
+		"limit-requests=600 remaining-requests=599": "",
+		"limit-tokens=60 remaining-tokens=59":       "",
+		headersOf("requests", 60, 1, day):           "rpd=60",
+	} {
+		w := newWorld(t, "")
+		untold := wire.Throttle{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1}
+		w.Throttled(at(0), w.send(0, 1), &untold, 0)
+		for i := range 10 {
+			after := time.Duration(i+1) * time.Second
+			w.respond(after, w.send(after, 1), "")
+		}
+		w.Throttled(at(11*time.Second), w.send(10*time.Second, 1), &untold, 0)
+		r := w.send(12*time.Second, 1)
+		if w.respond(13*time.Second, r, headers); w.holds() != want {
+			t.Errorf("%s, one call a second: %s; want %s", headers, w.holds(), want)
+		}
+	}
+}
+
 // Only a throttle that tells no limit shows a throughput, and only where not all limits are known.
 func TestWhatShowsAThroughput(t *testing.T) {
 	for _, x := range []struct {

@@ -144,6 +144,24 @@ func TestWindowPeriod(t *testing.T) {
 			t.Errorf("%d of %d, %s: %v, want %v", c.remaining, c.limit, c.reset, got, c.want)
 		}
 	}
+	// All three figures are needed.
+	for _, reset := range []string{"1m0s", "60"} {
+		for _, absent := range []string{"", "limit", "remaining", "reset"} {
+			h := http.Header{}
+			for name, value := range map[string]string{"limit": "500", "remaining": "0", "reset": reset} {
+				if name != absent {
+					h.Set("x-ratelimit-"+name+"-tokens", value)
+				}
+			}
+			want := time.Duration(0)
+			if absent == "" {
+				want = minute
+			}
+			if got := ParseHeaders(h).Tokens.Period(); got != want {
+				t.Errorf("reset %s, without %q: %v, want %v", reset, absent, got, want)
+			}
+		}
+	}
 	if got := (Window{Renewal: 10 * time.Second}).Period(); got != 10*time.Second {
 		t.Errorf("renewal period: %v", got)
 	}

@@ -402,6 +402,23 @@ func FuzzThrottle(f *testing.F) {
 	})
 }
 
+// Of a message that is cut off, or does not fit, whole words are kept: half a number would be another one.
+func TestMessageKeepsWholeWords(t *testing.T) {
+	long := strings.Repeat("7", 5000)
+	for body, want := range map[string]string{
+		`{"error":{"message":"Limit 30`:               "Limit",
+		`{"error":{"message":"30`:                     "",
+		`{"error":{"message":"Limit ` + long + `"}}`:  "Limit",
+		`{"error":{"message":"` + long + `"}}`:        "",
+		`{"error":{"message":"` + long + ` words"}}`:  "",
+		`{"error":{"message":"Limit 30 ` + long + `"`: "Limit 30",
+	} {
+		if got := ParseThrottle(429, nil, []byte(body), time.Time{}).Message; got != want {
+			t.Errorf("%.40s keeps %q; want %q", body, got, want)
+		}
+	}
+}
+
 func TestStood(t *testing.T) {
 	for _, tt := range []struct {
 		name                   string
