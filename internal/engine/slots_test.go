@@ -263,6 +263,23 @@ func TestClaimsAreFew(t *testing.T) {
 	})
 }
 
+// A process whose claim fails makes no more claims when it needs no slots: its lease runs out by
+// itself.
+func TestNoClaimsForNobody(t *testing.T) {
+	lend(t, 1, 4, func(l *lender, all []*bench) {
+		b := all[0]
+		r := b.admit(call(1))
+		l.goesAway(backend.ErrUnavailable)
+		r.end()
+		before := l.claimed()
+		time.Sleep(time.Minute)
+		if n := l.claimed() - before; n != 1 || b.keeps() {
+			t.Errorf("%d claims in a minute; want the one that failed", n)
+		}
+		l.goesAway(nil)
+	})
+}
+
 // Two processes get equal shares when both need more, as calls end; together they never
 // have more than the limit, and nothing idles.
 func TestProcessesShareSlots(t *testing.T) {
