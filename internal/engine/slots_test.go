@@ -365,6 +365,17 @@ func TestLeaseRunsOut(t *testing.T) {
 	})
 }
 
+// An error that brings no hope rejects those who wait once two claims have failed.
+func TestNoHopeForSlots(t *testing.T) {
+	lend(t, 1, 1, func(l *lender, all []*bench) {
+		l.goesAway(errAway)
+		before := l.claimed()
+		if err := <-all[0].start(call(1)).err; err == nil || l.claimed()-before != 2 {
+			t.Errorf("%v after %d claims; want a rejection after two", err, l.claimed()-before)
+		}
+	})
+}
+
 // While a backend says that it may lend slots in a moment, those who wait are rejected together, after
 // five seconds in vain. A call that comes then finds out from one claim. An answer brings new hope.
 func TestPatienceForSlots(t *testing.T) {
