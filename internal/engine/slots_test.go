@@ -16,7 +16,7 @@ import (
 // A lender is a fake that lends slots.
 type lender struct {
 	*fake
-	away bool          // its slots are
+	away error         // why its slots are
 	lost bool          // it can't say how many are used
 	lag  time.Duration // of each claim, there and back
 
@@ -31,8 +31,8 @@ func (l *lender) Lease(_ context.Context, c backend.Claim) (backend.Lease, error
 	l.slots.Lock()
 	defer l.slots.Unlock()
 	l.claims = append(l.claims, c)
-	if l.away {
-		return backend.Lease{}, errAway
+	if l.away != nil {
+		return backend.Lease{}, l.away
 	}
 	if l.lost && c.Holder == "" {
 		return backend.Lease{Used: -1}, nil
@@ -64,7 +64,7 @@ func (b *bench) keeps() bool {
 	return s.slots[0].running
 }
 
-func (l *lender) goesAway(away bool) {
+func (l *lender) goesAway(away error) {
 	l.slots.Lock()
 	defer l.slots.Unlock()
 	l.away = away
@@ -226,10 +226,10 @@ func TestSlotsThatRemain(t *testing.T) {
 		remain(other, 100)
 		some = append(some[:0], b.admit(call(1)))
 		time.Sleep(2 * time.Second)
-		l.goesAway(true)
+		l.goesAway(errAway)
 		some[0].end()
 		time.Sleep(time.Second)
-		l.goesAway(false)
+		l.goesAway(nil)
 		remain(b, 100) // though it could not say so
 		remain(other, 99)
 		time.Sleep(ledger.SlotLease) // nobody claims any more
@@ -260,6 +260,23 @@ func TestClaimsAreFew(t *testing.T) {
 				a.r.end()
 			}
 		}
+	})
+}
+
+// A process whose claim fails makes no more claims when it needs no slots: its lease runs out by
+// itself.
+func TestNoClaimsForNobody(t *testing.T) {
+	lend(t, 1, 4, func(l *lender, all []*bench) {
+		b := all[0]
+		r := b.admit(call(1))
+		l.goesAway(backend.ErrUnavailable)
+		r.end()
+		before := l.claimed()
+		time.Sleep(time.Minute)
+		if n := l.claimed() - before; n != 1 || b.keeps() {
+			t.Errorf("%d claims in a minute; want the one that failed", n)
+		}
+		l.goesAway(nil)
 	})
 }
 
@@ -316,7 +333,7 @@ func TestLeaseRunsOut(t *testing.T) {
 		b, other := all[0], all[1]
 		one, two := b.admit(call(1)), b.admit(call(1))
 		time.Sleep(time.Second)
-		l.goesAway(true)
+		l.goesAway(errAway)
 		three := b.admit(call(1)) // there is one to spare
 		began := time.Now()
 		time.Sleep(3 * time.Second)
@@ -332,7 +349,7 @@ func TestLeaseRunsOut(t *testing.T) {
 				t.Errorf("a call that does not wait: %v", err)
 			}
 		}
-		l.goesAway(false)
+		l.goesAway(nil)
 		time.Sleep(time.Second)
 		var rest []*admission
 		for range 3 {
@@ -345,6 +362,60 @@ func TestLeaseRunsOut(t *testing.T) {
 		one.end()
 		two.end()
 		ended(other, rest...)
+	})
+}
+
+// An error that brings no hope rejects those who wait once two claims have failed.
+func TestNoHopeForSlots(t *testing.T) {
+	lend(t, 1, 1, func(l *lender, all []*bench) {
+		l.goesAway(errAway)
+		before := l.claimed()
+		if err := <-all[0].start(call(1)).err; err == nil || l.claimed()-before != 2 {
+			t.Errorf("%v after %d claims; want a rejection after two", err, l.claimed()-before)
+		}
+	})
+}
+
+// While a backend says that it may lend slots in a moment, those who wait are rejected together, after
+// five seconds in vain. A call that comes then finds out from one claim. An answer brings new hope.
+func TestPatienceForSlots(t *testing.T) {
+	lend(t, 1, 1, func(l *lender, all []*bench) {
+		b := all[0]
+		for _, away := range []time.Duration{2 * time.Second, patience - leaseRetry, time.Minute, 2 * time.Second} {
+			l.goesAway(backend.ErrUnavailable)
+			begun := time.Now()
+			calls := []*admission{b.start(call(1)), b.start(call(1))}
+			time.AfterFunc(away, func() { l.goesAway(nil) })
+			if away < patience {
+				ended(b, calls...)
+				if took := time.Since(begun); took < away || took > away+leaseRetry+4*l.lag {
+					t.Errorf("calls start after %v; the slots are away for %v", took, away)
+				}
+			} else {
+				rejected := func(a *admission, least time.Duration) {
+					t.Helper()
+					err := <-a.err
+					var r *Rejection
+					if !errors.As(err, &r) || r.Reason != BackendFailed || !errors.Is(r.Cause, backend.ErrUnavailable) {
+						t.Errorf("%v; want a rejection", err)
+					}
+					if err == nil {
+						a.r.end()
+					}
+					if took := time.Since(begun); took < least || took > least+leaseRetry+2*l.lag {
+						t.Errorf("a call is rejected after %v; want %v", took, least)
+					}
+				}
+				rejected(calls[0], patience)
+				rejected(calls[1], patience)
+				time.Sleep(10 * time.Second)
+				begun = time.Now()
+				rejected(b.start(call(1)), 0)
+			}
+			time.Sleep(time.Minute)
+			b.admit(call(1)).end()
+			time.Sleep(ledger.SlotLease)
+		}
 	})
 }
 
