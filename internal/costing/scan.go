@@ -2,7 +2,9 @@ package costing
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
+	"math/bits"
 	"strconv"
 )
 
@@ -17,6 +19,8 @@ type cursor struct {
 	pos   int
 	fault bool
 	name  [maxName]byte // a member's name that had escapes in it
+
+	longStart, longEnd int // of the longest string
 }
 
 // maxName is above the length of every name that means something here.
@@ -130,7 +134,7 @@ func (c *cursor) str() []byte {
 		return nil
 	}
 	start := c.pos + 1
-	end := closingQuote(c.buf, start)
+	end := c.closing(start)
 	if end < 0 {
 		c.fail()
 		return c.buf[start:]
@@ -198,7 +202,7 @@ func (c *cursor) skipContainer() {
 		}
 		switch b {
 		case '"':
-			if i = closingQuote(c.buf, i+1); i < 0 {
+			if i = c.closing(i + 1); i < 0 {
 				c.fail()
 				return
 			}
@@ -222,6 +226,19 @@ var (
 	}
 )
 
+// closing is closingQuote. The longest string, which a prompt may be nearly all of, is looked
+// through once: a value that is skipped may be read later.
+func (c *cursor) closing(start int) int {
+	if start == c.longStart && c.longEnd > 0 {
+		return c.longEnd
+	}
+	end := closingQuote(c.buf, start)
+	if end-start > c.longEnd-c.longStart {
+		c.longStart, c.longEnd = start, end
+	}
+	return end
+}
+
 // closingQuote returns where the string that starts at start ends, or -1.
 func closingQuote(buf []byte, start int) int {
 	for from := start; ; {
@@ -237,8 +254,59 @@ func closingQuote(buf []byte, start int) int {
 		if (i-escape)%2 == 0 {
 			return i
 		}
-		from = i + 1
+		// Where one quote is escaped, as in JSON or code, more are near.
+		const near = 64 * 64
+		end := min(i+1+near, len(buf))
+		if i, from = unescapedQuote(buf, i+1, end); i >= 0 || from >= len(buf) {
+			return i
+		}
 	}
+}
+
+// unescapedQuote returns where the first quote of buf[from:end] is that no backslash escapes, or −1
+// and where to go on. It has no branch for each quote: those of dense text can't be predicted.
+func unescapedQuote(buf []byte, from, end int) (quote, next int) {
+	escaped := uint64(0) // 1 if the byte at from is
+	for ; end-from >= 64; from += 64 {
+		const even = 0x5555555555555555
+		quotes, slashes := quotesAndSlashes(buf[from : from+64])
+		// A run of backslashes escapes what follows if it is odd. Adding the first of a run
+		// to it leaves a bit behind the run, and that bit is even where the run began and is so.
+		slashes &^= escaped
+		follows := slashes<<1 | escaped
+		var runs uint64
+		runs, escaped = bits.Add64(slashes&^even&^follows, slashes, 0)
+		if closing := quotes &^ ((even ^ runs<<1) & follows); closing != 0 {
+			return from + bits.TrailingZeros64(closing), 0
+		}
+	}
+	for from += int(escaped); from < end; from++ {
+		switch buf[from] {
+		case '"':
+			return from, 0
+		case '\\':
+			from++
+		}
+	}
+	return -1, from
+}
+
+// quotesAndSlashes returns a bit for each of 64 bytes that is a quote, and a backslash.
+func quotesAndSlashes(s []byte) (quotes, slashes uint64) {
+	const ones = 0x0101010101010101
+	for k := 0; k < 64; k += 8 {
+		x := binary.LittleEndian.Uint64(s[k:])
+		quotes |= zeros(x^ones*'"') << k
+		slashes |= zeros(x^ones*'\\') << k
+	}
+	return quotes, slashes
+}
+
+// zeros returns a bit for each byte that is zero.
+func zeros(x uint64) uint64 {
+	const low, gather = 0x7f7f7f7f7f7f7f7f, 0x0102040810204080
+	tops := ^(x&low + low | x | low)
+	return tops >> 7 * gather >> 56
 }
 
 func parseNumber(raw []byte) (n int64, ok bool) {

@@ -1,0 +1,56 @@
+package costing
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// A string ends at the first quote that no backslash escapes, wherever it stands and however many
+// escapes are before it.
+func TestClosingQuote(t *testing.T) {
+	naive := func(buf []byte, start int) int {
+		for i := start; i < len(buf); i++ {
+			switch buf[i] {
+			case '"':
+				return i
+			case '\\':
+				i++
+			}
+		}
+		return -1
+	}
+	random := rand.New(rand.NewPCG(1, 0))
+	for range 20_000 {
+		buf := make([]byte, random.IntN(1200))
+		rare := 1 + random.IntN(200)
+		for i := range buf {
+			buf[i] = 'a' + byte(random.IntN(200))
+			if random.IntN(rare) == 0 {
+				buf[i] = '\\'
+				if i++; i < len(buf) {
+					buf[i] = `"\n`[random.IntN(3)]
+				}
+			}
+		}
+		if len(buf) > 0 && random.IntN(4) > 0 {
+			buf[random.IntN(len(buf))] = '"'
+		}
+		start := random.IntN(len(buf) + 1)
+		if got, want := closingQuote(buf, start), naive(buf, start); got != want {
+			t.Fatalf("%q from %d: %d; want %d", buf, start, got, want)
+		}
+	}
+}
+
+// The end of a string is the same each time that it is asked for, in any order.
+func TestClosingIsRemembered(t *testing.T) {
+	c := newCursor([]byte(`["a","bcd","ef","","ghijk`))
+	starts := []int{2, 6, 12, 17, 20}
+	for range 3 {
+		for _, start := range starts {
+			if got, want := c.closing(start), closingQuote(c.buf, start); got != want {
+				t.Errorf("from %d: %d; want %d", start, got, want)
+			}
+		}
+	}
+}
