@@ -62,13 +62,19 @@ func TestCallThatLeavesDuringItsAsk(t *testing.T) {
 		}
 		time.Sleep(time.Second) // until the store has answered
 		synctest.Wait()
-		if tokens, requests := remaining(t, l, "m", "tpm"), remaining(t, l, "m", "rpm"); tokens != 600 || requests != 600 {
-			t.Errorf("%d tokens and %d requests remain; want all", tokens, requests)
-		}
-		if state := scopeOf(t, l, "m"); state.InFlight != 0 || state.Waiting != 0 {
-			t.Errorf("%+v", state)
-		}
+		leftNothing(t, l)
 	})
+}
+
+// leftNothing checks that calls have left all of the budget, and nobody in line or in flight.
+func leftNothing(t *testing.T, l *ratelimiter.Limiter) {
+	t.Helper()
+	if tokens, requests := remaining(t, l, "m", "tpm"), remaining(t, l, "m", "rpm"); tokens != 600 || requests != 600 {
+		t.Errorf("%d tokens and %d requests remain; want all", tokens, requests)
+	}
+	if state := scopeOf(t, l, "m"); state.InFlight != 0 || state.Waiting != 0 {
+		t.Errorf("%+v", state)
+	}
 }
 
 // A call that leaves the line while the ask is under way that grants it gets its charge
@@ -109,12 +115,7 @@ func TestCallThatLeavesTheLineDuringItsAsk(t *testing.T) {
 					t.Errorf("%v; want %v", err, way.want)
 				}
 				time.Sleep(6 * time.Second) // less than 500 tokens take to refill
-				if tokens, requests := remaining(t, l, "m", "tpm"), remaining(t, l, "m", "rpm"); tokens != 600 || requests != 600 {
-					t.Errorf("%d tokens and %d requests remain; want all", tokens, requests)
-				}
-				if state := scopeOf(t, l, "m"); state.InFlight != 0 || state.Waiting != 0 {
-					t.Errorf("%+v", state)
-				}
+				leftNothing(t, l)
 			})
 		})
 	}
@@ -149,12 +150,7 @@ func TestGrantAndGivingUpAtOnce(t *testing.T) {
 						t.Errorf("%v; want %v", err, way.want)
 					}
 					synctest.Wait()
-					if tokens, requests := remaining(t, l, "m", "tpm"), remaining(t, l, "m", "rpm"); tokens != 600 || requests != 600 {
-						t.Fatalf("%d tokens and %d requests remain; want all: %v", tokens, requests, err)
-					}
-					if state := scopeOf(t, l, "m"); state.InFlight != 0 || state.Waiting != 0 {
-						t.Fatalf("%+v", state)
-					}
+					leftNothing(t, l)
 				}
 				if (left == 0) != way.end { // Shutdown rejects only those who wait still
 					t.Errorf("%d have left, %d were granted", left, granted)

@@ -22,8 +22,8 @@ func TestClosingQuote(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 0))
 	for range 20_000 {
 		buf := make([]byte, random.IntN(1200))
-		rare := 1 + random.IntN(200)
-		for i := range buf {
+		rare := 1 + random.IntN(1+random.IntN(200)) // mostly of many escapes
+		for i := 0; i < len(buf); i++ {
 			buf[i] = 'a' + byte(random.IntN(200))
 			if random.IntN(rare) == 0 {
 				buf[i] = '\\'
@@ -51,6 +51,9 @@ func TestClosingIsRemembered(t *testing.T) {
 			if got, want := c.closing(start), closingQuote(c.buf, start); got != want {
 				t.Errorf("from %d: %d; want %d", start, got, want)
 			}
+		}
+		if c.longStart != 6 || c.longEnd != 9 {
+			t.Errorf("the string from %d to %d is taken for the longest", c.longStart, c.longEnd)
 		}
 	}
 }

@@ -18,7 +18,7 @@ type LongWait struct {
 	Kind         quota.Kind
 	Owner        string // of the limit
 	Amount       int64
-	Paced        bool // no limit is what it waits for, but a pace
+	Paced        bool // a pace is what it waits for longest
 }
 
 // warnEvery is how often the long waits of a scope are reported, all together.
@@ -83,11 +83,10 @@ func (s *scope) longWait(w *waiter) (info LongWait, ok bool) {
 		Account: s.account.name, Model: s.model, Class: w.flow.Class, Ahead: ahead, Waiting: s.queue.len(),
 		Waited: now.Sub(w.arrived), Wait: b.wait,
 	}
-	if b.limit != nil {
-		info.Kind, info.Owner, info.Amount = b.limit.Kind, b.limit.Owner, b.limit.Amount()
-	}
-	if held := s.paceLocked(now); b.limit == nil && held > 0 && held >= b.wait {
+	if held := s.paceLocked(now); held > b.wait {
 		info.Wait, info.Paced = held, true
+	} else if b.limit != nil {
+		info.Kind, info.Owner, info.Amount = b.limit.Kind, b.limit.Owner, b.limit.Amount()
 	}
 	if o := s.lackedLocked(now); o != nil {
 		info.Kind, info.Owner, info.Amount, info.Wait = quota.Concurrent, o.owner, o.limit, 0

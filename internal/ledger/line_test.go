@@ -49,6 +49,40 @@ func TestMarginOfTheTicketHoldsItsModelBack(t *testing.T) {
 	}
 }
 
+// Those behind leave the margin of a ticket ahead, or their own where that is larger; but not in
+// a bucket of which that ticket wants nothing.
+func TestMarginOfThoseAheadIsLeft(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		ahead           backend.Amounts
+		margin          float64       // of the one behind, beside 35
+		before, granted time.Duration // when 12 of 600 a minute are not granted yet, and are
+	}{
+		{"its own is smaller", cost(12, 0, 0), 0, 1890 * time.Millisecond, 1900 * time.Millisecond},
+		{"its own is larger", cost(12, 0, 0), 40, 2390 * time.Millisecond, 2400 * time.Millisecond},
+		{"of nothing", cost(0, 100, 0), 0, -1, 0},
+	} {
+		for granted, after := range []time.Duration{tt.before, tt.granted} {
+			if after < 0 {
+				continue
+			}
+			a := New()
+			a.Lease = 10 * time.Second
+			requests, tokens := bucketOf("account", "rpm", backend.Requests, 600), bucketOf("account", "tpm", backend.Tokens, 100)
+			take(t, a, 0, ask("x", "x", 1, []backend.Bucket{requests, tokens}, cost(560, 100, 0)))
+			careful := requests
+			careful.Margin = 35
+			if got := take(t, a, 0, ask("m", "p", 1, []backend.Bucket{careful, tokens}, tt.ahead)); got.Granted != 0 {
+				t.Fatalf("%s: the one ahead does not wait", tt.name)
+			}
+			requests.Margin = tt.margin
+			if got := take(t, a, after.Microseconds(), ask("n", "q", 1, []backend.Bucket{requests}, cost(12, 0, 0))); got.Granted != granted {
+				t.Errorf("%s, after %v: %d were granted", tt.name, after, got.Granted)
+			}
+		}
+	}
+}
+
 // An ask reads the buckets of those ahead, and leaves them as they are.
 func TestOthersStayAsTheyAre(t *testing.T) {
 	a := New()

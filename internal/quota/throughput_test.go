@@ -154,6 +154,7 @@ func TestWhatShowsAThroughput(t *testing.T) {
 		{"", wire.Throttle{Kind: wire.Overloaded, Limit: -1}, false, 0},
 	} {
 		w := newWorld(t, x.configured)
+		w.respond(time.Second/2, w.send(0, 10), "") // which ends the slow start
 		r := w.send(time.Second, 10)
 		x.throttle.Used, x.throttle.Requested = -1, -1
 		w.Throttled(at(time.Second), r, &x.throttle, 100*time.Millisecond)
@@ -163,8 +164,23 @@ func TestWhatShowsAThroughput(t *testing.T) {
 		if got, _ := w.throughput.calls(at(1100 * time.Millisecond)); x.untold && got != 1 {
 			t.Errorf("%q: %d calls may start when the pause ends; want one", x.configured, got)
 		}
-		if got := w.Slots(at(2*time.Second), 0, 0); x.untold && got != 1 && x.tried == 1 {
-			t.Errorf("%q: %d slots; want one", x.configured, got)
+		if got := w.Paced(at(2 * time.Second)); got != x.untold {
+			t.Errorf("%q, %+v: paced: %v", x.configured, x.throttle, got)
+		}
+		if !x.untold || x.tried > 1 {
+			continue
+		}
+		for asking, want := range []int{1, 0, 0} {
+			if got := w.Slots(at(2*time.Second), 0, asking); got != want {
+				t.Errorf("%q: %d slots while %d ask; want %d", x.configured, got, asking, want)
+			}
+		}
+		if got := w.NextPace(at(2 * time.Second)); got != w.start.Next(at(2*time.Second)) {
+			t.Errorf("%q: the next pace after %v, while a call may start", x.configured, got)
+		}
+		w.send(2*time.Second, 10)
+		if got := w.NextPace(at(2 * time.Second)); got != 101*time.Millisecond {
+			t.Errorf("%q: another call may start after %v", x.configured, got)
 		}
 	}
 }
