@@ -58,7 +58,14 @@ func (e *Encoding) Count(text []byte) int {
 	n := 0
 	for i := 0; i < len(text); {
 		end := e.split(text, i)
-		n += e.vocabulary.count(text[i:end])
+		switch size := end - i; {
+		case size == 1:
+			n++
+		case size <= mostKnown && len(text)-i > mostKnown:
+			n += e.vocabulary.countKnown(text[i:], size)
+		default:
+			n += e.vocabulary.count(text[i:end])
+		}
 		i = end
 	}
 	return n

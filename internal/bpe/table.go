@@ -65,6 +65,8 @@ type vocabulary struct {
 
 	jointShift uint // from a joint's hash to its word
 
+	known known
+
 	derive sync.Once // what follows
 	derived
 }
