@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
-	"math/bits"
 	"strconv"
 )
 
@@ -264,49 +263,48 @@ func closingQuote(buf []byte, start int) int {
 }
 
 // unescapedQuote returns where the first quote of buf[from:end] is that no backslash escapes, or −1
-// and where to go on. It has no branch for each quote: those of dense text can't be predicted.
+// and where to look for the next. The byte at from is not escaped.
 func unescapedQuote(buf []byte, from, end int) (quote, next int) {
-	escaped := uint64(0) // 1 if the byte at from is
-	for ; end-from >= 64; from += 64 {
-		const even = 0x5555555555555555
-		quotes, slashes := quotesAndSlashes(buf[from : from+64])
-		// A run of backslashes escapes what follows if it is odd. Adding the first of a run
-		// to it leaves a bit behind the run, and that bit is even where the run began and is so.
-		slashes &^= escaped
-		follows := slashes<<1 | escaped
-		var runs uint64
-		runs, escaped = bits.Add64(slashes&^even&^follows, slashes, 0)
-		if closing := quotes &^ ((even ^ runs<<1) & follows); closing != 0 {
-			return from + bits.TrailingZeros64(closing), 0
+	i := from
+	for i >= 2 && end-i >= block && !mayClose((*[2 + block]byte)(buf[i-2:])) {
+		i += block
+	}
+	escaped := false
+	for j := i; j > from && buf[j-1] == '\\'; j-- {
+		escaped = !escaped
+	}
+	for next = min(i+block, end); i < next; i++ {
+		switch {
+		case escaped:
+			escaped = false
+		case buf[i] == '"':
+			return i, 0
+		case buf[i] == '\\':
+			escaped = true
 		}
 	}
-	for from += int(escaped); from < end; from++ {
-		switch buf[from] {
-		case '"':
-			return from, 0
-		case '\\':
-			from++
-		}
-	}
-	return -1, from
+	return -1, next
 }
 
-// quotesAndSlashes returns a bit for each of 64 bytes that is a quote, and a backslash.
-func quotesAndSlashes(s []byte) (quotes, slashes uint64) {
-	const ones = 0x0101010101010101
-	for k := 0; k < 64; k += 8 {
-		x := binary.LittleEndian.Uint64(s[k:])
-		quotes |= zeros(x^ones*'"') << k
-		slashes |= zeros(x^ones*'\\') << k
-	}
-	return quotes, slashes
-}
+const block = 64
 
-// zeros returns a bit for each byte that is zero.
-func zeros(x uint64) uint64 {
-	const low, gather = 0x7f7f7f7f7f7f7f7f, 0x0102040810204080
-	tops := ^(x&low + low | x | low)
-	return tops >> 7 * gather >> 56
+// mayClose reports whether a block, which follows two bytes, has a quote that no backslash escapes:
+// that no backslash precedes, or more than one. It has no branch for each quote, since those of
+// dense text can't be predicted.
+func mayClose(b *[2 + block]byte) bool {
+	const (
+		ones, tops = 0x0101010101010101, 0x8080808080808080
+		low        = ones * 0x7f
+	)
+	var found uint64 // at the top of a byte
+	for k := 0; k < block; k += 8 {
+		// Zero are: quotes, those behind a backslash, and those behind two.
+		quote := binary.LittleEndian.Uint64(b[k+2:]) ^ ones*'"'
+		one := binary.LittleEndian.Uint64(b[k+1:]) ^ ones*'\\' | quote
+		two := binary.LittleEndian.Uint64(b[k:]) ^ ones*'\\' | one
+		found |= (quote&low + low | quote) ^ (one&low + low | one) | (two-ones)&^two
+	}
+	return found&tops != 0
 }
 
 func parseNumber(raw []byte) (n int64, ok bool) {
