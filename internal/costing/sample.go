@@ -10,26 +10,31 @@ const (
 	sampledFrom = 16 << 10
 	// leastSample and one byte of each sampledPart of the body are counted, but no more
 	// than mostSample.
-	leastSample, mostSample = 10 << 10, 64 << 10
+	leastSample, mostSample = 12 << 10, 64 << 10
 	sampledPart             = 40
 	// window is how long each of the texts is that are counted.
 	window = 320
 	// near is how far from where a window would be cut by chance it may be cut instead.
 	near = 48
+	// around is how many bytes before a window tell what the text is like there.
+	around = 1 << 10
 )
 
 // A sample is where the windows of a body's text lie: one in each stretch of the same
-// length, at a place in it that looks random and is always the same.
+// length, at a place in it that looks random and is always the same. Of text that is alike
+// everywhere, each second stretch has one.
 type sample struct {
-	stretch int // 0: everything is counted
-	seen    int // bytes of text so far
-	begins  int // where the current stretch does
-	next    int // where its window does
+	stretch int   // 0: everything is counted
+	seen    int   // bytes of text so far
+	begins  int   // where the current stretch does
+	weight  int64 // how many stretches its window stands for
+	next    int   // where that is
 	seed    uint32
 	open    int // what a window lacks that began in a short text before
 
 	bytes, tokens   int64 // of all windows so far
 	passed, assumed int64 // of the texts without one
+	signs           signs
 
 	estimated int64 // tokens of all text that was not counted as a whole
 	most      int64 // and how many it has at most: its bytes
@@ -38,60 +43,56 @@ type sample struct {
 
 // begin prepares for so many bytes of text.
 func (s *sample) begin(size int) {
-	*s = sample{}
+	*s = sample{weight: 1}
 	if size > sampledFrom {
 		s.stretch = max(1, size/(min(leastSample+size/sampledPart, mostSample)/window))
 		s.seed = uint32(size)
 	}
 }
 
-// late is what the texts without a window have more than they were taken to have, as all
-// windows together say: each was taken to be as those before it.
+// late is what is known of the tokens only when all windows have been counted: what the texts
+// without one have more than they were taken to have, each as those before it, and what signs tell.
 func (s *sample) late() int64 {
-	if s.passed == 0 {
-		return 0
+	more := int64(s.signs.more(float64(s.seen)))
+	if s.passed > 0 {
+		more += (s.passed*s.tokens+s.bytes/2)/s.bytes - s.assumed
 	}
-	more := (s.passed*s.tokens+s.bytes/2)/s.bytes - s.assumed
+	more = clamp(more, -s.estimated, s.most-s.estimated)
 	s.estimated += more
 	return more
 }
 
 // advance moves on to the next stretch.
 func (s *sample) advance() {
-	s.begins += s.stretch
+	s.begins += int(s.weight) * s.stretch
+	s.weight = 1
+	if s.signs.even() {
+		s.weight = 2
+	}
 	s.seed = s.seed*1664525 + 1013904223
-	s.next = s.begins + int(uint64(s.seed)*uint64(s.stretch)>>32)
+	s.next = s.begins + int(uint64(s.seed)*uint64(s.weight)*uint64(s.stretch)>>32)
 }
 
 // sampled is how many tokens a text has, as it stands in the body.
 func (r *reader) sampled(raw []byte) int64 {
 	s := &r.sample
-	if len(raw) == 0 {
-		return 0
-	}
-	begins := s.seen
-	s.seen += len(raw)
-	var bytes, tokens int64
-	if len(raw) > 2*window {
-		bytes, tokens = r.windows(raw, begins)
-	} else if s.open > 0 || s.next < s.seen {
-		if s.open <= 0 {
-			s.open = window
-		}
-		s.open -= len(raw)
-		bytes, tokens = int64(len(raw)), r.count(raw)
-		for s.next < s.seen {
-			s.advance()
-		}
-	}
-	s.bytes, s.tokens = s.bytes+bytes, s.tokens+tokens
-	if bytes == int64(len(raw)) {
-		return tokens
-	}
 	length := int64(len(raw))
+	var w counted
+	switch {
+	case length == 0:
+		return 0
+	case length > 2*window:
+		w = r.windows(raw)
+	default:
+		w = r.short(raw)
+	}
+	s.bytes, s.tokens = s.bytes+w.bytes, s.tokens+w.tokens
+	if w.whole {
+		return w.tokens
+	}
 	var n int64
-	if bytes > 0 {
-		n = (length*tokens + bytes/2) / bytes
+	if w.bytes > 0 {
+		n = (length*w.tokens + w.bytes/2) / w.bytes
 	} else {
 		n = (length*s.tokens + s.bytes/2) / s.bytes
 		s.passed, s.assumed = s.passed+length, s.assumed+n
@@ -101,23 +102,55 @@ func (r *reader) sampled(raw []byte) int64 {
 	return n
 }
 
-// windows counts those of a long text.
-func (r *reader) windows(raw []byte, begins int) (bytes, tokens int64) {
+// counted is what was counted of a text.
+type counted struct {
+	bytes, tokens int64 // each as often as its window counts
+	whole         bool  // the text was counted, and nothing is estimated
+}
+
+// short counts a short text whole, or not at all.
+func (r *reader) short(raw []byte) (w counted) {
 	s := &r.sample
-	for counted := 0; s.next < s.seen; {
-		from := cutFrom(raw, max(counted, min(s.next-begins, len(raw)-window)))
+	s.seen += len(raw)
+	if s.next < s.seen+around {
+		s.signs.around(raw)
+	}
+	if s.open <= 0 && s.next >= s.seen {
+		return w
+	}
+	if s.open <= 0 {
+		s.open = window
+	}
+	s.open -= len(raw)
+	w = counted{int64(len(raw)), r.count(raw), true}
+	s.signs.window(raw, w.tokens)
+	for s.next < s.seen {
+		s.advance()
+	}
+	return w
+}
+
+// windows counts those of a long text.
+func (r *reader) windows(raw []byte) (w counted) {
+	s := &r.sample
+	begins := s.seen
+	s.seen += len(raw)
+	for last := 0; s.next < s.seen; {
+		from := cutFrom(raw, max(last, min(s.next-begins, len(raw)-window)))
 		to := cutFrom(raw, min(from+window, len(raw)))
 		if from < to {
-			bytes += int64(to - from)
-			tokens += r.count(raw[from:to])
+			n := r.count(raw[from:to])
+			s.signs.around(raw[max(last, from-around):to])
+			s.signs.window(raw[from:to], n)
+			w.bytes, w.tokens = w.bytes+s.weight*int64(to-from), w.tokens+s.weight*n
 		}
-		counted = to
-		for s.next < begins+counted {
+		last = to
+		for s.next < begins+last {
 			s.advance()
 		}
 	}
 	s.open = 0
-	return bytes, tokens
+	return w
 }
 
 // cutFrom returns where a text is cut, from i on: soon after it where that leaves tokens
