@@ -115,7 +115,7 @@ func newThrottle(status int, h http.Header, f fault, now time.Time) Throttle {
 	}
 	r.Dimension, r.Period = r.subject(first(h, "X-Ratelimit-Type"), &f)
 	text := strings.ToLower(f.message)
-	if r.Limit = figure(text, "limit", "max rpm", "max tpm"); r.Limit < 0 {
+	if r.Limit = figure(text, "limit", "max rpm", "max tpm", "max rpd", "max tpd"); r.Limit < 0 {
 		r.Limit = rateIn(text)
 	}
 	if n, ok := parseCount(f.quotaValue); ok && r.Limit < 0 {
@@ -157,9 +157,7 @@ var kinds = map[string]Kind{
 	"setlimitexceeded":            Quota, // Volcengine's, which the user has set
 	"tokenquotareached":           Quota, // watsonx's
 
-	"slowdown":            SlowDown,
-	"limitburstrate":      SlowDown, // Alibaba's
-	"throttlingburstrate": SlowDown,
+	"slowdown": SlowDown,
 
 	"resourceunavailable": Unavailable,
 	"capacityexceeded":    Unavailable, // Groq's flex tier
@@ -195,25 +193,32 @@ func kindOf(word string) Kind {
 		return Quota
 	case strings.Contains(word, "overload"):
 		return Overloaded
+	case strings.Contains(word, "burst"): // Alibaba's and Volcengine's
+		return SlowDown
 	case contains(word, "ratelimit", "toomanyrequests", "throttl"):
 		return RateLimit
 	}
 	return Other
 }
 
-// What the messages of errors without a code say of money, of a server's load, and of rates.
+// What the messages of errors without a code say of money, of a month's limit, of a server's
+// load, of rates, and of traffic that grows too fast.
 var (
 	moneyWords = []string{"insufficient_quota", "spend limit", "spending limit", "spend cap", "spending cap",
 		"credit balance", "insufficient balance", "insufficient credits", "billing hard limit", "account is not active",
 		"budget has been exceeded", "api usage limits", "key limit exceeded", "any credits", "out of credits", "credits are depleted",
 		"not enough credits", "not enough balance", "balance is insufficient", "quota is not enough", "insufficient account balance",
 		"free allocated quota", "free allocation", "for this billing cycle", "no credits", "out of extra usage",
-		"余额不足", "额度不足", "额度已用尽", "额度已用完", "欠费"}
-	loadWords = []string{"overload", "high demand", "high load", "high traffic", "heavy load", "heavy traffic",
+		"budget exceeded", "exceeded its budget", "over budget", "enter a payment method", "payment method is required",
+		"余额不足", "额度不足", "额度已用尽", "额度已用完", "额度耗尽", "预扣费额度", "欠费", "请充值", "资源包", "套餐已到期"}
+	monthWords = []string{"monthly usage limit", "monthly limit", "monthly quota", "calls / month", "requests per month", "tokens per month"}
+	loadWords  = []string{"overload", "high demand", "high load", "high traffic", "heavy load", "heavy traffic",
 		"at capacity", "over capacity", "no capacity", "insufficient capacity", "queue is full", "capacity exceeded", "capacity temporarily exceeded", "capacity limits", "load is saturated",
 		"too busy", "is busy", "model busy", "server busy", "pending requests exceeded",
-		"servers are busy", "访问量过大", "负载", "繁忙"}
-	rateWords = []string{"rate limit", "rate-limit", "ratelimit", "too many requests", "throttl"}
+		"servers are busy", "访问量过大", "负载", "繁忙", "算力不足"}
+	rateWords = []string{"rate limit", "rate-limit", "ratelimit", "too many requests", "throttl", "qps",
+		"限流", "限频", "限速", "流控", "速率限制", "频率", "频繁", "并发数", "请求过多"}
+	growthWords = []string{"acceleration limit", "usage increase rate", "more gradually", "rate increased too", "growing too fast"}
 )
 
 // allocated is how Alibaba tells its limit on tokens per minute from an account that has
@@ -241,12 +246,13 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 	}
 	rate := word == RateLimit || status == http.StatusTooManyRequests ||
 		status == http.StatusForbidden && r.RetryAfter > 0 || // of API Management, Google and GitHub
-		(status < 400 || status == http.StatusForbidden) && contains(text, rateWords...) // the status does not say it
+		(status < 400 || status == http.StatusForbidden) && // the status does not say it
+			(contains(text, rateWords...) || contains(text, "limit") && (r.Period > 0 || r.RetryAfter > 0))
 	switch {
 	case status == http.StatusPaymentRequired, r.Code == "402":
 		return Quota
 	case strings.Contains(text, "exceeded your current quota") && !f.detailed && !r.namesRate() && r.RetryAfter == 0 && !contains(text, allocated...),
-		contains(text, moneyWords...) && !r.surelyRate(text):
+		(contains(text, moneyWords...) || contains(text, monthWords...) && r.RetryAfter == 0) && !r.surelyRate(text):
 		return Quota
 	case status == statusFlex:
 		return Unavailable
@@ -259,6 +265,8 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 	case strings.HasPrefix(text, "request too large"), status == http.StatusRequestEntityTooLarge && r.Requested < 0,
 		r.Limit >= 0 && r.Requested > r.Limit && r.Dimension != Requests, r.Limit == 0 && r.Dimension != Unknown:
 		return TooLarge
+	case contains(text, growthWords...):
+		return SlowDown
 	}
 	return RateLimit
 }
@@ -315,7 +323,18 @@ func limitIn(text string) (d Dimension, period time.Duration, one bool) {
 	}
 	for _, l := range limitWords {
 		if strings.Contains(text, l.words) {
-			found(l.dimension, l.period)
+			found(l.dimension, minute)
+		}
+	}
+	for _, c := range countedWords {
+		for rest := text; ; {
+			var ok bool
+			if _, rest, ok = strings.Cut(rest, c.word); !ok {
+				break
+			}
+			if period := periodIn(rest); period > 0 {
+				found(c.dimension, period)
+			}
 		}
 	}
 	if d != Unknown {
@@ -329,15 +348,47 @@ func limitIn(text string) (d Dimension, period time.Duration, one bool) {
 	return d, period, one
 }
 
-// limitWords are what limits are called at length.
+// limitWords are what LiteLLM calls limits, which are of a minute.
 var limitWords = [...]struct {
 	words     string
 	dimension Dimension
-	period    time.Duration
 }{
-	{"tokens per min", Tokens, minute}, {"requests per min", Requests, minute}, {"images per min", Images, minute},
-	{"tokens per day", Tokens, day}, {"requests per day", Requests, day}, {"images per day", Images, day},
-	{"limit type: requests", Requests, minute}, {"limit type: tokens", Tokens, minute}, // LiteLLM's
+	{"limit type: requests", Requests}, {"limit type: tokens", Tokens},
+}
+
+// countedWords are what limits count.
+var countedWords = [...]struct {
+	word      string
+	dimension Dimension
+}{
+	{"token", Tokens}, {"request", Requests}, {"image", Images}, {"call", Requests}, {"quer", Requests},
+}
+
+// periodIn reads a period behind what it counts: "s per min", " / day", "ies every 60 seconds".
+func periodIn(s string) time.Duration {
+	for _, plural := range [...]string{"s", "ies", "y"} {
+		if rest, ok := strings.CutPrefix(s, plural); ok {
+			s = rest
+			break
+		}
+	}
+	s = strings.TrimLeft(s, " _-")
+	for _, per := range [...]string{"per", "/", "every", "each", "a"} {
+		rest, ok := strings.CutPrefix(s, per)
+		if !ok {
+			continue
+		}
+		switch d, _ := spoken(strings.TrimLeft(rest, " _-"), time.Time{}, 0); {
+		case d == minute || d == day:
+			return d
+		}
+		word := strings.TrimLeft(rest, " _-")
+		switch unit := unitOf(word[:letters(word)]); unit {
+		case minute, day:
+			return unit
+		}
+	}
+	return 0
 }
 
 // limitNames are what limits are called for short.
@@ -420,9 +471,9 @@ func figure(s string, words ...string) int64 {
 }
 
 // bucketIn reads the name of a bucket of GitHub's, and of Azure's for the models of others:
-// "exceeded for UserByModelByDay", "… UserByModelByMinuteTokens".
+// "exceeded for UserByModelByDay", "… UserByMinute", "… UserByModelByMinuteTokens".
 func bucketIn(text string) (d Dimension, period time.Duration) {
-	_, name, _ := strings.Cut(text, "exceeded for userby")
+	_, name, _ := strings.Cut(text, "exceeded for user")
 	name = name[:letters(name)]
 	switch {
 	case strings.Contains(name, "byday"):
@@ -445,15 +496,18 @@ func rateIn(text string) int64 {
 	if contains(text, "inputtokens", "outputtokens") { // bucketIn's
 		return -1
 	}
-	for _, words := range [...]string{"limit of ", "limited to "} {
+	for _, words := range [...]string{"limit of ", "limited to ", "limit is "} {
 		_, rest, _ := strings.Cut(text, words)
 		n := figures(rest)
-		unit := strings.TrimLeft(rest[n:], " ")
-		for _, counted := range [...]string{"tokens ", "requests ", "images "} {
-			unit = strings.TrimPrefix(unit, counted)
-		}
-		if count, ok := parseCount(rest[:n]); ok && strings.HasPrefix(unit, "per ") {
+		count, ok := parseCount(rest[:n])
+		unit := strings.TrimPrefix(strings.TrimLeft(rest[n:], " "), "api ")
+		if ok && strings.HasPrefix(unit, "per ") {
 			return count
+		}
+		for _, c := range countedWords {
+			if after, counts := strings.CutPrefix(unit, c.word); ok && counts && periodIn(after) > 0 {
+				return count
+			}
 		}
 	}
 	return -1

@@ -148,7 +148,7 @@ func TestParseThrottle(t *testing.T) {
 			figures{Quota, Unknown, 0, -1, -1, -1, 0}},
 
 		// What other hosts say.
-		{"Together's", 429, "", body("You have been rate limited. Your rate limit is 60 queries per minute.", "credit_limit", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"Together's", 429, "", body("You have been rate limited. Your rate limit is 60 queries per minute.", "credit_limit", ""), figures{RateLimit, Requests, minute, 60, -1, -1, 0}},
 		{"Mistral's", 429, "", `{"object":"error","message":"Rate limit exceeded","type":"rate_limited","param":null,"code":"1300","raw_status_code":429}`,
 			figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 		{"Mistral's load", 429, "", `{"object":"error","message":"Service tier capacity exceeded for this model.","type":"service_tier_capacity_exceeded","param":null,"code":"3505"}`,
@@ -180,6 +180,41 @@ func TestParseThrottle(t *testing.T) {
 		{"Volcengine's", 429, "", body("The Requests Per Minute (RPM) limit of the associated endpoint has been exceeded.", "TooManyRequests", "RateLimitExceeded.EndpointRPMExceeded"),
 			figures{RateLimit, Requests, minute, -1, -1, -1, 0}},
 		{"Volcengine's free trial", 429, "", body("Your account has exhausted its free trial quota", "TooManyRequests", "QuotaExceeded"), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"Databricks's", 429, "", `{"error_code":"REQUEST_LIMIT_EXCEEDED","message":"REQUEST_LIMIT_EXCEEDED: Exceeded workspace input tokens per minute rate limit for m."}`, figures{RateLimit, Tokens, minute, -1, -1, -1, 0}},
+		{"NVIDIA's", 429, "", `{"status":429,"title":"Too Many Requests"}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"Vertex's tokens", 429, "", `{"error":{"code":429,"message":"Quota exceeded for aiplatform.googleapis.com/online_prediction_tokens_per_minute_per_base_model with base model: m.","status":"RESOURCE_EXHAUSTED"}}`,
+			figures{RateLimit, Tokens, minute, -1, -1, -1, 0}},
+		{"Vertex's budget", 429, "", `{"error":{"code":429,"message":"Your billing account has exceeded its budget.","status":"RESOURCE_EXHAUSTED"}}`, figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"Cohere's trial", 429, "", `{"message":"You are using a Trial key, which is limited to 40 API calls / minute. You can upgrade to a Production key with higher rate limits"}`,
+			figures{RateLimit, Requests, minute, 40, -1, -1, 0}},
+		{"Cohere's trial, of a month", 429, "", `{"message":"You are using a Trial key, which is limited to 1000 API calls / month."}`, figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"Cohere's tokens", 429, "", `{"message":"trial token rate limit exceeded, limit is 100000 tokens per minute"}`, figures{RateLimit, Tokens, minute, 100_000, -1, -1, 0}},
+		{"Mistral's month", 429, "", `{"message":"Monthly usage limit exceeded"}`, figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"Z.AI's month, with its end", 429, "", body("Weekly/Monthly Limit Exhausted. Your limit will reset at 2026-11-24 12:34:56", "", "1310"), figures{RateLimit, Unknown, 0, -1, -1, -1, 34*time.Minute + 56*time.Second}},
+		{"APISIX's", 429, "", `{"message":"You reached the limit of 10 requests per 1 minutes"}`, figures{RateLimit, Requests, minute, 10, -1, -1, 0}},
+		{"a limit of 60 seconds", 429, "", body("Limited to 10 requests every 60 seconds", "", ""), figures{RateLimit, Requests, minute, 10, -1, -1, 0}},
+		{"a limit of 24 hours", 429, "", body("limited to 50 queries/24h", "", ""), figures{RateLimit, Requests, day, 50, -1, -1, 0}},
+		{"a limit of an hour", 429, "", body("limited to 50 requests per hour", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"images a day", 429, "", body("The limit is 5 images a day", "", ""), figures{RateLimit, Images, day, 5, -1, -1, 0}},
+		{"requests, each minute", 429, "", body("The limit of requests each minute is reached", "", ""), figures{RateLimit, Requests, minute, -1, -1, -1, 0}},
+		{"GitHub's, of a user", 429, "", `{"error":{"code":"RateLimitReached","message":"Rate limit of 6 per 60s exceeded for UserByMinute. Please wait 3 seconds before retrying."}}`,
+			figures{RateLimit, Requests, minute, 6, -1, -1, 3 * time.Second}},
+		{"Moonshot's requests of a day", 429, "", body("request reached organization max RPD: 1500, please try again after 3600 seconds", "rate_limit_reached_error", ""),
+			figures{RateLimit, Requests, day, 1500, -1, -1, time.Hour}},
+		{"Moonshot's tokens of a day", 429, "", body("request reached organization max TPD: 1500000", "rate_limit_reached_error", ""), figures{RateLimit, Tokens, day, 1_500_000, -1, -1, 0}},
+		{"Volcengine's burst", 429, "", body("Request frequency grows", "TooManyRequests", "RequestBurstTooFast"), figures{SlowDown, Unknown, 0, -1, -1, -1, 0}},
+		{"Anthropic's growth", 429, "", body("This request would exceed your organization's maximum usage increase rate for input tokens per minute. Please scale up your input tokens usage more gradually.", "rate_limit_error", ""),
+			figures{SlowDown, Tokens, minute, -1, -1, -1, 0}},
+		{"MiniMax's tokens", 200, "", `{"base_resp":{"status_code":1039,"status_msg":"token limit exceeded(TPM)"}}`, figures{RateLimit, Tokens, minute, -1, -1, -1, 0}},
+		{"MiniMax's plan", 200, "", `{"base_resp":{"status_code":2056,"status_msg":"usage limit exceeded, 5-hour usage limit reached for Token Plan (1500/1500 used), resets at 2026-11-24T12:30:00Z"}}`,
+			figures{RateLimit, Unknown, 0, -1, -1, -1, 30 * time.Minute}},
+		{"a context's limit in a stream", 200, "", body("The context limit of 8192 tokens is exceeded", "", "context_length_exceeded"), figures{Other, Unknown, 0, -1, -1, -1, 0}},
+		{"what takes a minute in a stream", 200, "", body("Only 60 requests per minute are tried", "", ""), figures{Other, Requests, minute, -1, -1, -1, 0}},
+		{"Z.AI's rate in a stream", 200, "", body("您的账户已达到速率限制，请您控制请求频率", "", "1302"), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"Z.AI's calls in flight, in a stream", 200, "", body("您当前使用该API的并发数过高", "", "1302"), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"Z.AI's bill", 429, "", body("您的账户已欠费，请充值后重试。", "", "1113"), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"iFlytek's", 200, "", body("AppIdQpsOverFlowError:(11202)", "api_error", "11202"), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"a timeout that says how long it took", 503, "", body("Request timed out after waiting 60s", "", ""), figures{Other, Unknown, 0, -1, -1, -1, 0}},
 		{"SiliconFlow's", 429, "", `{"message":"Request was rejected due to rate limiting. Details: TPM limit reached."}`, figures{RateLimit, Tokens, minute, -1, -1, -1, 0}},
 		{"MiniMax's", 200, "", `{"id":"x","choices":null,"base_resp":{"status_code":1002,"status_msg":"rate limit exceeded(RPM)"}}`, figures{RateLimit, Requests, minute, -1, -1, -1, 0}},
 		{"MiniMax's balance", 200, "", `{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}`, figures{Quota, Unknown, 0, -1, -1, -1, 0}},
@@ -367,6 +402,24 @@ func TestParseThrottle(t *testing.T) {
 				t.Errorf("%+v, want %+v", got, c.want)
 			}
 		})
+	}
+}
+
+// Each word does what its list is for.
+func TestWordsOfKinds(t *testing.T) {
+	for _, x := range []struct {
+		status int
+		words  []string
+		want   Kind
+	}{
+		{429, moneyWords, Quota}, {429, monthWords, Quota}, {429, loadWords, Overloaded}, {200, rateWords, RateLimit}, {429, growthWords, SlowDown},
+	} {
+		for _, word := range x.words {
+			body := []byte(`{"error":{"message":"It says: ` + word + ` of a kind"}}`)
+			if got := ParseThrottle(x.status, nil, body, now).Kind; got != x.want {
+				t.Errorf("%q is of kind %v, want %v", word, got, x.want)
+			}
+		}
 	}
 }
 

@@ -153,11 +153,16 @@ var waitWords = [...]struct {
 	bare time.Duration
 }{
 	{"again", time.Second}, {"retry", time.Second}, {"wait", time.Second},
-	{"reset", 0}, {"available", 0}, {"replenished", 0},
-	{"lifted", 0}, {"resume", 0}, {"next request", 0}, {"another request", 0},
-	{"back off", 0}, {"back-off", 0}, {"backoff", 0}, {"cool down", 0}, {"cooldown", 0}, {"cooling down", 0},
+	{"reset", 0}, {"replenished", 0}, {"refresh", 0}, {"refill", 0}, {"unlock", 0}, {"recovery", 0},
+	{"lifted", 0}, {"resume", 0}, {"next request", 0}, {"another request", 0}, {"next message", 0}, {"next call", 0},
+	{"back off", 0}, {"back-off", 0}, {"backoff", 0}, {"backing off", 0}, {"cool down", 0}, {"cooldown", 0}, {"cooling down", 0},
 	{"blocked", 0}, {"banned", 0}, {"throttled", 0}, {"suspended", 0}, {"restricted", 0},
-	{"请", 0}, {"请在", 0}, {"请于", 0}, {"等待", 0}, {"将在", 0}, {"将于", 0}, // "请在 30 秒后重试"
+	{"pause", 0}, {"sleep", 0}, {"delay", 0}, {"come back", 0}, {"check back", 0}, {"please try", 0},
+	// What is available for 30 days is no wait.
+	{"available in", 0}, {"available at", 0}, {"available after", 0}, {"available on", 0}, {"available within", 0},
+	{"请", 0}, {"请在", 0}, {"请于", 0}, {"稍等", 0}, {"等待", 0}, {"等待时间", 0}, {"将在", 0}, {"将于", 0}, // "请在 30 秒后重试"
+	{"請", 0}, {"請在", 0}, {"請於", 0}, {"等待時間", 0}, {"將在", 0}, {"將於", 0},
+	{"冷却", 0}, {"冷却时间", 0}, {"间隔", 0}, {"重试", 0}, {"再试", 0}, {"重試", 0}, {"再試", 0},
 	// Trials, plans and keys expire too, for which no call waits.
 	{"limit expire", 0}, {"block expire", 0}, {"ban expire", 0}, {"window expire", 0},
 	{"limit will expire", 0}, {"block will expire", 0}, {"ban will expire", 0}, {"window will expire", 0},
@@ -172,13 +177,80 @@ func waitIn(message string, now time.Time) (time.Duration, bool) {
 			if _, rest, ok = strings.Cut(rest, w.word); !ok {
 				break
 			}
+			if isOver(message[:len(message)-len(rest)-len(w.word)], w.word, rest) {
+				continue
+			}
 			if d, ok := behind(rest, now, w.bare); ok && d > 0 {
 				return d, true
 			}
 		}
 	}
+	return ahead(message, now)
+}
+
+// isOver reports whether a word speaks of a wait that has been, or of the longest there may be:
+// "timed out after waiting 60s", "gave up after retrying for 30s", "maximum wait of 60s".
+func isOver(before, word, after string) bool {
+	switch word {
+	case "wait":
+		clause := before[strings.LastIndexAny(before, ".,;:!?(\n")+1:]
+		return strings.HasSuffix(before, "max ") || strings.HasSuffix(before, "maximum ") ||
+			strings.HasPrefix(after, "ing") && !contains(clause, "try", "recommend", "suggest", "consider")
+	case "retry":
+		return strings.HasPrefix(after, "ing for")
+	case "等待":
+		return strings.Contains(after, "超时")
+	}
+	return false
+}
+
+// ahead finds a wait that stands before its words: "20 seconds until the next request",
+// "30秒後に再試行してください", "30초 후에 다시 시도하세요".
+func ahead(message string, now time.Time) (time.Duration, bool) {
+	for i := 0; i < len(message); i++ {
+		n := figures(message[i:])
+		if n == 0 {
+			continue
+		}
+		d, rest, ok := spokenTo(message[i:], now, 0)
+		rest = strings.TrimLeft(rest, " \u00a0")
+		if ok && d > 0 && leadsOn(rest) {
+			return d, true
+		}
+		i += n
+	}
 	return 0, false
 }
+
+// leadsOn reports whether what stands behind a duration makes it a wait.
+func leadsOn(s string) bool {
+	for _, words := range waitEnds {
+		if strings.HasPrefix(s, words) {
+			return true
+		}
+	}
+	for _, after := range hanAfter {
+		if rest, ok := strings.CutPrefix(s, after); ok {
+			if end := strings.IndexAny(rest, "。，,.；;！!"); end >= 0 {
+				rest = rest[:end]
+			}
+			return contains(rest, hanAgain...) // not "60秒后超时", which is a timeout
+		}
+	}
+	return false
+}
+
+var (
+	// waitEnds are what stands behind a wait.
+	waitEnds = [...]string{
+		"until", "remaining until", "remaining before", "left until", "left before", "from now", "you can", "you may",
+		"before retrying", "before trying", "before sending", "before making", "before another", "before the next", "before next", "before you",
+		"お待ち", "ほどお待ち", "待って", "기다", "만 기다", "간 기다", "동안 기다",
+	}
+	// hanAfter are "after" in Chinese, Japanese and Korean, and hanAgain what happens then.
+	hanAfter = [...]string{"后", "後", "之后", "之後", "以后", "以後", "钟后", "鐘後", "후", "뒤"}
+	hanAgain = []string{"试", "試", "再", "恢", "解除", "重置", "继续", "繼續", "リトライ", "もう", "やり直", "다시", "재시도", "해제", "초기화"}
+)
 
 // fillers may stand between such a word and its wait.
 var fillers = map[string]bool{
@@ -193,6 +265,7 @@ var fillers = map[string]bool{
 	"making": true, "between": true, "d": true, "less": true, "than": true, "no": true, "earlier": true, "any": true,
 	"a": true, "few": true, "moment": true, "moments": true, "possible": true, "allowed": true, "sooner": true,
 	"only": true, "before": true, "exactly": true, "under": true, "over": true, "header": true,
+	"es": true, "date": true,
 }
 
 // behind reads a wait that begins s but for fillers: "ing in about 20s". A unit may stand
@@ -201,7 +274,7 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 	const most = 8
 	when := false // a time of day follows
 	for range most {
-		s = strings.TrimLeft(s, " \t\r\n-_=:~≈<>([{'\"`*“‘\\")
+		s = strings.TrimLeft(s, " \t\r\n-_=:~≈<>([{'\"`*“‘\\：（约約")
 		end := letters(s)
 		if end == 0 || withoutISO(s) != s {
 			break
@@ -255,25 +328,31 @@ var numerals = map[string]time.Duration{
 	"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90,
 }
 
-// spoken reads a wait at the beginning of s, in lower case: "9.816s", "7m12s", "pt12s",
+// spoken is [spokenTo] where what follows does not matter.
+func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bool) {
+	d, _, ok = spokenTo(s, now, bare)
+	return d, ok
+}
+
+// spokenTo reads a wait at the beginning of s, in lower case: "9.816s", "7m12s", "pt12s",
 // "37 seconds", "7 minutes and 12 seconds", "114h18m0s", "00:01:30", "1 day, 2:03:04", "30秒", or
 // a time in RFC 3339.
-// A number alone is in the unit bare; 0 is none.
-func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bool) {
+// A number alone is in the unit bare; 0 is none. rest is what follows parts with units.
+func spokenTo(s string, now time.Time, bare time.Duration) (d time.Duration, rest string, ok bool) {
 	last := time.Duration(0) // the units of parts fall
 	for s = withoutISO(s); ; {
 		digits := figures(s)
 		n, isNumber := positive(strings.ReplaceAll(s[:digits], ",", ""))
 		if !isNumber || digits == 0 {
-			return d, ok
+			return d, s, ok
 		}
 		if more := decimals(s[digits:]); more > 0 {
 			n, _ = positive(s[:digits] + "." + s[digits+1:digits+more])
 			digits += more
 		}
 		after := upTo(strings.TrimLeft(s[digits:], " \u00a0"))
-		if rest, ok := strings.CutPrefix(after, "-"); ok && letters(rest) > 0 { // "30-second"
-			after = rest
+		if word, ok := strings.CutPrefix(after, "-"); ok && letters(word) > 0 { // "30-second"
+			after = word
 		}
 		unit, length := unitAt(after)
 		switch {
@@ -281,19 +360,22 @@ func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bo
 			after = strings.TrimPrefix(after[length:], "(s)")
 		case last == day && strings.HasPrefix(s[digits:], ":"):
 			more, _ := clock(s)
-			return min(d+more, longestWait), true
+			return min(d+more, longestWait), "", true
 		case ok:
-			return d, true // a number of something else
+			return d, s, true // a number of something else
 		case strings.HasPrefix(s[digits:], ":"):
-			return clock(s)
+			d, ok = clock(s)
+			return d, "", ok
 		case strings.HasPrefix(s[digits:], "-"):
-			return calendar(s, now)
+			d, ok = calendar(s, now)
+			return d, "", ok
 		case counted[after[:letters(after)]], letters(after) > 0 && after == s[digits:]: // "3 requests", "3xx"
-			return 0, false
+			return 0, "", false
 		case after != "" && strings.IndexByte("0123456789/_'", after[0]) >= 0: // "1 234 s", "1/2 hour"
-			return 0, false
+			return 0, "", false
 		default: // "20", "20.", "20 before you …"
-			return bareWait(n, bare, now)
+			d, ok = bareWait(n, bare, now)
+			return d, "", ok
 		}
 		d, ok, last = min(d+span(n, unit), longestWait), true, unit
 		s = strings.TrimLeft(after, " \u00a0,")
@@ -437,13 +519,14 @@ func letters(s string) int {
 	return len(s)
 }
 
-// hanUnits are units in Chinese and Japanese.
+// hanUnits are units in Chinese, Japanese and Korean.
 var hanUnits = [...]struct {
 	name string
 	unit time.Duration
 }{
 	{"毫秒", time.Millisecond}, {"秒", time.Second}, {"分钟", minute}, {"分", minute},
-	{"个小时", time.Hour}, {"小时", time.Hour}, {"天", day},
+	{"个小时", time.Hour}, {"小时", time.Hour}, {"個小時", time.Hour}, {"小時", time.Hour}, {"時間", time.Hour}, {"天", day},
+	{"초", time.Second}, {"분", minute}, {"시간", time.Hour}, {"일", day},
 }
 
 // unitAt returns the unit that begins s, and the length of its name; 0 is none.

@@ -251,17 +251,62 @@ func TestWaitIn(t *testing.T) {
 		"限额将于5分钟后重置":                                                                    5 * time.Minute,
 		"请稍后重试":                                                                         0,
 		"请等待 2 个请求完成":                                                                   0,
-		"It will reset at 2026-11-24 20:30:00 +0800 CST. Request id: 02":                30 * time.Minute, // Volcengine
-		"It will reset at 2026-11-24 07:00:00 -05:30":                                   30 * time.Minute,
-		"It will reset at 2026-11-24 20:30:00 (UTC+8)":                                  30 * time.Minute,
-		"It will reset at 2026-11-24 12:30:00 GMT":                                      30 * time.Minute,
-		"It will reset at 2026-11-24 12:30 UTC":                                         30 * time.Minute,
-		"It will reset at 2026-11-24T12:30Z":                                            30 * time.Minute,
-		"It will reset at 2026/11/24 12:30:00":                                          30 * time.Minute,
-		"Wait":                                                                          0,
-		"Please try again in -3s":                                                       3 * time.Second,
-		"Please wait 20 -3 calls are left":                                              20 * time.Second,
-		"":                                                                              0,
+		"Request timed out after waiting 60s":                                           0,
+		"Timed out waiting 60s for a slot":                                              0,
+		"Your request has been waiting for 30s, and was dropped":                        0,
+		"Gave up after retrying for 30s":                                                0,
+		"Exceeded the maximum wait of 60 seconds":                                       0,
+		"The max wait is 60 seconds":                                                    0,
+		"Timed out after waiting 60s, please retry in 20s":                              20 * time.Second,
+		"Please retry after waiting 20 seconds":                                         20 * time.Second,
+		"We recommend waiting 20 seconds":                                               20 * time.Second,
+		"We suggest waiting 20 seconds":                                                 20 * time.Second,
+		"Consider waiting 20 seconds":                                                   20 * time.Second,
+		"This may be retried. It has been waiting 20 seconds":                           0,
+		"It may be tried again, and had been waiting 20 seconds":                        0,
+		"The free plan is available for 30 days":                                        0,
+		"Tokens will be available in 20 seconds":                                        20 * time.Second,
+		"Quota refreshes in 20s":                                                        20 * time.Second,
+		"Retry after date: Tue, 24 Nov 2026 12:00:20 GMT":                               20 * time.Second,
+		"20 seconds until the next request":                                             20 * time.Second,
+		"Please allow 1 minute, 5 seconds before retrying":                              65 * time.Second,
+		"In 20 seconds you can go on":                                                   20 * time.Second,
+		"60 requests, 20 seconds from now":                                              20 * time.Second,
+		"60 tokens until you stop":                                                      0,
+		"0 seconds before retrying, or 20s before retrying":                             20 * time.Second,
+		"60 requests per 60 seconds":                                                    0,
+		"30秒後に再試行してください":                                                                30 * time.Second,
+		"制限に達しました。1 分 30 秒後にもう一度お試しください。": 90 * time.Second,
+		"2時間後に再度お試しください":                  2 * time.Hour,
+		"30秒ほどお待ちください":                    30 * time.Second,
+		"リクエストは60秒後にタイムアウトしました":           0,
+		"60秒後にタイムアウトしました。再試行してください":       0,
+		"30초 후에 다시 시도하세요":                 30 * time.Second,
+		"약 1분 30초 후 다시 시도해 주세요.":          90 * time.Second,
+		"2시간 뒤에 재시도하십시오":                  2 * time.Hour,
+		"30초 동안 기다려 주세요":                  30 * time.Second,
+		"1일 후에 다시 시도하세요":                  24 * time.Hour,
+		"요청이 60초 후 시간 초과되었습니다":            0,
+		"30 秒后重试": 30 * time.Second,
+		"1分钟内请求次数过多，30s后再试":                                              30 * time.Second,
+		"请求在60秒后超时":                                                      0,
+		"等待 60 秒后超时":                                                     0,
+		"請在 1 分鐘後重試":                                                     time.Minute,
+		"請等待 2 個小時":                                                      2 * time.Hour,
+		"請於 3 小時後再試":                                                     3 * time.Hour,
+		"请稍后重试（30秒）":                                                     30 * time.Second,
+		"剩余等待时间：约 30 秒":                                                  30 * time.Second,
+		"It will reset at 2026-11-24 20:30:00 +0800 CST. Request id: 02": 30 * time.Minute, // Volcengine
+		"It will reset at 2026-11-24 07:00:00 -05:30":                    30 * time.Minute,
+		"It will reset at 2026-11-24 20:30:00 (UTC+8)":                   30 * time.Minute,
+		"It will reset at 2026-11-24 12:30:00 GMT":                       30 * time.Minute,
+		"It will reset at 2026-11-24 12:30 UTC":                          30 * time.Minute,
+		"It will reset at 2026-11-24T12:30Z":                             30 * time.Minute,
+		"It will reset at 2026/11/24 12:30:00":                           30 * time.Minute,
+		"Wait":                                                           0,
+		"Please try again in -3s":                                        3 * time.Second,
+		"Please wait 20 -3 calls are left":                               20 * time.Second,
+		"":                                                               0,
 	} {
 		if d, _ := waitIn(message, now); d != want {
 			t.Errorf("%q: %v, want %v", message, d, want)
@@ -308,6 +353,16 @@ func TestWordsOfWaits(t *testing.T) {
 	for _, w := range waitWords {
 		expect(w.word+" in 20s", 20*time.Second)
 		expect(w.word+" in 20", 20*w.bare)
+	}
+	for _, end := range waitEnds {
+		expect("20s "+end, 20*time.Second)
+	}
+	for _, after := range hanAfter {
+		expect("20秒"+after+"再", 20*time.Second)
+		expect("20秒"+after, 0)
+	}
+	for _, again := range hanAgain {
+		expect("20秒后"+again, 20*time.Second)
 	}
 }
 
