@@ -159,6 +159,7 @@ type fields struct {
 	conversation  []byte
 
 	stream, includeUsage bool
+	prewarm              bool // prepares the cache, and generates nothing
 
 	legacy bool // parameters are there that only DALL·E takes
 
@@ -199,7 +200,9 @@ func (r *reader) skim(f *fields) {
 		case "stream":
 			f.stream = r.isTrue()
 		case "stream_options":
-			f.includeUsage = r.includesUsage()
+			f.includeUsage = r.flag("include_usage")
+		case "prompt_cache_options":
+			f.prewarm = r.flag("prewarm")
 		case "output_format":
 			f.output = r.str()
 		case "frame_count":
@@ -264,12 +267,13 @@ func plausible(n int64) int64 {
 	return n
 }
 
-func (r *reader) includesUsage() (yes bool) {
+// flag reads an object's member that is true or not.
+func (r *reader) flag(name string) (yes bool) {
 	if !r.enter('{') {
 		return false
 	}
 	for key, ok := r.key(); ok; key, ok = r.key() {
-		if string(key) == "include_usage" {
+		if string(key) == name {
 			yes = r.isTrue()
 		} else {
 			r.skip()
@@ -303,6 +307,9 @@ func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimat
 	}
 	if len(f.model) == 0 && r.at(f.models) && r.peek() == '[' && r.enter('[') && r.more() {
 		f.model = r.str()
+	}
+	if f.prewarm {
+		f.cap, f.declared = 0, true
 	}
 	est := Estimate{
 		Model:        f.name(),

@@ -15,7 +15,7 @@ type Model struct {
 	Reasons bool
 }
 
-// models is the one table of what models are. It was last brought up to date on 2026-11-28.
+// models is the one table of what models are. It was last brought up to date on 2026-11-30.
 // The first row counts that a name belongs to: the name itself, or its beginning before a
 // "-". Within a family the newest stands first, for a name that has no row is taken for
 // the newest of its family; see [Lookup].
@@ -39,6 +39,8 @@ var models = []Model{
 	{"gpt-5", O200kBase, 400_000, 128_000, true},
 	{"gpt-oss", O200kBase, 131_072, 131_072, true},
 	{"codex", O200kBase, 0, 0, true},
+	{"gpt-daybreak", O200kBase, 0, 0, true}, // openai-go v3.99 names them among the models of responses
+	{"gpt-rosalind", O200kBase, 0, 0, true},
 
 	{"o4-mini", O200kBase, 200_000, 100_000, true},
 	{"o3", O200kBase, 200_000, 100_000, true},

@@ -16,7 +16,7 @@ func TestModelsTable(t *testing.T) {
 // A name that the table does not have is taken for the newest of its family.
 func TestLookupOfTheFuture(t *testing.T) {
 	for name, want := range map[string]string{
-		"gpt-6-astra": "gpt-6", "gpt-6.1-sol": "gpt-6.1", "gpt-6.9-terra": "gpt-6.2", "gpt-7": "gpt-6.2", "gpt-12.5-nova": "gpt-6.2",
+		"gpt-daybreak-blue-latest": "gpt-daybreak", "gpt-rosalind-research": "gpt-rosalind", "gpt-6-rosalind": "gpt-6", "gpt-6-astra": "gpt-6", "gpt-6.1-sol": "gpt-6.1", "gpt-6.9-terra": "gpt-6.2", "gpt-7": "gpt-6.2", "gpt-12.5-nova": "gpt-6.2",
 		"gpt-5.6-sol": "gpt-5.5", "gpt-5.9-x": "gpt-5.5", "gpt-5.9-mini": "gpt-5.4-mini", "gpt-5.9-nano-2027-01-01": "gpt-5.4-nano",
 		"GPT-5.9": "gpt-5.5", "ft:gpt-5.9:acme::id": "gpt-5.5", "azure/gpt-5.9": "gpt-5.5", "gpt-5-turbo": "gpt-5",
 		"gpt-5@2026": "gpt-5", "gpt-5.9@eu": "gpt-5.5", "gpt-5+tools": "gpt-5", "gpt-5[high]": "gpt-5", "gpt-5 (high)": "gpt-5", "gpt-4_1": "gpt-4",
