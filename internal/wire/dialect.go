@@ -210,6 +210,13 @@ var dialects = []dialect{
 		},
 	},
 	{
+		// Of trial keys alone, and on no 429. Those of a month stand beside them.
+		name: "Cohere",
+		columns: []column{{
+			subject: ofRequests, period: minute, limit: "X-Trial-Endpoint-Call-Limit", remaining: "X-Trial-Endpoint-Call-Remaining",
+		}},
+	},
+	{
 		// Only on its own 429s, and of a minute or a day: the wait is all that they tell.
 		// Gateways of all kinds send these names too.
 		name:    "OpenRouter",
@@ -410,6 +417,25 @@ func resetWait(h http.Header) (longest time.Duration) {
 		}
 	}
 	return max(longest, draftWait(h))
+}
+
+// spentWait returns the longest reset of what is used up, whatever it is: that of
+// X-RateLimit-Reset: 30 beside X-RateLimit-Remaining: 0, or of X-AI-RateLimit-Reset-NAME beside
+// X-AI-RateLimit-Remaining-NAME: 0. The resets of dialects mean what these say.
+func spentWait(h http.Header) (longest time.Duration) {
+	if d := dialectOf(h); d != nil && !d.wait {
+		return 0
+	}
+	for name := range h {
+		before, after, ok := strings.Cut(name, "imit-Reset")
+		if !ok || first(h, before+"imit-Remaining"+after) != "0" {
+			continue
+		}
+		if wait, form := parseReset(first(h, name), h); form != noTime {
+			longest = max(longest, wait)
+		}
+	}
+	return longest
 }
 
 // draftWait returns the longest reset of what is used up: of RateLimit-Reset: 30, of

@@ -125,6 +125,11 @@ var captured = []struct {
 		x-ratelimit-remaining-requests: 599
 		x-ratelimit-limit-tokens-uncached-prompt: 60000`,
 		Headers{}},
+	{"Cohere, a trial key", "Cohere", `
+		x-endpoint-monthly-call-limit: 1000
+		x-trial-endpoint-call-limit: 20
+		x-trial-endpoint-call-remaining: 19`,
+		Headers{Requests: stated(minute, 20, 19, 0)}},
 	{"OpenRouter", "OpenRouter", `
 		date: Thu, 06 Mar 2025 23:59:18 GMT
 		x-ratelimit-limit: 20
@@ -330,6 +335,14 @@ func TestWaitByReset(t *testing.T) {
 		{date + "x-ratelimit-reset: 1795867230000", 30 * time.Second},
 		{date + "x-ratelimit-reset: 1795867230000\nretry-after: 5", 5 * time.Second},
 		{date + "x-ratelimit-reset: 30", 0},
+		{"x-ratelimit-limit: 100\nx-ratelimit-remaining: 0\nx-ratelimit-reset: 30", 30 * time.Second},
+		{"x-ratelimit-limit: 100\nx-ratelimit-remaining: 5\nx-ratelimit-reset: 30", 0},
+		{"x-rate-limit-remaining: 0\nx-rate-limit-reset: 30", 30 * time.Second},
+		{"x-ai-ratelimit-remaining-one: 0\nx-ai-ratelimit-reset-one: 30\nx-ai-ratelimit-remaining-two: 0\nx-ai-ratelimit-reset-two: 20", 30 * time.Second},
+		{"x-ai-ratelimit-remaining-one: 0\nx-ai-ratelimit-reset-two: 30", 0},
+		{"x-ai-ratelimit-remaining-one: 0\nx-ai-ratelimit-reset-one: soon", 0},
+		{"x-ratelimit-remaining-requests: 0\nx-ratelimit-reset-requests: 30s", 0},
+		{"x-ratelimit-remaining: 0\nx-ratelimit-reset: 30\nretry-after: 5", 5 * time.Second},
 		{"ratelimit-limit: 100\nratelimit-remaining: 0\nratelimit-reset: 30", 30 * time.Second},
 		{"ratelimit-limit: 100\nratelimit-remaining: 5\nratelimit-reset: 30", 0},
 		{"ratelimit: \"day\";r=3;t=4000", 0},

@@ -128,7 +128,9 @@ func newThrottle(status int, h http.Header, f fault, now time.Time) Throttle {
 	if _, _, one := limitIn(text); !one && f.quotaID == "" || strings.Count(text, " limit: ") > 1 {
 		r.Limit, r.Used, r.Requested = -1, -1, -1 // of which limit is not known
 	}
-	r.RetryAfter = r.wait(h, &f, now)
+	if r.RetryAfter = r.wait(h, &f, now); r.RetryAfter == 0 && status >= 400 {
+		r.RetryAfter = spentWait(h)
+	}
 	if r.Kind = r.kind(status, &f); r.Kind == Overloaded {
 		r.Dimension, r.Period = Unknown, 0 // its type may be "requests"
 	}
