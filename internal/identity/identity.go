@@ -128,8 +128,8 @@ var (
 	// googleToken is the prefix of Google's access tokens.
 	googleToken = "ya29."
 	// opaqueTokens are prefixes of tokens that expire: Google's access tokens, Bedrock's
-	// short-term keys, and the tokens of GitHub's apps and workflows.
-	opaqueTokens = [...]string{googleToken, "bedrock-api-key-", "ghs_"}
+	// short-term keys, the tokens of GitHub's apps and workflows, and Yandex's IAM tokens.
+	opaqueTokens = [...]string{googleToken, "bedrock-api-key-", "ghs_", "t1."}
 	// signatures are parts of headers that sign a single request, and of the tokens of
 	// Snowflake's sessions. AWS, Baidu and Snowflake have their own. The headers of Oracle,
 	// Alibaba, Tencent, Volcengine and Huawei have "Signature=" or "signature=".

@@ -136,6 +136,7 @@ func TestIdentity(t *testing.T) {
 		{"Volcengine's signatures", request(openai, "Authorization", "HMAC-SHA256 Credential=AK/20260101/r/ark/request, SignedHeaders=host, Signature=1"), request(openai, "Authorization", "HMAC-SHA256 Credential=AK/20260102/r/ark/request, SignedHeaders=host, Signature=2"), true},
 		{"Baidu's signatures", request(openai, "Authorization", "bce-auth-v1/AK/2026-01-01T00:00:00Z/1800/host/1"), request(openai, "Authorization", "bce-auth-v1/AK/2026-01-01T00:30:00Z/1800/host/2"), true},
 		{"a gateway's signatures, and its keys", request(openai, "Authorization", `hmac username="a", signature="1"`, "Apikey", "one1"), request(openai, "Authorization", `hmac username="a", signature="2"`, "Apikey", "two2"), false},
+		{"Yandex's IAM tokens", request(openai, "Authorization", "Bearer t1.9euone.1"), request(openai, "Authorization", "Bearer t1.9eutwo.2"), true},
 		{"GitHub's tokens of a workflow", request(openai, "Authorization", "Bearer ghs_one1"), request(openai, "Authorization", "Bearer ghs_two2"), true},
 		{"GitHub's tokens of two users", request(openai, "Authorization", "Bearer ghp_one1"), request(openai, "Authorization", "Bearer ghp_two2"), false},
 		{"a key that has such a beginning within", request(openai, "Authorization", "Bearer sk-ghs_one1"), request(openai, "Authorization", "Bearer sk-ghs_two2"), false},
