@@ -29,7 +29,7 @@ func (s *Set) Pause(now time.Time, r *Request, t *wire.Throttle, inFlight int) t
 // or the account's where the figure says so, else the model's.
 func (s *Set) Throttled(now time.Time, r *Request, t *wire.Throttle, pause time.Duration) (corrections []Correction, owner string) {
 	s.start.Throttled(now)
-	if t.Kind == wire.RateLimit && t.Limit < 0 {
+	if t.Kind == wire.RateLimit && !names(t) {
 		s.throughput.throttled(now, r.SentAt, pause, s.tried())
 	}
 	if t.Kind == wire.SlowDown {
@@ -43,6 +43,13 @@ func (s *Set) Throttled(now time.Time, r *Request, t *wire.Throttle, pause time.
 		corrections = []Correction{c}
 	}
 	return corrections, s.throttledOwner(t)
+}
+
+// names reports whether a throttle tells a limit of a kind that is followed.
+func names(t *wire.Throttle) bool {
+	d, ok := dimensions[t.Dimension]
+	_, known := kindOf(d, t.Period)
+	return ok && t.Limit >= 0 && (known || t.Period == shortSubwindow)
 }
 
 // tried is how many calls a second are tried after a throttle that tells no limit: what is known
@@ -94,6 +101,9 @@ func (s *Set) throttled(now time.Time, r *Request, t *wire.Throttle) (c Correcti
 	d, ok := dimensions[t.Dimension]
 	if ok && t.Limit < 0 && t.Period == 0 {
 		return s.unexplained(now, r, d, t)
+	}
+	if ok && t.Period == shortSubwindow {
+		return s.secondThrottled(now, r, d, t)
 	}
 	kind, known := kindOf(d, t.Period)
 	if !ok || !known || t.Limit <= 0 || t.Limit > Largest {
@@ -163,6 +173,27 @@ func (s *Set) unexplained(now time.Time, r *Request, d backend.Dimension, t *wir
 		}
 	}
 	return c, false
+}
+
+// secondThrottled takes in a throttle by a limit of a second, which is a subwindow of the limit a
+// minute. Where no such limit is known it is sixty times as much.
+func (s *Set) secondThrottled(now time.Time, r *Request, d backend.Dimension, t *wire.Throttle) (c Correction, changed bool) {
+	const seconds = int64(minute / shortSubwindow)
+	l := s.find(d, minute, t.Limit*seconds)
+	if l == nil {
+		kind, known := kindOf(d, minute)
+		if !known || t.Limit <= 0 || t.Limit > Largest/seconds {
+			return c, false
+		}
+		l = newLimit(s.owner, kind)
+		l.report(t.Limit*seconds, throttleSource, now, r.SentAt)
+		guess := s.sentAfter(r, d)
+		l.tracker.Guess(guess)
+		l.begin(now, guess)
+		s.add(l)
+	}
+	s.dirty = true
+	return s.subwindowThrottled(now, r, l, t.RetryAfter, float64(r.Cost[d]))
 }
 
 // What may grow as it likes after slow_down: a part of the limit, and as many tokens a

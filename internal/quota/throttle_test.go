@@ -408,3 +408,47 @@ func TestThrottlesShowTheChargeOfAnInput(t *testing.T) {
 		}
 	}
 }
+
+// A limit of a second is a subwindow of the one of a minute, which is sixty times as much where
+// nothing else is known of it.
+func TestThrottleOfASecond(t *testing.T) {
+	for _, x := range []struct {
+		configured string
+		dimension  wire.Dimension
+		limit      int64
+		want       string
+	}{
+		{"", wire.Requests, 2, "rpm=120 rpm/subwindow=120"},
+		{"rpm=600", wire.Requests, 2, "rpm=600 rpm/subwindow=600"},
+		{"rpm=600", wire.Requests, -1, "rpm=600 rpm/subwindow=600"},
+		{"rpd=600", wire.Requests, 2, "rpd=600 rpm=120 rpm/subwindow=120"},
+		{"", wire.Tokens, 100, "tpm=6000 tpm/subwindow=6000"},
+		{"", wire.Requests, 0, ""},
+		{"", wire.Requests, -1, ""},
+		{"", wire.Requests, Largest / 60, "rpm=1099511627760 rpm/subwindow=1099511627760"},
+		{"", wire.Requests, Largest/60 + 1, ""},
+	} {
+		w := newWorld(t, x.configured)
+		r := w.send(0, 1)
+		corrections, _ := w.Throttled(at(10*time.Millisecond), r, &wire.Throttle{
+			Kind: wire.RateLimit, Dimension: x.dimension, Period: time.Second, Limit: x.limit, Used: -1, Requested: -1, RetryAfter: 0,
+		}, 0)
+		if got := w.holds(); got != x.want || len(corrections) > 0 {
+			t.Errorf("%+v: %s, corrected %v", x, got, corrections)
+		}
+	}
+}
+
+// What was sent since the throttled request is guessed to be used.
+func TestThrottleOfASecondBeginsWithWhatIsInFlight(t *testing.T) {
+	w := newWorld(t, "")
+	r := w.send(0, 1)
+	w.send(time.Millisecond, 1)
+	w.send(2*time.Millisecond, 1)
+	w.Throttled(at(10*time.Millisecond), r, &wire.Throttle{
+		Kind: wire.RateLimit, Dimension: wire.Requests, Period: time.Second, Limit: 2, Used: -1, Requested: -1,
+	}, 0)
+	if got := w.limit("rpm").Bucket(at(10 * time.Millisecond)).Start; got != 2 {
+		t.Errorf("%v is used; want 2", got)
+	}
+}

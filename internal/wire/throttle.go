@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"math"
 	"net/http"
 	"slices"
@@ -56,7 +57,7 @@ const (
 type Throttle struct {
 	Kind      Kind
 	Dimension Dimension
-	// Period is a minute or a day, 0 if not said.
+	// Period is a second, a minute or a day, 0 if not said or another.
 	Period time.Duration
 	// Limit, Used and Requested are -1 if not said.
 	Limit, Used, Requested int64
@@ -113,8 +114,9 @@ func newThrottle(status int, h http.Header, f fault, now time.Time) Throttle {
 		f.message = clipped(f.message + ": " + f.raw)
 		r.Message = f.message
 	}
-	r.Dimension, r.Period = r.subject(first(h, "X-Ratelimit-Type"), &f)
 	text := strings.ToLower(f.message)
+	about, used, limit := exceeded(text)
+	r.Dimension, r.Period = r.subject(cmp.Or(about, strings.ToLower(r.Message)), first(h, "X-Ratelimit-Type"), &f)
 	if r.Limit = figure(text, "limit", "max rpm", "max tpm", "max rpd", "max tpd"); r.Limit < 0 {
 		r.Limit = rateIn(text)
 	}
@@ -122,10 +124,9 @@ func newThrottle(status int, h http.Header, f fault, now time.Time) Throttle {
 		r.Limit = n
 	}
 	r.Used, r.Requested = figure(text, "used", "current"), figure(text, "requested")
-	if pairs := strings.Split(text, "(actual/limit): "); len(pairs) == 2 { // xAI's
-		r.Used, r.Limit = figure("used "+pairs[1], "used"), figure(pairs[1], "/")
-	}
-	if _, _, one := limitIn(text); !one && f.quotaID == "" || strings.Count(text, " limit: ") > 1 {
+	if about != "" {
+		r.Used, r.Limit = used, limit
+	} else if _, _, one := limitIn(text); !one && f.quotaID == "" || strings.Count(text, " limit: ") > 1 {
 		r.Limit, r.Used, r.Requested = -1, -1, -1 // of which limit is not known
 	}
 	if r.RetryAfter = r.wait(h, &f, now); r.RetryAfter == 0 && status >= 400 {
@@ -292,11 +293,10 @@ func contains(text string, words ...string) bool {
 // subject finds what the throttle is about. The message comes first: the type of
 // a throttle about images or requests per day is "requests" too. azure is the
 // x-ratelimit-type header.
-func (r *Throttle) subject(azure string, f *fault) (Dimension, time.Duration) {
+func (r *Throttle) subject(text, azure string, f *fault) (Dimension, time.Duration) {
 	if d, period := subjectOf(f.quotaID); d != Unknown {
 		return d, period
 	}
-	text := strings.ToLower(r.Message)
 	if d, period := bucketIn(text); d != Unknown {
 		return d, period
 	}
@@ -312,6 +312,25 @@ func (r *Throttle) subject(azure string, f *fault) (Dimension, time.Duration) {
 		return Requests, 0
 	}
 	return Unknown, 0
+}
+
+// exceeded returns the name of the one limit that is reached among those that xAI lists, and its
+// figures: "Requests per Second (actual/limit): 3/2, Tokens per Minute (actual/limit): 10/6000".
+func exceeded(text string) (name string, used, limit int64) {
+	const mark = "(actual/limit): "
+	parts := strings.Split(text, mark)
+	for i, rest := range parts[1:] {
+		u, l := figure("used "+rest, "used"), figure(rest, "/")
+		if u < l || l < 0 {
+			continue
+		}
+		if name != "" {
+			return "", -1, -1 // several are
+		}
+		before := parts[i]
+		name, used, limit = before[strings.LastIndexAny(before, ",:—")+1:], u, l
+	}
+	return name, used, limit
 }
 
 // limitIn finds the limit that a message, in lower case, is about. one is false where it
@@ -380,14 +399,13 @@ func periodIn(s string) time.Duration {
 		if !ok {
 			continue
 		}
-		switch d, _ := spoken(strings.TrimLeft(rest, " _-"), time.Time{}, 0); {
-		case d == minute || d == day:
-			return d
+		rest = strings.TrimLeft(rest, " _-")
+		period, counted := spoken(rest, time.Time{}, 0)
+		if !counted {
+			period = unitOf(rest[:letters(rest)])
 		}
-		word := strings.TrimLeft(rest, " _-")
-		switch unit := unitOf(word[:letters(word)]); unit {
-		case minute, day:
-			return unit
+		if period == time.Second || period == minute || period == day {
+			return period
 		}
 	}
 	return 0
@@ -400,6 +418,7 @@ var limitNames = [...]struct {
 	period    time.Duration
 }{
 	{"tpm", Tokens, minute}, {"rpm", Requests, minute}, {"ipm", Images, minute}, {"tpd", Tokens, day}, {"rpd", Requests, day},
+	{"rps", Requests, time.Second}, {"qps", Requests, time.Second},
 }
 
 // cutWord is [strings.Cut] around a whole word.
