@@ -68,6 +68,11 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 		if rep.dimension == backend.Requests && rep.Period() == 0 {
 			rep.Stated = s.throughput.period(rep.Limit)
 		}
+		if throttled && rep.HasRemaining && rep.Remaining < r.Cost[rep.dimension] {
+			if l := s.match(&rep); l != nil {
+				l.spentAt = r.SentAt
+			}
+		}
 		uncharged := 0.0
 		if throttled && rep.dimension != backend.Requests {
 			uncharged = float64(r.Cost[rep.dimension])

@@ -19,6 +19,7 @@ type Limit struct {
 	source       string    // the header of the latest report that agreed with learned
 	reportAt     time.Time // when that came
 	agreedSentAt time.Time // send time of the request behind it
+	spentAt      time.Time // send time of the latest throttled request that asked for more than is left
 	reportSentAt time.Time // send time of the request behind the latest report
 	confirmed    bool      // more than one report agreed with learned
 	contradicted int       // reports since then of another period under the same header

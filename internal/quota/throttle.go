@@ -167,7 +167,8 @@ func (s *Set) unexplained(now time.Time, r *Request, d backend.Dimension, t *wir
 	for i := range r.Sent {
 		sent := &r.Sent[i]
 		l := sent.limit
-		if l.Dimension == d && l.Period == minute && l.whole == nil && t.RetryAfter <= longSubwindow && sent.Used < 0.9*float64(l.Amount()) {
+		if l.Dimension == d && l.Period == minute && l.whole == nil && t.RetryAfter <= longSubwindow &&
+			sent.Used < 0.9*float64(l.Amount()) && !l.spentAt.Equal(r.SentAt) {
 			s.dirty = true
 			return s.subwindowThrottled(now, r, l, t.RetryAfter, float64(r.Cost[d]))
 		}

@@ -452,3 +452,44 @@ func TestThrottleOfASecondBeginsWithWhatIsInFlight(t *testing.T) {
 		t.Errorf("%v is used; want 2", got)
 	}
 }
+
+// A throttle without figures whose headers say that less is left than it asks for is the limit's
+// own, however little of it we know to be used: the server's windows may begin otherwise.
+func TestThrottleOfASpentLimitIsNoSubwindows(t *testing.T) {
+	for _, x := range []struct {
+		name, headers string
+		dimension     wire.Dimension
+		later         bool // it is another request that is throttled
+		want          string
+	}{
+		{"nothing is left", "limit-requests=60 remaining-requests=0", wire.Requests, false, "rpm=60 tpm=6000"},
+		{"something is", "limit-requests=60 remaining-requests=1", wire.Requests, false, "rpm=60 tpm=6000 rpm/subwindow=60"},
+		{"nothing is told", "", wire.Requests, false, "rpm=60 tpm=6000 rpm/subwindow=60"},
+		{"only a limit is", "limit-requests=60", wire.Requests, false, "rpm=60 tpm=6000 rpm/subwindow=60"},
+		{"of another dimension nothing is left", "limit-requests=60 remaining-requests=0", wire.Tokens, false, "rpm=60 tpm=6000 tpm/subwindow=6000"},
+		{"for another request nothing was left", "limit-requests=60 remaining-requests=0", wire.Requests, true, "rpm=60 tpm=6000 rpm/subwindow=60"},
+		{"less is left than it asks for", "limit-tokens=6000 remaining-tokens=49", wire.Tokens, false, "rpm=60 tpm=6000"},
+		{"as much as it asks for", "limit-tokens=6000 remaining-tokens=50", wire.Tokens, false, "rpm=60 tpm=6000 tpm/subwindow=6000"},
+	} {
+		w := newWorld(t, "rpm=60 tpm=6000")
+		w.loose = true
+		r := w.send(0, 50)
+		w.refuse(10*time.Millisecond, r, x.headers)
+		if x.later {
+			w.buckets["model:m/rpm"].used = 0 // it has refilled
+			r = w.send(20*time.Millisecond, 50)
+			w.refuse(30*time.Millisecond, r, "")
+		}
+		w.Throttled(at(40*time.Millisecond), r, &wire.Throttle{Kind: wire.RateLimit, Dimension: x.dimension, Limit: -1, Used: -1, Requested: -1}, 0)
+		if got := w.holds(); got != x.want {
+			t.Errorf("%s: %s; want %s", x.name, got, x.want)
+		}
+	}
+	w := newWorld(t, "rpm=60")
+	r := w.send(0, 50)
+	w.respond(10*time.Millisecond, r, "limit-requests=60 remaining-requests=0") // no throttle's
+	w.Throttled(at(40*time.Millisecond), r, &wire.Throttle{Kind: wire.RateLimit, Dimension: wire.Requests, Limit: -1, Used: -1, Requested: -1}, 0)
+	if got := w.holds(); got != "rpm=60 rpm/subwindow=60" {
+		t.Error(got)
+	}
+}
