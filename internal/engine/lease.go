@@ -27,7 +27,7 @@ type lease struct {
 	peakAt time.Time
 
 	failures int       // in a row
-	since    time.Time // the first of them
+	since    time.Time // the first of them; zero if all who waited have been rejected since
 	cause    error
 
 	running bool
@@ -246,8 +246,12 @@ func (o *slots) answered(now time.Time, l *backend.Lease, err error) {
 		o.counted = max(o.counted, o.claim.Need+o.claim.Spare) // the claim may have arrived
 		if o.needLocked() == 0 {
 			o.counted = 0 // the lease runs out by itself
+			if !o.since.IsZero() {
+				o.failures = 0 // it kept nobody waiting
+			}
 		}
 		if o.failures > 1 && o.goneLocked(now) && !hopeful(err, o.since, now) {
+			o.since = time.Time{}
 			for _, s := range o.short {
 				s.rejectAllLocked(err)
 				s.wakeLocked()

@@ -621,3 +621,27 @@ func TestAccountWithALeaseIsNotForgotten(t *testing.T) {
 		}
 	})
 }
+
+// A claim that has failed for slots that nobody needed says nothing of later ones: calls that come
+// then have all the patience. Where there was no hope left there is none until an answer.
+func TestPatienceAfterAClaimForNobody(t *testing.T) {
+	lend(t, 1, 1, func(l *lender, all []*bench) {
+		b := all[0]
+		b.admit(call(1)).end()
+		l.goesAway(backend.ErrUnavailable)
+		time.Sleep(time.Minute) // what was held could not be given back
+		for _, want := range []time.Duration{patience, 0, 0} {
+			begun := time.Now()
+			a := b.start(call(1))
+			if err := <-a.err; err == nil {
+				a.r.end()
+				t.Fatal("a call has started without a slot")
+			}
+			if took := time.Since(begun); took < want || took > want+leaseRetry+2*l.lag {
+				t.Errorf("a call is rejected after %v; want %v", took, want)
+			}
+			time.Sleep(time.Minute)
+		}
+		l.goesAway(nil)
+	})
+}
