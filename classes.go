@@ -27,7 +27,7 @@ type Class struct {
 	// of the class starts while anything is left under the ceiling, and what it takes beyond
 	// that holds back the next ones. Calls that only the ceiling holds back stand in nobody's
 	// way. Responses never change a ceiling. A call above one of these limits fails with
-	// [ErrTooLarge].
+	// [ErrTooLarge]. The class "" can't have Limits.
 	Limits Limits
 	// MaxWait is the longest that a call of the class waits. It overrides [WithMaxWait]; 0
 	// leaves that in force.
@@ -63,7 +63,11 @@ func WithClasses(classes map[string]Class) Option {
 			if w := class.Weight; w != 0 && !(w >= leastWeight && w <= mostWeight) { // or it is no number
 				c.fault(fmt.Errorf("%s: a weight of %v is not from 0.001 to 1,000,000", what, w))
 			}
-			if class.Limits != (Limits{}) {
+			switch {
+			case class.Limits == Limits{}:
+			case name == "":
+				c.fault(fmt.Errorf("%s: it has Limits; only a class with a name may", what))
+			default:
 				c.fault(class.Limits.faults(what))
 			}
 			if class.MaxWait < 0 {

@@ -25,6 +25,7 @@ func TestWithClassesFaults(t *testing.T) {
 		"its name has 10000 bytes":       {strings.Repeat("x", 10_000): {}},
 		"MaxWait -1s is negative":        {"a": {MaxWait: -time.Second}},
 		"65 classes":                     many(65),
+		`class "": it has Limits`:        {"": {Limits: ratelimiter.Limits{Concurrent: 1}}}, // which would not hold
 		`class "a": RPM is -1`:           {"a": {Limits: ratelimiter.Limits{RPM: -1}}},
 		`class "b": RPM 10 is above RPD`: {"a": {Weight: -1}, "b": {Limits: ratelimiter.Limits{RPM: 10, RPD: 5}}},
 	} {
