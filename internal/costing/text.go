@@ -56,8 +56,7 @@ func (r *reader) release() {
 // setModel says which model's rules count from here on.
 func (r *reader) setModel(model string) {
 	base := strings.ToLower(tokens.Base(model))
-	r.named, r.model, r.encoding, r.vision = model, base, tokens.ForModel(model), visionOf(base)
-	r.context = 0
+	r.named, r.model, r.encoding, r.context = model, base, tokens.ForModel(model), 0
 }
 
 // at moves back, or on, to a value that was marked; 0 is none.

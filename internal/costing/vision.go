@@ -107,8 +107,8 @@ func visionOf(model string) vision {
 // holds. Certain is what follows from a size and a model that are known; a header
 // that claims more than any budget pays for has only itself to say so.
 func (r *reader) image(p picture, detail []byte) int64 {
-	if r.context == 0 {
-		r.context = mostContext
+	if r.context == 0 { // the first image
+		r.vision, r.context = visionOf(r.model), mostContext
 		if context, _, ok := Bounds(r.model); ok {
 			r.context = context
 		}

@@ -1,6 +1,10 @@
 package tokens
 
-import "strings"
+import (
+	"hash/maphash"
+	"strings"
+	"sync/atomic"
+)
 
 // A Model is what is known of one: figures that do not depend on who calls it. 0 stands
 // for what is not known.
@@ -103,6 +107,32 @@ var sizes = [...]string{"-mini", "-nano"}
 // newest model of its generation and size that is listed, else of its family. Of any other
 // name nothing is known: it gets the zero Model, whose encoding is the newest.
 func Lookup(name string) Model {
+	const longest = 256
+	if len(name) > longest {
+		return lookup(name)
+	}
+	place := &recent[maphash.String(seed, name)%uint64(len(recent))]
+	if l := place.Load(); l != nil && l.name == name {
+		return l.model
+	}
+	m := lookup(name)
+	place.Store(&looked{strings.Clone(name), m})
+	return m
+}
+
+// recent are names that were looked up before: a program calls few models, often.
+var (
+	recent [64]atomic.Pointer[looked]
+	seed   = maphash.MakeSeed()
+)
+
+type looked struct {
+	name  string
+	model Model
+}
+
+// lookup is Lookup without what was looked up before.
+func lookup(name string) Model {
 	name = Base(name)
 	for i := range models {
 		if m := &models[i]; hasPrefixFold(name, m.Name) && endsName(name[len(m.Name):]) {

@@ -20,12 +20,19 @@ func parseNumber(s string) (float64, bool) {
 	if len(s) == 0 || len(s) > 32 {
 		return 0, false
 	}
+	n, whole := int64(0), len(s) <= 16 // digits, of which float64 holds every number up to maxCount
 	for i := range len(s) {
 		switch c := s[i]; {
-		case '0' <= c && c <= '9', c == '.', c == 'e', c == 'E', c == '+', c == '-':
+		case '0' <= c && c <= '9':
+			n = 10*n + int64(c-'0')
+		case c == '.', c == 'e', c == 'E', c == '+', c == '-':
+			whole = false
 		default:
 			return 0, false
 		}
+	}
+	if whole {
+		return float64(n), n <= maxCount
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil || !(f >= 0 && f <= maxCount) {
