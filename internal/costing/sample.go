@@ -32,9 +32,8 @@ type sample struct {
 	seed    uint32
 	open    int // what a window lacks that began in a short text before
 
-	bytes, tokens   int64 // of all windows so far
-	passed, assumed int64 // of the texts without one
-	signs           signs
+	bytes, tokens int64 // of all windows so far, each as often as it counts
+	signs         signs
 
 	estimated int64 // tokens of all text that was not counted as a whole
 	most      int64 // and how many it has at most: its bytes
@@ -50,19 +49,22 @@ func (s *sample) begin(size int) {
 	}
 }
 
-// late is what is known of the tokens only when all windows have been counted: what the texts
-// without one have more than they were taken to have, each as those before it, and what signs tell.
+// late is what is known of the tokens only when all windows have been counted: each text was
+// taken to be as those before it. Signs tell the rest.
 func (s *sample) late() int64 {
-	more := int64(s.signs.more(float64(s.seen)))
-	if s.passed > 0 {
-		more += (s.passed*s.tokens+s.bytes/2)/s.bytes - s.assumed
+	if s.estimated == 0 {
+		return 0
 	}
+	more := s.of(s.most) - s.estimated + int64(s.signs.more(float64(s.seen)))
 	more = clamp(more, -s.estimated, s.most-s.estimated)
 	s.estimated += more
 	return more
 }
 
-// advance moves on to the next stretch.
+// of is how many tokens so many bytes have if they are as the windows so far.
+func (s *sample) of(bytes int64) int64 { return (bytes*s.tokens + s.bytes/2) / s.bytes }
+
+// advance moves on to the next stretch, or over two where the windows are alike.
 func (s *sample) advance() {
 	s.begins += int(s.weight) * s.stretch
 	s.weight = 1
@@ -73,65 +75,55 @@ func (s *sample) advance() {
 	s.next = s.begins + int(uint64(s.seed)*uint64(s.weight)*uint64(s.stretch)>>32)
 }
 
+// counted takes in a part of a window.
+func (s *sample) counted(raw []byte, tokens int64) {
+	s.bytes += s.weight * int64(len(raw))
+	s.tokens += s.weight * tokens
+	s.signs.window(raw, tokens)
+}
+
 // sampled is how many tokens a text has, as it stands in the body.
 func (r *reader) sampled(raw []byte) int64 {
 	s := &r.sample
 	length := int64(len(raw))
-	var w counted
-	switch {
-	case length == 0:
+	if length == 0 {
 		return 0
-	case length > 2*window:
-		w = r.windows(raw)
-	default:
-		w = r.short(raw)
 	}
-	s.bytes, s.tokens = s.bytes+w.bytes, s.tokens+w.tokens
-	if w.whole {
-		return w.tokens
+	if length > 2*window {
+		r.windows(raw)
+	} else if n, ok := r.short(raw); ok {
+		return n
 	}
-	var n int64
-	if w.bytes > 0 {
-		n = (length*w.tokens + w.bytes/2) / w.bytes
-	} else {
-		n = (length*s.tokens + s.bytes/2) / s.bytes
-		s.passed, s.assumed = s.passed+length, s.assumed+n
-	}
+	n := s.of(length)
 	s.estimated += n
 	s.most += length
 	return n
 }
 
-// counted is what was counted of a text.
-type counted struct {
-	bytes, tokens int64 // each as often as its window counts
-	whole         bool  // the text was counted, and nothing is estimated
-}
-
 // short counts a short text whole, or not at all.
-func (r *reader) short(raw []byte) (w counted) {
+func (r *reader) short(raw []byte) (n int64, ok bool) {
 	s := &r.sample
 	s.seen += len(raw)
 	if s.next < s.seen+around {
 		s.signs.around(raw)
 	}
 	if s.open <= 0 && s.next >= s.seen {
-		return w
+		return 0, false
 	}
 	if s.open <= 0 {
 		s.open = window
 	}
 	s.open -= len(raw)
-	w = counted{int64(len(raw)), r.count(raw), true}
-	s.signs.window(raw, w.tokens)
+	n = r.count(raw)
+	s.counted(raw, n)
 	for s.next < s.seen {
 		s.advance()
 	}
-	return w
+	return n, true
 }
 
 // windows counts those of a long text.
-func (r *reader) windows(raw []byte) (w counted) {
+func (r *reader) windows(raw []byte) {
 	s := &r.sample
 	begins := s.seen
 	s.seen += len(raw)
@@ -139,10 +131,8 @@ func (r *reader) windows(raw []byte) (w counted) {
 		from := cutFrom(raw, max(last, min(s.next-begins, len(raw)-window)))
 		to := cutFrom(raw, min(from+window, len(raw)))
 		if from < to {
-			n := r.count(raw[from:to])
 			s.signs.around(raw[max(last, from-around):to])
-			s.signs.window(raw[from:to], n)
-			w.bytes, w.tokens = w.bytes+s.weight*int64(to-from), w.tokens+s.weight*n
+			s.counted(raw[from:to], r.count(raw[from:to]))
 		}
 		last = to
 		for s.next < begins+last {
@@ -150,7 +140,6 @@ func (r *reader) windows(raw []byte) (w counted) {
 		}
 	}
 	s.open = 0
-	return w
 }
 
 // cutFrom returns where a text is cut, from i on: soon after it where that leaves tokens

@@ -66,12 +66,13 @@ func TestSampledWhereItIsAlike(t *testing.T) {
 	}
 	for _, first := range []string{"base64", "JSON", "log"} {
 		for _, then := range []string{"German", "Chinese"} {
-			content := texts[first] + texts[then]
-			body := chat("gpt-5", content, len(content))
-			exact := costing.JSON(wire.Chat, "", body, tokens.Exact{})
-			is := costing.Sampled(wire.Chat, "", body, tokens.Exact{})
-			if off := float64(is.Input)/float64(exact.Input) - 1; math.Abs(off) > 0.03 {
-				t.Errorf("%s and %s: %+.1f %%", first, then, 100*off)
+			for _, length := range []int{400_000, 2000, 150} {
+				body := chat("gpt-5", texts[first]+texts[then], length)
+				exact := costing.JSON(wire.Chat, "", body, tokens.Exact{})
+				is := costing.Sampled(wire.Chat, "", body, tokens.Exact{})
+				if off := float64(is.Input)/float64(exact.Input) - 1; math.Abs(off) > 0.03 {
+					t.Errorf("%s and %s, in messages of %d: %+.1f %%", first, then, length, 100*off)
+				}
 			}
 		}
 	}

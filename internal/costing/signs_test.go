@@ -124,7 +124,7 @@ func TestSignsAreNotBelieved(t *testing.T) {
 		{func(i int) int64 { return int64(10 + 90*(i%2)) }, 90},
 		{func(i int) int64 { return int64(100 - 90*(i%2)) }, -10},
 	} {
-		s := sample{seen: 1_000_000, estimated: 10, most: 100}
+		s := sample{seen: 1_000_000, estimated: 10, most: 100, bytes: 1000, tokens: 100}
 		for i := range 20 {
 			raw := bytes.Repeat([]byte{'a'}, 100)
 			raw[0] -= byte(i % 2)
