@@ -11,7 +11,7 @@ module=$(go list -m)
 profile=$(mktemp) log=$(mktemp)
 trap 'rm -f "$profile" "$log"' EXIT
 covered=$(go list -f '{{.ImportPath}}' "$@" | paste -sd, -)
-go test -coverpkg="$covered" -coverprofile="$profile" "$@" >"$log" 2>&1 || { cat "$log"; exit 1; }
+go test -timeout 30m -coverpkg="$covered" -coverprofile="$profile" "$@" >"$log" 2>&1 || { cat "$log"; exit 1; }
 # A block is in the profile once for each test binary, with what that one ran.
 awk -v minimum="$minimum" -v module="$module" '
 	NR > 1 {
