@@ -381,6 +381,7 @@ func TestTrackerHeedsLateReports(t *testing.T) {
 		g := Tracker{Period: time.Minute, first: epoch}
 		g.charge.found.slope = 0.3
 		g.shortfall.part = 0.1
+		g.unused.votes = -verdicts // as it looked while the input was charged in another way
 		x.with(&g)
 		for i := range fewDrifts {
 			n := float64(i)
@@ -398,6 +399,15 @@ func TestTrackerHeedsLateReports(t *testing.T) {
 		}
 		if g.unused.kept != (x.keeps > 0) {
 			t.Errorf("%s: unused output is kept: %v", x.name, g.unused.kept)
+		}
+		votes := -verdicts
+		if x.keeps > 0 {
+			votes = verdicts
+		} else if found {
+			votes = 0
+		}
+		if g.unused.votes != votes {
+			t.Errorf("%s: %d votes that unused output is kept; want %d", x.name, g.unused.votes, votes)
 		}
 		if g.explained.After(epoch) != found || (g.shortfall.part == 0) != found {
 			t.Errorf("%s: explained until %v, a margin of %v", x.name, g.explained, g.shortfall.part)
@@ -624,6 +634,7 @@ func TestSamplesAndBoundsAreChanges(t *testing.T) {
 		{"bounds", 5000, 700, fewBounds, 0.7},
 	} {
 		g := Tracker{Period: time.Minute}
+		g.unused.votes = -verdicts
 		for i := 1; i <= x.at; i++ {
 			now := after(time.Duration(i) * time.Second)
 			r := report{Sent{Level: Level{Used: x.used}, At: now, Cost: 1000, input: input}, x.server}
@@ -631,8 +642,59 @@ func TestSamplesAndBoundsAreChanges(t *testing.T) {
 				t.Errorf("%s: report %d: changed %v", x.name, i, changed)
 			}
 		}
-		if got := g.InputRatio(); math.Abs(got-x.ratio) > 1e-9 {
-			t.Errorf("%s: a ratio of %v", x.name, got)
+		if got := g.InputRatio(); math.Abs(got-x.ratio) > 1e-9 || g.unused.votes != 0 {
+			t.Errorf("%s: a ratio of %v, and %d votes of before", x.name, got, g.unused.votes)
+		}
+	}
+}
+
+// What seemed to become of unused output rested on how the input is charged. It begins anew where
+// that is found to be another way, also by others or by throttles.
+func TestVotesBeginAnewWithTheRatio(t *testing.T) {
+	g := Tracker{Period: time.Minute}
+	g.unused.votes = -verdicts
+	g.unused.trend.n = fewReports
+	g.InputCharged(epoch, 1.5)
+	if g.unused.votes != -verdicts || g.unused.trend.n == 0 {
+		t.Error("one sample is enough")
+	}
+	if g.InputCharged(epoch, 1.5); g.unused.votes != 0 || g.unused.trend.n != 0 {
+		t.Errorf("%d votes and %v reports after two samples", g.unused.votes, g.unused.trend.n)
+	}
+	for _, x := range []struct {
+		theirs Findings
+		votes  int
+	}{
+		{Findings{Ratio: 1.5, Charged: after(time.Second)}, 0},
+		{Findings{Ratio: 1 + noticeable/2, Charged: after(time.Second)}, -verdicts},
+		{Findings{Ratio: 1.5, Charged: after(time.Second), Kept: true, Found: after(time.Second)}, verdicts},
+		{Findings{Ratio: 1.5, Charged: after(2 * time.Second), Kept: true, Found: after(time.Second)}, 0},
+	} {
+		g := Tracker{Period: time.Minute}
+		g.unused.votes = -verdicts
+		if g.Adopt(after(time.Minute), x.theirs, false); g.unused.votes != x.votes || g.unused.kept != x.theirs.Kept {
+			t.Errorf("%+v: %d votes, kept %v", x.theirs, g.unused.votes, g.unused.kept)
+		}
+	}
+	for _, keeps := range []bool{true, false} { // by drifts
+		g := Tracker{Period: time.Minute}
+		g.flow.rate = 1
+		g.unused.votes = -verdicts
+		if keeps {
+			g.unused.votes = verdicts
+		}
+		for i := 0; g.charge.ratio == 0; i++ {
+			n := float64(i)
+			inputs := 1000*n + 3000*math.Sin(n/2)
+			r := report{Sent{At: after(time.Duration(i) * 300 * time.Millisecond), inputs: inputs, refunded: 150*n + 100*math.Sin(n)}, 1e6}
+			r.Used = 1e6 + 0.3*inputs
+			if i > 200 {
+				t.Fatal("nothing is found")
+			}
+			g.observeCharge(r.At, &r)
+		}
+		if g.unused.votes != 0 {
+			t.Errorf("%d votes", g.unused.votes)
 		}
 	}
 }

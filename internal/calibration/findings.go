@@ -40,6 +40,9 @@ func (t *Tracker) Adopt(now time.Time, f Findings, fresh bool) {
 	if f.Ratio > 0 && f.Charged.After(t.charge.at) && !f.Charged.After(now) {
 		if math.Abs(f.Ratio-t.charge.Ratio()) > noticeable {
 			t.charge.adopt(f.Charged, f.Ratio)
+			if t.unused.since.Before(f.Charged) {
+				t.unused.doubt()
+			}
 			t.relearn(now)
 		}
 		t.charge.at = f.Charged

@@ -180,7 +180,7 @@ func (t *Tracker) InputRatio() float64 {
 // request's input.
 func (t *Tracker) InputCharged(now time.Time, ratio float64) {
 	if t.charge.sample(now, ratio) {
-		t.unused.trend = trend{}
+		t.unused.doubt()
 		t.relearn(now)
 	}
 }
@@ -298,6 +298,9 @@ func (t *Tracker) Late(now time.Time, sent Sent, server float64) {
 	}
 	r := report{sent, server}
 	changed, kept := t.charge.late(now, &r, t.flow.rate, &t.unused)
+	if changed {
+		t.unused.doubt()
+	}
 	if t.voteKept(now, kept) || changed {
 		t.chargeFound(now)
 	}
@@ -314,13 +317,16 @@ func (t *Tracker) chargeFound(now time.Time) {
 // whether something was found.
 func (t *Tracker) observeCharge(now time.Time, r *report) bool {
 	samples := t.charge.samples.n
-	if t.charge.alone(now, r, t.overtaken(r.Sent)) {
-		return true
+	changed, kept := t.charge.alone(now, r, t.overtaken(r.Sent)), 0
+	if !changed && t.charge.samples.n == samples { // a sample is no bound as well
+		changed = t.charge.bound(now, r)
 	}
-	if t.charge.samples.n == samples && t.charge.bound(now, r) { // a sample is no bound as well
-		return true
+	if !changed {
+		changed, kept = t.charge.report(now, r, t.flow.rate, &t.unused)
 	}
-	changed, kept := t.charge.report(now, r, t.flow.rate, &t.unused)
+	if changed {
+		t.unused.doubt()
+	}
 	return t.voteKept(now, kept) || changed
 }
 

@@ -172,6 +172,10 @@ func (u *unused) vote(now time.Time, back float64, weight int) bool {
 // decided reports whether it is known that unused output is kept, or that it is not.
 func (u *unused) decided() bool { return u.votes == verdicts || u.votes == -verdicts }
 
+// doubt begins anew what rests on how the server charges, which was found to be another way: a
+// drift with refunds may have been one with the input.
+func (u *unused) doubt() { u.votes, u.trend = 0, trend{} }
+
 // adopt takes over what was found at a time.
 func (u *unused) adopt(kept bool, at time.Time) {
 	if kept != u.kept {
