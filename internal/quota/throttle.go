@@ -111,15 +111,11 @@ func (s *Set) throttled(now time.Time, r *Request, t *wire.Throttle) (c Correcti
 	}
 	l := s.findThrottling(d, t.Period, t.Limit)
 	if l == nil {
-		l = newLimit(s.owner, kind)
-		guess := s.sentAfter(r, d)
-		l.tracker.Guess(guess)
-		used := guess
+		used := 0.0
 		if t.Used >= 0 {
-			used += t.Stood(kind.Period)
+			used = t.Stood(kind.Period)
 		}
-		l.begin(now, used)
-		s.add(l)
+		l = s.told(now, r, kind, used)
 	}
 	if !r.SentAt.Before(l.reportSentAt) {
 		l.report(t.Limit, throttleSource, now, r.SentAt)
@@ -143,6 +139,17 @@ func (s *Set) throttled(now time.Time, r *Request, t *wire.Throttle) (c Correcti
 	s.dirty = true
 	correction, changed := l.tracker.Throttled(now, level, t.Stood(l.Period), float64(t.Requested), float64(l.Amount()))
 	return Correction{l, backend.Correction(correction)}, changed
+}
+
+// told adds a limit that a throttle has told of, and of which so much was used then. What was sent
+// since is guessed to be used too.
+func (s *Set) told(now time.Time, r *Request, kind Kind, used float64) *Limit {
+	l := newLimit(s.owner, kind)
+	guess := s.sentAfter(r, kind.Dimension)
+	l.tracker.Guess(guess)
+	l.begin(now, used+guess)
+	s.add(l)
+	return l
 }
 
 // sampleInput takes in what the server has charged for one request's input: what it says
@@ -186,14 +193,9 @@ func (s *Set) secondThrottled(now time.Time, r *Request, d backend.Dimension, t 
 		if !known || t.Limit <= 0 || t.Limit > Largest/seconds {
 			return c, false
 		}
-		l = newLimit(s.owner, kind)
+		l = s.told(now, r, kind, 0)
 		l.report(t.Limit*seconds, throttleSource, now, r.SentAt)
-		guess := s.sentAfter(r, d)
-		l.tracker.Guess(guess)
-		l.begin(now, guess)
-		s.add(l)
 	}
-	s.dirty = true
 	return s.subwindowThrottled(now, r, l, t.RetryAfter, float64(r.Cost[d]))
 }
 
