@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -293,6 +294,39 @@ func TestWarningsOfClasses(t *testing.T) {
 		}
 		if got := log.take(); strings.Count(got, "this class is not configured") != 1 || len(got) > 1000 {
 			t.Errorf("logged %d bytes", len(got))
+		}
+	})
+}
+
+// Models that share the account's limit have their turns, although one of them has no limit of its
+// own and calls of a class that has.
+func TestModelsTakeTurnsBesideAClassWithLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithWarnings(nil, 0), batchAt(ratelimiter.Limits{RPM: 6000}),
+			ratelimiter.WithAccountLimits(ratelimiter.Limits{RPM: 600, Burst: time.Second}))
+		var started [3]atomic.Int64
+		var calls sync.WaitGroup
+		stop, cancel := context.WithCancel(t.Context())
+		for i, c := range []struct{ class, model string }{{"batch", "m"}, {"", "m"}, {"", "n"}} {
+			ctx := ratelimiter.ContextWithClass(stop, c.class)
+			for range 20 {
+				calls.Go(func() {
+					for {
+						r, err := l.Acquire(ctx, ratelimiter.Cost{Model: c.model})
+						if err != nil {
+							return
+						}
+						started[i].Add(1)
+						r.Settle(ratelimiter.Usage{})
+					}
+				})
+			}
+		}
+		time.Sleep(time.Minute)
+		cancel()
+		calls.Wait()
+		if batch, m, n := started[0].Load(), started[1].Load(), started[2].Load(); batch < 270 || m < 130 || n < 130 || batch+m+n > 620 {
+			t.Errorf("%d calls of the class have started, %d others of its model, and %d of another one; want 300, 150 and 150", batch, m, n)
 		}
 	})
 }

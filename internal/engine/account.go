@@ -186,7 +186,7 @@ func (a *account) newScopeLocked(key scopeKey, keep bool) *scope {
 	s := &scope{account: a, key: key, model: key.model}
 	line, limits := a.configuredLocked(key.model, keep)
 	s.line, s.quota = line, quota.NewSet(quota.ModelOwner(key.model), limits)
-	s.ceilings = a.ceilingsLocked(key.class, keep)
+	s.ceilings, s.open = a.ceilingsLocked(key.class, keep), quota.Open(quota.ModelOwner(key.model))
 	s.slots = a.slotsLocked(key, keep)
 	if keep {
 		s.ticket = a.engine.newTicket()

@@ -54,21 +54,18 @@ func (s *scope) ownersLocked() []string {
 }
 
 // drawLocked describes what a call draws from: these buckets, of which the first are the
-// limits', and the scope's ceilings.
+// limits', and the scope's ceilings. In line the scope stands below its model, whose pauses hold
+// for it: so the model is the first of the owners, if need be by a limit that holds nothing back.
 func (s *scope) drawLocked(now time.Time, limits []*quota.Limit, buckets []backend.Bucket) ask {
 	if s.capped() {
 		n := len(limits)
 		buckets = slices.Concat(buckets[:n], quota.Unpaced(now, s.ceilings), buckets[n:])
-		if own := s.quota.Owner(); !slices.ContainsFunc(buckets, func(b backend.Bucket) bool { return b.Owner == own }) {
-			buckets = append(buckets, open(own)) // whose pauses hold for it
+		if n == 0 || limits[0].Owner != s.quota.Owner() {
+			limits = slices.Concat([]*quota.Limit{s.open}, limits)
+			buckets = slices.Concat([]backend.Bucket{s.open.Bucket(now)}, buckets)
 		}
 	}
 	return s.look(limits, buckets)
-}
-
-// open is a bucket that holds nothing back.
-func open(owner string) backend.Bucket {
-	return backend.Bucket{Owner: owner, Name: "open", Dimension: backend.Requests, Limit: quota.Largest, Period: time.Minute}
 }
 
 // exceededLocked returns the limit that the cost can never fit, or nil.

@@ -21,6 +21,7 @@ type scope struct {
 
 	quota    quota.Set
 	ceilings []*quota.Limit // of the class
+	open     *quota.Limit   // holds nothing back
 	inputs   predict.Inputs
 	outputs  predict.Outputs
 	inFlight int

@@ -119,5 +119,9 @@ func (a *account) state(key scopeKey, now time.Time) (ScopeState, backend.Ask, [
 			Name: quota.Concurrent.Name, Owner: o.owner, Limit: o.limit, Source: quota.Configured,
 		})
 	}
-	return state, s.drawLocked(now, limits, quota.Unpaced(now, limits)).Ask, concurrent
+	look := s.drawLocked(now, limits, quota.Unpaced(now, limits))
+	if len(look.limits) > len(limits) {
+		look.Buckets = append(look.Buckets[1:], look.Buckets[0]) // the first is not shown
+	}
+	return state, look.Ask, concurrent
 }

@@ -91,6 +91,13 @@ func (r *Rule) Limits(owner string) []*Limit {
 	return limits
 }
 
+// Open is a limit that holds nothing back.
+func Open(owner string) *Limit {
+	l := newLimit(owner, Kind{Name: "open", Unit: "requests", Dimension: backend.Requests, Period: minute})
+	l.configured = Largest
+	return l
+}
+
 // AccountOwner owns the limits of an account as a whole.
 const AccountOwner = "account"
 
