@@ -171,13 +171,19 @@ do
     return most, part, at, this, name
   end
 
-  -- held looks at the owners on a path below another one. If the buckets of one do not let
-  -- a first cost start soon, it returns the owner and when they do; else nothing, how much
+  -- held looks at the owners on a path below another one, or, if the ticket does not name that, up
+  -- to the one below it. If the buckets of one do not let a first cost start soon, it returns the owner and when they do; else nothing, how much
   -- they let start now of what a node needs, and from which byte on the ask's buckets may
   -- stand in the shape. The cost stands behind next in t, and the need behind need if there
   -- is one; the margins from a byte of a record on.
-  local function held(s, above, ceilings, t, next, need, record, margins)
-    local part, digest, at, wait, this, name, from = 1, sub(s, 9, 20), 21, 0, '', nil, nil
+  local function held(s, upto, above, ceilings, t, next, need, record, margins)
+    local part, digest, at, wait, this, name, from, last = 1, sub(s, 9, 20), 21, 0, '', nil, nil, nil
+    if upto and not string.find(s, above, 9, true) then
+      last = upto
+      if not string.find(s, upto, 9, true) then
+        return nil, part, at
+      end
+    end
     if ceilings <= #s and digest ~= above then -- they hold back as buckets of the first would
       this, name = numbers('<c12d', s, ceilings)
       wait, part = held_by(this, s, ceilings, this, name, t, next, need, record, margins, part)
@@ -197,7 +203,7 @@ do
       if wait > K.SOON then
         return digest, now + wait
       end
-      digest, wait = at < ceilings and this or '', 0
+      digest, wait = digest ~= last and at < ceilings and this or '', 0
     end
     return nil, part, from or at
   end
@@ -350,7 +356,7 @@ do
             r[K.RIVAL_CEILINGS] = want(s, n.digest)
             open_them()
           end
-          digest, result, from = held(s, n.digest, r[K.RIVAL_CEILINGS], r, K.RIVAL_NEXT, K.RIVAL_NEED, record, K.MARGINS)
+          digest, result, from = held(s, below, n.digest, r[K.RIVAL_CEILINGS], r, K.RIVAL_NEXT, K.RIVAL_NEED, record, K.MARGINS)
           r[4] = result
         end
         if not digest then
@@ -529,7 +535,7 @@ do
   -- it has come to be the first out of the way if their own buckets hold it back, and puts
   -- them back if not.
   function settle_in(t)
-    local digest, due = held(ARGV[4], ARGV[4 + deep], ceilings_at(ARGV[4]), t, K.NEXT, nil, t.rest, 1)
+    local digest, due = held(ARGV[4], nil, ARGV[4 + deep], ceilings_at(ARGV[4]), t, K.NEXT, nil, t.rest, 1)
     for i = 1, deep - 1 do
       local n = node(ARGV[4 + i])
       local m = order(n, 1)[1]

@@ -26,6 +26,23 @@ func TestScopeThatLeavesItsFamilyInLine(t *testing.T) {
 	}
 }
 
+// A ticket may name another path than that on which its scope stands now. It is held back by what
+// stands below those that it is a rival of, and not by what stands above them.
+func TestTicketOnAnotherPathThanItsScope(t *testing.T) {
+	a := New()
+	own, family, account := bucketOf("m", "rpm", backend.Requests, 600), bucketOf("family", "rpm", backend.Requests, 600), bucketOf("account", "rpm", backend.Requests, 60)
+	take(t, a, 0, ask("x", "x", 1, []backend.Bucket{account}, cost(60, 0, 0)))
+	take(t, a, 0, ask("m", "from outside the family", 1, []backend.Bucket{own, account}, cost(1, 0, 0)))
+	take(t, a, 0, ask("m", "from inside", 1, []backend.Bucket{own, family, account}, cost(1, 0, 0)))
+	for number := range uint64(2) {
+		a.Moved("line")
+		got := take(t, a, 0, ask("n", "n", 1+number, []backend.Bucket{family, account}, cost(1, 0, 0)))
+		if got.Tickets != 2 || number > 0 && a.Moved("line") {
+			t.Errorf("%d tickets stand before it; want 2, and none moved", got.Tickets)
+		}
+	}
+}
+
 // Whether a model holds itself back is for its own margin to say, as the ticket that waits
 // has described it, and not as others have since.
 func TestMarginOfTheTicketHoldsItsModelBack(t *testing.T) {

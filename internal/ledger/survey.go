@@ -94,7 +94,7 @@ func (v *survey) collect(level *level) {
 			continue
 		}
 		t := e.node.head() // it stands here because it has one
-		if m, until := v.held(t, n.owner); m != nil {
+		if m, until := v.held(t, e.node.owner, n.owner); m != nil {
 			if blocked++; blocked <= Tries && !v.only {
 				v.line.block(m, t, until)
 			}
@@ -107,13 +107,10 @@ func (v *survey) collect(level *level) {
 	}
 }
 
-// held returns the first node on a ticket's path below an owner whose own buckets do not
-// let its first cost start soon, and when they do.
-func (v *survey) held(t *ticket, above *owner) (n *node, until float64) {
-	for i, o := range path(t.scope, t.buckets) {
-		if o == above {
-			return nil, 0
-		}
+// held returns the first node on a ticket's path up to an owner whose own buckets do not let
+// its first cost start soon, and when they do.
+func (v *survey) held(t *ticket, upto, above *owner) (n *node, until float64) {
+	for i, o := range pathUpTo(t, upto, above) {
 		wait := o.pause(v.now)
 		for k, b := range t.buckets {
 			if b.owner == o || i == 0 && b.ceiling {
@@ -125,6 +122,17 @@ func (v *survey) held(t *ticket, above *owner) (n *node, until float64) {
 		}
 	}
 	return nil, 0
+}
+
+// pathUpTo is the part of a ticket's path below an owner. If the ticket does not name that one, it
+// ends with another, which stands below it: other processes have other limits, and so have tickets
+// that have not asked since those were changed.
+func pathUpTo(t *ticket, upto, above *owner) []*owner {
+	owners := path(t.scope, t.buckets)
+	if at := slices.Index(owners, above); at >= 0 {
+		return owners[:at]
+	}
+	return owners[:1+slices.Index(owners, upto)]
 }
 
 // pause is how long the owner is paused yet.
@@ -152,10 +160,7 @@ func (b *bucket) usedAt(now int64) float64 {
 // part is how much of what the node needs the buckets below an owner let start now.
 func (v *survey) part(n *node, t *ticket, above *owner) float64 {
 	part := 1.0
-	for i, o := range path(t.scope, t.buckets) {
-		if o == above {
-			break
-		}
+	for i, o := range pathUpTo(t, n.owner, above) {
 		for _, b := range t.buckets {
 			if need := float64(n.need[b.dimension]); (b.owner == o || i == 0 && b.ceiling) && need > 0 {
 				part = min(part, max(0, b.capacity-b.usedAt(v.now))/need)
@@ -285,7 +290,7 @@ func (v *survey) grant(ask *backend.Ask, parts []part, of []int) backend.Answer 
 func (v *survey) hold(t *ticket) {
 	l, owners := v.line, path(v.scope, v.buckets)
 	top := owners[len(owners)-1]
-	m, until := v.held(t, top)
+	m, until := v.held(t, nil, top)
 	for _, o := range owners {
 		n := l.nodes[o]
 		if o == top || n.head() != t {
