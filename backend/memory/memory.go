@@ -122,10 +122,11 @@ func (b *Backend) Take(_ context.Context, ask backend.Ask) (backend.Answer, erro
 	a := b.account(ask.Account)
 	defer a.mu.Unlock()
 	answer, err := a.ledger.Take(now(), &ask)
+	moved := a.ledger.Moved(ask.Line)
 	switch {
 	case a.redescribed():
 		a.changed(ask.Line)
-	case a.ledger.Moved(ask.Line), answer.Granted > 0, len(ask.Costs) == 0:
+	case moved && !a.untold, answer.Granted > 0, len(ask.Costs) == 0:
 		a.changedFor(ask.Line, ask.Scope, ask.Buckets, ask.Ticket)
 	}
 	answer.Hint = answer.Wait // for Changed tells of all else

@@ -61,3 +61,43 @@ func TestWhatComesBackWakesAFew(t *testing.T) {
 		}
 	})
 }
+
+// Limiters that disagree about a limit don't wake others each time that they ask.
+func TestLimitersThatDisagreeWakeFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New()
+		bucket := func(owner string, limit int64) backend.Bucket {
+			return backend.Bucket{Owner: owner, Name: "rpm", Limit: limit, Period: time.Minute}
+		}
+		numbers := map[string]uint64{}
+		ask := func(scope, ticket string, n int64, buckets ...backend.Bucket) backend.Answer {
+			numbers[ticket]++
+			answer, err := b.Take(t.Context(), backend.Ask{Account: "a", Line: "account", Scope: scope, Ticket: ticket, Number: numbers[ticket],
+				Buckets: buckets, Costs: []backend.Amounts{{n}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return answer
+		}
+		account, family := bucket("account", 600), bucket("family", 60)
+		low, high := bucket("class", 30), bucket("class", 6000)
+		low.Ceiling, high.Ceiling = true, true
+		ask("x", "first", 60, family, account, high)
+		ask("x", "second", 540, account)
+		time.Sleep(time.Millisecond)
+		woken := 0
+		for range 10 {
+			changed := ask("n", "waits", 2, account).Changed
+			ask("class/m", "high", 1, family, account, high)
+			ask("class/o", "low", 1, family, account, low)
+			select {
+			case <-changed:
+				woken++
+			default:
+			}
+		}
+		if woken > 2 {
+			t.Errorf("a ticket is woken %d times by ten asks each of two that disagree", woken)
+		}
+	})
+}
