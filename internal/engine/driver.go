@@ -119,6 +119,12 @@ func (s *scope) nextTurn() (t turn, ok bool) {
 func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
+	for _, woken := range []<-chan struct{}{s.driver.kick, s.driver.heads} {
+		select {
+		case <-woken: // it looks now
+		default:
+		}
+	}
 	t.batch = s.batchLocked(now)
 	all := t.batch
 	taken := s.takeRoomLocked(&t, now)
@@ -126,10 +132,6 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	if s.queue.len() == 0 {
 		s.driver.running, s.driver.inLine, s.driver.turn = false, backend.Amounts{}, 0
 		return t, false, s.releaseLocked(now)
-	}
-	select {
-	case <-s.driver.heads: // it asks now
-	default:
 	}
 	t.pause, t.paced, t.first = s.quota.NextPace(now), s.quota.Paced(now), s.away == nil
 	t.since = s.failingLocked(now)
