@@ -85,14 +85,20 @@ do
     end
   end
 
-  -- forget_some forgets those of a class that the virtual time has passed.
+  -- forget_some forgets those of a class that the virtual time has passed, or else those that are
+  -- too many. There the ledger forgets the same, but with each ask.
   local looked = {}
   local function forget_some(class)
     if looked[class] then
       return
     end
     looked[class] = true
-    local gone = range('[f' .. class, '(f' .. class .. pack('>d', line[K.VIRTUAL]) .. K.AFTER, K.ERASED)
+    local first, last = '[f' .. class, '(f' .. class .. K.AFTER
+    local gone = range(first, '(f' .. class .. pack('>d', line[K.VIRTUAL]) .. K.AFTER, K.ERASED)
+    if not gone[1] then
+      local more = between(first, last) - K.TENANTS
+      gone = more > 0 and range(first, last, math.min(more, K.ERASED)) or gone
+    end
     for x = 1, #gone do
       local key = class .. sub(gone[x], 22)
       if not known.flows[key] then

@@ -452,3 +452,46 @@ func (c *throng) ask(a *backend.Ask) time.Duration {
 	}
 	return answer.Hint
 }
+
+// While somebody waits and ever new tenants come, Redis keeps no more of a class than the ledger,
+// but for those of a few asks.
+func TestTenantsThatEverCome(t *testing.T) {
+	b := newVirtual(client(t))
+	buckets := []backend.Bucket{{Owner: "account", Name: "rpd", Limit: 1e6, Period: 24 * time.Hour}}
+	if err := b.Settle(t.Context(), backend.Settlement{Account: "a", Line: "line", PauseOwner: "x", Pause: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(scope string, number uint64, flows ...backend.Flow) int {
+		b.now += 100_003
+		answer, err := b.Take(t.Context(), backend.Ask{Account: "a", Line: "line", Scope: scope, Ticket: scope, Number: number,
+			Buckets: buckets, Costs: slices.Repeat([]backend.Amounts{{1}}, max(1, len(flows))), Flows: flows})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.Granted
+	}
+	came := 0
+	for number := uint64(1); came < ledger.Tenants+2000; number++ {
+		if number%4 == 1 {
+			ask("x", number)
+		}
+		var flows []backend.Flow
+		for range backend.MaxCosts {
+			came++
+			flows = append(flows, backend.Flow{Class: "c", Tenant: fmt.Sprint(came)})
+		}
+		if n := ask("m", number, flows...); n != backend.MaxCosts {
+			t.Fatalf("%d of %d costs are granted", n, backend.MaxCosts)
+		}
+	}
+	most := int64(0)
+	all := admin(t, shared)
+	for _, key := range all.Keys(t.Context(), b.prefix+"*").Val() {
+		if all.Type(t.Context(), key).Val() == "hash" {
+			most = max(most, all.HLen(t.Context(), key).Val())
+		}
+	}
+	if most < ledger.Tenants || most > ledger.Tenants+1000 {
+		t.Errorf("%d records are kept of a line that has seen %d tenants", most, came)
+	}
+}

@@ -154,17 +154,35 @@ func (q *flows) rest(f *flow) {
 		f.rests = true
 		heap.Push(&q.resting, resting{f})
 		c.tenants++
+		if len(q.resting) > mostResting {
+			q.wake(q.resting[0].flow)
+		}
 		return
 	case f.rests:
-		f.rests = false
-		heap.Remove(&q.resting, f.index)
-		c.tenants--
+		q.wake(f)
+		return
 	}
+	q.forget(f)
+}
+
+// mostResting is how many flows rest: of more the one is forgotten that would be next.
+const mostResting = 10_000
+
+// wake ends a flow's rest.
+func (q *flows) wake(f *flow) {
+	f.rests = false
+	heap.Remove(&q.resting, f.index)
+	q.classes[f.Class].tenants--
+	q.forget(f)
+}
+
+// forget forgets a flow that counts no more, unless one of its calls is in flight.
+func (q *flows) forget(f *flow) {
 	if q.classes[f.Class].tenants == 0 {
 		delete(q.classes, f.Class)
 	}
 	if f.inFlight == 0 {
-		delete(q.known, key)
+		delete(q.known, flowKey{f.Class, f.Tenant})
 	}
 }
 

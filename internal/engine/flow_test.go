@@ -341,6 +341,28 @@ func TestTenantsAreForgotten(t *testing.T) {
 	}
 }
 
+// While ever new tenants come, the line does not come as far as they have, and those that are next
+// are forgotten.
+func TestFewTenantsRest(t *testing.T) {
+	var q flows
+	stays := &waiter{}
+	q.join(stays, named("a", "stays", 1))
+	for i := range mostResting + 1000 {
+		w := &waiter{charge: charge{cost: backend.Amounts{1, 10}}}
+		q.join(w, named(fmt.Sprint(i%2), fmt.Sprint(i), 1))
+		q.place([]*waiter{w}, &backend.Answer{Granted: 1, Tags: []float64{0}})
+		w.flow.start()
+		q.leave(w)
+		q.end(w.flow, 0)
+	}
+	if n := len(q.resting); n != mostResting || len(q.known) != n+1 || q.tenants("0")+q.tenants("1") != n {
+		t.Errorf("%d flows rest, %d are known, and %d and %d are counted", n, len(q.known), q.tenants("0"), q.tenants("1"))
+	}
+	if q.known[flowKey{"0", "0"}] != nil || q.known[flowKey{"1", fmt.Sprint(mostResting + 999)}] == nil {
+		t.Error("others are forgotten than those that are next")
+	}
+}
+
 // A tenant rests until the line has come as far as what its calls have used, also where that is
 // known only after it has come as far as what they were charged.
 func TestTenantRests(t *testing.T) {

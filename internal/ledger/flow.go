@@ -15,7 +15,8 @@ import (
 //
 // A class's share is its weight. Its tenants divide it: each counts as much more as there
 // are others that have lately asked. A flow whose finish tag the virtual time has passed
-// is as good as one that nobody has heard of.
+// is as good as one that nobody has heard of. So are those of a class that come next, where there
+// are too many: while ever new tenants come, the virtual time stands still.
 type flows struct {
 	virtual float64
 	plain   flow // of no class and tenant
@@ -57,10 +58,14 @@ func (c *class) place(b beginning) int {
 	return at
 }
 
-// pass forgets the flows that the virtual time has passed.
+// Tenants is how many of a class are known at most: no more are forgotten by an ask than those
+// that asks bring, so that for a moment there may be some more.
+const Tenants = 10_000
+
+// pass forgets the flows that the virtual time has passed, and those that are too many.
 func (c *class) pass(virtual float64) {
 	n := 0
-	for n < len(c.order) && c.order[n].tag <= virtual {
+	for n < len(c.order) && (c.order[n].tag <= virtual || len(c.order)-n > Tenants) {
 		delete(c.flows, c.order[n].tenant)
 		n++
 	}

@@ -197,3 +197,30 @@ func TestManyTenants(t *testing.T) {
 		}
 	}
 }
+
+// While somebody waits and ever new tenants come, the virtual time stands still: of a class no more
+// than so many are known.
+func TestTenantsThatEverCome(t *testing.T) {
+	a := New()
+	b := []backend.Bucket{{Owner: "account", Name: "rpd", Limit: 1e6, Period: 24 * time.Hour}}
+	a.Settle(0, &backend.Settlement{PauseOwner: "x", Pause: time.Hour})
+	take(t, a, 0, ask("x", "waits", 1, b, cost(1, 0, 0)))
+	came := 0
+	for number := uint64(1); came < Tenants+1000; number++ {
+		q := ask("m", "m", number, b)
+		for range backend.MaxCosts {
+			came++
+			q.Costs, q.Flows = append(q.Costs, cost(1, 0, 0)), append(q.Flows, backend.Flow{Class: "c", Tenant: fmt.Sprint(came)})
+		}
+		if got := take(t, a, int64(number), q); got.Granted != backend.MaxCosts {
+			t.Fatalf("%d of %d costs are granted", got.Granted, backend.MaxCosts)
+		}
+	}
+	c := a.lines["line"].flows.classes["c"]
+	if n := len(c.flows); n > Tenants+1 || n < Tenants || n != len(c.order) {
+		t.Errorf("%d of %d tenants are known", n, came)
+	}
+	if c.flows["1"] != nil || c.flows[fmt.Sprint(came)] == nil {
+		t.Error("others are forgotten than those that would be next")
+	}
+}
