@@ -24,7 +24,7 @@ var errReply = errors.New("unexpected reply")
 func (b *Backend) mending(ctx context.Context, args []any, run func(ctx context.Context) error) error {
 	begun := time.Now()
 	err := run(ctx)
-	if !broken(err) {
+	if err == nil || !broken(err) { // which allocates
 		return err
 	}
 	ctx, cancel := context.WithDeadline(ctx, begun.Add(b.timeout))
