@@ -78,7 +78,7 @@ func Of(b *Body, in *Inputs, o *Outputs, c *Contexts) Prediction {
 // what does not carry over, and everything that was put out. Reasoning is dropped between
 // turns, though not between the calls of tools, so this is the most that it can be.
 func Responded(b *Body, c *Contexts, id string, total int64) {
-	if !b.Continuable || total <= 0 {
+	if !b.Continuable {
 		return
 	}
 	c.Set(id, total-b.Passing)

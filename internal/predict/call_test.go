@@ -14,6 +14,10 @@ func TestOf(t *testing.T) {
 	contexts.Set("huge", largest)
 	var outputs, unknown Outputs
 	outputs.Add(40)
+	var inputs Inputs // of calls with functions, which use a tenth more
+	for i := range int64(fewInputs) {
+		inputs.Add(100+100*i, 110+110*i)
+	}
 	for _, x := range []struct {
 		name string
 		body Body
@@ -30,6 +34,7 @@ func TestOf(t *testing.T) {
 		{"undeclared, three choices", Body{Tokens: 60, Input: 60, Undeclared: true, Choices: 3}, &outputs, Prediction{180, 60, 60}},
 		{"undeclared, no choices", Body{Tokens: 60, Input: 60, Undeclared: true}, &outputs, Prediction{100, 60, 60}},
 		{"undeclared, of a model that puts out less", Body{Tokens: 60, Input: 60, Undeclared: true, Choices: 2, MostOutput: 10}, &outputs, Prediction{80, 60, 60}},
+		{"undeclared, of one that puts out a token", Body{Tokens: 60, Input: 60, Undeclared: true, MostOutput: 1}, &outputs, Prediction{61, 60, 60}},
 		{"undeclared, of one that puts out more", Body{Tokens: 60, Input: 60, Undeclared: true, Choices: 1, MostOutput: 50}, &outputs, Prediction{100, 60, 60}},
 		{"undeclared, but the body states more", Body{Tokens: 200, Input: 60, Undeclared: true, Choices: 1}, &outputs, Prediction{200, 60, 200}},
 		{"undeclared, very many choices", Body{Tokens: 60, Input: 60, Undeclared: true, Choices: 1 << 50}, &outputs, Prediction{largest, 60, 60}},
@@ -40,11 +45,15 @@ func TestOf(t *testing.T) {
 		{"whichever", Body{Tokens: 100, Input: 60, Previous: "conv", Conversation: "resp"}, &outputs, Prediction{600, 560, 100}},
 		{"an unknown response", Body{Tokens: 100, Input: 60, Previous: "who"}, &outputs, Prediction{100, 60, 100}},
 		{"more than the model takes", Body{Tokens: 100, Input: 60, Previous: "conv", MostContext: 200}, &outputs, Prediction{300, 260, 100}},
+		{"of a model that takes a token", Body{Tokens: 100, Input: 60, Previous: "conv", MostContext: 1}, &outputs, Prediction{101, 61, 100}},
 		{"less than the model takes", Body{Tokens: 100, Input: 60, Previous: "resp", MostContext: 400}, &outputs, Prediction{400, 360, 100}},
 		{"the largest", Body{Tokens: 100, Input: 60, Previous: "huge"}, &outputs, Prediction{largest, largest, 100}},
+		{"functions", Body{Tokens: 100, Input: 60, Functions: true}, &outputs, Prediction{106, 66, 100}},
+		{"functions, and an output that has been seen", Body{Tokens: 60, Input: 60, Functions: true, Undeclared: true}, &outputs, Prediction{106, 66, 60}},
+		{"the largest, with functions", Body{Tokens: largest, Input: 60, Functions: true}, &outputs, Prediction{largest, 66, largest}},
 		{"undeclared too", Body{Tokens: 60, Input: 60, Undeclared: true, Choices: 2, Previous: "resp"}, &outputs, Prediction{440, 360, 60}},
 	} {
-		if got := Of(&x.body, &Inputs{}, x.seen, &contexts); got != x.want {
+		if got := Of(&x.body, &inputs, x.seen, &contexts); got != x.want {
 			t.Errorf("%s: %+v; want %+v", x.name, got, x.want)
 		}
 	}
@@ -108,6 +117,8 @@ func TestResponded(t *testing.T) {
 		{"in a conversation", Body{Continuable: true, Conversation: "conv"}, "resp", 300, 300, 300},
 		{"in a conversation, without an id", Body{Continuable: true, Conversation: "conv"}, "", 300, 0, 300},
 		{"what does not carry over", Body{Continuable: true, Passing: 100}, "resp", 300, 200, 0},
+		{"what does not carry over in a conversation", Body{Continuable: true, Conversation: "conv", Passing: 100}, "resp", 300, 200, 200},
+		{"a token", Body{Continuable: true}, "resp", 1, 1, 0},
 		{"nothing carries over", Body{Continuable: true, Passing: 300}, "resp", 300, 0, 0},
 		{"more than all is passing", Body{Continuable: true, Passing: 400}, "resp", 300, 0, 0},
 		{"none that can be continued", Body{}, "resp", 300, 0, 0},

@@ -30,7 +30,6 @@ func (c *Contexts) Set(id string, context int64) {
 		c.seed, c.young = maphash.MakeSeed(), map[uint64]int64{}
 	}
 	key := maphash.String(c.seed, id)
-	delete(c.old, key)
 	if _, known := c.young[key]; !known && len(c.young) == maxContexts/2 {
 		c.old, c.young = c.young, map[uint64]int64{}
 	}

@@ -20,7 +20,9 @@ func TestContextsAreBounded(t *testing.T) {
 	}
 	for i := range 3 * maxContexts {
 		h.Set(id(i), int64(i+1))
-		h.Touch(id(0))
+		if i%1000 == 0 {
+			h.Touch(id(0))
+		}
 		for k := max(0, i-maxContexts/2+2); k <= i && i%1000 == 0; k++ {
 			if got := h.Get(id(k)); got != int64(k+1) {
 				t.Fatalf("%d after %d: %d", k, i, got)

@@ -9,7 +9,7 @@ import "math"
 // Each process learns for itself: a few responses teach it.
 type Inputs struct {
 	recent [32]struct{ counted, used float64 }
-	n      int
+	n      uint64
 	add    float64
 	part   float64
 }
@@ -30,10 +30,8 @@ func (i *Inputs) Add(counted, used int64) {
 	if counted <= 0 || used <= 0 {
 		return
 	}
-	i.recent[i.n%len(i.recent)] = struct{ counted, used float64 }{float64(min(counted, largest)), float64(min(used, largest))}
-	if i.n++; i.n == 2*len(i.recent) {
-		i.n = len(i.recent) // full
-	}
+	i.recent[i.n%uint64(len(i.recent))] = struct{ counted, used float64 }{float64(min(counted, largest)), float64(min(used, largest))}
+	i.n++
 	i.add, i.part = i.fit()
 }
 
@@ -45,7 +43,7 @@ func (i *Inputs) Count(counted int64) int64 {
 
 // fit returns by how much usage is above the count, if the recent calls agree on it.
 func (i *Inputs) fit() (add, part float64) {
-	n := min(i.n, len(i.recent))
+	n := min(i.n, uint64(len(i.recent)))
 	if n < fewInputs {
 		return 0, 0
 	}
@@ -57,7 +55,7 @@ func (i *Inputs) fit() (add, part float64) {
 	for _, r := range i.recent[:n] {
 		dx := r.counted - x
 		xx += dx * dx / float64(n)
-		xy += dx * (r.used - r.counted - short) / float64(n)
+		xy += dx * (r.used - r.counted) / float64(n)
 	}
 	if math.Sqrt(xx) > spread*x {
 		part = xy / xx

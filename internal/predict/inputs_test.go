@@ -33,6 +33,29 @@ func TestInputs(t *testing.T) {
 			}
 			return constant(i)
 		}, 1000},
+		{"one without usage", 20, func(i int64) (int64, int64) {
+			if i == 10 {
+				return 500, 0
+			}
+			return constant(i)
+		}, 1088},
+		{"one of which nothing was counted", 20, func(i int64) (int64, int64) {
+			if i == 10 {
+				return 0, 500
+			}
+			return constant(i)
+		}, 1088},
+		{"calls of a token", fewInputs, func(int64) (int64, int64) { return 1, 89 }, 1088},
+		{"a fifth of a token", 20, func(i int64) (int64, int64) { return 500, 588 + i%5/4 }, 1088},
+		{"twice as much", 20, func(i int64) (int64, int64) { return 300 + 100*i, 600 + 200*i }, 2000},
+		{"a part of counts that vary too little", 20, func(i int64) (int64, int64) { return 450 + 100*(i%2), 495 + 110*(i%2) }, 1050},
+		{"a constant, nearly, where a part would be too large", 20, func(i int64) (int64, int64) { return 35 + 10*(i%2), 45 + 30*(i%2) }, 1020},
+		{"some as far off as they may be", fewInputs, func(i int64) (int64, int64) {
+			if i%4 == 0 {
+				return 500, 1000
+			}
+			return 500, 952
+		}, 1464},
 		{"nothing", 20, func(int64) (int64, int64) { return 500, 0 }, 1000},
 	} {
 		var in Inputs

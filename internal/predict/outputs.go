@@ -18,7 +18,7 @@ package predict
 // call has to wait for a store.
 type Outputs struct {
 	recent [32]int64
-	n      int
+	n      uint64
 	sum    int64
 }
 
@@ -32,17 +32,15 @@ func (o *Outputs) Add(tokens int64) {
 		return
 	}
 	tokens = min(tokens, largest)
-	at := o.n % len(o.recent)
+	at := o.n % uint64(len(o.recent))
 	o.sum += tokens - o.recent[at]
 	o.recent[at] = tokens
-	if o.n++; o.n == 2*len(o.recent) {
-		o.n = len(o.recent) // full
-	}
+	o.n++
 }
 
 // Expect is the mean of the recent responses, rounded up.
 func (o *Outputs) Expect() int64 {
-	n := int64(min(o.n, len(o.recent)))
+	n := int64(min(o.n, uint64(len(o.recent))))
 	if n == 0 {
 		return unseen
 	}
