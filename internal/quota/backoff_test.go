@@ -31,6 +31,7 @@ func TestBackoff(t *testing.T) {
 			{1 * time.Second, 0, time.Second, 0}, {2 * time.Second, 0, 2 * time.Second, 30}, {4 * time.Second, 0, 4 * time.Second, 15},
 			{-4 * time.Second, 0, 4 * time.Second, 15}, {-5 * time.Second, 0, 2 * time.Second, 30}, {6 * time.Second, 0, 4 * time.Second, 15},
 			{-7 * time.Second, 0, 2 * time.Second, 30}, {-7 * time.Second, 0, time.Second, 0}, {-7 * time.Second, 0, 0, 0},
+			{8 * time.Second, 0, time.Second, 0},
 		}},
 		{"after long", []step{
 			{1 * time.Second, 0, time.Second, 0}, {2 * time.Second, 0, 2 * time.Second, 30},
@@ -77,4 +78,8 @@ func TestBackoffLetsFewCallsGo(t *testing.T) {
 	check(70*time.Second, 21)
 	w.respond(71*time.Second, w.send(70*time.Second, 10), "")
 	check(71*time.Second, -1)
+	w.backoff = backoff{pause: mostBackoff}
+	if got := w.Slots(at(72*time.Second), 0, 0); got != 1 || !w.Paced(at(72*time.Second)) {
+		t.Errorf("%d slots after long in vain, with none in flight; paced: %v", got, w.Paced(at(72*time.Second)))
+	}
 }

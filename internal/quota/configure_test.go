@@ -40,6 +40,21 @@ func TestLearnedOutlivesTheCeiling(t *testing.T) {
 	}
 }
 
+// A limit that is set to another amount begins anew, also one of 1.
+func TestConfiguredToAnotherAmount(t *testing.T) {
+	w := newWorld(t, "tpm=600")
+	w.respond(time.Second, w.send(0, 100), headersOf("tokens", 600, 300, minute))
+	l := w.limit("tpm")
+	for _, x := range []struct {
+		to    string
+		knows bool
+	}{{"tpm=600", true}, {"tpm=1", false}} {
+		if w.Configure(at(time.Minute), configured(x.to)); w.holds() != x.to || l.tracker.Reported() != x.knows || l.learned.Amount == 600 != x.knows {
+			t.Errorf("%s: %s, %d learned, its level known: %v", x.to, w.holds(), l.learned.Amount, l.tracker.Reported())
+		}
+	}
+}
+
 // A call in flight is settled by the limits that it was charged to, also by one that holds no
 // more: a backend is never asked for a limit of nothing.
 func TestSettledByALimitThatIsGone(t *testing.T) {
@@ -60,14 +75,16 @@ func TestSettledByALimitThatIsGone(t *testing.T) {
 // What was learned before a limit was set to another amount is about the one before, also in
 // others' notes.
 func TestNotesFromBeforeTheChange(t *testing.T) {
-	writer := newWorld(t, "tpm=600")
-	writer.limit("tpm").adopt(&noteLimit{Amount: 500, Source: "header", Reported: at(time.Second), Sent: at(time.Second)})
-	w := newWorld(t, "tpm=600")
-	w.Configure(at(time.Minute), configured("tpm=900"))
-	if err := w.TakeNote(at(2*time.Minute), writer.note(2*time.Minute), 0); err != nil {
-		t.Fatal(err)
-	}
-	if got := w.holds(); got != "tpm=900" {
-		t.Error(got)
+	for sent, want := range map[time.Duration]string{time.Second: "tpm=900", time.Minute: "tpm=900", time.Minute + 1: "tpm=500"} {
+		writer := newWorld(t, "tpm=600")
+		writer.limit("tpm").adopt(&noteLimit{Amount: 500, Source: "header", Reported: at(sent), Sent: at(sent)})
+		w := newWorld(t, "tpm=600")
+		w.Configure(at(time.Minute), configured("tpm=900"))
+		if err := w.TakeNote(at(2*time.Minute), writer.note(2*time.Minute), 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.holds(); got != want {
+			t.Errorf("sent at %v: %s; want %s", sent, got, want)
+		}
 	}
 }

@@ -84,15 +84,13 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 			}
 		}
 	}
-	if h.QueryCost > 0 && !throttled { // as a throttle tells it
-		for _, l := range s.limits {
-			if l.whole == nil {
-				s.sampleInput(now, r, l, &wire.Throttle{Requested: h.QueryCost})
-			}
-		}
-	}
 	s.dropSubwindows(now)
 	if !throttled {
+		for _, l := range s.limits {
+			if l.whole == nil {
+				s.sampleInput(now, r, l, &wire.Throttle{Requested: h.QueryCost}) // as a throttle tells it
+			}
+		}
 		s.start.Succeeded(r.SentAt)
 		s.backoff.succeeded(r.SentAt)
 		s.throughput.succeeded(r.SentAt)
@@ -164,9 +162,7 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 	if !ok {
 		return c, false
 	}
-	if least < used { // figures that are rounded contradict ours only beyond their rounding
-		used = l.tracker.Nearest(level, least, used)
-	}
+	used = l.tracker.Nearest(level, least, used) // rounded figures contradict ours only beyond their rounding
 	// Below a limit that the server does not know, our own charges count.
 	l.tracker.Exact = l.Dimension != backend.Tokens || rep.Limit > l.Amount()
 	before := l.tracker.Findings()

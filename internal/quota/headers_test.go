@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/calibration"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
 // headersOf are those of a server whose bucket of so much a period has used so much.
@@ -218,6 +220,8 @@ func TestCandidates(t *testing.T) {
 		{"m" + d(7) + "e" + d(7), none},                // another candidate between
 		{"m" + d(7) + "e" + d(8), both},                // and eight in a row
 		{"m" + d(8) + m(7) + "d", both},
+		{"m" + d(8) + strings.Repeat("u", 8), both}, // which tells no period
+		{"mdm" + d(7), none},
 		{"m" + d(8) + m(8), none},
 		{"m" + d(8) + m(8) + d(7), none}, // it needs eight again
 		{"m" + d(8) + m(8) + d(8), both},
@@ -237,6 +241,7 @@ func TestCandidates(t *testing.T) {
 					'd': headersOf("requests", 10_000, used, day),
 					'e': headersOf("requests", 9000, used, day),
 					'x': headersOf("requests", 10_000, used, minute),
+					'u': "limit-requests=500",
 				}[c])
 			}
 			if got := w.holds(); got != x.want {
@@ -370,7 +375,7 @@ func TestFirstLevelIsUsedOnce(t *testing.T) {
 		}
 	}
 	w.send(2*time.Second, 10)
-	if got := l.Bucket(at(2 * time.Second)).Start; got != 0 {
+	if got := l.Bucket(at(time.Second)).Start; got != 0 {
 		t.Errorf("it starts at %v although the backend knows it", got)
 	}
 }
@@ -544,8 +549,37 @@ func TestLateReportsShowWhatIsCharged(t *testing.T) {
 		if got := w.ChargedInput(1000); got != int64(1000*x.ratio) {
 			t.Errorf("%s: %d for an input of 1,000", x.name, got)
 		}
-		if w.Urgent() != (x.ratio != 1) {
-			t.Errorf("%s: urgent is %v", x.name, w.Urgent())
+		if w.Urgent() != (x.ratio != 1) || w.Dirty() != w.Urgent() {
+			t.Errorf("%s: urgent is %v, dirty %v", x.name, w.Urgent(), w.Dirty())
+		}
+	}
+}
+
+// A report's own request has been charged even where rounding hides it; of its tokens nobody knows.
+func TestFirstLevelCountsItsRequest(t *testing.T) {
+	for remaining, want := range map[int64]float64{60: 1, 57: 2, 50: 9} {
+		w := newWorld(t, "")
+		w.respondAs(0, w.send(0, 1), wire.Headers{Requests: reported(minute, 60, remaining, 0), Tokens: reported(minute, 60, remaining, 0)})
+		if got := w.limit("rpm").Bucket(epoch).Start; got != want {
+			t.Errorf("%d requests left: %v; want %v", remaining, got, want)
+		}
+		if got := w.limit("tpm").Bucket(epoch).Start; got != float64(max(0, 59-remaining)) {
+			t.Errorf("%d tokens left: %v", remaining, got)
+		}
+	}
+}
+
+// The input of a call is charged as it was found, to the nearest token.
+func TestChargedInput(t *testing.T) {
+	for _, x := range []struct {
+		ratio        float64
+		tokens, want int64
+	}{{0, 7, 7}, {1.3, 4, 5}, {1.3, 5, 7}, {2, 7, 14}, {2, Largest, Largest}} {
+		w := newWorld(t, "rpm=500 tpm=6000")
+		f := calibration.Findings{Ratio: x.ratio, Charged: epoch}
+		w.limit("tpm").tracker.Adopt(epoch, f, false)
+		if got := w.ChargedInput(x.tokens); got != x.want {
+			t.Errorf("%d at %v: %d; want %d", x.tokens, x.ratio, got, x.want)
 		}
 	}
 }

@@ -48,10 +48,10 @@ func (l *Limit) Amount() int64 {
 	switch {
 	case l.whole != nil:
 		return l.whole.Amount()
-	case l.configured > 0 && (l.learned.Amount == 0 || l.configured <= l.learned.Amount):
-		return l.configured
+	case l.configured > 0 && l.learned.Amount > 0:
+		return min(l.configured, l.learned.Amount)
 	}
-	return l.learned.Amount
+	return max(l.configured, l.learned.Amount)
 }
 
 // is reports whether the limit has been configured or learned to be the amount.
@@ -61,7 +61,7 @@ func (l *Limit) is(amount int64) bool { return l.configured == amount || l.learn
 // what the server has said of the one before is about a limit that has been changed.
 func (l *Limit) Configure(now time.Time, to *Limit) {
 	if l.configured != to.configured && to.configured > 0 {
-		l.learned, l.confirmed = calibration.LimitEstimate{}, false
+		l.learned = calibration.LimitEstimate{}
 		l.reportAt, l.agreedSentAt, l.reportSentAt = now, now, now
 		l.tracker.Forget()
 	}
@@ -100,7 +100,7 @@ func (l *Limit) adopt(n *noteLimit) {
 // Source says where Amount comes from: Configured, or what reported it and how long
 // ago.
 func (l *Limit) Source(now time.Time) (string, time.Duration) {
-	if l.configured > 0 && l.Amount() == l.configured {
+	if l.Amount() == l.configured {
 		return Configured, 0
 	}
 	return l.source, max(time.Millisecond, now.Sub(l.reportAt))

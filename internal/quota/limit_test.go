@@ -33,6 +33,8 @@ func TestConfiguredLimitIsACeiling(t *testing.T) {
 		{"a lower one is raised past the ceiling", 1000, append(times(2, 500), times(60, 2000)...), 1000},
 		{"a higher one is lowered below the ceiling", 1000, append(times(8, 2000), times(40, 600)...), 600},
 		{"nothing configured", 0, times(1, 500), 500},
+		{"a limit of 1", 1, nil, 1},
+		{"a limit of 1, and a higher report", 1, times(50, 20), 1},
 		{"nothing configured, lowered", 0, append(times(1, 500), times(8, 300)...), 300},
 		{"nothing configured, one lower report", 0, append(times(9, 500), 300), 500},
 		{"nothing configured, raised", 0, append(times(1, 500), times(60, 900)...), 900},
@@ -74,6 +76,56 @@ func TestCeilingHoldsWhateverIsReported(t *testing.T) {
 	})
 }
 
+// Where every limit is in doubt a call is charged to none.
+func TestDoubtsOfAll(t *testing.T) {
+	w := newWorld(t, "")
+	w.respond(time.Second, w.send(0, 1), headersOf("tokens", 1000, 10, minute))
+	if got := w.Admissible(&backend.Amounts{backend.Tokens: 2000}, at(time.Second)); len(got) != 0 {
+		t.Errorf("%d admissible", len(got))
+	}
+}
+
+// A lower report of 1 counts as any.
+func TestLearnedToBeOne(t *testing.T) {
+	l := newLimit(owner, Kinds[0])
+	l.configured, l.learned.Amount = 5, 1
+	if got := l.Amount(); got != 1 {
+		t.Error(got)
+	}
+}
+
+// A bucket that the backend does not know begins with what was used when that was said, less
+// what has refilled; a class's ceiling leaves no margin.
+func TestBucketBegins(t *testing.T) {
+	for _, x := range []struct {
+		used  float64
+		after time.Duration
+		want  float64
+	}{{-5, 0, 0}, {0, 0, 0}, {0.5, 0, 0.5}, {300, 0, 300}, {300, 10 * time.Second, 200}, {300, 30 * time.Second, 0}, {300, time.Hour, 0}} {
+		l := configured("tpm=600")[0]
+		l.begin(epoch, x.used)
+		if got := l.Bucket(at(x.after)); got.Start != x.want || got.Margin != 1 { // of a tenth of a second
+			t.Errorf("%v after %v: %v, margin %v; want %v", x.used, x.after, got.Start, got.Margin, x.want)
+		}
+		l.ramp.Begin(epoch, 60, 60)
+		if l.clear(epoch); l.Bucket(epoch).Start != 0 || l.Ramp(epoch) != 0 {
+			t.Errorf("%v after it was cleared, a ramp of %v", l.Bucket(epoch).Start, l.Ramp(epoch))
+		}
+	}
+	l := configured("class:c/tpm=600")[0]
+	if b := l.Bucket(epoch); !b.Ceiling || b.Margin != 0 {
+		t.Errorf("%+v of a ceiling", b)
+	}
+}
+
+func TestLeast(t *testing.T) {
+	for limits, want := range map[string]int64{"": Largest, "rpm=5": Largest, "rpm=5 tpm=700": 700, "tpm=700 tpd=600 account/tpm=900": 600} {
+		if got := newWorld(t, limits).Least(backend.Tokens); got != want {
+			t.Errorf("%q: %d; want %d", limits, got, want)
+		}
+	}
+}
+
 // A call is rejected for a limit that is certain. One that is not is forgotten, for only
 // a call that is sent finds out.
 func TestDoubts(t *testing.T) {
@@ -93,6 +145,8 @@ func TestDoubts(t *testing.T) {
 		{"confirmed, stale", 0, 1000, 1001, true, belief, doubtful},
 		{"configured, exactly", 1000, 0, 1000, false, time.Hour, fits},
 		{"configured", 1000, 0, 1001, false, time.Hour, exceeded},
+		{"configured to be 1", 1, 0, 2, false, time.Hour, exceeded},
+		{"a lower report in doubt, at the ceiling", 1000, 500, 1000, false, 0, doubtful},
 		{"configured, and a higher report", 1000, 2000, 1500, false, time.Hour, exceeded},
 		{"a lower report, once", 1000, 500, 501, false, 0, doubtful},
 		{"a lower report, confirmed", 1000, 500, 501, true, 0, exceeded},
@@ -117,7 +171,8 @@ func TestDoubts(t *testing.T) {
 				if got := slices.Contains(w.Admissible(cost, now), l); got != (x.want != doubtful) {
 					t.Errorf("admissible: %v", got)
 				}
-				if n := len(w.Admissible(cost, now)); x.want == fits && n != len(w.limits) || x.want == doubtful && n != 1 {
+				certain := x.want == fits || x.configured > 0 && x.cost > x.configured
+				if n := len(w.Admissible(cost, now)); certain && n != len(w.limits) || x.want == doubtful && n != 1 {
 					t.Errorf("%d admissible", n)
 				}
 				if w.dump() != before {
@@ -194,6 +249,7 @@ func TestSource(t *testing.T) {
 		{1000, 2000, time.Hour, "configured", 0},
 		{1000, 1000, time.Hour, "configured", 0},
 		{1000, 500, time.Hour, header, time.Hour},
+		{1, 0, time.Hour, "configured", 0},
 		{0, 500, time.Minute, header, time.Minute},
 		{0, 500, 0, header, time.Millisecond}, // 0 is for what was configured
 	} {

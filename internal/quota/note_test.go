@@ -2,6 +2,7 @@ package quota
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -145,6 +146,9 @@ func TestCorruptNotes(t *testing.T) {
 		{"an amount that is no integer", set("limits.amount", 0.5)},
 		{"an amount that was never reported", set("limits.reported", nil)},
 		{"one that was reported never", set("limits.reported", never)},
+		{"a limit of 1 that was reported never", func(data []byte) []byte {
+			return set("limits.amount", 1)(set("limits.reported", never)(data))
+		}},
 		{"a subwindow of another length", set("subwindow.subwindow", int64(2*time.Second))},
 		{"a negative subwindow", set("subwindow.subwindow", -1)},
 		{"a subwindow with an amount", set("subwindow.amount", 5)},
@@ -153,6 +157,9 @@ func TestCorruptNotes(t *testing.T) {
 		{"a margin above the whole", set("limits.tracker.margin", 1.1)},
 		{"NaN", replace(`"margin":0.1`, `"margin":NaN`)},
 		{"infinite", replace(`"margin":0.1`, `"margin":1e999`)},
+		{"a tiny ratio", set("limits.tracker.ratio", 0.001)},
+		{"a negative ratio", set("limits.tracker.ratio", -1)},
+		{"a huge ratio", set("limits.tracker.ratio", 101)},
 		{"negative reports", set("limits.tracker.reports", -1)},
 		{"a negative ramp", set("limits.ramp.from", -1)},
 		{"a huge ramp", set("limits.ramp.from", 1e13)},
@@ -181,6 +188,9 @@ func TestCorruptNotes(t *testing.T) {
 		{"no limits", set("limits", []any{}), "rpm=500 account/tpm=90000"},
 		{"a higher amount than was configured", set("limits.amount", 9000), "rpm=500 account/tpm=90000 tpm=40000 rpm/subwindow=500"},
 		{"the largest margin", set("limits.tracker.margin", 1), "rpm=300 account/tpm=90000 tpm=40000 rpm/subwindow=300"},
+		{"the smallest ratio", set("limits.tracker.ratio", 0.01), "rpm=300 account/tpm=90000 tpm=40000 rpm/subwindow=300"},
+		{"the largest ratio", set("limits.tracker.ratio", 100), "rpm=300 account/tpm=90000 tpm=40000 rpm/subwindow=300"},
+		{"a limit of 1", set("limits.amount", 1), "rpm=1 account/tpm=90000 tpm=40000 rpm/subwindow=1"},
 		{"the longest transit", set("limits.transit", int64(mostTransit)), "rpm=300 account/tpm=90000 tpm=40000 rpm/subwindow=300"},
 		{"the largest ramp", set("limits.ramp.from", int64(Largest)), "rpm=300 account/tpm=90000 tpm=40000 rpm/subwindow=300"},
 		{"the largest amount", set("limits.amount", int64(Largest)), "rpm=500 account/tpm=90000 tpm=40000 rpm/subwindow=500"},
@@ -252,14 +262,18 @@ func TestNewerReportCounts(t *testing.T) {
 		mine, theirs time.Duration // sent
 		amount       int64         // theirs
 		want         int64
+		before       int64 // mine, if not 500
 	}{
-		{"mine is newer", 2 * time.Minute, time.Minute, 300, 500},
-		{"mine is hardly newer", time.Minute + calibration.Overtaking, time.Minute, 300, 500},
-		{"as new, and lower", time.Minute, time.Minute, 300, 300},
-		{"as new, and higher", time.Minute, time.Minute, 700, 500},
-		{"theirs is hardly newer, and higher", time.Minute, time.Minute + calibration.Overtaking, 700, 500},
-		{"theirs is newer, and lower", time.Minute, time.Minute + 1, 300, 300},
-		{"theirs is newer, and higher", time.Minute, time.Minute + calibration.Overtaking + 1, 700, 700},
+		{"mine is newer", 2 * time.Minute, time.Minute, 300, 500, 0},
+		{"mine is hardly newer", time.Minute + calibration.Overtaking, time.Minute, 300, 500, 0},
+		{"as new, and lower", time.Minute, time.Minute, 300, 300, 0},
+		{"as new, and higher", time.Minute, time.Minute, 700, 500, 0},
+		{"as new, and higher than 1", time.Minute, time.Minute + calibration.Overtaking, 700, 1, 1},
+		{"theirs is hardly newer, and higher", time.Minute, time.Minute + calibration.Overtaking, 700, 500, 0},
+		{"theirs is newer, and lower", time.Minute, time.Minute + 1, 300, 300, 0},
+		{"theirs is newer, and 1", time.Minute, time.Minute + 1, 1, 1, 0},
+		{"theirs is newer, and nothing", time.Minute, 2 * time.Minute, 0, 500, 0},
+		{"theirs is newer, and higher", time.Minute, time.Minute + calibration.Overtaking + 1, 700, 700, 0},
 	} {
 		make := func(amount int64, sent, reported time.Duration) *world {
 			w := newWorld(t, "")
@@ -268,8 +282,8 @@ func TestNewerReportCounts(t *testing.T) {
 			w.add(l)
 			return w
 		}
-		w := make(500, x.mine, 150*time.Second) // a response that was longer on its way says nothing newer
-		before := w.limit("rpm").tracker
+		before := cmp.Or(x.before, 500)
+		w := make(before, x.mine, 150*time.Second) // a response that was longer on its way says nothing newer
 		w.send(3*time.Minute, 1)
 		w.limit("rpm").tracker.Observe(at(3*time.Minute), calibration.Sent{At: at(3 * time.Minute)}, 5, 500)
 		if err := w.TakeNote(at(3*time.Minute), make(x.amount, x.theirs, 151*time.Second).note(3*time.Minute), 0); err != nil {
@@ -279,8 +293,8 @@ func TestNewerReportCounts(t *testing.T) {
 		if l.Amount() != x.want {
 			t.Errorf("%s: %d; want %d", x.name, l.Amount(), x.want)
 		}
-		if l.tracker.Reported() != (x.want == 500) {
-			t.Errorf("%s: of another limit the level is known: %v, before %v", x.name, l.tracker.Reported(), before.Reported())
+		if l.tracker.Reported() != (x.want == before) {
+			t.Errorf("%s: of another limit the level is known: %v", x.name, l.tracker.Reported())
 		}
 	}
 }
@@ -329,10 +343,11 @@ func TestNotesAreHeldToTheRules(t *testing.T) {
 	}
 	for age, want := range map[time.Duration]int{0: 2, subwindowLife - 1: 2, subwindowLife: 1} {
 		theirs := newWorld(t, "rpm=500")
-		theirs.subwindow(epoch, theirs.limit("rpm"), time.Second)
+		part, _ := theirs.subwindow(epoch, theirs.limit("rpm"), time.Second)
+		part.tracker.Adopt(epoch, calibration.Findings{Margin: 0.3, At: epoch}, false)
 		w := newWorld(t, "rpm=500")
-		if err := w.TakeNote(at(age), theirs.note(0), age); err != nil || len(w.limits) != want {
-			t.Errorf("%v: %s, %v", age, w.holds(), err)
+		if err := w.TakeNote(at(age), theirs.note(0), age); err != nil || len(w.limits) != want || w.limit("rpm").tracker.Findings().Margin != 0 {
+			t.Errorf("%v: %s, %v, and a margin of %v", age, w.holds(), err, w.limit("rpm").tracker.Findings().Margin)
 		}
 	}
 }

@@ -11,11 +11,6 @@ import (
 // Buckets appends to buckets a description of limits of the set and, after them, of what
 // else holds calls back at present: the pace of a slow start, and ramps.
 func (s *Set) Buckets(buckets []backend.Bucket, now time.Time, limits []*Limit) []backend.Bucket {
-	most := len(limits)
-	if s.Paced(now) {
-		most *= 2
-	}
-	buckets = slices.Grow(buckets, most)
 	for _, l := range limits {
 		buckets = append(buckets, l.Bucket(now))
 	}
@@ -191,9 +186,10 @@ func (s *Set) Slots(now time.Time, inFlight, asking int) int {
 	slots := s.slots(now, inFlight, asking)
 	if s.untold(now) {
 		calls, _ := s.throughput.calls(now)
-		if calls = max(0, calls-asking); slots < 0 || calls < slots {
+		if calls = max(0, calls-asking); slots < 0 {
 			return calls
 		}
+		return min(calls, slots)
 	}
 	return slots
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/calibration"
+	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
 const (
@@ -413,5 +414,75 @@ func TestSlowDown(t *testing.T) {
 	w.subwindow(epoch, w.limit("tpm"), time.Second)
 	if w.slowDown(epoch); w.limit("tpm/subwindow").ramp.From != 0 {
 		t.Error("a subwindow has a ramp of its own")
+	}
+}
+
+// Others' pause lifts this process's where it ends more than a second earlier, unless that was
+// begun within a second: the others may not have heard of it.
+func TestPauseLiftedByOthers(t *testing.T) {
+	const lag = time.Second
+	for _, x := range []struct {
+		after, left, theirs time.Duration // since this process was paused; of that pause; and of the others'
+		lifted              bool
+	}{
+		{lag + 1, lag + 1, 0, true},
+		{lag, lag + 1, 0, false},
+		{lag + 1, lag, 0, false},
+		{lag + 1, lag + 10, 10, false},
+		{lag + 1, lag + 11, 10, true},
+		{lag / 2, time.Minute, 0, false},
+		{time.Hour, time.Minute, 0, true},
+	} {
+		w := newWorld(t, "rpm=600 tpm=60000")
+		end := at(x.after + x.left)
+		w.Throttled(at(0), w.send(0, 1), &wire.Throttle{Kind: wire.RateLimit, RetryAfter: end.Sub(at(0))}, end.Sub(at(0)))
+		if !w.start.PausedTo().Equal(end) {
+			t.Fatalf("paused to %v; want %v", w.start.PausedTo(), end)
+		}
+		w.PausedByOthers(at(x.after), x.theirs)
+		want := end
+		if x.lifted {
+			want = at(x.after + x.theirs)
+		}
+		if got := w.start.PausedTo(); !got.Equal(want) {
+			t.Errorf("%+v: paused for %v more", x, got.Sub(at(x.after)))
+		}
+	}
+}
+
+// What fills the buckets ends a pause: one call goes first, as after any. Without a pause nothing
+// begins anew.
+func TestClearEndsAPause(t *testing.T) {
+	for _, paused := range []bool{true, false} {
+		w := newWorld(t, "rpm=600 tpm=60000")
+		w.start.Skip()
+		if paused {
+			w.PausedByOthers(at(0), time.Minute)
+		}
+		w.Clear(at(2 * time.Second))
+		if w.start.PausedTo().After(at(2*time.Second)) || w.Paced(at(2*time.Second)) != paused {
+			t.Errorf("%v: paused to %v, paced: %v", paused, w.start.PausedTo(), w.Paced(at(2*time.Second)))
+		}
+	}
+}
+
+// A ramp of less than one a minute is one.
+func TestSlowRamp(t *testing.T) {
+	w := newWorld(t, "rpm=5")
+	w.start.Skip()
+	w.slowDown(epoch)
+	if got := w.Buckets(nil, epoch, w.Limits()); len(got) != 2 || got[1].Name != "ramp/rpm" || got[1].Period != 10*time.Minute {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A pace of one a minute is one.
+func TestSlowPace(t *testing.T) {
+	w := newWorld(t, "rpm=1 tpm=1")
+	w.ExpectSubwindows()
+	w.Begin(epoch)
+	now := at(calibration.ProbeTime)
+	if w.Pace(now, w.limit("rpm")) != 1 || w.start.Blind(now) || !w.Pacing(now) {
+		t.Errorf("a pace of %d, blind: %v, pacing: %v", w.Pace(now, w.limit("rpm")), w.start.Blind(now), w.Pacing(now))
 	}
 }

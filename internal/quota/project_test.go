@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
@@ -57,7 +58,7 @@ func TestProjectThrottles(t *testing.T) {
 	for _, x := range []struct {
 		limit int64
 		want  string
-	}{{60_000, "tpm/project"}, {2_000_000, "tpm"}, {1_000_000, "tpm"}} {
+	}{{60_000, "tpm/project"}, {2_000_000, "tpm"}, {1_000_000, "tpm"}, {500, "tpm"}} {
 		w := newWorld(t, "")
 		w.respond(10*time.Millisecond, w.send(0, 100), headersOf("tokens", 2_000_000, 100, minute)+headersOf("project-tokens", 60_000, 100, minute))
 		if got := w.findThrottling(1, minute, x.limit); got == nil || got.Name != x.want {
@@ -114,6 +115,8 @@ func TestStatedPeriods(t *testing.T) {
 		{"a second", wire.Headers{Requests: reported(time.Second, 10, 9, 0), Tokens: reported(time.Second, 1000, 900, 0)},
 			"rpm=600 rpm/subwindow=600 tpm=60000 tpm/subwindow=60000"},
 		{"a second that holds less than the call", wire.Headers{Tokens: reported(time.Second, 50, 0, 0)}, "tpm=3000 tpm/subwindow=3000"},
+		{"ten seconds that hold all of it but the rest", wire.Headers{Tokens: reported(10*time.Second, 17, 0, 0)}, "tpm=102 tpm/subwindow=102"},
+		{"ten seconds that can't have let it through", wire.Headers{Tokens: reported(10*time.Second, 16, 0, 0)}, ""},
 		{"a second that can't have let it through", wire.Headers{Tokens: reported(time.Second, 1, 0, 0)}, ""},
 		{"a second, and no level", wire.Headers{Tokens: wire.Window{Limit: 1000, HasLimit: true, Stated: time.Second}}, ""},
 	} {
@@ -160,6 +163,37 @@ func TestQueryCost(t *testing.T) {
 		}
 		if got := w.ChargedInput(1000); got != x.want {
 			t.Errorf("%d is charged: an input of 1000 is taken to cost %d; want %d", x.cost, got, x.want)
+		}
+	}
+}
+
+// Of a project's limit that tells no period only the amount shows which it is.
+func TestProjectWithoutAPeriod(t *testing.T) {
+	w := newWorld(t, "")
+	w.respond(time.Millisecond, w.send(0, 100), headersOf("project-tokens", 60_000, 100, minute))
+	for i := range time.Duration(40) {
+		w.respond((i+1)*time.Second, w.send((i+1)*time.Second, 1), "limit-project-tokens=30000")
+	}
+	if got := w.holds(); got != "tpm/project=60000" {
+		t.Error(got)
+	}
+}
+
+// Where a throttle's amount is a project's and the model's, the model's own is meant.
+func TestThrottleOfBoth(t *testing.T) {
+	w := newWorld(t, "")
+	w.respond(time.Millisecond, w.send(0, 100), headersOf("project-tokens", 60_000, 100, minute)+headersOf("tokens", 60_000, 100, minute))
+	if got := w.findThrottling(backend.Tokens, minute, 60_000); got == nil || got.Name != "tpm" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What is certain of a call is rounded up to a subwindow's part of it.
+func TestLeastOfASubwindow(t *testing.T) {
+	for certain, want := range map[int64]int64{0: 0, 1: 1, 96: 16, 97: 17, 102: 17} {
+		rep := report{Window: reported(10*time.Second, 1, 0, 0), dimension: backend.Tokens}
+		if got := rep.least(&Request{Certain: certain}); got != want {
+			t.Errorf("%d: %d; want %d", certain, got, want)
 		}
 	}
 }

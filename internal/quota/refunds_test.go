@@ -28,6 +28,7 @@ func TestRefundsNothing(t *testing.T) {
 		{"what is charged in addition is no refund", []end{{16, 100, -50}}, 0, true},
 		{"nor pays for one", []end{{8, 100, -90}, {8, 100, 50}}, 0, false},
 		{"one large refund", []end{{15, 100, 0}, {1, 100, 90}}, 0, false},
+		{"large charges fade too", []end{{16, 10_000, 0}, {500, 100, 3}}, 0, false},
 		{"which fades", []end{{15, 100, 0}, {1, 100, 90}, {100, 100, 0}}, 0, true},
 		{"a surplus that the server shows", []end{{16, 100, 0}}, 90, false},
 		{"a small one", []end{{16, 100, 0}}, 20, true},
@@ -96,5 +97,20 @@ func TestUnusedIsKept(t *testing.T) {
 	}
 	if got := (&Request{Cost: backend.Amounts{1, 2, 3}, Certain: 1}); got.least(backend.Requests) != 1 || got.least(backend.Tokens) != 1 || got.least(backend.Images) != 3 {
 		t.Error("what a call draws for certain")
+	}
+}
+
+// Refunds are of tokens: what is corrected of requests is none.
+func TestSurplusOfRequests(t *testing.T) {
+	w := newWorld(t, "")
+	w.respond(time.Millisecond, w.send(0, 1), headersOf("requests", 6000, 3000, minute)+headersOf("tokens", 60_000, 600, minute))
+	for i := range time.Duration(16) {
+		sent := (i + 1) * time.Second
+		r := w.send(sent, 100)
+		w.respond(sent+time.Millisecond, r, headersOf("requests", 6000, 2, minute))
+		w.Settled(100, 0)
+	}
+	if !w.RefundsNothing() {
+		t.Errorf("%+v are refunded", w.refunds)
 	}
 }

@@ -64,7 +64,7 @@ func (s *Set) Configure(now time.Time, limits []*Limit) {
 // own returns the limit of the scope's own with this owner and name.
 func (s *Set) own(like *Limit) *Limit {
 	for _, l := range s.limits {
-		if l.whole == nil && l.Owner == s.owner && l.Owner == like.Owner && l.Name == like.Name {
+		if l.Owner == s.owner && l.Owner == like.Owner && l.Name == like.Name {
 			return l
 		}
 	}
@@ -175,9 +175,6 @@ func (s *Set) DropDoubtful(cost *backend.Amounts, now time.Time) {
 
 // forget drops what was learned of a limit.
 func (s *Set) forget(l *Limit) {
-	if l.whole != nil {
-		l = l.whole
-	}
 	if l.configured > 0 {
 		l.learned = calibration.LimitEstimate{}
 		return

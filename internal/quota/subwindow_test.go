@@ -251,6 +251,10 @@ func TestReportsOfSubwindows(t *testing.T) {
 	w.respond(time.Second, w.send(0, 100), tenSeconds)
 	r = w.send(1500*time.Millisecond, 100)
 	w.respond(2*time.Second, r, tenSeconds)
+	r.SentAt = r.SentAt.Add(time.Second)
+	if got := w.respond(3*time.Second, r, "limit-tokens=1000 remaining-tokens=0 reset-tokens=10"); len(got) > 0 {
+		t.Errorf("a report of a request long after its charge corrects by %v", got)
+	}
 	late := &Request{SentAt: at(time.Second), Cost: backend.Amounts{1, 1, 0}, Sent: r.Sent}
 	if got := w.respond(3*time.Second, late, "limit-tokens=1000 remaining-tokens=0 reset-tokens=10"); len(got) > 0 {
 		t.Errorf("a late report corrects by %v", got)
@@ -391,4 +395,6 @@ func TestSubwindowIsCorrectedWithItsLimit(t *testing.T) {
 	by(4*s, 2500, 2500, 1000)
 	w.limit("tpm/subwindow").found = at(20 * s) // by a throttle of a later call
 	by(10*s, 400, 400, 0)
+	w.limit("tpm/subwindow").found, w.limit("tpm/subwindow").burst = at(-s), 10*s
+	by(21*s, 12_500, 12_500, 10_000)
 }

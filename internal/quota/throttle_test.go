@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -37,6 +38,10 @@ func TestThrottled(t *testing.T) {
 		{"of no period", "tpm=1000", func(t *wire.Throttle) { t.Period = 0 }, "", nil, true},
 		{"of a kind that is none", "tpm=1000", func(t *wire.Throttle) { t.Dimension, t.Period = wire.Images, day }, "", nil, true},
 		{"a limit of 0", "tpm=1000", func(t *wire.Throttle) { t.Limit = 0 }, "", nil, true},
+		{"a limit of 0, of no period", "tpm=1000", func(t *wire.Throttle) { t.Limit, t.Period, t.Used = 0, 0, 10 }, "", nil, true},
+		{"the largest limit", "rpm=5", func(t *wire.Throttle) { t.Limit, t.Used = Largest, Largest }, fmt.Sprint("rpm=5 tpm=", Largest), nil, true},
+		{"that nothing was requested of", "tpm=1000", func(t *wire.Throttle) { t.Used, t.Requested = 1000, 0 }, "", map[string]float64{"tpm": 1000}, false},
+		{"an unknown limit of another's amount", "rpm=1000", nil, "rpm=1000 tpm=1000", nil, true},
 		{"a huge limit", "tpm=1000", func(t *wire.Throttle) { t.Limit = Largest + 1 }, "", nil, true},
 		{"without what was used", "tpm=1000", func(t *wire.Throttle) { t.Used = -1 }, "", nil, true},
 		{"without what was requested", "tpm=1000", func(t *wire.Throttle) { t.Requested = -1 }, "", nil, true},
@@ -74,7 +79,7 @@ func TestThrottled(t *testing.T) {
 			if got := w.holds(); got != x.holds {
 				t.Errorf("%s; want %s", got, x.holds)
 			}
-			if w.Dirty() == x.silent && x.name != "an unknown limit" {
+			if w.Dirty() == x.silent && x.holds == x.limits {
 				t.Errorf("dirty is %v", w.Dirty())
 			}
 			if owner != w.Owner() {
@@ -221,6 +226,7 @@ func TestSubwindows(t *testing.T) {
 	}{
 		{"with figures", []*wire.Throttle{part(true, time.Second)}, 100, 0, time.Second},
 		{"for longer than a second", []*wire.Throttle{part(true, time.Second+1)}, 100, 0, 10 * time.Second},
+		{"for the limit's period", []*wire.Throttle{part(true, minute)}, 100, 0, 10 * time.Second},
 		{"for longer than the limit's period", []*wire.Throttle{part(true, minute+1)}, 100, 0, 0},
 		{"without figures", []*wire.Throttle{part(false, time.Second)}, 100, 0, time.Second},
 		{"without figures, of ten seconds", []*wire.Throttle{part(false, 10*time.Second)}, 100, 0, 10 * time.Second},
@@ -239,7 +245,8 @@ func TestSubwindows(t *testing.T) {
 			for i, throttle := range x.throttles {
 				last = time.Duration(i) * 30 * time.Minute
 				w.Clean()
-				w.Throttled(at(last), w.send(last, x.sent), throttle, 0)
+				corrections, _ := w.Throttled(at(last), w.send(last, x.sent), throttle, 0)
+				w.apply(corrections)
 				if x.want > 0 && !w.Dirty() {
 					t.Error("others are not told")
 				}
@@ -399,7 +406,7 @@ func TestThrottlesShowTheChargeOfAnInput(t *testing.T) {
 			before := w.limit("tpm").tracker.InputRatio()
 			w.Throttled(at(d+time.Second), r, throttle, 0)
 			changed := w.limit("tpm").tracker.InputRatio() != before
-			if changed != w.Urgent() || changed && i == 0 {
+			if changed != w.Urgent() || changed && (i == 0 || !w.Dirty()) {
 				t.Errorf("%s: after %d throttles the ratio has changed: %v; urgent is %v", x.name, i+1, changed, w.Urgent())
 			}
 		}
@@ -491,5 +498,44 @@ func TestThrottleOfASpentLimitIsNoSubwindows(t *testing.T) {
 	w.Throttled(at(40*time.Millisecond), r, &wire.Throttle{Kind: wire.RateLimit, Dimension: wire.Requests, Limit: -1, Used: -1, Requested: -1}, 0)
 	if got := w.holds(); got != "rpm=60 rpm/subwindow=60" {
 		t.Error(got)
+	}
+}
+
+// What a limit that a throttle reports begins with may be taken off again, even of requests, as
+// far as it was a guess at what is on its way.
+func TestThrottlesGuessIsUndone(t *testing.T) {
+	w := newWorld(t, "")
+	r := w.send(0, 1)
+	w.send(200*time.Millisecond, 1)
+	w.send(400*time.Millisecond, 1)
+	w.Throttled(at(time.Second), r, reached(func(t *wire.Throttle) {
+		t.Dimension, t.Limit, t.Used, t.Requested, t.RetryAfter = wire.Requests, 6000, 6000, 1, 10*time.Millisecond
+	}), 0)
+	r = w.send(time.Second, 1)
+	if got := w.respond(1100*time.Millisecond, r, headersOf("requests", 6000, 5000, minute)); got["rpm"] != -2 {
+		t.Errorf("corrected by %v; the guess was 2", got)
+	}
+}
+
+// A throttle's figure is not only said, it has happened: it counts for several reports.
+func TestThrottlesAreBelievedSooner(t *testing.T) {
+	lower := func(throttled bool) (n int) {
+		w := newWorld(t, "")
+		for i := range time.Duration(20) {
+			w.respond(i*time.Second, w.send(i*time.Second, 1), headersOf("tokens", 1000, int64(10+i), minute))
+		}
+		for w.limit("tpm").Amount() == 1000 {
+			n++
+			now := time.Duration(20+n) * time.Second
+			if r := w.send(now, 1); throttled {
+				w.Throttled(at(now), r, reached(func(t *wire.Throttle) { t.Limit, t.Used = 700, 700 }), 0)
+			} else {
+				w.respond(now, r, headersOf("tokens", 700, int64(10+n), minute))
+			}
+		}
+		return n
+	}
+	if said, happened := lower(false), lower(true); said < 3*happened {
+		t.Errorf("believed after %d reports, or %d throttles", said, happened)
 	}
 }

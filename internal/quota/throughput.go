@@ -133,9 +133,6 @@ func (t *throughput) calls(now time.Time) (calls int, next time.Duration) {
 
 // period is that of a limit of so many calls of which it is not told, as far as the rate shows it.
 func (t *throughput) period(limit int64) time.Duration {
-	if t.measured.calls == 0 {
-		return 0
-	}
 	const near = 3 // a second, a minute, an hour and a day are far apart
 	if all := float64(limit) / t.measured.rate(); all > minute.Seconds()/near && all < minute.Seconds()*near {
 		return minute

@@ -55,7 +55,8 @@ func TestThroughput(t *testing.T) {
 		{"more, after enough", []step{throttle(0, 1), pass(1, 5, 6), throttle(5, 0), pass(9, 10, 0), throttle(10, 0), pass(30, 0, 39)}},
 		{"two are a doubtful rate", []step{throttle(0, 1), pass(1, 2, 3), throttle(2, 0), pass(12, 0, 8)}},
 		{"ten in fifty seconds", []step{throttle(0, 1), pass(1, 10, 11), throttle(50, 0), pass(60, 0, 1), pass(250, 0, 12), pass(252, 0, -1)}},
-		{"one in a hundred seconds", []step{throttle(0, 1), pass(1, 1, 2), throttle(100, 0), pass(200, 0, 0), pass(240, 0, 1), pass(700, 0, 1), pass(702, 0, -1)}},
+		{"one in a hundred seconds", []step{throttle(0, 1), pass(1, 1, 2), throttle(100, 0), pass(200, 0, 0), pass(240, 0, 1), pass(240, 1, 0), pass(700, 0, 1), pass(702, 0, -1)}},
+		{"somewhat more than has passed", append(twoASecond, pass(12, 2, 1), throttle(14.87, 0), pass(24.87, 0, 19))},
 		{"after long", append(twoASecond, throttle(400, 1), pass(401, 1, 2))},
 	} {
 		var u throughput
@@ -96,17 +97,24 @@ func TestThroughputShowsThePeriod(t *testing.T) {
 		t.Errorf("%v without a throttle", got)
 	}
 	u.throttled(at(0), at(-time.Millisecond), 0, 1)
-	for range 10 {
+	for range 20 {
 		u.succeeded(at(time.Second))
 	}
 	if got := u.period(60); got != 0 {
 		t.Errorf("%v after one throttle", got)
 	}
 	u.throttled(at(10*time.Second), at(9*time.Second), 0, 1)
-	for limit, want := range map[int64]time.Duration{1: 0, 20: 0, 21: minute, 60: minute, 179: minute, 180: 0, 86_400: 0} {
+	for limit, want := range map[int64]time.Duration{1: 0, 40: 0, 41: minute, 120: minute, 359: minute, 360: 0, 86_400: 0} {
 		if got := u.period(limit); got != want {
-			t.Errorf("%d, one call a second: %v; want %v", limit, got, want)
+			t.Errorf("%d, two calls a second: %v; want %v", limit, got, want)
 		}
+	}
+	u = throughput{}
+	u.throttled(at(0), at(-time.Millisecond), 0, 1)
+	u.succeeded(at(time.Second))
+	u.throttled(at(minute), at(minute-time.Second), 0, 1)
+	if got := u.period(1); got != minute {
+		t.Errorf("1, one call a minute: %v", got)
 	}
 }
 
@@ -187,6 +195,33 @@ func TestWhatShowsAThroughput(t *testing.T) {
 		w.send(2*time.Second, 10)
 		if got := w.NextPace(at(2 * time.Second)); got != 101*time.Millisecond {
 			t.Errorf("%q: another call may start after %v", x.configured, got)
+		}
+	}
+}
+
+// While one call goes first after a pause, what the throughput lets go waits for it.
+func TestThroughputWaitsForTheProbe(t *testing.T) {
+	w := newWorld(t, "")
+	w.Throttled(at(0), w.send(0, 10), &wire.Throttle{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1}, longPause)
+	w.send(longPause, 10) // the probe
+	now := at(longPause + time.Second/5)
+	w.throughput.tries = 0
+	if calls, _ := w.throughput.calls(now); calls == 0 {
+		t.Fatal("the throughput lets no call go")
+	}
+	if got := w.Slots(now, 0, 0); got != 0 {
+		t.Errorf("%d slots beside the probe", got)
+	}
+}
+
+// Of what a slow start and a throughput let go the less counts.
+func TestThroughputBesideASlowStart(t *testing.T) {
+	w := newWorld(t, "")
+	w.Begin(at(0))
+	w.Throttled(at(0), w.send(0, 10), &wire.Throttle{Kind: wire.RateLimit, Limit: -1, Used: -1, Requested: -1}, 0)
+	for after, want := range map[time.Duration]int{100 * time.Millisecond: 1, time.Hour: -1} {
+		if got := w.Slots(at(after), 0, 0); got != want {
+			t.Errorf("%d slots after %v; want %d", got, after, want)
 		}
 	}
 }
