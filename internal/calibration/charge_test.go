@@ -698,3 +698,109 @@ func TestVotesBeginAnewWithTheRatio(t *testing.T) {
 		}
 	}
 }
+
+// The ratio of one call counts within bounds that no count is off by.
+func TestSampleBounds(t *testing.T) {
+	for _, x := range []struct {
+		ratio float64
+		takes bool
+	}{{leastRatio - 0.01, false}, {leastRatio, true}, {1, true}, {mostRatio, true}, {mostRatio + 0.01, false}, {-1, false}} {
+		var c charge
+		changed := c.sample(epoch, x.ratio)
+		if changed || (c.samples.n == 1) != x.takes {
+			t.Errorf("%v: changed %v, %d samples", x.ratio, changed, c.samples.n)
+		}
+		if got := c.adopt(epoch, x.ratio); got != x.takes || (c.ratio == x.ratio) != x.takes {
+			t.Errorf("%v: adopted %v, %v", x.ratio, got, c.ratio)
+		}
+	}
+}
+
+func TestMeanOfSamples(t *testing.T) {
+	var r recentRatios
+	for _, x := range []struct{ add, mean, off float64 }{{1, 1, 0.1}, {2, 1.5, math.Sqrt(0.51) / 2}, {3, 2, math.Sqrt(2.01) / 3}} {
+		r.add(x.add)
+		if mean, off := r.mean(); math.Abs(mean-x.mean) > 1e-9 || math.Abs(off-x.off) > 1e-9 {
+			t.Errorf("after %v: %v, off by %v; want %v, %v", x.add, mean, off, x.mean, x.off)
+		}
+	}
+}
+
+// Samples change the ratio where their mean differs by more than is noticeable of it, and than
+// two standard errors.
+func TestSamplesThatDiffer(t *testing.T) {
+	for _, x := range []struct {
+		ratio, sample float64
+		want          bool // after two
+	}{
+		{0, 1.17, false}, {0, 1.19, true}, {0, 0.83, false}, {0, 0.81, true},
+		{2, 2.2, false}, {2, 2.25, false}, {2, 2.27, true}, {0.5, 0.63, false}, {0.5, 0.65, true},
+	} {
+		c := charge{ratio: x.ratio}
+		first := c.sample(epoch, x.sample)
+		if second := c.sample(epoch, x.sample); first || second != x.want {
+			t.Errorf("%+v: changed %v, %v", x, first, second)
+		}
+	}
+}
+
+// A call that was alone is a sample, and one that the server has charged less than we have bounds
+// the ratio, from so many tokens of input on.
+func TestReportsOfOneCall(t *testing.T) {
+	of := func(counted, cost, server, others float64) *report {
+		return &report{server: server, Sent: Sent{Cost: cost, Level: Level{Used: cost + others}, input: Input{Charged: counted, Counted: counted}}}
+	}
+	for _, x := range []struct {
+		name             string
+		r                *report
+		sampled, bounded bool
+		want             float64 // by the sample or bound
+	}{
+		{"as counted", of(1000, 1100, 1100, 0), true, false, 1},
+		{"less", of(1000, 1100, 600, 0), true, true, 0.5},
+		{"a little less", of(1000, 1100, 1099, 0), true, true, 0.999},
+		{"the least input", of(fewTokens, fewTokens+100, fewTokens, 0), true, true, 0.8},
+		{"a small input", of(fewTokens-1, fewTokens+100, fewTokens, 0), false, false, 0},
+		{"the least ratio", of(1000, 1100, 350, 0), true, true, 0.25},
+		{"too little", of(1000, 1100, 340, 0), false, false, 0},
+		{"hardly anything beside it", of(1000, 1000, 600, 20), true, true, 0.6},
+		{"something beside it", of(1000, 1000, 600, 21), false, true, 0.6},
+	} {
+		var c charge
+		if c.alone(epoch, x.r, 0); (c.samples.n == 1) != x.sampled || x.sampled && math.Abs(c.samples.last[0]-x.want) > 1e-9 {
+			t.Errorf("%s: %+v", x.name, c.samples)
+		}
+		c = charge{}
+		if c.bound(epoch, x.r); (c.bounds == 1) != x.bounded || x.bounded && math.Abs(c.most-x.want) > 1e-9 {
+			t.Errorf("%s: %d bounds, %v", x.name, c.bounds, c.most)
+		}
+	}
+	// The least of several counts, once it is noticeably below the ratio.
+	for _, x := range []struct {
+		ratio float64
+		want  bool
+	}{{0.93, false}, {0.91, true}} {
+		var c charge
+		for i := range fewBounds {
+			got := c.bound(epoch, of(1000, 1000, 1000*x.ratio+float64(10*(i%2)), 0))
+			if got != (x.want && i == fewBounds-1) {
+				t.Errorf("%v, report %d: changed %v", x.ratio, i, got)
+			}
+		}
+		if x.want && c.ratio != x.ratio {
+			t.Errorf("%v is adopted of %v", c.ratio, x.ratio)
+		}
+	}
+	// Beside samples only what is near them counts.
+	for _, x := range []struct {
+		ratio float64
+		want  int
+	}{{0.93, 2}, {0.91, 1}} {
+		var c charge
+		c.sample(epoch, 1)
+		c.bound(epoch, of(1000, 1000, 1000*x.ratio, 0))
+		if c.samples.n != x.want {
+			t.Errorf("a bound of %v: %d samples", x.ratio, c.samples.n)
+		}
+	}
+}

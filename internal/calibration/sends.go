@@ -110,9 +110,6 @@ func (s *Sends) reaches(t time.Time) bool {
 
 // at is how much had been charged at the end of a slot.
 func (s *Sends) at(index int64) float64 {
-	if len(s.slots) == 0 {
-		return 0
-	}
 	i := sort.Search(len(s.slots), func(i int) bool { return s.slots[i].index > index })
 	switch {
 	case i == 0:

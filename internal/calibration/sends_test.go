@@ -29,6 +29,11 @@ func TestSends(t *testing.T) {
 		{"others charge too", few, []span{
 			{10 * s, 0, 100}, {10 * s, s, 250}, {10 * s, 2 * s, 500}, {12 * s, s, 100}, {9 * s, 500 * ms, 0}}},
 		{"the bucket was lost", append(few[:3:3], send{13 * s, 30, 30}), []span{{9 * s, 5 * s, 30}}},
+		{"it was lost after one send", []send{{10 * s, 1100, 100}, {13 * s, 30, 30}}, []span{{9 * s, 5 * s, 30}}},
+		{"the same total is no other bucket", []send{{10 * s, 1100, 100}, {13 * s, 1000, 0}}, []span{{10 * s, 0, 100}}},
+		{"an earlier total as long after as it may be", []send{{10 * s, 1100, 100}, {10*s + Overtaking, 990, 50}}, []span{{10 * s, 0, 100}}},
+		{"and longer", []send{{10 * s, 1100, 100}, {10*s + Overtaking + slotWidth, 990, 50}}, []span{{10 * s, 0, 0}}},
+		{"an earlier total in another bucket", append(few[:3:3], send{13 * s, 130, 30}, send{13*s + 100*ms, 120, 50}), []span{{13 * s, 0, 30}}},
 		{"it was lost between two close sends", append(few[:3:3], send{12*s + 100*ms, 30, 30}), []span{{9 * s, 5 * s, 30}}},
 		{"an earlier total in the same slot", []send{{10 * s, 1100, 100}, {10 * s, 1000, 100}}, []span{{10 * s, 0, 200}}},
 		{"an earlier total soon after", []send{{10 * s, 1100, 100}, {10*s + 100*ms, 990, 50}}, []span{{10 * s, 50 * ms, 100}}},
@@ -51,6 +56,45 @@ func TestSends(t *testing.T) {
 	if got := sends.After(after(10*s), 100); got != 400 {
 		t.Errorf("%v after the first; want 400", got)
 	}
+	if got := sends.After(after(20*s), 100); got != 0 {
+		t.Errorf("%v after all of them", got)
+	}
+}
+
+// Slots are whole, before the first send too.
+func TestSlotOf(t *testing.T) {
+	s := Sends{begun: epoch}
+	for at, want := range map[time.Duration]int64{0: 0, 1: 0, slotWidth - 1: 0, slotWidth: 1, -1: -1, -slotWidth: -1, -slotWidth - 1: -2, -2 * slotWidth: -2} {
+		if got := s.slotOf(after(at)); got != want {
+			t.Errorf("%v: %d; want %d", at, got, want)
+		}
+	}
+}
+
+// What had been charged by a time is known from the first send on.
+func TestBefore(t *testing.T) {
+	var s Sends
+	if got := s.Before(epoch); got != 0 || !s.reaches(epoch) {
+		t.Errorf("%v before any", got)
+	}
+	check := func(at time.Duration, want float64, reaches bool) {
+		t.Helper()
+		if got := s.Before(after(at)); got != want || s.reaches(after(at)) != reaches {
+			t.Errorf("%v before %v, reached: %v; want %v", got, at, s.reaches(after(at)), want)
+		}
+	}
+	s.Add(epoch, 1100, 100)
+	check(slotWidth, 1100, true)
+	s.Add(after(time.Second), 1200, 100)
+	check(-1, 0, false)
+	check(0, 0, true)
+	check(slotWidth-1, 0, true)
+	check(slotWidth, 1100, true)
+	check(time.Second, 1100, true)
+	check(time.Second+slotWidth, 1200, true)
+	s = Sends{}
+	s.Add(epoch, 100, 100)
+	check(-time.Hour, 0, true) // nothing had been charged
 }
 
 // A minute is remembered, whatever was forgotten to make room.
@@ -62,6 +106,9 @@ func TestSendsRememberAMinute(t *testing.T) {
 		want := float64(min(i+1, 6001))
 		if got := s.Between(now.Add(-time.Minute), time.Minute); got != want {
 			t.Fatalf("%v in the minute before send %d; want %v", got, i, want)
+		}
+		if len(s.slots) > 6001*2 {
+			t.Fatalf("%d slots after send %d", len(s.slots), i)
 		}
 	}
 }
