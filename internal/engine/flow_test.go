@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"container/heap"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -596,4 +597,24 @@ func TestAsksOfManyFlows(t *testing.T) {
 	if few, many := allocates(20), allocates(20_000); many > few+10 {
 		t.Errorf("an ask of 20,000 flows allocates %v times, and one of 20 %v times", many, few)
 	}
+}
+
+// A front passes through a heap in order, whatever order it was made in.
+func TestFrontIsInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var h byTag[*flow]
+		var want []float64
+		for _, tag := range rapid.SliceOfN(rapid.Float64Range(0, 10), 0, 40).Draw(t, "tags") {
+			heap.Push(&h, &flow{tag: tag})
+			want = append(want, tag)
+		}
+		slices.Sort(want)
+		var got []float64
+		for f := newFront(h); f.first() != nil; f.pop() {
+			got = append(got, f.first().tag)
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%v; want %v", got, want)
+		}
+	})
 }

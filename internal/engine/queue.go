@@ -191,7 +191,7 @@ func (q *queue) before(retry bool, seq uint64) backend.Amounts {
 			wanted[d] -= cost
 		}
 	}
-	if q.len() > 0 && q.retryFirst != retry {
+	if q.retryFirst != retry {
 		n++ // as many of the others, and the one that is next
 	}
 	if n >= others.n {

@@ -98,6 +98,20 @@ func (m *model) check(t *rapid.T, q *queue) {
 	if wanted != q.wanted {
 		t.Fatalf("they want %v; counted are %v", wanted, q.wanted)
 	}
+	for i, w := range got {
+		for _, most := range []int{i - 1, i, i + 1} {
+			want := max(0, min(i, most))
+			var before backend.Amounts
+			for _, x := range got[:want] {
+				for d, n := range x.charge.cost {
+					before[d] += n
+				}
+			}
+			if n, wanted := q.ahead(w, most); n != want || wanted != before {
+				t.Fatalf("%d stand ahead of the %d. of at most %d, and want %v; want %v", n, i, most, wanted, before)
+			}
+		}
+	}
 }
 
 // order names those who wait: positive for a fresh call, negative for a retry.

@@ -82,7 +82,7 @@ func (r *Reservation) endLocked(now time.Time, o *Outcome) Settled {
 	settled := Settled{
 		Charged: r.charge.cost, Final: final, Usage: o.Usage, HasUsage: o.HasUsage, Duration: now.Sub(r.started),
 	}
-	if !o.HasUsage && o.Text > 0 {
+	if !o.HasUsage {
 		settled.Usage.Output = o.Text
 	}
 	s.inFlight--

@@ -37,6 +37,7 @@ func TestFinalCharge(t *testing.T) {
 		{"a throttle with headers", Outcome{Failed: 429}, informed, exact, 0},
 		{"a bad request", Outcome{Failed: 400}, false, exact, 0},
 		{"a bad request with headers", Outcome{Failed: 400}, informed, exact, 1000},
+		{"a choice of redirects", Outcome{Failed: 300}, informed, exact, 0},
 		{"a redirect", Outcome{Failed: 307}, false, exact, 0},
 		{"a redirect with headers", Outcome{Failed: 308}, informed, exact, 0},
 		{"too large a body", Outcome{Failed: 413}, false, exact, 0},
@@ -67,11 +68,13 @@ func TestFinalCharge(t *testing.T) {
 
 		{"no text", text(0, true, false), false, exact, 1000},
 		{"the whole text", text(50, true, false), false, exact, 450},
+		{"a single token of text", text(1, true, false), false, exact, 401},
 		{"the whole text, with headers", text(50, true, false), informed, exact, 450},
 		{"text that hides more", text(50, true, true), false, exact, 1000},
 		{"text that hides more, but little", text(570, true, true), informed, exact, 970},
 		{"text that hides more than a little", text(500, true, true), informed, exact, 1000},
 		{"text that was broken off", text(50, false, false), false, exact, 1000},
+		{"text that was broken off, but little", text(570, false, false), informed, exact, 1000},
 		{"broken off above the charge", text(700, false, false), false, exact, 1100},
 		{"the whole text, above the charge", text(700, true, false), false, exact, 1100},
 		{"hidden, above the charge", text(700, true, true), false, exact, 1100},
@@ -573,6 +576,64 @@ func TestReturnedIsNotUnused(t *testing.T) {
 				}
 			}
 			first.Settle(&Outcome{})
+		})
+	}
+}
+
+// Text is all of the output where the whole response was seen, and nothing is hidden.
+func TestShown(t *testing.T) {
+	all := Outcome{Metered: true, Whole: true, Text: 1}
+	for name, x := range map[string]struct {
+		change func(o *Outcome)
+		want   bool
+	}{
+		"a token": {func(*Outcome) {}, true}, "usage": {func(o *Outcome) { o.HasUsage = true }, false},
+		"not metered": {func(o *Outcome) { o.Metered = false }, false}, "broken off": {func(o *Outcome) { o.Whole = false }, false},
+		"no text": {func(o *Outcome) { o.Text = 0 }, false}, "reasons": {func(o *Outcome) { o.Reasons = true }, false},
+	} {
+		o := all
+		if x.change(&o); o.shown() != x.want {
+			t.Errorf("%s: %v", name, o.shown())
+		}
+	}
+}
+
+// What comes back is unused output where it is sure which part of the charge that was.
+func TestUnusedOutput(t *testing.T) {
+	usage := Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Input: 400, Output: 50, Total: 450}}
+	whole, broken := Outcome{Metered: true, Whole: true, Text: 50}, Outcome{Metered: true, Text: 50}
+	for _, x := range []struct {
+		name   string
+		body   predict.Body
+		o      Outcome
+		final  int64
+		unused int64
+	}{
+		{"usage", predict.Body{}, usage, 450, 550},
+		{"the whole text", predict.Body{}, whole, 450, 550},
+		{"a part of it", predict.Body{}, broken, 1000, 0},
+		{"a conversation", predict.Body{Conversation: "c"}, usage, 450, 0},
+		{"a conversation's whole text", predict.Body{Conversation: "c"}, whole, 450, 0},
+		{"nothing declared", predict.Body{Undeclared: true}, usage, 450, 0},
+		{"as a whole", predict.Body{Whole: true}, usage, 450, 0},
+		{"cancelled", predict.Body{}, Outcome{Cancelled: true}, 0, 0},
+		{"failed", predict.Body{}, Outcome{Failed: 429}, 0, 0},
+		{"not metered", predict.Body{}, Outcome{HasUsage: true, Usage: wire.Usage{Total: 450}}, 450, 0},
+	} {
+		run(t, false, func(b *bench) {
+			b.open()
+			c := call(1000)
+			c.Body.Input = 400
+			r := b.admit(c)
+			r.Call.Body.Conversation, r.Call.Body.Undeclared, r.Call.Body.Whole = x.body.Conversation, x.body.Undeclared, x.body.Whole
+			func() {
+				r.scope.account.mu.Lock()
+				defer r.scope.account.mu.Unlock()
+				if final, unused := r.finalLocked(time.Now(), &x.o); final[backend.Tokens] != x.final || unused != x.unused {
+					b.Errorf("%s: %v, %d unused; want %d, %d", x.name, final, unused, x.final, x.unused)
+				}
+			}()
+			r.end()
 		})
 	}
 }

@@ -120,3 +120,59 @@ func TestUsageShowsThoseThatWait(t *testing.T) {
 		t.Errorf("classes %+v", classes)
 	}
 }
+
+// Calls that have neither class nor tenant are not shown, also while they wait. Others are, also
+// before any has started.
+func TestUsageOfPlainCalls(t *testing.T) {
+	for _, x := range []struct {
+		flows []backend.Flow
+		want  string // classes and how many wait
+	}{
+		{nil, ""},
+		{[]backend.Flow{{}}, ""},
+		{[]backend.Flow{named("chat", "", 1)}, "chat:1"},
+		{[]backend.Flow{{}, named("chat", "", 1), named("chat", "", 1)}, ":1 chat:2"},
+	} {
+		a := newAccount(New(Config{}), "a")
+		now := time.Now()
+		s := a.scopeLocked(scopeKey{model: "m"})
+		for i, f := range x.flows {
+			s.queue.join(&waiter{arrived: now.Add(-time.Duration(i+1) * time.Second)}, f)
+		}
+		var got []string
+		classes, _ := a.shares(now)
+		for _, c := range classes {
+			got = append(got, fmt.Sprint(c.Class, ":", c.Waiting))
+			if c.Charged != 0 || c.Share != 0 || c.Oldest < time.Second {
+				t.Errorf("%+v", c)
+			}
+		}
+		if got := strings.Join(got, " "); got != x.want {
+			t.Errorf("%v: %q; want %q", x.flows, got, x.want)
+		}
+	}
+	for part, want := range map[int64]float64{0: 0, 1: 1} {
+		if got := Share(part, part); got != want {
+			t.Errorf("%d of as many: %v", part, got)
+		}
+	}
+}
+
+// Who starts less than all that are kept counts for the class alone. A share is a part of all.
+func TestUsageOfSmallTenants(t *testing.T) {
+	a := newAccount(New(Config{}), "a")
+	now := time.Unix(1_000_000_000, 0)
+	start := func(tenant string, tokens int64) { a.usage.add(now, &Call{Flow: named("batch", tenant, 1)}, tokens) }
+	for i := range manyTenants {
+		start(fmt.Sprint("large", i), 100)
+	}
+	start("small", 99)
+	charged := a.usage.periods[periodOf(now.Truncate(usageEach))%usagePeriods].charged
+	if _, kept := charged[flowKey{"batch", "small"}]; kept || charged[flowKey{class: "batch"}] != 99 || len(charged) != manyTenants+1 {
+		t.Errorf("%d are kept, small among them: %v, and %d of the class", len(charged), kept, charged[flowKey{class: "batch"}])
+	}
+	classes, tenants := a.shares(now)
+	if len(classes) != 1 || classes[0].Share != 1 || tenants[0].Share != 100./(100*manyTenants+99) {
+		t.Errorf("%+v, %+v", classes, tenants[0])
+	}
+}

@@ -1,8 +1,11 @@
 package engine
 
 import (
+	"math"
 	"slices"
 	"testing"
+
+	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
 // Classes take their turns by weight, each in its own order, and one that has been idle gets
@@ -41,5 +44,36 @@ func TestTurns(t *testing.T) {
 		for _, w := range b[:x.n] {
 			turns.serve(&w.flow.Flow) // all of them have started
 		}
+	}
+}
+
+// A queue's turn is that of the first of the classes of which somebody waits.
+func TestNextTurn(t *testing.T) {
+	turns := turns{virtual: 1, finish: map[string]float64{"a": 5, "b": 3, "c": 2}}
+	var q flows
+	check := func(want float64) {
+		t.Helper()
+		if got := turns.next(&q); got != want {
+			t.Errorf("%v; want %v", got, want)
+		}
+	}
+	check(math.Inf(1))
+	var all []*waiter
+	for _, x := range []struct {
+		class string
+		want  float64
+	}{{"a", 5}, {"b", 3}, {"new", 1}} {
+		w := &waiter{}
+		all = append(all, w)
+		q.join(w, named(x.class, "", 1))
+		check(x.want)
+	}
+	q.leave(all[2])
+	check(3)
+	q.leave(all[1])
+	check(5)
+	turns.serve(&backend.Flow{Class: "c", Weight: 4})
+	if turns.virtual != 2 || turns.finish["c"] != 2.25 {
+		t.Errorf("%+v after a turn of a weight of 4", turns)
 	}
 }
