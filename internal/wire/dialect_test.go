@@ -310,6 +310,10 @@ func TestParseReset(t *testing.T) {
 		"2026-11-28T13:00:30+01:00":     {30 * time.Second, moment},
 		"Sat, 28 Nov 2026 12:00:30 GMT": {30 * time.Second, moment},
 		"2026-11-28T11:59:59Z":          {0, moment}, // it has just passed
+		"2026-11-28T11:59:00Z":          {0, moment},
+		"2026-11-28T11:58:59Z":          {},
+		"2026-11-30T12:00:00Z":          {48 * time.Hour, moment},
+		"2026-11-30T12:00:01Z":          {},
 		"1795867230":                    {30 * time.Second, moment},
 		"1795867230500":                 {30500 * time.Millisecond, moment},
 		// None of them says anything.
@@ -406,4 +410,13 @@ func FuzzDialects(f *testing.F) {
 			t.Errorf("%s: retry after %v", d.name, wait)
 		}
 	})
+}
+
+func TestMomentOf(t *testing.T) {
+	for n, want := range map[float64]int64{0: 0, 99_999_999: 0, 100_000_000: 100_000_000_000, 99_999_999_999: 99_999_999_999_000, 100_000_000_000: 100_000_000_000, maxCount: maxCount, maxCount + 1: 0} {
+		at, ok := momentOf(n)
+		if ok != (want != 0) || ok && at.UnixMilli() != want {
+			t.Errorf("%v: %v, %v", n, at, ok)
+		}
+	}
 }

@@ -127,7 +127,20 @@ func TestEndpointString(t *testing.T) {
 			t.Errorf("%v reads back as %v", e, got)
 		}
 	}
-	if s := Endpoint(200).String(); s != "none" {
-		t.Error(s)
+	for _, e := range []Endpoint{None, Endpoint(len(endpointNames)), 200} {
+		if s := e.String(); s != "none" {
+			t.Errorf("%d: %s", e, s)
+		}
+	}
+}
+
+func TestIsVersion(t *testing.T) {
+	for path, want := range map[string]bool{
+		"": false, "v": false, "v1": true, "V1": true, "w1": false, "vx": false, "v1/": true, "v1/chat": true, "v10": false, "v10/": true,
+		"v10/chat": true, "v1beta/": false, "v100/": false, "vision/chat": false, "v1x": false,
+	} {
+		if got := isVersion(path); got != want {
+			t.Errorf("%q: %v", path, got)
+		}
 	}
 }

@@ -95,9 +95,9 @@ func TestParseWait(t *testing.T) {
 		"12": "12s", "0": "0s", "0.5": "500ms", " 7m12s ": "7m12s",
 		"": "", "-1s": "", "+1s": "", "-1": "", "1d": "", "Inf": "", "1e300": "", "100h": "", "s": "",
 	} {
-		d, _, ok := parseWait(s)
-		if ok != (want != "") || ok && d.String() != want {
-			t.Errorf("%q: %v, %v", s, d, ok)
+		d, bare, ok := parseWait(s)
+		if ok != (want != "") || ok && d.String() != want || !ok && d != 0 || bare != (s == "12" || s == "0" || s == "0.5") {
+			t.Errorf("%q: %v, %v, %v", s, d, bare, ok)
 		}
 	}
 }
@@ -133,8 +133,14 @@ func TestWindowPeriod(t *testing.T) {
 		{500, 250, "5", 10 * time.Second},
 		{500, 250, "4", 10 * time.Second},
 		{500, 490, "0", 0},
-		{500, 0, "1", time.Second},
-		{500, 0, "37", 0},
+		{500, 499, "0", 0}, // a single one
+		{10, 9, "6", time.Minute},
+		{100, 90, "1", 10 * time.Second},
+		{60, 59, "1", time.Minute},
+		{1000, 719, "17", 0}, // 16.86 s
+		{1000, 718, "17", time.Minute},
+		{1000, 716, "16", time.Minute}, // 17.04 s
+		{1000, 713, "16", 0},           // 17.22 s
 	} {
 		h := http.Header{}
 		h.Set("x-ratelimit-reset-tokens", c.reset)
@@ -182,6 +188,7 @@ func TestWindowUsed(t *testing.T) {
 		want   float64
 	}{
 		{"by reset", w(200, 197, 977764*time.Millisecond), day, 2.2633},
+		{"of a nanosecond, absurdly", w(200, 197, 977764*time.Millisecond), 1, 3},
 		{"no period", w(200, 197, 977764*time.Millisecond), 0, 2},
 		{"reset cut to nothing", w(150e6, 149999979, 0), time.Minute, 20},
 		{"no reset", w(200, 150, -1), time.Minute, 49},

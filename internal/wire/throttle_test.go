@@ -493,6 +493,10 @@ func TestStood(t *testing.T) {
 		{"rounded down", 20, 19, 1, 20 * time.Millisecond, minute, 19 + 0.02/3},
 		{"a day's", 200, 200, 1, 432 * time.Second, day, 200},
 		{"no wait", 20, 20, 1, 0, minute, 20},
+		{"nothing requested", 20, 20, 0, 20 * time.Millisecond, minute, 20 + 0.02/3},
+		{"off by a whole one", 20, 18, 1, 0, minute, 18},
+		{"off by one and a half", 60, 58, 1, 500 * time.Millisecond, minute, 58},
+		{"off by one", 60, 58, 2, time.Second, minute, 59},
 		{"whole seconds", 30_000, 29_446, 821, time.Second, minute, 29_446},
 		{"nothing said of the request", 20, 20, -1, 3 * time.Second, minute, 20},
 		{"another limit's wait", 20, 20, 1, time.Hour, minute, 20},
@@ -501,5 +505,31 @@ func TestStood(t *testing.T) {
 		if got := r.Stood(tt.period); math.Abs(got-tt.want) > 1e-6 {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
+	}
+}
+
+// Google's quotaId names what is limited, and for how long.
+func TestSubjectOf(t *testing.T) {
+	for id, want := range map[string]struct {
+		d      Dimension
+		period time.Duration
+	}{
+		"GenerateRequestsPerMinutePerProjectPerModel-FreeTier": {Requests, minute}, "GenerateContentInputTokensPerModelPerDay": {Tokens, day},
+		"GenerateImagesPerMinute": {Images, minute}, "ImageRequestsPerDay": {Images, day}, "": {}, "PerMonth": {},
+	} {
+		if d, period := subjectOf(id); d != want.d || period != want.period {
+			t.Errorf("%q: %v, %v", id, d, period)
+		}
+	}
+}
+
+// A message of just the length that is kept is kept whole.
+func TestClipped(t *testing.T) {
+	fits := strings.Repeat("x", bufferSize-2) + " y"
+	if got := clipped(fits); got != fits {
+		t.Errorf("%d bytes of %d", len(got), len(fits))
+	}
+	if got := clipped(fits + "z"); got != strings.Repeat("x", bufferSize-2) {
+		t.Errorf("%d bytes of one more", len(got))
 	}
 }

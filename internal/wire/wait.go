@@ -252,14 +252,14 @@ var (
 	hanAgain = []string{"试", "試", "再", "恢", "解除", "重置", "继续", "繼續", "リトライ", "もう", "やり直", "다시", "재시도", "해제", "초기화"}
 )
 
-// fillers may stand between such a word and its wait.
+// fillers may stand between such a word and its wait; so may such words themselves.
 var fillers = map[string]bool{
 	"in": true, "after": true, "for": true, "at": true, "on": true, "least": true, "about": true,
 	"approximately": true, "approx": true, "around": true, "roughly": true, "another": true,
-	"again": true, "until": true, "within": true, "the": true, "next": true, "your": true, "this": true,
+	"until": true, "within": true, "the": true, "next": true, "your": true, "this": true,
 	"request": true, "requests": true, "call": true, "ing": true, "s": true, "try": true,
 	"trying": true, "once": true, "is": true, "of": true, "time": true, "period": true, "delay": true,
-	"minimum": true, "more": true, "and": true, "then": true, "retry": true, "it": true, "be": true,
+	"minimum": true, "more": true, "and": true, "then": true, "it": true, "be": true,
 	"later": true, "up": true, "to": true, "will": true, "you": true, "can": true, "must": true,
 	"some": true, "operation": true, "attempt": true, "attempting": true, "sending": true,
 	"making": true, "between": true, "d": true, "less": true, "than": true, "no": true, "earlier": true, "any": true,
@@ -279,7 +279,7 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 		if end == 0 || withoutISO(s) != s {
 			break
 		}
-		if one, _ := article(s); one > 0 {
+		if one := article(s); one > 0 {
 			return one, true
 		}
 		word := s[:end]
@@ -306,7 +306,7 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 
 // article reads "a minute", "an hour", "two minutes", "one and a half minutes", "half an hour"
 // and "a couple of minutes".
-func article(s string) (time.Duration, bool) {
+func article(s string) time.Duration {
 	number, rest, _ := strings.Cut(s, " ")
 	tens, ones, _ := strings.Cut(number, "-") // "forty-five"
 	n, half := numerals[tens]+numerals[ones], time.Duration(0)
@@ -319,7 +319,7 @@ func article(s string) (time.Duration, bool) {
 		rest, n = after, 2
 	}
 	unit := unitOf(rest[:letters(rest)])
-	return n*unit + half*unit/2, n+half > 0
+	return n*unit + half*unit/2
 }
 
 var numerals = map[string]time.Duration{
@@ -343,7 +343,7 @@ func spokenTo(s string, now time.Time, bare time.Duration) (d time.Duration, res
 	for s = withoutISO(s); ; {
 		digits := figures(s)
 		n, isNumber := positive(strings.ReplaceAll(s[:digits], ",", ""))
-		if !isNumber || digits == 0 {
+		if !isNumber {
 			return d, s, ok
 		}
 		if more := decimals(s[digits:]); more > 0 {

@@ -50,6 +50,10 @@ func TestRetryAfter(t *testing.T) {
 		{"PT12S", "", 12 * time.Second, true},
 		{"P1DT2H0M3.5S", "", 26*time.Hour + 3500*time.Millisecond, true},
 		{"PTO", "", 0, false},
+		{"3 requests", "", 0, false},
+		{"1 234 s", "", 0, false},
+		{"1 034 s", "", 0, false},
+		{"1::2", "", 0, false},
 		{"later", "", 0, false},
 		{"1795521620", "", 20 * time.Second, true},
 		{"1795521620500", "", 20500 * time.Millisecond, true},
@@ -307,9 +311,21 @@ func TestWaitIn(t *testing.T) {
 		"Please try again in -3s":                                        3 * time.Second,
 		"Please wait 20 -3 calls are left":                               20 * time.Second,
 		"":                                                               0,
+		"Please retry and then try again 20 seconds later":               20 * time.Second,
+		"retryAfterNanoseconds=250":                                      250,
+		"Please wait 1.2.3 seconds":                                      0,
+		"Please wait 20 seconds 30 seconds":                              20 * time.Second,
+		"Please wait 20 seconds 3 requests":                              20 * time.Second,
+		"Please wait 20-30 ns":                                           20,
+		"Please wait ,123 seconds":                                       0,
+		"Please wait 1,5 3":                                              time.Second,
+		"Please try again in 00:09:59.":                                  9*time.Minute + 59*time.Second,
+		"Please try again in 00:01:30 or later":                          90 * time.Second,
+		"It will reset at 2026-11-24 20:30:00 +800":                      30 * time.Minute,
+		"It will reset at 2026-11-24 20:30:00 +08":                       30 * time.Minute,
 	} {
-		if d, _ := waitIn(message, now); d != want {
-			t.Errorf("%q: %v, want %v", message, d, want)
+		if d, ok := waitIn(message, now); d != want || ok != (want > 0) {
+			t.Errorf("%q: %v, %v, want %v", message, d, ok, want)
 		}
 	}
 }
@@ -350,9 +366,13 @@ func TestWordsOfWaits(t *testing.T) {
 			expect("Please wait 3 "+word, min(3*unit, longestWait))
 		}
 	}
-	for _, w := range waitWords {
+	for i, w := range waitWords {
 		expect(w.word+" in 20s", 20*time.Second)
-		expect(w.word+" in 20", 20*w.bare)
+		bare := time.Duration(0)
+		if i < 3 { // again, retry, wait
+			bare = 20 * time.Second
+		}
+		expect(w.word+" in 20", bare)
 	}
 	for _, end := range waitEnds {
 		expect("20s "+end, 20*time.Second)
