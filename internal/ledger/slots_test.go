@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
@@ -137,4 +139,71 @@ func TestManyHolders(t *testing.T) {
 		t.Error("nobody looks at all holders")
 	}
 	b.claims("10", 0, 1, 1)
+}
+
+// Whatever holders claim, what is counted is what they hold, an answer says when to come again, and
+// others are told where something has come free.
+func TestSlotsAddUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s Slots
+		s.Forever = rapid.Bool().Draw(t, "for ever")
+		now := int64(1_700_000_000_000_000)
+		limit := rapid.Int64Range(1, 12).Draw(t, "limit")
+		holders := map[string]*backend.Claim{}
+		for range rapid.IntRange(1, 40).Draw(t, "claims") {
+			now += rapid.Int64Range(0, 2*SlotTurn.Microseconds()).Draw(t, "later")
+			name := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "holder")
+			c := holders[name]
+			if c == nil {
+				c = &backend.Claim{Holder: name}
+				holders[name] = c
+			}
+			before := slotHolder{}
+			if h := s.holders[name]; h != nil {
+				before = *h
+			}
+			c.Number++
+			c.Limit, c.Need = limit, rapid.Int64Range(0, 8).Draw(t, "need")
+			c.Held = min(c.Held, rapid.Int64Range(0, 8).Draw(t, "held"))
+			c.Used, c.Spare = min(c.Held, c.Need), rapid.Int64Range(0, 3).Draw(t, "spare")
+			lease := s.Lease(now, c)
+			c.Held = lease.Slots // it gives up the others at its next claim
+			sum, used := int64(0), int64(0)
+			for _, h := range s.holders {
+				sum += h.count
+				if h.expires > s.clock {
+					used += h.used
+				}
+			}
+			if sum != s.sum && len(s.holders) > 0 {
+				t.Fatalf("%d are counted; want %d", s.sum, sum)
+			}
+			if got := s.Lease(now, &backend.Claim{}).Used; got > used || s.Empty() != (len(s.holders) == 0) {
+				t.Fatalf("%d are used; want %d; empty: %v", got, used, s.Empty())
+			}
+			h := s.holders[name]
+			if h == nil {
+				h = &slotHolder{}
+				if c.Need > 0 || lease.Slots > 0 {
+					t.Fatalf("who needs %d and has %d is forgotten", c.Need, lease.Slots)
+				}
+			}
+			if s.Eased != (h.count < before.count || h.need < before.need) {
+				t.Fatalf("eased: %v, from %+v to %+v", s.Eased, before, h)
+			}
+			if (lease.For == 0) != s.Forever {
+				t.Fatalf("for %v", lease.For)
+			}
+			switch again := lease.Again; {
+			case h.need > h.count && again != SlotPoll && again != min(SlotIdle, SlotPoll+time.Duration(s.shares.n)*SlotPollEach),
+				h.need < h.count && again != SlotIdle, h.need == h.count && again != SlotRenew:
+				t.Fatalf("again after %v of %+v", again, h)
+			}
+			if len(s.holders) > 0 && s.holders[name] == h {
+				if repeated := s.Lease(now, c); repeated.Slots != h.count || s.Eased {
+					t.Fatalf("the same claim gets %+v, and then %+v; eased: %v", lease, repeated, s.Eased)
+				}
+			}
+		}
+	})
 }
