@@ -145,7 +145,11 @@ func (q *flows) rest(f *flow) {
 	if f.len() > 0 || q.known[key] != f {
 		return
 	}
-	f.due = f.tag + float64(max(0, -f.credit))*q.pace(f)
+	tenants := q.tenants(f.Class)
+	if !f.rests {
+		tenants++ // it counts as one if it rests
+	}
+	f.due = f.tag + float64(max(0, -f.credit))*paceOf(tenants, f.Weight)
 	switch c := q.class(f.Class); {
 	case f.due > q.virtual && f.rests:
 		heap.Fix(&q.resting, f.index)
@@ -491,10 +495,8 @@ func (q *flows) place(batch []*waiter, answer *backend.Answer) {
 	// expected. The other flows stay as far behind as they were.
 	if behind := max(q.virtual-answer.Virtual, batch[0].flow.tag-answer.Tags[0]); behind > 0 {
 		for _, f := range q.known {
-			f.tag, f.due = max(f.tag-behind, answer.Virtual), max(f.due-behind, answer.Virtual)
+			f.tag, f.due = max(f.tag-behind, answer.Virtual), max(f.due-behind, answer.Virtual) // in order as before
 		}
-		heap.Init(&q.waiting)
-		heap.Init(&q.resting)
 	}
 	q.virtual = answer.Virtual
 	stands := func(f *flow, tag float64) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -617,4 +618,199 @@ func TestFrontIsInOrder(t *testing.T) {
 			t.Fatalf("%v; want %v", got, want)
 		}
 	})
+}
+
+// What a flow has not used of its charges counts for the first of its calls that have not asked.
+func TestCreditOfTheFirst(t *testing.T) {
+	of := func(tokens, credit int64) *waiter {
+		w := &waiter{credit: credit}
+		w.charge.cost = backend.Amounts{2, tokens}
+		return w
+	}
+	for _, x := range []struct {
+		w    *waiter
+		want float64
+	}{{of(30, 0), 30}, {of(30, 10), 20}, {of(30, 40), 0}, {of(0, 0), 2}} {
+		if got := x.w.units(); got != x.want {
+			t.Errorf("%+v: %v units; want %v", x.w.charge.cost, got, x.want)
+		}
+	}
+	g := glance{credit: 50}
+	asked := of(30, 0)
+	asked.asked = true
+	for i, x := range []struct {
+		w    *waiter
+		want float64
+	}{{asked, 30}, {of(30, 0), 0}, {of(30, 0), 10}, {of(30, 0), 30}} {
+		if got := g.net(x.w); got != x.want {
+			t.Errorf("call %d: %v; want %v", i, got, x.want)
+		}
+	}
+	// Without credit a call counts whole for those behind it.
+	var q flows
+	for i, class := range []string{"a", "a", "b"} {
+		w := of(30, 0)
+		w.seq = uint64(i)
+		q.join(w, named(class, "", 0))
+	}
+	q.known[flowKey{class: "b"}].tag = 29.5
+	heap.Init(&q.waiting)
+	var order []uint64
+	for w := range q.all() {
+		order = append(order, w.seq)
+	}
+	if !slices.Equal(order, []uint64{0, 2, 1}) {
+		t.Errorf("they ask in the order %v", order)
+	}
+}
+
+// A flow that nobody waits in rests for what its calls have used beyond their charges, by its share.
+func TestFlowRests(t *testing.T) {
+	var q flows
+	end := func(class string, tag float64, credit int64) *flow {
+		w := &waiter{}
+		q.join(w, named(class, "", 2))
+		w.flow.tag, w.flow.credit = tag, credit
+		w.flow.start()
+		q.leave(w)
+		return w.flow
+	}
+	other := &waiter{}
+	q.join(other, named("waits", "", 1)) // so that the queue is not empty
+	a, b, c := end("a", 10, -6), end("b", 20, 5), end("c", 0, 0)
+	for f, want := range map[*flow]float64{a: 13, b: 20, c: 0} {
+		if f.due != want || f.rests != (want > 0) {
+			t.Errorf("%s rests until %v: %v; want %v", f.Class, f.due, f.rests, want)
+		}
+	}
+	if q.resting[0].flow != a {
+		t.Error("the first to come back is not the first")
+	}
+	q.end(a, -24) // it has used more yet
+	if a.due != 25 || q.resting[0].flow != b {
+		t.Errorf("due at %v, and %s comes back first", a.due, q.resting[0].Class)
+	}
+	q.virtual = 22
+	w := &waiter{}
+	q.join(w, named("b", "", 2))
+	q.join(&waiter{}, named("c", "", 2))
+	if b.tag != 22 || c.tag != 22 || b.rests || len(q.resting) != 1 {
+		t.Errorf("they come back at %v and %v", b.tag, c.tag)
+	}
+}
+
+// One of each flow asks, and whoever stands in the backend's line; of a single flow nobody must.
+func TestStanding(t *testing.T) {
+	var q flows
+	all := map[string]*waiter{}
+	for i, name := range []string{"a1", "a2", "b1", "c1"} {
+		w := &waiter{seq: uint64(i + 1)}
+		all[name] = w
+		q.join(w, named(name[:1], "", 0))
+	}
+	names := func(ws []*waiter) (got string) {
+		for _, w := range ws {
+			for name, x := range all {
+				if x == w {
+					got += name + " "
+				}
+			}
+		}
+		return strings.TrimSpace(got)
+	}
+	check := func(n int, want string) {
+		t.Helper()
+		if got := names(q.standing(n)); got != want {
+			t.Errorf("%d at most: %q; want %q", n, got, want)
+		}
+	}
+	all["a2"].tag, all["a1"].tag = 1, 2 // as answered
+	q.known[flowKey{class: "b"}].tag, q.known[flowKey{class: "c"}].tag = 3, 4
+	heap.Init(&q.waiting)
+	q.stood = []*waiter{all["a2"]}
+	check(4, "a2 b1 c1")
+	check(2, "a2 b1")
+	if all["c1"].stands || !all["b1"].stands {
+		t.Error("who stands is not noted")
+	}
+	q.stand([]*waiter{all["a2"]}, []*waiter{all["a2"], all["b1"]})
+	if all["b1"].stands || names(q.stood) != "a2" {
+		t.Errorf("%s have asked", names(q.stood))
+	}
+	for name, want := range map[string]bool{"a2": true, "a1": false, "b1": false} {
+		if got := q.among(all[name], 9); got != want {
+			t.Errorf("of several flows %s is among those who asked: %v", name, got)
+		}
+	}
+	q.leave(all["b1"])
+	q.leave(all["c1"])
+	check(4, "")
+	if all["a2"].stands {
+		t.Error("one stands where there is one flow")
+	}
+	for _, x := range []struct {
+		name string
+		n    int
+		want bool
+	}{{"a1", 1, true}, {"a2", 1, false}, {"a2", 2, true}, {"b1", 9, false}} {
+		if got := q.among(all[x.name], x.n); got != x.want {
+			t.Errorf("%s is among the first %d: %v", x.name, x.n, got)
+		}
+	}
+}
+
+// A line that has begun anew leaves the flows as far behind as they were. Of a flow that has left
+// meanwhile nothing is kept.
+func TestPlaceInANewLine(t *testing.T) {
+	for _, behind := range []float64{0.5, 50} {
+		var q flows
+		var batch []*waiter
+		for _, class := range []string{"a", "b", "left"} {
+			w := &waiter{}
+			w.charge.cost = backend.Amounts{1, 10}
+			batch = append(batch, w)
+			q.join(w, named(class, "", 0))
+		}
+		rests := &waiter{}
+		q.join(rests, named("rests", "", 0))
+		rests.flow.tag = 130
+		q.leave(rests)
+		q.virtual = 100
+		for i, tag := range []float64{110, 120, 125} {
+			batch[i].flow.tag = tag
+		}
+		q.leave(batch[2])
+		q.place([]*waiter{batch[0], batch[2]}, &backend.Answer{Virtual: 100 - behind, Tags: []float64{110 - behind, 99 - behind}})
+		for class, want := range map[string]float64{"a": 110, "b": 120} {
+			if f := q.known[flowKey{class: class}]; f.tag != want-behind {
+				t.Errorf("%s stands at %v; want %v", class, f.tag, want-behind)
+			}
+		}
+		if rests.flow.due != 130-behind || q.virtual != 100-behind {
+			t.Errorf("one rests until %v, at %v", rests.flow.due, q.virtual)
+		}
+		if q.known[flowKey{class: "left"}] != nil {
+			t.Error("who has left is known")
+		}
+	}
+}
+
+// A class of which nobody waits has nobody to leave for others.
+func TestOneOfManyWhileAClassRests(t *testing.T) {
+	var q flows
+	var last *waiter
+	for i := range 3 {
+		last = &waiter{seq: uint64(i + 1)}
+		q.join(last, named("a", "", 1))
+	}
+	rests := &waiter{seq: 9}
+	q.join(rests, named("b", "", 1))
+	rests.flow.tag = 5
+	q.leave(rests)
+	if !rests.flow.rests {
+		t.Fatal("it does not rest")
+	}
+	if got := q.oneOfMany(named("c", "", 1)); got != last {
+		t.Errorf("%+v leaves", got)
+	}
 }
