@@ -597,3 +597,30 @@ func ExampleJSON() {
 	fmt.Println(e.Model, e.Input, e.Output)
 	// Output: gpt-4o 12 200
 }
+
+// What is not of its kind counts nothing, and what stands behind it all the same.
+func TestOfAnotherKind(t *testing.T) {
+	for _, x := range []struct {
+		endpoint     wire.Endpoint
+		odd, regular string
+	}{
+		{wire.Chat, `{"prediction":5,"messages":[{"role":"u","content":"abc"}]}`, `{"messages":[{"role":"u","content":"abc"}]}`},
+		{wire.Chat, `{"messages":[5,{"role":"u","content":"abc"}]}`, `{"messages":[{"role":"u","content":"abc"}]}`},
+		{wire.Chat, `{"messages":[{"role":"u","tool_calls":[5,{"function":{"name":"ab","arguments":"cd"}}],"content":"efg"}]}`,
+			`{"messages":[{"role":"u","tool_calls":[{"function":{"name":"ab","arguments":"cd"}}],"content":"efg"}]}`},
+		{wire.Chat, `{"messages":[{"role":"u","tool_calls":[{"function":5,"name":"ab"}],"content":"efg"}]}`,
+			`{"messages":[{"role":"u","tool_calls":[{"name":"ab"}],"content":"efg"}]}`},
+		{wire.Chat, `{"messages":[{"role":"u","content":[5,{"type":"text","text":"ab"}]}]}`, `{"messages":[{"role":"u","content":[{"type":"text","text":"ab"}]}]}`},
+		{wire.Chat, `{"stream":true,"stream_options":5,"max_tokens":7}`, `{"stream":true,"max_tokens":7}`},
+		{wire.Chat, `{"stream":true,"stream_options":{"a":{"include_usage":true},"include_usage":false},"max_tokens":7}`, `{"stream":true,"max_tokens":7}`},
+		{wire.Chat, `{"messages":[{"role":"u","content":[{"type":"input_audio","input_audio":5,"text":"ab"}]}]}`,
+			`{"messages":[{"role":"u","content":[{"type":"input_audio","text":"ab"}]}]}`},
+		{wire.ImageEdits, `{"model":"gpt-image-1","images":[5,{"a":1,"image_url":"u","b":2}],"prompt":"abc"}`, `{"model":"gpt-image-1","images":["u","u"],"prompt":"abc"}`},
+		{wire.ImageEdits, `{"model":"gpt-image-1","images":5,"prompt":"abc"}`, `{"model":"gpt-image-1","prompt":"abc"}`},
+	} {
+		odd := costing.JSON(x.endpoint, "", []byte(x.odd), bytesCounter{})
+		if want := costing.JSON(x.endpoint, "", []byte(x.regular), bytesCounter{}); odd != want {
+			t.Errorf("%s: %+v; want %+v", x.odd, odd, want)
+		}
+	}
+}

@@ -44,7 +44,7 @@ type sample struct {
 func (s *sample) begin(size int) {
 	*s = sample{weight: 1}
 	if size > sampledFrom {
-		s.stretch = max(1, size/(min(leastSample+size/sampledPart, mostSample)/window))
+		s.stretch = size / (min(leastSample+size/sampledPart, mostSample) / window)
 		s.seed = uint32(size)
 	}
 }

@@ -174,3 +174,37 @@ func BenchmarkSampled(b *testing.B) {
 		}
 	}
 }
+
+// Where text has as many tokens everywhere, its estimate is exact, whatever it is cut into. About as
+// many bytes are counted as that takes, wherever the texts end.
+func TestSampledEvenText(t *testing.T) {
+	text := strings.Repeat("abc def ghi ", 9000)
+	for _, size := range []int{20_000, 100_000} {
+		for _, length := range []int{100, 150, 319, 320, 321, 640, 641, 700, 2000, size} {
+			body := chat("gpt-5", text[:size], length)
+			exact := costing.JSON(wire.Chat, "", body, bytesCounter{})
+			var seen bytesCounted
+			is := costing.Sampled(wire.Chat, "", body, &seen)
+			if is.Input != exact.Input || is.Output != exact.Output {
+				t.Errorf("%d bytes in texts of %d: %d tokens; want %d", size, length, is.Input, exact.Input)
+			}
+			if is.Estimated <= 0 || is.Estimated > is.Input || length > 2*320 && is.Estimated < int64(size)*95/100 || is.Most != is.Input {
+				t.Errorf("%d bytes in texts of %d: %d are estimated, and %d at most", size, length, is.Estimated, is.Most)
+			}
+			sampled := float64(min(10<<10+size/40, 64<<10))
+			if part := float64(seen.n) / sampled; part < 0.7 || part > 2 || seen.n > size {
+				t.Errorf("%d bytes in texts of %d: %d are counted, %.2f of what is meant to be", size, length, seen.n, part)
+			}
+		}
+	}
+}
+
+// bytesCounted counts a token for each byte, and how many it has counted.
+type bytesCounted struct{ n int }
+
+func (b *bytesCounted) Count(_ string, _ tokens.Encoding, text []byte) int {
+	if len(text) > len("assistant") { // else it may be a role
+		b.n += len(text)
+	}
+	return len(text)
+}

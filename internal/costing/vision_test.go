@@ -60,6 +60,25 @@ func TestVision(t *testing.T) {
 		{"gpt-5.5", 1 << 30, 1 << 30, "original", 10_000},
 		{"gpt-5.6", 1 << 30, 1 << 30, "original", 2048 * 2048},
 		{"gpt-4o", -1, 5, "high", 85 + 8*170},
+		{"gpt-4o", 5, 0, "high", 85 + 8*170},
+		{"gpt-4o", 1, 1, "high", 85 + 170},
+		{"gpt-4.1-mini", 1, 1, "high", 2},
+		{"o1", 128, 64, "low", 75},
+		{"o3", 128, 64, "low", 75},
+		{"computer-use-preview", 128, 64, "low", 65},
+		{"computer-use-preview", 128, 64, "high", 65 + 129},
+		{"gpt-5-nano", 0, 0, "high", 3779},      // 1536 × 2.46
+		{"gpt-4.1-nano", 4096, 64, "high", 158}, // 64 × 2.46
+		{"gpt-5-mini", 4096, 64, "high", 104},
+		{"o4-mini", 4096, 64, "high", 111},
+		{"gpt-5.2", 4096, 64, "high", 64},
+		{"gpt-5.4", 4096, 64, "high", 64},
+		{"gpt-5.4", 12_000, 32, "original", 188},
+		{"gpt-5.5", 12_000, 32, "", 188},
+		{"gpt-5.5", 0, 0, "high", 2500},
+		{"gpt-5.5", 4096, 64, "high", 64},
+		{"gpt-5.6", 4096, 64, "high", 64},
+		{"gpt-6", 0, 0, "high", 2500},
 	} {
 		v := visionOf(test.model)
 		if got := v.tokens(picture{test.width, test.height}, []byte(test.detail)); got != test.want {
@@ -123,6 +142,65 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
+// alphabet writes the base64 of a data: URL in the alphabet of URLs.
+func alphabet(url string) string {
+	head, data, _ := strings.Cut(url, ",")
+	return head + "," + strings.NewReplacer("+", "-", "/", "_").Replace(data)
+}
+
+func TestParseSize(t *testing.T) {
+	for size, want := range map[string]picture{
+		"": {}, "auto": {}, "x": {}, "5": {}, "5x": {}, "x5": {}, "0x5": {}, "5x0": {}, "-5x5": {}, "5x-5": {}, "5x5x5": {},
+		"1x1": {1, 1}, "1024x1536": {1024, 1536}, "70000x9": {maxPixels, 9}, "9x70000": {9, maxPixels},
+	} {
+		if p, ok := parseSize([]byte(size)); p != want || ok != (want != picture{}) {
+			t.Errorf("%q: %v, %v", size, p, ok)
+		}
+	}
+}
+
+// What images that come with a request cost, of which one that is not seen is taken to be large.
+func TestPictures(t *testing.T) {
+	for _, x := range []struct {
+		of        picture
+		low, high int64
+		unseen    bool
+	}{
+		{picture{1, 1}, 194, 194 + 4160, false},
+		{picture{1024, 1024}, 194, 194 + 4160, false},
+		{picture{512, 1024}, 323, 323 + 6240, false},
+		{picture{2048, 512}, 581, 581 + 6240, false},
+		{picture{}, 581, 581 + 6240, true},
+		{picture{5, 0}, 581, 581 + 6240, true},
+		{picture{0, 5}, 581, 581 + 6240, true},
+		{picture{1 << 20, 1 << 18}, 194, 194 + 4160, false}, // of as many pixels as count
+	} {
+		var p pictures
+		if p.add(x.of); p.tokens(false) != x.low || p.tokens(true) != x.high || p.unseen != x.unseen {
+			t.Errorf("%v: %d, %d in high fidelity, unseen: %v", x.of, p.tokens(false), p.tokens(true), p.unseen)
+		}
+	}
+}
+
+// What an image that is generated costs is certain where the table has it.
+func TestGeneratedForCertain(t *testing.T) {
+	for _, x := range []struct {
+		model, size, quality string
+		frames               int64
+		want                 bool
+	}{
+		{"gpt-image-1", "1024x1024", "low", 1, true}, {"gpt-image-1", "1024x1024", "medium", 1, true}, {"gpt-image-1", "1024x1024", "high", 1, true},
+		{"gpt-image-1", "1024x1024", "xhigh", 1, false}, {"gpt-image-1", "1024x1024", "max", 1, false}, {"gpt-image-1", "1024x1024", "auto", 1, false},
+		{"gpt-image-1", "auto", "low", 1, false}, {"gpt-image-1", "1024x1024", "low", 2, false}, {"gpt-image-2", "1024x1024", "low", 1, false},
+		{"mine", "1024x1024", "low", 1, false},
+	} {
+		r := reader{model: x.model}
+		if _, certain := r.generated([]byte(x.size), []byte(x.quality), x.frames); certain != x.want {
+			t.Errorf("%+v: certain is %v", x, certain)
+		}
+	}
+}
+
 // broken breaks the base64 of a data: URL into lines.
 func broken(url, by string, length int) string {
 	head, data, _ := strings.Cut(url, ",")
@@ -165,6 +243,10 @@ func TestSizeOf(t *testing.T) {
 		{"jpeg", jpg, picture{321, 123}},
 		{"jpeg with exif", exif, picture{321, 123}},
 		{"webp, extended", webp("VP8X", 0, 0, 0, 0, 0x40, 1, 0, 122, 0, 0), picture{321, 123}},
+		{"webp, extended and high", webp("VP8X", 0, 0, 0, 0, 2, 1, 1, 4, 1, 1), picture{1 + 2 + 256 + 65536, 1 + 4 + 256 + 65536}},
+		{"webp that is no RIFF", append([]byte("RIFX"), webp("VP8X", 0, 0, 0, 0, 2, 1, 1, 4, 1, 1)[4:]...), picture{}},
+		{"riff that is no webp", bytes.Replace(webp("VP8X", 0, 0, 0, 0, 2, 1, 1, 4, 1, 1), []byte("WEBP"), []byte("WAVE"), 1), picture{}},
+		{"jpeg whose frame is cut off", []byte{0xff, 0xd8, 0xff, 0xc0, 0, 17, 8, 0, 5}, picture{}},
 		{"webp, lossless", webp("VP8L", vp8l...), picture{321, 123}},
 		{"webp, lossy", webp("VP8 ", 0, 0, 0, 0x9d, 1, 0x2a, 0x41, 1, 123, 0), picture{321, 123}},
 		{"webp, unknown", webp("ANIM"), picture{}},
@@ -185,6 +267,7 @@ func TestSizeOf(t *testing.T) {
 			url,
 			strings.ReplaceAll(url, "/", `\/`),
 			strings.ReplaceAll(url, "+", `\u002b`),
+			alphabet(url), strings.Replace(url, "data:", "\\tdata:", 1), strings.Replace(url, "data:", "\\r \t\\ndata:", 1),
 			broken(url, "\\n", 76), broken(url, "\\r\\n", 64), broken(url, "\n ", 10), broken(url, "%0A", 76),
 			strings.Replace(url, "data:image/whatever;base64", "DATA:IMAGE/WHATEVER;BASE64", 1),
 			strings.Replace(url, "data:image/whatever;base64", "\\n Data:image/whatever;charset=utf-8; Base64 ", 1),
@@ -195,7 +278,7 @@ func TestSizeOf(t *testing.T) {
 			}
 		}
 	}
-	for _, url := range []string{"", "data:", "data:,", "data:image/png,xyz", "https://example.com/a.png", "data:;base64,%%%%"} {
+	for _, url := range []string{"", "data:;base64", "data;base64,R0lGODlhAQABAAAAACw=", "data:image/gif,R0lGODlhAQABAAAAACw=", "data:" + strings.Repeat("x", 300) + ";base64,R0lGODlhAQABAAAAACw=", "data:", "data:,", "data:image/png,xyz", "https://example.com/a.png", "data:;base64,%%%%"} {
 		if got := sizeOfURL([]byte(url)); got != (picture{}) {
 			t.Errorf("%q: %v", url, got)
 		}

@@ -1,0 +1,59 @@
+package costing
+
+import "testing"
+
+// A body has a window in each stretch, at a place that differs from stretch to stretch.
+func TestStretches(t *testing.T) {
+	for size, want := range map[int]int{sampledFrom: 0, sampledFrom + 1: 496, 100_000: 2564, 10 << 20: 51_400} {
+		var s sample
+		s.begin(size)
+		if s.stretch != want {
+			t.Errorf("%d bytes have stretches of %d; want %d", size, s.stretch, want)
+		}
+		if want == 0 {
+			continue
+		}
+		sum, seen := 0.0, map[int]bool{}
+		const stretches = 1000
+		for i := range stretches {
+			s.advance()
+			at := s.next - s.begins
+			if s.begins != (i+1)*want || at < 0 || at >= want {
+				t.Fatalf("stretch %d begins at %d, and its window at %d", i, s.begins, s.next)
+			}
+			sum += float64(at) / float64(want)
+			seen[at] = true
+		}
+		if mean := sum / stretches; mean < 0.45 || mean > 0.55 || len(seen) < 300 {
+			t.Errorf("of %d bytes the windows begin at %.2f of their stretches, %d differ", size, mean, len(seen))
+		}
+	}
+	var a, b sample
+	a.begin(100_000)
+	b.begin(100_001)
+	a.advance()
+	b.advance()
+	if a.next-a.begins == b.next-b.begins {
+		t.Error("bodies of other sizes have their windows at the same places")
+	}
+}
+
+// Texts without a window have what all windows together say.
+func TestLateTexts(t *testing.T) {
+	for _, x := range []struct {
+		s    sample
+		want int64
+	}{
+		{sample{}, 0},
+		{sample{bytes: 200, tokens: 50}, 0},
+		{sample{bytes: 200, tokens: 50, passed: 100, assumed: 20}, 5},
+		{sample{bytes: 200, tokens: 50, passed: 100, assumed: 40}, -15},
+		{sample{bytes: 200, tokens: 51, passed: 102}, 26}, // 26.01
+		{sample{bytes: 200, tokens: 51, passed: 98}, 25},  // 24.99
+	} {
+		s := x.s
+		if got := s.late(); got != x.want || s.estimated != x.s.estimated+x.want {
+			t.Errorf("%+v: %d, %d are estimated; want %d", x.s, got, s.estimated, x.want)
+		}
+	}
+}
