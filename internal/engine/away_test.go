@@ -199,6 +199,13 @@ func TestStrain(t *testing.T) {
 			t.Errorf("ask %d leaves the backend alone for %v; want %v", i, s.rest, x.rest)
 		}
 	}
+	for before, want := range map[time.Duration]time.Duration{66_666_667: usual / 3, 60 * time.Millisecond: 0} {
+		s = strained{rest: before}
+		if s.asked(0); s.rest != want {
+			t.Errorf("of %v there are %v left; want %v", before, s.rest, want)
+		}
+	}
+	s.rest = mostStrain
 	for range 20 {
 		s.asked(0)
 	}
@@ -329,4 +336,37 @@ func TestWhoLooksWhetherTheBackendIsBack(t *testing.T) {
 			}
 		}
 	})
+}
+
+// An account leaves a backend alone that is slow to fail: for as long as that took, then for twice as
+// long, within bounds. An answer, or a failure that comes soon, ends that.
+func TestRestOfAnAccount(t *testing.T) {
+	s := newAccount(New(Config{}), "a").scopeLocked(scopeKey{model: "m"})
+	a := s.account
+	for i, x := range []struct {
+		err    error
+		took   time.Duration
+		failed bool
+		rest   time.Duration
+	}{
+		{nil, time.Second, false, 0},
+		{errAway, usual, true, 0},
+		{errAway, usual + 1, true, usual + 1},
+		{errAway, usual + 1, true, 2 * (usual + 1)},
+		{errAway, usual, true, 0},
+		{errAway, time.Second, true, time.Second},
+		{backend.ErrTooLarge, time.Second, false, 0},
+		{errAway, time.Second, true, time.Second},
+		{errAway, time.Hour, true, mostRest},
+		{errAway, time.Second, true, mostRest},
+		{nil, time.Second, false, 0},
+	} {
+		at := now.Add(time.Duration(i) * time.Minute)
+		if got := s.failedLocked(at, x.err, now, x.took); got != x.failed || a.rest != x.rest {
+			t.Errorf("ask %d: failed is %v, a rest of %v; want %v, %v", i, got, a.rest, x.failed, x.rest)
+		}
+		if x.failed != (s.away != nil) || x.rest > 0 && a.restsUntil != at.Add(x.rest) || !x.failed && a.answered != at {
+			t.Errorf("ask %d: %v, until %v, answered at %v", i, s.away, a.restsUntil, a.answered)
+		}
+	}
 }

@@ -88,3 +88,33 @@ func TestAsksOfManyModelsAreTheirOwn(t *testing.T) {
 		}
 	})
 }
+
+// The memory of a call that has ended is the next one's; so much is kept as calls have been in flight,
+// within bounds.
+func TestSpareMemoryIsBounded(t *testing.T) {
+	run(t, true, func(b *bench) {
+		b.open()
+		spare := func() int { return len(b.account("a").spare) }
+		if spare() != 1 {
+			b.Errorf("%d are kept after a call", spare())
+		}
+		r := b.admit(call(1))
+		if spare() != 0 {
+			b.Error("the call has other memory")
+		}
+		r.Settle(&Outcome{})
+		if r.sent != nil || spare() != 1 {
+			b.Errorf("%d are kept, and the call has %v", spare(), r.sent)
+		}
+		var all []*Reservation
+		for range mostSpare + 2 {
+			all = append(all, b.admit(call(1)))
+		}
+		for _, r := range all {
+			r.Settle(&Outcome{})
+		}
+		if spare() != mostSpare {
+			b.Errorf("%d are kept of %d", spare(), len(all))
+		}
+	})
+}
