@@ -720,7 +720,7 @@ func TestMeanOfSamples(t *testing.T) {
 	var r recentRatios
 	for _, x := range []struct{ add, mean, off float64 }{{1, 1, 0.1}, {2, 1.5, math.Sqrt(0.51) / 2}, {3, 2, math.Sqrt(2.01) / 3}} {
 		r.add(x.add)
-		if mean, off := r.mean(); math.Abs(mean-x.mean) > 1e-9 || math.Abs(off-x.off) > 1e-9 {
+		if mean, off := r.mean(); !(math.Abs(mean-x.mean) <= 1e-9 && math.Abs(off-x.off) <= 1e-9) {
 			t.Errorf("after %v: %v, off by %v; want %v, %v", x.add, mean, off, x.mean, x.off)
 		}
 	}
@@ -802,5 +802,38 @@ func TestReportsOfOneCall(t *testing.T) {
 		if c.samples.n != x.want {
 			t.Errorf("a bound of %v: %d samples", x.ratio, c.samples.n)
 		}
+	}
+}
+
+// Another ratio begins anew what rests on how the server charges; a sample that changes nothing leaves it.
+func TestSamplesBeginAnew(t *testing.T) {
+	g := Tracker{Period: time.Minute}
+	for i, want := range []float64{0.2, 0, 0} { // the margin
+		if i == 0 {
+			g.shortfall.set(epoch, 0.2)
+			g.unused.trend.n = 5
+		}
+		if i == 2 {
+			g.unused.trend.n = 5
+		}
+		g.InputCharged(epoch, 2)
+		if got := g.Findings().Margin; got != want || (g.unused.trend == trend{}) != (i == 1) {
+			t.Errorf("after %d samples: a margin of %v, a trend of %v reports", i+1, got, g.unused.trend.n)
+		}
+	}
+}
+
+// What was found of charges is not compared with reports of another limit.
+func TestForgetForgetsADrift(t *testing.T) {
+	b := newBench(t)
+	for i := range 5 {
+		at := time.Duration(i) * time.Second
+		b.report(at+time.Millisecond, b.send(at, 100), b.used, 0)
+	}
+	if b.g.charge.latest.At.IsZero() {
+		t.Fatal("no drift has begun")
+	}
+	if b.g.Forget(); b.g.charge.drift != (drift{}) || !b.g.charge.latest.At.IsZero() {
+		t.Errorf("%+v", b.g.charge.drift)
 	}
 }

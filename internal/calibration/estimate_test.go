@@ -17,6 +17,8 @@ func TestLimitEstimate(t *testing.T) {
 	}{
 		{"the first", many(1, 500), 0, 500},
 		{"above what is assumed", many(1, 500), 400, 500},
+		{"as assumed", many(1, 400), 400, 400},
+		{"a limit of 1, doubled early", append(many(3, 1), many(6, 2)...), 0, 2},
 		{"once below it", many(1, 300), 400, 0},
 		{"twice below it", many(2, 300), 400, 300},
 		{"one that is lower", append(many(20, 500), 30), 0, 500},

@@ -128,3 +128,23 @@ func TestFlowOfAnswersOutOfOrder(t *testing.T) {
 		t.Errorf("%v refilled and %v lost in 20 s; want 200 and 0", f.refilled, f.lost)
 	}
 }
+
+// Where charges are exact, a few calls as large as the largest are no rush.
+func TestFewExactCallsAreNoRush(t *testing.T) {
+	for _, x := range []struct {
+		exact bool
+		calls int
+		rush  bool
+	}{{true, fewCalls, false}, {true, fewCalls + 1, true}, {true, 3 * fewCalls, true}, {false, fewCalls, true}} {
+		b := newBench(t)
+		b.g.Exact = x.exact
+		b.g.flow.rate = 1
+		b.send(0, 0)
+		for i := range x.calls {
+			b.send(time.Second+time.Duration(i)*time.Millisecond, 10)
+		}
+		if got := b.g.rush(after(1100 * time.Millisecond)); got < 1 || got > 1 != x.rush {
+			t.Errorf("%+v: a rush of %v", x, got)
+		}
+	}
+}

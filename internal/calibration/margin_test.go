@@ -66,7 +66,7 @@ func TestFullBucketProvesRefunds(t *testing.T) {
 	held := func(at time.Duration) float64 { return b.g.Margin(after(at)) - b.g.CalmMargin(after(at)) }
 	b.report(time.Second, b.send(0, 0.2*limit), 0.2*limit, 0)
 	b.g.unused.kept = true
-	b.g.unused.total = 0.08 * limit
+	b.g.unused.total += 0.08 * limit
 	b.used = 0.01 * limit
 	b.send(3*time.Second, 0)
 	const full = 2.4 // seconds, until 6 s

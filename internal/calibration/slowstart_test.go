@@ -288,3 +288,34 @@ func TestSlowStartWithoutAResponse(t *testing.T) {
 		}
 	}
 }
+
+// While the pace follows what has been drawn, as many calls may be in flight as at first, doubled by
+// each response that left a window unknown.
+func TestCallsOfAProof(t *testing.T) {
+	var s SlowStart
+	s.Begin(epoch)
+	if got := s.Calls(epoch); got != startCalls {
+		t.Errorf("%d at first", got)
+	}
+	s.Answered(after(time.Second), epoch, true, false, true)
+	for at, want := range map[time.Duration]int{time.Second: 2 * startCalls, time.Second + proofTime - 1: 2 * startCalls, time.Second + proofTime: 0} {
+		if got := s.Calls(after(at)); got != want {
+			t.Errorf("%d after %v; want %d", got, at, want)
+		}
+	}
+}
+
+// The next step is the probe's end, or the next doubling.
+func TestNextStep(t *testing.T) {
+	var s SlowStart
+	s.Restart(epoch)
+	if got, want := s.Next(epoch), quiet; got != want {
+		t.Errorf("%v before the probe; want %v", got, want)
+	}
+	s.Sent(epoch)
+	for at, want := range map[time.Duration]time.Duration{0: ProbeTime, ProbeTime - 1: 1, ProbeTime: quiet - ProbeTime} {
+		if got := s.Next(after(at)); got != want {
+			t.Errorf("%v at %v; want %v", got, at, want)
+		}
+	}
+}

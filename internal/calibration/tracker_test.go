@@ -19,7 +19,13 @@ type bench struct {
 	used, charged, corrected float64
 }
 
-func newBench(t *testing.T) *bench { return &bench{T: t, g: Tracker{Period: time.Minute}} }
+// newBench returns one in whose past anything may have happened: sums that are known up to a
+// constant begin with some figure.
+func newBench(t *testing.T) *bench {
+	b := &bench{T: t, g: Tracker{Period: time.Minute}}
+	b.g.unused.total, b.g.unused.returned = 300*limit, 200*limit
+	return b
+}
 
 // send charges a cost at a time.
 func (b *bench) send(at time.Duration, cost float64) Sent {
@@ -788,5 +794,34 @@ func TestLieIsRepeatedMostOften(t *testing.T) {
 	}
 	if r.add(10, false) || !r.add(-1, false) || r.add(99, false) {
 		t.Errorf("the lie is believed, or another figure is not: %v", r.last)
+	}
+}
+
+// A throttle shows what refills, and is compared with our bucket as it was corrected since.
+func TestThrottleAfterACorrection(t *testing.T) {
+	b := newBench(t)
+	b.used, b.corrected = 500, 100
+	s := b.send(0, 50)
+	b.g.corrected = 170 // by others, meanwhile
+	c, changed := b.g.Throttled(after(time.Second), s, 700, 50, limit)
+	if got := c.To - c.From; !changed || got != 700+50-(550+170-100) || c.From != 170 || b.g.flow.rate != limit/60. {
+		t.Errorf("corrected from %v by %v, at a rate of %v", c.From, got, b.g.flow.rate)
+	}
+	if b.g.asked != (Correction{170, 300}) {
+		t.Errorf("it has asked for %+v", b.g.asked)
+	}
+}
+
+// While a backend was slow to answer, others may have charged what it does not say.
+func TestMissedWhileSlow(t *testing.T) {
+	b := newBench(t)
+	b.send(0, 10)
+	b.charged += 500 // by others
+	s := b.send(100*time.Millisecond, 20)
+	for age, want := range map[time.Duration]float64{0: 0, slow: 0, slow + time.Millisecond: 350, 100 * time.Millisecond: 510} {
+		s.Age = age
+		if got := b.g.missed(s); math.Abs(got-want) > 1e-9 {
+			t.Errorf("of an answer after %v: %v; want %v", age, got, want)
+		}
 	}
 }

@@ -496,3 +496,46 @@ func TestOwedIsCorrected(t *testing.T) {
 		}
 	}
 }
+
+// What others have found replaces what was, and a trend that rests on something else.
+func TestAdoptedVerdicts(t *testing.T) {
+	for _, x := range []struct {
+		was, is bool
+		votes   int
+		trend   bool // is kept
+	}{
+		{false, true, verdicts, false}, {true, false, -verdicts, false}, {true, true, verdicts, true}, {false, false, -verdicts, true},
+	} {
+		u := unused{kept: x.was}
+		u.trend.n = someReports
+		u.trend.x, u.trend.y = 10, 15
+		u.adopt(x.is, epoch)
+		if u.kept != x.is || u.votes != x.votes || u.since != epoch || (u.trend != trend{}) != x.trend {
+			t.Errorf("from %v to %v: %+v", x.was, x.is, u)
+		}
+		if found := !x.was && x.is; u.known != found || found && u.offset != 5 {
+			t.Errorf("from %v to %v: known %v, offset %v", x.was, x.is, u.known, u.offset)
+		}
+	}
+}
+
+// A vote counts near all and near nothing.
+func TestVotesCount(t *testing.T) {
+	for back, want := range map[float64]int{-0.3: 0, -0.2: 1, 0: 1, 0.2: 1, 0.3: 0, 0.7: 0, 0.8: -1, 1: -1, 1.2: -1, 1.3: 0} {
+		var u unused
+		if u.vote(epoch, back, 1); u.votes != want {
+			t.Errorf("%v came back: %d votes; want %d", back, u.votes, want)
+		}
+	}
+}
+
+// What our calls have got back that was no unused output is counted apart.
+func TestReturned(t *testing.T) {
+	b := newBench(t)
+	before := b.send(0, 1).returned
+	b.g.Returned(30)
+	b.g.Returned(12)
+	if got := b.send(time.Second, 1).returned - before; got != 42 {
+		t.Errorf("%v have come back; want 42", got)
+	}
+}
