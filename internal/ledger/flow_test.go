@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -222,5 +223,98 @@ func TestTenantsThatEverCome(t *testing.T) {
 	}
 	if c.flows["1"] != nil || c.flows[fmt.Sprint(came)] == nil {
 		t.Error("others are forgotten than those that would be next")
+	}
+}
+
+func named(class, tenant string, weight float64) backend.Flow {
+	return backend.Flow{Class: class, Tenant: tenant, Weight: weight}
+}
+
+// A unit counts for a flow as many times as its class has tenants that ask, divided by its weight.
+func TestPaceOfAFlow(t *testing.T) {
+	var f flows
+	come := func(is backend.Flow, units float64) { f.come(&part{flow: is, units: units}) }
+	pace := func(is backend.Flow, want float64) {
+		t.Helper()
+		if got := f.pace(is); got != want {
+			t.Errorf("%+v: %v; want %v", is, got, want)
+		}
+	}
+	pace(named("", "", 0), 1)
+	pace(named("a", "", 0.5), 2)
+	pace(named("a", "", 4), 0.25)
+	come(named("a", "x", 1), 10)
+	pace(named("a", "x", 1), 1)
+	pace(named("a", "y", 1), 2)
+	pace(named("a", "y", 0.5), 4)
+	come(named("", "", 0), 10)
+	pace(named("", "", 0), 1)
+	pace(named("", "x", 0), 2)
+	pace(named("b", "", 0), 1)
+	if f.virtual = 10; f.plain.begin() != 10 { // where the plain flow's call ends
+		t.Fatalf("%+v", f.plain)
+	}
+	pace(named("", "x", 0), 1)
+	pace(named("a", "y", 1), 1)
+	if f.plain.asks || len(f.classes) != 0 {
+		t.Errorf("%+v, %d classes are known of what the line has passed", f.plain, len(f.classes))
+	}
+}
+
+// A flow that the line has not passed moves, and no other.
+func TestFlowMoves(t *testing.T) {
+	for _, x := range []struct {
+		virtual, by, want float64 // of the next call
+	}{{0, 5, 15}, {0, -5, 5}, {0, 1, 11}, {0, 0, 10}, {9, 5, 15}, {10, 5, 10}, {20, 5, 20}} {
+		var f flows
+		is := named("a", "x", 1)
+		f.come(&part{flow: is, units: 10})
+		f.virtual = x.virtual
+		f.move(is, x.by)
+		f.move(named("a", "other", 1), 100)
+		if got := f.begin(is); got != x.want {
+			t.Errorf("%+v: it begins at %v", x, got)
+		}
+		if got := f.begin(named("a", "other", 1)); got != x.virtual {
+			t.Errorf("%+v: another begins at %v", x, got)
+		}
+	}
+}
+
+// Costs of a part come one after another, each by its units. Tokens count where a bucket does count
+// them, beside ceilings; else requests do, and each cost counts one at least, less its credit.
+func TestTagsAndUnits(t *testing.T) {
+	tokens := bucketOf("o", "tpm", backend.Tokens, 1000)
+	requests := bucketOf("o", "rpm", backend.Requests, 1000)
+	ceiling := tokens
+	ceiling.Ceiling = true
+	q := &backend.Ask{
+		Buckets: []backend.Bucket{requests, tokens}, Costs: []backend.Amounts{cost(1, 10, 0), cost(2, 0, 0), cost(1, 30, 0), cost(1, 8, 0)},
+		Flows: []backend.Flow{named("a", "", 1), named("a", "", 1), named("b", "", 1), {Class: "a", Credit: 5}},
+	}
+	for _, x := range []struct {
+		buckets []backend.Bucket
+		want    []float64
+	}{
+		{[]backend.Bucket{requests, tokens}, []float64{10, 1, 30, 3}}, {[]backend.Bucket{tokens}, []float64{10, 1, 30, 3}},
+		{[]backend.Bucket{requests}, []float64{1, 2, 1, 0}}, {[]backend.Bucket{requests, ceiling}, []float64{1, 2, 1, 0}}, {nil, []float64{1, 2, 1, 0}},
+	} {
+		for i, want := range x.want {
+			if got := Units(&backend.Ask{Buckets: x.buckets, Costs: q.Costs, Flows: q.Flows}, i); got != want {
+				t.Errorf("%v: cost %d has %v units; want %v", x.buckets, i, got, want)
+			}
+		}
+	}
+	parts := []part{{tag: 100, pace: 2}, {tag: 50, pace: 0.5}}
+	if got, want := tags(q, parts, []int{0, 0, 1, 0}), []float64{100, 120, 50, 122}; !slices.Equal(got, want) || parts[0].tag != 100 {
+		t.Errorf("tags %v; want %v, and parts %+v", got, want, parts)
+	}
+	for _, x := range []struct {
+		flow backend.Flow
+		want bool
+	}{{named("a", "x", 1), true}, {named("a", "x", 2), true}, {named("a", "y", 1), false}, {named("b", "x", 1), false}} {
+		if got := (&part{flow: named("a", "x", 1)}).of(x.flow); got != x.want {
+			t.Errorf("%+v is of the part: %v", x.flow, got)
+		}
 	}
 }
