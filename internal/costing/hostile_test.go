@@ -624,3 +624,98 @@ func TestOfAnotherKind(t *testing.T) {
 		}
 	}
 }
+
+// What refers to itself is followed so deep, and no deeper.
+func TestDepths(t *testing.T) {
+	const deepest = "0123456789"
+	nest := func(n int, open, inner, end string) string {
+		return strings.Repeat(open, n) + inner + strings.Repeat(end, n)
+	}
+	for name, x := range map[string]struct {
+		endpoint wire.Endpoint
+		body     func(n int, inner string) string
+		most     int
+	}{
+		"content": {wire.Chat, func(n int, inner string) string {
+			return `{"messages":[{"role":"u","content":` + nest(n, `[{"content":`, `"`+inner+`"`, `}]`) + `}]}`
+		}, 65},
+		"thoughts": {wire.Chat, func(n int, inner string) string {
+			return `{"messages":[{"role":"u","content":` + nest(n, `[{"thinking":`, `"`+inner+`"`, `}]`) + `}]}`
+		}, 65},
+		"a prompt's parts": {wire.Embeddings, func(n int, inner string) string {
+			return `{"input":[` + nest(n, `{"content":`, `"`+inner+`"`, `}`) + `]}`
+		}, 65},
+		"groups of tools": {wire.Responses, func(n int, inner string) string {
+			return `{"tools":[` + nest(n, `{"tools":[`, `{"name":"`+inner+`"}`, `]}`) + `]}`
+		}, 64},
+		"functions": {wire.Chat, func(n int, inner string) string {
+			return `{"tools":[` + nest(n, `{"function":`, `{"name":"`+inner+`"}`, `}`) + `]}`
+		}, 64},
+		"properties": {wire.Chat, func(n int, inner string) string {
+			return `{"tools":[{"function":{"parameters":` + nest(n, `{"properties":{"a":`, `{"description":"`+inner+`"}`, `}}`) + `}}]}`
+		}, 63},
+		"subschemas": {wire.Chat, func(n int, inner string) string {
+			return `{"tools":[{"function":{"parameters":{"properties":{"a":` + nest(n, `{"items":`, `{"enum":["`+inner+`"]}`, `}`) + `}}}}]}`
+		}, 62},
+		"grammars": {wire.Chat, func(n int, inner string) string {
+			return `{"tools":[{"custom":{"format":` + nest(n, `{"grammar":`, `{"definition":"`+inner+`"}`, `}`) + `}}]}`
+		}, 63},
+		"formats": {wire.Chat, func(n int, inner string) string {
+			return `{"response_format":` + nest(n, `{"json_schema":`, `{"name":"`+inner+`"}`, `}`) + `}`
+		}, 64},
+		"formats of text": {wire.Responses, func(n int, inner string) string {
+			return `{"text":{"format":` + nest(n, `{"json_schema":`, `{"name":"`+inner+`"}`, `}`) + `}}`
+		}, 64},
+	} {
+		input := func(n int, inner string) int64 {
+			return costing.JSON(x.endpoint, "", []byte(x.body(n, inner)), bytesCounter{}).Input
+		}
+		most := 0
+		for n := 1; n < 100; n++ {
+			if input(n, deepest) >= input(n, "")+int64(len(deepest)) {
+				most = n
+			}
+		}
+		if most != x.most {
+			t.Errorf("%s are read %d deep; want %d", name, most, x.most)
+		}
+	}
+}
+
+// What is made or seen by a rule that is another model's, or that nobody has published, is guessed.
+func TestGuessedImages(t *testing.T) {
+	image := `{"messages":[{"role":"u","content":[{"type":"image_url","image_url":{"url":"data:image/gif;base64,R0lGODlhAQABAAAAACw="}}]}]`
+	unseen := `{"messages":[{"role":"u","content":[{"type":"image_url","image_url":{"url":"https://a/b"}}]}]`
+	for _, x := range []struct {
+		endpoint wire.Endpoint
+		body     string
+		want     int64
+	}{
+		{wire.Chat, image + `,"model":"gpt-4o"}`, 0}, {wire.Chat, image + `,"model":"mine"}`, 85 + 170},
+		{wire.Chat, unseen + `,"model":"gpt-4o"}`, 85 + 8*170}, {wire.Chat, unseen + `,"model":"mine"}`, 85 + 8*170},
+		{wire.ImageGenerations, `{"model":"gpt-image-1","size":"1024x1024","quality":"low","n":2}`, 0},
+		{wire.ImageGenerations, `{"model":"gpt-image-2","size":"1024x1024","quality":"high","n":2}`, 2 * 7024},
+		{wire.ImageGenerations, `{"model":"mine","size":"1024x1024","quality":"low","n":2}`, 2 * 272},
+	} {
+		if got := costing.JSON(x.endpoint, "", []byte(x.body), bytesCounter{}); got.Guessed != x.want {
+			t.Errorf("%s: %d guessed; want %d", x.body, got.Guessed, x.want)
+		}
+	}
+}
+
+func TestOfOtherEndpoints(t *testing.T) {
+	for _, x := range []struct {
+		endpoint wire.Endpoint
+		body     string
+		want     int64
+	}{
+		{wire.Transcriptions, `{"model":"whisper-1","prompt":"abc"}`, 0}, {wire.Transcriptions, `{"model":"gpt-4o-transcribe","prompt":"abc"}`, 3},
+		{wire.Decisions, `{"input":"abc"}`, 3 + 1 + 3 + 3}, {wire.Decisions, `{"questions":"abcd"}`, 4},
+		{wire.Decisions, `{"input":"abc","questions":"abcd"}`, 3 + 1 + 3 + 3 + 4}, {wire.Decisions, `{}`, 0},
+		{wire.Responses, `{"prompt":5,"input":"abc"}`, 3 + 1 + 3 + 3},
+	} {
+		if got := costing.JSON(x.endpoint, "", []byte(x.body), bytesCounter{}); got.Input != x.want {
+			t.Errorf("%v %s: %d; want %d", x.endpoint, x.body, got.Input, x.want)
+		}
+	}
+}

@@ -57,3 +57,20 @@ func TestClosingIsRemembered(t *testing.T) {
 		}
 	}
 }
+
+func TestParseNumber(t *testing.T) {
+	for s, want := range map[string]struct {
+		n  int64
+		ok bool
+	}{
+		"": {}, " ": {}, "x": {}, "1x": {}, "-": {}, ".": {}, "NaN": {}, "true": {}, "0x5": {}, "--5": {},
+		"0": {0, true}, " 7 ": {7, true}, "-7": {-7, true}, "1.2": {2, true}, ".5": {1, true}, "-1.5": {-1, true}, "1e3": {1000, true},
+		"1e400": {maxCost, true}, "-1e400": {-maxCost, true}, "1e12": {1e12, true}, "1099511627775": {maxCost - 1, true},
+		"1099511627776": {maxCost, true}, "1099511627777": {maxCost, true}, "99999999999999999999999": {maxCost, true},
+		"1099511627776.5": {maxCost, true}, "-1099511627776.5": {-maxCost, true}, "-1099511627775": {-maxCost + 1, true},
+	} {
+		if n, ok := parseNumber([]byte(s)); n != want.n || ok != want.ok {
+			t.Errorf("%q: %d, %v; want %d, %v", s, n, ok, want.n, want.ok)
+		}
+	}
+}

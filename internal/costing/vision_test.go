@@ -64,6 +64,7 @@ func TestVision(t *testing.T) {
 		{"gpt-4o", 1, 1, "high", 85 + 170},
 		{"gpt-4.1-mini", 1, 1, "high", 2},
 		{"o1", 128, 64, "low", 75},
+		{"o1", 128, 64, "high", 225},
 		{"o3", 128, 64, "low", 75},
 		{"computer-use-preview", 128, 64, "low", 65},
 		{"computer-use-preview", 128, 64, "high", 65 + 129},
