@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -567,6 +568,30 @@ func TestKeeper(t *testing.T) {
 		}
 		if notes, err := k.Recall(b.Context(), "a", []string{"m", "n"}); err != nil || len(notes) != 2 || notes[0].Data != nil || notes[1].Left != 0 || b.primary.asks != asks {
 			b.Errorf("%v, %v", notes, err)
+		}
+	})
+}
+
+// What was charged at the beginning of time was charged by the primary, and is settled there alone.
+func TestSettledFromTheBeginningOfTime(t *testing.T) {
+	run(t, ten, func(b *bench) {
+		s := backend.Settlement{Account: "a", Line: "model:m", Buckets: b.ask(0).Buckets, Refund: backend.Amounts{-8}}
+		if err := b.Settle(b.Context(), s); err != nil || len(b.primary.settled) != 1 {
+			b.Errorf("%v, %+v", err, b.primary.settled)
+		}
+		b.fail(errAway)
+		if a := b.take(b.ask(10)); a.Granted != 1 {
+			b.Errorf("it is settled here: %+v", a)
+		}
+	})
+}
+
+// Where all calls pass, nothing is known while the primary is away.
+func TestLookWithoutLimits(t *testing.T) {
+	run(t, nil, func(b *bench) {
+		b.fail(errAway)
+		if a, err := b.Look(b.Context(), b.ask(10)); err != nil || !reflect.DeepEqual(a, backend.Answer{}) {
+			b.Errorf("%+v, %v", a, err)
 		}
 	})
 }

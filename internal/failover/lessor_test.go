@@ -30,9 +30,10 @@ func (s *lendingStore) Lease(_ context.Context, c backend.Claim) (backend.Lease,
 // those that it was lent last, and as many as it needs where all calls pass.
 func TestSlotsMeanwhile(t *testing.T) {
 	for _, tt := range []struct {
-		slots, need, want int64
+		slots, need, spare, want, others int64
 	}{
-		{-1, 50, 50}, {5, 50, 5}, {5, 2, 2}, {20, 50, 10}, {0, 50, 3}, {0, 1, 1},
+		{-1, 50, 0, 50, 5}, {-1, 50, 4, 54, 5}, {5, 50, 0, 5, 5}, {5, 2, 0, 2, 5}, {5, 2, 1, 3, 5}, {5, 2, 9, 5, 5},
+		{1, 50, 0, 1, 1}, {20, 50, 0, 10, 5}, {0, 50, 0, 3, 1}, {0, 1, 0, 1, 1}, {0, 1, 1, 2, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &lendingStore{Backend: memory.New()}
@@ -55,14 +56,14 @@ func TestSlotsMeanwhile(t *testing.T) {
 			}
 			s.err = errors.New("away")
 			for range 2 {
-				if l := lease(backend.Claim{Holder: "h", Number: 2, Need: tt.need}); l.Slots != tt.want || l.For <= l.Again || l.Again <= 0 {
+				if l := lease(backend.Claim{Holder: "h", Number: 2, Need: tt.need, Spare: tt.spare}); l.Slots != tt.want || l.For <= l.Again || l.Again <= 0 {
 					t.Errorf("%+v: %+v", tt, l)
 				}
 			}
-			if l := lease(backend.Claim{Holder: "another", Number: 1, Need: 1}); l.Slots != 1 {
-				t.Errorf("one that was lent nothing gets %d", l.Slots)
+			if l := lease(backend.Claim{Holder: "another", Number: 1, Need: 5}); l.Slots != tt.others {
+				t.Errorf("one that was lent nothing gets %d; want %d", l.Slots, tt.others)
 			}
-			if l := lease(backend.Claim{}); l.Used >= 0 {
+			if l := lease(backend.Claim{}); l.Used != -1 {
 				t.Errorf("%+v answers a question", l)
 			}
 			if s.claims != 3 || len(told) != 1 {
@@ -72,6 +73,12 @@ func TestSlotsMeanwhile(t *testing.T) {
 			time.Sleep(probing)
 			if l := lease(backend.Claim{Holder: "h", Number: 3, Need: 4}); l.Slots != 3 || len(told) != 2 {
 				t.Errorf("%+v when the primary is back, and %v was told", l, told)
+			}
+			if n := len(b.(*lessor).lent); n != 1 {
+				t.Errorf("%d holders are remembered; want the one", n)
+			}
+			if l := lease(backend.Claim{Holder: "h", Number: 4}); l.Slots != 0 || len(b.(*lessor).lent) != 0 {
+				t.Errorf("%+v, and %d holders are remembered that have nothing", l, len(b.(*lessor).lent))
 			}
 		})
 	}

@@ -101,6 +101,9 @@ func mutantsOf(p *packages.Package, syntax *ast.File, file string, content []byt
 	function := ""
 	offset := func(at token.Pos) int { return p.Fset.Position(at).Offset }
 	add := func(from, to token.Pos, by string) {
+		if string(content[offset(from):offset(to)]) == by {
+			return // a blank for a blank
+		}
 		all = append(all, &mutant{p, file, content, offset(from), offset(to), by, function})
 	}
 	code := func(n ast.Node) string { return string(content[offset(n.Pos()):offset(n.End())]) }
