@@ -33,7 +33,7 @@ func TestDoer(t *testing.T) {
 	if e, ok := err.(*ratelimiter.Error); !ok || e.Reason != ratelimiter.ErrTooLarge {
 		t.Fatalf("%T %v; want the rejection itself", err, err)
 	}
-	if resp == nil || resp.StatusCode != 429 || resp.Header.Get("X-Should-Retry") != "false" || resp.Request == nil {
+	if resp == nil || resp.StatusCode != 429 || resp.Header.Get("X-Should-Retry") != "false" || resp.Request == nil || resp.ProtoMajor != 1 || resp.ProtoMinor != 1 {
 		t.Errorf("%+v beside it", resp)
 	} else if n, err := resp.Body.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 		t.Errorf("its body has %d bytes, %v", n, err)

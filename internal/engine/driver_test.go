@@ -72,6 +72,35 @@ func TestBackendKnowsALowerLimit(t *testing.T) {
 	})
 }
 
+// It rejects the one of several that is too large, wherever that stands, and no other.
+func TestBackendKnowsALowerLimitForOneOfSeveral(t *testing.T) {
+	for _, costs := range [][]int64{{500, 10}, {10, 500}, {10, 500, 10}} {
+		run(t, false, func(b *bench) {
+			b.open()
+			b.admit(call(tpm))
+			var all []*admission
+			for _, tokens := range costs {
+				all = append(all, b.start(call(tokens)))
+			}
+			b.takes(func(_ int, ask *backend.Ask) error {
+				for _, cost := range ask.Costs {
+					if cost[backend.Tokens] > 100 {
+						return backend.ErrTooLarge
+					}
+				}
+				return nil
+			})
+			time.Sleep(time.Minute)
+			for i, a := range all {
+				var rejection *Rejection
+				if err := <-a.err; (err != nil) != (costs[i] > 100) || err != nil && (!errors.As(err, &rejection) || rejection.Reason != TooLarge) {
+					b.Errorf("%d of %v: %v", costs[i], costs, err)
+				}
+			}
+		})
+	}
+}
+
 // Where no limit is known yet, a call that ends lets the next go at once.
 func TestSlowStartGoesOn(t *testing.T) {
 	run(t, false, func(b *bench) {
