@@ -605,6 +605,12 @@ func TestOfAnotherKind(t *testing.T) {
 		odd, regular string
 	}{
 		{wire.Chat, `{"prediction":5,"messages":[{"role":"u","content":"abc"}]}`, `{"messages":[{"role":"u","content":"abc"}]}`},
+		{wire.Chat, `{"messages":5,"max_tokens":7}`, `{"messages":[],"max_tokens":7}`},
+		{wire.Responses, `{"tools":5,"input":"abc"}`, `{"input":"abc"}`},
+		{wire.Embeddings, `{"input":5}`, `{"input":[]}`},
+		{wire.Chat, `{"messages":[{"role":"u","tool_calls":5,"content":"efg"}]}`, `{"messages":[{"role":"u","content":"efg"}]}`},
+		{wire.Chat, `{"tools":[{"function":{"name":"ab","parameters":5}}]}`, `{"tools":[{"function":{"name":"ab"}}]}`},
+		{wire.Chat, `{"tools":[{"function":{"name":"ab","parameters":{"properties":5}}}]}`, `{"tools":[{"function":{"name":"ab"}}]}`},
 		{wire.Chat, `{"messages":[5,{"role":"u","content":"abc"}]}`, `{"messages":[{"role":"u","content":"abc"}]}`},
 		{wire.Chat, `{"messages":[{"role":"u","tool_calls":[5,{"function":{"name":"ab","arguments":"cd"}}],"content":"efg"}]}`,
 			`{"messages":[{"role":"u","tool_calls":[{"function":{"name":"ab","arguments":"cd"}}],"content":"efg"}]}`},
