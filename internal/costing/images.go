@@ -188,10 +188,7 @@ func (f *fields) framesOf() int64 {
 
 // parseSize reads a size such as 1024x1536.
 func parseSize(size []byte) (p picture, ok bool) {
-	w, h, ok := bytes.Cut(size, []byte("x"))
-	if !ok {
-		return picture{}, false
-	}
+	w, h, _ := bytes.Cut(size, []byte("x"))
 	width, okW := parseNumber(w)
 	height, okH := parseNumber(h)
 	if !okW || !okH || width <= 0 || height <= 0 {
