@@ -74,3 +74,12 @@ func TestParseNumber(t *testing.T) {
 		}
 	}
 }
+
+// What base64 stands for is three quarters of it, less its line breaks as they stand in JSON.
+func TestDecodedLen(t *testing.T) {
+	for data, want := range map[string]int64{"": 0, "QUJD": 3, `QUJD\nQUJD`: 6, `QUJD\r\nQUJD\r\n`: 6, `QUJD\rQUJDQUJD`: 9} {
+		if got := decodedLen([]byte(data)); got != want {
+			t.Errorf("%q: %d; want %d", data, got, want)
+		}
+	}
+}

@@ -260,7 +260,6 @@ func (o *slots) answered(now time.Time, l *backend.Lease, err error) {
 	}
 	o.lookAgainLocked()
 	o.wakeLocked(now)
-	o.keepLocked(now)
 }
 
 // goneLocked reports whether there is no lease.

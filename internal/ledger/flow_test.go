@@ -318,3 +318,17 @@ func TestTagsAndUnits(t *testing.T) {
 		}
 	}
 }
+
+// A cost that starts leaves its part without it, and takes the line to where it stood.
+func TestServe(t *testing.T) {
+	f := flows{virtual: 7}
+	p := part{tag: 10, end: 30, units: 10, pace: 2, costs: 3}
+	f.serve(&p, 4)
+	if want := (part{tag: 18, end: 30, units: 6, pace: 2, costs: 2}); p != want || f.virtual != 10 {
+		t.Errorf("%+v, at %v; want %+v", p, f.virtual, want)
+	}
+	p.tag = 9 // the line has come further
+	if f.serve(&p, 1); f.virtual != 10 {
+		t.Errorf("the line goes back to %v", f.virtual)
+	}
+}
