@@ -38,20 +38,19 @@ func TestStretches(t *testing.T) {
 	}
 }
 
-// Texts without a window have what all windows together say.
+// Texts that were not counted have what all windows together say.
 func TestLateTexts(t *testing.T) {
 	for _, x := range []struct {
 		s    sample
 		want int64
 	}{
 		{sample{}, 0},
-		{sample{bytes: 200, tokens: 50, estimated: 100, most: 200}, 0},
-		{sample{bytes: 200, tokens: 50, passed: 100, assumed: 20, estimated: 100, most: 200}, 5},
-		{sample{bytes: 200, tokens: 50, passed: 100, assumed: 40, estimated: 100, most: 200}, -15},
-		{sample{bytes: 200, tokens: 51, passed: 102, estimated: 100, most: 200}, 26},            // 26.01
-		{sample{bytes: 200, tokens: 51, passed: 98, estimated: 100, most: 200}, 25},             // 24.99
-		{sample{bytes: 200, tokens: 50, passed: 100, assumed: 20, estimated: 98, most: 100}, 2}, // no more than bytes
-		{sample{bytes: 200, tokens: 50, passed: 100, assumed: 40, estimated: 9, most: 100}, -9}, // no less than nothing
+		{sample{bytes: 200, tokens: 50, most: 100}, 0},
+		{sample{bytes: 200, tokens: 50, most: 100, estimated: 20}, 5},
+		{sample{bytes: 200, tokens: 50, most: 100, estimated: 40}, -15},
+		{sample{bytes: 200, tokens: 51, most: 102, estimated: 20}, 6}, // 26.01 in all
+		{sample{bytes: 200, tokens: 51, most: 98, estimated: 20}, 5},  // 24.99
+		{sample{bytes: 200, tokens: 1, most: 40, estimated: 9}, -9},
 	} {
 		s := x.s
 		if got := s.late(); got != x.want || s.estimated != x.s.estimated+x.want {
