@@ -207,3 +207,16 @@ func TestSlotsAddUp(t *testing.T) {
 		}
 	})
 }
+
+// A holder waits from when it first needs more than it has.
+func TestHolderWaits(t *testing.T) {
+	var h slotHolder
+	for i, x := range []struct{ need, count, clock, since int64 }{
+		{1, 1, 5, 0}, {2, 1, 9, 9}, {3, 1, 10, 9}, {3, 3, 11, 0}, {4, 3, 12, 12}, {0, 3, 13, 0},
+	} {
+		h.need, h.count = x.need, x.count
+		if h.waits(x.clock); h.since != x.since {
+			t.Errorf("claim %d: since %d; want %d", i, h.since, x.since)
+		}
+	}
+}

@@ -54,6 +54,7 @@ func TestRetryAfter(t *testing.T) {
 		{"1 234 s", "", 0, false},
 		{"1 034 s", "", 0, false},
 		{"1::2", "", 0, false},
+		{"2026-13-45 99:00:00", "", 0, false},
 		{"later", "", 0, false},
 		{"1795521620", "", 20 * time.Second, true},
 		{"1795521620500", "", 20500 * time.Millisecond, true},
