@@ -31,8 +31,8 @@ func parseNumber(s string) (float64, bool) {
 			return 0, false
 		}
 	}
-	if whole {
-		return float64(n), n <= maxCount
+	if whole && n <= maxCount {
+		return float64(n), true
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil || !(f >= 0 && f <= maxCount) {

@@ -8,7 +8,7 @@ import (
 func TestParseNumber(t *testing.T) {
 	for s, want := range map[string]float64{
 		"": -1, "x": -1, "1x": -1, "0x1": -1, "1_0": -1, "-1": -1, "Inf": -1, "1e": -1, "1e16": -1, "1000000000000000.5": -1,
-		"0": 0, "1.5": 1.5, "1e15": maxCount, "1000000000000000": maxCount, "+3": 3,
+		"0": 0, "1.5": 1.5, "1e15": maxCount, "1000000000000000": maxCount, "1000000000000001": -1, "9999999999999999": -1, "18446744073709551617": -1, "+3": 3,
 		strings.Repeat("0", 31) + "7": 7, strings.Repeat("0", 32) + "7": -1,
 	} {
 		f, ok := parseNumber(s)
