@@ -272,7 +272,7 @@ func ExampleWithExactCounts() {
 		r.Cancel()
 	}
 	fmt.Printf("estimated %d, counted %d\n", tokens[0], tokens[1])
-	// Output: estimated 14020, counted 14001
+	// Output: estimated 14025, counted 14001
 }
 
 // A line of bounded length rejects what does not fit into it, so that its callers can go

@@ -54,12 +54,14 @@ func (s *signs) even() bool {
 }
 
 // more is how many more tokens than by its windows a text of this size has by its signs: by the
-// line that fits the windows best, where it is no chance that they lie on one.
+// line that fits the windows best, less what that may be by chance.
 func (s *signs) more(size float64) float64 {
-	if s.windows < enough || s.ofSigns == 0 || s.ofBoth*s.ofBoth*float64(s.windows) < 4*s.ofTokens*s.ofSigns {
+	if s.windows < enough || s.ofBoth == 0 {
 		return 0
 	}
-	return s.ofBoth / s.ofSigns * (s.near.signs/s.near.bytes - s.all.signs/s.all.bytes) * size
+	chance := 4 / float64(s.windows) * s.ofTokens / s.ofBoth * s.ofSigns / s.ofBoth
+	slope := s.ofBoth / s.ofSigns * max(0, 1-chance)
+	return slope * (s.near.signs/s.near.bytes - s.all.signs/s.all.bytes) * size
 }
 
 // countSigns returns how many bytes are ASCII and no letters.

@@ -49,13 +49,13 @@ func TestTokensGoWithSigns(t *testing.T) {
 		of      func(i int) (signs, tokens int) // of a window of 100 bytes
 		slope   float64
 	}{
-		{"a line", 15, func(i int) (int, int) { return 10 + i%5, 20 + 2*(i%5) }, 2},
-		{"a line that falls", 15, func(i int) (int, int) { return 10 + i%5, 30 - 3*(i%5) }, -3},
-		{"few windows", 12, func(i int) (int, int) { return 10 + i%3, 20 + 2*(i%3) }, 2},
+		{"a line", 15, func(i int) (int, int) { return 10 + i%5, 20 + 2*(i%5) }, 2 * (1 - 4./15)},
+		{"a line that falls", 15, func(i int) (int, int) { return 10 + i%5, 30 - 3*(i%5) }, -3 * (1 - 4./15)},
+		{"few windows", 12, func(i int) (int, int) { return 10 + i%3, 20 + 2*(i%3) }, 2 * (1 - 4./12)},
 		{"too few", 11, func(i int) (int, int) { return 10 + i%3, 20 + 2*(i%3) }, 0},
 		{"signs that do not differ", 15, func(i int) (int, int) { return 10, 20 + i%5 }, 0},
 		{"tokens that may go with them by chance", 16, unlike(5, 16), 0},
-		{"tokens that hardly may", 16, unlike(4, 16), 8. / 15},
+		{"tokens that hardly may", 16, unlike(4, 16), 8. / 15 * (1 - 4./16*14*15/8/8)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var s signs
