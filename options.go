@@ -347,7 +347,7 @@ func WithWarnings(logger *slog.Logger, after time.Duration) Option {
 }
 
 // WithExactCounts counts all of a request's text. Without it, the text of a JSON body above
-// 16 KiB is estimated from windows all over it. That takes a tenth of the time, and is within
+// 16 KiB is estimated from windows all over it. That takes a seventh of the time, and is within
 // some 3 % for ordinary text; the usage in the response settles the difference. No call is
 // rejected as too large by an estimate: it is counted first.
 func WithExactCounts() Option { return optionFunc(func(c *config) { c.exact = true }) }

@@ -22,7 +22,7 @@ import (
 // The bars.
 const (
 	minRatio     = 15 // × pkoukk, on ordinary text
-	maxSlowdown  = 4  // × the time of English per byte, on hostile text
+	maxSlowdown  = 7  // × the time of English per byte, whose words are known, on hostile text
 	maxGrowth    = 8  // MB of the binary
 	maxFirst     = 10 // ms
 	maxAllocated = 6  // MB at first use

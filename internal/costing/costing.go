@@ -87,7 +87,7 @@ func JSON(e wire.Endpoint, deployment string, body []byte, counter tokens.Counte
 }
 
 // Sampled is [JSON] for when an estimate of the text of a large body will do: 100 KB take a
-// tenth of the time. It is within 3 % of what JSON says of ordinary text; of one that is made
+// seventh of the time. It is within 3 % of what JSON says of ordinary text; of one that is made
 // to deceive it may be anything up to Most.
 func Sampled(e wire.Endpoint, deployment string, body []byte, counter tokens.Counter) Estimate {
 	if e == wire.None {
