@@ -31,7 +31,7 @@ func TestFlagsAndFile(t *testing.T) {
 		"-listen", ":1", "-admin", "off", "-upstream", "https://api.groq.com/openai", "-account", "team",
 		"-limits", "gpt-5.4-mini=rpm: 500 , tpm :200k,,burst:1s,", "-limits", "ft:gpt-4o:acme::id=rpd:10k,tpd:1.5M,ipm:5,concurrent:3",
 		"-shared", "gpt-5=gpt-5.4-mini, gpt-5.4-mini-2026-03-17=tpm:300k", "-account-limits", "rpm:1k",
-		"-classes", "interactive=weight:10,max-wait:30s", "-classes", "=weight:0.5,tpm:100k", "-max-wait", "2m", "-max-waiting", "100",
+		"-classes", "interactive=weight:10,max-wait:30s,tpm:100k", "-classes", "=weight:0.5", "-max-wait", "2m", "-max-waiting", "100",
 		"-redis", "redis://h:1/2", "-fallback", "rpm:50", "-stream-usage", "-grace", "1m", "-log-level", "warn", "-log-format", "json",
 	}
 	path := write(t, "c.yaml", `
@@ -46,8 +46,8 @@ shared:
   gpt-5: {models: [gpt-5.4-mini, gpt-5.4-mini-2026-03-17], tpm: 300k}
 account-limits: {rpm: 1k}
 classes:
-  interactive: {weight: 10, max-wait: 30s}
-  "": {weight: 0.5, tpm: 100k}
+  interactive: {weight: 10, max-wait: 30s, tpm: 100k}
+  "": {weight: 0.5}
 max-wait: 2m
 max-waiting: 100
 redis: redis://h:1/2
@@ -61,7 +61,7 @@ log-format: json
 	if got, want := describe(b), describe(a); got != want {
 		t.Errorf("the file is\n%s\nthe flags are\n%s", got, want)
 	}
-	if a.grace != time.Minute || a.upstream.Path != "/openai" || a.classes["interactive"].Weight != 10 || a.classes[""].Limits.TPM != 100_000 || len(a.limits) != 4 || !a.bounded {
+	if a.grace != time.Minute || a.upstream.Path != "/openai" || a.classes["interactive"].Weight != 10 || a.classes["interactive"].Limits.TPM != 100_000 || a.classes[""].Weight != 0.5 || len(a.limits) != 4 || !a.bounded {
 		t.Errorf("%+v", a)
 	}
 	// Flags go over the file.
