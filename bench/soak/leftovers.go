@@ -148,7 +148,8 @@ func (w *world) levels(ctx context.Context) error {
 			return err
 		}
 		c := &caller{world: w, limiter: l}
-		if err := c.plain(ctx, model); err != nil {
+		// Faults that were injected last may still be due.
+		if err := until(func() error { return c.plain(ctx, model) }); err != nil {
 			return fmt.Errorf("limiter %d: %w", i, err)
 		}
 		state, err := l.State(withAccount(ctx, accountOf(l)))
