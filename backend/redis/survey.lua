@@ -172,9 +172,9 @@ do
   end
 
   -- held looks at the owners on a path below another one, or, if the ticket does not name that, up
-  -- to the one below it. If the buckets of one do not let a first cost start soon, it returns the owner and when they do; else nothing, how much
-  -- they let start now of what a node needs, and from which byte on the ask's buckets may
-  -- stand in the shape. The cost stands behind next in t, and the need behind need if there
+  -- to the one below it. If the buckets of one do not let a first cost start soon, it returns the
+  -- owner and when they do; else nothing, how much they let start now of what a node needs, and
+  -- from which byte on the ask's buckets may stand in the shape. The cost stands behind next in t, and the need behind need if there
   -- is one; the margins from a byte of a record on.
   local function held(s, upto, above, ceilings, t, next, need, record, margins)
     local part, digest, at, wait, this, name, from, last = 1, sub(s, 9, 20), 21, 0, '', nil, nil, nil

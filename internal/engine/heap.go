@@ -42,15 +42,19 @@ type spot struct {
 	i   int
 }
 
-// spots are a heap too. They are values: to put one in its place and fix the heap allocates
-// nothing, so nobody pushes or pops.
+// spots are a heap too. They are values: to push one in place and fix the heap allocates
+// nothing.
 type spots []spot
 
 func (s spots) Len() int           { return len(s) }
 func (s spots) Less(i, j int) bool { return s[i].tag < s[j].tag }
 func (s spots) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
-func (s *spots) Push(any)          {}
-func (s *spots) Pop() any          { return nil }
+func (s *spots) Push(x any)        { *s = append(*s, x.(spot)) }
+func (s *spots) Pop() any {
+	x := (*s)[len(*s)-1]
+	*s = (*s)[:len(*s)-1]
+	return x
+}
 
 func newFront[T tagged](h byTag[T]) *front[T] {
 	f := &front[T]{heap: h}
