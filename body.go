@@ -18,12 +18,13 @@ import (
 // file, so what is cut off may lack it. What is beyond the cap is sent unread.
 const bodyCap = 64 << 20
 
-// A requestBody is a request's body, read ahead as far as the cap.
+// A requestBody is a request's body, looked at before it is sent, as far as the cap.
 type requestBody struct {
 	prefix []byte
-	rest   io.ReadCloser // nil if prefix is all
+	whole  bool          // prefix is all of it
+	rest   io.ReadCloser // the caller's body, or nil where it has been read and closed
+	unread bool          // it is in memory, and sent as it is
 	length int64
-	none   bool         // the request has no body
 	again  bool         // the request said how to get its body again
 	hidden bool         // net/http could not see that the body is in memory
 	writes bool         // it lets the body write itself, which of unknown length is one chunk
@@ -31,12 +32,18 @@ type requestBody struct {
 	first  bytes.Reader // of the prefix, for the first try to send it
 }
 
-// read takes the body out of the request and reads at most that much of it. It reads Body itself
-// and never calls GetBody, which openai-go may have set to a function that rewinds the very
-// reader that is Body (v3.96 with WithRequestBody over a bytes.Reader).
+// read looks at the request's body, or takes it out of the request and reads at most that much of
+// it. It reads Body itself and never calls GetBody, which openai-go may have set to a function
+// that rewinds the very reader that is Body (v3.96 with WithRequestBody over a bytes.Reader).
 func (b *requestBody) read(req *http.Request, most int64) (err error) {
 	if req.Body == nil || req.Body == http.NoBody {
-		b.none = true
+		b.unread, b.whole = true, true
+		return nil
+	}
+	b.length, b.again = req.ContentLength, req.GetBody != nil
+	if content, ok := inMemory(req.Body); ok {
+		b.unread, b.rest = true, req.Body
+		b.prefix, b.whole = content[:min(int64(len(content)), most)], int64(len(content)) < most
 		return nil
 	}
 	returns := false
@@ -45,22 +52,14 @@ func (b *requestBody) read(req *http.Request, most int64) (err error) {
 			req.Body.Close()
 		}
 	}()
-	b.length, b.again = req.ContentLength, req.GetBody != nil
-	whole := false
-	n, visible := inMemory(req.Body)
-	b.hidden = !visible
+	b.hidden = true
 	_, b.writes = req.Body.(io.WriterTo)
-	if visible && n < most {
-		b.prefix, whole = make([]byte, n), true
-		_, err = io.ReadFull(req.Body, b.prefix)
-	} else {
-		b.prefix, whole, err = readAhead(req.Context(), req, most)
-	}
+	b.prefix, b.whole, err = readAhead(req.Context(), req, most)
 	returns = true
 	switch {
 	case err != nil:
 		req.Body.Close()
-	case !whole:
+	case !b.whole:
 		b.rest = req.Body
 	default:
 		b.closed = req.Body.Close()
@@ -68,21 +67,34 @@ func (b *requestBody) read(req *http.Request, most int64) (err error) {
 	return err
 }
 
-// inMemory reports whether a body is one whose Read can't hang, and how long it is. Bodies
-// are wrapped where http.NewRequest or an SDK has made them.
-func inMemory(body io.Reader) (length int64, ok bool) {
+// inMemory returns what is left in a body that lies in memory, and leaves it there. Bodies are
+// wrapped where http.NewRequest or an SDK has made them.
+func inMemory(body io.Reader) (left []byte, ok bool) {
 	if t := reflect.TypeOf(body); t == nopCloser || t == nopCloserWriterTo {
 		body, _ = reflect.ValueOf(body).Field(0).Interface().(io.Reader)
 	}
 	switch r := body.(type) {
-	case *bytes.Reader:
-		return int64(r.Len()), true
 	case *bytes.Buffer:
-		return int64(r.Len()), true
+		return r.Bytes(), true
+	case *bytes.Reader:
+		var written glance
+		n, _ := r.WriteTo(&written)
+		_, _ = r.Seek(-n, io.SeekCurrent)
+		return written, true
 	case *strings.Reader:
-		return int64(r.Len()), true
+		left = make([]byte, r.Len())
+		_, _ = r.ReadAt(left, r.Size()-int64(len(left)))
+		return left, true
 	}
-	return 0, false
+	return nil, false
+}
+
+// A glance is what one Write was given. Its Writer must have that in memory that stays.
+type glance []byte
+
+func (g *glance) Write(p []byte) (int, error) {
+	*g = p
+	return len(p), nil
 }
 
 var (
@@ -130,7 +142,8 @@ func roomFor(come int, length int64) int {
 // attach gives the body to the request that is sent.
 func (b *requestBody) attach(req *http.Request) {
 	switch {
-	case b.none:
+	case b.unread:
+		b.prefix = nil // the caller's body is not kept
 	case b.rest != nil:
 		req.Body = struct {
 			io.Reader
@@ -191,7 +204,7 @@ func (b *requestBody) askForUsage(e wire.Endpoint) {
 	if !ok {
 		return
 	}
-	b.prefix = asking
+	b.prefix, b.unread, b.rest = asking, false, nil
 	if b.length > 0 {
 		b.length = int64(len(b.prefix))
 	}

@@ -30,7 +30,7 @@ func (r *Reservation) estimateRequest(req *http.Request, e wire.Endpoint, deploy
 		c = costing.Multipart(e, deployment, typ, encoded.Prefix(b.prefix, bodyCap), l.counter)
 	default:
 		c = r.countBody(e, deployment, encoded.Prefix(b.prefix, bodyCap))
-		if l.config.usage && !l.config.shadow && c.Stream && !c.IncludeUsage && b.rest == nil && len(encoded) == 0 {
+		if l.config.usage && !l.config.shadow && c.Stream && !c.IncludeUsage && b.whole && len(encoded) == 0 {
 			b.askForUsage(e)
 		}
 	}

@@ -168,7 +168,7 @@ func (x lines) rows(count int) ([]row, error) {
 	return append(out,
 		row{what: "%d join a line", n: x.crowd, figure: seconds(middle(join)), bar: atMost(0.5, middle(join), " s")},
 		row{what: "%d give up", n: x.crowd, figure: seconds(middle(leave)), bar: atMost(0.5, middle(leave), " s")},
-		row{what: "heap of each of %d who wait", n: x.crowd, figure: bytes(middle(heap)), bar: atMost(1024, middle(heap), " B")},
-		row{what: "stack of each of %d who wait", n: x.crowd, figure: bytes(middle(stack)), bar: atMost(4300, middle(stack), " B")},
+		row{what: "heap of each of %d who wait", n: x.crowd, figure: inBytes(middle(heap)), bar: atMost(1024, middle(heap), " B")},
+		row{what: "stack of each of %d who wait", n: x.crowd, figure: inBytes(middle(stack)), bar: atMost(4300, middle(stack), " B")},
 	), nil
 }

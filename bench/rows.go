@@ -39,4 +39,4 @@ func atLeast(least, got float64) string {
 
 func micros(s float64) string  { return fmt.Sprintf("%.1f µs", 1e6*s) }
 func seconds(s float64) string { return fmt.Sprintf("%.2f s", s) }
-func bytes(n float64) string   { return fmt.Sprintf("%.0f B", n) }
+func inBytes(n float64) string { return fmt.Sprintf("%.0f B", n) }

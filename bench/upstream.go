@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -93,9 +94,10 @@ func (b *bucket) charge(now time.Time, n int64, h http.Header, kind string) {
 }
 
 // post returns what makes a request and reads the whole response.
-func post(t http.RoundTripper, path, body string) func() error {
+func post(t http.RoundTripper, path, text string) func() error {
+	body := []byte(text) // SDKs send bytes
 	return func() error {
-		req, err := http.NewRequest(http.MethodPost, "https://api.openai.com/v1/"+path, strings.NewReader(body))
+		req, err := http.NewRequest(http.MethodPost, "https://api.openai.com/v1/"+path, bytes.NewReader(body))
 		if err != nil {
 			return err
 		}
