@@ -61,8 +61,8 @@ func (e *Encoding) Count(text []byte) int {
 		switch size := end - i; {
 		case size == 1:
 			n++
-		case size <= mostKnown && len(text)-i > mostKnown:
-			n += e.vocabulary.countKnown(text[i:], size)
+		case size <= mostKnown && end >= 8:
+			n += e.vocabulary.countKnown(text, i, end)
 		default:
 			n += e.vocabulary.count(text[i:end])
 		}
