@@ -28,9 +28,17 @@ type Identity struct {
 	Credential bool
 }
 
-// credentialHeaders are the headers that credentials come in, in canonical form. The first that
-// a request has counts.
-var credentialHeaders = [...]string{"Authorization", "Api-Key", "X-Api-Key", "X-Goog-Api-Key", "Ocp-Apim-Subscription-Key", "Apikey", "X-Litellm-Api-Key", "X-Portkey-Api-Key", "Cf-Aig-Authorization"}
+// credentialHeaders are the headers that credentials come in, in canonical form, beside those that
+// [namesKey]. The first that a request has counts.
+var credentialHeaders = [...]string{"Authorization", "Api-Key", "X-Api-Key", "X-Goog-Api-Key", "Ocp-Apim-Subscription-Key", "Apikey", "X-Litellm-Api-Key", "X-Portkey-Api-Key", "Cf-Aig-Authorization", "Helicone-Auth", "Modal-Key", "X-Functions-Key"}
+
+// namesKey reports whether a header is called a key to an API, as X-ApiKey and X-OpenAI-Api-Key are.
+// An Idempotency-Key is none.
+func namesKey(header string) bool {
+	before, ok := strings.CutSuffix(strings.ToLower(header), "key")
+	before = strings.TrimRight(before, "-_")
+	return ok && (strings.HasSuffix(before, "api") || strings.HasSuffix(before, "subscription"))
+}
 
 // queryCredentials are the parameters of a URL that credentials come in.
 var queryCredentials = [...]string{"key", "api-key", "api_key", "apikey", "subscription-key", "access_token"}
@@ -46,7 +54,7 @@ var queryCredentials = [...]string{"key", "api-key", "api_key", "apikey", "subsc
 //     access keys of roles rotate and differ by pod.
 //   - The OpenAI-Organization and OpenAI-Project headers.
 //   - The issuer, if any, and subject of a bearer token that is a JWT, unverified: the server
-//     verifies it.
+//     verifies it. Without a subject, the claims that its renewal leaves as they are.
 //   - The credential, which may be in the URL.
 //
 // Signatures, and opaque tokens that are replaced soon, name nobody. The next of the above that
@@ -111,6 +119,15 @@ func credentialOf(r *http.Request) string {
 			return credential
 		}
 	}
+	named := "" // the first such header in order
+	for name := range r.Header {
+		if (named == "" || name < named) && namesKey(name) && !isOpaque(header(r, name)) {
+			named = name
+		}
+	}
+	if named != "" {
+		return header(r, named)
+	}
 	for _, credential := range inQuery(r.URL.RawQuery) {
 		if plain, err := url.QueryUnescape(credential); err == nil {
 			credential = plain
@@ -132,8 +149,9 @@ var (
 	opaqueTokens = [...]string{googleToken, "bedrock-api-key-", "ghs_", "t1."}
 	// signatures are parts of headers that sign a single request, and of the tokens of
 	// Snowflake's sessions. AWS, Baidu and Snowflake have their own. The headers of Oracle,
-	// Alibaba, Tencent, Volcengine and Huawei have "Signature=" or "signature=".
-	signatures = [...]string{"AWS4-", "ignature=", "bce-auth-v1/", "Snowflake Token="}
+	// Alibaba, Tencent, Volcengine and Huawei have "Signature=" or "signature=". The last ones are
+	// schemes that answer a challenge.
+	signatures = [...]string{"AWS4-", "ignature=", "bce-auth-v1/", "Snowflake Token=", "Digest ", "Negotiate ", "NTLM "}
 	// placeholders are keys that programs send to servers that need none.
 	placeholders = map[string]bool{
 		"": true, "-": true, "x": true, "xxx": true, "none": true, "null": true, "empty": true, "dummy": true,
@@ -273,7 +291,7 @@ func (c *claim) UnmarshalJSON(data []byte) error {
 }
 
 // subjectOf returns whom a JWT speaks for: its issuer and subject. Some name the client or
-// the user in other claims, and Z.AI's the part of the key that is no secret.
+// the user in other claims. Of any other all claims count that its renewal leaves as they are.
 func subjectOf(token string) (string, bool) {
 	if len(token) > longestToken || strings.Count(token, ".") != 2 {
 		return "", false
@@ -292,12 +310,20 @@ func subjectOf(token string) (string, bool) {
 		Party   claim `json:"azp"`
 		App     claim `json:"appid"`
 		User    claim `json:"user_id"`
-		Email   claim `json:"email"`
-		Key     claim `json:"api_key"`
 	}
 	if json.Unmarshal(data, &claims) != nil {
 		return "", false
 	}
-	subject := cmp.Or(claims.Subject, claims.Client, claims.Okta, claims.Party, claims.App, claims.User, claims.Email, claims.Key)
-	return string("jwt\x00" + claims.Issuer + "\x00" + subject), subject != ""
+	if subject := cmp.Or(claims.Subject, claims.Client, claims.Okta, claims.Party, claims.App, claims.User); subject != "" {
+		return string("jwt\x00" + claims.Issuer + "\x00" + subject), true
+	}
+	var lasting map[string]json.RawMessage
+	if json.Unmarshal(data, &lasting) != nil {
+		return "", false
+	}
+	for _, name := range [...]string{"exp", "iat", "nbf", "auth_time", "timestamp", "jti", "nonce", "sid"} {
+		delete(lasting, name)
+	}
+	text, err := json.Marshal(lasting) // in order
+	return "jwt\x00" + string(text), err == nil && len(lasting) > 0
 }

@@ -30,8 +30,11 @@ func (s Secrets) Redact(message string) string {
 // written returns the credentials in each form in which a server may repeat them, the longest
 // first: a shorter one that begins it would leave the rest of it.
 func (s Secrets) written() (secrets []string) {
-	for _, name := range credentialHeaders {
-		for _, credential := range s.header[name] {
+	for name, values := range s.header {
+		if !slices.Contains(credentialHeaders[:], name) && !namesKey(name) {
+			continue
+		}
+		for _, credential := range values {
 			if _, token, ok := strings.Cut(credential, " "); ok {
 				credential = token // without its scheme
 			}

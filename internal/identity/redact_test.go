@@ -20,7 +20,8 @@ func FuzzRedact(f *testing.F) {
 			return
 		}
 		asked := http.Header{}
-		name := credentialHeaders[int(header)%len(credentialHeaders)]
+		names := append(credentialHeaders[:], "X-Openai-Api-Key")
+		name := names[int(header)%len(names)]
 		asked.Add(name, "Bearer other-"+secret+"-other")
 		asked.Add(name, []string{"", "Bearer ", "Basic  "}[header%3]+secret)
 		message := before + secret + after
