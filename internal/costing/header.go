@@ -95,12 +95,13 @@ var base64Digits = func() (values [256]int8) {
 	return values
 }()
 
-// sizeOfURL returns the size of an image that stands in its URL.
+// sizeOfURL returns the size of an image that stands in its URL. Some hosts take its base64 alone.
 func sizeOfURL(url []byte) picture {
-	if data, ok := dataOf(url); ok {
-		return sizeOf(data)
+	data, ok := dataOf(url)
+	if !ok {
+		data = source{raw: url, base64: true}
 	}
-	return picture{}
+	return sizeOf(data)
 }
 
 // dataOf returns what a data: URL holds, if it is in base64. The case of its words does not

@@ -13,8 +13,8 @@ var secretive = [...]struct {
 	family string
 	before []string
 }{
-	{"gemini-", []string{"1", "2.0"}},
-	{"grok-", []string{"1", "2", "3", "beta", "code"}},
+	{"gemini", []string{"1", "2.0"}},
+	{"grok", []string{"1", "2", "3", "beta", "code"}},
 }
 
 // MayReason is [Reasons] for a name that a user or a gateway has made of a model's:
@@ -28,8 +28,12 @@ func MayReason(name string) bool {
 	if strings.Contains(name, ":ft-") {
 		return Reasons(name)
 	}
+	if strings.Contains(name, "non-reasoning") { // grok-4-fast-non-reasoning
+		return false
+	}
 	for _, s := range secretive {
 		if _, rest, ok := strings.Cut(name, s.family); ok {
+			rest = strings.TrimLeft(rest, "-_")
 			return !slices.ContainsFunc(s.before, func(g string) bool { return strings.HasPrefix(rest, g) })
 		}
 	}

@@ -56,6 +56,7 @@ func TestMayReason(t *testing.T) {
 		"gpt-5@2026": true, "gpt_5_mini": true, "gpt-5+tools": true, "gpt-5[high]": true, "gpt-5.4-mini-2026-03-05:thinking": true,
 		"azure-gpt-5-mini": true, "google/gemini-2.5-pro": true, "models/gemini-3-flash": true, "x-ai/grok-4": true,
 		"grok-beta": false, "grok-code-fast-1": false, "grok-2-vision": false, "gemini-flash-latest": true, "gemini-pro-latest": true, "gemini-4-pro": true, "grok-5-fast": true, "gemini-1.5-pro": false,
+		"gemini2.5-pro": true, "gemini_1.5_pro": false, "grok4": true, "grok2": false, "grok-4-fast-reasoning": true, "grok-4-fast-non-reasoning": false,
 		"gpt-4o@latest": false, "gemini-2.0-flash": false, "deepseek-reasoner": false, "grok-3-mini": false,
 		"gpt-4o": false, "my-gpt-4o-deployment": false, "gpt-35-turbo": false, "gpt35": false, "gpt-4.1-2025-04-14": false,
 		"ft:gpt-4o-mini:acme:o3-like:x": false, "davinci:ft-acme-o3": false, "ft:gpt-5:acme::x": true,

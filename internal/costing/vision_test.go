@@ -265,7 +265,7 @@ func TestSizeOf(t *testing.T) {
 		}
 		url := "data:image/whatever;base64," + base64.StdEncoding.EncodeToString(test.data)
 		for _, u := range []string{
-			url,
+			url, base64.StdEncoding.EncodeToString(test.data),
 			strings.ReplaceAll(url, "/", `\/`),
 			strings.ReplaceAll(url, "+", `\u002b`),
 			alphabet(url), strings.Replace(url, "data:", "\\tdata:", 1), strings.Replace(url, "data:", "\\r \t\\ndata:", 1),
