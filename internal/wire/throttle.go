@@ -198,7 +198,7 @@ func kindOf(word string) Kind {
 		return Overloaded
 	case strings.Contains(word, "burst"): // Alibaba's and Volcengine's
 		return SlowDown
-	case contains(word, "ratelimit", "toomanyrequests", "throttl"):
+	case contains(word, "ratelimit", "requestlimit", "toomanyrequests", "throttl"):
 		return RateLimit
 	}
 	return Other
@@ -211,15 +211,16 @@ var (
 		"credit balance", "insufficient balance", "insufficient credits", "billing hard limit", "account is not active",
 		"budget has been exceeded", "api usage limits", "key limit exceeded", "any credits", "out of credits", "credits are depleted",
 		"not enough credits", "not enough balance", "balance is insufficient", "quota is not enough", "insufficient account balance",
-		"free allocated quota", "free allocation", "for this billing cycle", "no credits", "out of extra usage",
-		"budget exceeded", "exceeded its budget", "over budget", "enter a payment method", "payment method is required",
+		"free allocated quota", "free allocation", "for this billing cycle", "no credits", "extra usage",
+		"included credits", "credit limit exceeded", "package has expired", "plan has expired",
+		"budget exceeded", "exceeded its budget", "exceeded budget", "over budget", "enter a payment method", "payment method is required",
 		"余额不足", "额度不足", "额度已用尽", "额度已用完", "额度耗尽", "预扣费额度", "欠费", "请充值", "资源包", "套餐已到期"}
 	monthWords = []string{"monthly usage limit", "monthly limit", "monthly quota", "calls / month", "requests per month", "tokens per month"}
 	loadWords  = []string{"overload", "high demand", "high load", "high traffic", "heavy load", "heavy traffic",
-		"at capacity", "over capacity", "no capacity", "insufficient capacity", "queue is full", "capacity exceeded", "capacity temporarily exceeded", "capacity limits", "load is saturated",
+		"at capacity", "at maximum capacity", "over capacity", "out of capacity", "no capacity", "insufficient capacity", "queue is full", "capacity exceeded", "capacity temporarily exceeded", "capacity limits", "load is saturated",
 		"too busy", "is busy", "model busy", "server busy", "pending requests exceeded",
 		"servers are busy", "访问量过大", "负载", "繁忙", "算力不足"}
-	rateWords = []string{"rate limit", "rate-limit", "ratelimit", "too many requests", "throttl", "qps",
+	rateWords = []string{"rate limit", "rate-limit", "ratelimit", "request limit", "too many requests", "throttl", "qps",
 		"限流", "限频", "限速", "流控", "速率限制", "频率", "频繁", "并发数", "请求过多"}
 	growthWords = []string{"acceleration limit", "usage increase rate", "more gradually", "rate increased too", "growing too fast"}
 )
@@ -276,8 +277,9 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 
 // namesRate reports whether the code or the type is that of a rate, which neither a status in
 // its place nor the throttling_error of LiteLLM's proxy is: it says so of an empty account too.
+// Google's status may stand in what a gateway quotes.
 func (r *Throttle) namesRate() bool {
-	return contains(spelt(r.Code+" "+r.Type), "ratelimit", "resourceexhausted")
+	return contains(spelt(r.Code+" "+r.Type), "ratelimit", "resourceexhausted") || strings.Contains(r.Message, "RESOURCE_EXHAUSTED")
 }
 
 // surelyRate reports whether a message is about a rate whatever it says of money, as by
@@ -482,7 +484,7 @@ func figure(s string, words ...string) int64 {
 			if _, rest, ok = cutWord(rest, word); !ok {
 				break
 			}
-			digits := strings.TrimLeft(rest, ": ")
+			digits := strings.TrimLeft(rest, ": ~")
 			if n, ok := parseCount(digits[:figures(digits)]); ok {
 				return n
 			}
