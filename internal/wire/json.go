@@ -15,6 +15,8 @@ type scanner struct {
 	text func([]byte)
 	// stream: the object is an event of a stream, so deltas have text.
 	stream bool
+	// failed: the response is an error, so that any part of it may say how long to wait.
+	failed bool
 
 	state   state
 	value   node           // the value being read, or about to be
@@ -146,6 +148,7 @@ const (
 	baseNode
 	metadataNode
 	headersNode
+	anyNode // of another name, in an error
 	detailNode
 	violationNode
 	choiceNode
@@ -219,7 +222,7 @@ func (s *scanner) member(parent node, name []byte) node {
 			return eventNode
 		case "x_groq":
 			return groqNode
-		case "message", "msg", "error_msg", "error_message":
+		case "message", "msg", "Message", "error_msg", "error_message", "errorMessage", "error_description":
 			return rootMessageNode
 		case "detail":
 			return rootDetailNode
@@ -293,6 +296,10 @@ func (s *scanner) member(parent node, name []byte) node {
 			return detailsNode
 		case "metadata", "data":
 			return metadataNode
+		case "headers":
+			return headersNode
+		case "msg", "description", "detail", "error_message":
+			return rootMessageNode
 		case "error": // the server's, in a gateway's
 			return errorNode
 		}
@@ -316,6 +323,10 @@ func (s *scanner) member(parent node, name []byte) node {
 		switch string(bytes.ToLower(name)) {
 		case "x-ratelimit-reset", "retry-after":
 			return waitNode
+		}
+	case anyNode:
+		if bytes.EqualFold(name[:min(len(name), len("retry"))], []byte("retry")) {
+			return waitOf(name, rootWaitNode, rootWaitMSNode)
 		}
 	case detailNode:
 		switch string(name) {
@@ -349,7 +360,7 @@ func (s *scanner) member(parent node, name []byte) node {
 		}
 	case deltaNode:
 		switch string(name) {
-		case "content", "refusal", "reasoning_content", "reasoning",
+		case "content", "refusal", "reasoning_content", "reasoning", "reasoning_text",
 			"text", "thinking", "partial_json": // Anthropic's
 			return deltaTextNode
 		case "tool_calls":
@@ -377,32 +388,52 @@ func (s *scanner) member(parent node, name []byte) node {
 
 // waitOf returns which of two nodes a member is, if it says how long to wait, or until when.
 func waitOf(name []byte, seconds, milliseconds node) node {
-	var plain [len("retryaftermilliseconds")]byte // without case and what separates words, as [spelt] does
+	var letters [len("retryaftermilliseconds")]byte // without case and what separates words, as [spelt] does
 	n := 0
 	for _, c := range name {
 		if c == '_' || c == '-' {
 			continue
 		}
-		if n == len(plain) {
+		if n == len(letters) {
 			return ignored
 		}
 		if 'A' <= c && c <= 'Z' {
 			c |= 0x20
 		}
-		plain[n] = c
+		letters[n] = c
 		n++
 	}
-	switch string(plain[:n]) {
-	case "retryafter", "retryafterseconds", "retryaftersecs", "retryaftersec", "retryafters",
-		"retryin", "retryinseconds", "retrydelay", "retryat",
-		"resetsin", "resetsinseconds", "resetin", "resetinseconds", "resetafter", "resetafterseconds",
-		"resetsat", "resetat", "resettime", "resetsatms", "resetatms", "resettimems", // a moment says its unit itself
-		"wait", "waitseconds", "waittime", "nextavailableat":
-		return seconds
-	case "retryafterms", "retryaftermillis", "retryaftermilliseconds", "retryinms", "resetsinms", "resetinms", "waitms":
-		return milliseconds
+	plain, unit := letters[:n], seconds
+	for _, u := range waitUnits {
+		if before, ok := bytes.CutSuffix(plain, u.suffix); ok {
+			if u.milli {
+				unit = milliseconds
+			}
+			plain = before
+			break
+		}
+	}
+	switch string(plain) {
+	case "reset":
+		if len(plain) < n { // else it may be a moment
+			return unit
+		}
+	case "retryafter", "retryin", "retrydelay", "resetsin", "resetin", "resetafter",
+		"wait", "waitfor", "waittime", "cooldown", "backoff":
+		return unit
+	case "retryat", "nextretryat", "resetsat", "resetat", "resettime", "resettimestamp", "nextavailableat", "availableat":
+		return seconds // a moment says its unit itself
 	}
 	return ignored
+}
+
+// waitUnits are what may end such a member's name, the longest first.
+var waitUnits = [...]struct {
+	suffix []byte
+	milli  bool
+}{
+	{[]byte("milliseconds"), true}, {[]byte("millis"), true}, {[]byte("ms"), true},
+	{[]byte("seconds"), false}, {[]byte("secs"), false}, {[]byte("sec"), false}, {[]byte("s"), false},
 }
 
 // begin prepares for the next object. What was found so far stays.
@@ -559,6 +590,10 @@ func (s *scanner) open(c byte) {
 	switch {
 	case s.value == errorNode && c == '[':
 		s.value = errorsNode
+	case s.value == errorsNode && c == '{':
+		s.value = errorNode
+	case s.value == ignored && s.failed && c == '{':
+		s.value = anyNode
 	case s.value == detailsNode && c == '{':
 		s.value = metadataNode
 	case s.value == rootDetailNode: // FastAPI's, with what the server says inside

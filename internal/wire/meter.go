@@ -104,7 +104,7 @@ func NewMeter(status int, contentType string, text func([]byte)) *Meter {
 // Reset makes the meter a new one, for another body.
 func (m *Meter) Reset(status int, contentType string, text func([]byte)) {
 	*m = Meter{status: status}
-	m.scanner.text = text
+	m.scanner.text, m.scanner.failed = text, status >= 400
 	if readable(contentType) {
 		m.mode = undecided
 	}

@@ -428,6 +428,7 @@ func FuzzMeterJSON(f *testing.F) {
 	f.Add([]byte(quotaEvent))
 	f.Add([]byte(`{"code":429,"message":"m","error":{"code":0,"error":{"message":"","type":"t"}},"errors":["e",{"status":"s"}],"detail":{"message":"d"}}`))
 	f.Add([]byte(`{"base_resp":{"status_code":1002,"status_msg":"rate"},"error":{"data":{"retry_after":1.5e3},"details":[{"retryDelay":"2s","violations":[{"quotaId":"q"}]}]}}`))
+	f.Add([]byte(`{"errors":{"msg":"m","headers":{"retry-after":5},"description":"d"},"Message":"n","choices":[{"delta":{"reasoning_text":"hm"}}]}`))
 	f.Add([]byte(`{"error":"title","message":"m","retry_after":2,"choices":[{"error":{"message":"c","metadata":{"raw":"r","headers":{"retry-after":"3"}}}}]}`))
 	for line := range strings.Lines(chatStream + toolStream + responsesStream) {
 		if data, ok := strings.CutPrefix(line, "data: "); ok {
@@ -572,8 +573,8 @@ func (r *reference) root(root members) {
 		case "error":
 			r.fail(m.value, 1)
 		case "errors":
-			if list, ok := m.value.([]any); ok {
-				r.fail(list, 1)
+			if _, isString := m.value.(string); !isString {
+				r.fail(m.value, 1)
 			}
 		case "base_resp":
 			base, _ := m.value.(members)
@@ -590,7 +591,7 @@ func (r *reference) root(root members) {
 				r.fail(object, 1)
 			}
 			r.own("message", m.value)
-		case "message", "msg", "error_msg", "error_message":
+		case "message", "msg", "Message", "error_msg", "error_message", "errorMessage", "error_description":
 			r.response(m.value)
 			r.own("message", m.value)
 		case "code":
@@ -615,7 +616,7 @@ func (r *reference) message(v any) {
 	message, _ := v.(members)
 	for _, m := range message {
 		switch m.name {
-		case "content", "refusal", "reasoning_content", "reasoning", "text", "thinking", "partial_json":
+		case "content", "refusal", "reasoning_content", "reasoning", "reasoning_text", "text", "thinking", "partial_json":
 			r.delta(m.value)
 		case "function_call":
 			r.function(m.value)
@@ -720,6 +721,10 @@ func (r *reference) within(object members, depth int) {
 			r.metadata(inner)
 		case m.name == "details":
 			r.details(m.value)
+		case m.name == "headers":
+			r.headers(m.value)
+		case m.name == "msg", m.name == "description", m.name == "detail", m.name == "error_message":
+			r.own("message", m.value)
 		default:
 			r.word(m.name, m.value)
 		}
@@ -785,20 +790,24 @@ var waitMembers = map[string]bool{"wait": true, "retry_after": true, "retryAfter
 func (r *reference) metadata(object members) {
 	for _, m := range object {
 		s, isString := m.value.(string)
-		headers, isObject := m.value.(members)
 		switch {
 		case m.name == "raw" && isString:
 			if s = clip(s); s != "" && s != "0" {
 				r.fault.raw, r.fault.seen = s, true
 			}
-		case m.name == "headers" && isObject:
-			for _, m := range headers {
-				if n := strings.ToLower(m.name); n == "x-ratelimit-reset" || n == "retry-after" {
-					r.word("retry_after", m.value)
-				}
-			}
+		case m.name == "headers":
+			r.headers(m.value)
 		case waitMembers[m.name]:
 			r.word(m.name, m.value)
+		}
+	}
+}
+
+func (r *reference) headers(v any) {
+	headers, _ := v.(members)
+	for _, m := range headers {
+		if n := strings.ToLower(m.name); n == "x-ratelimit-reset" || n == "retry-after" {
+			r.word("retry_after", m.value)
 		}
 	}
 }
