@@ -330,7 +330,7 @@ func (c *column) read(h http.Header, w *Window) {
 	if n, ok := parseCount(first(h, c.remaining)); ok && (!w.HasLimit || n <= w.Limit) {
 		w.Remaining, w.HasRemaining = n, true
 	}
-	if d, form := parseReset(first(h, c.reset), h); form != noTime {
+	if d, form := parseReset(first(h, c.reset), h, time.Time{}); form != noTime {
 		w.Reset, w.HasReset = d, true
 		w.coarse = form == bareSeconds && c.full
 		w.rough = form == moment || !c.full
@@ -354,8 +354,8 @@ const (
 )
 
 // parseReset reads a reset in any form. A moment counts from the response's Date, which
-// is by the same clock.
-func parseReset(s string, h http.Header) (time.Duration, timeForm) {
+// is by the same clock, or else from now, if that is given.
+func parseReset(s string, h http.Header, now time.Time) (time.Duration, timeForm) {
 	if s == "" {
 		return 0, noTime
 	}
@@ -368,8 +368,8 @@ func parseReset(s string, h http.Header) (time.Duration, timeForm) {
 	if !ok {
 		return 0, noTime
 	}
-	date, err := http.ParseTime(first(h, "Date"))
-	if err != nil {
+	date := serverTime(h, now)
+	if date.IsZero() {
 		return 0, noTime
 	}
 	d := max(0, at.Sub(date)) // dates are whole seconds: what has just passed may lie before
@@ -389,40 +389,40 @@ func parseMoment(s string) (time.Time, bool) {
 	return httpDate(s)
 }
 
-// momentOf returns the time that is so many seconds or milliseconds after 1970.
+// momentOf returns the time that is so many seconds, milliseconds or microseconds after 1970.
 func momentOf(n float64) (time.Time, bool) {
 	const (
-		seconds      = 100_000_000 // 1973: less is no moment
-		milliseconds = 1000 * seconds
+		seconds = 100_000_000 // 1973: less is no moment
+		millis  = 1000 * seconds
 	)
-	switch {
-	case n > maxCount || n < seconds:
-		return time.Time{}, false
-	case n >= milliseconds:
-		return time.UnixMilli(int64(n)), true
+	if n < millis {
+		return time.UnixMilli(int64(1000 * n)), n >= seconds
 	}
-	return time.Unix(int64(n), 0), true
+	if n >= 1000*millis {
+		n /= 1000
+	}
+	return time.UnixMilli(int64(n)), n < 1000*millis
 }
 
 // resetWait returns how long to wait for a call of the size of the one that this response
 // rejects, where the resets of its dialect say that, or those of the IETF's drafts, which
 // gateways send.
-func resetWait(h http.Header) (longest time.Duration) {
+func resetWait(h http.Header, now time.Time) (longest time.Duration) {
 	if d := dialectOf(h); d != nil && d.wait {
 		for i := range d.columns {
 			// Seconds that are no moment may be anything.
-			if wait, form := parseReset(first(h, d.columns[i].reset), h); form == moment {
+			if wait, form := parseReset(first(h, d.columns[i].reset), h, now); form == moment {
 				longest = max(longest, wait)
 			}
 		}
 	}
-	return max(longest, draftWait(h))
+	return max(longest, draftWait(h, now))
 }
 
 // spentWait returns the longest reset of what is used up, whatever it is: that of
 // X-RateLimit-Reset: 30 beside X-RateLimit-Remaining: 0, or of X-AI-RateLimit-Reset-NAME beside
 // X-AI-RateLimit-Remaining-NAME: 0. The resets of dialects mean what these say.
-func spentWait(h http.Header) (longest time.Duration) {
+func spentWait(h http.Header, now time.Time) (longest time.Duration) {
 	if d := dialectOf(h); d != nil && !d.wait {
 		return 0
 	}
@@ -431,7 +431,7 @@ func spentWait(h http.Header) (longest time.Duration) {
 		if !ok || first(h, before+"imit-Remaining"+after) != "0" {
 			continue
 		}
-		if wait, form := parseReset(first(h, name), h); form != noTime {
+		if wait, form := parseReset(first(h, name), h, now); form != noTime {
 			longest = max(longest, wait)
 		}
 	}
@@ -440,9 +440,9 @@ func spentWait(h http.Header) (longest time.Duration) {
 
 // draftWait returns the longest reset of what is used up: of RateLimit-Reset: 30, of
 // RateLimit: "default";r=0;t=30, and of RateLimit: limit=60, remaining=0, reset=30.
-func draftWait(h http.Header) (longest time.Duration) {
+func draftWait(h http.Header, now time.Time) (longest time.Duration) {
 	if left := first(h, "Ratelimit-Remaining"); left == "" || left == "0" {
-		if wait, form := parseReset(first(h, "Ratelimit-Reset"), h); form != noTime {
+		if wait, form := parseReset(first(h, "Ratelimit-Reset"), h, now); form != noTime {
 			longest = wait
 		}
 	}
@@ -460,7 +460,7 @@ func draftWait(h http.Header) (longest time.Duration) {
 				reset = value
 			}
 		}
-		if wait, form := parseReset(reset, h); form != noTime && left == "0" {
+		if wait, form := parseReset(reset, h, now); form != noTime && left == "0" {
 			longest = max(longest, wait)
 		}
 	}

@@ -320,12 +320,15 @@ func TestParseReset(t *testing.T) {
 		"": {}, "-5": {}, "soon": {}, "2026-11-28": {}, "2026-11-01T12:00:00Z": {}, "2027-11-28T12:00:00Z": {},
 		"999999999": {}, "9e14": {}, "1e99": {}, "17958672": {},
 	} {
-		if d, form := parseReset(s, h); d != want.d || form != want.form {
+		if d, form := parseReset(s, h, time.Time{}); d != want.d || form != want.form {
 			t.Errorf("%q: %v, %v", s, d, form)
 		}
 	}
-	if _, form := parseReset("1795867230", http.Header{}); form != noTime {
+	if _, form := parseReset("1795867230", http.Header{}, time.Time{}); form != noTime {
 		t.Error("a moment without a date is taken for a time")
+	}
+	if d, form := parseReset("1795867230", http.Header{}, time.Unix(1795867200, 0)); d != 30*time.Second || form != moment {
+		t.Errorf("by our own clock: %v, %v", d, form)
 	}
 }
 
@@ -339,6 +342,7 @@ func TestWaitByReset(t *testing.T) {
 		{date + "x-ratelimit-reset: 1795867230000", 30 * time.Second},
 		{date + "x-ratelimit-reset: 1795867230000\nretry-after: 5", 5 * time.Second},
 		{date + "x-ratelimit-reset: 30", 0},
+		{"x-ratelimit-reset: 1795521630", 30 * time.Second}, // by our own clock
 		{"x-ratelimit-limit: 100\nx-ratelimit-remaining: 0\nx-ratelimit-reset: 30", 30 * time.Second},
 		{"x-ratelimit-limit: 100\nx-ratelimit-remaining: 5\nx-ratelimit-reset: 30", 0},
 		{"x-rate-limit-remaining: 0\nx-rate-limit-reset: 30", 30 * time.Second},
@@ -406,14 +410,15 @@ func FuzzDialects(f *testing.F) {
 				t.Errorf("%s: %+v: used between %v and %v", d.name, w, least, most)
 			}
 		}
-		if wait := resetWait(h); wait < 0 || wait > maxWait {
+		if wait := resetWait(h, now); wait < 0 || wait > maxWait {
 			t.Errorf("%s: retry after %v", d.name, wait)
 		}
 	})
 }
 
 func TestMomentOf(t *testing.T) {
-	for n, want := range map[float64]int64{0: 0, 99_999_999: 0, 100_000_000: 100_000_000_000, 99_999_999_999: 99_999_999_999_000, 100_000_000_000: 100_000_000_000, maxCount: maxCount, maxCount + 1: 0} {
+	for n, want := range map[float64]int64{0: 0, 99_999_999: 0, 100_000_000: 100_000_000_000, 99_999_999_999: 99_999_999_999_000, 100_000_000_000: 100_000_000_000,
+		99_999_999_999_999: 99_999_999_999_999, 100_000_000_000_000: 100_000_000_000, 1795521620000000: 1795521620000, 1e17: 0} {
 		at, ok := momentOf(n)
 		if ok != (want != 0) || ok && at.UnixMilli() != want {
 			t.Errorf("%v: %v, %v", n, at, ok)

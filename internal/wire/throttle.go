@@ -78,7 +78,7 @@ func ParseThrottle(status int, h http.Header, body []byte, now time.Time) Thrott
 	}
 	r := newThrottle(status, h, f, now)
 	if r.RetryAfter == 0 {
-		r.RetryAfter = resetWait(h)
+		r.RetryAfter = resetWait(h, now)
 	}
 	return r
 }
@@ -129,8 +129,11 @@ func newThrottle(status int, h http.Header, f fault, now time.Time) Throttle {
 	} else if _, _, one := limitIn(text); !one && f.quotaID == "" || strings.Count(text, " limit: ") > 1 {
 		r.Limit, r.Used, r.Requested = -1, -1, -1 // of which limit is not known
 	}
+	if status >= 400 { // a stream may have begun long ago
+		now = serverTime(h, now)
+	}
 	if r.RetryAfter = r.wait(h, &f, now); r.RetryAfter == 0 && status >= 400 {
-		r.RetryAfter = spentWait(h)
+		r.RetryAfter = spentWait(h, now)
 	}
 	if r.Kind = r.kind(status, &f); r.Kind == Overloaded {
 		r.Dimension, r.Period = Unknown, 0 // its type may be "requests"
@@ -468,7 +471,7 @@ func (r *Throttle) wait(h http.Header, f *fault, now time.Time) time.Duration {
 	if d, ok := waitIn(r.Message, now); ok {
 		return d
 	}
-	if d, ok := spoken(strings.ToLower(f.wait), now, time.Second); ok && d > 0 {
+	if d, ok := retryAfter(strings.TrimSpace(f.wait), now); ok && d > 0 {
 		return d
 	}
 	d, _ := RetryAfter(h, now)

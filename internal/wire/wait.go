@@ -22,39 +22,49 @@ func span(n float64, unit time.Duration) time.Duration {
 // RetryAfter returns how long the server asks callers to wait. retry-after-ms is the
 // finer of its two headers, except that Azure sends 0 there beside a positive
 // retry-after. A wait that is negative or past is ignored; a very long one is cut to ten
-// years.
+// years. Gateways have names of their own for both: x-ms-retry-after-ms, x-ratelimit-retry-after,
+// llm_provider-retry-after. HTTP's and Azure's count before those.
 func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	ms, ok := retryAfterMS(h)
 	if ok && ms > 0 {
 		return ms, true
 	}
-	if d, coarse := retryAfter(h, now); coarse {
+	seconds := func(s string) (time.Duration, bool) { return retryAfter(s, now) }
+	if d, coarse := waitUnder(h, "Retry-After", false, seconds); coarse {
 		return d, true
 	}
 	return ms, ok
 }
 
-// msNames and waitNames are the headers in which servers say a wait, the surest first: after
-// HTTP's own those of Azure, GitHub, gateways, and the host behind LiteLLM's proxy.
-var (
-	msNames   = [...]string{"Retry-After-Ms", "X-Ms-Retry-After-Ms", "Llm_provider-Retry-After-Ms"}
-	waitNames = [...]string{
-		"Retry-After", "X-Retry-After", prefix + "Retry-After", prefix + "Timeremaining", "X-Ai-Ratelimit-Retry-After", "Llm_provider-Retry-After",
-	}
-)
-
-// firstOf returns the value of the first of these headers that has one.
-func firstOf(h http.Header, names []string) string {
-	for _, name := range names {
-		if v := strings.Trim(first(h, name), " \""); v != "" {
-			return v
-		}
-	}
-	return ""
+func retryAfterMS(h http.Header) (time.Duration, bool) {
+	return waitUnder(h, "Retry-After-Ms", true, milliseconds)
 }
 
-func retryAfterMS(h http.Header) (time.Duration, bool) {
-	s := firstOf(h, msNames[:])
+// waitUnder returns the longest wait under the header's own name, or else under those that
+// gateways made of it, and whether there is any: each server on the way may have added its own.
+func waitUnder(h http.Header, own string, ms bool, read func(string) (time.Duration, bool)) (longest time.Duration, ok bool) {
+	take := func(values []string) {
+		for _, v := range values {
+			if d, said := read(strings.Trim(v, ` "'`)); said {
+				longest, ok = max(longest, d), true
+			}
+		}
+	}
+	if take(h[own]); ok {
+		return longest, true
+	}
+	for name, values := range h {
+		plain := spelt(name)
+		_, unit, found := strings.Cut(plain, "retryafter")
+		if found && strings.HasPrefix(unit, "m") == ms || plain == "xratelimittimeremaining" && !ms { // GitHub's
+			take(values)
+		}
+	}
+	return longest, ok
+}
+
+// milliseconds reads a number of them, or a duration with its unit.
+func milliseconds(s string) (time.Duration, bool) {
 	if f, ok := positive(s); ok {
 		return span(f, time.Millisecond), true
 	}
@@ -65,16 +75,27 @@ func retryAfterMS(h http.Header) (time.Duration, bool) {
 }
 
 // retryAfter reads seconds, whole or not, an HTTP date, or what some servers send there: a
-// duration with its unit.
-func retryAfter(h http.Header, now time.Time) (time.Duration, bool) {
-	s := firstOf(h, waitNames[:])
+// wait in words.
+func retryAfter(s string, now time.Time) (time.Duration, bool) {
 	if f, ok := positive(s); ok {
 		return bareWait(f, time.Second, now)
 	}
 	if at, ok := httpDate(s); ok {
 		return until(at, now)
 	}
-	return spoken(strings.ToLower(s), now, time.Second)
+	if strings.HasPrefix(s, "-") {
+		return 0, false
+	}
+	return behind(strings.ToLower(s), now, time.Second)
+}
+
+// serverTime is the time by the clock of the server that has sent this response, or else now. A
+// moment that a response names is by that clock.
+func serverTime(h http.Header, now time.Time) time.Time {
+	if date, err := http.ParseTime(first(h, "Date")); err == nil {
+		return date
+	}
+	return now
 }
 
 // httpDate reads a date as HTTP has it, in GMT, or with another name or offset of its zone,
@@ -154,9 +175,11 @@ var waitWords = [...]struct {
 }{
 	{"again", time.Second}, {"retry", time.Second}, {"wait", time.Second},
 	{"reset", 0}, {"replenished", 0}, {"refresh", 0}, {"refill", 0}, {"unlock", 0}, {"recovery", 0},
-	{"lifted", 0}, {"resume", 0}, {"next request", 0}, {"another request", 0}, {"next message", 0}, {"next call", 0},
+	{"lifted", 0}, {"resume", 0}, {"restored", 0}, {"unblock", 0}, {"resubmit", 0},
+	{"next request", 0}, {"next allowed", 0}, {"another request", 0}, {"next message", 0}, {"next call", 0},
 	{"back off", 0}, {"back-off", 0}, {"backoff", 0}, {"backing off", 0}, {"cool down", 0}, {"cooldown", 0}, {"cooling down", 0},
 	{"blocked", 0}, {"banned", 0}, {"throttled", 0}, {"suspended", 0}, {"restricted", 0},
+	{"limited for", 0}, {"limited until", 0}, {"time remaining", 0}, {"time left", 0},
 	{"pause", 0}, {"sleep", 0}, {"delay", 0}, {"come back", 0}, {"check back", 0}, {"please try", 0},
 	// What is available for 30 days is no wait.
 	{"available in", 0}, {"available at", 0}, {"available after", 0}, {"available on", 0}, {"available within", 0},
@@ -170,7 +193,7 @@ var waitWords = [...]struct {
 
 // waitIn finds a wait in a message.
 func waitIn(message string, now time.Time) (time.Duration, bool) {
-	message = strings.ReplaceAll(strings.ToLower(message), `\n`, " ") // of JSON that is quoted
+	message = plainer.Replace(strings.ToLower(message))
 	for _, w := range waitWords {
 		for rest := message; ; {
 			var ok bool
@@ -188,13 +211,21 @@ func waitIn(message string, now time.Time) (time.Duration, bool) {
 	return ahead(message, now)
 }
 
+// plainer writes a message in fewer ways.
+var plainer = strings.NewReplacer(
+	`\n`, " ", // of JSON that is quoted
+	"\u00a0", " ", "\u202f", " ", "approx.", "approx",
+	"半小时", "30分钟", "半小時", "30分鐘", "一", "1", "两", "2", "兩", "2",
+)
+
 // isOver reports whether a word speaks of a wait that has been, or of the longest there may be:
 // "timed out after waiting 60s", "gave up after retrying for 30s", "maximum wait of 60s".
 func isOver(before, word, after string) bool {
 	switch word {
 	case "wait":
 		clause := before[strings.LastIndexAny(before, ".,;:!?(\n")+1:]
-		return strings.HasSuffix(before, "max ") || strings.HasSuffix(before, "maximum ") ||
+		limit := strings.TrimRight(before, " _-")
+		return strings.HasSuffix(limit, "max") || strings.HasSuffix(limit, "maximum") || strings.HasPrefix(after, "ed") ||
 			strings.HasPrefix(after, "ing") && !contains(clause, "try", "recommend", "suggest", "consider")
 	case "retry":
 		return strings.HasPrefix(after, "ing for")
@@ -213,7 +244,7 @@ func ahead(message string, now time.Time) (time.Duration, bool) {
 			continue
 		}
 		d, rest, ok := spokenTo(message[i:], now, 0)
-		rest = strings.TrimLeft(rest, " \u00a0")
+		rest = strings.TrimLeft(rest, " ")
 		if ok && d > 0 && leadsOn(rest) {
 			return d, true
 		}
@@ -265,7 +296,7 @@ var fillers = map[string]bool{
 	"making": true, "between": true, "d": true, "less": true, "than": true, "no": true, "earlier": true, "any": true,
 	"a": true, "few": true, "moment": true, "moments": true, "possible": true, "allowed": true, "sooner": true,
 	"only": true, "before": true, "exactly": true, "under": true, "over": true, "header": true,
-	"es": true, "date": true,
+	"es": true, "ed": true, "date": true, "shortly": true, "soon": true, "max": true, "maximum": true,
 }
 
 // behind reads a wait that begins s but for fillers: "ing in about 20s". A unit may stand
@@ -274,7 +305,7 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 	const most = 8
 	when := false // a time of day follows
 	for range most {
-		s = strings.TrimLeft(s, " \t\r\n-_=:~≈<>([{'\"`*“‘\\：（约約")
+		s = strings.TrimLeft(s, " \t\r\n-_=:~≈<>()[{'\"`*“‘\\：（约約")
 		end := letters(s)
 		if end == 0 || withoutISO(s) != s {
 			break
@@ -292,6 +323,9 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 			return 0, false
 		}
 		when = word == "at" || word == "until" || word == "on"
+		if word == "later" {
+			bare = 0 // "try again later (429)"
+		}
 		s = s[end:]
 	}
 	if when {
@@ -350,7 +384,7 @@ func spokenTo(s string, now time.Time, bare time.Duration) (d time.Duration, res
 			n, _ = positive(s[:digits] + "." + s[digits+1:digits+more])
 			digits += more
 		}
-		after := upTo(strings.TrimLeft(s[digits:], " \u00a0"))
+		after := strings.TrimPrefix(upTo(strings.TrimLeft(s[digits:], " ")), "more ")
 		if word, ok := strings.CutPrefix(after, "-"); ok && letters(word) > 0 { // "30-second"
 			after = word
 		}
@@ -369,7 +403,7 @@ func spokenTo(s string, now time.Time, bare time.Duration) (d time.Duration, res
 		case strings.HasPrefix(s[digits:], "-"):
 			d, ok = calendar(s, now)
 			return d, "", ok
-		case counted[after[:letters(after)]], letters(after) > 0 && after == s[digits:]: // "3 requests", "3xx"
+		case isCounted(after), letters(after) > 0 && after == s[digits:]: // "3 requests", "3xx"
 			return 0, "", false
 		case after != "" && strings.IndexByte("0123456789/_'", after[0]) >= 0: // "1 234 s", "1/2 hour"
 			return 0, "", false
@@ -378,7 +412,7 @@ func spokenTo(s string, now time.Time, bare time.Duration) (d time.Duration, res
 			return d, "", ok
 		}
 		d, ok, last = min(d+span(n, unit), longestWait), true, unit
-		s = strings.TrimLeft(after, " \u00a0,")
+		s = strings.TrimLeft(after, " ,")
 		s = strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(s, "and "), "& "), " ")
 	}
 }
@@ -405,7 +439,7 @@ func decimals(s string) int {
 		return 0
 	}
 	digits := figures(s[1:])
-	rest := strings.TrimLeft(s[1+digits:], " \u00a0")
+	rest := strings.TrimLeft(s[1+digits:], " ")
 	if unit, _ := unitAt(rest); digits == 0 || unit == 0 {
 		return 0
 	}
@@ -416,6 +450,14 @@ func decimals(s string) int {
 var counted = map[string]bool{
 	"request": true, "requests": true, "token": true, "tokens": true, "call": true, "calls": true,
 	"image": true, "images": true, "attempt": true, "attempts": true, "times": true, "of": true,
+}
+
+// isCounted reports whether s begins with such a unit, or with one word and then that: "requests",
+// "other requests".
+func isCounted(s string) bool {
+	word := s[:letters(s)]
+	rest := strings.TrimLeft(s[len(word):], " ")
+	return counted[word] || counted[rest[:letters(rest)]]
 }
 
 // figures returns the length of the number at the beginning of s, with its fraction and
@@ -430,15 +472,21 @@ func figures(s string) int {
 	return i
 }
 
-// clock reads "1:30", "00:01:30", and "1.02:03:04" of .NET, whose first number is days.
+// clock reads "1:30", "00:01:30", "0:01:30.5", and "1.02:03:04" of .NET, whose first number is
+// days. A time of day is none: "1:30pm", "13:30 UTC".
 func clock(s string) (d time.Duration, ok bool) {
 	if days, rest, cut := strings.Cut(s, "."); cut && strings.IndexByte(days, ':') < 0 {
 		n, _ := positive(days)
 		d, s = span(n, day), rest
 	}
 	end := 0
-	for end < len(s) && ('0' <= s[end] && s[end] <= '9' || s[end] == ':') {
-		end++
+	for end < len(s) && (s[end] == ':' || figures(s[end:]) > 0) {
+		end += max(1, figures(s[end:]))
+	}
+	rest := strings.TrimLeft(s[end:], " ")
+	switch rest[:letters(rest)] {
+	case "a", "am", "p", "pm", "utc", "gmt", "z":
+		return 0, false
 	}
 	var ofDay time.Duration
 	for part := range strings.SplitSeq(strings.TrimRight(s[:end], ":"), ":") {

@@ -77,6 +77,15 @@ func TestRetryAfter(t *testing.T) {
 		{"Tue, 24-Nov-2026 12:00:07 GMT", "", 7 * time.Second, true},
 		{"2026-11-24T14:00:07+0200", "", 7 * time.Second, true},
 		{"", "1795521620000", longestWait, true},
+		{"1795521620000000", "", 20 * time.Second, true},
+		{"1795521620.5", "", 20500 * time.Millisecond, true},
+		{"'12'", "", 12 * time.Second, true},
+		{"~12", "", 12 * time.Second, true},
+		{"in 12 seconds", "", 12 * time.Second, true},
+		{"-12 seconds", "", 0, false},
+		{"00:00:12.5000000", "", 12500 * time.Millisecond, true},
+		{"1:30pm", "", 0, false},
+		{"tue, 24 nov 2026 12:00:07 gmt", "", 7 * time.Second, true},
 	} {
 		h := http.Header{}
 		h.Set("retry-after", c.seconds)
@@ -98,6 +107,14 @@ func TestRetryAfter(t *testing.T) {
 		{"llm_provider-retry-after: 30", 30 * time.Second},
 		{"retry-after: 60\nllm_provider-retry-after: 30", 60 * time.Second},
 		{"retry-after: \nx-retry-after: 30", 30 * time.Second},
+		{"retry-after: soon\nx-retry-after: 30", 30 * time.Second},
+		{"retry-after: 30\nllm_provider-retry-after: 60", 30 * time.Second},
+		{"retry-after: 30\nretry-after: 60", 60 * time.Second},
+		{"retry-after: 60\nretry-after: 30", 60 * time.Second},
+		{"x-rate-limit-retry-after-seconds: 30", 30 * time.Second},
+		{"retry_after: 30", 30 * time.Second},
+		{"x-retry-after-ms: 250\nx-retry-after: 1", 250 * time.Millisecond},
+		{"x-one-retry-after: 30\nx-two-retry-after: 60", 60 * time.Second},
 	} {
 		if d, ok := RetryAfter(headers(c.headers), now); d != c.want || !ok {
 			t.Errorf("%s: %v, %v", c.headers, d, ok)
@@ -324,6 +341,33 @@ func TestWaitIn(t *testing.T) {
 		"Please try again in 00:01:30 or later":                          90 * time.Second,
 		"It will reset at 2026-11-24 20:30:00 +800":                      30 * time.Minute,
 		"It will reset at 2026-11-24 20:30:00 +08":                       30 * time.Minute,
+
+		"You've hit your limit · resets 1:30pm (Europe/Rome)":       0,
+		"You've hit your limit · resets 11:50 a.m.":                 0,
+		"Retry after 12:30 UTC":                                     0,
+		"Retry after 00:12:30. At 13:00 UTC all is well":            12*time.Minute + 30*time.Second,
+		"Retry after 0:00:30.5":                                     30500 * ms,
+		"Please try again later (429)":                              0,
+		"Please try again 20 seconds later (429)":                   20 * time.Second,
+		"Please wait for 5 other requests":                          0,
+		"Please wait 2 more minutes":                                2 * time.Minute,
+		"Request dropped after exceeding maxWaitMs (15000ms) for m": 0,
+		"Your request waited 60s for a slot":                        0,
+		"Please try again shortly (in 30 seconds)":                  30 * time.Second,
+		"Please try again in approx. 30s":                           30 * time.Second,
+		"Please try again in\u00a030\u202fms":                       30 * ms,
+		"Retry-After (seconds): 30":                                 30 * time.Second,
+		"Retry after (ms): 1500":                                    1500 * ms,
+		"Access will be restored in 5 minutes":                      5 * time.Minute,
+		"Next allowed request: in 20s":                              20 * time.Second,
+		"All credentials for model m are cooling down (216s)":       216 * time.Second,
+		"Your quota will be refreshed in 30 minutes":                30 * time.Minute,
+		"You are rate limited until 2026-11-24T12:00:30Z":           30 * time.Second,
+		"Rate limit: limited to 30 seconds of audio":                0,
+		"请在一分钟后重试":                                                  time.Minute,
+		"请两分钟后再试":                                                   2 * time.Minute,
+		"請在半小時後再試":                                                  30 * time.Minute,
+		"请半小时后再试":                                                   30 * time.Minute,
 	} {
 		if d, ok := waitIn(message, now); d != want || ok != (want > 0) {
 			t.Errorf("%q: %v, %v, want %v", message, d, ok, want)
