@@ -230,7 +230,7 @@ func isOver(before, word, after string) bool {
 	case "retry":
 		return strings.HasPrefix(after, "ing for")
 	case "等待":
-		return strings.Contains(after, "超时")
+		return strings.HasSuffix(before, "已") || strings.Contains(after, "超时")
 	}
 	return false
 }
@@ -296,7 +296,7 @@ var fillers = map[string]bool{
 	"making": true, "between": true, "d": true, "less": true, "than": true, "no": true, "earlier": true, "any": true,
 	"a": true, "few": true, "moment": true, "moments": true, "possible": true, "allowed": true, "sooner": true,
 	"only": true, "before": true, "exactly": true, "under": true, "over": true, "header": true,
-	"es": true, "ed": true, "date": true, "shortly": true, "soon": true, "max": true, "maximum": true,
+	"es": true, "ed": true, "date": true, "shortly": true, "soon": true, "max": true, "maximum": true, "nanos": true,
 }
 
 // behind reads a wait that begins s but for fillers: "ing in about 20s". A unit may stand
@@ -323,8 +323,8 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 			return 0, false
 		}
 		when = word == "at" || word == "until" || word == "on"
-		if word == "later" {
-			bare = 0 // "try again later (429)"
+		if word == "later" || word == "attempt" {
+			bare = 0 // "try again later (429)", "retry attempt 2"
 		}
 		s = s[end:]
 	}
@@ -364,8 +364,8 @@ var numerals = map[string]time.Duration{
 
 // spoken is [spokenTo] where what follows does not matter.
 func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bool) {
-	d, _, ok = spokenTo(s, now, bare)
-	return d, ok
+	d, rest, ok := spokenTo(s, now, bare)
+	return d, ok && !strings.HasPrefix(rest, "ago")
 }
 
 // spokenTo reads a wait at the beginning of s, in lower case: "9.816s", "7m12s", "pt12s",
@@ -403,11 +403,14 @@ func spokenTo(s string, now time.Time, bare time.Duration) (d time.Duration, res
 		case strings.HasPrefix(s[digits:], "-"):
 			d, ok = calendar(s, now)
 			return d, "", ok
-		case isCounted(after), letters(after) > 0 && after == s[digits:]: // "3 requests", "3xx"
+		case counted[after[:letters(after)]], letters(after) > 0 && after == s[digits:]: // "3 requests", "3xx"
 			return 0, "", false
 		case after != "" && strings.IndexByte("0123456789/_'", after[0]) >= 0: // "1 234 s", "1/2 hour"
 			return 0, "", false
 		default: // "20", "20.", "20 before you …"
+			if word := after[:letters(after)]; word != "" && !fillers[word] {
+				bare = 0 // "429 too many requests"
+			}
 			d, ok = bareWait(n, bare, now)
 			return d, "", ok
 		}
@@ -450,14 +453,6 @@ func decimals(s string) int {
 var counted = map[string]bool{
 	"request": true, "requests": true, "token": true, "tokens": true, "call": true, "calls": true,
 	"image": true, "images": true, "attempt": true, "attempts": true, "times": true, "of": true,
-}
-
-// isCounted reports whether s begins with such a unit, or with one word and then that: "requests",
-// "other requests".
-func isCounted(s string) bool {
-	word := s[:letters(s)]
-	rest := strings.TrimLeft(s[len(word):], " ")
-	return counted[word] || counted[rest[:letters(rest)]]
 }
 
 // figures returns the length of the number at the beginning of s, with its fraction and
