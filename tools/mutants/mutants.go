@@ -8,6 +8,7 @@ import (
 	"go/types"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/tools/go/packages"
 )
@@ -131,7 +132,7 @@ func mutantsOf(p *packages.Package, syntax *ast.File, file string, content []byt
 				return false
 			}
 		case *ast.BasicLit:
-			if by := otherLiteral(n); by != "" {
+			if by := otherLiteral(n, p.TypesInfo.TypeOf(n)); by != "" {
 				add(n.Pos(), n.End(), by)
 			}
 		case *ast.Ident:
@@ -216,10 +217,14 @@ func isBool(p *packages.Package, e ast.Expr) bool {
 }
 
 // otherLiteral is a number other than a literal: the next one to a small one, and twice a
-// large one, since nobody promises that 1,024 entries are not 1,025.
-func otherLiteral(l *ast.BasicLit) string {
+// large one, since nobody promises that 1,024 entries are not 1,025. No time is a second, since
+// nobody can tell a nanosecond from it.
+func otherLiteral(l *ast.BasicLit, of types.Type) string {
 	switch l.Kind {
 	case token.INT:
+		if l.Value == "0" && of != nil && of.String() == "time.Duration" {
+			return strconv.FormatInt(int64(time.Second), 10)
+		}
 		if n, err := strconv.ParseInt(l.Value, 0, 64); err == nil && n < 1<<40 {
 			if n < 10 {
 				return strconv.FormatInt(n+1, 10)

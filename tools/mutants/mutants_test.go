@@ -35,6 +35,7 @@ func TestOperators(t *testing.T) {
 		"_ = a + 9":           {"_ = a - 9", "_ = a + 10"},
 		"_ = min(a, b)":       {"_ = max(a, b)"},
 		"_ = true":            {"_ = false"},
+		"_ = e > 0":           {"_ = e >= 0", "_ = e > 1000000000"},
 		"a += b":              {"a -= b", "_ = b"},
 		"a, b = b, a":         {"_, _ = b, a"},
 		"a++":                 {"a--", ""},
@@ -50,13 +51,13 @@ func TestOperators(t *testing.T) {
 		"var m struct{ Inf func(int) int }; m.Inf(1)": {"var m struct{ Inf func(int) int };"},
 		"max := f; max()": {"max := f;"},
 	} {
-		const head, tail = "package p\n\nfunc f() {}\n\nfunc g(a, b int, c, d bool) {\n", "\n}\n"
+		const head, tail = "package p\n\nimport \"time\"\n\nfunc f() {}\n\nfunc g(a, b int, c, d bool, e time.Duration) {\n", "\n}\n"
 		content := []byte(head + body + tail)
 		p := check(t, content)
 		var got []string
 		for _, m := range mutantsOf(p, p.Syntax[0], "p.go", content) {
 			source := m.source()
-			if !bytes.HasPrefix(source, []byte(head)) || m.function != "g" || m.line() != 6 {
+			if !bytes.HasPrefix(source, []byte(head)) || m.function != "g" || m.line() != 8 {
 				t.Errorf("%s: %q of %s in line %d", body, source, m.function, m.line())
 			}
 			blank := strings.TrimPrefix(strings.TrimSuffix(string(source), tail), head)
