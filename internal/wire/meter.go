@@ -126,9 +126,6 @@ func (m *Meter) Write(p []byte) (done bool) {
 	if m.mode == undecided {
 		p = m.sniff(p)
 	}
-	if m.done {
-		return true
-	}
 	switch m.mode {
 	case asObject:
 		m.scanner.scan(p)
@@ -196,7 +193,7 @@ func (m *Meter) events(p []byte) {
 // alike reads an event of the shape of the one before, if that follows.
 func (m *Meter) alike(p []byte) []byte {
 	h, s := &m.shape, &m.scanner
-	if h.length == 0 || s.state != idle || s.names != h.names {
+	if s.state != idle || s.names != h.names {
 		return p
 	}
 	at := 0
@@ -259,10 +256,6 @@ func (m *Meter) collect(p []byte) {
 
 // content reads what follows the colon, without the end of the line.
 func (m *Meter) content(p []byte) {
-	if m.line == eventValue {
-		m.collect(p)
-		return
-	}
 	if m.line == dataStart {
 		for len(p) > 0 && (p[0] == ' ' || p[0] == '\t' || p[0] == '\r') {
 			p = p[1:]
@@ -272,7 +265,6 @@ func (m *Meter) content(p []byte) {
 		}
 		switch {
 		case m.scanner.state != idle: // a value that began on an earlier line
-			m.scanner.scan([]byte{'\n'})
 			m.line = dataObject
 		case p[0] == '{':
 			m.scanner.begin()
@@ -288,13 +280,14 @@ func (m *Meter) content(p []byte) {
 		}
 	}
 	switch m.line {
+	case eventValue:
+		m.collect(p)
 	case dataText:
 		m.scanner.put(p)
 	case dataObject:
 		whole := m.scanner.state == beforeValue && m.scanner.depth == 0
 		n := m.scanner.scan(p)
 		if m.scanner.state == idle {
-			m.line = rest
 			if whole {
 				m.shape.learn(p[:n], &m.scanner)
 			}

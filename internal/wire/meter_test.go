@@ -25,6 +25,7 @@ type seen struct {
 	ID       string
 	Model    string
 	Shown    bool
+	Failed   bool
 }
 
 // watch feeds body to a meter in pieces that end at cuts, and returns the index
@@ -39,7 +40,7 @@ func watch(status int, body []byte, cuts ...int) (s seen, doneIn int) {
 		from = to
 	}
 	s.Usage, s.HasUsage = m.Usage()
-	s.Ended, s.ID, s.Model, s.Shown = m.Ended(), m.ID(), m.Model(), m.Shown()
+	s.Ended, s.ID, s.Model, s.Shown, s.Failed = m.Ended(), m.ID(), m.Model(), m.Shown(), m.Failed()
 	if r := m.Throttle(nil, now); r != nil {
 		s.Refusal, s.Refused = *r, true
 	}
@@ -165,7 +166,12 @@ func TestMeter(t *testing.T) {
 		{"interrupted", chatStream[:strings.Index(chatStream, `{"id":"1","choices":[]`)], nil, open, "Hello wörld 😀\n"},
 		{"cumulative usage", sse(`{"usage":{"total_tokens":3}}`, `{"usage":{"total_tokens":5}}`), usage(0, 0, 5), open, ""},
 		{"several data lines", "data: {\"usage\":\ndata: {\"total_tokens\":\ndata: 5}}\n\n", usage(0, 0, 5), open, ""},
-		{"unfinished event", "data: {\"usage\":\n\ndata: {\"total_tokens\":5}}\n\n" + sse(`{"usage":{"total_tokens":6}}`), usage(0, 0, 6), open, ""},
+		{"unfinished event", "data: {\"usage\":\n\ndata: {\"total_tokens\":5}}\n\n" + sse(`{"usage":{"total_tokens":4}}`), usage(0, 0, 4), open, ""},
+		{"a name without an event", "event: error\n\n" + sse(`{"usage":{"total_tokens":4}}`), usage(0, 0, 4), open, ""},
+		{"a line without a colon", "retry\n" + sse(`{"usage":{"total_tokens":4}}`), usage(0, 0, 4), open, ""},
+		{"a comment like an event", ":data:[DONE]\n\n", nil, open, ""},
+		{"tabs", strings.ReplaceAll(chatStream, "data: ", "data:\t"), usage(5, 7, 12), done, "Hello wörld 😀\n"},
+		{"the same text behind many members", strings.Repeat(sse("{"+strings.Repeat(`"x":1,`, 2*maxHoles)+`"delta":"a"}`), 4), nil, open, "aaaa"},
 		{"not quite the mark", sse(`[DONG]`, `[`, `DONE`), nil, open, ""},
 		{"parts", sse(`{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"a"}]}}]}`), nil, open, "hma"},
 		{"tools", toolStream, nil, open, `hmf{"a"nog1`},
@@ -236,7 +242,7 @@ func TestMeterID(t *testing.T) {
 func TestMeterSkipsBinary(t *testing.T) {
 	for typ, reads := range map[string]bool{
 		"": true, "application/json": true, "Application/JSON; charset=utf-8": true,
-		"text/event-stream": true, "text/plain": true, "application/problem+json": true,
+		"text/event-stream": true, "text/plain": true, "application/problem+json": true, "application/json ; charset=utf-8": true,
 		"audio/mpeg": false, "image/png": false, "application/octet-stream": false,
 	} {
 		m := NewMeter(200, typ, nil)
@@ -273,6 +279,7 @@ func TestMeterError(t *testing.T) {
 		{"response.failed, and why", sse(`{"type":"response.failed","response":{"error":null,"usage":null}}`, `{"type":"error","error":{"code":"rate_limit_exceeded","message":"Wait"}}`), 200, RateLimit, "Wait", true},
 		{"an event of text", "event: error\ndata: Rate limit exceeded, wait 20s\n\n", 200, RateLimit, "Rate limit exceeded, wait 20s", true},
 		{"an event of a string", "event: error\r\ndata: \"Rate limit exceeded\"\r\n\r\n", 200, RateLimit, "Rate limit exceeded", true},
+		{"an event of text behind another", sse(`{"type":"response.audio.delta","delta":"QQ=="}`) + "event: error\ndata: Rate limit exceeded\n\n", 200, RateLimit, "Rate limit exceeded", true},
 		{"a long event of text", "event: error\ndata: Rate limit " + strings.Repeat("word ", 1000) + "\n\n", 200, RateLimit, "Rate limit word", true},
 		{"chunk about a rate, around an empty error", sse(`{"error":{"error":{},"message":"Rate limit exceeded"}}`), 200, RateLimit, "Rate", true},
 		{"errors in a chunk", sse(`{"errors":[{"code":429,"message":"Rate"}]}`), 200, RateLimit, "Rate", true},
@@ -289,6 +296,9 @@ func TestMeterError(t *testing.T) {
 		{"429 as event", sse(`{"error":{"message":"Rate","type":"tokens","code":"rate_limit_exceeded"}}`), 429, RateLimit, "Rate", true},
 		{"429 cut", `{"error":{"message":"Rate lim`, 429, RateLimit, "Rate", false},
 		{"429 of a gateway", `{ "statusCode": 429, "message": "Rate limit is exceeded. Try again in 37 seconds." }`, 429, RateLimit, "Rate limit", true},
+		{"429 cut in its code", `{"error":{"message":"Rate","code":"insufficient_quota or`, 429, RateLimit, "Rate", false},
+		{"400 as an event that says nothing", sse(`{"x":1}`), 400, Other, "", true},
+		{"400 of a page", `<html>Bad request</html>`, 400, Other, "", false},
 		{"502", `<html>Bad gateway</html>`, 502, Other, "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -300,12 +310,30 @@ func TestMeterError(t *testing.T) {
 	}
 }
 
+// A body has failed once all of its error has come.
+func TestMeterFailed(t *testing.T) {
+	for body, want := range map[string]bool{
+		chatBody:                                 false,
+		`{"error":{"message":"Oops"}}`:           true,
+		`{"error":{"message":"Oops"}`:            false,
+		sse(`{"error":{"message":"Oops"}}`):      true,
+		sse(`{"error":{"message":"Oops"}}`)[:30]: false,
+	} {
+		if s, _ := watch(200, []byte(body)); s.Failed != want {
+			t.Errorf("%s: %v", body, s.Failed)
+		}
+	}
+}
+
 // A stream may go on behind an error, whose end is then not that of the output.
 func TestMeterGoesOnAfterAnError(t *testing.T) {
-	s, _ := watch(200, []byte(sse(`{"choices":[{"delta":{"content":"a"}}]}`, `{"error":{"message":"Oops","type":"server_error"}}`,
-		`{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}`, `[DONE]`)))
+	head := sse(`{"choices":[{"delta":{"content":"a"}}]}`, `{"error":{"message":"Oops","type":"server_error"}}`)
+	s, _ := watch(200, []byte(head+sse(`{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}`, `[DONE]`)))
 	if s.Usage.Total != 12 || !s.Refused || s.Refusal.Message != "Oops" || !s.Done || s.Ended {
 		t.Errorf("%+v", s)
+	}
+	if s, _ := watch(200, []byte(head)); s.Done || s.Ended {
+		t.Errorf("behind the error alone: %+v", s)
 	}
 }
 
@@ -386,7 +414,8 @@ func FuzzMeterSplit(f *testing.F) {
 	for _, body := range []string{chatBody, responseBody, chatStream, toolStream, responsesStream, sse(quotaEvent),
 		"event: error\r\ndata: {\"message\":\"x\\ud83d\r\ndata: }\r\n\r\n",
 		`{"error":{"message":"` + strings.Repeat("ö", 600) + `","code":429`,
-		sse(`{"delta":"` + strings.Repeat("\xf0\x9f", 600) + `😀"}`)} {
+		sse(`{"delta":"` + strings.Repeat("\xf0\x9f", 600) + `😀"}`),
+		sse(`x{"usage":{"total_tokens":7}}`, `[xDONE]`, `[{"error":{"code":429,"message":"Rate"}}]`)} {
 		f.Add([]byte(body), uint64(1), 200)
 		f.Add([]byte(body), uint64(2), 429)
 	}

@@ -26,6 +26,7 @@ const (
 )
 
 // A hole is a value that may differ without a difference to the scanner, but for its text.
+// An event that matches has at most bufferSize bytes in each, so that 16 bits hold their places.
 type hole struct {
 	from, to uint16
 	kind     holeKind
@@ -63,7 +64,7 @@ func (h *shape) learn(line []byte, s *scanner) {
 	if len(line) > maxShape || found.n == noMoreHoles || s.fault != (fault{}) {
 		return
 	}
-	if h.length > 0 && h.n == found.n {
+	if h.n == found.n {
 		for i := range h.holes[:h.n] {
 			was, is := &h.holes[i], &found.list[i]
 			is.differs = is.differs || was.kind == is.kind &&
@@ -106,7 +107,7 @@ func (h *shape) match(p []byte, texts *[maxHoles]hole) (length, n int) {
 				end++
 			}
 		}
-		if end == len(p) || end-at > bufferSize || end > 1<<15 {
+		if end == len(p) || end-at > bufferSize {
 			return 0, 0
 		}
 		if s.kind == textHole && end > at {

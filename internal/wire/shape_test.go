@@ -89,6 +89,7 @@ func TestMeterOddEvents(t *testing.T) {
 		"a newline, text": {line(`{"delta":"x"}`), line("{\"delta\":\"a\n\"}"), ""},
 		"usage":           {line(`{"delta":"x","usage":{"total_tokens":3}}`), line(`{"usage":{"total_tokens":2}}`), ""},
 		"an end":          {line(`{"delta":"x"}`), line(`{"delta":"x","type":"response.completed"}`), ""},
+		"an error before": {line(`{"type":"image_generation.completed","b64_json":"QQ=="}`), line(`{"error":{"message":"Oops"}}`), ""},
 		"a cut event":     {line(`{"delta":"x","n":1}`) + line(`{"delta":"x","n":2}`), `data: {"delta":"x","n":3`, "}\n\n"},
 		"two in a line":   {line(`{"delta":"x"}`), `data: {"delta":"x"}{"delta":"x"}` + "\n\n", ""},
 	} {
@@ -132,7 +133,7 @@ func TestMeterLearnsAShape(t *testing.T) {
 	for _, next := range []string{
 		event(3, `\n`, "x"), strings.Replace(event(3, "a", "b"), "text", "next", 1),
 		strings.Replace(event(3, "a", "b"), ":3,", `:"3",`, 1),
-		strings.Replace(event(3, "a", "b"), ":3,", ":/,", 1), strings.Replace(event(3, "a", "b"), ":3,", "::,", 1), event(3, "a", "b")[:80],
+		strings.Replace(event(3, "a", "b"), ":3,", ":/,", 1), strings.Replace(event(3, "a", "b"), ":3,", "::,", 1), event(3, "a", "b")[:80], event(3, "a", "b")[:strings.Index(event(3, "a", "b"), "3")],
 		event(3, strings.Repeat("x", bufferSize+1), "b"),
 	} {
 		if length, _ := m.shape.match([]byte(next), &texts); length != 0 {

@@ -330,7 +330,7 @@ func exceeded(text string) (name string, used, limit int64) {
 			continue
 		}
 		if name != "" {
-			return "", -1, -1 // several are
+			return "", u, l // several are, so that none counts
 		}
 		before := parts[i]
 		name, used, limit = before[strings.LastIndexAny(before, ",:—")+1:], u, l
@@ -507,7 +507,7 @@ func bucketIn(text string) (d Dimension, period time.Duration) {
 	case strings.Contains(name, "byminute"):
 		period = minute
 	default:
-		return Unknown, 0
+		return d, period
 	}
 	if strings.Contains(name, "token") {
 		return Tokens, period

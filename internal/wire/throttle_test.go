@@ -422,6 +422,28 @@ func TestParseThrottle(t *testing.T) {
 		{"a rate in a stream, in words", 200, "", body("Too many requests, please wait before trying again.", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 		{"a rate in a stream, with its status", 200, "", body("", "", "429 Too Many Requests"), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 		{"a rate in a stream, of Bedrock's", 200, "", body("", "throttling_exception", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"a page behind a blank line", 503, "", "\n<html>Too busy</html>", figures{Other, Unknown, 0, -1, -1, -1, 0}},
+		{"bytes that are no text", 503, "", "Too busy \xff", figures{Other, Unknown, 0, -1, -1, -1, 0}},
+		{"Gemini, none allowed, as the message says", 429, "", `{"error":{"code":429,"message":"Quota exceeded for metric: g/requests, limit: 0, model: m","status":"RESOURCE_EXHAUSTED","details":[{"violations":[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier","quotaValue":"10"}]}]}}`,
+			figures{TooLarge, Requests, day, 0, -1, -1, 0}},
+		{"two limits of tokens", 429, "", body("Hit token rate limit. Minute limit: 0 / 1600000 tokens. Day limit: 2105 / 10 tokens.", "rate_limit_exceeded", "429"), figures{RateLimit, Tokens, 0, -1, -1, -1, 0}},
+		{"a rate as a bad request, with what is spent", 400, "x-ratelimit-remaining: 0\nx-ratelimit-reset: 20", body("Wait", "", "rate_limit_exceeded"), figures{RateLimit, Unknown, 0, -1, -1, -1, 20 * time.Second}},
+		{"a server that fails by its load", 500, "", body("The server is too busy", "server_error", ""), figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
+		{"a bad request in words of a load", 400, "", body("Tools must not say that they are too busy", "invalid_request_error", ""), figures{Other, Unknown, 0, -1, -1, -1, 0}},
+		{"nothing is allowed of what has no name", 429, "", body("Rate limit reached: Limit 0, Requested 5", "", ""), figures{TooLarge, Unknown, 0, 0, -1, 5, 0}},
+		{"a budget and its limit", 429, "", body("Budget exceeded. Limit: 100", "", ""), figures{Quota, Unknown, 0, 100, -1, -1, 0}},
+		{"no tokens are allowed, with advice about money", 429, "", body("on tokens per min (TPM): Limit 0, Used 0, Requested 200. Accounts without any credits are limited", "", ""), figures{TooLarge, Tokens, minute, 0, 0, 200, 0}},
+		{"xAI's, just reached", 429, "", `{"code":"x","error":"Requests per Second (actual/limit): 2/2"}`, figures{RateLimit, Requests, time.Second, 2, 2, -1, 0}},
+		{"xAI's, of which none is allowed", 429, "", `{"code":"x","error":"Your team's rate limit is: Requests per Minute (actual/limit): 1/60, Tokens per Minute (actual/limit): 5/0"}`, figures{TooLarge, Tokens, minute, 0, 5, -1, 0}},
+		{"a time that is no period", 429, "", body("There were 5 requests 60 seconds ago", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"a period without a unit", 429, "", body("Limited to 8 requests per 60", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"what is left, in a word of its own", 429, "", body("on tokens per min (TPM): Limit 1000, Unused 500", "", ""), figures{RateLimit, Tokens, minute, 1000, -1, -1, 0}},
+		{"a member that says nothing", 429, "retry-after: 7", `{"error":{"message":"m","retry_after":"0s"}}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 7 * time.Second}},
+		{"GitHub's calls in flight, with advice", 429, "", `{"error":{"code":"RateLimitReached","message":"Rate limit of 2 per 0s exceeded for UserConcurrentRequests. Those of UserByModelByDay are others."}}`, figures{RateLimit, Unknown, 0, 2, -1, -1, 0}},
+		{"403 with a wait", 403, "retry-after: 1", "", figures{RateLimit, Unknown, 0, -1, -1, -1, time.Second}},
+		{"403 of a limit of a second", 403, "", body("You are above your limit of 5 requests per second", "", ""), figures{RateLimit, Requests, time.Second, 5, -1, -1, 0}},
+		{"a limit and a wait in a stream", 200, "", body("You are above your limit, retry in 1s", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, time.Second}},
+		{"503 with a short wait", 503, "retry-after: 1", "<html>", figures{Overloaded, Unknown, 0, -1, -1, -1, time.Second}},
 		{"a bad request in words of rates", 400, "", body("too many requests in one batch", "invalid_request_error", ""), figures{Other, Unknown, 0, -1, -1, -1, 0}},
 		{"a failure in words of rates", 500, "", body("The rate limit service is down", "server_error", ""), figures{Other, Unknown, 0, -1, -1, -1, 0}},
 
@@ -561,5 +583,8 @@ func TestClipped(t *testing.T) {
 	}
 	if got := clipped(fits + "z"); got != strings.Repeat("x", bufferSize-2) {
 		t.Errorf("%d bytes of one more", len(got))
+	}
+	if got := clipped(strings.Repeat("x", bufferSize+1)); got != "" {
+		t.Errorf("%d bytes of a word that does not fit", len(got))
 	}
 }
