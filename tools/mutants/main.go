@@ -5,7 +5,8 @@
 //	mutants [-n 300] [-seed 1] [-packages internal/engine,…] [-at file.go,other.go:12,…] module
 //
 // A mutant is first put to the fast tests of its package, then, if it lives, to those of the
-// packages that import it, and last to the slow ones of its own. The module's files are not
+// packages that import it, to the slow ones of its own, and last to the test that compares it
+// with what says the same in another language, if there is one. The module's files are not
 // touched: a mutant is an overlay of the build. Which mutants are tried depends on the seed
 // alone. Those that can't matter are listed, with the reason, in equivalent.txt, and are not
 // tried.
@@ -14,6 +15,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -35,6 +37,15 @@ const bar = 0.9
 
 // leftOut are the packages whose tests take long, or see what others see.
 var leftOut = regexp.MustCompile(`/(adapters|openaitest|backend/(redis|backendtest)|internal/(\w*test|house))(/|$)`)
+
+// twins are tests among those of packages that are left out which compare another package with
+// what says the same in another language.
+var twins = map[string]twin{
+	"internal/ledger": {"backend/redis", "^TestScriptIsTheLedger$"},
+}
+
+// A twin is a test, by its package and a pattern of its name.
+type twin struct{ pkg, test string }
 
 func main() {
 	var o options
@@ -196,21 +207,31 @@ func newTrial(dir string) (*trial, error) {
 func (t *trial) try(m *mutant) (killer string, err error) {
 	own := m.pkg.PkgPath
 	for _, pkg := range append([]string{own}, t.users[own]...) {
-		if killed, err := t.kills(pkg, 0, m); err != nil || killed {
+		if killed, err := t.kills(pkg, "", 0, m); err != nil || killed {
 			return pkg[strings.LastIndexByte(pkg, '/')+1:], err
 		}
 	}
-	if killed, err := t.kills(own, 1, m); err != nil || killed {
+	if killed, err := t.kills(own, "", 1, m); err != nil || killed {
 		return "slow tests", err
+	}
+	for name, twin := range twins {
+		if base, ok := strings.CutSuffix(own, "/"+name); ok {
+			for which := range 2 {
+				if killed, err := t.kills(base+"/"+twin.pkg, twin.test, which, m); err != nil || killed {
+					return "its twin", err
+				}
+			}
+		}
 	}
 	return "", nil
 }
 
-func (t *trial) kills(pkg string, which int, m *mutant) (bool, error) {
+// kills puts a mutant to the fast or the slow ones of a package's tests whose names match.
+func (t *trial) kills(pkg, names string, which int, m *mutant) (bool, error) {
 	s, ok := t.suites[pkg]
 	if !ok {
 		var err error
-		if s[0], s[1], err = measure(t.dir, pkg); err != nil {
+		if s[0], s[1], err = measure(t.dir, pkg, cmp.Or(names, ".")); err != nil {
 			return false, err
 		}
 		t.suites[pkg] = s

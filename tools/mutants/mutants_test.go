@@ -114,6 +114,14 @@ func TestRun(t *testing.T) {
 	if err := run(module, at("p/p.go:5", "p/p.go:8")); err != nil {
 		t.Error(err)
 	}
+	if err := run(module, at("p/p.go:14")); err == nil {
+		t.Error("a mutant dies by a test of a package that is left out")
+	}
+	twins["p"] = twin{"adapters/twin", "^TestTwin$"}
+	defer delete(twins, "p")
+	if err := run(module, at("p/p.go:14")); err != nil {
+		t.Errorf("its twin does not notice a mutant: %v", err)
+	}
 	if err := run(module, at("p/p.go:11")); err == nil || !strings.Contains(err.Error(), "fewer than 90 % die") {
 		t.Errorf("mutants that nobody notices: %v", err)
 	}
@@ -125,7 +133,7 @@ func TestRun(t *testing.T) {
 	if err := run(module, known); err == nil {
 		t.Error("of two mutants one is known not to matter, the other one lives, and the run passes")
 	}
-	if _, _, err := measure(module, "./absent"); err == nil {
+	if _, _, err := measure(module, "./absent", "."); err == nil {
 		t.Error("tests that don't run are measured")
 	}
 }

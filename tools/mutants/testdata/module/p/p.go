@@ -9,3 +9,6 @@ func Half(n int) int { return n / 2 }
 
 // Slack is what nobody tests.
 func Slack(n int) int { return n * 3 }
+
+// Twice is 2 n, which a test of another package compares.
+func Twice(n int) int { return n + n }

@@ -1,0 +1,2 @@
+// Package twin says what p says, in another way.
+package twin
