@@ -137,7 +137,8 @@ func ceiling(buckets []*bucket) *owner {
 	return nil
 }
 
-// Deepest is how many nodes stand above each other at most.
+// Deepest is how many nodes the script looks for above each other. In its store a field may be
+// lost; here none stands above itself, as adopt sees to.
 const Deepest = 8
 
 // enter puts the ticket where its place is.
@@ -246,7 +247,7 @@ func (n *node) below(other *node) bool {
 
 // drop forgets a node below which nobody stands.
 func (l *line) drop(n *node) {
-	for i := 0; i < Deepest && n != nil && n.standing == 0 && n.children == 0; i++ {
+	for n != nil && n.standing == 0 && n.children == 0 {
 		l.unblock(n)
 		l.unstand(n)
 		delete(l.nodes, n.owner)
@@ -259,7 +260,7 @@ func (l *line) drop(n *node) {
 
 // head is the node's first ticket, or nil.
 func (n *node) head() *ticket {
-	for i := 0; i < Deepest && len(n.order) > 0; i++ {
+	for len(n.order) > 0 {
 		if t := n.order[0].ticket; t != nil {
 			return t
 		}
@@ -270,7 +271,7 @@ func (n *node) head() *ticket {
 
 // stand gives the node, and those above it, the place that its first ticket has.
 func (l *line) stand(n *node) {
-	for i := 0; i < Deepest; i++ {
+	for {
 		t := n.head()
 		if n.until > 0 && t != nil && t.place != n.held {
 			l.unblock(n) // another one is first
