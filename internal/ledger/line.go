@@ -249,7 +249,6 @@ func (n *node) below(other *node) bool {
 func (l *line) drop(n *node) {
 	for n != nil && n.standing == 0 && n.children == 0 {
 		l.unblock(n)
-		l.unstand(n)
 		delete(l.nodes, n.owner)
 		n.owner.nodes--
 		if n = n.parent; n != nil {
@@ -288,7 +287,6 @@ func (l *line) stand(n *node) {
 			return
 		default:
 			l.unstand(n)
-			l.dirty = true
 			n.at, n.stands = entry{tag: t.tag, place: t.place, node: n}, true
 			n.parent.order = add(n.parent.order, n.at)
 		}
@@ -298,7 +296,6 @@ func (l *line) stand(n *node) {
 
 func (l *line) unstand(n *node) {
 	if n.stands {
-		l.dirty = true
 		n.parent.order = remove(n.parent.order, n.at.tag, n.at.place)
 		n.stands = false
 	}
@@ -360,13 +357,13 @@ func (l *line) stepOver(t *ticket) {
 	l.silent = add(l.silent, entry{tag: float64(t.seen), place: t.place, ticket: t})
 }
 
-// comeBack gives a ticket that was only slow its place again.
+// comeBack gives a ticket that was only slow its place again. When it has asked is noted by
+// what its ask comes to.
 func (l *line) comeBack(t *ticket) {
 	l.dirty = true
 	l.silent = remove(l.silent, float64(t.seen), t.place)
 	t.silent = false
 	l.enter(t)
-	l.listen(t)
 }
 
 // saw notes when the ticket has asked.

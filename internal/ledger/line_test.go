@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -198,5 +199,113 @@ func TestWhoIsHeldBackIsFoundByAsks(t *testing.T) {
 	take(t, a, 0, ask("A", "a", 3, forA, cost(1, 10, 0)))
 	if a.Moved("line") {
 		t.Error("the same is told twice")
+	}
+	a.Settle(0, &backend.Settlement{Buckets: forA[:1], Refund: cost(60, 0, 0)}) // it has room again
+	take(t, a, 0, ask("A", "a", 4, forA, cost(1, 10, 0)))
+	if got := take(t, a, 0, ask("B", "b", 1, forB, cost(0, 1, 0))); got.Tickets != 1 {
+		t.Errorf("%d before the one behind it", got.Tickets)
+	}
+}
+
+// Who leaves makes room for others, who are told.
+func TestWhoLeavesMovesTheLine(t *testing.T) {
+	a := New()
+	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}
+	take(t, a, 0, ask("m", "x", 1, buckets, cost(60, 0, 0)))
+	take(t, a, 0, ask("m", "p", 1, buckets, cost(1, 0, 0)))
+	take(t, a, 0, ask("m", "q", 1, buckets, cost(1, 0, 0)))
+	a.Moved("line")
+	take(t, a, 0, ask("m", "p", 2, buckets))
+	if !a.Moved("line") {
+		t.Error("nobody is told")
+	}
+}
+
+// A family is gone from the line when its last ticket has left and its model stands elsewhere.
+func TestFamilyThatNobodyNamesAnyMore(t *testing.T) {
+	a := New()
+	a.Lease = time.Second
+	account := bucketOf("account", "rpm", backend.Requests, 60)
+	alone, within := []backend.Bucket{account}, []backend.Bucket{bucketOf("family", "rpm", backend.Requests, 60), account}
+	take(t, a, 0, ask("x", "x", 1, alone, cost(60, 0, 0)))
+	take(t, a, 0, ask("m", "p", 1, alone, cost(1, 0, 0)))
+	take(t, a, 0, ask("m", "q", 1, within, cost(1, 0, 0)))
+	take(t, a, 0, ask("m", "q", 2, within))
+	take(t, a, 0, ask("m", "r", 1, alone, cost(1, 0, 0)))
+	if err := sound(a); err != nil {
+		t.Error(err)
+	}
+}
+
+// However many models hold themselves back, another one is not.
+func TestManyModelsAreHeldBack(t *testing.T) {
+	a := New()
+	account := bucketOf("account", "tpm", backend.Tokens, 1000)
+	take(t, a, 0, ask("x", "x", 1, []backend.Bucket{account}, cost(0, 1000, 0)))
+	for i := range Heads + Tries + 4 {
+		m := fmt.Sprint("m", i)
+		own := bucketOf(m, "rpm", backend.Requests, 60)
+		take(t, a, 0, ask(m, m, 1, []backend.Bucket{own, account}, cost(60, 10, 0)))
+		a.Settle(0, &backend.Settlement{Buckets: []backend.Bucket{own}, Refund: cost(-60, 0, 0)}) // it is used up meanwhile
+	}
+	a.Settle(0, &backend.Settlement{Buckets: []backend.Bucket{account}, Refund: cost(0, 20, 0)})
+	if got := take(t, a, 0, ask("n", "n", 1, []backend.Bucket{account}, cost(0, 20, 0))); got.Granted != 1 {
+		t.Errorf("%d stand before it", got.Tickets)
+	}
+}
+
+// A bucket of its own that is used up, and of which a model's tickets want nothing, sets nothing
+// aside for them.
+func TestBucketThatNobodyWants(t *testing.T) {
+	a := New()
+	own, account := bucketOf("m", "tpm", backend.Tokens, 1000), bucketOf("account", "rpm", backend.Requests, 60)
+	take(t, a, 0, ask("m", "x", 1, []backend.Bucket{own, account}, cost(60, 1000, 0)))
+	take(t, a, 0, ask("m", "p", 1, []backend.Bucket{own, account}, cost(1, 0, 0)))
+	a.Settle(0, &backend.Settlement{Buckets: []backend.Bucket{account}, Refund: cost(2, 0, 0)})
+	if got := take(t, a, 0, ask("n", "n", 1, []backend.Bucket{account}, cost(1, 0, 0))); got.Granted != 1 || got.Tickets != 1 {
+		t.Errorf("%d before it, %d granted", got.Tickets, got.Granted)
+	}
+}
+
+// A ticket that nobody erases keeps its place however long its process is silent.
+func TestSilentForEver(t *testing.T) {
+	a := New()
+	a.Lease = time.Second
+	day := bucketOf("m", "rpd", backend.Requests, 60)
+	day.Period = 24 * time.Hour
+	buckets := []backend.Bucket{day}
+	take(t, a, 0, ask("m", "x", 1, buckets, cost(60, 0, 0)))
+	take(t, a, 0, ask("m", "slow", 1, buckets, cost(60, 0, 0)))
+	for n := range uint64(100) {
+		if got := take(t, a, int64(n)*second/2, ask("m", "p", n+1, buckets, cost(60, 0, 0))); n > 3 && got.Tickets != 0 {
+			t.Fatalf("%d before it", got.Tickets)
+		}
+	}
+	take(t, a, 50*second, ask("m", "slow", 2, buckets, cost(60, 0, 0)))
+	if got := take(t, a, 50*second, ask("m", "p", 1000, buckets, cost(60, 0, 0))); got.Tickets != 1 {
+		t.Error("its place is lost")
+	}
+}
+
+// A quiet ask for the same costs on behalf of others is noted.
+func TestQuietAsksNoteOtherFlows(t *testing.T) {
+	a := New()
+	buckets := []backend.Bucket{bucketOf("m", "rpm", backend.Requests, 60)}
+	take(t, a, 0, ask("m", "x", 1, buckets, cost(60, 0, 0)))
+	costs := []backend.Amounts{cost(30, 0, 0), cost(10, 0, 0), cost(30, 0, 0)}
+	for n, flows := range []string{"aab", "aab", "abb", "cbb"} {
+		a.Quiet = n > 0
+		q := ask("m", "p", uint64(n+1), buckets, costs...)
+		for _, class := range flows {
+			q.Flows = append(q.Flows, backend.Flow{Class: string(class)})
+		}
+		take(t, a, 0, q)
+		want := uint64(n + 1)
+		if n == 1 {
+			want = 1 // nothing has changed
+		}
+		if got := a.lines["line"].tickets["p"].number; got != want {
+			t.Errorf("%s after ask %d: that of number %d is noted; want %d", flows, n+1, got, want)
+		}
 	}
 }

@@ -209,9 +209,9 @@ func (v *survey) come(tag float64) {
 }
 
 // behind is how many stand at a node behind the rivals, and before a cost of that tag and
-// place.
+// place. It is negative if not all of the rivals do.
 func (l *level) behind(tag, place float64) int {
-	if l.last == nil || !(l.last.tag < tag || l.last.tag == tag && l.last.place < place) {
+	if l.last == nil {
 		return 0
 	}
 	n := before(l.node.order, tag, place) - before(l.node.order, l.last.tag, l.last.place) - 1
