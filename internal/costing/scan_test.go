@@ -2,6 +2,7 @@ package costing
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -80,6 +81,35 @@ func TestDecodedLen(t *testing.T) {
 	for data, want := range map[string]int64{"": 0, "QUJD": 3, `QUJD\nQUJD`: 6, `QUJD\r\nQUJD\r\n`: 6, `QUJD\rQUJDQUJD`: 9} {
 		if got := decodedLen([]byte(data)); got != want {
 			t.Errorf("%q: %d; want %d", data, got, want)
+		}
+	}
+}
+
+// A text is cut behind words, not within escapes or runes, and nowhere but in it.
+func TestWhereATextIsCut(t *testing.T) {
+	for text, want := range map[string]bool{ // the cut is at the bar
+		"word| and": true, "wo|rd": false, "word|'s": false, `a\n|x`: false, `\n| x`: false, `word|\n`: false, "word|s": false,
+		"é| and": true, "à la carté| x😀": true, "слово| и": true, "Ԁ| x": true, "日本| x": false, "ÿ| x": false, "é|x": false,
+		"日本|、x": true, "日本|。": true, "日本|，x": true, "日本|！": true, "x|、": false, "日本|「x": false, "日本|日": false,
+	} {
+		before, after, _ := strings.Cut(text, "|")
+		if got := endsWord([]byte(before+after), len(before)); got != want {
+			t.Errorf("a word ends in %s: %v", text, got)
+		}
+	}
+	for text, want := range map[string]bool{
+		"plain| text": false, `\|u00e9`: true, `\u|00e9`: true, `\u00e|9`: true, `\u00e9|\u00e9`: false, `\|\n`: true, `\ud83d\ude0|0`: true,
+		`|\n`: false, `\nand some more| text`: false,
+	} {
+		before, after, _ := strings.Cut(text, "|")
+		if got := escaped([]byte(before+after), len(before)); got != want {
+			t.Errorf("an escape may be cut in %s: %v", text, got)
+		}
+	}
+	text := []byte("some words of a text")
+	for i, want := range map[int]int{-1: 0, 0: 0, 5: 10, len(text): len(text), len(text) + 1: len(text)} {
+		if got := cutFrom(text, i); got != want {
+			t.Errorf("from %d on it is cut at %d; want %d", i, got, want)
 		}
 	}
 }

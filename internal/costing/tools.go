@@ -50,7 +50,7 @@ func (r *reader) tools(depth int) (total int64) {
 // OpenAI runs itself (web search, file search, MCP servers) only what the body says
 // about them is known; they count as a function with that description.
 func (r *reader) tool(depth int) int64 {
-	if depth > maxDepth || r.peek() != '{' {
+	if r.peek() != '{' {
 		r.skip()
 		return 0
 	}
