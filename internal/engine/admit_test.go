@@ -204,7 +204,8 @@ func TestCallThatMayNotWait(t *testing.T) {
 		c := call(500)
 		c.MaxWait = 0
 		var rejection *Rejection
-		if err := b.Admit(b.Context(), &Reservation{Call: *c}); !errors.As(err, &rejection) || rejection.Reason != MaxWait {
+		if err := b.Admit(b.Context(), &Reservation{Call: *c}); !errors.As(err, &rejection) || rejection.Reason != MaxWait ||
+			rejection.Waited != 0 || rejection.Allowed != 0 {
 			b.Errorf("%+v", rejection)
 		}
 		if last := b.asked()[len(b.asked())-1]; !last.Leave || !last.Fresh || b.line() != 0 {
@@ -213,7 +214,8 @@ func TestCallThatMayNotWait(t *testing.T) {
 		// Nor does it join a queue.
 		other := b.start(call(500))
 		asks := len(b.asked())
-		if err := b.Admit(b.Context(), &Reservation{Call: *c}); !errors.As(err, &rejection) || rejection.Reason != MaxWait || len(b.asked()) != asks {
+		if err := b.Admit(b.Context(), &Reservation{Call: *c}); !errors.As(err, &rejection) || rejection.Reason != MaxWait || len(b.asked()) != asks ||
+			rejection.Waited != 0 || rejection.Allowed != 0 {
 			b.Errorf("%+v after %d asks", rejection, len(b.asked())-asks)
 		}
 		other.cancel()
@@ -386,6 +388,9 @@ func TestWaitingIsReported(t *testing.T) {
 		c.Waiting = func(w Waiting) { told = append(told, w) }
 		b.start(c)
 		b.start(c)
+		if len(told) == 2 && told[1].Wait < 9*time.Second {
+			b.Errorf("the second one waits for %v at least; want that of both", told[1].Wait)
+		}
 		if len(told) != 2 || told[0].Ahead != 0 || told[1].Ahead != 1 || told[0].Cost != (backend.Amounts{1, 500, 0}) || told[0].Wait < 4*time.Second {
 			b.Errorf("%+v", told)
 		}
@@ -408,6 +413,7 @@ func TestGiveUp(t *testing.T) {
 		{"the longest wait first", time.Second, 2 * time.Second, 100, MaxWait, time.Second},
 		{"it is hopeless", 2 * time.Second, 0, 5000, MaxWait, 0},
 		{"hopeless before the deadline", -1, 2 * time.Second, 5000, Deadline, 0},
+		{"hopeless by less than a second", -1, 200 * time.Millisecond, 1, Deadline, 0},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			run(t, false, func(b *bench) {
@@ -416,7 +422,11 @@ func TestGiveUp(t *testing.T) {
 					b.admit(call(1)).Settle(&Outcome{})
 				}
 				b.admit(call(tpm - 1000))
-				other := b.start(call(1500)) // waits some five seconds
+				ahead := int64(1500) // waits some five seconds
+				if x.tokens == 1 {
+					ahead = 1049 // half a second
+				}
+				other := b.start(call(ahead))
 				defer other.cancel()
 				ctx, c := b.Context(), call(x.tokens)
 				c.MaxWait = x.maxWait
@@ -440,12 +450,218 @@ func TestGiveUp(t *testing.T) {
 				if rejection.Waited != x.after || rejection.Cost[backend.Tokens] != x.tokens || x.after > 0 && rejection.Allowed != x.after {
 					b.Errorf("%+v", rejection)
 				}
+				if x.after == 0 && x.want == Deadline && (rejection.Allowed < x.deadline*9/10 || rejection.Allowed > x.deadline) {
+					b.Errorf("%v are allowed of %v", rejection.Allowed, x.deadline)
+				}
 				if x.after == 0 && (rejection.Wait == 0 || rejection.Kind.Name != "tpm" || rejection.Amount != tpm || rejection.Source != "configured") {
 					b.Errorf("%+v", rejection)
 				}
 			})
 		})
 	}
+}
+
+// A deadline that is near, or beyond a wait, does no harm to a call that can make it.
+func TestDeadlineThatIsMade(t *testing.T) {
+	for _, x := range []struct {
+		name     string
+		used     int64
+		deadline time.Duration
+		after    time.Duration
+	}{
+		{"at once", 0, time.Millisecond, 0},
+		{"in two seconds", tpm, 4 * time.Second, 2 * time.Second},
+	} {
+		run(t, false, func(b *bench) {
+			b.open()
+			for range 16 { // of what calls are charged nothing is refunded
+				b.admit(call(1)).Settle(&Outcome{})
+			}
+			time.Sleep(time.Second)
+			if x.used > 0 {
+				b.admit(call(x.used))
+			}
+			ctx, cancel := context.WithTimeout(b.Context(), x.deadline)
+			defer cancel()
+			begun := time.Now()
+			err := b.Admit(ctx, &Reservation{Call: *call(200)})
+			if took := time.Since(begun); err != nil || took < x.after || took > x.after+100*time.Millisecond {
+				b.Errorf("%s: %v after %v", x.name, err, took)
+			}
+		})
+	}
+}
+
+// A call that comes while another one waits joins it, though nobody has asked for that one yet.
+func TestWhoComesBehindAWaiterJoinsIt(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		b.scope().last = snapshot{}
+		first := len(b.asked())
+		gates := []chan struct{}{make(chan struct{}), make(chan struct{})}
+		b.takes(func(n int, _ *backend.Ask) error {
+			if i := n - first - 1; i < len(gates) {
+				<-gates[i]
+			}
+			return nil
+		})
+		waits, asks := b.start(call(100)), b.start(call(100))
+		close(gates[0]) // the first one must wait, while the second one still asks
+		synctest.Wait()
+		if got := b.state().Waiting; got != 1 || len(b.asked()) != first+2 {
+			b.Fatalf("%d wait after %d asks", got, len(b.asked())-first)
+		}
+		comes := b.start(call(100))
+		if n := len(b.asked()) - first; n != 2 {
+			b.Errorf("%d asks; it goes past one that waits", n)
+		}
+		close(gates[1])
+		for _, a := range []*admission{waits, asks, comes} {
+			if err := <-a.err; err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+// A call that may not wait asks even if it seems hopeless: others may have given back.
+func TestCallThatMayNotWaitAsks(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		for range 16 { // of what calls are charged nothing is refunded
+			b.admit(call(1)).Settle(&Outcome{})
+		}
+		b.admit(call(tpm))
+		last := b.asked()[len(b.asked())-1]
+		if err := b.memory.Settle(b.Context(), backend.Settlement{Account: "a", Stamp: 1 << 52, Buckets: last.Buckets, Refund: backend.Amounts{0, tpm, 0}}); err != nil {
+			b.Fatal(err)
+		}
+		c := call(500)
+		c.MaxWait = 0
+		b.admit(c)
+	})
+}
+
+// aLocal is a fake that claims to need no I/O.
+type aLocal struct{ *fake }
+
+func (aLocal) Local() {}
+
+// The ask of a call that may not wait leaves no ticket, and that of one that may does, also
+// where the backend needs no I/O.
+func TestLocalAsks(t *testing.T) {
+	run(t, false, func(b *bench) {
+		local := New(Config{Backend: aLocal{b.fake}, Rules: *b.rules.Load(), MaxPause: time.Minute})
+		for _, maxWait := range []time.Duration{-1, 0, time.Minute} {
+			c := call(1)
+			c.MaxWait = maxWait
+			r := Reservation{Call: *c}
+			if err := local.Admit(b.Context(), &r); err != nil {
+				b.Fatal(err)
+			}
+			if last := b.asked()[len(b.asked())-1]; !last.Fresh || last.Leave != (maxWait == 0) {
+				b.Errorf("a call that waits for %v asks with %+v", maxWait, last)
+			}
+			r.Settle(&Outcome{})
+		}
+		if err := local.Shutdown(b.Context()); err != nil {
+			b.Error(err)
+		}
+	})
+}
+
+// In a full queue the latest call of those who have most in it makes room for another's. Both
+// who is turned out and who finds no room are told how full it is.
+func TestQueueIsFull(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.config.MaxWaiting = 2
+		b.open()
+		b.admit(call(tpm))
+		of := func(tenant string) *admission {
+			c := call(500)
+			c.Flow = named("", tenant, 1)
+			return b.start(c)
+		}
+		first := of("a")
+		time.Sleep(time.Second)
+		second := of("a")
+		time.Sleep(time.Second)
+		other := of("b")
+		for _, x := range []struct {
+			*admission
+			waited time.Duration
+		}{{second, time.Second}, {of("b"), 0}} {
+			var r *Rejection
+			if x.waits() {
+				b.Fatal("it waits")
+			}
+			if err := <-x.err; !errors.As(err, &r) || r.Reason != QueueFull || r.Waiting != 2 || r.Oldest != 2*time.Second || r.Waited != x.waited || r.Allowed != 0 {
+				b.Errorf("%v: %+v", err, r)
+			}
+		}
+		for _, a := range []*admission{first, other} {
+			if err := <-a.err; err != nil || !a.r.Queued() {
+				b.Errorf("%v, queued: %v", err, a.r.Queued())
+			}
+		}
+	})
+}
+
+// So many calls ask by themselves and no more.
+func TestManyAskAtOnce(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		first, gate := len(b.asked()), make(chan struct{})
+		b.takes(func(int, *backend.Ask) error { <-gate; return nil })
+		var all []*admission
+		for range mostAsking + 2 {
+			all = append(all, b.start(call(1)))
+		}
+		if n := len(b.asked()) - first; n != mostAsking {
+			b.Errorf("%d ask at once", n)
+		}
+		close(gate)
+		for _, a := range all {
+			if err := <-a.err; err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// A call whose context has no end asks once, too.
+func TestCallWithoutAnEnd(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		free, asks := b.free(), len(b.asked())
+		if err := b.Admit(context.Background(), &Reservation{Call: *call(100)}); err != nil {
+			b.Error(err)
+		}
+		if got := free - b.free(); got != 100 || b.costs(asks) != 1 {
+			b.Errorf("%d are charged by %d asks", got, b.costs(asks))
+		}
+	})
+}
+
+// Once the answer to a call's ask is there, nobody leaves it: what it has found is cleared away
+// by the caller.
+func TestAnsweredCallIsNotAbandoned(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		r, en := &Reservation{Call: *call(100)}, entry{}
+		if step, err := b.account("a").enter(b.Context(), r, &en); step != askAlone {
+			b.Fatal(step, err)
+		}
+		answer, _, err := b.timedTake(&en.ask.Ask)
+		if _, err := r.answered(b.Context(), &en, &answer, err); err != nil {
+			b.Error(err)
+		}
+		if b.scope().abandon(&en) {
+			b.Error("it is left")
+		}
+		r.end()
+	})
 }
 
 // A call that alone exceeds a limit is rejected, by what is known here or by a backend that
@@ -512,8 +728,9 @@ func TestEnds(t *testing.T) {
 		ctx, cancel := context.WithCancel(b.Context())
 		cancel()
 		asks := len(b.asked())
-		if err := b.Admit(ctx, &Reservation{Call: *call(1)}); err != context.Canceled || len(b.asked()) != asks {
-			b.Error(err)
+		err := b.Admit(ctx, &Reservation{Call: *call(1)})
+		if synctest.Wait(); err != context.Canceled || len(b.asked()) != asks {
+			b.Errorf("%v, %d asks", err, len(b.asked())-asks)
 		}
 		b.admit(call(tpm))
 		a := b.start(call(500))
@@ -524,6 +741,7 @@ func TestEnds(t *testing.T) {
 		if !errors.As(<-a.err, &rejection) || rejection.Reason != Shutdown {
 			b.Errorf("%+v", rejection)
 		}
+		time.Sleep(time.Minute) // the budget is free
 		if err := b.Admit(b.Context(), &Reservation{Call: *call(1)}); !errors.As(err, &rejection) || rejection.Reason != Shutdown {
 			b.Error(err)
 		}

@@ -56,7 +56,7 @@ func (s *scope) drive(wakes wakes) {
 		hint := turn.pause
 		wakes.changed = nil
 		if len(turn.batch) > 0 {
-			again := false
+			var again bool
 			if hint, wakes.changed, again = s.ask(&turn, wakes.kick); again {
 				continue
 			}

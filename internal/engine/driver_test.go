@@ -101,6 +101,33 @@ func TestBackendKnowsALowerLimitForOneOfSeveral(t *testing.T) {
 	}
 }
 
+// Callers of several flows wait together where none may go yet.
+func TestFlowsWaitForAPace(t *testing.T) {
+	run(t, false, func(b *bench) {
+		of := func(tenant string) *Call {
+			c := call(10)
+			c.Model, c.Flow = "unknown", named("", tenant, 1)
+			return c
+		}
+		var first []*Reservation
+		for range 4 {
+			first = append(first, b.admit(of("a")))
+		}
+		a, other := b.start(of("a")), b.start(of("b"))
+		if !a.waits() || !other.waits() {
+			b.Fatal("they go at once")
+		}
+		for _, r := range first {
+			r.Settle(&Outcome{})
+		}
+		for _, x := range []*admission{a, other} {
+			if err := <-x.err; err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
 // Where no limit is known yet, a call that ends lets the next go at once.
 func TestSlowStartGoesOn(t *testing.T) {
 	run(t, false, func(b *bench) {

@@ -2,11 +2,13 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
 // What the unnamed account has used is charged to its heir: at once, as other processes may
@@ -67,6 +69,47 @@ func TestWhoIsMeant(t *testing.T) {
 	}
 	if got := New(Config{}).meantLocked(); got != Unnamed {
 		t.Errorf("%q of no account", got)
+	}
+}
+
+// Accounts are listed by name.
+func TestAccountsAreSorted(t *testing.T) {
+	e := New(Config{})
+	want := []string{"a", "b", "c", "d", "e", "f", "g"}
+	for _, name := range want {
+		e.accounts[name] = newAccount(e, name)
+	}
+	if got := e.Accounts(); !slices.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+}
+
+// What several models draw from is looked at, moved and cleared once.
+func TestBucketsAreMovedOnce(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.SetRules(b.accountRules())
+		for _, model := range []string{"m", "n"} {
+			c := call(1)
+			c.Model = model
+			b.admit(c).end()
+		}
+		times := map[string]int{}
+		for _, look := range b.account("a").buckets(time.Now()) {
+			for _, bucket := range look.Buckets {
+				times[bucket.Owner+"/"+bucket.Name]++
+			}
+		}
+		for name, n := range times {
+			if n != 1 {
+				t.Errorf("%s is looked at %d times", name, n)
+			}
+		}
+		if times[quota.AccountOwner+"/rpm"] != 1 {
+			t.Errorf("%v", times)
+		}
+	})
+	if got := owners([]backend.Bucket{{Owner: "b"}, {Owner: "a"}, {Owner: "b"}}); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("%v", got)
 	}
 }
 
