@@ -246,6 +246,16 @@ do
     return sub(m, 30, 41) == ARGV[3]
   end
 
+  -- alike reports whether there are several parts, all of one flow.
+  local function alike(parts)
+    for x = 2, #parts do
+      if parts[x].key ~= parts[1].key then
+        return false
+      end
+    end
+    return #parts > 1
+  end
+
   local function new_rival(m)
     local tag, p, id, digest = numbers('>ddc12c8', m, 14)
     return {tag, p, 0, 1, 1, 0, 0, 0, 0, 0, 0, id, digest, #m > 49 and sub(m, 50), m, false, false, false, false, false, 0, false}
@@ -342,7 +352,11 @@ do
         local n_parts, _
         r[6], r[7], r[8], r[9], r[10], r[11], _, _, n_parts = numbers('<ddddddddd', record, 8 * K.NEXT + 1)
         if n_parts ~= 1 or not r[K.RIVAL_NODE] then
-          r[K.RIVAL_PARTS] = flows.parts_of(record, K.MARGINS + (#s - 20) / 20 * 8, n_parts)
+          local parts = flows.parts_of(record, K.MARGINS + (#s - 20) / 20 * 8, n_parts)
+          if r[K.RIVAL_NODE] and alike(parts) then
+            parts.need = {r[K.RIVAL_NEED + 1], r[K.RIVAL_NEED + 2], r[K.RIVAL_NEED + 3]}
+          end
+          r[K.RIVAL_PARTS] = parts
         end
         local below, digest, result, from = r[K.RIVAL_NODE], nil, nil, 21
         if below then
@@ -470,25 +484,34 @@ do
       end
       for x = 1, seen do
         local r = rivals[x]
-        local share, own = r[4], r[K.RIVAL_DRAWS]
-        if r[K.RIVAL_PARTS] then
-          share = share_of_parts(r[K.RIVAL_PARTS], share, tag)
-          if r[K.RIVAL_NODE] and r[3] > tag then
-            share = (share + math.min(share, (tag - r[1]) / (r[3] - r[1]))) / 2
-          end
-        elseif r[3] > tag then
-          local before = (tag - r[1]) / (r[3] - r[1])
-          if before < share then
-            share = before
-          end
+        -- The first is of what the first of a node's tickets needs, if its parts are alike.
+        local rest, own, parts = r[4], r[K.RIVAL_DRAWS], r[K.RIVAL_PARTS]
+        local first = rest
+        if parts then
+          first = share_of_parts(parts, rest, tag)
         end
-        local whole = floor(r[5] * share)
+        if r[3] > tag and (r[K.RIVAL_NODE] or not parts) then
+          local before = (tag - r[1]) / (r[3] - r[1])
+          if before < rest then
+            rest = before
+          end
+          if not parts then
+            first = rest
+          elseif not parts.need then
+            first = (first + math.min(first, rest)) / 2
+            rest = first
+          end
+        else
+          rest = first
+        end
+        local whole = floor(first + (r[5] - 1) * rest)
         total = total + (whole > 1 and whole or 1) * more
         for y = 1, #own do
           local k = own[y]
           if level_of[k] >= i then
             local d = dimension[k]
-            local next, need = r[K.RIVAL_NEXT + d], r[K.RIVAL_NEED + d] * share
+            local next, need = r[K.RIVAL_NEXT + d], parts and parts.need and parts.need[d] or 0
+            need = need * first + (r[K.RIVAL_NEED + d] - need) * rest
             aside[k] = aside[k] + (need > next and need or next) * more
             if next > 0 and not ceiling(k) then
               local left = cut(r[K.RIVAL_MARGINS][y], holder[k][place[k] + K.CAPACITY], next)

@@ -8,7 +8,9 @@ type rival struct {
 	end        float64
 	parts      []part // of the ticket, or of the node's first
 	next, need backend.Amounts
-	part       float64 // of what it needs, as its own buckets let it start now
+	alike      bool            // all parts are of one flow
+	first      backend.Amounts // of the need, where it is a node: its first ticket's, if that has parts that are alike
+	part       float64         // of what it needs, as its own buckets let it start now
 	tickets    float64
 	buckets    []*bucket
 	margins    []float64 // of the first cost, by bucket
@@ -19,14 +21,12 @@ func (r *rival) before(tag, place float64) bool {
 	return r.tag < tag || r.tag == tag && r.place < place
 }
 
-// share is the part of what the rival needs that comes before a cost of that tag, and
-// that its own buckets let start now.
-func (r *rival) share(tag float64) float64 {
+// shares are the parts of what the rival needs that come before a cost of that tag, and that its
+// own buckets let start now: of what the first of a node's tickets needs, and of all the rest.
+func (r *rival) shares(tag float64) (first, rest float64) {
 	if r.node != nil && len(r.parts) == 1 {
-		if r.end > tag {
-			return min(r.part, (tag-r.tag)/(r.end-r.tag))
-		}
-		return r.part
+		rest = r.spread(tag)
+		return rest, rest
 	}
 	sum, all := 0.0, 0.0
 	for i := range r.parts {
@@ -42,11 +42,23 @@ func (r *rival) share(tag float64) float64 {
 	if sum != all {
 		share = min(share, sum/all)
 	}
-	if r.node == nil || r.end <= tag {
-		return share
+	switch {
+	case r.node == nil || r.end <= tag:
+		return share, share
+	case r.alike:
+		return share, r.spread(tag)
 	}
-	// The tickets of a node are at most as early as its first, and else all over the time to
-	// the last: the mean of both is near enough. With the first alone so much would be set
-	// aside, where flows are many, that what there is stayed unused.
-	return (share + min(share, (tag-r.tag)/(r.end-r.tag))) / 2
+	// Of several flows, each ticket's first cost is about as early as that of the first, and the
+	// others are all over the time to the last: the mean of both is near enough. With the first
+	// alone so much would be set aside that what there is stayed unused.
+	share = (share + min(share, r.spread(tag))) / 2
+	return share, share
+}
+
+// spread is that part if what is needed is all over the time from the first cost to the last.
+func (r *rival) spread(tag float64) float64 {
+	if r.end > tag {
+		return min(r.part, (tag-r.tag)/(r.end-r.tag))
+	}
+	return r.part
 }

@@ -55,8 +55,23 @@ func TestShareOfARival(t *testing.T) {
 		if x.node {
 			r.node = &node{}
 		}
-		if got := r.share(x.tag); math.Abs(got-x.want) > 1e-9 {
-			t.Errorf("%s: %v; want %v", x.name, got, x.want)
+		first, rest := r.shares(x.tag)
+		if math.Abs(first-x.want) > 1e-9 || rest != first {
+			t.Errorf("%s: %v, %v; want %v", x.name, first, rest, x.want)
+		}
+	}
+}
+
+// Where a node's first ticket has several parts of one flow, those parts say nothing of the others:
+// their costs have come all over the time.
+func TestShareOfAlikeParts(t *testing.T) {
+	two := []part{{tag: 10, end: 20, units: 5}, {tag: 40, end: 50, units: 15}}
+	for _, x := range []struct{ part, tag, first, rest float64 }{
+		{1, 15, 0.125, 0.05}, {1, 30, 0.25, 0.2}, {1, 110, 1, 1}, {0.1, 30, 0.1, 0.1},
+	} {
+		r := rival{entry: entry{tag: 10, node: &node{}}, end: 110, parts: two, alike: true, part: x.part}
+		if first, rest := r.shares(x.tag); math.Abs(first-x.first) > 1e-9 || math.Abs(rest-x.rest) > 1e-9 {
+			t.Errorf("at %v: %v and %v; want %v and %v", x.tag, first, rest, x.first, x.rest)
 		}
 	}
 }

@@ -90,7 +90,7 @@ func (v *survey) collect(level *level) {
 			break
 		}
 		if e.ticket != nil {
-			level.rivals = append(level.rivals, rival{e, e.ticket.end, e.ticket.parts, e.ticket.next, e.ticket.need, 1, 1, e.ticket.buckets, e.ticket.margins})
+			level.rivals = append(level.rivals, rival{e, e.ticket.end, e.ticket.parts, e.ticket.next, e.ticket.need, false, backend.Amounts{}, 1, 1, e.ticket.buckets, e.ticket.margins})
 			continue
 		}
 		t := e.node.head() // it stands here because it has one
@@ -100,7 +100,12 @@ func (v *survey) collect(level *level) {
 			}
 			continue
 		}
-		level.rivals = append(level.rivals, rival{e, e.node.end, t.parts, t.next, e.node.need, v.part(e.node, t, n.owner), float64(e.node.standing), t.buckets, t.margins})
+		var first backend.Amounts
+		alike := len(t.parts) > 1 && !slices.ContainsFunc(t.parts, func(p part) bool { return !p.of(t.parts[0].flow) })
+		if alike {
+			first = t.need
+		}
+		level.rivals = append(level.rivals, rival{e, e.node.end, t.parts, t.next, e.node.need, alike, first, v.part(e.node, t, n.owner), float64(e.node.standing), t.buckets, t.margins})
 	}
 	if more && len(level.rivals) > 0 {
 		level.last = &level.rivals[len(level.rivals)-1].entry
@@ -190,15 +195,16 @@ func (v *survey) come(tag float64) {
 		}
 		for j := range level.rivals[:seen] {
 			r := &level.rivals[j]
-			share := r.share(tag)
-			tickets += float64(max(1, math.Floor(float64(r.tickets*share))) * more)
+			first, rest := r.shares(tag)
+			tickets += float64(max(1, math.Floor(first+float64((r.tickets-1)*rest))) * more)
 			for k, b := range v.buckets {
 				at := slices.Index(r.buckets, b)
 				if at < 0 || !b.ceiling && slices.Index(v.path, b.owner) < i {
 					continue
 				}
-				next := float64(r.next[b.dimension])
-				v.aside[k] += float64(max(next, float64(float64(r.need[b.dimension])*share)) * more)
+				next, need := float64(r.next[b.dimension]), float64(r.first[b.dimension])
+				need = float64(need*first) + float64((float64(r.need[b.dimension])-need)*rest)
+				v.aside[k] += float64(max(next, need) * more)
 				if next > 0 {
 					v.margins[k] = max(v.margins[k], b.cut(r.margins[at], next))
 				}
