@@ -76,6 +76,7 @@ func (s *busyStore) answer(repeatable bool, run func(now int64) (backend.Answer,
 // sent is what a command says, which outlives the call.
 func sent(ask backend.Ask) backend.Ask {
 	ask.Buckets, ask.Costs, ask.Flows = slices.Clone(ask.Buckets), slices.Clone(ask.Costs), slices.Clone(ask.Flows)
+	ask.Companions = slices.Clone(ask.Companions)
 	return ask
 }
 

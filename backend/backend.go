@@ -114,6 +114,9 @@ type Ask struct {
 	// Flows says on whose behalf each of the Costs asks; nil for all of them on the
 	// zero Flow's.
 	Flows []Flow
+	// Companions are other tickets of the process in the same line. They count as if they
+	// had asked too: none of them is silent. Else they stay as they are.
+	Companions []string
 }
 
 // FlowOf is on whose behalf the i-th cost asks.

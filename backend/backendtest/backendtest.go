@@ -80,6 +80,7 @@ var cases = []struct {
 	{"looks and changes nothing", (*suite).look},
 	{"keeps accounts and lines apart", (*suite).apart},
 	{"steps over a silent ticket", (*suite).silent},
+	{"keeps tickets that others speak for", (*suite).company},
 	{"takes nobody for silent while it answers nobody", (*suite).stall},
 	{"forgets who died behind one that waits", (*suite).dead},
 	{"never grants more than there is", (*suite).concurrent},

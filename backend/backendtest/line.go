@@ -184,6 +184,34 @@ func (s *suite) silent() {
 	}
 }
 
+// company: whoever speaks for others keeps them in line, and brings those back who were silent.
+func (s *suite) company() {
+	if !s.Shared {
+		s.Skip("only where processes can die")
+	}
+	b := []backend.Bucket{perDay("m", backend.Requests, 100)}
+	s.granted(s.ask("m", "x", b, requests(50)), 1)
+	s.granted(s.ask("m", "silent", b, requests(100)), 0)
+	s.granted(s.ask("m", "far", b, requests(1)), 0)
+	ahead := func(companions ...string) int {
+		ask := s.ask("m", "speaker", b, requests(100))
+		ask.Companions = companions
+		return s.granted(ask, 0).Tickets
+	}
+	for range 5 {
+		if n := ahead("far", "unknown"); n > 2 {
+			s.Errorf("%d tickets ahead", n)
+		}
+		s.advance(400 * time.Millisecond)
+	}
+	if n := ahead("far"); n != 1 {
+		s.Errorf("%d tickets ahead; want the one that is spoken for", n)
+	}
+	if n := ahead("silent"); n != 2 {
+		s.Errorf("%d tickets ahead, once it speaks for the silent one; want 2", n)
+	}
+}
+
 // stall: those who wait have asked as often as they are told to, and nobody was
 // answered for a while.
 func (s *suite) stall() {

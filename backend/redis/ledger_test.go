@@ -470,6 +470,13 @@ func (h *history) take() string {
 			}
 		}
 	}
+	if kind != "again" && h.r.IntN(6) == 0 { // others of its process stand far behind
+		for _, other := range ids {
+			if other != id && h.r.IntN(4) == 0 {
+				q.last.Companions = append(q.last.Companions, other)
+			}
+		}
+	}
 	if h.wary && kind != "again" { // each process has learned a margin of its own
 		q.last.Buckets = slices.Clone(q.last.Buckets)
 		for i := range q.last.Buckets {

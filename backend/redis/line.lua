@@ -31,6 +31,7 @@ local queue = {}
 -- renew      does so if it must, since it asks next when the hint says, and reports whether
 --            that is still known
 -- come_back  gives one that was only slow its place again
+-- accompany  notes that some are still wanted, though another one asks
 -- remove     forgets it
 do
   local function new_place()
@@ -475,6 +476,28 @@ do
     member(silent(t), false)
     line[K.SILENCED], t[K.SILENT], changed[t.id] = line[K.SILENCED] - 1, 0, t
     enter(t)
+  end
+
+  -- accompany reads them from a string of digests.
+  function queue.accompany(digests)
+    local ids, still = {}, {}
+    for x = 1, #digests, 12 do
+      ids[#ids + 1] = sub(digests, x, x + 11)
+    end
+    fetch(ids)
+    for x = 1, #ids do
+      local t = ticket(ids[x])
+      if t and t[K.SILENT] == 1 then
+        queue.come_back(t)
+        queue.saw(t)
+      elseif t then
+        local y = #still
+        still[y + 1], still[y + 2] = line[K.CLOCK], standing(t)
+      end
+    end
+    if still[1] then
+      call('ZADD', KEYS[5], 'XX', unpack(still))
+    end
   end
 
   -- step_over takes a silent ticket out of everybody's way.

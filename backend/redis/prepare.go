@@ -53,7 +53,7 @@ func newPrepared(b *Backend, ask *backend.Ask) *prepared {
 	p.owners = byOwner(ask.Scope, ask.Buckets)
 	p.levels, p.clock = b.memory.find(ask.Account, ask.Buckets), b.memory.clock(ask.Account)
 	line, id := lineField(ask.Line), ticketField(ask.Ticket)
-	p.args, p.first = arguments(lineKeys(b.accountKey(ask.Account), line, id), line, id, p.owners, ask.Buckets, "")
+	p.args, p.first = arguments(lineKeys(b.accountKey(ask.Account), line, id), line, id, p.owners, ask.Buckets, "", "")
 	return p
 }
 

@@ -96,7 +96,7 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 		numbers.add(flows.number(ask, i), ledger.Units(ask, i))
 	}
 	args := slices.Clone(p.args)
-	args[len(args)-3] = []byte(flows.packed)
+	args[len(args)-4], args[len(args)-3] = companions(ask), []byte(flows.packed)
 	args[p.first], args[len(args)-1] = []byte(numbers[:first]), []byte(numbers[first:])
 	var answer backend.Answer
 	err := b.mending(ctx, args, func(ctx context.Context) error {
@@ -119,6 +119,15 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	}
 	b.memory.saw(p, now, b.now(), &answer)
 	return answer, nil
+}
+
+// companions are the digests of an ask's other tickets.
+func companions(ask *backend.Ask) []byte {
+	digests := make([]byte, 0, 12*len(ask.Companions))
+	for _, id := range ask.Companions {
+		digests = append(digests, ticketField(id)...)
+	}
+	return digests
 }
 
 // fast adds what fast.lua wants to know of a bucket. A cost above the capacity

@@ -1,6 +1,7 @@
 -- take.lua charges the longest prefix of the costs that fits, and keeps a
 -- ticket for the rest.
 --
+-- ARGV[-4] the digests of other tickets of the process that still wait
 -- ARGV[-1] number of costs, 1 if fresh, 1 to leave, the ask's number, 1 if no earlier ask
 --          of the ticket's can come yet, so that this one need not be noted where it changes
 --          nothing; after the buckets the costs: in each dimension, the number of their
@@ -25,6 +26,7 @@ owner(1) -- is refilled up to now
 local mine = false -- the ticket, if there is one
 if stored then
   queue.tidy()
+  queue.accompany(ARGV[#ARGV - 3])
   mine = ticket(ARGV[3])
 end
 local parts, of = {}, nil

@@ -373,6 +373,18 @@ func (l *line) saw(t *ticket, at int64) {
 	l.listen(t)
 }
 
+// accompany notes that some tickets are still wanted, though others ask.
+func (l *line) accompany(tickets []string) {
+	for _, id := range tickets {
+		if t := l.tickets[id]; t != nil {
+			if t.silent {
+				l.comeBack(t)
+			}
+			l.saw(t, l.clock)
+		}
+	}
+}
+
 // same reports whether a ticket that has asked again is what it was.
 func (l *line) same(old, t *ticket) bool {
 	return old.demand == t.demand && old.scope == t.scope && slices.Equal(old.buckets, t.buckets) &&
