@@ -87,7 +87,7 @@ func (b *bench) crowdOf(name string, models, tenants int, weights []float64) {
 			}
 		}
 	}
-	time.Sleep(15 * time.Second) // the opening
+	time.Sleep(30 * time.Second) // the opening, in which all have come at once, and the first turns
 	defer b.replica()()
 	client := b.client()
 	defer client.Close()

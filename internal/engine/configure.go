@@ -63,7 +63,7 @@ func (a *account) configure(now time.Time) (left []ask) {
 func (s *scope) changeLineLocked(now time.Time, line string) ask {
 	left := s.askLocked(now, nil)
 	s.line, s.ticket = line, s.account.engine.newTicket()
-	s.stored, s.driver.inLine, s.driver.turn = false, backend.Amounts{}, 0
+	s.stored, s.driver.inLine, s.driver.turn, s.driver.grows = false, backend.Amounts{}, 0, false
 	return left
 }
 

@@ -18,14 +18,19 @@ type driver struct {
 	turn    int             // how many calls are left of one, while it is in line
 	inLine  backend.Amounts // what the last ask has left there
 	single  bool            // the next ask brings one call
+	grows   bool            // the ticket is far from its turn, and takes in calls that come
 }
 
 // turnTime is how long the calls of one ask need to refill: enough to keep asks few, and little
 // enough for a call that waits behind many tickets.
 const turnTime = 100 * time.Millisecond
 
-// headTime is how soon after another ask one may come for a flow that has come to be first.
+// headTime is how soon after another ask one may come for a flow that has come to be first, or
+// for calls that a ticket takes in.
 const headTime = turnTime / 2
+
+// far is how long it must be until a ticket's turn for it to take in calls that come.
+const far = time.Second
 
 // plenty is how many asks in a row have got all they wanted where there is plenty for all.
 const plenty = 2
@@ -130,7 +135,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	taken := s.takeRoomLocked(&t, now)
 	s.queue.stand(t.batch, all)
 	if s.queue.len() == 0 {
-		s.driver.running, s.driver.inLine, s.driver.turn = false, backend.Amounts{}, 0
+		s.driver.running, s.driver.inLine, s.driver.turn, s.driver.grows = false, backend.Amounts{}, 0, false
 		return t, false, s.releaseLocked(now)
 	}
 	t.pause, t.paced, t.first = s.quota.NextPace(now), s.quota.Paced(now), s.away == nil
@@ -171,8 +176,9 @@ func (s *scope) takeRoomLocked(t *turn, now time.Time) []*slots {
 // batchLocked returns the calls that ask next, after rejecting those that have become
 // impossible. They need not be few where there is plenty for all.
 //
-// The tickets of callers that are all alike take turns: until all of one has started, it
-// asks for no more. Where callers are of several flows, each ask brings what there is, and
+// The tickets of callers that are all alike take turns: once the turn of one is near, it asks
+// for no more until all of it have started. Until then it takes in those who come, behind all who
+// have come before; else they would wait for this turn and for the next. Where callers are of several flows, each ask brings what there is, and
 // one call more than is likely to start, so that the ticket stays in line while somebody
 // waits.
 func (s *scope) batchLocked(now time.Time) []*waiter {
@@ -278,10 +284,7 @@ func (s *scope) ask(t *turn, kick <-chan struct{}) (hint time.Duration, changed 
 	if release != nil {
 		s.account.engine.leave(release)
 	}
-	if hint = answer.Hint; t.young && answer.Granted == 0 {
-		hint = min(hint, max(answer.Wait, headTime)) // the hint is for the whole batch
-	}
-	return hint, answer.Changed, answer.Granted == len(t.batch) || err != nil
+	return answer.Hint, answer.Changed, answer.Granted == len(t.batch) || err != nil
 }
 
 // deliver hands the backend's answer to the calls that asked, and returns the reservations
@@ -304,7 +307,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	if answer.Granted < len(t.batch) {
 		d.full = 0
 	}
-	d.single, d.inLine, d.turn = false, backend.Amounts{}, 0
+	d.single, d.inLine, d.turn, d.grows = false, backend.Amounts{}, 0, false
 	switch {
 	case s.failedLocked(now, err, t.since, t.ask.took):
 		if !t.vain {
@@ -312,14 +315,16 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		}
 	case err == nil:
 		s.queue.place(t.batch, answer)
-		if d.turns {
-			d.turn = len(t.batch) - answer.Granted
-		}
 		for _, cost := range t.ask.Costs[answer.Granted:] {
 			for i, n := range cost {
 				d.inLine[i] += n
 			}
 		}
+		left := len(t.batch) - answer.Granted
+		if d.turns && answer.Wait < far {
+			d.turn = left
+		}
+		d.grows = answer.Wait >= far && left < backend.MaxCosts && s.quota.Refill(&d.inLine) < turnTime
 	case len(t.batch) > 1:
 		d.single = true // which of them is too large shows when they ask one by one
 	default:
@@ -343,6 +348,12 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	}
 	if release = s.movedLocked(&t.ask); release != nil {
 		s.stored, d.inLine, d.turn = false, backend.Amounts{}, 0
+	}
+	if t.young && answer.Granted == 0 {
+		answer.Hint = min(answer.Hint, max(answer.Wait, headTime)) // the hint is for the whole batch
+	}
+	if d.grows && s.queue.len() > len(t.batch)-answer.Granted {
+		answer.Hint = min(answer.Hint, headTime) // for those who have come meanwhile
 	}
 	return abandoned, release
 }
