@@ -26,6 +26,7 @@ type account struct {
 	shared    map[sharedKey]*quota.Limit // by families and by the account as a whole
 	slots     map[string]*slots          // by owner, where that limits calls in flight
 	turns     turns                      // at them
+	companies map[string]*company        // by line
 	contexts  predict.Contexts
 	usage     usage
 	reporting reporting

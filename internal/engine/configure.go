@@ -62,6 +62,7 @@ func (a *account) configure(now time.Time) (left []ask) {
 // its ticket out of the one before.
 func (s *scope) changeLineLocked(now time.Time, line string) ask {
 	left := s.askLocked(now, nil)
+	s.leaveCompanyLocked()
 	s.line, s.ticket = line, s.account.engine.newTicket()
 	s.stored, s.driver.inLine, s.driver.turn, s.driver.grows = false, backend.Amounts{}, 0, false
 	return left

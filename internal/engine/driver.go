@@ -19,6 +19,7 @@ type driver struct {
 	inLine  backend.Amounts // what the last ask has left there
 	single  bool            // the next ask brings one call
 	grows   bool            // the ticket is far from its turn, and takes in calls that come
+	membership
 }
 
 // turnTime is how long the calls of one ask need to refill: enough to keep asks few, and little
@@ -69,7 +70,7 @@ func (s *scope) drive(wakes wakes) {
 		if turn.paced {
 			hint = min(hint, turn.pause)
 		}
-		rest := varied(strained.rest)
+		rest := varied(strained.rest / time.Duration(max(1, turn.voices)))
 		wakes.wait(timer, max(hint, rest), max(rest, time.Until(turn.at.Add(headTime))))
 	}
 }
@@ -109,6 +110,7 @@ type turn struct {
 	first     bool          // the last ask had an answer
 	since     time.Time     // when the asks began to fail, should this one
 	vain      bool          // nobody waited any more when it failed
+	voices    int           // for how many tickets it asks, if for more than one
 	*strained               // the driver's
 }
 
@@ -136,6 +138,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	s.queue.stand(t.batch, all)
 	if s.queue.len() == 0 {
 		s.driver.running, s.driver.inLine, s.driver.turn, s.driver.grows = false, backend.Amounts{}, 0, false
+		s.leaveCompanyLocked()
 		return t, false, s.releaseLocked(now)
 	}
 	t.pause, t.paced, t.first = s.quota.NextPace(now), s.quota.Paced(now), s.away == nil
@@ -149,6 +152,9 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 		}
 		t.young = len(s.queue.waiting) > 1 && !t.batch[0].asked
 		t.ask.Flows = s.queue.asks(t.batch)
+		t.ask.Companions = s.companionsLocked()
+	} else {
+		s.leaveCompanyLocked() // nobody knows for how long it asks nothing
 	}
 	t.at = s.driver.asked
 	return t, true, nil
@@ -178,9 +184,9 @@ func (s *scope) takeRoomLocked(t *turn, now time.Time) []*slots {
 //
 // The tickets of callers that are all alike take turns: once the turn of one is near, it asks
 // for no more until all of it have started. Until then it takes in those who come, behind all who
-// have come before; else they would wait for this turn and for the next. Where callers are of several flows, each ask brings what there is, and
-// one call more than is likely to start, so that the ticket stays in line while somebody
-// waits.
+// have come before; else they would wait for this turn and for the next. Where callers are of
+// several flows, each ask brings what there is, and one call more than is likely to start, so
+// that the ticket stays in line while somebody waits.
 func (s *scope) batchLocked(now time.Time) []*waiter {
 	d := &s.driver
 	n, short := backend.MaxCosts, d.full < plenty
@@ -351,6 +357,11 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	}
 	if t.young && answer.Granted == 0 {
 		answer.Hint = min(answer.Hint, max(answer.Wait, headTime)) // the hint is for the whole batch
+	}
+	if err != nil || release != nil {
+		s.leaveCompanyLocked()
+	} else {
+		answer.Hint = s.waitsLocked(now, t, answer)
 	}
 	if d.grows && s.queue.len() > len(t.batch)-answer.Granted {
 		answer.Hint = min(answer.Hint, headTime) // for those who have come meanwhile
