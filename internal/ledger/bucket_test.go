@@ -176,3 +176,16 @@ func TestIdleOwner(t *testing.T) {
 		}
 	}
 }
+
+// A wait is rounded up, and one that is longer than a duration can be is still a long one.
+func TestDuration(t *testing.T) {
+	for us, want := range map[float64]time.Duration{-1: 0, 0: 0, 0.2: time.Microsecond, 1: time.Microsecond, 1.5: 2 * time.Microsecond} {
+		if got := Duration(us); got != want {
+			t.Errorf("%v µs are %v; want %v", us, got, want)
+		}
+	}
+	const century = 100 * 365 * 24 * time.Hour
+	if got := Duration(1e300); got < century {
+		t.Errorf("for ever is %v", got)
+	}
+}
