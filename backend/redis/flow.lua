@@ -21,6 +21,7 @@ local flows = {}
 -- serve      lets a cost of a part start
 -- pass       forgets now and then some of those that the virtual time has passed
 -- parts_of   reads the parts of a ticket
+-- alike      whether there are several, all of one flow
 -- pack_parts packs them
 do
   -- A flow is its finish tag, and the tag of what came last. One that the virtual time has
@@ -270,6 +271,15 @@ do
       parts[x], from = p, from + 1
     end
     return parts, from
+  end
+
+  function flows.alike(parts)
+    for x = 2, #parts do
+      if parts[x].key ~= parts[1].key then
+        return false
+      end
+    end
+    return #parts > 1
   end
 
   function flows.pack_parts(parts)

@@ -246,16 +246,6 @@ do
     return sub(m, 30, 41) == ARGV[3]
   end
 
-  -- alike reports whether there are several parts, all of one flow.
-  local function alike(parts)
-    for x = 2, #parts do
-      if parts[x].key ~= parts[1].key then
-        return false
-      end
-    end
-    return #parts > 1
-  end
-
   local function new_rival(m)
     local tag, p, id, digest = numbers('>ddc12c8', m, 14)
     return {tag, p, 0, 1, 1, 0, 0, 0, 0, 0, 0, id, digest, #m > 49 and sub(m, 50), m, false, false, false, false, false, 0, false}
@@ -353,7 +343,7 @@ do
         r[6], r[7], r[8], r[9], r[10], r[11], _, _, n_parts = numbers('<ddddddddd', record, 8 * K.NEXT + 1)
         if n_parts ~= 1 or not r[K.RIVAL_NODE] then
           local parts = flows.parts_of(record, K.MARGINS + (#s - 20) / 20 * 8, n_parts)
-          if r[K.RIVAL_NODE] and alike(parts) then
+          if r[K.RIVAL_NODE] and flows.alike(parts) then
             parts.need = {r[K.RIVAL_NEED + 1], r[K.RIVAL_NEED + 2], r[K.RIVAL_NEED + 3]}
           end
           r[K.RIVAL_PARTS] = parts
