@@ -94,7 +94,7 @@ func TestAllocations(t *testing.T) {
 	}
 	t.Run("Transport", func(t *testing.T) {
 		bare := testing.AllocsPerRun(500, call(base))
-		if n := testing.AllocsPerRun(500, call(l.Transport(base))) - bare; n > 8 { // 6
+		if n := testing.AllocsPerRun(500, call(l.Transport(base))) - bare; n > 7 { // 5
 			t.Errorf("%v allocations", n)
 		}
 	})

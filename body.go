@@ -41,9 +41,10 @@ func (b *requestBody) read(req *http.Request, most int64) (err error) {
 		return nil
 	}
 	b.length, b.again = req.ContentLength, req.GetBody != nil
-	if content, ok := inMemory(req.Body); ok {
-		b.unread, b.rest = true, req.Body
-		b.prefix, b.whole = content[:min(int64(len(content)), most)], int64(len(content)) < most
+	if inMemory(req.Body, &b.prefix) {
+		length := int64(len(b.prefix))
+		b.unread, b.rest, b.whole = true, req.Body, length < most
+		b.prefix = b.prefix[:min(length, most)]
 		return nil
 	}
 	returns := false
@@ -67,26 +68,25 @@ func (b *requestBody) read(req *http.Request, most int64) (err error) {
 	return err
 }
 
-// inMemory returns what is left in a body that lies in memory, and leaves it there. Bodies are
-// wrapped where http.NewRequest or an SDK has made them.
-func inMemory(body io.Reader) (left []byte, ok bool) {
+// inMemory sets left to what is left in a body that lies in memory, and leaves it there. Bodies
+// are wrapped where http.NewRequest or an SDK has made them.
+func inMemory(body io.Reader, left *[]byte) bool {
 	if t := reflect.TypeOf(body); t == nopCloser || t == nopCloserWriterTo {
 		body, _ = reflect.ValueOf(body).Field(0).Interface().(io.Reader)
 	}
 	switch r := body.(type) {
 	case *bytes.Buffer:
-		return r.Bytes(), true
+		*left = r.Bytes()
 	case *bytes.Reader:
-		var written glance
-		n, _ := r.WriteTo(&written)
+		n, _ := r.WriteTo((*glance)(left))
 		_, _ = r.Seek(-n, io.SeekCurrent)
-		return written, true
 	case *strings.Reader:
-		left = make([]byte, r.Len())
-		_, _ = r.ReadAt(left, r.Size()-int64(len(left)))
-		return left, true
+		*left = make([]byte, r.Len())
+		_, _ = r.ReadAt(*left, r.Size()-int64(r.Len()))
+	default:
+		return false
 	}
-	return nil, false
+	return true
 }
 
 // A glance is what one Write was given. Its Writer must have that in memory that stays.
