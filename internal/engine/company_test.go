@@ -228,7 +228,7 @@ func TestFarTicketsTakeInCalls(t *testing.T) {
 	for _, x := range []struct {
 		wait time.Duration
 		want int
-	}{{20 * time.Second, 3}, {900 * time.Millisecond, 1}} {
+	}{{20 * time.Second, 3}, {1500 * time.Millisecond, 3}, {900 * time.Millisecond, 1}} {
 		l := &lineup{left: 1}
 		inLine(t, l, []time.Duration{x.wait}, func(b *bench) {
 			two := []*admission{b.start(of(0)), b.start(of(0))}
