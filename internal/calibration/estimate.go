@@ -45,8 +45,9 @@ const (
 	// when agreed reports in a row contradict it.
 	silence, agreed = time.Minute, 3
 	// throttleVotes is how many reports the figure of a throttle counts for: it is not only
-	// said, it has happened.
-	throttleVotes = 4
+	// said, it has happened. Two in a row are believed, before a call that an SDK sends three
+	// times is lost.
+	throttleVotes = 6
 )
 
 // Report takes in the amount that a response reports, and reports whether Amount has
