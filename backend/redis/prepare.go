@@ -60,7 +60,7 @@ func newPrepared(b *Backend, ask *backend.Ask) *prepared {
 // arguments lays out a command with room for the script and the numbers. More stands
 // before the description of the buckets.
 func arguments(keys []string, line, ticket string, owners []owner, buckets []backend.Bucket, more ...any) (args []any, first int) {
-	args = append(make([]any, 0, 10+len(keys)+len(owners)), nil, nil, len(keys))
+	args = append(make([]any, 0, 9+len(keys)+len(owners)+len(more)), nil, nil, len(keys))
 	for _, k := range keys {
 		args = append(args, k)
 	}

@@ -174,8 +174,8 @@ do
   -- held looks at the owners on a path below another one, or, if the ticket does not name that, up
   -- to the one below it. If the buckets of one do not let a first cost start soon, it returns the
   -- owner and when they do; else nothing, how much they let start now of what a node needs, and
-  -- from which byte on the ask's buckets may stand in the shape. The cost stands behind next in t, and the need behind need if there
-  -- is one; the margins from a byte of a record on.
+  -- from which byte on the ask's buckets may stand in the shape. The cost stands behind next in t,
+  -- and the need behind need if there is one; the margins from a byte of a record on.
   local function held(s, upto, above, ceilings, t, next, need, record, margins)
     local part, digest, at, wait, this, name, from, last = 1, sub(s, 9, 20), 21, 0, '', nil, nil, nil
     if upto and not string.find(s, above, 9, true) then
@@ -474,7 +474,8 @@ do
       end
       for x = 1, seen do
         local r = rivals[x]
-        -- The first is of what the first of a node's tickets needs, if its parts are alike.
+        -- Two shares come before the cost: of what a node's first ticket needs, if its parts are
+        -- alike, and of all the rest.
         local rest, own, parts = r[4], r[K.RIVAL_DRAWS], r[K.RIVAL_PARTS]
         local first = rest
         if parts then

@@ -8,8 +8,8 @@ type rival struct {
 	end        float64
 	parts      []part // of the ticket, or of the node's first
 	next, need backend.Amounts
-	alike      bool            // all parts are of one flow
-	first      backend.Amounts // of the need, where it is a node: its first ticket's, if that has parts that are alike
+	alike      bool            // it is a node, and has several parts, all of one flow
+	first      backend.Amounts // what the node's first ticket needs, if they are alike
 	part       float64         // of what it needs, as its own buckets let it start now
 	tickets    float64
 	buckets    []*bucket

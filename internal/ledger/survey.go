@@ -90,7 +90,11 @@ func (v *survey) collect(level *level) {
 			break
 		}
 		if e.ticket != nil {
-			level.rivals = append(level.rivals, rival{e, e.ticket.end, e.ticket.parts, e.ticket.next, e.ticket.need, false, backend.Amounts{}, 1, 1, e.ticket.buckets, e.ticket.margins})
+			t := e.ticket
+			level.rivals = append(level.rivals, rival{
+				entry: e, end: t.end, parts: t.parts, next: t.next, need: t.need,
+				part: 1, tickets: 1, buckets: t.buckets, margins: t.margins,
+			})
 			continue
 		}
 		t := e.node.head() // it stands here because it has one
@@ -100,12 +104,14 @@ func (v *survey) collect(level *level) {
 			}
 			continue
 		}
-		var first backend.Amounts
-		alike := len(t.parts) > 1 && !slices.ContainsFunc(t.parts, func(p part) bool { return !p.of(t.parts[0].flow) })
-		if alike {
-			first = t.need
+		r := rival{
+			entry: e, end: e.node.end, parts: t.parts, next: t.next, need: e.node.need,
+			part: v.part(e.node, t, n.owner), tickets: float64(e.node.standing), buckets: t.buckets, margins: t.margins,
 		}
-		level.rivals = append(level.rivals, rival{e, e.node.end, t.parts, t.next, e.node.need, alike, first, v.part(e.node, t, n.owner), float64(e.node.standing), t.buckets, t.margins})
+		if r.alike = len(t.parts) > 1 && !slices.ContainsFunc(t.parts, func(p part) bool { return !p.of(t.parts[0].flow) }); r.alike {
+			r.first = t.need
+		}
+		level.rivals = append(level.rivals, r)
 	}
 	if more && len(level.rivals) > 0 {
 		level.last = &level.rivals[len(level.rivals)-1].entry
