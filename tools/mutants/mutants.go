@@ -217,8 +217,8 @@ func isBool(p *packages.Package, e ast.Expr) bool {
 }
 
 // otherLiteral is a number other than a literal: the next one to a small one, and twice a
-// large one, since nobody promises that 1,024 entries are not 1,025. No time is a second, since
-// nobody can tell a nanosecond from it.
+// large one, since nobody promises that 1,024 entries are not 1,025. In place of no time it is a
+// second: nobody can tell a nanosecond from none.
 func otherLiteral(l *ast.BasicLit, of types.Type) string {
 	switch l.Kind {
 	case token.INT:
