@@ -41,10 +41,8 @@ func (b *requestBody) read(req *http.Request, most int64) (err error) {
 		return nil
 	}
 	b.length, b.again = req.ContentLength, req.GetBody != nil
-	if inMemory(req.Body, &b.prefix) {
-		length := int64(len(b.prefix))
+	if length, ok := inMemory(req.Body, most, &b.prefix); ok {
 		b.unread, b.rest, b.whole = true, req.Body, length < most
-		b.prefix = b.prefix[:min(length, most)]
 		return nil
 	}
 	returns := false
@@ -68,25 +66,29 @@ func (b *requestBody) read(req *http.Request, most int64) (err error) {
 	return err
 }
 
-// inMemory sets left to what is left in a body that lies in memory, and leaves it there. Bodies
-// are wrapped where http.NewRequest or an SDK has made them.
-func inMemory(body io.Reader, left *[]byte) bool {
+// inMemory sets prefix to so much of what is left in a body that lies in memory, and leaves it
+// there. It returns how long that is in all. Bodies are wrapped where http.NewRequest or an SDK has
+// made them.
+func inMemory(body io.Reader, most int64, prefix *[]byte) (length int64, ok bool) {
 	if t := reflect.TypeOf(body); t == nopCloser || t == nopCloserWriterTo {
 		body, _ = reflect.ValueOf(body).Field(0).Interface().(io.Reader)
 	}
 	switch r := body.(type) {
 	case *bytes.Buffer:
-		*left = r.Bytes()
+		*prefix = r.Bytes()
+		length = int64(len(*prefix))
 	case *bytes.Reader:
-		n, _ := r.WriteTo((*glance)(left))
-		_, _ = r.Seek(-n, io.SeekCurrent)
+		length, _ = r.WriteTo((*glance)(prefix))
+		_, _ = r.Seek(-length, io.SeekCurrent)
 	case *strings.Reader:
-		*left = make([]byte, r.Len())
-		_, _ = r.ReadAt(*left, r.Size()-int64(r.Len()))
+		length = int64(r.Len())
+		*prefix = make([]byte, min(length, most))
+		_, _ = r.ReadAt(*prefix, r.Size()-length)
 	default:
-		return false
+		return 0, false
 	}
-	return true
+	*prefix = (*prefix)[:min(length, most)]
+	return length, true
 }
 
 // A glance is what one Write was given. Its Writer must have that in memory that stays.
@@ -166,7 +168,7 @@ func (b *requestBody) attach(req *http.Request) {
 // written. So a body that it could not see through stays hidden from it.
 func (b *requestBody) sent(r *bytes.Reader) io.ReadCloser {
 	switch {
-	case !b.hidden && b.closed == nil:
+	case !b.hidden:
 		return io.NopCloser(r)
 	case b.writes:
 		return &writingBody{hiddenBody{r, b.closed}}

@@ -141,8 +141,11 @@ func TestBodyInMemory(t *testing.T) {
 			own := io.NopCloser(in)
 			req := &http.Request{Body: own, ContentLength: int64(size)}
 			var left []byte
-			if ok := inMemory(own, &left); string(left) != content || !ok {
-				t.Errorf("%s: %d bytes in memory (%t), want %d", name, len(left), ok, size)
+			if n, ok := inMemory(own, most, &left); string(left) != content[:min(size, most)] || n != int64(size) || !ok {
+				t.Errorf("%s: %d bytes of %d in memory (%t), want %d", name, len(left), n, ok, size)
+			}
+			if name == "strings.Reader" && cap(left) > most {
+				t.Errorf("%d bytes were copied of %d, only to be cut off", cap(left), size)
 			}
 			var body requestBody
 			if err := body.read(req, most); err != nil {
@@ -163,7 +166,7 @@ func TestBodyInMemory(t *testing.T) {
 		}
 	}
 	for _, other := range []io.Reader{io.NopCloser(io.MultiReader()), &closeCounter{Reader: strings.NewReader("x")}} {
-		if inMemory(other, new([]byte)) {
+		if _, ok := inMemory(other, most, new([]byte)); ok {
 			t.Errorf("%T is taken for one in memory", other)
 		}
 	}
@@ -216,7 +219,7 @@ func TestBodyIsSeenAsGiven(t *testing.T) {
 			bodies = append(bodies, again)
 		}
 		for _, b := range bodies {
-			if visible := inMemory(b, new([]byte)); visible != tt.visible {
+			if _, visible := inMemory(b, bodyCap, new([]byte)); visible != tt.visible {
 				t.Errorf("%s: in memory: %t", tt.name, visible)
 			}
 			if got, err := io.ReadAll(b); string(got) != "x" || err != nil {
