@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -201,6 +202,7 @@ const (
 func (n node) isObject() bool { return rootNode <= n && n <= functionNode }
 func (n node) isArray() bool  { return choicesNode <= n && n <= violationsNode }
 func (n node) isString() bool { return eventNode <= n && n <= modelNode }
+func (n node) isWait() bool   { return waitNode <= n && n <= rootWaitMSNode }
 func (n node) isNumber() bool { return totalNode <= n && n <= secondsNode }
 
 // member returns the node of an object's member by its name, or ignored if nobody needs it.
@@ -388,22 +390,22 @@ func (s *scanner) member(parent node, name []byte) node {
 
 // waitOf returns which of two nodes a member is, if it says how long to wait, or until when.
 func waitOf(name []byte, seconds, milliseconds node) node {
-	var letters [len("retryaftermilliseconds")]byte // without case and what separates words, as [spelt] does
+	var buf [len("retryaftermilliseconds")]byte // for the name as [spelt] has it
 	n := 0
 	for _, c := range name {
 		if c == '_' || c == '-' {
 			continue
 		}
-		if n == len(letters) {
+		if n == len(buf) {
 			return ignored
 		}
 		if 'A' <= c && c <= 'Z' {
 			c |= 0x20
 		}
-		letters[n] = c
+		buf[n] = c
 		n++
 	}
-	plain, unit := letters[:n], seconds
+	plain, unit := buf[:n], seconds
 	for _, u := range waitUnits {
 		if before, ok := bytes.CutSuffix(plain, u.suffix); ok {
 			if u.milli {
@@ -887,7 +889,7 @@ func (f *fault) name(title string, root bool) {
 // set notes a member of an error. The root's own members only stand in for what an error
 // object does not say.
 func (f *fault) set(v node, to string) {
-	if to == "" || to == "0" {
+	if to == "" || to == "0" || v.isWait() && !strings.ContainsAny(to, "0123456789") { // "backoff": "exponential"
 		return
 	}
 	stands := !f.seen || f.named

@@ -30,19 +30,20 @@ func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 		return ms, true
 	}
 	seconds := func(s string) (time.Duration, bool) { return retryAfter(s, now) }
-	if d, coarse := waitUnder(h, "Retry-After", false, seconds); coarse {
+	if d, coarse := waitUnder(h, "Retry-After", time.Second, seconds); coarse {
 		return d, true
 	}
 	return ms, ok
 }
 
 func retryAfterMS(h http.Header) (time.Duration, bool) {
-	return waitUnder(h, "Retry-After-Ms", true, milliseconds)
+	return waitUnder(h, "Retry-After-Ms", time.Millisecond, milliseconds)
 }
 
 // waitUnder returns the longest wait under the header's own name, or else under those that
 // gateways made of it, and whether there is any: each server on the way may have added its own.
-func waitUnder(h http.Header, own string, ms bool, read func(string) (time.Duration, bool)) (longest time.Duration, ok bool) {
+// Their names may end in the unit.
+func waitUnder(h http.Header, own string, unit time.Duration, read func(string) (time.Duration, bool)) (longest time.Duration, ok bool) {
 	take := func(values []string) {
 		for _, v := range values {
 			if d, said := read(strings.Trim(v, ` "'`)); said {
@@ -55,8 +56,11 @@ func waitUnder(h http.Header, own string, ms bool, read func(string) (time.Durat
 	}
 	for name, values := range h {
 		plain := spelt(name)
-		_, unit, found := strings.Cut(plain, "retryafter")
-		if found && strings.HasPrefix(unit, "m") == ms || plain == "xratelimittimeremaining" && !ms { // GitHub's
+		_, end, found := strings.Cut(plain, "retryafter")
+		if end == "" {
+			end = "s"
+		}
+		if found && unitOf(end) == unit || plain == "xratelimittimeremaining" && unit == time.Second { // GitHub's
 			take(values)
 		}
 	}
@@ -362,10 +366,12 @@ var numerals = map[string]time.Duration{
 	"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90,
 }
 
-// spoken is [spokenTo] where what follows does not matter.
+// spoken is [spokenTo] where of what follows only that matters which makes it no wait: "60s ago",
+// "60秒内", which is within them.
 func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bool) {
 	d, rest, ok := spokenTo(s, now, bare)
-	return d, ok && !strings.HasPrefix(rest, "ago")
+	rest = strings.TrimLeft(rest, "钟鐘之以")
+	return d, ok && !strings.HasPrefix(rest, "ago") && !strings.HasPrefix(rest, "内") && !strings.HasPrefix(rest, "內")
 }
 
 // spokenTo reads a wait at the beginning of s, in lower case: "9.816s", "7m12s", "pt12s",
@@ -480,7 +486,7 @@ func clock(s string) (d time.Duration, ok bool) {
 	}
 	rest := strings.TrimLeft(s[end:], " ")
 	switch rest[:letters(rest)] {
-	case "a", "am", "p", "pm", "utc", "gmt", "z":
+	case "a", "am", "p", "pm", "z", "utc", "gmt", "pt", "pst", "pdt", "et", "est", "edt", "cet", "cest", "jst", "kst", "cst", "ist":
 		return 0, false
 	}
 	var ofDay time.Duration

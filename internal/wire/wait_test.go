@@ -115,6 +115,9 @@ func TestRetryAfter(t *testing.T) {
 		{"retry_after: 30", 30 * time.Second},
 		{"x-retry-after-ms: 250\nx-retry-after: 1", 250 * time.Millisecond},
 		{"x-one-retry-after: 30\nx-two-retry-after: 60", 60 * time.Second},
+		{"x-retry-after: 30\nx-retry-after-max: 60", 30 * time.Second},
+		{"x-retry-after: 30\nx-retry-after-count: 60", 30 * time.Second},
+		{"x-rate-limit-retry-after-milliseconds: 1800", 1800 * time.Millisecond},
 	} {
 		if d, ok := RetryAfter(headers(c.headers), now); d != c.want || !ok {
 			t.Errorf("%s: %v, %v", c.headers, d, ok)
@@ -345,6 +348,11 @@ func TestWaitIn(t *testing.T) {
 		"You've hit your limit · resets 1:30pm (Europe/Rome)":       0,
 		"You've hit your limit · resets 11:50 a.m.":                 0,
 		"Retry after 12:30 UTC":                                     0,
+		"Quota reset time: 10:30 PST":                               0,
+		"请在24小时内完成支付":                                               0,
+		"請於30秒鐘以內付款":                                                0,
+		"请于 3 天之内续费":                                                0,
+		"间隔30秒钟内请求过多":                                               0,
 		"Retry after 00:12:30. At 13:00 UTC all is well":            12*time.Minute + 30*time.Second,
 		"Retry after 0:00:30.5":                                     30500 * ms,
 		"Please try again later (429)":                              0,
@@ -396,6 +404,9 @@ func TestWordsOfWaits(t *testing.T) {
 			wait = " 2026-11-24T12:00:20Z"
 		}
 		expect("Please wait "+word+wait, 20*time.Second)
+	}
+	for zone := range strings.FieldsSeq("a am p pm z utc gmt pt pst pdt et est edt cet cest jst kst cst ist") {
+		expect("Retry after 12:30 "+zone, 0)
 	}
 	for word := range counted {
 		expect("Please wait 20 "+word, 0)
