@@ -473,21 +473,19 @@ func (r *Reservation) giveUp(w *waiter, err error) error {
 
 // comesLocked has the driver ask again if a call that has just joined may start before those
 // that it has asked for: where asks cost something, only a new head. Where there are several
-// flows, a new one comes first, but no more asks are made for it than twenty a second. Nor are
-// there for calls that a ticket takes in.
+// flows, a new one comes first, but no more asks are made for it than twenty a second. As many are
+// made for calls that a ticket takes in.
 func (s *scope) comesLocked(w *waiter, ahead int) {
+	several := len(s.queue.waiting) > 1
 	switch {
 	case s.account.engine.local:
 		if ahead < backend.MaxCosts {
 			s.wakeLocked()
 		}
-	case ahead == 0 && len(s.queue.waiting) < 2:
+	case !several && ahead == 0:
 		s.wakeLocked()
-	case s.driver.grows && len(s.queue.waiting) < 2, s.driver.running && len(s.queue.waiting) > 1 && s.queue.head() == w:
-		select {
-		case s.driver.heads <- struct{}{}:
-		default:
-		}
+	case !several && s.driver.grows, several && s.queue.head() == w:
+		s.wakeSoonLocked()
 	}
 }
 

@@ -64,7 +64,7 @@ func (s *scope) changeLineLocked(now time.Time, line string) ask {
 	left := s.askLocked(now, nil)
 	s.leaveCompanyLocked()
 	s.line, s.ticket = line, s.account.engine.newTicket()
-	s.stored, s.driver.inLine, s.driver.turn, s.driver.grows = false, backend.Amounts{}, 0, false
+	s.stored, s.driver.standing = false, standing{}
 	return left
 }
 

@@ -10,16 +10,21 @@ import (
 // one ticket. It runs only while somebody waits. Its account's lock guards it.
 type driver struct {
 	running bool
-	kick    chan struct{}
-	heads   chan struct{}   // a flow that has come may be first
-	asked   time.Time       // when it last did
-	full    int             // how many asks in a row got all they wanted
-	turns   bool            // the ticket takes turns
-	turn    int             // how many calls are left of one, while it is in line
-	inLine  backend.Amounts // what the last ask has left there
-	single  bool            // the next ask brings one call
-	grows   bool            // the ticket is far from its turn, and takes in calls that come
+	kick    chan struct{} // it looks again at once
+	soon    chan struct{} // it does as soon as it may ask
+	asked   time.Time     // when it last did
+	full    int           // how many asks in a row got all they wanted
+	turns   bool          // the ticket takes turns
+	single  bool          // the next ask brings one call
+	standing
 	membership
+}
+
+// A standing is what the last ask has left in line.
+type standing struct {
+	inLine backend.Amounts // what the calls want
+	turn   int             // how many calls are left of one
+	grows  bool            // the ticket is far from its turn, and takes in calls that come
 }
 
 // turnTime is how long the calls of one ask need to refill: enough to keep asks few, and little
@@ -30,7 +35,8 @@ const turnTime = 100 * time.Millisecond
 // for calls that a ticket takes in.
 const headTime = turnTime / 2
 
-// far is how long it must be until a ticket's turn for it to take in calls that come.
+// far is how long it must be until a ticket's turn for it to take in calls that come. For so long
+// at least a scope for which another one speaks does not ask.
 const far = time.Second
 
 // plenty is how many asks in a row have got all they wanted where there is plenty for all.
@@ -43,8 +49,8 @@ func (s *scope) driveLocked() {
 		return
 	}
 	s.driver.running = true
-	s.driver.kick, s.driver.heads = make(chan struct{}, 1), make(chan struct{}, 1)
-	wakes := wakes{kick: s.driver.kick, heads: s.driver.heads}
+	s.driver.kick, s.driver.soon = make(chan struct{}, 1), make(chan struct{}, 1)
+	wakes := wakes{kick: s.driver.kick, soon: s.driver.soon}
 	s.account.engine.tasks.start(func() { s.drive(wakes) })
 }
 
@@ -76,10 +82,9 @@ func (s *scope) drive(wakes wakes) {
 }
 
 // wakes are what ends a driver's wait before its time.
-type wakes struct{ changed, kick, heads <-chan struct{} }
+type wakes struct{ changed, kick, soon <-chan struct{} }
 
-// wait waits for as long, or until it is woken; for a flow that has come to be first, not
-// before soonest.
+// wait waits for as long, or until it is woken; by soon not before soonest.
 func (w *wakes) wait(timer *time.Timer, long, soonest time.Duration) {
 	begun := time.Now()
 	timer.Reset(long)
@@ -91,7 +96,7 @@ func (w *wakes) wait(timer *time.Timer, long, soonest time.Duration) {
 			return
 		case <-w.kick:
 			return
-		case <-w.heads:
+		case <-w.soon:
 			if soonest < long {
 				timer.Reset(soonest - time.Since(begun))
 			}
@@ -126,7 +131,7 @@ func (s *scope) nextTurn() (t turn, ok bool) {
 func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) {
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
-	for _, woken := range []<-chan struct{}{s.driver.kick, s.driver.heads} {
+	for _, woken := range []<-chan struct{}{s.driver.kick, s.driver.soon} {
 		select {
 		case <-woken: // it looks now
 		default:
@@ -137,7 +142,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	taken := s.takeRoomLocked(&t, now)
 	s.queue.stand(t.batch, all)
 	if s.queue.len() == 0 {
-		s.driver.running, s.driver.inLine, s.driver.turn, s.driver.grows = false, backend.Amounts{}, 0, false
+		s.driver.running, s.driver.standing = false, standing{}
 		s.leaveCompanyLocked()
 		return t, false, s.releaseLocked(now)
 	}
@@ -313,7 +318,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	if answer.Granted < len(t.batch) {
 		d.full = 0
 	}
-	d.single, d.inLine, d.turn, d.grows = false, backend.Amounts{}, 0, false
+	d.single, d.standing = false, standing{}
 	switch {
 	case s.failedLocked(now, err, t.since, t.ask.took):
 		if !t.vain {
@@ -326,11 +331,10 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 				d.inLine[i] += n
 			}
 		}
-		left := len(t.batch) - answer.Granted
 		if d.turns && answer.Wait < far {
-			d.turn = left
+			d.turn = len(t.batch) - answer.Granted
 		}
-		d.grows = answer.Wait >= far && left < backend.MaxCosts && s.quota.Refill(&d.inLine) < turnTime
+		d.grows = answer.Wait >= far && len(t.batch)-answer.Granted < backend.MaxCosts && s.quota.Refill(&d.inLine) < turnTime
 	case len(t.batch) > 1:
 		d.single = true // which of them is too large shows when they ask one by one
 	default:
@@ -353,7 +357,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		s.endLocked(w, nil)
 	}
 	if release = s.movedLocked(&t.ask); release != nil {
-		s.stored, d.inLine, d.turn = false, backend.Amounts{}, 0
+		s.stored, d.standing = false, standing{}
 	}
 	if t.young && answer.Granted == 0 {
 		answer.Hint = min(answer.Hint, max(answer.Wait, headTime)) // the hint is for the whole batch

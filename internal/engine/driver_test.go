@@ -319,19 +319,19 @@ func TestWaitOfADriver(t *testing.T) {
 		"nothing happens":          {wakes{}, 0, 100},
 		"something has changed":    {wakes{changed: closed}, 50, 0},
 		"it is woken":              {wakes{kick: closed}, 50, 0},
-		"a flow comes":             {wakes{heads: make(chan struct{}, 1)}, 50, 50},
-		"it may ask at once":       {wakes{heads: make(chan struct{}, 1)}, -10, 20},
-		"it has to leave it alone": {wakes{heads: make(chan struct{}, 1)}, 200, 100},
+		"a flow comes":             {wakes{soon: make(chan struct{}, 1)}, 50, 50},
+		"it may ask at once":       {wakes{soon: make(chan struct{}, 1)}, -10, 20},
+		"it has to leave it alone": {wakes{soon: make(chan struct{}, 1)}, 200, 100},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begun := time.Now()
-				heads := make(chan struct{})
-				if test.wakes.heads != nil {
-					test.wakes.heads = heads
+				soon := make(chan struct{})
+				if test.wakes.soon != nil {
+					test.wakes.soon = soon
 					go func() {
 						time.Sleep(20 * time.Millisecond)
-						heads <- struct{}{}
+						soon <- struct{}{}
 					}()
 				}
 				timer := time.NewTimer(time.Hour)

@@ -117,6 +117,16 @@ func (s *scope) wakeLocked() {
 	}
 }
 
+// wakeSoonLocked lets the driver look again as soon as it may ask.
+func (s *scope) wakeSoonLocked() {
+	if s.driver.running {
+		select {
+		case s.driver.soon <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // budgetFreedLocked is called when a response has come or a call has ended. Where asking
 // costs something, what was refunded is found at the next look, which is soon enough; but
 // a slow start holds calls back in this process.
