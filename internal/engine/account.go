@@ -61,7 +61,7 @@ func (e *Engine) ledger(name string) string { return e.config.Ledger + name }
 func (a *account) ledger() string { return a.engine.ledger(a.name) }
 
 func newAccount(e *Engine, name string) *account {
-	return &account{engine: e, name: name, scopes: map[scopeKey]*scope{}, shared: map[sharedKey]*quota.Limit{}, slots: map[string]*slots{}}
+	return &account{engine: e, name: name, scopes: map[scopeKey]*scope{}, shared: map[sharedKey]*quota.Limit{}, slots: map[string]*slots{}, companies: map[string]*company{}}
 }
 
 // account returns the account of that name.

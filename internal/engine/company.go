@@ -20,11 +20,10 @@ type company struct {
 
 // A membership is how long a scope expects to wait.
 type membership struct {
-	company *company // or nil
-	first   *waiter  // of its calls
-	starts  time.Time
-	next    time.Time     // when it asks again
-	sooner  time.Duration // the company's, when it was answered
+	company *company  // or nil
+	first   *waiter   // of its calls
+	starts  time.Time // as the company's first answer would have said
+	next    time.Time // when it asks again; zero while it is about to
 }
 
 const (
@@ -34,7 +33,7 @@ const (
 	// farthest is for how long a scope that others speak for need not ask at most: who is not
 	// heard of for ten seconds loses its place.
 	farthest = 8 * time.Second
-	// mostMembers is for how many a speaker can speak.
+	// mostMembers is for how many a speaker can speak, itself included.
 	mostMembers = 256
 )
 
@@ -55,12 +54,12 @@ func (s *scope) companionsLocked() (tickets []string) {
 // waitsLocked takes in how long the scope's ticket has to wait, and returns when it asks next:
 // when the hint says, or later if others speak for it.
 func (s *scope) waitsLocked(now time.Time, t *turn, answer *backend.Answer) time.Duration {
-	hint := answer.Hint
-	m := &s.driver.membership
+	m, hint := &s.driver.membership, answer.Hint
+	first := t.batch[min(answer.Granted, len(t.batch)-1)]
 	starts := now.Add(answer.Wait)
-	if c := m.company; c != nil && m.first == t.batch[0] {
-		c.sooner = m.sooner + m.starts.Sub(starts)
-		defer c.hurryLocked(s)
+	if c := m.company; m.first == first {
+		c.sooner = m.starts.Sub(starts)
+		c.hurryLocked()
 	}
 	long := min(answer.Wait*2/3, farthest)
 	if long < far || !s.farLocked(&t.ask, answer) || !s.joinCompanyLocked() {
@@ -70,19 +69,19 @@ func (s *scope) waitsLocked(now time.Time, t *turn, answer *backend.Answer) time
 	c := m.company
 	switch {
 	case c.speaker != s:
-		hint = max(hint, long)
+		hint = long
 	case len(c.members) > 1:
 		hint = min(hint, speakEach)
 		t.voices = len(c.members)
 	}
-	m.first, m.starts, m.next, m.sooner = t.batch[0], starts, now.Add(max(hint, t.strained.rest*5/4)), c.sooner
+	m.first, m.starts, m.next = first, starts.Add(c.sooner), now.Add(hint)
 	return hint
 }
 
 // farLocked reports whether a ticket is held back by those before it in the line, and by nothing
 // that concerns only its scope: of its own buckets at least half is free.
 func (s *scope) farLocked(a *ask, answer *backend.Answer) bool {
-	if s.account.engine.local || answer.Changed != nil || answer.Paused > 0 || answer.Levels == nil {
+	if answer.Changed != nil || answer.Paused > 0 || answer.Levels == nil {
 		return false
 	}
 	for i := range a.Buckets {
@@ -102,9 +101,6 @@ func (s *scope) joinCompanyLocked() bool {
 	c := s.account.companies[s.line]
 	if c == nil {
 		c = &company{line: s.line, speaker: s}
-		if s.account.companies == nil {
-			s.account.companies = map[string]*company{}
-		}
 		s.account.companies[s.line] = c
 	}
 	if len(c.members) >= mostMembers {
@@ -136,11 +132,11 @@ func (s *scope) leaveCompanyLocked() {
 	c.speaker.wakeLocked()
 }
 
-// hurryLocked wakes those members, but for one, whose turns may come before they ask.
-func (c *company) hurryLocked(but *scope) {
+// hurryLocked has those members ask soon whose turns may come before they ask.
+func (c *company) hurryLocked() {
 	for _, s := range c.members {
-		if m := &s.driver.membership; s != but && m.starts.Add(m.sooner-c.sooner).Before(m.next) {
-			s.wakeLocked()
+		if m := s.driver.membership; m.starts.Add(-c.sooner).Before(m.next) {
+			s.wakeSoonLocked()
 		}
 	}
 }

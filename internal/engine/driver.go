@@ -31,8 +31,8 @@ type standing struct {
 // enough for a call that waits behind many tickets.
 const turnTime = 100 * time.Millisecond
 
-// headTime is how soon after another ask one may come for a flow that has come to be first, or
-// for calls that a ticket takes in.
+// headTime is how soon after another ask one may come for a flow that has come to be first, for
+// calls that a ticket takes in, or for a turn that comes sooner.
 const headTime = turnTime / 2
 
 // far is how long it must be until a ticket's turn for it to take in calls that come. For so long
@@ -149,7 +149,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	t.pause, t.paced, t.first = s.quota.NextPace(now), s.quota.Paced(now), s.away == nil
 	t.since = s.failingLocked(now)
 	if len(t.batch) > 0 {
-		s.driver.asked = now
+		s.driver.asked, s.driver.next = now, time.Time{}
 		t.ask = s.askLocked(now, nil)
 		t.ask.slots = taken
 		for _, w := range t.batch {
