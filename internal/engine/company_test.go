@@ -427,3 +427,23 @@ func TestHurryOfMany(t *testing.T) {
 		})
 	}
 }
+
+// A ticket that has a slot for no more takes in no calls that come, whether slots are limited or
+// the model has just begun.
+func TestFarTicketsThatAreFull(t *testing.T) {
+	for model, slots := range []int64{3, 0} {
+		l := &lineup{left: 1, slots: slots}
+		inLine(t, l, []time.Duration{minute}, func(b *bench) {
+			l.mu.Lock()
+			l.turns[quota.ModelOwner(fmt.Sprint("m", model))] = minute
+			l.mu.Unlock()
+			for range 40 {
+				l.calls = append(l.calls, b.start(of(model)))
+			}
+			time.Sleep(5 * time.Second)
+			if n := len(l.since(0, fmt.Sprint("m", model))); n > 10 {
+				t.Errorf("%d asks in five seconds, while nobody comes", n)
+			}
+		})
+	}
+}
