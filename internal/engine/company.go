@@ -10,7 +10,8 @@ import (
 // A company is the scopes of an account that stand far behind in the same line, and that the line
 // alone holds back. One of them, the speaker, asks often, and its asks keep the tickets of all in
 // the line. So the others need not ask until their turns are near. The speaker stands behind the
-// same calls, so it finds out if turns come sooner than was expected.
+// same calls, so it finds out if turns come sooner than was expected. What the others are told of
+// their own turns varies: to believe each of them would have all ask all the time.
 type company struct {
 	line    string
 	members []*scope
@@ -22,7 +23,7 @@ type company struct {
 type membership struct {
 	company *company  // or nil
 	first   *waiter   // of its calls
-	starts  time.Time // as the company's first answer would have said
+	starts  time.Time // as the first answer to its speaker would have said
 	next    time.Time // when it asks again; zero while it is about to
 }
 
@@ -57,11 +58,11 @@ func (s *scope) waitsLocked(now time.Time, t *turn, answer *backend.Answer) time
 	m, hint := &s.driver.membership, answer.Hint
 	first := t.batch[min(answer.Granted, len(t.batch)-1)]
 	starts := now.Add(answer.Wait)
-	if c := m.company; m.first == first {
+	if c := m.company; c != nil && c.speaker == s && m.first == first {
 		c.sooner = m.starts.Sub(starts)
 		c.hurryLocked()
 	}
-	long := min(answer.Wait*2/3, farthest)
+	long := min(answer.Wait*7/8, farthest)
 	if long < far || !s.farLocked(&t.ask, answer) || !s.joinCompanyLocked() {
 		s.leaveCompanyLocked()
 		return hint

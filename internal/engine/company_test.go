@@ -261,6 +261,25 @@ func TestTurnOfAnotherCall(t *testing.T) {
 	})
 }
 
+// Nor does it matter if one that is not the speaker is told of another turn.
+func TestTurnOfOneThatDoesNotSpeak(t *testing.T) {
+	l := &lineup{left: 1}
+	inLine(t, l, []time.Duration{minute, 30 * time.Second, 25 * time.Second}, func(b *bench) {
+		time.Sleep(time.Second)
+		l.move(-20*time.Second, "m1")
+		a := b.start(of(1))
+		time.Sleep(time.Second)
+		if n := len(l.since(time.Second, "m1")); n == 0 {
+			b.Fatal("no ask for a call that has come")
+		}
+		if n := len(l.since(time.Second, "m2")); n > 0 {
+			t.Errorf("%d asks of one whose turn is as far as before", n)
+		}
+		a.cancel()
+		<-a.err
+	})
+}
+
 // Nor does that the first call of a scope has started, and the next waits for long.
 func TestTurnOfTheNextCall(t *testing.T) {
 	l := &lineup{left: 1, parts: 100 * time.Second}
@@ -294,7 +313,7 @@ func TestSpeakerGoes(t *testing.T) {
 		if silent := l.silence(time.Second); silent > time.Second/2 {
 			t.Errorf("nobody has spoken for %v", silent)
 		}
-		for _, a := range l.since(3*time.Second, "m0") {
+		for _, a := range l.since(3300*time.Millisecond, "m0") {
 			if len(a.companions) > 0 {
 				t.Errorf("whose turn is near speaks for others, after %v", a.at)
 			}
