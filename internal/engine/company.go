@@ -62,7 +62,7 @@ func (s *scope) waitsLocked(now time.Time, t *turn, answer *backend.Answer) time
 		c.sooner = m.starts.Sub(starts)
 		c.hurryLocked()
 	}
-	long := min(answer.Wait*7/8, farthest)
+	long := min(answer.Wait-far/2, farthest) // what it was told is right to within half a second
 	if long < far || !s.farLocked(&t.ask, answer) || !s.joinCompanyLocked() {
 		s.leaveCompanyLocked()
 		return hint
