@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -30,8 +31,12 @@ type group struct {
 	waiting       int           // calls that wait in each process, all the time
 	every         time.Duration // or: how often a call comes, in one process after the other
 	least, most   int           // words of a prompt
-	part          float64       // of what there is: what the group must get, within a hundredth of that
+	part          float64       // of what there is: what the group must get
+	within        float64       // how far from the part it may be
 	p99           time.Duration // the bar of its waits, or 0
+	// behind, if not 0, makes the bar as long as the group waits alone with its part of the
+	// limits, and what so many tokens need to refill.
+	behind int64
 }
 
 // A groupResult is what a group came to.
@@ -48,6 +53,24 @@ type sharingResult struct {
 	groups  []groupResult
 	use     float64 // of what refilled
 	refused int
+}
+
+// alone is one of the groups by itself, with its part of the limits.
+func (s *sharing) alone(g group) *sharing {
+	a := *s
+	a.limits.RPM = int64(float64(s.limits.RPM) * g.part)
+	a.limits.TPM = int64(float64(s.limits.TPM) * g.part)
+	a.groups = []group{g}
+	return &a
+}
+
+// compare sets the bar of the groups that may wait as long as they would alone.
+func (s *sharing) compare(alone *sharingResult) {
+	for i := range s.groups {
+		if g := &s.groups[i]; g.behind > 0 {
+			g.p99 = alone.groups[0].p99 + time.Duration(g.behind)*time.Minute/time.Duration(s.limits.TPM)
+		}
+	}
 }
 
 // shares is the scenario's world and what is played in it. It must be called in a synctest
@@ -166,8 +189,8 @@ func (r *sharingResult) missed() (out []string) {
 	}
 	for i := range r.groups {
 		x := &r.groups[i]
-		if want := x.group.part; want > 0 && (x.part < want-0.01 || x.part > want+0.01) {
-			miss("%s has %.2f %%; the bar is %.0f ± 1", x.group.name, 100*x.part, 100*want)
+		if want := x.group.part; want > 0 && math.Abs(x.part-want) > x.group.within {
+			miss("%s has %.2f %%; the bar is %.0f ± %v", x.group.name, 100*x.part, 100*want, 100*x.group.within)
 		}
 		if bar := x.group.p99; bar > 0 && x.p99 > bar {
 			miss("%s waits %v at p99; the bar is %v", x.group.name, x.p99, bar)
@@ -178,9 +201,13 @@ func (r *sharingResult) missed() (out []string) {
 
 // sharings are the figures that are published.
 func sharings(scale int) []sharing {
-	tenants := []group{{name: "the one that floods", tenant: "flood", waiting: 50 * 4, least: 2000, most: 10_000, part: 0.1}}
+	const largest = 10_000
+	tenants := []group{{name: "the one that floods", tenant: "flood", waiting: 50 * 4, least: 2000, most: largest, part: 0.1, within: 0.01}}
 	for i := range 9 {
-		tenants = append(tenants, group{name: fmt.Sprint("tenant ", i+1), tenant: fmt.Sprint(i), waiting: 4, least: 100, most: 500, part: 0.1})
+		tenants = append(tenants, group{
+			name: fmt.Sprint("tenant ", i+1), tenant: fmt.Sprint(i), waiting: 4, least: 100, most: 500,
+			part: 0.1, within: 0.1 * 0.02, behind: largest,
+		})
 	}
 	return []sharing{
 		{
@@ -200,8 +227,8 @@ func sharings(scale int) []sharing {
 			name: "weights of 3 and 1", limits: openaitest.Limits{RPM: 20_000, TPM: 2_000_000}, processes: 4, killed: 2 * time.Minute,
 			classes: map[string]ratelimiter.Class{"a": {Weight: 3}, "b": {Weight: 1}}, refused: 20,
 			groups: []group{
-				{name: "a", class: "a", waiting: 100, least: 500, most: 8000, part: 0.75},
-				{name: "b", class: "b", waiting: 100, least: 500, most: 8000, part: 0.25},
+				{name: "a", class: "a", waiting: 100, least: 500, most: 8000, part: 0.75, within: 0.01},
+				{name: "b", class: "b", waiting: 100, least: 500, most: 8000, part: 0.25, within: 0.01},
 			},
 			warmUp: 30 * time.Second, length: 5 * time.Minute,
 		},
@@ -219,7 +246,7 @@ func (r *sharingResult) rows() (rows [][]string) {
 			cells[0], cells[8], cells[9] = r.sharing.name, fmt.Sprintf("%.2f %%", 100*r.use), fmt.Sprint(r.refused)
 		}
 		if x.group.part > 0 {
-			cells[4] = fmt.Sprintf("%.0f ± 1", 100*x.group.part)
+			cells[4] = fmt.Sprintf("%.0f ± %v", 100*x.group.part, 100*x.group.within)
 		}
 		if x.group.p99 > 0 {
 			cells[7] = milli(x.group.p99)

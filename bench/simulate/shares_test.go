@@ -3,6 +3,7 @@ package simulate
 import (
 	"flag"
 	"regexp"
+	"slices"
 	"testing"
 	"testing/synctest"
 )
@@ -48,9 +49,16 @@ func TestShortShares(t *testing.T) {
 	}
 }
 
+// playShares plays a sharing; before it, alone, the first of the groups that is compared with that.
 func playShares(t *testing.T, s *sharing) (r *sharingResult) {
-	t.Run(s.name, func(t *testing.T) {
-		synctest.Test(t, func(*testing.T) { r = s.run() })
-	})
-	return r
+	play := func(name string, s *sharing) (r *sharingResult) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(*testing.T) { r = s.run() })
+		})
+		return r
+	}
+	if i := slices.IndexFunc(s.groups, func(g group) bool { return g.behind > 0 }); i >= 0 {
+		s.compare(play(s.name+", one alone", s.alone(s.groups[i])))
+	}
+	return play(s.name, s)
 }
