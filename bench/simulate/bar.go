@@ -15,6 +15,9 @@ func (s *scenario) missed(x *played) []string {
 	if float64(x.refused-s.bar.excused) > s.bar.refused/1000*float64(x.attempts) {
 		miss("%.2f 429s per 1,000; the bar is %g", x.refusedPerThousand(), s.bar.refused)
 	}
+	if most := s.bar.early; most > 0 && x.early > most {
+		miss("%d 429s in the warm-up; the bar is %d", x.early, most)
+	}
 	if most := s.mayLose(&x.figures); most > 0 && x.lost > most {
 		miss("%.1f s of budget lost; the bar is %.1f s", x.lost.Seconds(), most.Seconds())
 	}

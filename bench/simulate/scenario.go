@@ -53,6 +53,7 @@ type bar struct {
 	share   float64       // of the oracle's use, at least
 	refused float64       // 429s per 1,000 calls, at most
 	excused int           // 429s beside them: what nobody can foresee
+	early   int           // 429s in the warm-up, at most; 0 does not ask
 	lost    time.Duration // budget that a cold start loses against the oracle, at most; 0 does not ask
 	waits   float64       // the p99 of small calls' waits by the oracle's, at most; 0 does not ask
 	inTime  float64       // of the calls with a deadline that were not rejected at once; 0 does not ask

@@ -53,7 +53,7 @@ func rateOf(name string, perSecond int64, workers int, warmUp, duration time.Dur
 	m.words, m.answer = uniform(5, 15), time.Second
 	return saturated(name, m, append(more, fleetOf(8, workers, slowStore), func(s *scenario) {
 		s.limits = openaitest.Limits{RPM: 60 * perSecond, TPM: 1e9}
-		s.spent, s.warmUp, s.duration = true, warmUp, duration
+		s.spent, s.warmUp, s.duration, s.bar.early = true, warmUp, duration, 10
 	})...)
 }
 
