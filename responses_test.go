@@ -127,6 +127,29 @@ func TestPauseWithoutABody(t *testing.T) {
 	}
 }
 
+// What the server has no capacity for pauses the model as a throttle does, and no other model.
+func TestPausesOfTheModel(t *testing.T) {
+	const overloaded = `{"error":{"message":"The engine is currently overloaded, please try again later","code":"server_is_overloaded"}}`
+	for name, handler := range map[string]http.HandlerFunc{
+		"429": says(429, "Retry-After: 12", `{"error":{"message":"The engine is currently overloaded, please try again later","type":"requests"}}`),
+		"503": says(503, "Retry-After: 12", overloaded),
+		"529": says(529, "Retry-After: 12", `{"error":{"type":"overloaded_error","message":"Overloaded"}}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, l, _ := respond(t, handler, chatBody("m", 100, false))
+			ctx := ratelimiter.ContextWithMaxWait(t.Context(), 0)
+			if _, err := l.Acquire(ctx, ratelimiter.Cost{Model: "m", Tokens: 1}); err == nil {
+				t.Error("the model's next call starts at once")
+			}
+			r, err := l.Acquire(ctx, ratelimiter.Cost{Model: "other", Tokens: 1})
+			if err != nil {
+				t.Fatalf("another model's call: %v", err)
+			}
+			r.Cancel()
+		})
+	}
+}
+
 // Where the server has generated nothing, it has charged no tokens.
 func TestTokensComeBack(t *testing.T) {
 	for status, back := range map[int]bool{
