@@ -105,7 +105,9 @@ func ContextWithClass(ctx context.Context, name string) context.Context {
 // context. While there is not enough for all, the tenants of a class share equally what the
 // class gets, over the whole fleet. A tenant's calls of a model start in the order in which
 // they came. Calls without a tenant count as those of one more. Any name will do, and there may
-// be any number: a tenant costs something only while its calls wait. A name longer than 128
+// be any number: a tenant costs something only while its calls wait, or while it has had more
+// than its share. Of a class at most 10,000 such tenants are known at a time: of more, those that
+// would be next are forgotten, and what they have had counts no more. A name longer than 128
 // bytes is replaced by a digest. A tenant shares a budget; an account pays for it.
 func ContextWithTenant(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, tenantKey, name)
