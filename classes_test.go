@@ -171,6 +171,33 @@ func TestUsageCountsForShares(t *testing.T) {
 	}
 }
 
+// Where no tokens are limited, classes share requests, whatever the calls have used of tokens.
+func TestSharesOfRequests(t *testing.T) {
+	for _, used := range []int64{40, 100, 300} {
+		t.Run(fmt.Sprint(used), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCrowd(t, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 600, Burst: time.Second}),
+					ratelimiter.WithClasses(map[string]ratelimiter.Class{"a": {}, "b": {}}))
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+				defer cancel()
+				for range 1000 {
+					c.callUsing(ratelimiter.ContextWithClass(ctx, "a"), "a", 100, used)
+					c.call(ratelimiter.ContextWithClass(ctx, "b"), "b", 1000)
+				}
+				time.Sleep(time.Minute)
+				c.mu.Lock()
+				a, b := len(c.waited["a"]), len(c.waited["b"])
+				c.mu.Unlock()
+				if share := float64(a) / float64(a+b); math.Abs(share-0.5) > 0.03 || a+b < 580 {
+					t.Errorf("%.3f of the %d calls are a's; want half of 600", share, a+b)
+				}
+				cancel()
+				c.calls.Wait()
+			})
+		})
+	}
+}
+
 // A call of a class of much weight does not wait behind a batch, nor does one of a tenant
 // that others flood; and what nobody else wants goes to whoever wants it.
 func TestNobodyWaitsBehindABatch(t *testing.T) {

@@ -138,6 +138,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 		default:
 		}
 	}
+	s.queue.countIn(s.unitLocked())
 	t.batch = s.batchLocked(now)
 	all := t.batch
 	taken := s.takeRoomLocked(&t, now)

@@ -346,7 +346,7 @@ func TestWaitOfADriver(t *testing.T) {
 
 // Who gives up wakes the driver only if the calls that have asked change by it.
 func TestGivingUpAmongFlows(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	for i := range 3 {
 		q.join(&waiter{charge: charge{cost: backend.Amounts{1, 10}}}, backend.Flow{Tenant: fmt.Sprint(i)})
 	}

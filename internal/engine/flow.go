@@ -19,9 +19,10 @@ type flows struct {
 	waiting byTag[*flow]   // those of them in whose queue somebody waits
 	resting byTag[resting] // others that are ahead of the line
 	classes map[string]*class
-	eldest  *waiter   // who has waited longest, unless it has left
-	virtual float64   // how far the backend's line has come
-	stood   []*waiter // who has asked last, where there are several flows
+	eldest  *waiter           // who has waited longest, unless it has left
+	virtual float64           // how far the backend's line has come
+	unit    backend.Dimension // in which calls count for the shares: tokens, or requests
+	stood   []*waiter         // who has asked last, where there are several flows
 	n       int
 	wanted  backend.Amounts // by all
 	arrived uint64
@@ -78,6 +79,7 @@ func (f *flow) moved(to int) { f.index = to }
 
 // A glance goes through the queue of a flow.
 type glance struct {
+	unit      backend.Dimension
 	tag, pace float64
 	next      *waiter
 	cursor    cursor
@@ -86,7 +88,7 @@ type glance struct {
 
 // net is what the next call will count when it asks.
 func (g *glance) net(w *waiter) float64 {
-	units := w.units()
+	units := w.units(g.unit)
 	if w.asked {
 		return units
 	}
@@ -193,8 +195,8 @@ func (q *flows) forget(f *flow) {
 // start notes that a call of a flow has started, and end what it was refunded.
 func (f *flow) start() { f.inFlight++ }
 
-func (q *flows) end(f *flow, refund int64) {
-	f.credit += refund
+func (q *flows) end(f *flow, refund *backend.Amounts) {
+	f.credit += refund[q.unit]
 	f.inFlight--
 	q.rest(f)
 }
@@ -218,10 +220,25 @@ func paceOf(tenants int, weight float64) float64 {
 	return float64(tenants)
 }
 
-// units is what the call counts for its flow's share.
-func (w *waiter) units() float64 {
-	n := cmp.Or(w.charge.cost[backend.Tokens], w.charge.cost[backend.Requests])
-	return float64(max(0, n-w.credit))
+// units is what the call counts for its flow's share, as the backend counts.
+func (w *waiter) units(unit backend.Dimension) float64 {
+	return float64(max(0, max(1, w.charge.cost[unit])-w.credit))
+}
+
+// countIn says in what calls count for the shares. What was refunded in another dimension counts
+// no more.
+func (q *flows) countIn(unit backend.Dimension) {
+	if unit == q.unit {
+		return
+	}
+	q.unit = unit
+	for _, f := range q.known {
+		f.credit = 0
+		c := f.cursor()
+		for w := c.next(); w != nil; w = c.next() {
+			w.credit = 0
+		}
+	}
 }
 
 // all returns those who wait, in the order in which they ask. Whoever stops after a few has
@@ -237,7 +254,7 @@ func (q *flows) all() iter.Seq[*waiter] {
 		var glances byTag[*glance]
 		for front := newFront(q.waiting); ; {
 			if f := front.first(); f != nil && (len(glances) == 0 || f.tag < glances[0].tag) {
-				g := &glance{tag: f.tag, pace: q.pace(f), cursor: f.cursor(), credit: max(0, float64(f.credit))}
+				g := &glance{unit: q.unit, tag: f.tag, pace: q.pace(f), cursor: f.cursor(), credit: max(0, float64(f.credit))}
 				g.next = g.cursor.next()
 				heap.Push(&glances, g)
 				front.pop()
@@ -477,7 +494,7 @@ func (q *flows) asks(batch []*waiter) []backend.Flow {
 	for i, w := range batch {
 		if f := w.flow; !w.asked {
 			w.asked = true
-			w.credit = min(f.credit, int64(w.units()))
+			w.credit = min(f.credit, int64(w.units(q.unit)))
 			f.credit -= w.credit
 		}
 		flows[i] = w.flow.Flow
@@ -508,7 +525,7 @@ func (q *flows) place(batch []*waiter, answer *backend.Answer) {
 	}
 	for i, w := range batch {
 		if w.tag = answer.Tags[i]; i < answer.Granted {
-			stands(w.flow, w.tag+w.units()*q.pace(w.flow))
+			stands(w.flow, w.tag+w.units(q.unit)*q.pace(w.flow))
 		}
 	}
 	for _, w := range slices.Backward(batch[answer.Granted:]) { // the first of a flow comes last

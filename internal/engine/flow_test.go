@@ -22,7 +22,7 @@ func named(class, tenant string, weight float64) backend.Flow {
 // line once, each flow in its own order, and who comes next is of the lowest tag.
 func TestFlowsOfCallers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var q flows
+		q := flows{unit: backend.Tokens}
 		var in []*waiter
 		var flying []*flow
 		check := func() {
@@ -60,7 +60,7 @@ func TestFlowsOfCallers(t *testing.T) {
 						t.Fatalf("one of tag %v before one of %v", tags[f], tag)
 					}
 				}
-				units := w.units()
+				units := w.units(q.unit)
 				if !w.asked { // what others of its flow have not used counts for it
 					credit := min(credits[f], units)
 					units, credits[f] = units-credit, credits[f]-credit
@@ -146,7 +146,7 @@ func TestFlowsOfCallers(t *testing.T) {
 					t.Skip()
 				}
 				i := rapid.IntRange(0, len(flying)-1).Draw(t, "which")
-				q.end(flying[i], rapid.Int64Range(-50, 50).Draw(t, "refund"))
+				q.end(flying[i], &backend.Amounts{backend.Tokens: rapid.Int64Range(-50, 50).Draw(t, "refund")})
 				flying = slices.Delete(flying, i, i+1)
 				check()
 			},
@@ -171,7 +171,7 @@ func TestFlowsOfCallers(t *testing.T) {
 // A tenant that is new goes before those who have been served, and its class's tenants
 // share what the class has.
 func TestNewTenantGoesFirst(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	join := func(is backend.Flow, n int) (all []*waiter) {
 		for range n {
 			w := &waiter{seq: q.arrivals(), charge: charge{cost: backend.Amounts{1, 100}}}
@@ -198,7 +198,7 @@ func TestNewTenantGoesFirst(t *testing.T) {
 
 // What a flow was refunded counts for its next calls, once.
 func TestCreditOfAFlow(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	var batch []*waiter
 	for range 3 {
 		w := &waiter{charge: charge{cost: backend.Amounts{1, 100}}}
@@ -238,7 +238,7 @@ func TestCreditOfAFlow(t *testing.T) {
 // A flow of which several calls have started stands behind the last of them, and one that has
 // calls left in line where the first of those does.
 func TestWhereAFlowStands(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	var batch []*waiter
 	for range 2 {
 		for _, tenant := range []string{"x", "y", "z"} {
@@ -280,7 +280,7 @@ func TestLineThatBeginsAnew(t *testing.T) {
 		"it comes further":                {backend.Answer{Virtual: 495, Tags: []float64{60}}, 495},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var q flows
+			q := flows{unit: backend.Tokens}
 			join := func(class string) *waiter {
 				w := &waiter{seq: q.arrivals(), charge: charge{cost: backend.Amounts{1, 10}}}
 				q.join(w, named(class, "", 1))
@@ -302,7 +302,7 @@ func TestLineThatBeginsAnew(t *testing.T) {
 
 // Callers of no class and tenant are no concern of the backend's.
 func TestPlainFlowsAreNotSent(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	w := &waiter{}
 	q.join(w, backend.Flow{})
 	if f := q.asks([]*waiter{w}); f != nil {
@@ -313,7 +313,7 @@ func TestPlainFlowsAreNotSent(t *testing.T) {
 // Tenants that come once are forgotten once their calls have ended: what is kept grows with those
 // that wait. They count no more as soon as the line has come as far as they have.
 func TestTenantsAreForgotten(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	stays := &waiter{}
 	q.join(stays, named("a", "stays", 1))
 	var flying []*flow
@@ -324,7 +324,7 @@ func TestTenantsAreForgotten(t *testing.T) {
 		w.flow.start()
 		q.leave(w)
 		if flying = append(flying, w.flow); len(flying) > 20 {
-			q.end(flying[0], 0)
+			q.end(flying[0], &backend.Amounts{})
 			flying = flying[1:]
 		}
 	}
@@ -336,7 +336,7 @@ func TestTenantsAreForgotten(t *testing.T) {
 	}
 	q.leave(stays)
 	for _, f := range flying {
-		q.end(f, -10)
+		q.end(f, &backend.Amounts{backend.Tokens: -10})
 	}
 	if len(q.known) != 0 || len(q.classes) != 0 || len(q.resting) != 0 {
 		t.Errorf("%d flows are known, %v; nobody waits", len(q.known), q.classes)
@@ -346,7 +346,7 @@ func TestTenantsAreForgotten(t *testing.T) {
 // While ever new tenants come, the line does not come as far as they have, and those that are next
 // are forgotten.
 func TestFewTenantsRest(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	stays := &waiter{}
 	q.join(stays, named("a", "stays", 1))
 	for i := range mostResting + 1000 {
@@ -355,7 +355,7 @@ func TestFewTenantsRest(t *testing.T) {
 		q.place([]*waiter{w}, &backend.Answer{Granted: 1, Tags: []float64{0}})
 		w.flow.start()
 		q.leave(w)
-		q.end(w.flow, 0)
+		q.end(w.flow, &backend.Amounts{})
 	}
 	if n := len(q.resting); n != mostResting || len(q.known) != n+1 || q.tenants("0")+q.tenants("1") != n {
 		t.Errorf("%d flows rest, %d are known, and %d and %d are counted", n, len(q.known), q.tenants("0"), q.tenants("1"))
@@ -368,7 +368,7 @@ func TestFewTenantsRest(t *testing.T) {
 // A tenant rests until the line has come as far as what its calls have used, also where that is
 // known only after it has come as far as what they were charged.
 func TestTenantRests(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	stays := &waiter{charge: charge{cost: backend.Amounts{1, 10}}}
 	q.join(stays, named("a", "stays", 1))
 	goes := &waiter{charge: charge{cost: backend.Amounts{1, 10}}}
@@ -385,7 +385,7 @@ func TestTenantRests(t *testing.T) {
 	q.leave(goes) // at 5 + 2 × 10
 	come(24, 2)
 	come(25, 1)
-	q.end(goes.flow, -40) // one of whose class wait: 40 more
+	q.end(goes.flow, &backend.Amounts{backend.Tokens: -40}) // one of whose class wait: 40 more
 	come(64, 2)
 	next := &waiter{charge: charge{cost: backend.Amounts{1, 10}}}
 	q.join(next, named("a", "goes", 1))
@@ -402,7 +402,7 @@ func TestTenantRests(t *testing.T) {
 // Who stands in the backend's line asks again, and the first of every flow that does not,
 // in the order of their tags; a single flow keeps the queue's order.
 func TestWhoStandsAsksAgain(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	join := func(tenant string) *waiter {
 		w := &waiter{seq: q.arrivals(), charge: charge{cost: backend.Amounts{1, 100}}}
 		q.join(w, named("", tenant, 1))
@@ -438,7 +438,7 @@ func TestWhoStandsAsksAgain(t *testing.T) {
 
 // Calls for which there was no slot have not asked: a new flow comes before them.
 func TestWhoLacksASlotDoesNotStand(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	join := func(tenant string) *waiter {
 		w := &waiter{seq: q.arrivals(), charge: charge{cost: backend.Amounts{1, 100}}}
 		q.join(w, named("", tenant, 1))
@@ -462,7 +462,7 @@ func TestWhoLacksASlotDoesNotStand(t *testing.T) {
 
 // Of a flow that has used less than it was charged, more calls ask: by what they will count.
 func TestCreditOrdersTheFlow(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	for range 4 {
 		for _, tenant := range []string{"x", "y"} {
 			q.join(&waiter{seq: q.arrivals(), charge: charge{cost: backend.Amounts{1, 100}}}, named("", tenant, 1))
@@ -488,7 +488,7 @@ func TestCreditOrdersTheFlow(t *testing.T) {
 func TestOneOfMany(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
-		var q flows
+		q := flows{unit: backend.Tokens}
 		var waiting []*waiter
 		late := uint64(0)
 		weights := map[string]float64{"a": 1, "b": 3, "": 0}
@@ -553,7 +553,7 @@ func TestOneOfMany(t *testing.T) {
 // looked at first.
 func TestOneOfEquals(t *testing.T) {
 	for range 20 {
-		var q flows
+		q := flows{unit: backend.Tokens}
 		for i := range 8 {
 			q.join(&waiter{seq: q.arrivals()}, named(string(rune('a'+i/2)), "", 1))
 		}
@@ -566,7 +566,7 @@ func TestOneOfEquals(t *testing.T) {
 // What an ask costs does not grow with the flows that wait.
 func TestAsksOfManyFlows(t *testing.T) {
 	allocates := func(n int) float64 {
-		var q flows
+		q := flows{unit: backend.Tokens}
 		for i := range n {
 			w := &waiter{seq: q.arrivals()}
 			w.charge.cost = backend.Amounts{1, 100}
@@ -620,6 +620,32 @@ func TestFrontIsInOrder(t *testing.T) {
 	})
 }
 
+// What was refunded in tokens is no credit once calls count as requests.
+func TestCreditInAnotherUnit(t *testing.T) {
+	q := flows{unit: backend.Tokens}
+	var all []*waiter
+	for i := range 2 {
+		w := &waiter{seq: uint64(i), charge: charge{cost: backend.Amounts{1, 30}}}
+		all = append(all, w)
+		q.join(w, backend.Flow{Tenant: "a"})
+	}
+	f := all[0].flow
+	f.start()
+	q.end(f, &backend.Amounts{1, 40})
+	q.asks(all[:1])
+	if q.countIn(backend.Tokens); all[0].credit != 30 || f.credit != 10 {
+		t.Fatalf("a credit of %d, and of %d for the next", all[0].credit, f.credit)
+	}
+	q.countIn(backend.Requests)
+	if got := all[0].units(q.unit); got != 1 || f.credit != 0 {
+		t.Errorf("the first counts %v, and %d are left for the next", got, f.credit)
+	}
+	f.start()
+	if q.end(f, &backend.Amounts{1, 40}); f.credit != 1 {
+		t.Errorf("a refund of a request is a credit of %d", f.credit)
+	}
+}
+
 // What a flow has not used of its charges counts for the first of its calls that have not asked.
 func TestCreditOfTheFirst(t *testing.T) {
 	of := func(tokens, credit int64) *waiter {
@@ -630,12 +656,15 @@ func TestCreditOfTheFirst(t *testing.T) {
 	for _, x := range []struct {
 		w    *waiter
 		want float64
-	}{{of(30, 0), 30}, {of(30, 10), 20}, {of(30, 40), 0}, {of(0, 0), 2}} {
-		if got := x.w.units(); got != x.want {
+	}{{of(30, 0), 30}, {of(30, 10), 20}, {of(30, 40), 0}, {of(0, 0), 1}} {
+		if got := x.w.units(backend.Tokens); got != x.want {
 			t.Errorf("%+v: %v units; want %v", x.w.charge.cost, got, x.want)
 		}
 	}
-	g := glance{credit: 50}
+	if got := of(30, 1).units(backend.Requests); got != 1 {
+		t.Errorf("%v of two requests, one of which was given back", got)
+	}
+	g := glance{unit: backend.Tokens, credit: 50}
 	asked := of(30, 0)
 	asked.asked = true
 	for i, x := range []struct {
@@ -647,7 +676,7 @@ func TestCreditOfTheFirst(t *testing.T) {
 		}
 	}
 	// Without credit a call counts whole for those behind it.
-	var q flows
+	q := flows{unit: backend.Tokens}
 	for i, class := range []string{"a", "a", "b"} {
 		w := of(30, 0)
 		w.seq = uint64(i)
@@ -666,7 +695,7 @@ func TestCreditOfTheFirst(t *testing.T) {
 
 // A flow that nobody waits in rests for what its calls have used beyond their charges, by its share.
 func TestFlowRests(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	end := func(class string, tag float64, credit int64) *flow {
 		w := &waiter{}
 		q.join(w, named(class, "", 2))
@@ -686,7 +715,7 @@ func TestFlowRests(t *testing.T) {
 	if q.resting[0].flow != a {
 		t.Error("the first to come back is not the first")
 	}
-	q.end(a, -24) // it has used more yet
+	q.end(a, &backend.Amounts{backend.Tokens: -24}) // it has used more yet
 	if a.due != 25 || q.resting[0].flow != b {
 		t.Errorf("due at %v, and %s comes back first", a.due, q.resting[0].Class)
 	}
@@ -701,7 +730,7 @@ func TestFlowRests(t *testing.T) {
 
 // One of each flow asks, and whoever stands in the backend's line; of a single flow nobody must.
 func TestStanding(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	all := map[string]*waiter{}
 	for i, name := range []string{"a1", "a2", "b1", "c1"} {
 		w := &waiter{seq: uint64(i + 1)}
@@ -763,7 +792,7 @@ func TestStanding(t *testing.T) {
 // meanwhile nothing is kept.
 func TestPlaceInANewLine(t *testing.T) {
 	for _, behind := range []float64{0.5, 50} {
-		var q flows
+		q := flows{unit: backend.Tokens}
 		var batch []*waiter
 		for _, class := range []string{"a", "b", "left"} {
 			w := &waiter{}
@@ -797,7 +826,7 @@ func TestPlaceInANewLine(t *testing.T) {
 
 // A class of which nobody waits has nobody to leave for others.
 func TestOneOfManyWhileAClassRests(t *testing.T) {
-	var q flows
+	q := flows{unit: backend.Tokens}
 	var last *waiter
 	for i := range 3 {
 		last = &waiter{seq: uint64(i + 1)}

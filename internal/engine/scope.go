@@ -88,6 +88,16 @@ func (s *scope) releaseLocked(now time.Time) *backend.Ask {
 	return &leave
 }
 
+// unitLocked is in what calls count for their flows' shares: in tokens where those are limited.
+func (s *scope) unitLocked() backend.Dimension {
+	for _, l := range s.quota.Limits() {
+		if l.Dimension == backend.Tokens {
+			return backend.Tokens
+		}
+	}
+	return backend.Requests
+}
+
 // look describes what a call that is charged to these buckets draws from. It is no
 // ticket's.
 func (s *scope) look(limits []*quota.Limit, buckets []backend.Bucket) ask {

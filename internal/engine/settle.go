@@ -117,7 +117,8 @@ func (r *Reservation) refundLocked(now time.Time, settled *Settled) *backend.Set
 		a.refunded[d] += float64(max(0, refund[d]))
 	}
 	if r.flow != nil {
-		s.queue.end(r.flow, refund[backend.Tokens])
+		s.queue.countIn(s.unitLocked())
+		s.queue.end(r.flow, &refund)
 	}
 	if !r.discarded {
 		s.quota.Settled(settled.Charged[backend.Tokens], refund[backend.Tokens])
