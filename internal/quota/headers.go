@@ -95,7 +95,7 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 		s.backoff.succeeded(r.SentAt)
 		s.throughput.succeeded(r.SentAt)
 	}
-	if !failed && !informed && s.large() { // it may enforce limits in any way
+	if !failed && !informed && s.suspect() { // it may enforce limits in any way
 		s.subwindows, informed = true, true
 	}
 	if !failed || informed {

@@ -97,14 +97,13 @@ func (s *Set) careful() bool {
 	return careful || calls
 }
 
-// large reports whether no known limit is below the tiers that are careful.
-func (s *Set) large() bool {
-	for _, l := range s.limits {
-		if l.Period == minute && (l.Dimension != backend.Tokens && l.Amount() < carefulRPM || l.Dimension == backend.Tokens && l.Amount() < carefulTPM) {
-			return false
-		}
+// suspect reports whether a server that reports nothing may enforce the limits in subwindows:
+// one that is of such a kind, or any if no known limit is below the tiers that are careful.
+func (s *Set) suspect() bool {
+	small := func(l *Limit) bool {
+		return l.Period == minute && (l.Dimension != backend.Tokens && l.Amount() < carefulRPM || l.Dimension == backend.Tokens && l.Amount() < carefulTPM)
 	}
-	return s.complete()
+	return s.complete() && (s.subwindows || !slices.ContainsFunc(s.limits, small))
 }
 
 // Unpaced describes limits and nothing else.

@@ -229,23 +229,30 @@ func TestPaceWhereSubwindowsAreExpected(t *testing.T) {
 	}
 }
 
-// A server that reports nothing may enforce the limits of a large tier in subwindows. Errors
-// say nothing of it.
+// A server that reports nothing may enforce the limits of a large tier in subwindows, and those
+// of any if its kind does so. Errors say nothing of it.
 func TestPaceWhereNothingIsReported(t *testing.T) {
 	for _, x := range []struct {
 		limits, headers string
 		failed          bool
+		expected        bool  // subwindows are
 		want            int64 // what the pace refills a minute, of requests; 0 for none
 	}{
-		{"rpm=300 tpm=200000", "", false, 300 * 5},
-		{"rpm=299 tpm=200000", "", false, 0},
-		{"rpm=300 tpm=199999", "", false, 0},
-		{"rpm=300", "", false, 0},
-		{"rpm=300 rpd=100 tpm=200000 tpd=100000 ipm=300", "", false, 300 * 5},
-		{"rpm=300 tpm=200000", "", true, 300}, // by time
-		{"rpm=300 tpm=200000", headersOf("requests", 300, 1, minute), false, 300 * 16},
+		{"rpm=300 tpm=200000", "", false, false, 300 * 5},
+		{"rpm=299 tpm=200000", "", false, false, 0},
+		{"rpm=300 tpm=199999", "", false, false, 0},
+		{"rpm=300", "", false, false, 0},
+		{"rpm=299 tpm=200000", "", false, true, 299 * 5},
+		{"rpm=300 tpm=199999", "", false, true, 300 * 5},
+		{"rpm=300", "", false, true, 0},
+		{"rpm=300 rpd=100 tpm=200000 tpd=100000 ipm=300", "", false, false, 300 * 5},
+		{"rpm=300 tpm=200000", "", true, false, 300}, // by time
+		{"rpm=300 tpm=200000", headersOf("requests", 300, 1, minute), false, false, 300 * 16},
 	} {
 		w := newWorld(t, x.limits)
+		if x.expected {
+			w.ExpectSubwindows()
+		}
 		w.Begin(epoch)
 		w.Headers(epoch, w.send(0, 1), parse(x.headers), false, x.failed)
 		for i, n := range []float64{0, 6, 6, 6, 6} {

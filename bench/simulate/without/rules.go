@@ -79,7 +79,7 @@ var rules = []rule{
 	{"a throttle after a slow answer of the backend is no deficit", "", gauge, "	if sent.Age <= slow {", "	if true {", "20 × declared, kept"},
 	{"a deficit that report after report shows is held back", "", margins, "max(t.CalmMargin(now)*t.rush(now), seenMargin*t.hidden())", "t.CalmMargin(now)*t.rush(now)", "foreign|slow|500"},
 	{"two drifts must agree, and not be the refunds' own", "", charges, "noticeable, refundsOff*refunds)", "noticeable, refundsOff*refunds*0)", "20 ×"},
-	{"a server that reports nothing is taken for one with subwindows", "", headers, "if !failed && !informed && s.large() {", "if false {", "no headers"},
+	{"a server that reports nothing is taken for one with subwindows", "", headers, "if !failed && !informed && s.suspect() {", "if false {", "no headers"},
 	{"the ends of fixed windows are learned", "fixed windows", subwindows, "known { // it fits", "known && false { // it fits", ""},
 	{"corrections leave fixed windows their rhythm", "fixed windows", subwindows, " || l.windows.Known()", "", ""},
 	{"requests in a row are no samples of an input's charge", "", charges, "r.Used-r.Cost+r.passed+others > hardly*r.Cost", "r.Used-r.Cost+others > hardly*r.Cost", "50 % too high, subwindows"},
