@@ -42,6 +42,61 @@ func TestSmallTiersStartAtOnce(t *testing.T) {
 	}
 }
 
+// Azure enforces the limits of small tiers too in subwindows. So their calls are paced from the
+// first one on, and not only once a response looks like Azure's.
+func TestSmallTiersOnAzure(t *testing.T) {
+	for _, x := range []struct {
+		url     string
+		headers bool
+		first   int // calls that start before a response
+		second  int // and within a second
+	}{
+		{"http://r.openai.azure.com/openai/v1/chat/completions", true, 1, 3},
+		{"http://r.openai.azure.com/openai/v1/chat/completions", false, 1, 3},
+		{"http://ai.corp/openai/deployments/m/chat/completions", true, 1, 3},
+		{"http://gateway.test/azure-openai/r/m/chat/completions", false, 1, 3},
+		{chatURL, true, 3, 6},
+		{chatURL, false, 3, 10},
+	} {
+		t.Run(fmt.Sprintf("%s, headers %v", x.url, x.headers), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var j journal
+				limits := openaitest.Limits{RPM: 60, TPM: 1_000_000}
+				srv := openaitest.New(openaitest.WithLimits("m", limits), openaitest.WithAzure(true), openaitest.WithHeaders(x.headers),
+					openaitest.WithLatency(500*time.Millisecond, 500*time.Millisecond), j.option())
+				client := newLimiter(t, ratelimiter.WithAccount("a"),
+					ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: limits.RPM, TPM: limits.TPM})).Client(srv.Direct())
+				begun := time.Now()
+				var wg sync.WaitGroup
+				for range 10 {
+					wg.Go(func() { post(t, client, x.url, chatBody("m", 1, false)) })
+				}
+				wg.Wait()
+				first, second := j.admitted(begun, begun.Add(500*time.Millisecond)), j.admitted(begun, begun.Add(time.Second))
+				if first != x.first || second != x.second {
+					t.Errorf("%d calls started before a response, and %d within a second; want %d and %d", first, second, x.first, x.second)
+				}
+			})
+		})
+	}
+}
+
+// On Azure the pace of a small tier hardly holds up calls that come one after the other.
+func TestSequentialCallsOnAzure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := openaitest.Limits{RPM: 60, TPM: 1_000_000}
+		srv := openaitest.New(openaitest.WithLimits("m", limits), openaitest.WithLatency(500*time.Millisecond, 500*time.Millisecond))
+		client := newLimiter(t, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: limits.RPM, TPM: limits.TPM})).Client(srv.Direct())
+		begun := time.Now()
+		for range 10 {
+			post(t, client, "http://r.openai.azure.com/openai/deployments/m/chat/completions", chatBody("m", 1, false))
+		}
+		if took := time.Since(begun); took > 5200*time.Millisecond {
+			t.Errorf("10 calls of half a second took %v", took)
+		}
+	})
+}
+
 // A call every 300 ms, of which none may wait, at 60 requests a minute.
 func TestSmallTierWithoutWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

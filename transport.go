@@ -192,6 +192,7 @@ func (t *Transport) reserve(req *http.Request, e wire.Endpoint, deployment strin
 	r.limiter = t.limiter
 	call := &r.engine.Call
 	call.Account = t.limiter.accountOf(req)
+	call.Subwindows = identity.IsAzure(req)
 	r.estimateRequest(req, e, deployment, &x.body)
 	if brought, ok := value[*Reservation](ctx, reservationKey); ok && brought.claim(r) {
 		x.r = brought

@@ -17,6 +17,8 @@ type Call struct {
 	Body             predict.Body
 	// Retry says that the call is another try of one that came before.
 	Retry bool
+	// Subwindows says that the server is of a kind that enforces limits in them.
+	Subwindows bool
 	// MaxWait is how long the call may wait; negative for as long as it takes.
 	MaxWait time.Duration
 	// Waiting, if not nil, is called once for a call that can't start at once, without
@@ -133,6 +135,9 @@ func (a *account) enter(ctx context.Context, r *Reservation, en *entry) (step, e
 	c := &r.Call
 	s := a.scopeLocked(a.engine.scopeOf(c))
 	r.scope = s
+	if c.Subwindows {
+		s.quota.ExpectSubwindows()
+	}
 	if a.engine.keeper != nil && !s.loaded {
 		if s.loading == nil {
 			s.loading, en.begin = make(chan struct{}), s.load

@@ -66,11 +66,11 @@ func Of(r *http.Request, key []byte) Identity {
 	name := hostname(host)
 	authorization := header(r, "Authorization")
 
-	if resource, ok := segmentAfter(path, "/azure-openai/"); ok {
+	if resource, ok := segmentAfter(path, azureGateway); ok {
 		id.Account += "/" + resource
 		return id
 	}
-	if isAzure(name, path) {
+	if isAzureResource(name, path) {
 		id.Account = azureResource(host)
 		return id
 	}
@@ -221,9 +221,19 @@ func hostname(host string) string {
 	return host
 }
 
-// isAzure reports whether a host is an Azure resource's, in any of its clouds, or a path
-// is that of one behind a domain of its owner's. GitHub's models had a host there for everybody.
-func isAzure(host, path string) bool {
+// IsAzure reports whether a request goes to Azure OpenAI, whoever pays for it.
+func IsAzure(r *http.Request) bool {
+	path := strings.ToLower(r.URL.Path)
+	return strings.Contains(path, azureGateway) || isAzureResource(hostname(hostOf(r)), path)
+}
+
+// azureGateway is where the path of a gateway goes on to a resource.
+const azureGateway = "/azure-openai/"
+
+// isAzureResource reports whether a host is an Azure resource's, in any of its clouds, or a path in
+// lower case is that of one behind a domain of its owner's. GitHub's models had a host there for
+// everybody.
+func isAzureResource(host, path string) bool {
 	if host == "models.inference.ai.azure.com" {
 		return false
 	}
@@ -232,7 +242,7 @@ func isAzure(host, path string) bool {
 			return true
 		}
 	}
-	return strings.Contains(strings.ToLower(path), "/openai/deployments/")
+	return strings.Contains(path, "/openai/deployments/")
 }
 
 // azureResource returns the host of a resource's OpenAI endpoint for whichever of its three hosts:

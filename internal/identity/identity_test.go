@@ -34,6 +34,29 @@ func request(url string, headers ...string) *http.Request {
 	return r
 }
 
+// Azure is told by its hosts and by its paths.
+func TestIsAzure(t *testing.T) {
+	for url, want := range map[string]bool{
+		"https://r.openai.azure.com/openai/v1/responses":                     true,
+		"https://R.OpenAI.Azure.com.:443/openai/v1/responses":                true,
+		"https://r.openai.azure.com:8443/openai/v1/responses":                true,
+		"https://r.services.ai.azure.com/openai/v1/responses":                true,
+		"https://r.openai.azure.us/openai/v1/responses":                      true,
+		"https://x.azure-api.net/v1/responses":                               true,
+		"https://ai.corp/OpenAI/Deployments/d/chat/completions":              true,
+		"https://gw.example/v1/acc/Azure-OpenAI/res/dep/chat/completions":    true,
+		"https://models.inference.ai.azure.com/chat/completions":             false,
+		"https://api.openai.com/v1/responses":                                false,
+		"https://azure.com.example/v1/responses":                             false,
+		"https://gw.example/v1/responses?next=/openai/deployments/d/x":       false,
+		"https://us-central1-aiplatform.googleapis.com/v1/projects/p1/x/y/z": false,
+	} {
+		if got := IsAzure(request(url)); got != want {
+			t.Errorf("%s: %v", url, got)
+		}
+	}
+}
+
 // What rotates changes nothing, and what tells payers apart does.
 func TestIdentity(t *testing.T) {
 	const (
