@@ -117,7 +117,6 @@ func (r *Reservation) refundLocked(now time.Time, settled *Settled) *backend.Set
 		a.refunded[d] += float64(max(0, refund[d]))
 	}
 	if r.flow != nil {
-		s.queue.countIn(s.unitLocked())
 		s.queue.end(r.flow, &refund)
 	}
 	if !r.discarded {
