@@ -107,7 +107,7 @@ func (w *wakes) wait(timer *time.Timer, long, soonest time.Duration) {
 // A turn is what the driver asks for next.
 type turn struct {
 	batch     []*waiter
-	full      bool // it has a slot for no more
+	capped    bool // it has a slot for no more
 	ask       ask
 	at        time.Time     // when the driver last asked
 	young     bool          // the first of the batch has not asked before, and is not alone
@@ -142,7 +142,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	t.batch = s.batchLocked(now)
 	all := t.batch
 	taken := s.takeRoomLocked(&t, now)
-	t.full = len(t.batch) < len(all) || len(t.batch) == s.slotsLocked(now)
+	t.capped = len(t.batch) < len(all) || len(t.batch) == s.slotsLocked(now)
 	s.queue.stand(t.batch, all)
 	if s.queue.len() == 0 {
 		s.driver.running, s.driver.standing = false, standing{}
@@ -338,7 +338,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		if d.turns && answer.Wait < far {
 			d.turn = left
 		}
-		d.grows = answer.Wait >= far && !t.full && left < backend.MaxCosts && s.quota.Refill(&d.inLine) < turnTime
+		d.grows = answer.Wait >= far && !t.capped && left < backend.MaxCosts && s.quota.Refill(&d.inLine) < turnTime
 	case len(t.batch) > 1:
 		d.single = true // which of them is too large shows when they ask one by one
 	default:
