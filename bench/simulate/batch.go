@@ -74,7 +74,7 @@ var batches = []batch{
 	newBatch("unused given back", atMost(1.02, 0).held(1.02, 1.04, 0), givesBack),
 	newBatch("20 × declared, given back", atMost(1.05, 0).held(1.05, 1.07, 0), givesBack, func(b *batch) { b.declared = 20 }),
 	newBatch("20 × declared, kept", atMost(1.02, 3), func(b *batch) { b.declared, b.calls = 20, 600 }),
-	newBatch("subwindows of 1 s", atMost(1.02, 10), inSubwindows(time.Second)),
+	newBatch("subwindows of 1 s", atMost(1.02, 10).held(1.02, 1.02, 25), inSubwindows(time.Second)),
 	newBatch("subwindows of 10 s, no headers", atMost(1.02, 30), inSubwindows(10*time.Second), func(b *batch) {
 		b.server = append(b.server, openaitest.WithHeaders(false))
 	}),

@@ -205,6 +205,9 @@ func (t *Tracker) Lately(now time.Time) float64 {
 	return t.sends.Between(now.Add(-time.Minute), time.Minute)
 }
 
+// After is what anybody has charged after a send of this cost, as far as our own sends show.
+func (t *Tracker) After(at time.Time, cost float64) float64 { return t.sends.After(at, cost) }
+
 // Reported reports whether any response has shown where the server's bucket stands.
 func (t *Tracker) Reported() bool { return t.reports > 0 }
 

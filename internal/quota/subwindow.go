@@ -56,7 +56,11 @@ func (s *Set) subwindowThrottled(now time.Time, r *Request, l *Limit, wait time.
 	requested = min(requested, capacity)
 	used := capacity + rate*wait.Seconds() - requested
 	if fresh { // the call fits then with the margin, and as we count it
-		part.begin(now, used+requested-min(float64(r.Cost[l.Dimension]), capacity)-rate*subwindowMargin.Seconds())
+		cost := float64(r.Cost[l.Dimension])
+		itself := min(cost, capacity)
+		// Smaller calls have passed since, at most as large together as this one.
+		after := min(l.tracker.After(r.SentAt, cost), requested)
+		part.begin(now, used+requested-itself+after-rate*subwindowMargin.Seconds())
 		return c, false
 	}
 	if ends, known := part.windows.Throttled(r.SentAt.Add(wait), part.burst); known { // it fits then with the margin

@@ -89,6 +89,24 @@ func TestLevelOfASubwindow(t *testing.T) {
 	}
 }
 
+// Of a subwindow that is new, what was sent after the throttled call has used what that call has
+// not: smaller calls fit where it did not.
+func TestSubwindowBeginsWithWhatFollowed(t *testing.T) {
+	const ms = time.Millisecond
+	for followed, want := range map[int64]float64{0: 90, 10: 100, 500: 120} { // at most the 30 that the call asks for
+		w := newWorld(t, "tpm=6000")
+		r := w.send(0, 30)
+		if followed > 0 {
+			w.send(20*ms, followed)
+		}
+		throttle := reached(func(t *wire.Throttle) { t.Limit, t.Used, t.Requested, t.RetryAfter = 6000, 10, 30, 400*ms })
+		w.Throttled(at(60*ms), r, throttle, 0)
+		if got := w.limit("tpm/subwindow").Bucket(at(60 * ms)).Start; !near(got, want) {
+			t.Errorf("%d tokens follow: it begins at %v; want %v", followed, got, want)
+		}
+	}
+}
+
 // Where windows begin afresh, a call fits when the present one ends, with the margin. What the
 // limit is corrected by says nothing of them.
 func TestFixedWindows(t *testing.T) {
