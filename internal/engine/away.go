@@ -28,18 +28,19 @@ const (
 
 // A strained driver is one whose asks have been slow: it leaves the backend alone for a while.
 type strained struct {
-	last time.Duration // how long the last ask took
+	at   time.Time     // when it was last answered
+	last time.Duration // how long that took
 	rest time.Duration
 }
 
 // asked takes in how long an ask took. One slow answer alone changes nothing. The rest shrinks
-// slowly, so that not all processes come back together.
-func (s *strained) asked(took time.Duration) {
-	s.rest = min(max(s.rest*3/4, 12*(min(took, s.last)-usual)), mostStrain)
+// by a quarter of the time that passes, so that not all processes come back together.
+func (s *strained) asked(now time.Time, took time.Duration) {
+	s.rest = min(max(s.rest-now.Sub(s.at)/4, 12*(min(took, s.last)-usual)), mostStrain)
 	if s.rest < usual/3 {
 		s.rest = 0
 	}
-	s.last = took
+	s.at, s.last = now, took
 }
 
 // varied is d, a quarter more or less, so that not all processes wait for as long.
@@ -52,7 +53,7 @@ func (s *scope) persist(t *turn, kick <-chan struct{}) (backend.Answer, error) {
 	e := s.account.engine
 	take := func() (answer backend.Answer, err error) {
 		answer, t.ask.took, err = e.timedTake(&t.ask.Ask)
-		t.strained.asked(t.ask.took)
+		t.strained.asked(time.Now(), t.ask.took)
 		return answer, err
 	}
 	answer, err := take()

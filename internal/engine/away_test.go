@@ -183,34 +183,30 @@ func TestAnswersToOthersAreHope(t *testing.T) {
 // One slow answer alone leaves the rhythm of asks as it is, two do not, and what they leave wears
 // off.
 func TestStrain(t *testing.T) {
+	const ms = time.Millisecond
 	var s strained
-	for i, x := range []struct{ took, rest time.Duration }{
-		{time.Millisecond, 0},
-		{time.Second, 0},
-		{time.Millisecond, 0},
-		{250 * time.Millisecond, 0},
-		{200 * time.Millisecond, 600 * time.Millisecond},
-		{time.Millisecond, 450 * time.Millisecond},
-		{usual, 337500 * time.Microsecond},
-		{10 * time.Second, 253125 * time.Microsecond},
-		{10 * time.Second, mostStrain},
+	now := time.Now()
+	for i, x := range []struct{ after, took, rest time.Duration }{
+		{0, ms, 0},
+		{ms, time.Second, 0},
+		{ms, ms, 0},
+		{ms, 250 * ms, 0},
+		{ms, 200 * ms, 600 * ms},
+		{0, ms, 600 * ms},        // it has had no rest
+		{600 * ms, ms, 450 * ms}, // what it asks after it has
+		{450 * ms, usual, 337500 * time.Microsecond},
+		{900 * ms, ms, 112500 * time.Microsecond}, // and more
+		{ms, 10 * time.Second, 112250 * time.Microsecond},
+		{ms, 10 * time.Second, mostStrain},
+		{16 * time.Second, 10 * time.Second, mostStrain},
+		{16*time.Second - 200*ms, ms, usual / 3},
+		{ms, ms, 0},
+		{time.Second, ms, 0},
 	} {
-		if s.asked(x.took); s.rest != x.rest {
+		now = now.Add(x.after)
+		if s.asked(now, x.took); s.rest != x.rest {
 			t.Errorf("ask %d leaves the backend alone for %v; want %v", i, s.rest, x.rest)
 		}
-	}
-	for before, want := range map[time.Duration]time.Duration{66_666_667: usual / 3, 60 * time.Millisecond: 0} {
-		s = strained{rest: before}
-		if s.asked(0); s.rest != want {
-			t.Errorf("of %v there are %v left; want %v", before, s.rest, want)
-		}
-	}
-	s.rest = mostStrain
-	for range 20 {
-		s.asked(0)
-	}
-	if s.rest != 0 {
-		t.Errorf("%v are left after 20 quick answers", s.rest)
 	}
 	for range 100 {
 		if d := varied(time.Second); d < 3*time.Second/4 || d > 5*time.Second/4 {
