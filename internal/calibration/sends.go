@@ -102,6 +102,14 @@ func (s *Sends) Before(t time.Time) float64 {
 	return 0
 }
 
+// latest is all that had been charged after the last send.
+func (s *Sends) latest() float64 {
+	if n := len(s.slots); n > 0 {
+		return s.slots[n-1].after
+	}
+	return 0
+}
+
 // reaches reports whether what was charged since a time is remembered, if all that was ever
 // charged began with nothing.
 func (s *Sends) reaches(t time.Time) bool {

@@ -56,10 +56,11 @@ func (s *Set) subwindowThrottled(now time.Time, r *Request, l *Limit, wait time.
 	requested = min(requested, capacity)
 	used := capacity + rate*wait.Seconds() - requested
 	if fresh { // the call fits then with the margin, and as we count it
-		cost := float64(r.Cost[l.Dimension])
-		itself := min(cost, capacity)
-		// Smaller calls have passed since, at most as large together as this one.
-		after := min(l.tracker.After(r.SentAt, cost), requested)
+		itself := min(float64(r.Cost[l.Dimension]), capacity)
+		after := 0.0
+		if sent, ok := r.level(l); ok { // smaller calls have passed since, at most as large together as this one
+			after = min(l.tracker.After(sent), requested)
+		}
 		part.begin(now, used+requested-itself+after-rate*subwindowMargin.Seconds())
 		return c, false
 	}

@@ -95,9 +95,10 @@ func TestSubwindowBeginsWithWhatFollowed(t *testing.T) {
 	const ms = time.Millisecond
 	for followed, want := range map[int64]float64{0: 90, 10: 100, 500: 120} { // at most the 30 that the call asks for
 		w := newWorld(t, "tpm=6000")
+		w.send(0, 200) // counts in what the server says
 		r := w.send(0, 30)
 		if followed > 0 {
-			w.send(20*ms, followed)
+			w.send(0, followed)
 		}
 		throttle := reached(func(t *wire.Throttle) { t.Limit, t.Used, t.Requested, t.RetryAfter = 6000, 10, 30, 400*ms })
 		w.Throttled(at(60*ms), r, throttle, 0)
