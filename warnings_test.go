@@ -97,7 +97,7 @@ func TestLongWaitForThePace(t *testing.T) {
 		srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: 2}), openaitest.WithDialect(openaitest.OpenRouter),
 			openaitest.WithLatency(50*time.Millisecond, 100*time.Millisecond))
 		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithWarnings(logger, 0))
-		press(t, l, srv, 4, 4*time.Minute, chatBody("m", 1, false))
+		press(t, l.Client(srv.Direct()), chatURL, 4, 4*time.Minute, chatBody("m", 1, false))
 		if got := log.take(); !strings.Contains(got, `ratelimiter.limit="the pace of the model's calls" ratelimiter.wait_at_least=`) {
 			t.Errorf("warned %s", got)
 		}
