@@ -103,6 +103,19 @@ var batches = []batch{
 	}),
 	newBatch("it fits the full bucket", batchBar{more: 2 * time.Second, seeds: batchSeeds, aim: "+ 1.5 s · 0 · 0"}, func(b *batch) { b.calls = 1000 }),
 	newBatch("nothing configured", atMost(1.02, 0).held(1.02, 1.03, 0), func(b *batch) { b.learns = true }),
+	newBatch("in Groq's dialect", atMost(1.02, 0), inDialect(openaitest.Groq), func(b *batch) {
+		b.limits.RPM, b.limits.RPD = 0, 100_000
+	}),
+	newBatch("in Mistral's dialect", atMost(1.02, 0), inDialect(openaitest.Mistral)),
+	newBatch("in Cerebras' dialect", atMost(1.02, 0), inDialect(openaitest.Cerebras), func(b *batch) {
+		b.limits.RPD, b.limits.TPD = 100_000, 1_000_000_000
+	}),
+	newBatch("in Together's dialect", atMost(1.02, 10), inSubwindows(time.Second), inDialect(openaitest.Together)),
+	newBatch("in DigitalOcean's dialect", atMost(1.02, 0), inDialect(openaitest.DigitalOcean), func(b *batch) {
+		b.limits.RPM, b.limits.TPD = 100_000, 1_000_000_000
+	}),
+	newBatch("in Anthropic's dialect", atMost(1.02, 0), inDialect(openaitest.Anthropic)),
+	newBatch("in Anthropic's dialect, foreign 30 %", atMost(1.02, 6), inDialect(openaitest.Anthropic), func(b *batch) { b.foreign = 0.3 }),
 	newBatch("one process in memory", atMost(1.02, 0), func(b *batch) { b.processes, b.workers = 1, 256 }),
 }
 
@@ -120,6 +133,13 @@ func newBatch(name string, bar batchBar, more ...func(*batch)) batch {
 }
 
 func givesBack(b *batch) { b.server = append(b.server, openaitest.WithRefunds(true)) }
+
+// inDialect is a host that reports its limits in this dialect, to ours which is told nothing else.
+// Azure's have batches of their own. OpenRouter and Fireworks tell nothing, which the long runs
+// play.
+func inDialect(d openaitest.Dialect) func(*batch) {
+	return func(b *batch) { b.learns, b.server = true, append(b.server, openaitest.WithDialect(d)) }
+}
 
 func inSubwindows(length time.Duration) func(*batch) {
 	return func(b *batch) {
