@@ -50,9 +50,10 @@ type Reservation struct {
 	started   time.Time
 	slots     []*slots // that it holds until it is released
 	sent      []quota.Sent
-	informed  bool // the response reported the level of the server's tokens
-	discarded bool // nobody was given it
-	queued    bool // it has waited in the queue
+	informed  bool  // the response reported the level of the server's tokens
+	stated    int64 // what it says that the server has charged, in tokens; 0 for nothing
+	discarded bool  // nobody was given it
+	queued    bool  // it has waited in the queue
 	ended     atomic.Bool
 	released  atomic.Bool
 }
@@ -186,6 +187,7 @@ func (r *Reservation) observe(now time.Time, resp *Response) (latency time.Durat
 	const tooManyRequests = 429
 	corrections := s.quota.Headers(now, &req, &resp.Headers, resp.Status == tooManyRequests, resp.Status >= 400)
 	r.informed = resp.Headers.Tokens.HasRemaining
+	r.stated = resp.Headers.QueryCost
 	s.syncLocked(now)
 	if len(corrections) == 0 {
 		return latency, nil

@@ -11,7 +11,8 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/wire"
 )
 
-// An Outcome is how a call has ended. The zero value leaves the charge as it is.
+// An Outcome is how a call has ended. The zero value leaves the charge as it is, or makes it
+// what the response says that the server has charged.
 type Outcome struct {
 	// Cancelled says that the call was never made: all of its charge comes back.
 	Cancelled bool
@@ -156,9 +157,12 @@ func (r *Reservation) finalLocked(now time.Time, o *Outcome) (final backend.Amou
 	case o.Failed != 0:
 		if !chargesTokens(o.Failed, r.informed) {
 			final[backend.Tokens], final[backend.Images] = 0, 0
+			return final, 0
 		}
+		final[backend.Tokens] = r.held()
 		return final, 0
 	case !o.Metered:
+		final[backend.Tokens] = r.held()
 		if o.HasUsage {
 			final[backend.Tokens] = bounded(o.Usage.Total)
 		}
@@ -172,16 +176,26 @@ func (r *Reservation) finalLocked(now time.Time, o *Outcome) (final backend.Amou
 			left = 0 // which part is not sure: what stands on the server was a guess too
 		}
 		if unused = left; req.Unused(now, left) {
-			is, unused = tokens, 0
+			is, unused = r.held(), 0
 		}
 	}
 	final[backend.Tokens] = is
 	return final, unused
 }
 
+// held is what the server has charged for the call, as far as anything but its usage shows.
+// Where headers report the level of its bucket, that has corrected ours by the difference
+// between its charge and ours already.
+func (r *Reservation) held() int64 {
+	if r.stated > 0 && !r.informed {
+		return bounded(r.stated)
+	}
+	return r.charge.cost[backend.Tokens]
+}
+
 // usedTokens is what a response's body says that the call has used.
 func (r *Reservation) usedTokens(req *quota.Request, o *Outcome) int64 {
-	input, tokens := r.charge.input, r.charge.cost[backend.Tokens]
+	input, tokens := r.charge.input, r.held()
 	u := o.Usage
 	switch {
 	case o.HasUsage && r.informed && r.Call.Body.Exact():

@@ -114,6 +114,52 @@ func TestFinalCharge(t *testing.T) {
 	}
 }
 
+// What the server says it has charged takes the estimate's place where no usage comes, unless
+// its headers have corrected the buckets by it already. The call is of 1000 tokens, of which
+// 400 are input.
+func TestStatedCharge(t *testing.T) {
+	text := func(n int64, whole bool) Outcome { return Outcome{Metered: true, Text: n, Whole: whole} }
+	for _, x := range []struct {
+		name     string
+		stated   int64
+		informed bool
+		outcome  Outcome
+		want     int64
+	}{
+		{"less, and no body", 650, false, Outcome{}, 650},
+		{"more, and no body", 1300, false, Outcome{}, 1300},
+		{"less, and no text", 650, false, text(0, true), 650},
+		{"less, and text that was broken off", 650, false, text(50, false), 650},
+		{"less than the text that was broken off", 650, false, text(300, false), 700},
+		{"a server's error", 650, false, Outcome{Failed: 500}, 650},
+		{"absurd", 1 << 60, false, Outcome{}, quota.Largest},
+		{"whole text says more", 650, false, text(50, true), 450},
+		{"usage says more", 650, false, Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Input: 350, Output: 50, Total: 400}}, 400},
+		{"a caller's usage says more", 650, false, Outcome{HasUsage: true, Usage: wire.Usage{Total: 400}}, 400},
+		{"a throttle charges nothing", 650, false, Outcome{Failed: 429}, 0},
+		{"cancelled", 650, false, Outcome{Cancelled: true}, 0},
+		{"nothing is stated", 0, false, text(0, true), 1000},
+		{"beside the level", 650, true, text(0, true), 1000},
+		{"beside the level, and no body", 650, true, Outcome{}, 1000},
+		{"beside the level, a bad request", 650, true, Outcome{Failed: 400}, 1000},
+	} {
+		run(t, false, func(b *bench) {
+			b.open()
+			c := call(1000)
+			c.Body.Input = 400
+			r := b.admit(c)
+			h := wire.Headers{QueryCost: x.stated}
+			if x.informed {
+				h.Tokens = wire.Window{Limit: tpm, Remaining: tpm - 650, HasLimit: true, HasRemaining: true, Stated: time.Minute}
+			}
+			r.Observe(&Response{Status: 200, Headers: h})
+			if s, _ := r.Settle(&x.outcome); s.Final[backend.Tokens] != x.want {
+				b.Errorf("%s: %+v; want %d", x.name, s, x.want)
+			}
+		})
+	}
+}
+
 // Of output that the server keeps, nothing comes back.
 func TestUnusedOutputThatIsKept(t *testing.T) {
 	for _, x := range []struct {
@@ -122,13 +168,15 @@ func TestUnusedOutputThatIsKept(t *testing.T) {
 		o     Outcome
 		kept  bool
 		want  int64
-		voted bool // it says how much was not used
+		voted bool  // it says how much was not used
+		said  int64 // what the server says it has charged
 	}{
-		{"given back", predict.Body{}, Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Total: 450}}, false, 450, true},
-		{"kept", predict.Body{}, Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Total: 450}}, true, 1000, true},
-		{"kept, by the text", predict.Body{}, Outcome{Metered: true, Text: 50, Whole: true}, true, 1000, true},
-		{"nothing declared", predict.Body{Undeclared: true}, Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Total: 450}}, true, 450, false},
-		{"more than was charged", predict.Body{}, Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Total: 1500}}, true, 1500, false},
+		{"given back", predict.Body{}, Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Total: 450}}, false, 450, true, 0},
+		{"kept", predict.Body{}, Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Total: 450}}, true, 1000, true, 0},
+		{"kept, by the text", predict.Body{}, Outcome{Metered: true, Text: 50, Whole: true}, true, 1000, true, 0},
+		{"kept of what was charged", predict.Body{}, Outcome{Metered: true, Text: 50, Whole: true}, true, 800, true, 800},
+		{"nothing declared", predict.Body{Undeclared: true}, Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Total: 450}}, true, 450, false, 0},
+		{"more than was charged", predict.Body{}, Outcome{Metered: true, HasUsage: true, Usage: wire.Usage{Total: 1500}}, true, 1500, false, 0},
 	} {
 		run(t, false, func(b *bench) {
 			b.open()
@@ -144,6 +192,7 @@ func TestUnusedOutputThatIsKept(t *testing.T) {
 				}
 			}
 			r := b.admit(c)
+			r.Observe(&Response{Status: 200, Headers: wire.Headers{QueryCost: x.said}})
 			if got, _ := r.Settle(&x.o); got.Final[backend.Tokens] != x.want {
 				b.Errorf("%s: %+v; want %d", x.name, got, x.want)
 			}
