@@ -104,7 +104,7 @@ func (n *noteLimit) check() error {
 		return fmt.Errorf("ratio %v", n.Tracker.Ratio)
 	case n.Tracker.Reports < 0:
 		return fmt.Errorf("%d reports", n.Tracker.Reports)
-	case !finite(n.Ramp.From, 0, Largest):
+	case n.Ramp.From != 0 && !finite(n.Ramp.From, slowPart, Largest): // no limit is below 1
 		return fmt.Errorf("ramp %v", n.Ramp.From)
 	case n.Transit < 0 || n.Transit > mostTransit:
 		return fmt.Errorf("transit %v", n.Transit)

@@ -162,6 +162,8 @@ func TestCorruptNotes(t *testing.T) {
 		{"a huge ratio", set("limits.tracker.ratio", 101)},
 		{"negative reports", set("limits.tracker.reports", -1)},
 		{"a negative ramp", set("limits.ramp.from", -1)},
+		{"a tiny ramp", set("limits.ramp.from", 1e-300)},
+		{"a ramp below that of any limit", set("limits.ramp.from", slowPart-0.001)},
 		{"a huge ramp", set("limits.ramp.from", 1e13)},
 		{"a negative transit", set("limits.transit", -1)},
 		{"a long transit", set("limits.transit", int64(mostTransit+1))},
@@ -192,6 +194,7 @@ func TestCorruptNotes(t *testing.T) {
 		{"the largest ratio", set("limits.tracker.ratio", 100), "rpm=300 account/tpm=90000 tpm=40000 rpm/subwindow=300"},
 		{"a limit of 1", set("limits.amount", 1), "rpm=1 account/tpm=90000 tpm=40000 rpm/subwindow=1"},
 		{"the longest transit", set("limits.transit", int64(mostTransit)), "rpm=300 account/tpm=90000 tpm=40000 rpm/subwindow=300"},
+		{"the smallest ramp", set("limits.ramp.from", slowPart), "rpm=300 account/tpm=90000 tpm=40000 rpm/subwindow=300"},
 		{"the largest ramp", set("limits.ramp.from", int64(Largest)), "rpm=300 account/tpm=90000 tpm=40000 rpm/subwindow=300"},
 		{"the largest amount", set("limits.amount", int64(Largest)), "rpm=500 account/tpm=90000 tpm=40000 rpm/subwindow=500"},
 		{"a member that is not known", set("limits.more", 1), "rpm=300 account/tpm=90000 tpm=40000 rpm/subwindow=300"},
@@ -333,7 +336,7 @@ func TestNotesAreMerged(t *testing.T) {
 func TestNotesAreHeldToTheRules(t *testing.T) {
 	for _, x := range []struct {
 		from, want float64
-	}{{1e-300, 50}, {49, 50}, {60, 60}, {0, 0}} {
+	}{{slowPart, 50}, {49, 50}, {60, 60}, {0, 0}} {
 		theirs := newWorld(t, "rpm=500")
 		theirs.limit("rpm").ramp = calibration.Ramp{From: x.from, Begun: epoch}
 		w := newWorld(t, "rpm=500")
