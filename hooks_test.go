@@ -2,6 +2,7 @@ package ratelimiter_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"runtime"
@@ -127,6 +128,65 @@ func TestHookThatPanics(t *testing.T) {
 						acquire(t, l, tokens(590)).Cancel()
 					})
 				})
+			}
+		}
+	}
+}
+
+// The same of the hook that tells of many credentials: the request which is the last straw is
+// sent by nobody, and stands in nobody's account.
+func TestCredentialsHookThatPanics(t *testing.T) {
+	for _, ofContext := range []bool{true, false} {
+		armed, sent := false, 0
+		trace := hooked("Credentials", &armed)
+		var options []ratelimiter.Option
+		ctx := t.Context()
+		if ofContext {
+			ctx = ratelimiter.ContextWithTrace(ctx, trace)
+		} else {
+			options = append(options, ratelimiter.WithTrace(trace))
+		}
+		l := newLimiter(t, options...)
+		c := l.Client(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			sent++
+			io.Copy(io.Discard, r.Body)
+			return response(200, "application/json", io.NopCloser(strings.NewReader(usageBody))), nil
+		}))
+		body := new(trackedBody)
+		call := func(key int) {
+			body = &trackedBody{Reader: strings.NewReader(chatBody("m", 100, false))}
+			req := newRequest(t, ctx, chatURL, body)
+			req.Header.Set("Authorization", fmt.Sprint("Bearer key-", key))
+			resp, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		}
+		armed = true
+		key := 0
+		var p any
+		for ; p == nil && key < 1000; key++ {
+			p = panics(func() { call(key) })
+		}
+		if p != "hook" || armed || sent != key-1 {
+			t.Fatalf("recovered %v from the %d. call, of which %d were sent", p, key, sent)
+		}
+		if body.closed.Load() == 0 {
+			t.Error("the request's body was not closed")
+		}
+		call(key) // which is of another account
+		call(key - 1)
+		for _, name := range l.Accounts() {
+			state, err := l.State(ratelimiter.ContextWithAccount(t.Context(), name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range state.Scopes {
+				if s.InFlight != 0 || s.Waiting != 0 {
+					t.Errorf("%+v", s)
+				}
 			}
 		}
 	}
