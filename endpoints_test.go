@@ -99,6 +99,48 @@ func TestFaultyEndpoints(t *testing.T) {
 	}
 }
 
+// What runs an agent is a request of the model that it names, or else of one called "agents". What
+// its turns use nobody knows, so that it takes no tokens.
+func TestAgents(t *testing.T) {
+	const rpm, tpm = 120, 1000
+	for _, tt := range []struct{ path, body, model string }{
+		{"/v1/agents/sessions", `{"agent":{"id":"agent_1"},"input":"` + strings.Repeat("word ", 500) + `","max_output_tokens":100000}`, "agents"},
+		{"/v1/agents/sessions", `{"model":"gpt-6-luna","input":"word"}`, "gpt-6-luna"},
+		{"/v1/agents/sessions/sess_1/events", `{"type":"input","content":"` + strings.Repeat("word ", 500) + `"}`, "agents"},
+		{"/v1/agents/automations/auto_1/invocations", `{}`, "agents"},
+	} {
+		t.Run(tt.path+" of "+tt.model, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := openaitest.New(openaitest.WithLimits("", openaitest.Limits{RPM: rpm, TPM: tpm}), openaitest.WithLatency(0, 100*time.Millisecond))
+				defer srv.Close()
+				var settled []ratelimiter.SettledInfo
+				l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(&ratelimiter.Trace{
+					Settled: func(_ context.Context, info ratelimiter.SettledInfo) { settled = append(settled, info) },
+				}))
+				c := l.Client(srv.Transport())
+				begun := time.Now()
+				for range 2 * rpm {
+					if status, body := post(t, c, "http://api.openai.test"+tt.path, tt.body); status != http.StatusOK {
+						t.Fatalf("%d %s", status, body)
+					}
+				}
+				if took := time.Since(begun); took < 59*time.Second || took > 70*time.Second {
+					t.Errorf("%d calls of %d a minute took %v", 2*rpm, rpm, took)
+				}
+				a := srv.Account(tt.model)
+				if a.Throttled > 0 || a.Completed != 2*rpm || a.Bucket(openaitest.TPM).Charged != 0 {
+					t.Errorf("%+v, %+v", a.Calls, a.Bucket(openaitest.TPM))
+				}
+				for _, s := range settled {
+					if want := (ratelimiter.Cost{Model: tt.model, Requests: 1}); s.Charged != want || s.Final != want {
+						t.Fatalf("charged %+v, finally %+v; want %+v", s.Charged, s.Final, want)
+					}
+				}
+			})
+		})
+	}
+}
+
 // Decisions are settled to the usage that each response has.
 func TestDecisions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -65,10 +65,17 @@ func (a *Answer) payload(c *Call) payload {
 	case "moderations":
 		return jsonPayload(moderations(c))
 	case "decisions":
-		return jsonPayload(obj{
-			"object": "decision", "model": c.Model, "answers": []any{},
-			"usage": obj{"input_tokens": c.PromptTokens, "output_tokens": 0, "total_tokens": c.PromptTokens},
-		})
+		r := obj{"object": "decision", "model": c.Model, "answers": []any{}}
+		if !a.NoUsage {
+			r["usage"] = obj{"input_tokens": c.PromptTokens, "output_tokens": 0, "total_tokens": c.PromptTokens}
+		}
+		return jsonPayload(r)
+	case agentSessions:
+		return jsonPayload(obj{"id": c.id("sess_"), "object": "agent.session", "created_at": c.created(), "model": c.Model, "status": "in_progress"})
+	case agentEvents:
+		return jsonPayload(obj{"id": c.id("evt_"), "object": "agent.session.event", "created_at": c.created()})
+	case agentInvocations:
+		return jsonPayload(obj{"id": c.id("inv_"), "object": "agent.automation.invocation", "created_at": c.created(), "status": "queued"})
 	case "images/generations", "images/edits", "images/variations":
 		if c.Stream {
 			return a.imageStream(c)

@@ -22,9 +22,11 @@ type Call struct {
 	Seq int64
 	// Arrived is when the request had been read.
 	Arrived time.Time
-	// Endpoint is the path below the base path, such as "chat/completions".
+	// Endpoint is the path below the base path, such as "chat/completions". An id in it is "*":
+	// "agents/sessions/*/events".
 	Endpoint string
-	// Model is the deployment of an Azure path, else the model of the body.
+	// Model is the deployment of an Azure path, else the model of the body. What runs an agent
+	// and names none has "agents".
 	Model string
 	// Stream is whether the body asks for server-sent events, IncludeUsage
 	// whether it asks for a final usage chunk.
@@ -68,16 +70,44 @@ var endpoints = []string{
 	"chat/completions", "completions",
 	"responses", "responses/compact", "responses/input_tokens",
 	"embeddings", "moderations", "decisions",
+	agentSessions, agentEvents, agentInvocations,
 	"images/generations", "images/edits", "images/variations",
 	"audio/transcriptions", "audio/translations", "audio/speech",
+}
+
+// What runs a turn of an agent on the server.
+const (
+	agentSessions    = "agents/sessions"
+	agentEvents      = "agents/sessions/*/events"
+	agentInvocations = "agents/automations/*/invocations"
+)
+
+// runsAgent reports whether the endpoint runs a turn: it costs a request, and nothing more that
+// anybody could know beforehand.
+func (c *Call) runsAgent() bool { return strings.HasPrefix(c.Endpoint, "agents/") }
+
+// endsIn reports whether the last segments of a path are those of an endpoint.
+func endsIn(path, endpoint string) bool {
+	for more := true; more; {
+		i, j := strings.LastIndexByte(path, '/'), strings.LastIndexByte(endpoint, '/')
+		if i < 0 {
+			return false // the first segment follows a slash
+		}
+		is, want := path[i+1:], endpoint[j+1:]
+		if is == "" || want != "*" && want != is {
+			return false
+		}
+		path, endpoint, more = path[:i], endpoint[:max(j, 0)], j >= 0
+	}
+	return true
 }
 
 // route finds the endpoint under any base path, and the deployment if the path
 // is Azure's.
 func route(u *url.URL) (endpoint, deployment string, ok bool) {
-	path := strings.TrimSuffix(u.Path, "/")
+	path := strings.TrimSuffix(u.EscapedPath(), "/")
 	for _, e := range endpoints {
-		if !strings.HasSuffix(path, e) || !strings.HasSuffix(path[:len(path)-len(e)], "/") {
+		if !endsIn(path, e) {
 			continue
 		}
 		// A deployment's name may hold an escaped slash.
@@ -193,6 +223,9 @@ func readCall(r *http.Request, endpoint, deployment string) (*Call, error) {
 	}
 	if c.Model == "" {
 		c.Model = q.Model
+	}
+	if c.Model == "" && c.runsAgent() {
+		c.Model = "agents"
 	}
 	if c.Model == "" {
 		return c, errors.New("you must provide a model parameter")

@@ -169,7 +169,7 @@ func (x *exchange) run() {
 func (s *Server) cost(c *Call) Cost {
 	cost := Cost{Requests: 1, Tokens: c.PromptEstimate}
 	switch c.Endpoint {
-	case "responses/input_tokens":
+	case "responses/input_tokens", agentSessions, agentEvents, agentInvocations:
 		cost.Tokens = 0
 	case "images/generations", "images/edits", "images/variations":
 		cost.Images = c.n

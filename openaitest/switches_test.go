@@ -254,6 +254,7 @@ func TestNoUsage(t *testing.T) {
 		{"/v1/responses", `{"model":"m","input":"x"}`},
 		{"/v1/responses", `{"model":"m","input":"x","stream":true}`},
 		{"/v1/embeddings", `{"model":"m","input":"x"}`},
+		{"/v1/decisions", `{"model":"m","input":"x"}`},
 		{"/v1/images/generations", `{"model":"m","prompt":"x"}`},
 		{"/v1/images/generations", `{"model":"m","prompt":"x","stream":true}`},
 		{"/v1/audio/transcriptions", `{"model":"m","stream":true}`},
