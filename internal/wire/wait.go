@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // longestWait is what longer waits are cut to. It is far above any pause that is kept, and
@@ -197,7 +198,7 @@ var waitWords = [...]struct {
 
 // waitIn finds a wait in a message.
 func waitIn(message string, now time.Time) (time.Duration, bool) {
-	message = plainer.Replace(strings.ToLower(message))
+	message = inFigures(plainer.Replace(strings.ToLower(message)))
 	for _, w := range waitWords {
 		for rest := message; ; {
 			var ok bool
@@ -219,22 +220,118 @@ func waitIn(message string, now time.Time) (time.Duration, bool) {
 var plainer = strings.NewReplacer(
 	`\n`, " ", // of JSON that is quoted
 	"\u00a0", " ", "\u202f", " ", "approx.", "approx",
-	"半小时", "30分钟", "半小時", "30分鐘", "一", "1", "两", "2", "兩", "2",
+	"０", "0", "１", "1", "２", "2", "３", "3", "４", "4", "５", "5", "６", "6", "７", "7", "８", "8", "９", "9",
+	"个半小时", "小时30分钟", "個半小時", "小時30分鐘", "小时半", "小时30分钟", "小時半", "小時30分鐘", "時間半", "時間30分", "시간 반", "시간30분",
+	"分半钟", "分30秒", "分半鐘", "分30秒", "分钟半", "分钟30秒", "分鐘半", "分鐘30秒", "分半", "分30秒",
+	"半小时", "30分钟", "半小時", "30分鐘", "半个小时", "30分钟", "半個小時", "30分鐘", "半時間", "30分",
+	"半分钟", "30秒", "半分鐘", "30秒", "半天", "12小时", "一刻钟", "15分钟", "一刻鐘", "15分鐘",
 )
 
+// hanDigits are the numerals of Chinese and Japanese below ten, and hanPowers those from there on.
+var (
+	hanDigits = map[rune]int64{
+		'零': 0, '〇': 0, '一': 1, '二': 2, '两': 2, '兩': 2, '三': 3, '四': 4, '五': 5, '六': 6, '七': 7, '八': 8, '九': 9,
+	}
+	hanPowers = map[rune]int64{'十': 10, '百': 100, '千': 1000, '万': 10_000, '萬': 10_000}
+)
+
+// inFigures writes the numerals that stand before a unit of time in figures: "十一秒" is "11秒".
+// Elsewhere they are parts of words.
+func inFigures(message string) string {
+	var b strings.Builder
+	done := 0
+	for i, c := range message {
+		if i < done {
+			continue
+		}
+		if _, digit := hanDigits[c]; !digit && hanPowers[c] == 0 {
+			continue
+		}
+		n, length := hanNumber(message[i:])
+		end := i + length
+		if countsTime(message[i:end], message[end:]) {
+			b.WriteString(message[done:i])
+			b.WriteString(strconv.FormatInt(n, 10))
+		} else {
+			b.WriteString(message[done:end])
+		}
+		done = end
+	}
+	if done == 0 {
+		return message
+	}
+	return b.String() + message[done:]
+}
+
+// hanNumber reads the numerals at the beginning of s: "一百零五", "三十", "十", "一二〇".
+func hanNumber(s string) (n int64, length int) {
+	const most = 1_000_000_000 // of seconds 32 years
+	part, last := int64(0), int64(0)
+	for i, c := range s {
+		digit, is := hanDigits[c]
+		power := hanPowers[c]
+		switch {
+		case is:
+			last = min(10*last+digit, most)
+		case power == 10_000:
+			n, part, last = min(n+(part+last)*power, most), 0, 0
+		case power > 0:
+			part, last = min(part+max(last, 1)*power, most), 0
+		default:
+			return min(n+part+last, most), i
+		}
+	}
+	return min(n+part+last, most), len(s)
+}
+
+// countsTime reports whether numerals count what follows them, and that is a time. "十分" means
+// "very", and "百分百" all, unless it goes on like a time; "百分之十" and "十分之一" are parts.
+func countsTime(number, after string) bool {
+	after = strings.TrimLeft(after, " ")
+	for _, u := range hanUnits {
+		rest, ok := strings.CutPrefix(after, u.name)
+		if !ok {
+			continue
+		}
+		if u.name != "分" {
+			return true
+		}
+		for _, then := range hanAfter {
+			if strings.HasPrefix(rest, then) {
+				return true
+			}
+		}
+		r, _ := utf8.DecodeRuneInString(rest)
+		_, digit := hanDigits[r]
+		digit = digit || r == '十' || figures(rest) > 0
+		very := number == "十" || number == "百"
+		return !strings.HasPrefix(rest, "之") && (digit || !very)
+	}
+	return false
+}
+
 // isOver reports whether a word speaks of a wait that has been, or of the longest there may be:
-// "timed out after waiting 60s", "gave up after retrying for 30s", "maximum wait of 60s".
+// "timed out after waiting 60s", "gave up after retrying for 30s", "maximum wait of 60s", "has
+// already been throttled for 20s", "was delayed by 20s", "已经等待60秒".
 func isOver(before, word, after string) bool {
+	clause := before[strings.LastIndexAny(before, ".,;:!?(\n")+1:]
+	said := strings.TrimRight(clause, " ")
+	for _, done := range [...]string{"already", "already been", "已", "已经", "已經"} {
+		if strings.HasSuffix(said, done) {
+			return true
+		}
+	}
 	switch word {
+	case "delay": // what blocks or bans holds on
+		return strings.HasSuffix(said, "was") || strings.HasSuffix(said, "were") || strings.HasSuffix(said, "been")
 	case "wait":
-		clause := before[strings.LastIndexAny(before, ".,;:!?(\n")+1:]
 		limit := strings.TrimRight(before, " _-")
 		return strings.HasSuffix(limit, "max") || strings.HasSuffix(limit, "maximum") || strings.HasPrefix(after, "ed") ||
 			strings.HasPrefix(after, "ing") && !contains(clause, "try", "recommend", "suggest", "consider")
 	case "retry":
 		return strings.HasPrefix(after, "ing for")
 	case "等待":
-		return strings.HasSuffix(before, "已") || strings.Contains(after, "超时")
+		return strings.Contains(after, "超时")
 	}
 	return false
 }
@@ -291,7 +388,7 @@ var (
 var fillers = map[string]bool{
 	"in": true, "after": true, "for": true, "at": true, "on": true, "least": true, "about": true,
 	"approximately": true, "approx": true, "around": true, "roughly": true, "another": true,
-	"until": true, "within": true, "the": true, "next": true, "your": true, "this": true,
+	"until": true, "within": true, "by": true, "the": true, "next": true, "your": true, "this": true,
 	"request": true, "requests": true, "call": true, "ing": true, "s": true, "try": true,
 	"trying": true, "once": true, "is": true, "of": true, "time": true, "period": true, "delay": true,
 	"minimum": true, "more": true, "and": true, "then": true, "it": true, "be": true,
@@ -345,34 +442,62 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 // article reads "a minute", "an hour", "two minutes", "one and a half minutes", "half an hour"
 // and "a couple of minutes".
 func article(s string) time.Duration {
-	number, rest, _ := strings.Cut(s, " ")
-	tens, ones, _ := strings.Cut(number, "-") // "forty-five"
-	n, half := numerals[tens]+numerals[ones], time.Duration(0)
-	if number == "half" {
-		rest = strings.TrimPrefix(strings.TrimPrefix(rest, "an "), "a ")
-		half = 1
+	n, rest := numeral(s)
+	half := time.Duration(0)
+	if after, ok := strings.CutPrefix(rest, "half "); ok && n <= 1 { // "a half hour"
+		rest = strings.TrimPrefix(strings.TrimPrefix(after, "an "), "a ")
+		n, half = 0, 1
 	} else if after, ok := strings.CutPrefix(rest, "and a half "); ok {
 		rest, half = after, 1
 	} else if after, ok := strings.CutPrefix(rest, "couple of "); ok && n == 1 {
 		rest, n = after, 2
 	}
 	unit := unitOf(rest[:letters(rest)])
-	return n*unit + half*unit/2
+	return min(span(float64(n), unit)+half*unit/2, longestWait)
+}
+
+// numeral reads a number in words: "twenty", "forty-five", "one hundred and twenty".
+func numeral(s string) (n time.Duration, rest string) {
+	for rest = s; ; {
+		word := rest[:letters(rest)]
+		after := strings.TrimLeft(rest[len(word):], " -")
+		more := numerals[word]
+		switch {
+		case word == "hundred" && 0 < n && n < 100:
+			n *= 100
+		case word == "and" && n >= 100:
+		case more > 0 && (n%100 == 0 || n%100 >= 20 && n%10 == 0 && more < 10):
+			n += more
+		default:
+			return n, rest
+		}
+		rest = after
+	}
 }
 
 var numerals = map[string]time.Duration{
 	"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
-	"seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "fifteen": 15,
-	"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90,
+	"seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13,
+	"fourteen": 14, "fifteen": 15, "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19,
+	"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
 }
 
 // spoken is [spokenTo] where of what follows only that matters which makes it no wait: "60s ago",
-// "60秒内", which is within them.
+// "60s already", "60秒内", which is within them.
 func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bool) {
 	d, rest, ok := spokenTo(s, now, bare)
 	rest = strings.TrimLeft(rest, "钟鐘之以")
-	return d, ok && !strings.HasPrefix(rest, "ago") && !strings.HasPrefix(rest, "内") && !strings.HasPrefix(rest, "內")
+	for _, over := range overEnds {
+		if strings.HasPrefix(rest, over) {
+			return 0, false
+		}
+	}
+	return d, ok
 }
+
+// overEnds are what stands behind a time that is no wait: it is over, or what happens within it
+// counts.
+var overEnds = [...]string{"ago", "already", "so far", "elapsed", "have elapsed", "has elapsed", "have passed", "has passed", "in vain", "内", "內"}
 
 // spokenTo reads a wait at the beginning of s, in lower case: "9.816s", "7m12s", "pt12s",
 // "37 seconds", "7 minutes and 12 seconds", "114h18m0s", "00:01:30", "1 day, 2:03:04", "30秒", or
@@ -575,7 +700,9 @@ var hanUnits = [...]struct {
 }{
 	{"毫秒", time.Millisecond}, {"秒", time.Second}, {"分钟", minute}, {"分", minute},
 	{"个小时", time.Hour}, {"小时", time.Hour}, {"個小時", time.Hour}, {"小時", time.Hour}, {"時間", time.Hour}, {"天", day},
-	{"초", time.Second}, {"분", minute}, {"시간", time.Hour}, {"일", day},
+	{"个星期", 7 * day}, {"個星期", 7 * day}, {"星期", 7 * day}, {"週間", 7 * day}, {"周", 7 * day}, {"週", 7 * day},
+	{"个月", 30 * day}, {"個月", 30 * day}, {"か月", 30 * day}, {"ヶ月", 30 * day},
+	{"초", time.Second}, {"분", minute}, {"시간", time.Hour}, {"일", day}, {"주", 7 * day}, {"개월", 30 * day},
 }
 
 // unitAt returns the unit that begins s, and the length of its name; 0 is none.
