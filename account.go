@@ -33,8 +33,12 @@ func (l *Limiter) accountOf(r *http.Request) string {
 		return l.config.account
 	}
 	id := identity.Of(r, *l.config.digestKey)
-	if l.watch.See(time.Now(), &id) {
+	now := time.Now()
+	if l.watch.See(now, &id) {
 		l.traceCredentials(r.Context(), CredentialsInfo{Host: id.Host, Credentials: identity.Many})
+	}
+	if l.watch.SeeNameless(now, &id) {
+		l.traceCredentials(r.Context(), CredentialsInfo{Host: id.Host, Nameless: true})
 	}
 	return id.Account
 }

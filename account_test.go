@@ -51,6 +51,37 @@ func TestCredentialsThatRotate(t *testing.T) {
 	}
 }
 
+// Whose bearers a token does not tell apart is one account, which is reported once.
+func TestTokensThatNameNobody(t *testing.T) {
+	var reports []ratelimiter.CredentialsInfo
+	l := newLimiter(t, ratelimiter.WithTrace(&ratelimiter.Trace{
+		Credentials: func(_ context.Context, i ratelimiter.CredentialsInfo) { reports = append(reports, i) },
+	}))
+	send := func(claims string) {
+		t.Helper()
+		req := newRequest(t, t.Context(), "https://llm.example/v1/chat/completions", strings.NewReader(chatBody("m", 1, false)))
+		req.Header.Set("Authorization", "Bearer "+jwt(claims))
+		resp, err := l.Transport(answering("{}")).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+	send(`{"iss":"https://idp.example","aud":"llm","azp":"app","exp":1}`)
+	if len(reports) != 0 {
+		t.Errorf("reports %v of a token that names an application", reports)
+	}
+	for i := range 20 {
+		send(fmt.Sprintf(`{"iss":"https://idp.example","aud":"llm","exp":%d}`, i))
+	}
+	if want := (ratelimiter.CredentialsInfo{Host: "llm.example", Nameless: true}); len(reports) != 1 || reports[0] != want {
+		t.Errorf("reports %v", reports)
+	}
+	if accounts := l.Accounts(); len(accounts) != 2 {
+		t.Errorf("accounts %v", accounts)
+	}
+}
+
 // The key is the limiter's own: who wipes what was passed changes no account.
 func TestDigestKeyIsCopied(t *testing.T) {
 	key := []byte("0123456789abcdef")

@@ -56,6 +56,10 @@ func LogTrace(logger *slog.Logger, options *LogOptions) *Trace {
 				append(i.avoided(), slog.String("kind", i.Kind), slog.Duration("pause", i.For), slog.String("message", i.Message))...)
 		},
 		Credentials: func(ctx context.Context, i CredentialsInfo) {
+			if i.Nameless {
+				l.log(ctx, slog.LevelWarn, "ratelimiter: a token that names nobody, whose bearers are one account", slog.String("host", i.Host))
+				return
+			}
 			l.log(ctx, slog.LevelWarn, "ratelimiter: many credentials, each with a budget of its own",
 				slog.String("host", i.Host), slog.Int("credentials", i.Credentials))
 		},

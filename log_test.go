@@ -116,11 +116,13 @@ func TestLogTraceOfTheRest(t *testing.T) {
 	trace.Backend(errors.New("connection refused"))
 	trace.Backend(nil)
 	trace.Credentials(t.Context(), ratelimiter.CredentialsInfo{Host: "api.test", Credentials: 9})
+	trace.Credentials(t.Context(), ratelimiter.CredentialsInfo{Host: "api.test", Nameless: true})
 	trace.NotStarted(t.Context(), ratelimiter.NotStartedInfo{Model: "m", Err: context.Canceled})
 	wantLines(t, log,
 		`level=WARN msg="ratelimiter: backend does not answer" error="connection refused"`,
 		`level=INFO msg="ratelimiter: backend answers again"`,
 		`level=WARN msg="ratelimiter: many credentials, each with a budget of its own" host=api.test credentials=9`,
+		`level=WARN msg="ratelimiter: a token that names nobody, whose bearers are one account" host=api.test`,
 	)
 }
 

@@ -32,7 +32,8 @@ type Trace struct {
 	Settled func(context.Context, SettledInfo)
 	// Credentials is called once for a host that has been called with many credentials
 	// within an hour. Each is taken for an account with a budget of its own. If all of them
-	// belong to one account, name it with WithAccount.
+	// belong to one account, name it with WithAccount. It is also called once for a host that
+	// has been called with a JWT that names nobody.
 	Credentials func(context.Context, CredentialsInfo)
 	// Made is called by New with the new limiter, so that the hooks can ask it for its State
 	// later. If Made returns an error, New fails with it. Hooks of a context don't get it.
@@ -167,7 +168,12 @@ type SettledInfo struct {
 // CredentialsInfo is given to [Trace.Credentials].
 type CredentialsInfo struct {
 	Host        string
-	Credentials int // at least
+	Credentials int // at least; 0 if Nameless
+	// Nameless says that the host was called with a JWT which has nothing that tells its bearers
+	// apart: no subject, client, application or user, nor any other claim that its renewal leaves
+	// and that not all tokens of its issuer have. All of them are taken for one account. If they
+	// are several, name them with WithAccount or ContextWithAccount.
+	Nameless bool
 }
 
 // CommandInfo is given to [Trace.Command].

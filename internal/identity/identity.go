@@ -26,6 +26,9 @@ type Identity struct {
 	// Credential says that a credential that may rotate names the account: many of them on
 	// one host within an hour are more likely one payer than many.
 	Credential bool
+	// Nameless says that the credential is a JWT that tells its bearers apart by nothing that its
+	// renewal leaves: they are one account, whoever they are.
+	Nameless bool
 }
 
 // credentialHeaders are the headers that credentials come in, in canonical form, beside those that
@@ -54,7 +57,8 @@ var queryCredentials = [...]string{"key", "api-key", "api_key", "apikey", "subsc
 //     access keys of roles rotate and differ by pod.
 //   - The OpenAI-Organization and OpenAI-Project headers.
 //   - The issuer, if any, and subject of a bearer token that is a JWT, unverified: the server
-//     verifies it. Without a subject, the claims that its renewal leaves as they are.
+//     verifies it. Without a subject, the client, application or user that it names, or else the
+//     claims that its renewal leaves as they are. A JWT without such claims names nobody.
 //   - The credential, which may be in the URL.
 //
 // Signatures, and opaque tokens that are replaced soon, name nobody. The next of the above that
@@ -96,8 +100,11 @@ func Of(r *http.Request, key []byte) Identity {
 	if credential == "" {
 		return id
 	}
-	if subject, ok := subjectOf(credential); ok {
-		credential = subject
+	if subject, named, ok := subjectOf(credential); ok {
+		credential, id.Nameless = subject, !named
+	}
+	if credential == "" {
+		return id
 	}
 	id.Account += "/" + digest.Keyed(key, credential)
 	id.Credential = true
@@ -300,17 +307,30 @@ func (c *claim) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+var (
+	// renewals are the claims of a JWT that its renewal changes.
+	renewals = [...]string{
+		"exp", "iat", "nbf", "auth_time", "timestamp", "jti", "nonce", "sid", "expires", "expires_at", "expires_in", "issued_at",
+		"created_at", "updated_at", "session_id", "session_state", "token_id", "at_hash", "c_hash", "aio", "rh", "uti",
+	}
+	// impersonal are the claims that are of all tokens of an issuer for a server.
+	impersonal = [...]string{"iss", "aud", "scope", "scopes", "scp", "ver", "version", "typ", "type", "token_type", "token_use", "idtyp", "acr", "amr"}
+)
+
 // subjectOf returns whom a JWT speaks for: its issuer and subject. Some name the client or
 // the user in other claims. Of any other all claims count that its renewal leaves as they are.
-func subjectOf(token string) (string, bool) {
+// named is false where these are the same in everybody's: then the bearers of an issuer's tokens
+// are one, lest each renewal begin a budget. A name is also an issuer that is no provider's
+// address: some sign with a key of their own, and give its id.
+func subjectOf(token string) (subject string, named, ok bool) {
 	if len(token) > longestToken || strings.Count(token, ".") != 2 {
-		return "", false
+		return "", false, false
 	}
 	_, rest, _ := strings.Cut(token, ".")
 	payload, _, _ := strings.Cut(rest, ".")
 	data, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(payload, "="))
 	if err != nil {
-		return "", false
+		return "", false, false
 	}
 	var claims struct {
 		Issuer  claim `json:"iss"`
@@ -319,21 +339,29 @@ func subjectOf(token string) (string, bool) {
 		Okta    claim `json:"cid"`
 		Party   claim `json:"azp"`
 		App     claim `json:"appid"`
+		Object  claim `json:"oid"`
 		User    claim `json:"user_id"`
 	}
 	if json.Unmarshal(data, &claims) != nil {
-		return "", false
+		return "", false, false
 	}
-	if subject := cmp.Or(claims.Subject, claims.Client, claims.Okta, claims.Party, claims.App, claims.User); subject != "" {
-		return string("jwt\x00" + claims.Issuer + "\x00" + subject), true
+	if who := cmp.Or(claims.Subject, claims.Client, claims.Okta, claims.Party, claims.App, claims.Object, claims.User); who != "" {
+		return string("jwt\x00" + claims.Issuer + "\x00" + who), true, true
 	}
 	var lasting map[string]json.RawMessage
 	if json.Unmarshal(data, &lasting) != nil {
-		return "", false
+		return "", false, false
 	}
-	for _, name := range [...]string{"exp", "iat", "nbf", "auth_time", "timestamp", "jti", "nonce", "sid"} {
+	for _, name := range renewals {
 		delete(lasting, name)
 	}
+	if len(lasting) == 0 {
+		return "", false, true
+	}
 	text, err := json.Marshal(lasting) // in order
-	return "jwt\x00" + string(text), err == nil && len(lasting) > 0
+	for _, name := range impersonal {
+		delete(lasting, name)
+	}
+	named = len(lasting) > 0 || claims.Issuer != "" && !strings.ContainsAny(string(claims.Issuer), "./:")
+	return "jwt\x00" + string(text), named, err == nil
 }

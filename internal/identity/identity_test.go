@@ -20,6 +20,15 @@ func jwt(claims string) string {
 	return "eyJh." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".x"
 }
 
+// renewed is a JWT's claims after so many renewals.
+func renewed(times int) string {
+	claims := `{"team":"a"`
+	for _, name := range renewals {
+		claims += fmt.Sprintf(`,%q:"%d"`, name, times)
+	}
+	return claims + "}"
+}
+
 // padded pads each part of a token.
 func padded(token string) string { return strings.ReplaceAll(token, ".", "==.") + "=" }
 
@@ -105,8 +114,14 @@ func TestIdentity(t *testing.T) {
 		{"two issuers without a subject", request(openai, "Authorization", "Bearer "+token("i", "", "1")), request(openai, "Authorization", "Bearer "+token("j", "", "1")), false},
 		{"SenseNova's JWT, by its key's id", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"ak","exp":2,"nbf":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"nbf":3,"exp":4,"iss":"ak"}`)), true},
 		{"a JWT without a subject, of two tenants", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","tenant":{"id":1}}`)), request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","tenant":{"id":2}}`)), false},
-		{"a JWT without a subject that was renewed", request(openai, "Authorization", "Bearer "+jwt(`{"oid":"a","exp":1,"iat":1,"nbf":1,"auth_time":1,"timestamp":1,"jti":"1","nonce":"1","sid":"1"}`)), request(openai, "Authorization", "Bearer "+jwt(`{"oid":"a","exp":2,"iat":2,"nbf":2,"auth_time":2,"timestamp":2,"jti":"2","nonce":"2","sid":"2"}`)), true},
-		{"JWTs that say only when they expire", request(openai, "Authorization", "Bearer "+jwt(`{"exp":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"exp":2}`)), false},
+		{"a JWT without a subject that was renewed", request(openai, "Authorization", "Bearer "+jwt(renewed(1))), request(openai, "Authorization", "Bearer "+jwt(renewed(2))), true},
+		{"JWTs that say only when they expire", request(openai, "Authorization", "Bearer "+jwt(`{"exp":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"exp":2}`)), true},
+		{"a JWT that says only when it expires, and none", request(openai, "Authorization", "Bearer "+jwt(`{"exp":1}`)), request(openai), true},
+		{"JWTs that say nothing", request(openai, "Authorization", "Bearer "+jwt(`{}`)), request(openai), true},
+		{"an object of a directory", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","oid":"a"}`)), request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","oid":"b"}`)), false},
+		{"an object of a directory, for another audience", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","oid":"a","aud":"x"}`)), request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","oid":"a","aud":"y"}`)), true},
+		{"a JWT that names nobody, renewed", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"https://idp.example","aud":"x","exp":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"iss":"https://idp.example","aud":"x","exp":2}`)), true},
+		{"JWTs of two issuers that name nobody", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"https://idp.example"}`)), request(openai, "Authorization", "Bearer "+jwt(`{"iss":"https://other.example"}`)), false},
 		{"what only looks like a JWT", request(openai, "Authorization", "Bearer eyJ.!.x"), request(openai, "Authorization", "Bearer eyJ.!.y"), false},
 		{"SigV4a", request("https://llm.corp/v1/responses", "Authorization", "AWS4-ECDSA-P256-SHA256 Credential=A, Signature=1"), request("https://llm.corp/v1/responses", "Authorization", "AWS4-ECDSA-P256-SHA256 Credential=A, Signature=2"), true},
 		{"SigV4 in another order", request("https://llm.corp/v1/responses", "Authorization", sigv4+"1"), request("https://llm.corp/v1/responses", "Authorization", "AWS4-HMAC-SHA256 Signature=2,Credential=B"), true},
@@ -211,6 +226,41 @@ func TestDigestKey(t *testing.T) {
 	}
 }
 
+// A JWT names somebody by what not all tokens of its issuer have.
+func TestNameless(t *testing.T) {
+	all := `{"iss":"https://idp.example","exp":1`
+	for _, name := range impersonal[1:] {
+		all += fmt.Sprintf(`,%q:"x"`, name)
+	}
+	for credential, want := range map[string]bool{
+		"sk-1":                                 false,
+		token("https://idp.example", "s", "1"): false,
+		jwt(`{"iss":"https://idp.example","oid":"a"}`):     false,
+		jwt(`{"iss":"https://idp.example","team":"a"}`):    false,
+		jwt(`{"iss":"0123456789abcdef","exp":1}`):          false, // SenseNova's key
+		jwt(`{"team":"a"}`):                                false,
+		jwt(`{"iss":"https://idp.example","exp":1}`):       true,
+		jwt(`{"iss":"accounts.google.com"}`):               true,
+		jwt(`{"iss":"urn:idp"}`):                           true,
+		jwt(`{"iss":"https://idp.example","scope":"a b"}`): true,
+		jwt(`{"scope":"a b"}`):                             true,
+		jwt(`{"exp":1}`):                                   true,
+		jwt(`{}`):                                          true,
+		jwt(all + "}"):                                     true,
+		jwt(all + `,"email":"a@b"}`):                       false,
+		jwt(`[]`):                                          false, // no JWT
+	} {
+		id := Of(request("https://api.openai.com/v1/responses", "Authorization", "Bearer "+credential), nil)
+		if id.Nameless != want {
+			t.Errorf("%s: %v", credential, id.Nameless)
+		}
+	}
+	// Where the host tells who pays, the token need not.
+	if Of(request("https://r.openai.azure.com/openai/v1/responses", "Authorization", "Bearer "+jwt(`{"exp":1}`)), nil).Nameless {
+		t.Error("a token for an Azure resource")
+	}
+}
+
 func TestWatch(t *testing.T) {
 	var w Watch
 	now := time.Unix(1_700_000_000, 0)
@@ -236,8 +286,18 @@ func TestWatch(t *testing.T) {
 	if hosts := w.Hosts(); len(hosts) != 1 || hosts[0] != "rotates" {
 		t.Errorf("hosts %v", hosts)
 	}
+	for i := range 3 {
+		nameless := &Identity{Host: "nameless", Nameless: true}
+		if got := w.SeeNameless(now, nameless); got != (i == 0) {
+			t.Errorf("nameless credential %d: %v", i, got)
+		}
+		if w.SeeNameless(now, &Identity{Host: "few"}) {
+			t.Error("a credential that names somebody is nameless")
+		}
+	}
 	for i := range 2 * mostHosts {
 		see(fmt.Sprint("h", i), 0)
+		w.SeeNameless(now, &Identity{Host: fmt.Sprint("n", i), Nameless: true})
 	}
 	if n := len(w.hosts); n > mostHosts {
 		t.Errorf("%d hosts are watched", n)

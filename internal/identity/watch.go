@@ -27,6 +27,7 @@ type seen struct {
 	since    time.Time
 	accounts map[string]bool // at most Many
 	reported bool
+	nameless bool // it has been reported that its credentials are
 }
 
 // See takes in a request's identity, and reports once for each host that it has been called
@@ -37,16 +38,9 @@ func (w *Watch) See(now time.Time, id *Identity) (many bool) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	h := w.hosts[id.Host]
+	h := w.hostLocked(now, id.Host)
 	if h == nil {
-		if len(w.hosts) >= mostHosts {
-			return false
-		}
-		if w.hosts == nil {
-			w.hosts = map[string]*seen{}
-		}
-		h = &seen{since: now, accounts: map[string]bool{}}
-		w.hosts[id.Host] = h
+		return false
 	}
 	if !h.reported && now.Sub(h.since) > hour {
 		h.since = now
@@ -58,6 +52,35 @@ func (w *Watch) See(now time.Time, id *Identity) (many bool) {
 	h.accounts[id.Account] = true
 	h.reported = len(h.accounts) >= Many
 	return h.reported
+}
+
+// SeeNameless reports once for each host that it has been called with a credential that names
+// nobody.
+func (w *Watch) SeeNameless(now time.Time, id *Identity) bool {
+	if !id.Nameless {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := w.hostLocked(now, id.Host)
+	if h == nil || h.nameless {
+		return false
+	}
+	h.nameless = true
+	return true
+}
+
+// hostLocked is what was seen of a host; nil where too many are watched already.
+func (w *Watch) hostLocked(now time.Time, name string) *seen {
+	h := w.hosts[name]
+	if h == nil && len(w.hosts) < mostHosts {
+		if w.hosts == nil {
+			w.hosts = map[string]*seen{}
+		}
+		h = &seen{since: now, accounts: map[string]bool{}}
+		w.hosts[name] = h
+	}
+	return h
 }
 
 // Hosts returns those that See has reported.
