@@ -118,6 +118,8 @@ func TestIdentity(t *testing.T) {
 		{"JWTs that say only when they expire", request(openai, "Authorization", "Bearer "+jwt(`{"exp":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"exp":2}`)), true},
 		{"a JWT that says only when it expires, and none", request(openai, "Authorization", "Bearer "+jwt(`{"exp":1}`)), request(openai), true},
 		{"JWTs that say nothing", request(openai, "Authorization", "Bearer "+jwt(`{}`)), request(openai), true},
+		{"a directory's JWT of a tenant", request(openai, "Authorization", "Bearer "+jwt(`{"tid":"t","aio":"1","rh":"1","uti":"1"}`)), request(openai, "Authorization", "Bearer "+jwt(`{"tid":"t","aio":"2","rh":"2","uti":"2"}`)), true},
+		{"a provider's JWT of a session", request(openai, "Authorization", "Bearer "+jwt(`{"org":"o","session_state":"1","at_hash":"1","expires_at":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"org":"o","session_state":"2","at_hash":"2","expires_at":2}`)), true},
 		{"an object of a directory", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","oid":"a"}`)), request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","oid":"b"}`)), false},
 		{"an object of a directory, for another audience", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","oid":"a","aud":"x"}`)), request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","oid":"a","aud":"y"}`)), true},
 		{"a JWT that names nobody, renewed", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"https://idp.example","aud":"x","exp":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"iss":"https://idp.example","aud":"x","exp":2}`)), true},
