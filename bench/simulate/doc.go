@@ -3,7 +3,7 @@
 // state. It is run by its test, for virtual time is that of testing/synctest:
 //
 //   - go test plays a few scenarios, shortened, and holds the limiter to its bars;
-//   - go test -full plays all of them with every policy, and two in real time,
+//   - go test -full plays all of them with every policy, and some in real time,
 //     and writes docs/SIMULATION.md (make simulate does that);
 //   - go test -scenario R -policy R plays at full length what the regular
 //     expressions choose;

@@ -23,36 +23,41 @@ const processVariable = "SIMULATE_PROCESS"
 
 // processConfig is what a real process is told.
 type processConfig struct {
-	Scenario    string
-	ID          int
-	Host, Redis string
+	Part          string
+	ID, Processes int
+	Host, Redis   string
 }
 
 // processReport is what it says in the end.
 type processReport struct{ Calls, GivenUp int }
 
-// runProcess is one of the processes of a real scenario. It makes its share of
+// runProcess is one of the processes of a run in real time. It makes its share of
 // the calls until its standard input ends.
 func runProcess(config string) error {
 	var c processConfig
 	if err := json.Unmarshal([]byte(config), &c); err != nil {
 		return err
 	}
-	s := realScenario(c.Scenario)
-	if s == nil {
-		return fmt.Errorf("there is no scenario %q", c.Scenario)
+	p := partNamed(c.Part)
+	if p == nil {
+		return fmt.Errorf("nothing is played in real time that is called %q", c.Part)
 	}
 	store := goredis.NewClient(&goredis.Options{Addr: c.Redis})
 	defer store.Close()
 	limiter, err := ratelimiter.New(
 		ratelimiter.WithAccount("simulated"),
-		ratelimiter.WithLimits(model, ratelimiter.Limits{RPM: s.limits.RPM, TPM: s.limits.TPM}),
+		ratelimiter.WithLimits(model, ratelimiter.Limits{RPM: p.limits.RPM, TPM: p.limits.TPM}),
+		ratelimiter.WithClasses(p.classes),
 		ratelimiter.WithWarnings(nil, 0),
 		ratelimiter.WithBackend(redis.New(store)))
 	if err != nil {
 		return err
 	}
-	transport := limiter.Transport(&http.Transport{MaxIdleConnsPerHost: s.load.workers})
+	callers := 0
+	for _, g := range p.groups {
+		callers += g.waiting
+	}
+	transport := limiter.Transport(&http.Transport{MaxIdleConnsPerHost: callers})
 	defer transport.CloseIdleConnections()
 
 	ctx, cancel := context.WithCancel(context.Background())
@@ -62,23 +67,26 @@ func runProcess(config string) error {
 	}()
 	var r processReport
 	var mu sync.Mutex
-	var drawn atomic.Int64
 	var workers sync.WaitGroup
-	for range s.load.workers {
-		workers.Go(func() {
-			for ctx.Err() == nil {
-				j := s.job(c.ID + s.processes*int(drawn.Add(1)-1))
-				o := send(ctx, stamped{transport, time.Now()}, c.Host, j)
-				mu.Lock()
-				if ctx.Err() == nil {
-					r.Calls++
+	for i := range p.groups {
+		g := &p.groups[i]
+		var drawn atomic.Int64
+		for range g.waiting {
+			workers.Go(func() {
+				for ctx.Err() == nil {
+					n := c.ID + c.Processes*int(drawn.Add(1)-1)
+					o := send(g.context(ctx), stamped{transport, time.Now()}, c.Host, p.job(i+n*len(p.groups)))
+					mu.Lock()
+					if ctx.Err() == nil {
+						r.Calls++
+					}
+					if o == givenUp || o == failed {
+						r.GivenUp++
+					}
+					mu.Unlock()
 				}
-				if o == givenUp || o == failed {
-					r.GivenUp++
-				}
-				mu.Unlock()
-			}
-		})
+			})
+		}
 	}
 	workers.Wait()
 	if err := limiter.Shutdown(context.Background()); err != nil {
@@ -97,13 +105,4 @@ type stamped struct {
 func (t stamped) RoundTrip(req *http.Request) (*http.Response, error) {
 	req.Header.Set(submittedHeader, strconv.FormatInt(t.begun.UnixMicro(), 10))
 	return t.RoundTripper.RoundTrip(req)
-}
-
-func realScenario(name string) *scenario {
-	for i := range realScenarios {
-		if realScenarios[i].name == name {
-			return &realScenarios[i]
-		}
-	}
-	return nil
 }

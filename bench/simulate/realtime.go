@@ -10,12 +10,13 @@ import (
 	"os/exec"
 	"time"
 
+	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/internal/redistest"
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
-// Two scenarios are played in real time too, with real processes, sockets and a
-// real Redis, so that the simulation is known not to flatter.
+// Two scenarios and the sharings by weight are played in real time too, with real
+// processes, sockets and a real Redis, so that the simulation is known not to flatter.
 
 // realTier is wide enough for less than a minute to tell something.
 var realTier = openaitest.Limits{RPM: 6_000, TPM: 2_000_000}
@@ -39,36 +40,88 @@ var realScenarios = []scenario{
 // realTime is a policy's name in results.
 var realTime = policy{name: "ours on Redis, real"}
 
-// runReal plays ours in real time. This program is executed once more for each
-// process, which [runProcess] is then.
+// A part is what each process of a run in real time does. This program is executed once
+// more for each process, which [runProcess] is then.
+type part struct {
+	name    string
+	limits  openaitest.Limits
+	classes map[string]ratelimiter.Class
+	groups  []group
+	job     func(index int) *job // of the groups in turn
+}
+
+func (s *scenario) part() *part {
+	return &part{name: s.name, limits: s.limits, groups: []group{{waiting: s.load.workers}}, job: s.job}
+}
+
+func (s *sharing) part() *part {
+	return &part{name: s.name, limits: s.limits, classes: s.classes, groups: s.groups, job: func(index int) *job {
+		j := s.job(index%len(s.groups), index/len(s.groups))
+		j.index = index
+		return j
+	}}
+}
+
+// partNamed is what the processes do in the run of this name.
+func partNamed(name string) *part {
+	for i := range realScenarios {
+		if s := &realScenarios[i]; s.name == name {
+			return s.part()
+		}
+	}
+	for _, s := range realSharings() {
+		if s.name == name {
+			return s.part()
+		}
+	}
+	return nil
+}
+
+// runReal plays ours in real time.
 func runReal(s *scenario) (figures, error) {
+	w := newWorld(s)
+	report, err := w.playReal(s.part())
+	f := w.figures(s.warmUp, s.duration)
+	f.calls, f.givenUp = report.Calls, report.GivenUp
+	return f, err
+}
+
+// runReal plays the sharing in real time.
+func (s *sharing) runReal() (*sharingResult, error) {
+	w := newWorld(s.scenario())
+	_, err := w.playReal(s.part())
+	jobs := make([][]*job, len(s.groups))
+	for _, j := range w.jobs {
+		of := j.index % len(s.groups)
+		jobs[of] = append(jobs[of], j)
+	}
+	return s.result(w, jobs), err
+}
+
+// playReal plays the world's scenario in real time, in which each process has a part.
+func (w *world) playReal(p *part) (report processReport, err error) {
 	store, err := redistest.Start()
 	if err != nil {
-		return figures{}, err
+		return report, err
 	}
 	defer store.Close()
-	w := newWorld(s)
-	w.find = w.findReal()
+	w.find = w.findReal(p)
 	w.fleet = alone(nil)
 	front := httptest.NewServer(w.server)
 	members, err := startMembers(w, front.Listener.Addr().String(), store.Addr)
 	if err == nil {
 		w.calls.Go(w.happen)
-		sleep(w.ctx, s.duration)
+		sleep(w.ctx, w.scenario.duration)
 	}
 	w.cancel()
 	w.calls.Wait()
-	var f figures
 	for _, m := range members {
 		r := m.end()
-		f.calls += r.Calls
-		f.givenUp += r.GivenUp
+		report.Calls += r.Calls
+		report.GivenUp += r.GivenUp
 	}
 	front.Close() // the server is done with everything
-	calls, givenUp := f.calls, f.givenUp
-	f = w.figures(s.warmUp, s.duration)
-	f.calls, f.givenUp = calls, givenUp
-	return f, err
+	return report, err
 }
 
 // submittedHeader is when a real process has begun a call, in microseconds since
@@ -76,7 +129,7 @@ func runReal(s *scenario) (figures, error) {
 const submittedHeader = "Simulated-Submitted"
 
 // findReal finds the jobs of processes that draw them by themselves.
-func (w *world) findReal() func(*http.Request) *job {
+func (w *world) findReal(p *part) func(*http.Request) *job {
 	jobs := map[int]*job{}
 	return func(req *http.Request) *job {
 		index := indexOf(req)
@@ -84,7 +137,7 @@ func (w *world) findReal() func(*http.Request) *job {
 		defer w.mu.Unlock()
 		j := jobs[index]
 		if j == nil {
-			j = w.scenario.job(index)
+			j = p.job(index)
 			j.submitted = time.UnixMicro(numberOf(req, submittedHeader)).Sub(w.begun)
 			jobs[index] = j
 			w.jobs = append(w.jobs, j)
@@ -109,7 +162,7 @@ func startMembers(w *world, host, redisAddr string) ([]*member, error) {
 	var members []*member
 	for i := range w.scenario.processes {
 		m := &member{cmd: exec.Command(program)}
-		config, err := json.Marshal(processConfig{w.scenario.name, i, host, redisAddr})
+		config, err := json.Marshal(processConfig{w.scenario.name, i, w.scenario.processes, host, redisAddr})
 		if err != nil {
 			return members, err
 		}

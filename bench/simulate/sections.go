@@ -112,6 +112,9 @@ func (d *document) Missed() []string {
 	for _, r := range d.batches {
 		out = append(out, r.missed()...)
 	}
+	for _, r := range d.shares {
+		out = append(out, r.missed()...)
+	}
 	return out
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 var sharesNames = flag.String("shares", "", "play the sharings that match this regular expression, at full length")
@@ -16,16 +17,19 @@ func TestShares(t *testing.T) {
 		t.Skip("without -shares, TestShortShares is enough")
 	}
 	which := regexp.MustCompile(*sharesNames)
+	others := func(s sharing) bool { return !which.MatchString(s.name) }
+	var results []*sharingResult
+	for _, s := range slices.DeleteFunc(sharings(1), others) {
+		results = append(results, playShares(t, &s))
+	}
+	results = append(results, playRealShares(t, slices.DeleteFunc(realSharings(), others))...)
 	table := &table{header: sharesHeader}
-	for _, s := range sharings(1) {
-		if which.MatchString(s.name) {
-			r := playShares(t, &s)
-			for _, cells := range r.rows() {
-				table.add(cells...)
-			}
-			for _, m := range r.missed() {
-				t.Error(m)
-			}
+	for _, r := range results {
+		for _, cells := range r.rows() {
+			table.add(cells...)
+		}
+		for _, m := range r.missed() {
+			t.Error(m)
 		}
 	}
 	show(table)
@@ -36,10 +40,11 @@ func TestShares(t *testing.T) {
 func TestShortShares(t *testing.T) {
 	for _, s := range sharings(100) {
 		s.refused += 3
+		compareWithAlone(t, &s, 1)
 		for i := range s.groups {
 			s.groups[i].p99 = s.groups[i].p99 * 3 / 2
 		}
-		r := playShares(t, &s)
+		r := playSharing(t, s.name, &s)
 		for _, cells := range r.rows() {
 			t.Log(cells)
 		}
@@ -49,16 +54,78 @@ func TestShortShares(t *testing.T) {
 	}
 }
 
-// playShares plays a sharing; before it, alone, the first of the groups that is compared with that.
-func playShares(t *testing.T, s *sharing) (r *sharingResult) {
-	play := func(name string, s *sharing) (r *sharingResult) {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(*testing.T) { r = s.run() })
-		})
-		return r
+// playShares plays a sharing; before it, alone, each of the groups that are compared with that.
+func playShares(t *testing.T, s *sharing) *sharingResult {
+	compareWithAlone(t, s, len(s.groups))
+	return playSharing(t, s.name, s)
+}
+
+// compareWithAlone sets the bars of groups that may wait as long as they do alone: as the one of
+// the first few that waits longest.
+func compareWithAlone(t *testing.T, s *sharing, few int) {
+	var longest time.Duration
+	for i, g := range s.groups {
+		if g.behind > 0 && few > 0 {
+			longest = max(longest, playSharing(t, s.name+", one alone", s.alone(i)).groups[i].p99)
+			few--
+		}
 	}
-	if i := slices.IndexFunc(s.groups, func(g group) bool { return g.behind > 0 }); i >= 0 {
-		s.compare(play(s.name+", one alone", s.alone(s.groups[i])))
+	s.compare(longest)
+}
+
+func playSharing(t *testing.T, name string, s *sharing) (r *sharingResult) {
+	t.Run(name, func(t *testing.T) {
+		synctest.Test(t, func(*testing.T) { r = s.run() })
+	})
+	return r
+}
+
+// TestShortRealShares plays a part of each in real time. What a busy machine does to use and
+// throttles is not asked. Two groups that always want more differ by two of the largest calls
+// of each, divided by its weight, and by no more in a short time.
+func TestShortRealShares(t *testing.T) {
+	all := realSharings()
+	for i := range all {
+		s := &all[i]
+		s.refused, s.idle = -1, true
+		s.warmUp, s.length = 5*time.Second, 15*time.Second
+		if s.killed > 0 {
+			s.killed = 10 * time.Second
+		}
+		tokens := float64(s.limits.TPM) * s.length.Minutes()
+		for g := range s.groups {
+			largest := float64(s.groups[g].most) + 20 + float64(promptOverhead())
+			s.groups[g].within = 2 * largest / tokens
+		}
 	}
-	return play(s.name, s)
+	for _, r := range playRealShares(t, all) {
+		for _, cells := range r.rows() {
+			t.Log(cells)
+		}
+		if r.use > 1.1 { // the full buckets of the beginning were still used up: there was enough for all
+			t.Logf("%s: the machine is too busy to say anything", r.sharing.name)
+			continue
+		}
+		for _, m := range r.missed() {
+			t.Error(m)
+		}
+	}
+}
+
+// playRealShares plays sharings in real time, side by side: none of them keeps a machine busy.
+func playRealShares(t *testing.T, all []sharing) []*sharingResult {
+	results := make([]*sharingResult, len(all))
+	t.Run("in real time", func(t *testing.T) {
+		for i := range all {
+			t.Run(all[i].name, func(t *testing.T) {
+				t.Parallel()
+				r, err := all[i].runReal()
+				if err != nil {
+					t.Error(err)
+				}
+				results[i] = r
+			})
+		}
+	})
+	return results
 }

@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	full          = flag.Bool("full", false, "play every scenario at full length with every policy, two in real time, and write the document")
+	full          = flag.Bool("full", false, "play every scenario at full length with every policy, some in real time, and write the document")
 	docs          = flag.String("docs", "../../docs", "where -full writes its document")
 	pictures      = flag.Bool("pictures", false, "play what the pictures in the documents show, and write them")
 	scenarioNames = flag.String("scenario", "", "play the scenarios that match this regular expression, at full length")
@@ -68,6 +68,12 @@ func TestSimulation(t *testing.T) {
 		}
 		for _, s := range sharings(1) {
 			r := playShares(t, &s)
+			for _, m := range r.missed() {
+				t.Error(m)
+			}
+			d.shares = append(d.shares, r)
+		}
+		for _, r := range playRealShares(t, realSharings()) {
 			for _, m := range r.missed() {
 				t.Error(m)
 			}
