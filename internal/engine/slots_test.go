@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -21,6 +22,7 @@ type lender struct {
 	lag  time.Duration // of each claim, there and back
 
 	slots  sync.Mutex
+	dead   map[string]bool // holders of which nothing is heard
 	owners map[string]*ledger.Slots
 	claims []backend.Claim
 }
@@ -33,6 +35,9 @@ func (l *lender) Lease(_ context.Context, c backend.Claim) (backend.Lease, error
 	l.claims = append(l.claims, c)
 	if l.away != nil {
 		return backend.Lease{}, l.away
+	}
+	if l.dead[c.Holder] {
+		return backend.Lease{}, errAway
 	}
 	if l.lost && c.Holder == "" {
 		return backend.Lease{Used: -1}, nil
@@ -47,6 +52,16 @@ func (l *lender) claimed() int {
 	l.slots.Lock()
 	defer l.slots.Unlock()
 	return len(l.claims)
+}
+
+// kill lets nothing more be heard of these.
+func (l *lender) kill(all []*bench) {
+	l.slots.Lock()
+	defer l.slots.Unlock()
+	l.dead = map[string]bool{}
+	for _, b := range all {
+		l.dead[b.id] = true
+	}
 }
 
 // empty reports whether nobody holds a slot of the model.
@@ -322,6 +337,106 @@ func TestProcessesShareSlots(t *testing.T) {
 		}
 		if share := float64(busy[0]-50*time.Second) / float64(busy[0]+busy[1]-50*time.Second); share < 0.48 || share > 0.54 {
 			t.Errorf("the first had %.3f of them", share)
+		}
+	})
+}
+
+// Many processes that all want more use next to all of the slots, and have them all again soon
+// after a fifth of them has been killed: with its calls, whose connections are closed. There are
+// never more calls in flight than slots.
+func TestFleetUsesItsSlots(t *testing.T) {
+	const processes, limit, callers = 64, 100, 4
+	lend(t, processes, limit, func(l *lender, all []*bench) {
+		var mu sync.Mutex
+		var inFlight, most int64
+		var used time.Duration // slots by time
+		var since, full time.Time
+		var left []*Reservation // of the killed
+		change := func(by int64) {
+			mu.Lock()
+			defer mu.Unlock()
+			used += time.Duration(inFlight) * time.Since(since)
+			since = time.Now()
+			inFlight += by
+			most = max(most, inFlight)
+			if inFlight == limit && full.IsZero() {
+				full = since
+			}
+		}
+		var calls sync.WaitGroup
+		ctx, cancel := context.WithCancel(all[0].Context())
+		killed, kill := context.WithCancel(ctx)
+		for i, b := range all {
+			life := ctx
+			if i < processes/5 {
+				life = killed
+			}
+			for j := range callers {
+				random := rand.New(rand.NewPCG(uint64(i), uint64(j)))
+				calls.Go(func() {
+					for {
+						r := &Reservation{Call: *call(0)}
+						r.Call.Requests = 0
+						if b.Admit(life, r) != nil {
+							return
+						}
+						change(1)
+						select {
+						case <-time.After(200*time.Millisecond + time.Duration(random.Int64N(int64(1800*time.Millisecond)))):
+						case <-life.Done():
+						}
+						change(-1)
+						if life == killed && life.Err() != nil {
+							mu.Lock()
+							defer mu.Unlock()
+							left = append(left, r)
+							return
+						}
+						r.end()
+					}
+				})
+			}
+		}
+		time.Sleep(10 * time.Second)
+		judge := func(what string) {
+			t.Helper()
+			change(0)
+			mu.Lock()
+			used = 0
+			mu.Unlock()
+			time.Sleep(time.Minute)
+			change(0)
+			part := float64(used) / float64(limit*time.Minute)
+			if t.Logf("%s: %.4f of the slots are used", what, part); part < 0.99 {
+				t.Errorf("%s: %.4f of the slots are used", what, part)
+			}
+		}
+		judge("all live")
+		l.kill(all[:processes/5])
+		kill()
+		synctest.Wait()
+		died := time.Now()
+		mu.Lock()
+		full = time.Time{}
+		mu.Unlock()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		mu.Lock()
+		again := full
+		mu.Unlock()
+		if again.IsZero() {
+			t.Fatal("not all slots are used again after five seconds")
+		}
+		t.Logf("all slots are used again after %v", again.Sub(died))
+		judge("five seconds after a fifth has died")
+		cancel()
+		calls.Wait()
+		if most != limit {
+			t.Errorf("%d calls were in flight", most)
+		}
+		l.kill(nil)
+		for _, r := range left {
+			r.end()
 		}
 	})
 }
