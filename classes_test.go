@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter"
 	"github.com/openai-ratelimiter/ratelimiter/backend"
 	"github.com/openai-ratelimiter/ratelimiter/backend/memory"
+	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
 func TestWithClassesFaults(t *testing.T) {
@@ -289,9 +292,11 @@ func TestClassesAreVisible(t *testing.T) {
 		var seen []string
 		note := func(what, class, tenant string) { seen = append(seen, what+" "+class+" "+tenant) }
 		trace := &ratelimiter.Trace{
-			Waiting: func(_ context.Context, i ratelimiter.WaitingInfo) { note("waits", i.Class, i.Tenant) },
-			Started: func(_ context.Context, i ratelimiter.StartedInfo) { note("starts", i.Class, i.Tenant) },
-			Settled: func(_ context.Context, i ratelimiter.SettledInfo) { note("settled", i.Class, i.Tenant) },
+			Waiting:  func(_ context.Context, i ratelimiter.WaitingInfo) { note("waits", i.Class, i.Tenant) },
+			Started:  func(_ context.Context, i ratelimiter.StartedInfo) { note("starts", i.Class, i.Tenant) },
+			Settled:  func(_ context.Context, i ratelimiter.SettledInfo) { note("settled", i.Class, i.Tenant) },
+			Observed: func(_ context.Context, i ratelimiter.ObservedInfo) { note("observed", i.Class, i.Tenant) },
+			Paused:   func(_ context.Context, i ratelimiter.PausedInfo) { note("paused", i.Class, i.Tenant) },
 			NotStarted: func(_ context.Context, i ratelimiter.NotStartedInfo) {
 				note("does not start", i.Class, i.Tenant)
 			},
@@ -312,7 +317,19 @@ func TestClassesAreVisible(t *testing.T) {
 		if !errors.As(err, &e) || e.Class != "chat" || e.Tenant != "acme" || !strings.Contains(err.Error(), "m, class chat:") {
 			t.Errorf("%v", err)
 		}
-		want := []string{"starts", "settled", "waits", "starts", "settled", "does not start"}
+		srv := openaitest.New()
+		client := c.limiter.Client(srv.Direct())
+		for throttled := range 2 {
+			srv.Inject(throttled, openaitest.Answer{Status: http.StatusTooManyRequests, RetryAfter: time.Second})
+			resp, err := client.Do(newRequest(t, ctx, chatURL, strings.NewReader(chatBody("n", 5, false))))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.ReadAll(resp.Body)
+			resp.Body.Close()
+		}
+		want := []string{"starts", "settled", "waits", "starts", "settled", "does not start",
+			"starts", "observed", "settled", "starts", "observed", "paused", "settled"}
 		if len(seen) != len(want) {
 			t.Fatalf("%q", seen)
 		}

@@ -182,7 +182,7 @@ func (r *Reservation) ask(ctx context.Context) (err error) {
 			r.shadow.waits()
 			traces.callWaiting(ctx, WaitingInfo{
 				Account: c.Account, Model: c.Model, Class: c.Flow.Class, Tenant: c.Flow.Tenant, Endpoint: r.endpointName(),
-				Cost: costOf(c.Model, w.Cost), Ahead: w.Ahead, Wait: w.Wait, Shadow: l.config.shadow,
+				Cost: costOf(c.Model, w.Cost), Ahead: w.Ahead, Wait: w.Wait, Slot: w.Slot, Shadow: l.config.shadow,
 			})
 		}
 	}

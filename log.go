@@ -35,8 +35,8 @@ func LogTrace(logger *slog.Logger, options *LogOptions) *Trace {
 	}
 	return &Trace{
 		Waiting: func(ctx context.Context, i WaitingInfo) {
-			l.call(ctx, slog.LevelDebug, "ratelimiter: call waits", &who{i.Account, i.Model, i.Class, i.Tenant, i.Shadow}, costAttr("cost", i.Cost),
-				slog.Int("ahead", i.Ahead), slog.Duration("wait_at_least", i.Wait))
+			l.call(ctx, slog.LevelDebug, "ratelimiter: call waits", &who{i.Account, i.Model, i.Class, i.Tenant, i.Shadow},
+				append([]slog.Attr{costAttr("cost", i.Cost), slog.Int("ahead", i.Ahead), slog.Duration("wait_at_least", i.Wait)}, i.slot()...)...)
 		},
 		Started: func(ctx context.Context, i StartedInfo) {
 			l.call(ctx, slog.LevelDebug, "ratelimiter: call started", &who{i.Account, i.Model, i.Class, i.Tenant, i.Shadow}, costAttr("cost", i.Cost),
@@ -71,6 +71,14 @@ func LogTrace(logger *slog.Logger, options *LogOptions) *Trace {
 			l.log(context.Background(), slog.LevelInfo, "ratelimiter: backend answers again")
 		},
 	}
+}
+
+// slot says that it is a slot that the call waits for.
+func (i *WaitingInfo) slot() []slog.Attr {
+	if !i.Slot {
+		return nil
+	}
+	return []slog.Attr{slog.Bool("slot", true)}
 }
 
 // avoided says, in shadow, whether the limiter would have prevented it.

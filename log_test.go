@@ -76,6 +76,22 @@ func TestLogTrace(t *testing.T) {
 	})
 }
 
+// A call that finds no slot free says so.
+func TestLogTraceOfAWaitForASlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, log := loggedAt(slog.LevelDebug)
+		l := newLimiter(t, oneAtATime, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(ratelimiter.LogTrace(logger, &ratelimiter.LogOptions{Accounts: true})))
+		warm(t, l, "m")
+		r := acquire(t, l, tokens(1))
+		log.take()
+		go func() { acquire(t, l, tokens(1)).Settle(ratelimiter.Usage{}) }()
+		synctest.Wait()
+		wantLines(t, log, `level=DEBUG msg="ratelimiter: call waits" account=a model=m cost.requests=1 cost.tokens=1 ahead=0 wait_at_least=0s slot=true`)
+		r.Settle(ratelimiter.Usage{})
+		synctest.Wait()
+	})
+}
+
 // Limits are logged as they change, and throttles as warnings; the account in the clear
 // only if asked. The rest is for other levels.
 func TestLogTraceOfResponses(t *testing.T) {

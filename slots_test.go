@@ -193,9 +193,10 @@ func TestRejectionsThatLackASlot(t *testing.T) {
 // What waits for a slot is seen, and where the limit stands.
 func TestSlotsAreSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var waited, started []time.Duration
+		var waited []ratelimiter.WaitingInfo
+		var started []time.Duration
 		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithTrace(&ratelimiter.Trace{
-			Waiting: func(_ context.Context, w ratelimiter.WaitingInfo) { waited = append(waited, w.Wait) },
+			Waiting: func(_ context.Context, w ratelimiter.WaitingInfo) { waited = append(waited, w) },
 			Started: func(_ context.Context, s ratelimiter.StartedInfo) { started = append(started, s.Waited) },
 		}), ratelimiter.WithShared("f", ratelimiter.Limits{Concurrent: 2}, "m", "n"),
 			ratelimiter.WithAccountLimits(ratelimiter.Limits{Concurrent: 5}), ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: 200, TPM: 1000}))
@@ -218,7 +219,7 @@ func TestSlotsAreSeen(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		two.Settle(ratelimiter.Usage{})
-		if len(waited) != 1 || len(started) != 3 || started[2] != 3*time.Second {
+		if len(waited) != 1 || !waited[0].Slot || waited[0].Wait != 0 || len(started) != 3 || started[2] != 3*time.Second {
 			t.Errorf("waiting %v, started after %v", waited, started)
 		}
 	})

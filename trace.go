@@ -55,7 +55,10 @@ type WaitingInfo struct {
 	Cost           Cost
 	Ahead          int           // calls of its tenant in this process before it
 	Wait           time.Duration // how long at least, as far as is known
-	Shadow         bool          // see [StartedInfo]
+	// Slot says that the call finds no slot free: as many calls are in flight as
+	// Limits.Concurrent lets this process have. Nobody knows how long that takes.
+	Slot   bool
+	Shadow bool // see [StartedInfo]
 }
 
 // StartedInfo is given to [Trace.Started].
@@ -109,6 +112,7 @@ func (i NotStartedInfo) Code() string {
 // ObservedInfo is given to [Trace.Observed].
 type ObservedInfo struct {
 	Account, Model string // empty for a request that is not limited
+	Class, Tenant  string
 	Status         int
 	Requests       Observation
 	Tokens         Observation

@@ -234,7 +234,8 @@ func (r *Reservation) observed(ctx context.Context, head *engine.Response, laten
 	requests, tokens := observation(h.Requests, h.DailyRequests), observation(h.Tokens, h.DailyTokens)
 	requests.Corrected, tokens.Corrected = corrected[backend.Requests], corrected[backend.Tokens]
 	r.limiter.traceObserved(ctx, ObservedInfo{
-		Account: r.engine.Call.Account, Model: r.engine.Call.Model, Status: head.Status, Latency: latency,
+		Account: r.engine.Call.Account, Model: r.engine.Call.Model, Class: r.engine.Call.Flow.Class, Tenant: r.engine.Call.Flow.Tenant,
+		Status: head.Status, Latency: latency,
 		Requests: requests, Tokens: tokens, Charged: h.QueryCost, Shadow: r.shadow != nil,
 	})
 }

@@ -96,7 +96,7 @@ func (m *Metrics) trace() *ratelimiter.Trace {
 			ended(ctx, who{i.Account, i.Model, i.Class, i.Endpoint, i.Shadow}, i.Code(), i.Queued, i.Waited.Seconds())
 		},
 		Observed: func(ctx context.Context, i ratelimiter.ObservedInfo) {
-			w := who{account: i.Account, model: i.Model, shadow: i.Shadow}
+			w := who{account: i.Account, model: i.Model, class: i.Class, shadow: i.Shadow}
 			in.corrected(ctx, c, w, "requests", i.Requests.Corrected)
 			in.corrected(ctx, c, w, "tokens", i.Tokens.Corrected)
 		},

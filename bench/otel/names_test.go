@@ -31,7 +31,7 @@ func TestScrape(t *testing.T) {
 		"gauge ratelimiter_backend_available ",
 		"histogram ratelimiter_backend_duration_seconds error_type ratelimiter_backend_command",
 		"counter ratelimiter_charge_total" + call + " ratelimiter_account ratelimiter_class ratelimiter_unit",
-		"histogram ratelimiter_corrections gen_ai_provider_name gen_ai_request_model ratelimiter_account ratelimiter_correction_direction ratelimiter_unit",
+		"histogram ratelimiter_corrections gen_ai_provider_name gen_ai_request_model ratelimiter_account ratelimiter_class ratelimiter_correction_direction ratelimiter_unit",
 		"histogram ratelimiter_estimate_error" + call + " gen_ai_token_type ratelimiter_account ratelimiter_class",
 		"gauge ratelimiter_in_flight_requests" + call + " ratelimiter_account ratelimiter_class",
 		"gauge ratelimiter_limit" + bucket,

@@ -31,6 +31,7 @@ type Waiting struct {
 	Cost  backend.Amounts
 	Ahead int           // calls of its flow in this process before it
 	Wait  time.Duration // how long at least, as far as is known
+	Slot  bool          // it finds no slot free
 }
 
 // Admit blocks until the reservation's Call may start, and charges it. It fails with a
@@ -76,6 +77,7 @@ type place struct {
 	charge charge // as it joined: a grant writes the reservation's
 	ahead  int
 	wait   time.Duration // at least
+	slot   bool          // it finds none free
 	// until is when the call gives up, for the reason; zero for never.
 	until  time.Time
 	reason Reason
@@ -282,6 +284,7 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error
 	if r.Call.Waiting != nil {
 		before := s.queue.before(r.Call.Flow, r.Call.Retry, r.seq)
 		en.place.wait = max(s.paceLocked(en.arrived), s.expectedLocked(time.Now(), &r.charge.cost, &before).wait)
+		en.place.slot = s.lacksSlotLocked(en.arrived)
 	}
 	p := &en.place
 	p.waiter, p.charge, p.ahead = w, r.charge, s.queue.join(w, r.Call.Flow)
@@ -428,7 +431,7 @@ func (r *Reservation) answeredLocked(ctx context.Context, en *entry, now time.Ti
 func (r *Reservation) await(ctx context.Context, p *place) error {
 	w := p.waiter
 	if r.Call.Waiting != nil {
-		r.hook(w, func() { r.Call.Waiting(Waiting{Cost: p.charge.cost, Ahead: p.ahead, Wait: p.wait}) })
+		r.hook(w, func() { r.Call.Waiting(Waiting{Cost: p.charge.cost, Ahead: p.ahead, Wait: p.wait, Slot: p.slot}) })
 	}
 	var expired <-chan time.Time
 	if p.reason != 0 {

@@ -213,6 +213,14 @@ func (o *slots) mayGetLocked(now time.Time) bool {
 	return !o.account.engine.local && o.firstLocked() == nil && (!o.lacking || o.goneLocked(now))
 }
 
+// lacksSlotLocked reports whether one more call waits for a slot, as far as is known: as others of
+// the scope do, or because there is none that the backend could lend.
+func (s *scope) lacksSlotLocked(now time.Time) bool {
+	return slices.ContainsFunc(s.slots, func(o *slots) bool {
+		return slices.Contains(o.short, s) || o.roomLocked(s, 1, now) == 0 && !o.mayGetLocked(now)
+	})
+}
+
 // aloneLocked notes that a call waits for slots before it asks by itself, or does no more.
 func (s *scope) aloneLocked(all []*slots, waits bool, now time.Time) {
 	s.alone = waits

@@ -173,6 +173,40 @@ func TestCallsWaitForSlots(t *testing.T) {
 	})
 }
 
+// A call that waits is told whether it finds a slot.
+func TestWaitingForASlot(t *testing.T) {
+	for name, x := range map[string]struct {
+		tokens, held int64 // of two slots
+		slot         bool
+	}{"for a slot": {0, 2, true}, "for tokens": {tpm, 1, false}, "for both": {tpm, 2, true}} {
+		t.Run(name, func(t *testing.T) {
+			lendBoth(t, 2, func(t *testing.T, b *bench, _ bool) {
+				b.admit(call(x.tokens)).end()
+				var held []*Reservation
+				for range x.held {
+					held = append(held, b.admit(call(0)))
+				}
+				var waiting []*admission
+				var told []bool
+				for range 2 { // the second comes while the first waits
+					c := call(2000)
+					c.Waiting = func(w Waiting) { told = append(told, w.Slot) }
+					waiting = append(waiting, b.start(c))
+					time.Sleep(time.Second) // claims are answered
+					synctest.Wait()
+				}
+				if len(told) != 2 || told[0] != x.slot || told[1] != x.slot {
+					t.Errorf("told %v; want %v", told, x.slot)
+				}
+				for _, r := range held {
+					r.end()
+				}
+				ended(b, waiting...)
+			})
+		})
+	}
+}
+
 // A process that has had slots of late starts calls without an answer of the backend before
 // each, gives them back when it has no more use for them, and then claims nothing.
 func TestSlotsToSpare(t *testing.T) {
