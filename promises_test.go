@@ -2,6 +2,7 @@ package ratelimiter_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -10,11 +11,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/openai-ratelimiter/ratelimiter"
+	"github.com/openai-ratelimiter/ratelimiter/backend"
 )
 
 // A planned call comes, holds its reservation and ends.
 type planned struct {
 	model    string
+	flow     [2]string // its class and tenant
 	at, hold time.Duration
 	tokens   int64
 	usage    int64         // −1: cancelled
@@ -48,8 +51,8 @@ func (b *book) add(amount float64) {
 }
 
 // Random mixes of calls of two models that share an account keep the promises
-// of the ledger through the whole engine: never over the budget, in order, and
-// nothing stuck.
+// of the ledger through the whole engine: never over the budget, each flow in order,
+// and nothing stuck.
 func TestPromises(t *testing.T) {
 	property(t, func(rt *rapid.T) {
 		rpm := rapid.Int64Range(30, 600).Draw(rt, "account rpm")
@@ -60,7 +63,10 @@ func TestPromises(t *testing.T) {
 		burst := time.Duration(rapid.IntRange(0, 60).Draw(rt, "burst")) * time.Second
 		calls := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) planned {
 			p := planned{
-				model:  rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "model"),
+				model: rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "model"),
+				flow: [2]string{
+					rapid.SampledFrom([]string{"", "", "chat"}).Draw(rt, "class"), rapid.SampledFrom([]string{"", "", "x", "y"}).Draw(rt, "tenant"),
+				},
 				at:     time.Duration(rapid.IntRange(0, 30_000).Draw(rt, "at")) * time.Millisecond,
 				hold:   time.Duration(rapid.IntRange(0, 20_000).Draw(rt, "hold")) * time.Millisecond,
 				tokens: rapid.Int64Range(1, 500).Draw(rt, "tokens"),
@@ -70,13 +76,14 @@ func TestPromises(t *testing.T) {
 				p.patience = time.Duration(rapid.IntRange(1, 5000).Draw(rt, "patience")) * time.Millisecond
 			}
 			return p
-		}), 1, 60).Draw(rt, "calls")
+		}), 10, 60).Draw(rt, "calls")
 
 		synctest.Test(t, func(t *testing.T) {
 			l := newLimiter(t, ratelimiter.WithAccount("x"),
 				ratelimiter.WithLimits("a", ratelimiter.Limits{TPM: tpm["a"], Burst: burst}),
 				ratelimiter.WithLimits("b", ratelimiter.Limits{TPM: tpm["b"], Burst: burst}),
-				ratelimiter.WithAccountLimits(ratelimiter.Limits{RPM: rpm}))
+				ratelimiter.WithAccountLimits(ratelimiter.Limits{RPM: rpm}),
+				ratelimiter.WithClasses(map[string]ratelimiter.Class{"chat": {Weight: 10}}))
 			warm(t, l, "a")
 			warm(t, l, "b")
 
@@ -100,6 +107,7 @@ func TestPromises(t *testing.T) {
 						ctx, cancel = context.WithTimeout(ctx, p.patience)
 						defer cancel()
 					}
+					ctx = ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(ctx, p.flow[0]), p.flow[1])
 					r, err := l.Acquire(ctx, ratelimiter.Cost{Model: p.model, Tokens: p.tokens})
 					if err != nil {
 						if p.patience == 0 {
@@ -152,9 +160,9 @@ func TestPromises(t *testing.T) {
 
 			for _, a := range starts {
 				for _, b := range starts {
-					if a.model == b.model && a.planned.at < b.planned.at && a.at > b.at {
-						t.Errorf("%s: who came at %v started at %v, after who came at %v and started at %v",
-							a.model, a.planned.at, a.at, b.planned.at, b.at)
+					if a.model == b.model && a.flow == b.flow && a.planned.at < b.planned.at && a.at > b.at {
+						t.Errorf("%s, %q: who came at %v started at %v, after who came at %v and started at %v",
+							a.model, a.flow, a.planned.at, a.at, b.planned.at, b.at)
 					}
 				}
 			}
@@ -169,5 +177,129 @@ func TestPromises(t *testing.T) {
 				}
 			}
 		})
+	})
+}
+
+// A sharer is a flow of which calls wait all the time, in one or several processes.
+type sharer struct {
+	class, tenant string
+	weight        float64 // of its class, by its tenants
+	most          int64   // tokens of a call
+	callers       []int   // how many of them wait, by process
+
+	started int64 // tokens
+	largest int64
+}
+
+// Flows that wait all the time get what their weights say through the whole engine, in however
+// many processes their calls are: what two of them got, each divided by its weight, differs in
+// any interval by no more than two of the largest calls of each. What the buckets hold at first
+// comes before that.
+func TestPromisedShares(t *testing.T) {
+	for name, polled := range map[string]bool{"memory": false, "store": true} {
+		t.Run(name, func(t *testing.T) {
+			property(t, func(rt *rapid.T) { testPromisedShares(t, rt, polled) })
+		})
+	}
+}
+
+func testPromisedShares(t *testing.T, rt *rapid.T, polled bool) {
+	processes := rapid.IntRange(1, 3).Draw(rt, "processes")
+	classes := map[string]ratelimiter.Class{}
+	var flows []*sharer
+	for _, class := range []string{"", "a", "b"}[:rapid.IntRange(1, 3).Draw(rt, "classes")] {
+		weight := float64(rapid.IntRange(1, 5).Draw(rt, "weight"))
+		classes[class] = ratelimiter.Class{Weight: weight}
+		tenants := []string{"", "x", "y"}[:rapid.IntRange(1, 3).Draw(rt, "tenants")]
+		for _, tenant := range tenants {
+			f := &sharer{class: class, tenant: tenant, weight: weight / float64(len(tenants)), most: rapid.Int64Range(500, 1500).Draw(rt, "most")}
+			f.callers = make([]int, processes)
+			for i := range f.callers {
+				f.callers[i] = rapid.SampledFrom([]int{0, 20, 40}).Draw(rt, "callers")
+			}
+			f.callers[rapid.IntRange(0, processes-1).Draw(rt, "process")] = 40
+			flows = append(flows, f)
+		}
+	}
+	seed := rapid.Uint64().Draw(rt, "seed")
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore()
+		s.mute = polled
+		var shared backend.Backend = s
+		late := 100.0 // tokens that refill until a process asks again, and its new calls are in line
+		if !polled {
+			shared, late = s.Backend, 0
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var mu sync.Mutex
+		var wait sync.WaitGroup
+		random := rand.New(rand.NewPCG(seed, 0))
+		size := func(f *sharer) int64 {
+			mu.Lock()
+			defer mu.Unlock()
+			return f.most/8 + random.Int64N(f.most*7/8)
+		}
+		type bounds struct{ low, high float64 }
+		seen := map[[2]*sharer]*bounds{}
+		judged := false
+		started := func(f *sharer, n int64) {
+			mu.Lock()
+			defer mu.Unlock()
+			if !judged {
+				return
+			}
+			f.started, f.largest = f.started+n, max(f.largest, n)
+			for _, g := range flows {
+				if g == f {
+					continue
+				}
+				b := seen[[2]*sharer{f, g}]
+				if b == nil {
+					b = &bounds{}
+					seen[[2]*sharer{f, g}] = b
+				}
+				d := float64(f.started)/f.weight - float64(g.started)/g.weight
+				b.low, b.high = min(b.low, d), max(b.high, d)
+				if bound := (2*float64(f.most)+late)/f.weight + (2*float64(g.most)+late)/g.weight; b.high-b.low > bound {
+					t.Errorf("%q of %q, and %q of %q: %.0f apart, of %.0f", f.tenant, f.class, g.tenant, g.class, b.high-b.low, bound)
+					judged = false
+				}
+			}
+		}
+		var limiters []*ratelimiter.Limiter
+		for i := range processes {
+			l := newLimiter(t, ratelimiter.WithBackend(shared), ratelimiter.WithAccount("x"), ratelimiter.WithClasses(classes), ratelimiter.WithWarnings(nil, 0),
+				ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 60_000, Burst: 2 * time.Second}))
+			warm(t, l, "m")
+			limiters = append(limiters, l)
+			for _, f := range flows {
+				for range f.callers[i] {
+					wait.Go(func() {
+						of := ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(ctx, f.class), f.tenant)
+						for {
+							n := size(f)
+							r, err := l.Acquire(of, tokens(n))
+							if err != nil {
+								return
+							}
+							started(f, n)
+							r.Settle(ratelimiter.Usage{TotalTokens: n})
+						}
+					})
+				}
+			}
+		}
+		time.Sleep(10 * time.Second)
+		mu.Lock()
+		judged = true
+		mu.Unlock()
+		time.Sleep(40 * time.Second)
+		cancel()
+		wait.Wait()
+		for _, l := range limiters {
+			if err := l.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
 	})
 }

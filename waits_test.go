@@ -21,6 +21,7 @@ type fate struct {
 	tokens                int64
 	panics                string // the hook of its context that does
 	settled               bool
+	class, tenant         string
 }
 
 func drawFate(t *rapid.T) fate {
@@ -30,9 +31,11 @@ func drawFate(t *rapid.T) fate {
 	return fate{
 		at: ms("at", 20_000), patience: ms("patience", 30_000) * time.Duration(rapid.IntRange(0, 1).Draw(t, "impatient")),
 		maxWait:   ms("max wait", 10_000) * time.Duration(rapid.IntRange(0, 1).Draw(t, "bounded")),
-		cancelled: rapid.Bool().Draw(t, "cancelled"), tokens: rapid.Int64Range(1, 650).Draw(t, "tokens"),
+		cancelled: rapid.Bool().Draw(t, "cancelled"), tokens: rapid.SampledFrom([]int64{1, 100, 200, 300, 600, 650}).Draw(t, "tokens"),
 		panics:  rapid.SampledFrom([]string{"", "", "", "", "Waiting", "Started", "NotStarted", "Settled"}).Draw(t, "panics"),
 		settled: rapid.Bool().Draw(t, "settled"),
+		class:   rapid.SampledFrom([]string{"", "", "chat"}).Draw(t, "class"),
+		tenant:  rapid.SampledFrom([]string{"", "", "x", "y"}).Draw(t, "tenant"),
 	}
 }
 
@@ -57,17 +60,21 @@ func (g *gauge) trace() *ratelimiter.Trace {
 
 // Each call that asks is reported once, as started or as not, and each that waits has
 // waited until then, whatever happens: panics, ends of contexts, rejections, a store that
-// fails, Clear and Shutdown. So a gauge of the waiting calls is right at any moment.
+// fails, Clear, Shutdown, and a full queue whose places are shared: a call of a flow that has
+// more than its share leaves it to another. So a gauge of the waiting calls is right at any
+// moment.
 func TestEveryWaitEnds(t *testing.T) {
+	var displaced atomic.Int64
 	property(t, func(rt *rapid.T) {
-		fates := rapid.SliceOfN(rapid.Custom(drawFate), 1, 40).Draw(rt, "calls")
+		fates := rapid.SliceOfN(rapid.Custom(drawFate), 8, 40).Draw(rt, "calls")
 		kind := rapid.SampledFrom([]string{"memory", "store", "store that fails"}).Draw(rt, "backend")
-		most := rapid.SampledFrom([]int{1, 5, 1000}).Draw(rt, "most waiting")
+		most := rapid.SampledFrom([]int{1, 3, 5, 1000}).Draw(rt, "most waiting")
 		clear := time.Duration(rapid.IntRange(1, 60).Draw(rt, "clear")) * time.Second
 		shutdown := time.Duration(rapid.IntRange(1, 60).Draw(rt, "shutdown")) * time.Second
 		synctest.Test(t, func(t *testing.T) {
 			var g gauge
-			options := []ratelimiter.Option{ratelimiter.WithTrace(g.trace()), ratelimiter.WithMaxWaiting(most)}
+			options := []ratelimiter.Option{ratelimiter.WithTrace(g.trace()), ratelimiter.WithMaxWaiting(most),
+				ratelimiter.WithClasses(map[string]ratelimiter.Class{"chat": {Weight: 3}})}
 			if kind != "memory" {
 				s := newStore()
 				s.mute, s.timeout = true, time.Second
@@ -83,7 +90,7 @@ func TestEveryWaitEnds(t *testing.T) {
 			var waiting atomic.Int64 // by the callers' own count
 			var wg sync.WaitGroup
 			for _, f := range fates {
-				wg.Go(func() { f.run(t, l, &waiting) })
+				wg.Go(func() { f.run(t, l, &waiting, &displaced) })
 			}
 			done := make(chan struct{})
 			go func() { wg.Wait(); close(done) }()
@@ -110,12 +117,15 @@ func TestEveryWaitEnds(t *testing.T) {
 			}
 		})
 	})
+	if t.Logf("%d calls left a full queue to others", displaced.Load()); displaced.Load() == 0 {
+		t.Error("no call had to leave a full queue")
+	}
 }
 
 // run makes the call, and checks what its hooks say.
-func (f *fate) run(t *testing.T, l *ratelimiter.Limiter, waiting *atomic.Int64) {
+func (f *fate) run(t *testing.T, l *ratelimiter.Limiter, waiting, displaced *atomic.Int64) {
 	time.Sleep(f.at)
-	ctx, cancel := context.Background(), func() {}
+	ctx, cancel := ratelimiter.ContextWithTenant(ratelimiter.ContextWithClass(context.Background(), f.class), f.tenant), func() {}
 	switch {
 	case f.patience > 0 && f.cancelled:
 		ctx, cancel = context.WithCancel(ctx)
@@ -159,6 +169,9 @@ func (f *fate) run(t *testing.T, l *ratelimiter.Limiter, waiting *atomic.Int64) 
 	waiting.Add(-int64(said.waiting))
 	if said.started+said.notStarted != 1 || said.waiting > 1 {
 		t.Errorf("%+v of one call", said)
+	}
+	if notStarted.Queued && errors.Is(err, ratelimiter.ErrQueueFull) {
+		displaced.Add(1)
 	}
 	switch {
 	case p == nil && (err == nil) != (said.started == 1), said.notStarted == 1 && p == nil && !errors.Is(notStarted.Err, err):

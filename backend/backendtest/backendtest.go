@@ -67,6 +67,7 @@ var cases = []struct {
 	{"shares between the tenants of a class", (*suite).tenants},
 	{"counts what a flow has used", (*suite).credit},
 	{"lets a flow that was idle go first", (*suite).idleFlow},
+	{"lets flows that were idle go first, whoever asks for them", (*suite).idleFlows},
 	{"keeps a class to its ceiling", (*suite).ceiling},
 	{"keeps order at a ceiling", (*suite).ceilingOrder},
 	{"grants an ask that comes twice once", (*suite).twice},

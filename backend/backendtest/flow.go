@@ -1,10 +1,15 @@
 package backendtest
 
 import (
+	"cmp"
+	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/seedtest"
 )
 
 // What flows may expect of each other.
@@ -119,5 +124,135 @@ func (s *suite) idleFlow() {
 	more()
 	if s.askFor(flood, b, 8).Granted != 1 {
 		s.Error("what nobody else wants stays unused")
+	}
+}
+
+// idleFlows: several processes ask for several tenants of a class, and for others. A call of a
+// tenant that was idle stands where the line has come to. Whichever process asks for it, and in
+// whatever order they ask: of its class no more starts on what it needs than two of the largest
+// calls that stand further behind, for some tickets in line are looked at as if all were alike.
+func (s *suite) idleFlows() {
+	seed := seedtest.Seed()
+	for i := range uint64(8) {
+		s.idleHistory(rand.New(rand.NewPCG(seed, i)), fmt.Sprint("line", i))
+		if s.Failed() {
+			s.Fatalf("with the seed %d, %d", seed, i)
+		}
+	}
+}
+
+// A flowProcess asks for calls of several flows, in the order of their tags.
+type flowProcess struct {
+	ask   func(*flowProcess) backend.Answer
+	name  string
+	scope string
+	calls []flowCall
+}
+
+type flowCall struct {
+	flow backend.Flow
+	size int64
+	tag  float64
+}
+
+// take asks once, and returns the calls that have started.
+func (p *flowProcess) take() (started []flowCall) {
+	answer := p.ask(p)
+	for i := range p.calls {
+		p.calls[i].tag = answer.Tags[i]
+	}
+	started, p.calls = slices.Clone(p.calls[:answer.Granted]), p.calls[answer.Granted:]
+	slices.SortStableFunc(p.calls, func(a, b flowCall) int { return cmp.Compare(a.tag, b.tag) })
+	return started
+}
+
+func (s *suite) idleHistory(r *rand.Rand, line string) {
+	classes := []backend.Flow{{}, {Class: "a", Weight: 3}, {Class: "b", Weight: 0.5}}
+	tenant := func(name string) backend.Flow {
+		f := classes[r.IntN(len(classes))]
+		f.Tenant = name
+		return f
+	}
+	const largest = 100
+	size := func() int64 { return 20 + r.Int64N(largest-20) }
+	b := []backend.Bucket{perDay(line, backend.Tokens, 10_000)}
+	ask := func(p *flowProcess) backend.Answer {
+		q := s.ask(p.scope, line+p.name, b)
+		q.Line = line
+		for _, c := range p.calls {
+			q.Costs, q.Flows = append(q.Costs, tokens(c.size)), append(q.Flows, c.flow)
+		}
+		return s.take(q)
+	}
+	first := ask(&flowProcess{name: "all", scope: "m", calls: []flowCall{{size: 10_000}}})
+	processes := make([]*flowProcess, 2+r.IntN(3))
+	for i := range processes {
+		processes[i] = &flowProcess{ask: ask, name: fmt.Sprint("p", i), scope: fmt.Sprint("m", r.IntN(2))}
+	}
+	var backlogged []backend.Flow
+	for i := range 2 + r.IntN(6) {
+		backlogged = append(backlogged, tenant(fmt.Sprint("t", i)))
+	}
+	// round gives something back, and lets processes ask of which each wants more.
+	round := func(more ...*flowProcess) (started []flowCall) {
+		err := s.Backend.Settle(s.Context(), backend.Settlement{Account: s.account, Line: line, Stamp: first.Stamp, Buckets: b, Refund: tokens(size())})
+		if err != nil {
+			s.Fatal(err)
+		}
+		for _, p := range processes {
+			for len(p.calls) < 12 {
+				p.calls = append(p.calls, flowCall{flow: backlogged[r.IntN(len(backlogged))], size: size()})
+			}
+		}
+		asking := append(more, processes...)
+		for _, i := range r.Perm(len(asking)) {
+			if p := asking[i]; len(p.calls) > 0 {
+				started = append(started, p.take()...)
+			}
+		}
+		return started
+	}
+	served, virtual := map[backend.Flow]bool{}, 0.0
+	for len(served) < len(backlogged) {
+		for _, c := range round() {
+			served[c.flow], virtual = true, max(virtual, c.tag)
+		}
+	}
+	for i := range 10 {
+		idle := tenant(fmt.Sprint("idle", i))
+		p := &flowProcess{ask: ask, name: "late", scope: "m0"}
+		if r.IntN(2) == 0 {
+			p = processes[r.IntN(len(processes))] // which stands in line
+		}
+		p.calls = slices.Insert(p.calls, 0, flowCall{flow: idle, size: size()})
+		of := func(c flowCall) bool { return c.flow == idle }
+		started := slices.ContainsFunc(p.take(), of)
+		tag, further := virtual, int64(0)
+		for n := 0; !started; n++ {
+			if at := slices.IndexFunc(p.calls, of); at >= 0 {
+				tag = p.calls[at].tag
+			}
+			if tag > virtual {
+				s.Fatalf("%+v stands at %v, where the line has come to %v", idle, tag, virtual)
+			}
+			if n == 50 {
+				s.Fatalf("%+v has not started", idle)
+			}
+			var more []*flowProcess
+			if p.name == "late" {
+				more = append(more, p)
+			}
+			all := round(more...)
+			started = slices.ContainsFunc(all, of)
+			for _, c := range all {
+				if !started && c.flow.Class == idle.Class && c.tag > tag {
+					further += c.size
+				}
+				virtual = max(virtual, c.tag)
+			}
+			if further > 2*largest {
+				s.Fatalf("calls of %d start that stand behind that of %+v at %v, and it does not", further, idle, tag)
+			}
+		}
 	}
 }

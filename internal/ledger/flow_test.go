@@ -56,11 +56,12 @@ func (c *crowd) take(t interface{ Fatal(...any) }, x *asker) (granted int) {
 	return answer.Granted
 }
 
-// Flows that wait all the time get what their weights say, whatever the sizes of their
-// calls, in how many processes and models they ask, and in which order: what two of them
-// got, each divided by its weight, differs in any interval by no more than two of the
-// largest calls of each. (One of each is what fair queueing promises where costs are looked
-// at one by one; a ticket's are taken as if they were spread evenly over its tags.)
+// Flows that wait all the time get what the weights of their classes say, which tenants divide
+// equally, whatever the sizes of their calls, in how many processes and models they ask, and in
+// which order: what two of them got, each divided by its weight, differs in any interval by no
+// more than two of the largest calls of each. (One of each is what fair queueing promises where
+// costs are looked at one by one; a ticket's are taken as if they were spread evenly over its
+// tags.)
 func TestSharesOfFlowsThatWait(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
@@ -69,8 +70,16 @@ func TestSharesOfFlowsThatWait(t *testing.T) {
 		account := bucketOf("account", "tpm", backend.Tokens, limit)
 		account.Burst = time.Duration(rapid.IntRange(100, 5000).Draw(t, "burst")) * time.Millisecond
 		var flows []backend.Flow
-		for i := range rapid.IntRange(2, 4).Draw(t, "flows") {
-			f := backend.Flow{Class: fmt.Sprint(i), Weight: float64(rapid.IntRange(1, 5).Draw(t, "weight"))}
+		weights, tenants := map[string]float64{}, map[string]float64{}
+		for i := range rapid.IntRange(2, 5).Draw(t, "flows") {
+			class := rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "class")
+			if tenants[class]++; weights[class] == 0 {
+				weights[class] = float64(rapid.IntRange(1, 5).Draw(t, "weight"))
+			}
+			f := backend.Flow{Class: class, Tenant: fmt.Sprint("tenant", i), Weight: weights[class]}
+			if tenants[class] == 1 {
+				f.Tenant = ""
+			}
 			flows = append(flows, f)
 			most := rapid.Int64Range(1000, 5000).Draw(t, "most")
 			for j := range rapid.IntRange(1, 3).Draw(t, "askers") {
@@ -80,29 +89,39 @@ func TestSharesOfFlowsThatWait(t *testing.T) {
 			}
 		}
 		c.take(t, &asker{id: "x", scope: "X", buckets: []backend.Bucket{account}, turn: 1, sizes: func() int64 { return int64(account.Capacity()) }})
-		for _, x := range c.askers { // all of them wait from now on
+		turns := make([]int, len(c.askers))
+		for i, x := range c.askers { // the line knows all tenants before they want more
+			turns[i], x.turn = x.turn, 1
 			c.take(t, x)
 		}
-		type bounds struct{ low, high float64 }
-		seen := map[[2]int]*bounds{}
-		for range rapid.IntRange(50, 150).Draw(t, "steps") {
-			c.now += r.Int64N(3000)
+		for i, x := range c.askers { // all of them wait from now on
+			x.turn = turns[i]
+			c.take(t, x)
+		}
+		pass := func(by int64) {
+			c.now += by
 			for granted := true; granted; { // until all of them wait
 				granted = false
 				for _, x := range r.Perm(len(c.askers)) {
 					granted = c.take(t, c.askers[x]) > 0 || granted
 				}
 			}
+		}
+		type bounds struct{ low, high float64 }
+		seen := map[[2]int]*bounds{}
+		for range rapid.IntRange(50, 150).Draw(t, "steps") {
+			pass(r.Int64N(3000))
 			for i, f := range flows {
 				for j, g := range flows[:i] {
-					d := c.granted[f]/f.Weight - c.granted[g]/g.Weight
+					v, w := f.Weight/tenants[f.Class], g.Weight/tenants[g.Class]
+					d := c.granted[f]/v - c.granted[g]/w
 					b := seen[[2]int{i, j}]
 					if b == nil {
 						b = &bounds{math.Min(0, d), math.Max(0, d)}
 						seen[[2]int{i, j}] = b
 					}
 					b.low, b.high = min(b.low, d), max(b.high, d)
-					bound := 2*c.largest[f]/f.Weight + 2*c.largest[g]/g.Weight
+					bound := 2*c.largest[f]/v + 2*c.largest[g]/w
 					if b.high-b.low > bound {
 						t.Fatalf("flows %v and %v: %.0f apart, of %.0f", f, g, b.high-b.low, bound)
 					}
