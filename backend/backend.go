@@ -34,6 +34,9 @@ type Amounts [Dimensions]int64
 // MaxCosts is the largest number of costs that one [Ask] may carry.
 const MaxCosts = 16
 
+// MaxCompanions is the largest number of other tickets that one [Ask] may speak for.
+const MaxCompanions = 255
+
 // Bucket describes one limit and the bucket that enforces it. Owner and Name
 // identify it within an account. The rest may differ from ask to ask, and the
 // latest description counts. What is used stays used when a limit changes.
@@ -115,7 +118,8 @@ type Ask struct {
 	// zero Flow's.
 	Flows []Flow
 	// Companions are other tickets of the process in the same line. They count as if they
-	// had asked too: none of them is silent. Else they stay as they are.
+	// had asked too: none of them is silent. Else they stay as they are. Those beyond
+	// MaxCompanions count for nothing.
 	Companions []string
 }
 

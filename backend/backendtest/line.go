@@ -207,7 +207,14 @@ func (s *suite) company() {
 	if n := ahead("far"); n != 1 {
 		s.Errorf("%d tickets ahead; want the one that is spoken for", n)
 	}
-	if n := ahead("silent"); n != 2 {
+	others := make([]string, backend.MaxCompanions)
+	for i := range others {
+		others[i] = fmt.Sprint("unknown", i)
+	}
+	if n := ahead(append(others, "silent")...); n != 1 {
+		s.Errorf("%d tickets ahead, one of them beyond those that it may speak for", n)
+	}
+	if n := ahead(append(others[1:], "silent")...); n != 2 {
 		s.Errorf("%d tickets ahead, once it speaks for the silent one; want 2", n)
 	}
 }

@@ -123,8 +123,9 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 
 // companions are the digests of an ask's other tickets.
 func companions(ask *backend.Ask) []byte {
-	digests := make([]byte, 0, 12*len(ask.Companions))
-	for _, id := range ask.Companions {
+	all := ask.Companions[:min(len(ask.Companions), backend.MaxCompanions)]
+	digests := make([]byte, 0, 12*len(all))
+	for _, id := range all {
 		digests = append(digests, ticketField(id)...)
 	}
 	return digests

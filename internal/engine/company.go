@@ -35,7 +35,7 @@ const (
 	// heard of for ten seconds loses its place.
 	farthest = 8 * time.Second
 	// mostMembers is for how many a speaker can speak, itself included.
-	mostMembers = 256
+	mostMembers = backend.MaxCompanions + 1
 )
 
 // companionsLocked returns the tickets for which the scope's next ask speaks.

@@ -62,7 +62,7 @@ func (a *Account) Take(shown int64, ask *backend.Ask) (backend.Answer, error) {
 	undo := a.undo(ask, clock)
 	a.clock = clock
 	l := a.line(now, ask)
-	l.accompany(ask.Companions)
+	l.accompany(ask.Companions[:min(len(ask.Companions), backend.MaxCompanions)])
 	scope, buckets := a.owner(now, ask.Scope), a.resolve(now, ask.Buckets)
 	t := l.tickets[ask.Ticket]
 	if t != nil {
