@@ -139,7 +139,7 @@ demo-fleet: ## four processes on one budget in Redis, one of them killed halfway
 bench-tokens: ## counting tokens beside pkoukk/tiktoken-go and tiktoken-go/tokenizer, and scanning bodies beside gjson, as ratios
 	@cd bench && go run ./tokens
 
-bench-redis: ## the Redis backend beside a script that does nothing, and redis_rate, as ratios
+bench-redis: ## the Redis backend beside a script that does nothing, and redis_rate, as ratios; fails if it misses a bar
 	@sh tools/need.sh redis-server "the benchmark" redis-server
 	@cd bench && go run ./redisbench
 

@@ -32,7 +32,7 @@ func (b *bench) calls() {
 			if len(shape.owners) == 1 { // redis_rate is asked for one, too
 				bars = append(bars, atLeast(1.5, rate/take, ""))
 			}
-			fmt.Printf("| %s | %d | %.1f | %.2f | %.2f | %s |\n", shape.what, callers, take, empty/take, rate/take, b.bars(bars...))
+			fmt.Printf("| %s | %d | %.1f | %.2f | %.2f | %s |\n", shape.what, callers, take, empty/take, rate/take, b.bars(fmt.Sprintf("%s, %d callers", shape.what, callers), bars...))
 		}
 	}
 }

@@ -109,8 +109,12 @@ func (f *fleet) trips() (takes, settles int64) {
 
 // post makes one call through the limiter.
 func post(ctx context.Context, client *http.Client, maxTokens int) error {
+	return postTo(ctx, client, "https://api.openai.com", maxTokens)
+}
+
+func postTo(ctx context.Context, client *http.Client, base string, maxTokens int) error {
 	body := fmt.Sprintf(`{"model":"gpt-4o","max_tokens":%d,"messages":[{"role":"user","content":"hi"}]}`, maxTokens)
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://api.openai.com/v1/chat/completions", strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/v1/chat/completions", strings.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -156,7 +160,7 @@ func (f *fleet) work(ctx context.Context, callers, maxTokens int, s *server) *sy
 func (b *bench) scarce() {
 	fmt.Println("| 8 processes, 3 ms RTT, 1 % slow | of the budget used | Takes per admission | settles per admission | 429s | bars |\n|---|--:|--:|--:|--:|---|")
 	for _, rate := range []int64{10, 100, 500, 1000, 2500} {
-		f := b.fleet(8, 3*time.Millisecond, ratelimiter.Limits{RPM: rate * 60, Burst: time.Second})
+		f := b.fleet(8, 3*time.Millisecond, ratelimiter.Limits{RPM: rate * 60, TPM: 1e9, Burst: time.Second})
 		s := &server{rate: float64(rate), capacity: float64(rate), cost: 1, spread: time.Second, at: time.Now()}
 		ctx, cancel := context.WithCancel(background)
 		work := f.work(ctx, max(16, int(rate/6)), 16, s)
@@ -185,7 +189,7 @@ func (b *bench) scarce() {
 			bars = append(bars, atMost(1.1, takes, ""))
 		}
 		bars = append(bars, atMost(1.02, settles, ""), atMost(0, float64(s.refused), ""))
-		fmt.Printf("| %d a second | %.1f %% | %.2f | %.2f | %d | %s |\n", rate, used, takes, settles, s.refused, b.bars(bars...))
+		fmt.Printf("| %d a second | %.1f %% | %.2f | %.2f | %d | %s |\n", rate, used, takes, settles, s.refused, b.bars(fmt.Sprint(rate, " a second"), bars...))
 	}
 }
 
@@ -221,7 +225,7 @@ func (b *bench) hot() {
 		fmt.Printf("| %d a second | %v | %v | %v | %.1f %% | %.1f, %.1f %% | %.0f %% | %s |\n", rate, late[len(late)/2], late[len(late)*99/100], late[len(late)-1],
 			100*float64(len(calls))/(float64(rate)*b.span.Seconds()),
 			100*float64(slices.Min(shares))/float64(len(calls)), 100*float64(slices.Max(shares))/float64(len(calls)), 100*<-cpu,
-			b.bars(atMost(50, float64(late[len(late)*99/100].Milliseconds()), " ms")))
+			b.bars(fmt.Sprint(rate, " a second"), atMost(50, float64(late[len(late)*99/100].Milliseconds()), " ms")))
 	}
 }
 
@@ -274,7 +278,7 @@ func (b *bench) refunds() {
 	got := b.makespan(declared, calls, f, rate)
 	f.close()
 	fmt.Printf("declared 8 × the use, given back after 1 s: %d calls took %.1f s, %.2f × what the server's own bucket allows (%.1f s; %s)\n",
-		calls, got.Seconds(), got.Seconds()/ideal.Seconds(), ideal.Seconds(), b.bars(atMost(1.05, got.Seconds()/ideal.Seconds(), "")))
+		calls, got.Seconds(), got.Seconds()/ideal.Seconds(), ideal.Seconds(), b.bars("the makespan", atMost(1.05, got.Seconds()/ideal.Seconds(), "")))
 }
 
 // makespan is how long the calls take; without a fleet, how long they take if

@@ -50,7 +50,11 @@ func (b *bench) models() {
 	for x, l := range lines {
 		us, bars := times[x][b.rounds/10], ""
 		if x > 0 {
-			bars = b.bars(atMost(1.5, us/one, ""), atMost(20, commands[x], ""))
+			per := atMost(1.5, us/one, "")
+			if l.n == 1000 {
+				per = per.held(1.6)
+			}
+			bars = b.bars(fmt.Sprint(l.n, " models"), per, atMost(20, commands[x], ""))
 		}
 		fmt.Printf("| %d | %.1f | %.0f µs | %.2f | %s |\n", l.n, commands[x], us, us/one, bars)
 	}

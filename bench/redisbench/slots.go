@@ -75,5 +75,5 @@ func (b *bench) slotsOf(limit int64) {
 		part := 100 * u / float64(passed) / float64(limit)
 		share, bars = fmt.Sprintf("%.1f %%", part), append(bars, atLeast(95, part, " %"))
 	}
-	fmt.Printf("| %s | %.0f | %s | %.2f | %.1f | %.1f | %s |\n", name, n/passed.Seconds(), share, c/n, c/processes/passed.Seconds(), 1e6*cpu/n, b.bars(bars...))
+	fmt.Printf("| %s | %.0f | %s | %.2f | %.1f | %.1f | %s |\n", name, n/passed.Seconds(), share, c/n, c/processes/passed.Seconds(), 1e6*cpu/n, b.bars(name, bars...))
 }

@@ -58,7 +58,7 @@ func (b *bench) usage() {
 		rate, us := calls[i]/(b.span/2).Seconds(), 1e6*cpu[i]/calls[i]
 		bars := ""
 		if i == 1 {
-			bars = b.bars(atLeast(20_000, rate, ""), atLeast(0.8, calls[1]/calls[0], " of the calls without"), atMost(35, us, " µs"))
+			bars = b.bars(what, atLeast(20_000, rate, ""), atLeast(0.8, calls[1]/calls[0], " of the calls without"), atMost(35, us, " µs"))
 		}
 		fmt.Printf("| %s | %.0f | %.2f | %.1f | %.1f | %s |\n", what, rate, settles[i]/calls[i], us, 1e6*own[i]/calls[i], bars)
 	}
