@@ -20,6 +20,7 @@ type sharing struct {
 	classes   map[string]ratelimiter.Class
 	processes int
 	killed    time.Duration // when one of them is; 0 for never
+	spent     bool          // the budget is used up when the run begins
 	groups    []group
 	refused   int  // 429s, at most; -1 does not ask
 	idle      bool // so may some of what there is be
@@ -96,7 +97,7 @@ func (s *sharing) job(of, n int) *job {
 
 // scenario is the sharing's world.
 func (s *sharing) scenario() *scenario {
-	out := &scenario{name: s.name, limits: s.limits, processes: s.processes, duration: s.warmUp + s.length, trip: time.Millisecond}
+	out := &scenario{name: s.name, limits: s.limits, processes: s.processes, duration: s.warmUp + s.length, trip: time.Millisecond, spent: s.spent}
 	if s.killed > 0 {
 		out.events = []event{{s.killed, killOne(s.processes - 1)}}
 	}
