@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -93,15 +94,22 @@ func Of(r *http.Request, key []byte) Identity {
 		id.Account += "/" + short(organization) + "/" + short(project)
 		return id
 	}
-	credential := credentialOf(r)
-	if scheme, token, ok := strings.Cut(credential, " "); ok && strings.EqualFold(scheme, "bearer") {
-		credential = strings.TrimSpace(token)
-	}
+	shared, nameless := "", false // by all bearers of tokens like the request's
+	credential := credentialOf(r, func(credential string) (string, bool) {
+		if scheme, token, ok := strings.Cut(credential, " "); ok && strings.EqualFold(scheme, "bearer") {
+			credential = strings.TrimSpace(token)
+		}
+		subject, named, ok := subjectOf(credential)
+		if !ok {
+			return credential, true
+		}
+		if !named {
+			shared, nameless = cmp.Or(shared, subject), true
+		}
+		return subject, named
+	})
 	if credential == "" {
-		return id
-	}
-	if subject, named, ok := subjectOf(credential); ok {
-		credential, id.Nameless = subject, !named
+		credential, id.Nameless = shared, nameless
 	}
 	if credential == "" {
 		return id
@@ -119,28 +127,35 @@ func header(r *http.Request, name string) string {
 	return ""
 }
 
-// credentialOf returns the first credential of a request that names somebody, or "".
-func credentialOf(r *http.Request) string {
+// credentialOf returns whom the first credential of a request that names somebody names, or "".
+func credentialOf(r *http.Request, names func(credential string) (who string, ok bool)) string {
 	for _, name := range credentialHeaders {
 		if credential := header(r, name); credential != "" && !isOpaque(credential) {
-			return credential
+			if who, ok := names(credential); ok {
+				return who
+			}
 		}
 	}
-	named := "" // the first such header in order
+	var others []string
 	for name := range r.Header {
-		if (named == "" || name < named) && namesKey(name) && !isOpaque(header(r, name)) {
-			named = name
+		if namesKey(name) && !isOpaque(header(r, name)) {
+			others = append(others, name)
 		}
 	}
-	if named != "" {
-		return header(r, named)
+	slices.Sort(others)
+	for _, name := range others {
+		if who, ok := names(header(r, name)); ok {
+			return who
+		}
 	}
 	for _, credential := range inQuery(r.URL.RawQuery) {
 		if plain, err := url.QueryUnescape(credential); err == nil {
 			credential = plain
 		}
 		if !isOpaque(credential) {
-			return credential
+			if who, ok := names(credential); ok {
+				return who
+			}
 		}
 	}
 	return ""
@@ -320,8 +335,8 @@ var (
 // subjectOf returns whom a JWT speaks for: its issuer and subject. Some name the client or
 // the user in other claims. Of any other all claims count that its renewal leaves as they are.
 // named is false where these are the same in everybody's: then the bearers of an issuer's tokens
-// are one, lest each renewal begin a budget. A name is also an issuer that is no provider's
-// address: some sign with a key of their own, and give its id.
+// are one, lest each renewal begin a budget. A name is also an issuer that is the id of a key:
+// some sign with a key of their own.
 func subjectOf(token string) (subject string, named, ok bool) {
 	if len(token) > longestToken || strings.Count(token, ".") != 2 {
 		return "", false, false
@@ -355,6 +370,7 @@ func subjectOf(token string) (subject string, named, ok bool) {
 	for _, name := range renewals {
 		delete(lasting, name)
 	}
+	maps.DeleteFunc(lasting, func(_ string, value json.RawMessage) bool { return string(value) == `""` || string(value) == "null" })
 	if len(lasting) == 0 {
 		return "", false, true
 	}
@@ -362,6 +378,12 @@ func subjectOf(token string) (subject string, named, ok bool) {
 	for _, name := range impersonal {
 		delete(lasting, name)
 	}
-	named = len(lasting) > 0 || claims.Issuer != "" && !strings.ContainsAny(string(claims.Issuer), "./:")
-	return "jwt\x00" + string(text), named, err == nil
+	return "jwt\x00" + string(text), len(lasting) > 0 || isKeyID(string(claims.Issuer)), err == nil
+}
+
+// isKeyID reports whether an issuer is the id of a key, and no name or address: long, and with
+// figures.
+func isKeyID(issuer string) bool {
+	const shortest = 16
+	return len(issuer) >= shortest && strings.ContainsAny(issuer, "0123456789") && !strings.ContainsAny(issuer, "./: ")
 }

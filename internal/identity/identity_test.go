@@ -237,25 +237,42 @@ func TestNameless(t *testing.T) {
 	for credential, want := range map[string]bool{
 		"sk-1":                                 false,
 		token("https://idp.example", "s", "1"): false,
-		jwt(`{"iss":"https://idp.example","oid":"a"}`):     false,
-		jwt(`{"iss":"https://idp.example","team":"a"}`):    false,
-		jwt(`{"iss":"0123456789abcdef","exp":1}`):          false, // SenseNova's key
-		jwt(`{"team":"a"}`):                                false,
-		jwt(`{"iss":"https://idp.example","exp":1}`):       true,
-		jwt(`{"iss":"accounts.google.com"}`):               true,
-		jwt(`{"iss":"urn:idp"}`):                           true,
-		jwt(`{"iss":"https://idp.example","scope":"a b"}`): true,
-		jwt(`{"scope":"a b"}`):                             true,
-		jwt(`{"exp":1}`):                                   true,
-		jwt(`{}`):                                          true,
-		jwt(all + "}"):                                     true,
-		jwt(all + `,"email":"a@b"}`):                       false,
-		jwt(`[]`):                                          false, // no JWT
+		jwt(`{"iss":"https://idp.example","oid":"a"}`):           false,
+		jwt(`{"iss":"https://idp.example","team":"a"}`):          false,
+		jwt(`{"iss":"0123456789abcdef","exp":1}`):                false, // SenseNova's key
+		jwt(`{"iss":"gateway","aud":"llm"}`):                     true,
+		jwt(`{"iss":"a gateway with 2 keys"}`):                   true,
+		jwt(`{"iss":"abcdefghijklmnop"}`):                        true,
+		jwt(`{"iss":"0123456789abcde"}`):                         true,
+		jwt(`{"iss":"https://idp.example","sub":"","azp":null}`): true,
+		jwt(`{"team":"a"}`):                                      false,
+		jwt(`{"iss":"https://idp.example","exp":1}`):             true,
+		jwt(`{"iss":"accounts.google.com"}`):                     true,
+		jwt(`{"iss":"urn:idp"}`):                                 true,
+		jwt(`{"iss":"https://idp.example","scope":"a b"}`):       true,
+		jwt(`{"scope":"a b"}`):                                   true,
+		jwt(`{"exp":1}`):                                         true,
+		jwt(`{}`):                                                true,
+		jwt(all + "}"):                                           true,
+		jwt(all + `,"email":"a@b"}`):                             false,
+		jwt(`[]`):                                                false, // no JWT
 	} {
 		id := Of(request("https://api.openai.com/v1/responses", "Authorization", "Bearer "+credential), nil)
 		if id.Nameless != want {
 			t.Errorf("%s: %v", credential, id.Nameless)
 		}
+	}
+	// Where another credential of the request names somebody, the token need not.
+	for name, token := range map[string]string{"no claims": jwt(`{"exp":1}`), "its issuer's claims": jwt(`{"iss":"https://idp.example","aud":"a"}`)} {
+		of := func(key string) Identity {
+			return Of(request("https://api.openai.com/v1/responses", "Authorization", "Bearer "+token, "X-Gateway-Api-Key", key), nil)
+		}
+		if a, b := of("sk-a"), of("sk-b"); a.Nameless || a.Account == b.Account || a != of("sk-a") {
+			t.Errorf("%s: %v and %v", name, a, b)
+		}
+	}
+	if a := Of(request("https://api.openai.com/v1/responses", "X-A-Api-Key", jwt(`{"exp":1}`), "X-B-Api-Key", "sk-b"), nil); a.Nameless || !a.Credential {
+		t.Errorf("the second of two headers: %v", a)
 	}
 	// Where the host tells who pays, the token need not.
 	if Of(request("https://r.openai.azure.com/openai/v1/responses", "Authorization", "Bearer "+jwt(`{"exp":1}`)), nil).Nameless {
