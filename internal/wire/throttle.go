@@ -216,7 +216,7 @@ var (
 		"not enough credits", "not enough balance", "balance is insufficient", "quota is not enough", "insufficient account balance",
 		"free allocated quota", "free allocation", "for this billing cycle", "no credits",
 		"included credits", "credit limit exceeded", "package has expired", "plan has expired",
-		"account is in good standing", "overdue account", "plan does not yet include", "plan does not include",
+		"make sure your account is in good standing", "overdue account", "plan does not yet include access", "plan does not include access",
 		"budget exceeded", "exceeded its budget", "exceeded budget", "over budget", "enter a payment method", "payment method is required",
 		"余额不足", "额度不足", "额度已用尽", "额度已用完", "额度耗尽", "预扣费额度", "欠费", "请充值", "资源包", "套餐已到期"}
 	monthWords = []string{"extra usage", "monthly usage limit", "monthly limit", "monthly quota", "calls / month", "requests per month", "tokens per month"}

@@ -352,6 +352,7 @@ func TestParseThrottle(t *testing.T) {
 		{"Z.AI's plan", 429, "", body("Your GLM Coding Plan package has expired and is temporarily unavailable. You can resume using it after renewing the subscription on the official website", "", "1309"), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
 		{"Z.AI's plan, in Chinese, of a rate's type", 429, "", `{"type":"error","error":{"type":"rate_limit_error","code":"1309","message":"您的GLM Coding Plan套餐已到期，暂无法使用，前往官方续订后即可恢复 https://bigmodel.cn/claude-code。"}}`,
 			figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"a plan without priority", 429, "", body("Too many requests, try again in 20s. Your plan does not include priority traffic.", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 20 * time.Second}},
 		{"what Z.AI's plan leaves out", 429, "", `{"error":{"code":"1311","message":"Your current subscription plan does not yet include access to GLM-5"}}`, figures{Quota, Unknown, 0, -1, -1, -1, 0}},
 		{"Z.AI's calls in flight", 429, "", `{"error":{"code":"1302","message":"High concurrency usage of this API, please reduce concurrency or contact customer service to increase limits"}}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 		{"Z.AI's load, in English", 429, "", `{"error":{"code":"1305","message":"The service may be temporarily overloaded, please try again later"}}`, figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},

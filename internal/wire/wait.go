@@ -185,7 +185,7 @@ var waitWords = [...]struct {
 	{"back off", 0}, {"back-off", 0}, {"backoff", 0}, {"backing off", 0}, {"cool down", 0}, {"cooldown", 0}, {"cooling down", 0},
 	{"blocked", 0}, {"banned", 0}, {"throttled", 0}, {"suspended", 0}, {"restricted", 0},
 	{"limited for", 0}, {"limited until", 0}, {"time remaining", 0}, {"time left", 0},
-	{"pause", 0}, {"sleep", 0}, {"delay", 0}, {"come back", 0}, {"check back", 0}, {"please try", 0},
+	{"pause", 0}, {"sleep", 0}, {"delayed by", 0}, {"delay", 0}, {"come back", 0}, {"check back", 0}, {"please try", 0},
 	// What is available for 30 days is no wait.
 	{"available in", 0}, {"available at", 0}, {"available after", 0}, {"available on", 0}, {"available within", 0},
 	{"请", 0}, {"请在", 0}, {"请于", 0}, {"稍等", 0}, {"等待", 0}, {"等待时间", 0}, {"将在", 0}, {"将于", 0}, // "请在 30 秒后重试"
@@ -249,9 +249,13 @@ func inFigures(message string) string {
 		}
 		n, length := hanNumber(message[i:])
 		end := i + length
-		if countsTime(message[i:end], message[end:]) {
+		fraction, more := hanFraction(message[end:])
+		behindFigure := i > 0 && '0' <= message[i-1] && message[i-1] <= '9' // "5百" is neither
+		if !behindFigure && countsTime(message[i:end], message[end+more:]) {
 			b.WriteString(message[done:i])
 			b.WriteString(strconv.FormatInt(n, 10))
+			b.WriteString(fraction)
+			end += more
 		} else {
 			b.WriteString(message[done:end])
 		}
@@ -263,29 +267,72 @@ func inFigures(message string) string {
 	return b.String() + message[done:]
 }
 
-// hanNumber reads the numerals at the beginning of s: "一百零五", "三十", "十", "一二〇".
+// hanNumber reads the numerals at the beginning of s: "一百零五", "三十", "十", "一二〇". Two digits
+// that are no zero are a range, of which the end counts: "三五" is three to five.
 func hanNumber(s string) (n int64, length int) {
 	const most = 1_000_000_000 // of seconds 32 years
-	part, last := int64(0), int64(0)
-	for i, c := range s {
-		digit, is := hanDigits[c]
+	part := int64(0)
+	for length < len(s) {
+		last, digits := hanRun(s[length:])
+		length += digits
+		c, size := utf8.DecodeRuneInString(s[length:])
 		power := hanPowers[c]
 		switch {
-		case is:
-			last = min(10*last+digit, most)
 		case power == 10_000:
-			n, part, last = min(n+(part+last)*power, most), 0, 0
+			n, part = min(n+max(part+last, 1)*power, most), 0
 		case power > 0:
-			part, last = min(part+max(last, 1)*power, most), 0
+			part = min(part+max(last, 1)*power, most)
 		default:
-			return min(n+part+last, most), i
+			return min(n+part+last, most), length
 		}
+		length += size
 	}
-	return min(n+part+last, most), len(s)
+	return min(n+part, most), length
 }
 
-// countsTime reports whether numerals count what follows them, and that is a time. "十分" means
-// "very", and "百分百" all, unless it goes on like a time; "百分之十" and "十分之一" are parts.
+// hanRun reads the digits at the beginning of s.
+func hanRun(s string) (n int64, length int) {
+	var digits []int64
+	for _, c := range s {
+		digit, ok := hanDigits[c]
+		if !ok || len(digits) > 9 {
+			break
+		}
+		digits, length = append(digits, digit), length+utf8.RuneLen(c)
+	}
+	if len(digits) == 2 && digits[0] > 0 && digits[1] > 0 {
+		return digits[1], length
+	}
+	for _, digit := range digits {
+		n = 10*n + digit
+	}
+	return n, length
+}
+
+// hanFraction reads what follows the point in numerals: "点五" is ".5".
+func hanFraction(s string) (fraction string, length int) {
+	for _, point := range [...]string{"点", "點"} {
+		rest, ok := strings.CutPrefix(s, point)
+		if !ok {
+			continue
+		}
+		for _, c := range rest {
+			digit, ok := hanDigits[c]
+			if !ok {
+				break
+			}
+			fraction += strconv.FormatInt(digit, 10)
+			length += utf8.RuneLen(c)
+		}
+		if length > 0 {
+			return "." + fraction, len(point) + length
+		}
+	}
+	return "", 0
+}
+
+// countsTime reports whether numerals count what follows them, and that is a time. "十分" and
+// "万分" mean "very", and "百分百" all, unless it goes on like a time; "百分之十" and "十分之一" are parts.
 func countsTime(number, after string) bool {
 	after = strings.TrimLeft(after, " ")
 	for _, u := range hanUnits {
@@ -304,7 +351,8 @@ func countsTime(number, after string) bool {
 		r, _ := utf8.DecodeRuneInString(rest)
 		_, digit := hanDigits[r]
 		digit = digit || r == '十' || figures(rest) > 0
-		very := number == "十" || number == "百"
+		power, size := utf8.DecodeRuneInString(number)
+		very := size == len(number) && hanPowers[power] > 0
 		return !strings.HasPrefix(rest, "之") && (digit || !very)
 	}
 	return false
@@ -316,13 +364,17 @@ func countsTime(number, after string) bool {
 func isOver(before, word, after string) bool {
 	clause := before[strings.LastIndexAny(before, ".,;:!?(\n")+1:]
 	said := strings.TrimRight(clause, " ")
+	switch word {
+	case "blocked", "banned", "suspended", "restricted": // and are so for as long
+		return false
+	}
 	for _, done := range [...]string{"already", "already been", "已", "已经", "已經"} {
-		if strings.HasSuffix(said, done) {
+		if strings.HasSuffix(said, done) && !contains(after[:min(len(after), 12)], "until", "another") {
 			return true
 		}
 	}
 	switch word {
-	case "delay": // what blocks or bans holds on
+	case "delay", "delayed by":
 		return strings.HasSuffix(said, "was") || strings.HasSuffix(said, "were") || strings.HasSuffix(said, "been")
 	case "wait":
 		limit := strings.TrimRight(before, " _-")
@@ -388,7 +440,7 @@ var (
 var fillers = map[string]bool{
 	"in": true, "after": true, "for": true, "at": true, "on": true, "least": true, "about": true,
 	"approximately": true, "approx": true, "around": true, "roughly": true, "another": true,
-	"until": true, "within": true, "by": true, "the": true, "next": true, "your": true, "this": true,
+	"until": true, "within": true, "the": true, "next": true, "your": true, "this": true,
 	"request": true, "requests": true, "call": true, "ing": true, "s": true, "try": true,
 	"trying": true, "once": true, "is": true, "of": true, "time": true, "period": true, "delay": true,
 	"minimum": true, "more": true, "and": true, "then": true, "it": true, "be": true,
@@ -411,8 +463,8 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 		if end == 0 || withoutISO(s) != s {
 			break
 		}
-		if one := article(s); one > 0 {
-			return one, true
+		if one, rest := article(s); one > 0 {
+			return one, !isPast(rest)
 		}
 		word := s[:end]
 		if u := unitOf(strings.TrimPrefix(word, "after")); u > 0 && !fillers[word] { // retryAfterMs
@@ -440,8 +492,8 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 }
 
 // article reads "a minute", "an hour", "two minutes", "one and a half minutes", "half an hour"
-// and "a couple of minutes".
-func article(s string) time.Duration {
+// and "a couple of minutes". rest is what follows.
+func article(s string) (d time.Duration, rest string) {
 	n, rest := numeral(s)
 	half := time.Duration(0)
 	if after, ok := strings.CutPrefix(rest, "half "); ok && n <= 1 { // "a half hour"
@@ -452,8 +504,9 @@ func article(s string) time.Duration {
 	} else if after, ok := strings.CutPrefix(rest, "couple of "); ok && n == 1 {
 		rest, n = after, 2
 	}
-	unit := unitOf(rest[:letters(rest)])
-	return min(span(float64(n), unit)+half*unit/2, longestWait)
+	end := letters(rest)
+	unit := unitOf(rest[:end])
+	return min(span(float64(n), unit)+half*unit/2, longestWait), strings.TrimLeft(rest[end:], " ")
 }
 
 // numeral reads a number in words: "twenty", "forty-five", "one hundred and twenty".
@@ -486,17 +539,24 @@ var numerals = map[string]time.Duration{
 // "60s already", "60秒内", which is within them.
 func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bool) {
 	d, rest, ok := spokenTo(s, now, bare)
-	rest = strings.TrimLeft(rest, "钟鐘之以")
-	for _, over := range overEnds {
-		if strings.HasPrefix(rest, over) {
-			return 0, false
-		}
+	if said := s[:len(s)-len(rest)]; strings.HasSuffix(strings.TrimRight(said, " "), ",") {
+		return d, ok // another clause follows
 	}
-	return d, ok
+	return d, ok && !isPast(rest)
 }
 
-// overEnds are what stands behind a time that is no wait: it is over, or what happens within it
-// counts.
+// isPast reports whether what stands behind a time makes it no wait: it is over, or what happens
+// within it counts.
+func isPast(rest string) bool {
+	rest = strings.TrimLeft(rest, "钟鐘之以")
+	for _, end := range overEnds {
+		if after, ok := strings.CutPrefix(rest, end); ok && letters(after) == 0 && !strings.HasPrefix(after, "=") && !strings.HasPrefix(after, ":") {
+			return true
+		}
+	}
+	return false
+}
+
 var overEnds = [...]string{"ago", "already", "so far", "elapsed", "have elapsed", "has elapsed", "have passed", "has passed", "in vain", "内", "內"}
 
 // spokenTo reads a wait at the beginning of s, in lower case: "9.816s", "7m12s", "pt12s",
