@@ -284,7 +284,7 @@ func (s *scope) joinLocked(ctx context.Context, r *Reservation, en *entry) error
 	if r.Call.Waiting != nil {
 		before := s.queue.before(r.Call.Flow, r.Call.Retry, r.seq)
 		en.place.wait = max(s.paceLocked(en.arrived), s.expectedLocked(time.Now(), &r.charge.cost, &before).wait)
-		en.place.slot = s.lacksSlotLocked(en.arrived)
+		en.place.slot = en.lacks || s.lacksSlotLocked(en.arrived)
 	}
 	p := &en.place
 	p.waiter, p.charge, p.ahead = w, r.charge, s.queue.join(w, r.Call.Flow)

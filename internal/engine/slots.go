@@ -266,6 +266,7 @@ func (r *Reservation) getSlots(ctx context.Context, en *entry, now time.Time) (r
 	}
 	s.aloneLocked(en.ask.slots, false, now)
 	if lacking == nil && !en.left {
+		en.lacks = false
 		en.ask = s.askForOneLocked(r, new(scratch), now)
 		return nil, true, nil
 	}

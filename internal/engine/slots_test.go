@@ -207,6 +207,38 @@ func TestWaitingForASlot(t *testing.T) {
 	}
 }
 
+// So is one whose first claim fails; and one that has got its slot then waits for none.
+func TestWaitingAfterAClaim(t *testing.T) {
+	for name, away := range map[string]bool{"that fails": true, "that is answered": false} {
+		t.Run(name, func(t *testing.T) {
+			lend(t, 1, 2, func(l *lender, all []*bench) {
+				b := all[0]
+				if away {
+					l.goesAway(errAway)
+				} else {
+					r := b.admit(call(tpm)) // the other slot is free
+					defer r.end()
+				}
+				var told []bool
+				c := call(2000)
+				c.Waiting = func(w Waiting) { told = append(told, w.Slot) }
+				a := b.start(c)
+				time.Sleep(100 * time.Millisecond)
+				synctest.Wait()
+				l.goesAway(nil)
+				if err := <-a.err; err == nil {
+					a.r.end()
+				} else if !away {
+					t.Error(err)
+				}
+				if len(told) != 1 || told[0] != away {
+					t.Errorf("told %v", told)
+				}
+			})
+		})
+	}
+}
+
 // A process that has had slots of late starts calls without an answer of the backend before
 // each, gives them back when it has no more use for them, and then claims nothing.
 func TestSlotsToSpare(t *testing.T) {
