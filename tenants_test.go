@@ -14,7 +14,7 @@ import (
 
 // A million tenants in an hour, each with one call: whether there is budget for all, or somebody
 // always waits, so that the line knows tenants. What is kept of them is bounded, and State counts
-// them all, in their class. With somebody that waits, the hour has a quarter.
+// them all, in their class. Where somebody waits, only a quarter of the hour is played.
 func TestMillionTenants(t *testing.T) {
 	n := 1_000_000
 	if testing.Short() || raceEnabled {

@@ -16,9 +16,8 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/redistest"
 )
 
-// Ever new tenants come to a fleet, each with one call, while others wait in the account's line: a
-// call asks once, as if nobody waited for another model, and what Redis keeps is bounded and
-// expires.
+// Ever new tenants come to a fleet, each with one call, while others wait in the account's line:
+// what Redis keeps is bounded and expires.
 func TestFleetOfEverNewTenants(t *testing.T) {
 	const members, callers = 2, 16
 	tenants := int64(ledger.Tenants + 3000)

@@ -62,6 +62,7 @@ func TestDamagedNotes(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				t.Cleanup(func() { _ = l.Shutdown(context.Background()) })
 				return l
 			}
 			call := func(l *ratelimiter.Limiter) {

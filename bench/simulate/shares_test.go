@@ -82,7 +82,7 @@ func playSharing(t *testing.T, name string, s *sharing) (r *sharingResult) {
 
 // TestShortRealShares plays a part of each in real time. What a busy machine does to use and
 // throttles is not asked. Two groups that always want more differ by two of the largest calls
-// of each, divided by its weight, and by no more in a short time.
+// of each, divided by its weight, and by what refills until both ask.
 func TestShortRealShares(t *testing.T) {
 	all := realSharings()
 	for i := range all {
@@ -92,13 +92,15 @@ func TestShortRealShares(t *testing.T) {
 		if s.killed > 0 {
 			s.killed = 10 * time.Second
 		}
-		tokens := float64(s.limits.TPM) * s.length.Minutes()
-		for g := range s.groups {
-			largest := float64(s.groups[g].most) + 20 + float64(promptOverhead())
-			s.groups[g].within = 2 * largest / tokens
-		}
 	}
 	for _, r := range playRealShares(t, all) {
+		s := r.sharing
+		started := r.use * float64(s.limits.TPM) * s.length.Minutes()
+		for g := range r.groups {
+			largest := float64(r.groups[g].group.most) + 20 + float64(promptOverhead())
+			untilAsked := float64(s.limits.TPM) / 60 / 10 // what refills in a tenth of a second
+			r.groups[g].group.within = (2*largest + untilAsked) / started
+		}
 		for _, cells := range r.rows() {
 			t.Log(cells)
 		}

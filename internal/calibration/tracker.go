@@ -205,8 +205,8 @@ func (t *Tracker) Lately(now time.Time) float64 {
 	return t.sends.Between(now.Add(-time.Minute), time.Minute)
 }
 
-// After is what anybody has charged after a send, as far as our own sends show.
-func (t *Tracker) After(sent Sent) float64 { return max(0, t.sends.latest()-sent.Charged) }
+// ChargedAfter is what anybody has charged after a send, as far as our own sends show.
+func (t *Tracker) ChargedAfter(sent Sent) float64 { return max(0, t.sends.latest()-sent.Charged) }
 
 // Reported reports whether any response has shown where the server's bucket stands.
 func (t *Tracker) Reported() bool { return t.reports > 0 }

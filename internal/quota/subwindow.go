@@ -59,7 +59,7 @@ func (s *Set) subwindowThrottled(now time.Time, r *Request, l *Limit, wait time.
 		itself := min(float64(r.Cost[l.Dimension]), capacity)
 		after := 0.0
 		if sent, ok := r.level(l); ok { // smaller calls have passed since, at most as large together as this one
-			after = min(l.tracker.After(sent), requested)
+			after = min(l.tracker.ChargedAfter(sent), requested)
 		}
 		part.begin(now, used+requested-itself+after-rate*subwindowMargin.Seconds())
 		return c, false
