@@ -23,7 +23,7 @@ import (
 // which equal tenants have their turns. Weights make the order of classes another question.
 func (b *bench) crowd() {
 	fmt.Println("| 32 processes × 4 callers, 500 a second | of the budget used | p99 of the wait | beyond the ideal order's | asks per admission | commands per ask | replicated per ask | Redis's time for it | Redis CPU | bar |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|---|")
-	b.crowdOf("50 models", 50, 0, nil, 700)
+	b.crowdOf("50 models", 50, 0, nil, 400)
 	b.crowdOf("20 models", 20, 0, nil, 0)
 	b.crowdOf("20 models, 1,000 tenants", 20, 1000, []float64{1}, 1200)
 	b.crowdOf("20 models, 1,000 tenants of 3 classes", 20, 1000, []float64{100, 10, 1}, 0)
