@@ -192,7 +192,7 @@ type sharer struct {
 
 // Flows that wait all the time get what their weights say through the whole engine, in however
 // many processes their calls are: what two of them got, each divided by its weight, differs in
-// any interval by no more than two of the largest calls of each, and an eighth of that. What the
+// any interval by no more than two of the largest calls of each, and half of that. What the
 // buckets hold at first comes before that.
 func TestPromisedShares(t *testing.T) {
 	for name, polled := range map[string]bool{"memory": false, "store": true} {
@@ -260,7 +260,7 @@ func testPromisedShares(t *testing.T, rt *rapid.T, polled bool) {
 				d := float64(f.started)/f.weight - float64(g.started)/g.weight
 				b.low, b.high = min(b.low, d), max(b.high, d)
 				bound := 2*float64(f.most)/f.weight + 2*float64(g.most)/g.weight
-				bound += bound/8 + late/f.weight + late/g.weight // an eighth, for the line has run for a while
+				bound += bound/2 + late/f.weight + late/g.weight // half, for the line has run for a while
 				if b.high-b.low > bound {
 					t.Errorf("%q of %q, and %q of %q: %.0f apart, of %.0f", f.tenant, f.class, g.tenant, g.class, b.high-b.low, bound)
 					judged = false
