@@ -274,6 +274,13 @@ func TestNameless(t *testing.T) {
 	if a := Of(request("https://api.openai.com/v1/responses", "X-A-Api-Key", jwt(`{"exp":1}`), "X-B-Api-Key", "sk-b"), nil); a.Nameless || !a.Credential {
 		t.Errorf("the second of two headers: %v", a)
 	}
+	// Of two tokens that name nobody, the first tells whose they are.
+	of := func(second string) Identity {
+		return Of(request("https://api.openai.com/v1/responses", "Authorization", "Bearer "+jwt(`{"iss":"https://idp.example","aud":"a"}`), "X-Api-Key", jwt(second)), nil)
+	}
+	if a := of(`{"aud":"b"}`); !a.Nameless || a != of(`{"aud":"c"}`) {
+		t.Errorf("two tokens: %v", a)
+	}
 	// Where the host tells who pays, the token need not.
 	if Of(request("https://r.openai.azure.com/openai/v1/responses", "Authorization", "Bearer "+jwt(`{"exp":1}`)), nil).Nameless {
 		t.Error("a token for an Azure resource")

@@ -550,7 +550,7 @@ func spoken(s string, now time.Time, bare time.Duration) (d time.Duration, ok bo
 func isPast(rest string) bool {
 	rest = strings.TrimLeft(rest, "钟鐘之以")
 	for _, end := range overEnds {
-		if after, ok := strings.CutPrefix(rest, end); ok && letters(after) == 0 && !strings.HasPrefix(after, "=") && !strings.HasPrefix(after, ":") {
+		if after, ok := strings.CutPrefix(rest, end); ok && letters(after) == 0 && (after == "" || strings.IndexByte("=:_", after[0]) < 0) {
 			return true
 		}
 	}
