@@ -110,8 +110,8 @@ type Ask struct {
 	// one that came first decides which is broader. Each cost must fit the Limit of
 	// every one of them, else the answer is ErrTooLarge and nothing changes.
 	Buckets []Bucket
-	// Costs are at most MaxCosts, in the order in which they are to start. A ticket keeps
-	// its place until all of them are granted. Costs that it brings in addition meanwhile
+	// Costs are at most MaxCosts, those of each flow in the order in which they are to start. A
+	// ticket keeps its place until all of them are granted. Costs that it brings in addition meanwhile
 	// come after all that their flows have asked for elsewhere.
 	Costs []Amounts
 	// Flows says on whose behalf each of the Costs asks; nil for all of them on the
@@ -147,8 +147,11 @@ type Flow struct {
 
 // An Answer says what an [Ask] got.
 type Answer struct {
-	// Granted is how many of the costs, from the first, have been charged.
+	// Granted is how many of the costs have been charged: the first in their Order.
 	Granted int
+	// Order is in which order the costs are to start, by their indices in the ask: that of
+	// their Tags, but for those of one flow that of the ask. nil is the ask's own order.
+	Order []int
 	// Stamp is the backend's time of the charge in microseconds; a settlement
 	// returns it.
 	Stamp int64
@@ -182,6 +185,18 @@ type Answer struct {
 	// Flows. The zero values say nothing.
 	Virtual float64
 	Tags    []float64
+}
+
+// InOrder returns what stands for each of an ask's costs in the order in which they start.
+func InOrder[T any](a *Answer, costs []T) []T {
+	if a.Order == nil {
+		return costs
+	}
+	ordered := make([]T, len(a.Order))
+	for to, from := range a.Order {
+		ordered[to] = costs[from]
+	}
+	return ordered
 }
 
 // A Settlement corrects what an earlier grant has charged.
@@ -225,7 +240,7 @@ type Correction struct {
 // which no ticket in line counts, and which has charged nothing for ten minutes, since a younger
 // charge may still have to be settled.
 type Backend interface {
-	// Take charges the longest prefix of the ask's costs that fits in every
+	// Take charges as many of the ask's costs, in their order, as fit in every
 	// bucket, after what the tickets ahead could use is set aside.
 	Take(ctx context.Context, ask Ask) (Answer, error)
 	// Settle applies a settlement once.

@@ -68,6 +68,7 @@ var cases = []struct {
 	{"counts what a flow has used", (*suite).credit},
 	{"lets a flow that was idle go first", (*suite).idleFlow},
 	{"lets flows that were idle go first, whoever asks for them", (*suite).idleFlows},
+	{"lets the costs of an ask start in the order of the line", (*suite).orderOfAnAsk},
 	{"keeps a class to its ceiling", (*suite).ceiling},
 	{"keeps order at a ceiling", (*suite).ceilingOrder},
 	{"grants an ask that comes twice once", (*suite).twice},

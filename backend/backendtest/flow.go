@@ -127,6 +127,42 @@ func (s *suite) idleFlow() {
 	}
 }
 
+// orderOfAnAsk: a process does not know where a flow stands that waits in others too. So it may ask
+// first for what is to start last: that holds up nothing, and the ticket keeps its place.
+func (s *suite) orderOfAnAsk() {
+	b := []backend.Bucket{perDay("all", backend.Tokens, 10_000)}
+	first := s.granted(s.ask("x", "x", b, tokens(10_000)), 1)
+	busy := &sharer{ticket: "busy", scope: "m", size: 50, flow: backend.Flow{Tenant: "busy"}}
+	s.askFor(busy, b, 8)
+	p := &flowProcess{name: "p", scope: "m", calls: []flowCall{{flow: backend.Flow{Tenant: "mine"}, size: 40}}}
+	p.ask = func(p *flowProcess) backend.Answer {
+		q := s.ask(p.scope, p.name, b)
+		for _, c := range p.calls {
+			q.Costs, q.Flows = append(q.Costs, tokens(c.size)), append(q.Flows, c.flow)
+		}
+		return s.take(q)
+	}
+	p.take()
+	p.calls = slices.Insert(p.calls, 0, flowCall{flow: busy.flow, size: 30})
+	if started := p.take(); len(started) > 0 {
+		s.Fatalf("%v start on nothing", started)
+	}
+	p.calls[0], p.calls[1] = p.calls[1], p.calls[0] // which take has put in order
+	last := &sharer{ticket: "last", scope: "n", size: 10, flow: backend.Flow{Tenant: "last"}}
+	s.askFor(last, b, 1)
+	s.settles(backend.Settlement{Stamp: first.Stamp, Buckets: b, Refund: tokens(50 + 40 + 10)})
+	if s.askFor(last, b, 1); last.granted != 10 {
+		s.Error("what was not asked for first stands before all others")
+	}
+	started := p.take()
+	if len(started) != 1 || started[0].size != 40 {
+		s.Errorf("%v start; want the one of the other flow", started)
+	}
+	if len(p.calls) != 1 || p.calls[0].flow != busy.flow {
+		s.Errorf("%v is left", p.calls)
+	}
+}
+
 // idleFlows: several processes ask for several tenants of a class, and for others. A call of a
 // tenant that was idle stands where the line has come to. Whichever process asks for it, and in
 // whatever order they ask: of its class no more starts on what it needs than two of the largest
@@ -161,7 +197,8 @@ func (p *flowProcess) take() (started []flowCall) {
 	for i := range p.calls {
 		p.calls[i].tag = answer.Tags[i]
 	}
-	started, p.calls = slices.Clone(p.calls[:answer.Granted]), p.calls[answer.Granted:]
+	calls := backend.InOrder(&answer, p.calls)
+	started, p.calls = slices.Clone(calls[:answer.Granted]), slices.Clone(calls[answer.Granted:])
 	slices.SortStableFunc(p.calls, func(a, b flowCall) int { return cmp.Compare(a.tag, b.tag) })
 	return started
 }

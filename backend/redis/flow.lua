@@ -16,6 +16,7 @@ local flows = {}
 -- keys       adds those of the ask's flows to others
 -- assign     gives the costs of an ask their tags
 -- tags       the tag of each of them
+-- in_order   brings them into the order of those
 -- withdraw   takes back what a ticket has asked for
 -- left       the parts of which costs are left
 -- serve      lets a cost of a part start
@@ -232,6 +233,31 @@ do
       at[p] = tags[i] + units_of(i) * p[K.PACE]
     end
     return tags
+  end
+
+  -- in_order puts the costs, and their parts, into the order in which they start: that of their
+  -- tags, but those of one flow as they are asked for.
+  function flows.in_order(of, tags)
+    local order, moved = {}, false
+    for i = 1, #tags do
+      local at = i
+      while at > 1 and tags[order[at - 1]] > tags[i] and of[order[at - 1]].key ~= of[i].key do
+        order[at], at, moved = order[at - 1], at - 1, true
+      end
+      order[at] = i
+    end
+    if not moved then
+      return of
+    end
+    local from, size = K.OWN_DOUBLES + count * K.START_DOUBLES, K.COST_DOUBLES
+    local costs, parts = {unpack(a, from + 1, from + #order * size)}, {}
+    for to = 1, #order do
+      parts[to] = of[order[to]]
+      for x = 1, size do
+        a[from + (to - 1) * size + x] = costs[(order[to] - 1) * size + x]
+      end
+    end
+    return parts
   end
 
   function flows.withdraw(parts)

@@ -514,10 +514,13 @@ func (h *history) take() string {
 		h.fatal("a hint of %v is beyond the lease", got.Hint)
 	}
 	if err == nil && kind != "again" {
-		for _, c := range ask.Costs[:got.Granted] {
+		for _, c := range backend.InOrder(&got, ask.Costs)[:got.Granted] {
 			h.charges = append(h.charges, chargeUnderTest{q.scope, got.Stamp, c})
 		}
 		if !ask.Fresh && got.Granted > 0 {
+			if len(q.costs) == len(ask.Costs) {
+				q.costs, q.flows = backend.InOrder(&got, q.costs), backend.InOrder(&got, q.flows)
+			}
 			n := min(got.Granted, len(q.costs)) // they may have been given up since it asked first
 			q.costs, q.flows = q.costs[n:], q.flows[n:]
 		}
@@ -778,7 +781,7 @@ func (h *history) same(ask *backend.Ask, got, want backend.Answer, err, wantErr 
 	}
 	if got.Granted != want.Granted || got.Stamp != want.Stamp || got.Wait != want.Wait ||
 		got.Paused != want.Paused || got.Hint != want.Hint || got.Tickets != want.Tickets || !slices.Equal(got.Levels, want.Levels) ||
-		!slices.Equal(got.Charged, want.Charged) || got.Virtual != want.Virtual || !slices.Equal(got.Tags, want.Tags) || !slices.Equal(got.Corrected, want.Corrected) {
+		!slices.Equal(got.Charged, want.Charged) || got.Virtual != want.Virtual || !slices.Equal(got.Tags, want.Tags) || !slices.Equal(got.Order, want.Order) || !slices.Equal(got.Corrected, want.Corrected) {
 		h.fatal("script %+v\nledger %+v", got, want)
 	}
 	h.latest = max(h.latest, got.Stamp)

@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -438,14 +437,9 @@ func (c *throng) ask(a *backend.Ask) time.Duration {
 	}
 	c.asked++
 	c.granted += answer.Granted
-	a.Costs = a.Costs[answer.Granted:]
+	a.Costs = a.Costs[answer.Granted:] // which are all alike
 	if a.Flows != nil {
-		tags := map[backend.Flow]float64{}
-		for i, f := range a.Flows {
-			tags[f] = answer.Tags[i]
-		}
-		a.Flows = slices.Clone(a.Flows[answer.Granted:])
-		slices.SortStableFunc(a.Flows, func(f, g backend.Flow) int { return cmp.Compare(tags[f], tags[g]) })
+		a.Flows = slices.Clone(backend.InOrder(&answer, a.Flows)[answer.Granted:])
 	}
 	if len(a.Costs) == 0 {
 		return 0 // it asks for more at once

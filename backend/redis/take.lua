@@ -1,4 +1,4 @@
--- take.lua charges the longest prefix of the costs that fits, and keeps a
+-- take.lua charges the costs in the order of their tags, as long as they fit, and keeps a
 -- ticket for the rest.
 --
 -- ARGV[-4] the digests of other tickets of the process that still wait
@@ -64,6 +64,7 @@ end
 queue.release()
 parts, of = flows.assign(parts, wanted)
 local tags = flows.tags(parts, of)
+of = flows.in_order(of, tags)
 survey(mine, false)
 
 local granted, ahead, cost_place = 0, 0, mine and mine[K.TICKET_PLACE] or math.huge

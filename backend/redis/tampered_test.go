@@ -191,7 +191,7 @@ func newTampering(t *testing.T, c *goredis.Client) *tampering {
 	for range 5 {
 		for i := range m.asks {
 			if a := take(&m.asks[i]); a.Granted > 0 {
-				m.asks[i].Costs, m.asks[i].Flows = m.asks[i].Costs[a.Granted:], m.asks[i].Flows[a.Granted:]
+				m.asks[i].Costs, m.asks[i].Flows = backend.InOrder(&a, m.asks[i].Costs)[a.Granted:], backend.InOrder(&a, m.asks[i].Flows)[a.Granted:]
 			}
 			if len(m.asks[i].Costs) == 0 {
 				t.Fatal("nobody is to get all that it wants yet")
@@ -371,9 +371,9 @@ func (m *tampering) goOn(what string) bool {
 			if err != nil {
 				return fail("%v", err)
 			}
-			a.Costs = a.Costs[got.Granted:]
+			a.Costs = backend.InOrder(&got, a.Costs)[got.Granted:]
 			if a.Flows != nil {
-				a.Flows = a.Flows[got.Granted:]
+				a.Flows = backend.InOrder(&got, a.Flows)[got.Granted:]
 			}
 			if due[i] = now + got.Hint.Microseconds(); got.Granted > 0 {
 				if err := b.Settle(t.Context(), backend.Settlement{Account: m.account, Line: a.Line, Stamp: got.Stamp, Buckets: a.Buckets, Refund: backend.Amounts{0, 1}}); err != nil {

@@ -309,6 +309,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	defer s.account.mu.Unlock()
 	now := time.Now()
 	if err == nil {
+		t.inOrder(answer)
 		s.answeredLocked(now, &t.ask, answer)
 	}
 	if back := int64(len(t.batch) - answer.Granted); back > 0 {
@@ -375,6 +376,12 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		answer.Hint = min(answer.Hint, headTime) // for those who have come meanwhile
 	}
 	return abandoned, release
+}
+
+// inOrder brings the calls of a turn into the order in which the backend has them start.
+func (t *turn) inOrder(answer *backend.Answer) {
+	copy(t.batch, backend.InOrder(answer, t.batch)) // where the queue sees it too
+	t.ask.Costs, answer.Tags = backend.InOrder(answer, t.ask.Costs), backend.InOrder(answer, answer.Tags)
 }
 
 func (s *scope) rejectLocked(w *waiter, r *Rejection) {

@@ -238,6 +238,58 @@ func TestFlowsAskTogether(t *testing.T) {
 	})
 }
 
+// The calls of an ask start in the order that the backend says, each with its own charge, and
+// those that are left stand where it says.
+func TestCallsStartInTheBackendsOrder(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		var later []backend.Flow // who asks after that
+		b.fake.memory = &answering{b.memory, func(ask *backend.Ask, answer *backend.Answer) {
+			answer.Hint = 100 * time.Millisecond
+			switch {
+			case len(ask.Costs) == 3:
+				answer.Granted, answer.Order = 1, []int{2, 1, 0}
+				answer.Virtual, answer.Tags = 1, []float64{30, 20, 1}
+			case len(ask.Costs) == 2 && later == nil:
+				later = slices.Clone(ask.Flows)
+			}
+		}}
+		var all []*admission
+		for i, tenant := range []string{"a", "b", "c"} {
+			c := call(int64(3001 + i))
+			c.Flow = named("", tenant, 1)
+			all = append(all, b.start(c))
+		}
+		time.Sleep(3 * time.Second)
+		if !all[0].waits() || !all[1].waits() || all[2].waits() {
+			b.Error("another one starts than the third")
+		} else if got := all[2].r.Cost()[backend.Tokens]; got != 3003 {
+			b.Errorf("it is charged %d", got)
+		}
+		if len(later) != 2 || later[0].Tenant != "b" || later[1].Tenant != "a" {
+			b.Errorf("%v ask after that; want b and a", later)
+		}
+		for _, a := range all[:2] {
+			a.cancel()
+			<-a.err
+		}
+	})
+}
+
+// An answering backend's answers are changed.
+type answering struct {
+	backend.Backend
+	change func(*backend.Ask, *backend.Answer)
+}
+
+func (a *answering) Take(ctx context.Context, ask backend.Ask) (backend.Answer, error) {
+	answer, err := a.Backend.Take(ctx, ask)
+	answer.Changed = nil
+	a.change(&ask, &answer)
+	return answer, err
+}
+
 // A polled backend is one that tells of nothing, and has everybody ask ten times a second.
 type polled struct {
 	backend.Backend

@@ -229,6 +229,25 @@ func tags(ask *backend.Ask, parts []part, of []int) []float64 {
 	return tags
 }
 
+// Order is in which order an ask's costs start: by their tags, but those of one flow as they are
+// asked for. A process does not know where a flow stands that waits in other processes too. nil
+// is the ask's own order.
+func Order(ask *backend.Ask, tags []float64) []int {
+	if slices.IsSorted(tags) {
+		return nil
+	}
+	order := make([]int, len(tags))
+	for i, tag := range tags {
+		flow, at := ask.FlowOf(i), i
+		for at > 0 && tags[order[at-1]] > tag && !(&part{flow: flow}).of(ask.FlowOf(order[at-1])) {
+			order[at] = order[at-1]
+			at--
+		}
+		order[at] = i
+	}
+	return order
+}
+
 // withdraw takes back what a ticket has asked for.
 func (f *flows) withdraw(parts []part) {
 	for i := range parts {

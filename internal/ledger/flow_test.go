@@ -338,6 +338,32 @@ func TestTagsAndUnits(t *testing.T) {
 	}
 }
 
+// Costs start in the order of their tags, but those of a flow as they are asked for.
+func TestOrder(t *testing.T) {
+	for _, x := range []struct {
+		flows string // a letter each
+		tags  []float64
+		want  []int
+	}{
+		{"", nil, nil},
+		{"ab", []float64{1, 2}, nil},
+		{"ab", []float64{2, 2}, nil},
+		{"ab", []float64{2, 1}, []int{1, 0}},
+		{"abc", []float64{3, 2, 2}, []int{1, 2, 0}},
+		{"abca", []float64{3, 1, 2, 4}, []int{1, 2, 0, 3}},
+		{"aba", []float64{3, 5, 2}, []int{0, 2, 1}}, // its second stands before its first
+		{"abab", []float64{5, 2, 7, 4}, []int{1, 3, 0, 2}},
+	} {
+		ask := &backend.Ask{}
+		for _, f := range x.flows {
+			ask.Costs, ask.Flows = append(ask.Costs, cost(1, 1, 0)), append(ask.Flows, named("c", string(f), 1))
+		}
+		if got := Order(ask, x.tags); !slices.Equal(got, x.want) {
+			t.Errorf("%s at %v: %v; want %v", x.flows, x.tags, got, x.want)
+		}
+	}
+}
+
 // A cost that starts leaves its part without it, and takes the line to where it stood.
 func TestServe(t *testing.T) {
 	f := flows{virtual: 7}

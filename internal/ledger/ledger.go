@@ -92,9 +92,18 @@ func (a *Account) Take(shown int64, ask *backend.Ask) (backend.Answer, error) {
 		old = t.parts
 	}
 	a.parts, a.of = l.flows.assign(old, ask, a.parts[:0], a.of[:0])
+	var tagged []float64
+	if ask.Flows != nil {
+		tagged = tags(ask, a.parts, a.of)
+	}
+	how := backend.Answer{Tags: tagged, Order: Order(ask, tagged)}
+	ordered := *ask
+	ordered.Costs, ordered.Flows = backend.InOrder(&how, ask.Costs), backend.InOrder(&how, ask.Flows)
+	a.of = backend.InOrder(&how, a.of)
 	v := newSurvey(now, l, scope, buckets, t, false)
-	answer := v.grant(ask, a.parts, a.of)
-	a.place(v, t, ask, answer, undo)
+	answer := v.grant(&ordered, a.parts, a.of)
+	answer.Tags, answer.Order = how.Tags, how.Order
+	a.place(v, t, &ordered, answer, undo)
 	return answer, nil
 }
 

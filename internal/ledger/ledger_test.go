@@ -835,8 +835,8 @@ func (w *world) check(t *rapid.T, q *backend.Ask, scope, ticket string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := backend.Amounts{}
-	for _, c := range q.Costs[:answer.Granted] {
+	sum, costs := backend.Amounts{}, backend.InOrder(&answer, q.Costs)
+	for _, c := range costs[:answer.Granted] {
 		for d := range c {
 			sum[d] += c[d]
 		}
@@ -854,7 +854,7 @@ func (w *world) check(t *rapid.T, q *backend.Ask, scope, ticket string) {
 			t.Fatal("not granted, and no wait")
 		}
 		if answer.Granted == 0 && answer.Tickets == 0 { // nothing idle (I3): with nobody ahead it starts when it fits
-			next := q.Costs[answer.Granted]
+			next := costs[answer.Granted]
 			fits := true
 			for i := range q.Buckets {
 				c := float64(next[q.Buckets[i].Dimension])
@@ -868,7 +868,7 @@ func (w *world) check(t *rapid.T, q *backend.Ask, scope, ticket string) {
 			}
 		}
 	}
-	w.queues[ticket] = w.queues[ticket][answer.Granted:]
+	w.queues[ticket] = backend.InOrder(&answer, w.queues[ticket])[answer.Granted:]
 }
 
 // never stuck (I5): left alone, the line empties within what its needs take to refill,
@@ -932,7 +932,7 @@ func TestLineEmpties(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				p.costs, p.flows = p.costs[answer.Granted:], p.flows[answer.Granted:]
+				p.costs, p.flows = backend.InOrder(&answer, p.costs)[answer.Granted:], backend.InOrder(&answer, p.flows)[answer.Granted:]
 				if len(p.costs) == 0 {
 					left--
 					next = now // those behind may have been waiting for it

@@ -265,12 +265,9 @@ func (v *survey) free(k int, cost float64) bool {
 	}
 }
 
-// grant charges the longest prefix of the costs that fits.
+// grant charges the costs in turn, as long as they fit.
 func (v *survey) grant(ask *backend.Ask, parts []part, of []int) backend.Answer {
 	answer := backend.Answer{Stamp: v.now}
-	if ask.Flows != nil {
-		answer.Tags = tags(ask, parts, of)
-	}
 	for i, cost := range ask.Costs {
 		p := &parts[of[i]]
 		v.come(p.tag)
