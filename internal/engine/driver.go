@@ -16,6 +16,7 @@ type driver struct {
 	full    int           // how many asks in a row got all they wanted
 	turns   bool          // the ticket takes turns
 	single  bool          // the next ask brings one call
+	progress
 	standing
 	membership
 }
@@ -366,6 +367,10 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	}
 	if t.young && answer.Granted == 0 {
 		answer.Hint = min(answer.Hint, max(answer.Wait, headTime)) // the hint is for the whole batch
+	}
+	if err == nil && answer.Tags != nil && answer.Granted < len(t.batch) {
+		d.saw(answer.Virtual, now)
+		answer.Hint = d.hint(answer)
 	}
 	if err != nil || release != nil {
 		s.leaveCompanyLocked()

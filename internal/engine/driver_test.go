@@ -277,6 +277,51 @@ func TestCallsStartInTheBackendsOrder(t *testing.T) {
 	})
 }
 
+// A flow's first call gets its place in line soon, also where others of this process stand before
+// it: calls of its flow that come later elsewhere would get theirs before it.
+func TestFirstCallOfAFlowAsksSoon(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm - 20))
+		asked := map[string]time.Duration{} // when it first did, by tenant
+		began := time.Now()
+		b.fake.memory = &answering{b.memory, func(ask *backend.Ask, answer *backend.Answer) {
+			answer.Hint = time.Minute
+			for _, f := range ask.Flows {
+				if _, ok := asked[f.Tenant]; !ok {
+					asked[f.Tenant] = time.Since(began)
+				}
+			}
+		}}
+		of := func(tenant string) *Call {
+			c := call(3000)
+			c.Flow = named("", tenant, 1)
+			return c
+		}
+		s := b.scope()
+		first := b.start(of("first"))
+		s.account.mu.Lock()
+		s.queue.flow(named("", "later", 1)).tag = 1e9 // it has had more than its share
+		s.account.mu.Unlock()
+		time.Sleep(time.Second)
+		began = time.Now()
+		later := b.start(of("later"))
+		time.Sleep(time.Second)
+		if at, ok := asked["later"]; !ok || at > 0 {
+			b.Errorf("it is asked for after %v (%v); want at once", at, ok)
+		}
+		again := b.start(of("later"))
+		time.Sleep(time.Second)
+		if n := len(b.asked()[len(b.asked())-1].Costs); n != 2 {
+			b.Errorf("%d are asked for; the next of its flow can wait", n)
+		}
+		for _, a := range []*admission{first, later, again} {
+			a.cancel()
+			<-a.err
+		}
+	})
+}
+
 // An answering backend's answers are changed.
 type answering struct {
 	backend.Backend
