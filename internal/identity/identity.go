@@ -44,6 +44,12 @@ func namesKey(header string) bool {
 	return ok && (strings.HasSuffix(before, "api") || strings.HasSuffix(before, "subscription"))
 }
 
+// namesCredential reports whether credentials come in a header. A program may have written its name
+// in lower case.
+func namesCredential(header string) bool {
+	return namesKey(header) || slices.Contains(credentialHeaders[:], http.CanonicalHeaderKey(header))
+}
+
 // queryCredentials are the parameters of a URL that credentials come in.
 var queryCredentials = [...]string{"key", "api-key", "api_key", "apikey", "subscription-key", "access_token"}
 
@@ -138,7 +144,7 @@ func credentialOf(r *http.Request, names func(credential string) (who string, ok
 	}
 	var others []string
 	for name := range r.Header {
-		if namesKey(name) && !isOpaque(header(r, name)) {
+		if namesCredential(name) && !isOpaque(header(r, name)) {
 			others = append(others, name)
 		}
 	}

@@ -78,11 +78,18 @@ func TestIdentity(t *testing.T) {
 		portkey = "https://api.portkey.ai/v1/responses"
 		sigv4   = "AWS4-HMAC-SHA256 Credential=AKIA1/20261128/us-west-2/bedrock/aws4_request, Signature="
 	)
+	lower := func(credential string) *http.Request {
+		r := request(openai)
+		r.Header["authorization"] = []string{credential}
+		return r
+	}
 	for _, x := range []struct {
 		name string
 		a, b *http.Request
 		same bool
 	}{
+		{"two keys under a name in lower case", lower("Bearer sk-1"), lower("Bearer sk-2"), false},
+		{"a key under a name in lower case", lower("Bearer sk-1"), request(openai, "Authorization", "Bearer sk-1"), true},
 		{"two keys", request(openai, "Authorization", "Bearer sk-1"), request(openai, "Authorization", "Bearer sk-2"), false},
 		{"a key, whichever header brings it", request(openai, "Authorization", "Bearer sk-1"), request(openai, "Api-Key", "sk-1"), true},
 		{"a scheme's case", request(openai, "Authorization", "Bearer sk-1"), request(openai, "Authorization", "bearer  sk-1"), true},

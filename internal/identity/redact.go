@@ -31,7 +31,7 @@ func (s Secrets) Redact(message string) string {
 // first: a shorter one that begins it would leave the rest of it.
 func (s Secrets) written() (secrets []string) {
 	for name, values := range s.header {
-		if !slices.Contains(credentialHeaders[:], name) && !namesKey(name) {
+		if !namesCredential(name) {
 			continue
 		}
 		for _, credential := range values {
