@@ -15,13 +15,14 @@ const (
 // published; measured by others for function_call (hmarr/openai-chat-tokens).
 const perCall = 3
 
-// chat returns the tokens of a chat completion's input.
-func (r *reader) chat(f *fields) (total int64) {
+// chat returns the tokens of a chat completion's input, and whether functions are among it.
+func (r *reader) chat(f *fields) (total int64, functions bool) {
 	if r.at(f.messages) {
 		total += r.messages() + replyPriming
 	}
-	if tools := r.toolset(f.tools, f.functions); tools > 0 {
+	if tools := r.toolset(f.tools, f.functions); tools > 0 { // neither null nor empty
 		total += tools + r.chatTools()
+		functions = true
 	}
 	if r.at(f.format) {
 		total += r.format(0)
@@ -29,7 +30,7 @@ func (r *reader) chat(f *fields) (total int64) {
 	if r.at(f.prediction) {
 		total += r.prediction()
 	}
-	return total
+	return total, functions
 }
 
 // lateTools is what chat/completions adds where there are functions, on gpt-5 and later: of
@@ -90,17 +91,13 @@ func (r *reader) message() int64 {
 		case "content", "refusal", "output", "outputs", "results":
 			total += r.content()
 		case "name":
-			named = true
+			named = r.peek() == '"'
 			total += r.text()
 		case "arguments", "input", "code", "action", "operation":
-			called = true
-			total += r.value()
+			called = called || r.peek() != 'n'
+			total += r.valueGiven()
 		case "error": // of an MCP server's tool
-			if r.peek() != 'n' {
-				total += r.value()
-			} else {
-				r.skip()
-			}
+			total += r.valueGiven()
 		case "function_call":
 			total += r.call()
 		case "tool_calls":
@@ -139,6 +136,15 @@ func (r *reader) value() int64 {
 		return r.text()
 	}
 	return r.measure(r.raw())
+}
+
+// valueGiven is value, unless that is null.
+func (r *reader) valueGiven() int64 {
+	if r.peek() == 'n' {
+		r.skip()
+		return 0
+	}
+	return r.value()
 }
 
 // call reads a call of a function or a custom tool, in a chat message.

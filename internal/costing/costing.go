@@ -326,8 +326,7 @@ func (r *reader) estimate(e wire.Endpoint, deployment string, f *fields) Estimat
 	output := f.cap
 	switch e {
 	case wire.Chat:
-		est.Input = r.chat(f)
-		est.Functions = f.tools > 0 || f.functions > 0
+		est.Input, est.Functions = r.chat(f)
 	case wire.Responses:
 		est.Choices = 1
 		est.Input, est.Passing = r.responses(f)

@@ -81,9 +81,11 @@ func TestCookbook(t *testing.T) {
 func TestFunctionsAreTold(t *testing.T) {
 	const tool = `[{"type":"function","function":{"name":"f"}}]`
 	for body, want := range map[string]bool{
-		`{"messages":[{"content":"a"}],"tools":` + tool + `}`:       true,
-		`{"messages":[{"content":"a"}],"functions":[{"name":"f"}]}`: true,
-		`{"messages":[{"content":"tools"}]}`:                        false,
+		`{"messages":[{"content":"a"}],"tools":` + tool + `}`:        true,
+		`{"messages":[{"content":"a"}],"functions":[{"name":"f"}]}`:  true,
+		`{"messages":[{"content":"tools"}]}`:                         false,
+		`{"messages":[{"content":"a"}],"tools":null}`:                false,
+		`{"messages":[{"content":"a"}],"functions":null,"tools":[]}`: false,
 	} {
 		if got := costing.JSON(wire.Chat, "", []byte(body), tokens.Exact{}); got.Functions != want {
 			t.Errorf("%s: %v", body, got.Functions)

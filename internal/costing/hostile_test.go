@@ -148,6 +148,11 @@ func TestInput(t *testing.T) {
 		{wire.Chat, `{"messages":[],"prediction":{"type":"content","content":"abc"}}`, reply + 3},
 		{wire.Chat, `{"messages":[],"input":"not chat's"}`, reply},
 		{wire.Chat, `{"messages":[{"role":"developer","content":"abc"}]}`, message + 9 + 3 + reply},
+		// What SDKs write as null costs nothing.
+		{wire.Chat, `{"messages":[{"content":"abc","name":null,"tool_calls":null,"function_call":null,"refusal":null,"audio":null}]}`, message + 3 + reply},
+		{wire.Responses, `{"input":[{"content":"abc","name":null,"arguments":null,"input":null,"code":null,"action":null,"operation":null,"error":null}]}`, message + 3 + reply},
+		{wire.Responses, `{"input":[{"type":"code_interpreter_call","code":"abc","action":null,"name":null}]}`, message + 3 + 3 + reply},
+		{wire.Decisions, `{"input":"abc","questions":null}`, message + 1 + 3 + reply},
 		// How fast and for how much it is served changes nothing.
 		{wire.Chat, `{"messages":[{"content":"abc"}],"service_tier":"flex","reasoning_effort":"high"}`, message + 3 + reply},
 		{wire.Responses, `{"input":"abc","service_tier":"priority","reasoning":{"effort":"high","summary":"auto"}}`, message + 1 + 3 + reply},

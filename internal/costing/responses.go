@@ -29,7 +29,7 @@ func (r *reader) decisions(f *fields) (total int64) {
 		total += replyPriming
 	}
 	if r.at(f.questions) {
-		total += r.value()
+		total += r.valueGiven()
 	}
 	return total
 }
