@@ -24,7 +24,7 @@ func span(n float64, unit time.Duration) time.Duration {
 // finer of its two headers, except that Azure sends 0 there beside a positive
 // retry-after. A wait that is negative or past is ignored; a very long one is cut to ten
 // years. Gateways have names of their own for both: x-ms-retry-after-ms, x-ratelimit-retry-after,
-// llm_provider-retry-after. HTTP's and Azure's count before those.
+// x-ratelimit-reset-after, llm_provider-retry-after. HTTP's and Azure's count before those.
 func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 	ms, ok := retryAfterMS(h)
 	if ok && ms > 0 {
@@ -58,6 +58,9 @@ func waitUnder(h http.Header, own string, unit time.Duration, read func(string) 
 	for name, values := range h {
 		plain := spelt(name)
 		_, end, found := strings.Cut(plain, "retryafter")
+		if !found {
+			_, end, found = strings.Cut(plain, "resetafter")
+		}
 		if end == "" {
 			end = "s"
 		}
@@ -184,7 +187,7 @@ var waitWords = [...]struct {
 	{"next request", 0}, {"next allowed", 0}, {"another request", 0}, {"next message", 0}, {"next call", 0},
 	{"back off", 0}, {"back-off", 0}, {"backoff", 0}, {"backing off", 0}, {"cool down", 0}, {"cooldown", 0}, {"cooling down", 0},
 	{"blocked", 0}, {"banned", 0}, {"throttled", 0}, {"suspended", 0}, {"restricted", 0},
-	{"limited for", 0}, {"limited until", 0}, {"time remaining", 0}, {"time left", 0},
+	{"limited for", 0}, {"limited until", 0}, {"time remaining", 0}, {"remaining time", 0}, {"time left", 0},
 	{"pause", 0}, {"sleep", 0}, {"delayed by", 0}, {"delay", 0}, {"come back", 0}, {"check back", 0}, {"please try", 0},
 	// What is available for 30 days is no wait.
 	{"available in", 0}, {"available at", 0}, {"available after", 0}, {"available on", 0}, {"available within", 0},
@@ -463,8 +466,8 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 		if end == 0 || withoutISO(s) != s {
 			break
 		}
-		if one, rest := article(s); one > 0 {
-			return one, !isPast(rest)
+		if part, _, _ := article(s); part > 0 {
+			return spoken(s, now, bare)
 		}
 		word := s[:end]
 		if u := unitOf(strings.TrimPrefix(word, "after")); u > 0 && !fillers[word] { // retryAfterMs
@@ -491,9 +494,9 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 	return spoken(s, now, bare)
 }
 
-// article reads "a minute", "an hour", "two minutes", "one and a half minutes", "half an hour"
-// and "a couple of minutes". rest is what follows.
-func article(s string) (d time.Duration, rest string) {
+// article reads "a minute", "an hour", "two minutes", "one and a half minutes", "half an hour",
+// "a minute and a half" and "a couple of minutes". rest is what follows.
+func article(s string) (d, unit time.Duration, rest string) {
 	n, rest := numeral(s)
 	half := time.Duration(0)
 	if after, ok := strings.CutPrefix(rest, "half "); ok && n <= 1 { // "a half hour"
@@ -501,12 +504,16 @@ func article(s string) (d time.Duration, rest string) {
 		n, half = 0, 1
 	} else if after, ok := strings.CutPrefix(rest, "and a half "); ok {
 		rest, half = after, 1
-	} else if after, ok := strings.CutPrefix(rest, "couple of "); ok && n == 1 {
-		rest, n = after, 2
+	} else if after, ok := strings.CutPrefix(rest, "couple "); ok && n == 1 {
+		rest, n = strings.TrimPrefix(after, "of "), 2
 	}
 	end := letters(rest)
-	unit := unitOf(rest[:end])
-	return min(span(float64(n), unit)+half*unit/2, longestWait), strings.TrimLeft(rest[end:], " ")
+	unit = unitOf(rest[:end])
+	rest = strings.TrimLeft(rest[end:], " ")
+	if after, ok := strings.CutPrefix(rest, "and a half"); ok && letters(after) == 0 {
+		rest, half = strings.TrimLeft(after, " "), 1
+	}
+	return min(span(float64(n), unit)+half*unit/2, longestWait), unit, rest
 }
 
 // numeral reads a number in words: "twenty", "forty-five", "one hundred and twenty".
@@ -566,6 +573,10 @@ var overEnds = [...]string{"ago", "already", "so far", "elapsed", "have elapsed"
 func spokenTo(s string, now time.Time, bare time.Duration) (d time.Duration, rest string, ok bool) {
 	last := time.Duration(0) // the units of parts fall
 	for s = withoutISO(s); ; {
+		if part, unit, rest := article(s); part > 0 && (!ok || unit < last) {
+			d, ok, last, s = min(d+part, longestWait), true, unit, nextPart(rest)
+			continue
+		}
 		digits := figures(s)
 		n, isNumber := positive(strings.ReplaceAll(s[:digits], ",", ""))
 		if !isNumber {
@@ -582,7 +593,11 @@ func spokenTo(s string, now time.Time, bare time.Duration) (d time.Duration, res
 		unit, length := unitAt(after)
 		switch {
 		case unit > 0 && (!ok || unit < last):
-			after = strings.TrimPrefix(after[length:], "(s)")
+			rest := strings.TrimPrefix(after[length:], "(s)")
+			if abbreviated[after[:length]] {
+				rest = strings.TrimPrefix(rest, ".")
+			}
+			after = rest
 		case last == day && strings.HasPrefix(s[digits:], ":"):
 			more, _ := clock(s)
 			return min(d+more, longestWait), "", true
@@ -605,11 +620,18 @@ func spokenTo(s string, now time.Time, bare time.Duration) (d time.Duration, res
 			d, ok = bareWait(n, bare, now)
 			return d, "", ok
 		}
-		d, ok, last = min(d+span(n, unit), longestWait), true, unit
-		s = strings.TrimLeft(after, " ,")
-		s = strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(s, "and "), "& "), " ")
+		d, ok, last, s = min(d+span(n, unit), longestWait), true, unit, nextPart(after)
 	}
 }
+
+// nextPart skips what stands between the parts of a wait.
+func nextPart(s string) string {
+	s = strings.TrimLeft(s, " ,")
+	return strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(s, "and "), "& "), " ")
+}
+
+// abbreviated are the units that a full stop follows within a wait: "5 min. 30 sec."
+var abbreviated = map[string]bool{"hr": true, "hrs": true, "min": true, "mins": true, "sec": true, "secs": true}
 
 // upTo skips the end of a range, so that its beginning counts: "-30 seconds" of "20-30
 // seconds".

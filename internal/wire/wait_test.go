@@ -103,7 +103,10 @@ func TestRetryAfter(t *testing.T) {
 		{"x-retry-after: 30", 30 * time.Second},
 		{"x-ratelimit-retry-after: 30", 30 * time.Second},
 		{"x-ratelimit-timeremaining: 30\nx-ratelimit-type: UserByMinute", 30 * time.Second}, // GitHub's
-		{"x-ai-ratelimit-retry-after: 30", 30 * time.Second},                                // Kong's
+		{"x-ratelimit-reset-after: 30", 30 * time.Second},
+		{"x-ratelimit-reset-after-ms: 250", 250 * time.Millisecond},
+		{"retry-after: 30\nx-ratelimit-reset-after: 60", 30 * time.Second},
+		{"x-ai-ratelimit-retry-after: 30", 30 * time.Second}, // Kong's
 		{"llm_provider-retry-after: 30", 30 * time.Second},
 		{"retry-after: 60\nllm_provider-retry-after: 30", 60 * time.Second},
 		{"retry-after: \nx-retry-after: 30", 30 * time.Second},
@@ -500,6 +503,20 @@ func TestWaitIn(t *testing.T) {
 		"Please wait ten five seconds":                               0,
 		"Please wait ninety-nine hundred years":                      longestWait,
 		"Please wait hundred seconds":                                0,
+		"Please wait one minute and thirty seconds":                  90 * time.Second,
+		"Please wait an hour, five minutes and 3 seconds":            time.Hour + 5*minute + 3*time.Second,
+		"Please wait 1 hour and thirty minutes":                      90 * minute,
+		"Please wait a minute and a half":                            90 * time.Second,
+		"Please wait a minute and a halfway one":                     minute,
+		"Please wait five minutes, two hours are the least":          5 * minute,
+		"Please wait two minutes, three minutes are too many":        2 * minute,
+		"Throttled a minute and ten seconds ago":                     0,
+		"Please wait a couple minutes":                               2 * minute,
+		"Please wait 5 min. 30 sec. before you retry":                5*minute + 30*time.Second,
+		"Please wait 2 hrs. 5 mins. 30 secs. in all":                 2*time.Hour + 5*minute + 30*time.Second,
+		"Please wait 1 hr. 5 mins.":                                  65 * minute,
+		"Please wait 5 min. 3 calls are left":                        5 * minute,
+		"Remaining time: 30s":                                        30 * time.Second,
 	} {
 		if d, ok := waitIn(message, now); d != want || ok != (want > 0) {
 			t.Errorf("%q: %v, %v, want %v", message, d, ok, want)
