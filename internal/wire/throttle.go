@@ -117,13 +117,13 @@ func newThrottle(status int, h http.Header, f fault, now time.Time) Throttle {
 	text := strings.ToLower(f.message)
 	about, used, limit := exceeded(text)
 	r.Dimension, r.Period = r.subject(cmp.Or(about, strings.ToLower(r.Message)), first(h, "X-Ratelimit-Type"), &f)
-	if r.Limit = figure(text, "limit", "max rpm", "max tpm", "max rpd", "max tpd"); r.Limit < 0 {
+	if r.Limit, _ = figure(text, "limit", "max rpm", "max tpm", "max rpd", "max tpd"); r.Limit < 0 {
 		r.Limit = rateIn(text)
 	}
 	if n, ok := parseCount(f.quotaValue); ok && r.Limit < 0 {
 		r.Limit = n
 	}
-	r.Used, r.Requested = figure(text, "used", "current"), figure(text, "requested")
+	r.Used, r.Requested = exact(figure(text, "used", "current")), exact(figure(text, "requested"))
 	if about != "" {
 		r.Used, r.Limit = used, limit
 	} else if _, _, one := limitIn(text); !one && f.quotaID == "" || strings.Count(text, " limit: ") > 1 {
@@ -326,7 +326,7 @@ func exceeded(text string) (name string, used, limit int64) {
 	const mark = "(actual/limit): "
 	parts := strings.Split(text, mark)
 	for i, rest := range parts[1:] {
-		u, l := figure("used "+rest, "used"), figure(rest, "/")
+		u, l := exact(figure("used "+rest, "used")), exact(figure(rest, "/"))
 		if u < l || l < 0 {
 			continue
 		}
@@ -481,21 +481,50 @@ func (r *Throttle) wait(h http.Header, f *fault, now time.Time) time.Duration {
 
 // figure finds the number after the first of these words that has one: "limit 30000",
 // "limit: 3 / min", "limit: 0/1min". Without one it is -1.
-func figure(s string, words ...string) int64 {
+func figure(s string, words ...string) (n int64, rounded bool) {
 	for _, word := range words {
 		for rest := s; ; {
 			var ok bool
 			if _, rest, ok = cutWord(rest, word); !ok {
 				break
 			}
-			digits := strings.TrimLeft(rest, ": ~")
-			if n, ok := parseCount(digits[:figures(digits)]); ok {
-				return n
+			if n, _, rounded, ok = countAt(strings.TrimLeft(rest, ":= ~")); ok {
+				return n, rounded
 			}
 		}
 	}
-	return -1
+	return -1, false
 }
+
+// exact is a figure, unless it is rounded: what was used is compared with ours.
+func exact(n int64, rounded bool) int64 {
+	if rounded {
+		return -1
+	}
+	return n
+}
+
+// countAt reads the count at the beginning of s, in lower case, as a whole: "30,000", "1e+06", which
+// is how Go writes a float, and "30k", which is rounded. length is that of what was read.
+func countAt(s string) (n int64, length int, rounded, ok bool) {
+	length = figures(s)
+	after := s[length:]
+	if unit := abbreviations[after[:letters(after)]]; unit > 0 {
+		f, ok := positive(strings.ReplaceAll(s[:length], ",", ""))
+		return int64(min(f*unit, maxCount)), length + 1, true, ok
+	}
+	if len(after) > 1 && after[0] == 'e' && strings.IndexByte("+-0123456789", after[1]) >= 0 {
+		length += 2 + figures(after[2:])
+	}
+	if separated := strings.TrimLeft(s[length:], " _\u00a0\u202f"); separated != s[length:] && figures(separated) > 0 {
+		return 0, 0, false, false // "30 000"
+	}
+	n, ok = parseCount(s[:length])
+	return n, length, false, ok
+}
+
+// abbreviations may stand behind a rounded count.
+var abbreviations = map[string]float64{"k": 1e3, "m": 1e6, "b": 1e9}
 
 // bucketIn reads the name of a bucket of GitHub's, and of Azure's for the models of others:
 // "exceeded for UserByModelByDay", "… UserByMinute", "… UserByModelByMinuteTokens".
@@ -525,8 +554,7 @@ func rateIn(text string) int64 {
 	}
 	for _, words := range [...]string{"limit of ", "limited to ", "limit is "} {
 		_, rest, _ := strings.Cut(text, words)
-		n := figures(rest)
-		count, ok := parseCount(rest[:n])
+		count, n, _, ok := countAt(rest)
 		unit := strings.TrimPrefix(strings.TrimLeft(rest[n:], " "), "api ")
 		if ok && strings.HasPrefix(unit, "per ") {
 			return count
