@@ -192,7 +192,7 @@ func kindOf(word string) Kind {
 	switch {
 	case known:
 		return k
-	case contains(word, "billing", "overdue", "spendlimit", "spendinglimit", "spendcap", "spendingcap", "budgetexceeded", "budgetlimit"),
+	case contains(word, "billing", "overdue", "spendlimit", "spendinglimit", "spendcap", "spendingcap", "budgetexceeded", "budgetlimit", "outofcredit", "nocredit"),
 		strings.HasSuffix(word, "usagelimitexceeded"),
 		contains(word, "insufficient", "notenough") && contains(word, "quota", "balance", "credit", "fund"),
 		contains(word, "exhausted", "depleted") && contains(word, "balance", "credit", "fund", "budget"):
