@@ -55,7 +55,7 @@ func WithEndpoint(path string, accounting Accounting) Option {
 			c.fault(fmt.Errorf("WithEndpoint: %q is not a path such as rerank", path))
 		}
 		for _, known := range c.endpoints {
-			if known.pattern == pattern && known.endpoint != e {
+			if strings.EqualFold(known.pattern, pattern) && known.endpoint != e {
 				c.fault(fmt.Errorf("WithEndpoint: %q is given two accountings", path))
 			}
 		}
@@ -69,13 +69,14 @@ type namedEndpoint struct {
 	endpoint wire.Endpoint
 }
 
-// matches reports whether the last segments of a path are those of the pattern.
+// matches reports whether the last segments of a path are those of the pattern. As with the paths
+// that the limiter knows, neither their case nor a second slash matters.
 func (n *namedEndpoint) matches(path string) bool {
-	pattern, path := n.pattern, strings.TrimRight(path, "/")
+	pattern := n.pattern
 	for {
 		of, want := lastSegment(pattern)
-		before, got := lastSegment(path)
-		if got == "" || want != "*" && want != got {
+		before, got := lastSegment(strings.TrimRight(path, "/"))
+		if got == "" || want != "*" && !strings.EqualFold(want, got) {
 			return false
 		}
 		if of == "" {

@@ -35,6 +35,7 @@ func TestWithEndpoint(t *testing.T) {
 		{"/v1/rerank", `{"model":"r","input":"Who is Joseph Conrad?"}`, ratelimiter.Cost{Model: "r", Requests: 1, Tokens: 5}},
 		{"/v1/vector_stores/vs%2F1/search", `{"query":"a","model":"m"}`, ratelimiter.Cost{}},
 		{"/v1/vector_stores/vs_1/search", `{"query":"a","model":"m"}`, ratelimiter.Cost{Model: "vector_stores/*/search", Requests: 1}},
+		{"/v1//Vector_Stores//vs_1//Search//", `{"query":"a"}`, ratelimiter.Cost{Model: "vector_stores/*/search", Requests: 1}},
 		{"/v1/vector_stores//search", `{}`, ratelimiter.Cost{}},
 		{"/v1/vector_stores/search", `{}`, ratelimiter.Cost{}},
 		{"/v1/audio/speech", `{"model":"tts","input":"a"}`, ratelimiter.Cost{Model: "audio/speech", Requests: 1}},
@@ -91,7 +92,7 @@ func TestFaultyEndpoints(t *testing.T) {
 		{ratelimiter.WithEndpoint("a?b=c", ratelimiter.ChatAccounting)},
 		{ratelimiter.WithEndpoint("a", 0)},
 		{ratelimiter.WithEndpoint("a", 99)},
-		{ratelimiter.WithEndpoint("a", ratelimiter.ChatAccounting), ratelimiter.WithEndpoint("/a", ratelimiter.RequestAccounting)},
+		{ratelimiter.WithEndpoint("a", ratelimiter.ChatAccounting), ratelimiter.WithEndpoint("/A", ratelimiter.RequestAccounting)},
 	} {
 		if _, err := ratelimiter.New(options...); err == nil {
 			t.Errorf("%v are taken", options)
