@@ -224,16 +224,16 @@ func cutLast(path string) (before, last string) {
 // agents/automations/{id}/invocations.
 func runsAgent(path string) bool {
 	path, last := cutLast(path)
-	if last != "sessions" {
+	if last = plainly(last); last != "sessions" {
 		of := "sessions"
 		if last == "invocations" {
 			of = "automations"
 		}
 		path, _ = cutLast(path) // the id
-		if path, last = cutLast(path); last != of {
+		if path, last = cutLast(path); plainly(last) != of {
 			return false
 		}
 	}
 	_, parent := cutLast(path)
-	return parent == "agents"
+	return plainly(parent) == "agents"
 }
