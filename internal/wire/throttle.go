@@ -157,6 +157,7 @@ func (r *Throttle) Stood(period time.Duration) float64 {
 var kinds = map[string]Kind{
 	"quotaexceeded":               Quota,
 	"paymentrequired":             Quota,
+	"creditlimitexceeded":         Quota,
 	"allocationquotafreetieronly": Quota, // Alibaba's
 	"exceededcurrentquotaerror":   Quota, // Moonshot's
 	"arrearage":                   Quota, // Alibaba's
@@ -213,6 +214,7 @@ var (
 	moneyWords = []string{"insufficient_quota", "spend limit", "spending limit", "spend cap", "spending cap",
 		"credit balance", "insufficient balance", "insufficient credits", "billing hard limit", "account is not active",
 		"budget has been exceeded", "api usage limits", "key limit exceeded", "any credits", "out of credits", "credits are depleted",
+		"credits exhausted", "credits have been exhausted", "balance exhausted", "balance has been exhausted", "out of funds",
 		"not enough credits", "not enough balance", "balance is insufficient", "quota is not enough", "insufficient account balance",
 		"free allocated quota", "free allocation", "for this billing cycle", "no credits",
 		"included credits", "credit limit exceeded", "package has expired", "plan has expired",
