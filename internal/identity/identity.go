@@ -57,7 +57,7 @@ var queryCredentials = [...]string{"key", "api-key", "api_key", "apikey", "subsc
 //
 //   - On Azure OpenAI the resource, which is the host: its quota belongs to it, whichever
 //     key or token speaks for it, and by whichever of its hosts. Behind a gateway that names the resource in the path,
-//     that is added.
+//     that is added. The common host of a region names none.
 //   - On Google Cloud, and where its tokens go through a gateway, the host and the project in
 //     the path or the X-Goog-User-Project header.
 //   - On Amazon Bedrock the host, which names the region: each request's signature is new, and
@@ -81,7 +81,7 @@ func Of(r *http.Request, key []byte) Identity {
 		id.Account += "/" + resource
 		return id
 	}
-	if isAzureResource(name, path) {
+	if isAzureResource(name, path) && !isRegional(name) {
 		id.Account = azureResource(host)
 		return id
 	}
@@ -270,7 +270,14 @@ func isAzureResource(host, path string) bool {
 			return true
 		}
 	}
-	return strings.Contains(path, "/openai/deployments/")
+	return isRegional(host) || strings.Contains(path, "/openai/deployments/")
+}
+
+// isRegional reports whether a host is that of all resources of a region in one of Azure's clouds,
+// eastus.api.cognitive.microsoft.com: their keys tell them apart.
+func isRegional(host string) bool {
+	_, cloud, ok := strings.Cut(host, ".api.cognitive.")
+	return ok && (cloud == "microsoft.com" || cloud == "microsoft.us" || cloud == "azure.cn")
 }
 
 // azureResource returns the host of a resource's OpenAI endpoint for whichever of its three hosts:
