@@ -127,10 +127,15 @@ func TestNewAccountCostsTheSame(t *testing.T) {
 func TestAccountThatIsForgottenMeanwhile(t *testing.T) {
 	b := New()
 	found := b.account("a")
+	if b.forget(now()); found.gone || b.kept.Load() != 1 {
+		t.Fatal("an account is forgotten while it is in use")
+	}
 	found.mu.Unlock()
 	b.forget(now())
-	if found.lock() {
-		t.Fatal("the account is charged though it is forgotten")
+	for range 2 { // who finds it forgotten leaves it unlocked
+		if found.lock() {
+			t.Fatal("the account is charged though it is forgotten")
+		}
 	}
 	if again := b.account("a"); again == found {
 		t.Error("the account is kept though it is forgotten")

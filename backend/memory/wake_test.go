@@ -101,3 +101,30 @@ func TestLimitersThatDisagreeWakeFew(t *testing.T) {
 		}
 	})
 }
+
+// Nothing is kept for a ticket that waits no more, whether it has got all or has left.
+func TestNothingIsKeptForWhoWaitsNoMore(t *testing.T) {
+	for _, leaves := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			b := New()
+			ask := backend.Ask{Account: "a", Line: "m", Scope: "m", Ticket: "t", Number: 1,
+				Buckets: []backend.Bucket{{Owner: "m", Name: "rpm", Limit: 60, Period: time.Minute}}, Costs: []backend.Amounts{{60}, {1}}}
+			take := func(want int) {
+				t.Helper()
+				if a, err := b.Take(t.Context(), ask); err != nil || a.Granted != want {
+					t.Errorf("%d are granted, %v; want %d", a.Granted, err, want)
+				}
+			}
+			take(1)
+			time.Sleep(time.Second)
+			ask.Number, ask.Costs, ask.Leave = 2, ask.Costs[1:], leaves
+			if leaves {
+				ask.Costs = nil
+			}
+			take(len(ask.Costs))
+			if w := b.account("a").wake; len(w) != 0 {
+				t.Errorf("%v are kept", w)
+			}
+		})
+	}
+}

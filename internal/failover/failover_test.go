@@ -329,7 +329,8 @@ func TestSettledWhereItWasMade(t *testing.T) {
 		b.fail(errAway)
 		here := b.take(b.ask(10))
 		refund := backend.Settlement{
-			Account: "a", Line: "model:m", Stamp: here.Stamp, Buckets: b.ask(0).Buckets, Refund: backend.Amounts{8},
+			Account: "a", Line: "model:m", Stamp: here.Stamp, Refund: backend.Amounts{8},
+			Buckets:     []backend.Bucket{{Owner: "account", Name: "rpd", Limit: 10_000, Period: 24 * time.Hour}}, // the primary's
 			Corrections: []backend.Correction{{From: 0, To: 100}},
 		}
 		asks := b.primary.asks
@@ -345,7 +346,7 @@ func TestSettledWhereItWasMade(t *testing.T) {
 		b.fail(nil)
 		time.Sleep(time.Minute)
 		there := b.take(b.ask(600))
-		refund.Stamp, refund.Corrections = there.Stamp, nil
+		refund.Stamp, refund.Buckets, refund.Corrections = there.Stamp, b.ask(0).Buckets, nil
 		if err := b.Settle(b.Context(), refund); err != nil {
 			b.Error(err)
 		}
