@@ -407,6 +407,20 @@ func TestPausesHoldInBothPlaces(t *testing.T) {
 			})
 		}
 	}
+	run(t, ten, func(b *bench) { // another scope of the line goes on, unless the pause is its own
+		b.fail(errAway)
+		for _, scope := range []string{"model:m", "model:n"} {
+			s := backend.Settlement{Account: "a", Line: "account", PauseOwner: scope, Pause: 5 * time.Second}
+			if err := b.Settle(b.Context(), s); !errors.Is(err, errAway) {
+				b.Error(err)
+			}
+			ask := b.ask(0)
+			ask.Line, ask.Scope, ask.Leave = "account", "model:n", true
+			if a := b.take(ask); (a.Paused > 0) != (scope == ask.Scope) {
+				b.Errorf("as %s pauses, %s does for %v", scope, ask.Scope, a.Paused)
+			}
+		}
+	})
 	run(t, ten, func(b *bench) { // a pause that does not arrive is an error, but holds here
 		b.fail(errAway)
 		s := backend.Settlement{Account: "a", Line: "model:m", Stamp: 1, PauseOwner: "model:m", Pause: 5 * time.Second}
@@ -458,6 +472,15 @@ func TestTicketsLeaveTheLocalLine(t *testing.T) {
 			}
 		})
 	}
+	run(t, ten, func(b *bench) { // nor is one remembered that has got all
+		b.fail(errAway)
+		b.take(b.ask(10))
+		b.take(b.ask(5))
+		time.Sleep(500 * time.Millisecond)
+		if a := b.take(b.ask(5)); a.Granted != 1 || len(b.inLine) != 0 {
+			b.Errorf("%+v; %v are known to stand in line", a, b.inLine)
+		}
+	})
 	run(t, ten, func(b *bench) { // a first try takes nothing out
 		b.fail(errAway)
 		b.take(b.ask(10))
@@ -577,7 +600,7 @@ func TestKeeper(t *testing.T) {
 func TestSettledFromTheBeginningOfTime(t *testing.T) {
 	run(t, ten, func(b *bench) {
 		s := backend.Settlement{Account: "a", Line: "model:m", Buckets: b.ask(0).Buckets, Refund: backend.Amounts{-8}}
-		if err := b.Settle(b.Context(), s); err != nil || len(b.primary.settled) != 1 {
+		if err := b.Settle(b.Context(), s); err != nil || len(b.primary.settled) != 1 || b.primary.settled[0].Refund != s.Refund {
 			b.Errorf("%v, %+v", err, b.primary.settled)
 		}
 		b.fail(errAway)

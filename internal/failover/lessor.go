@@ -71,11 +71,8 @@ func (l *lessor) share(c *backend.Claim) int64 {
 	return max(1, l.lent[slotsKey{c.Account, c.Owner, c.Holder}])
 }
 
-// remember notes what the primary has lent.
+// remember notes what the primary has lent: nothing, where the claim was a question.
 func (l *lessor) remember(c *backend.Claim, n int64) {
-	if c.Holder == "" {
-		return
-	}
 	l.lending.Lock()
 	defer l.lending.Unlock()
 	key := slotsKey{c.Account, c.Owner, c.Holder}
