@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +96,7 @@ func TestIdentity(t *testing.T) {
 		{"a key under a name in lower case", lower("Bearer sk-1"), request(openai, "Authorization", "Bearer sk-1"), true},
 		{"two keys", request(openai, "Authorization", "Bearer sk-1"), request(openai, "Authorization", "Bearer sk-2"), false},
 		{"a key, whichever header brings it", request(openai, "Authorization", "Bearer sk-1"), request(openai, "Api-Key", "sk-1"), true},
+		{"a key, and the same behind another scheme", request(openai, "Authorization", "Bearer sk-1"), request(openai, "Authorization", "Basic sk-1"), false},
 		{"a scheme's case", request(openai, "Authorization", "Bearer sk-1"), request(openai, "Authorization", "bearer  sk-1"), true},
 		{"two hosts", request(openai, "Authorization", "Bearer sk-1"), request("https://api.groq.com/openai/v1/chat/completions", "Authorization", "Bearer sk-1"), false},
 		{"two keys of an organization", request(openai, "Authorization", "Bearer sk-1", "OpenAI-Organization", "org"), request(openai, "Authorization", "Bearer sk-2", "OpenAI-Organization", " ORG"), true},
@@ -137,6 +139,7 @@ func TestIdentity(t *testing.T) {
 		{"an object of a directory, for another audience", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","oid":"a","aud":"x"}`)), request(openai, "Authorization", "Bearer "+jwt(`{"iss":"i","oid":"a","aud":"y"}`)), true},
 		{"a JWT that names nobody, renewed", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"https://idp.example","aud":"x","exp":1}`)), request(openai, "Authorization", "Bearer "+jwt(`{"iss":"https://idp.example","aud":"x","exp":2}`)), true},
 		{"JWTs of two issuers that name nobody", request(openai, "Authorization", "Bearer "+jwt(`{"iss":"https://idp.example"}`)), request(openai, "Authorization", "Bearer "+jwt(`{"iss":"https://other.example"}`)), false},
+		{"a JWT that is too long to be looked into", request(openai, "Authorization", "Bearer "+jwt(`{"sub":"s","exp":1}`+strings.Repeat(" ", longestToken))), request(openai, "Authorization", "Bearer "+jwt(`{"sub":"s","exp":2}`+strings.Repeat(" ", longestToken))), false},
 		{"what only looks like a JWT", request(openai, "Authorization", "Bearer eyJ.!.x"), request(openai, "Authorization", "Bearer eyJ.!.y"), false},
 		{"SigV4a", request("https://llm.corp/v1/responses", "Authorization", "AWS4-ECDSA-P256-SHA256 Credential=A, Signature=1"), request("https://llm.corp/v1/responses", "Authorization", "AWS4-ECDSA-P256-SHA256 Credential=A, Signature=2"), true},
 		{"SigV4 in another order", request("https://llm.corp/v1/responses", "Authorization", sigv4+"1"), request("https://llm.corp/v1/responses", "Authorization", "AWS4-HMAC-SHA256 Signature=2,Credential=B"), true},
@@ -233,6 +236,20 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// Who brings no credential, or what programs send where none is needed, is known by the host alone.
+func TestNoCredential(t *testing.T) {
+	want := Identity{Account: "llm.corp", Host: "llm.corp"}
+	for placeholder := range placeholders {
+		r := request("https://llm.corp/v1/responses", "Authorization", "Bearer "+placeholder, "Api-Key", placeholder)
+		if id := Of(r, nil); id != want {
+			t.Errorf("%q: %+v", placeholder, id)
+		}
+	}
+	if id := Of(request("https://llm.corp/v1/responses"), nil); id != want {
+		t.Errorf("no credential: %+v", id)
+	}
+}
+
 func TestDigestKey(t *testing.T) {
 	r := request("https://api.openai.com/v1/responses", "Authorization", "Bearer sk-1")
 	plain, one, two := Of(r, nil).Account, Of(r, []byte("one")).Account, Of(r, []byte("two")).Account
@@ -319,10 +336,17 @@ func TestWatch(t *testing.T) {
 		}
 		now = now.Add(hour / (Many - 2))
 	}
+	now = now.Add(2 * hour)
+	for i := range Many { // until now
+		if got := see("slow", -1-i); got != (i == Many-1) {
+			t.Errorf("credential %d within an hour after a slow one: %v", i, got)
+		}
+		now = now.Add(hour / 2 / Many)
+	}
 	if w.See(now, &Identity{Account: "a", Host: "h"}) {
 		t.Error("an identity that is no credential's counts")
 	}
-	if hosts := w.Hosts(); len(hosts) != 1 || hosts[0] != "rotates" {
+	if hosts := w.Hosts(); !slices.Equal(hosts, []string{"rotates", "slow"}) {
 		t.Errorf("hosts %v", hosts)
 	}
 	for i := range 3 {
@@ -337,6 +361,11 @@ func TestWatch(t *testing.T) {
 	for i := range 2 * mostHosts {
 		see(fmt.Sprint("h", i), 0)
 		w.SeeNameless(now, &Identity{Host: fmt.Sprint("n", i), Nameless: true})
+	}
+	for i := range 2 * Many {
+		if see("one more", i) || w.SeeNameless(now, &Identity{Host: "one more", Nameless: true}) {
+			t.Error("a host that is not watched is reported")
+		}
 	}
 	if n := len(w.hosts); n > mostHosts {
 		t.Errorf("%d hosts are watched", n)

@@ -44,10 +44,7 @@ func (s Secrets) written() (secrets []string) {
 	for _, written := range inQuery(s.query) {
 		secrets = append(secrets, written)
 		for _, decode := range [...]func(string) (string, error){url.QueryUnescape, url.PathUnescape} { // a plus is a space, or itself
-			plain, err := decode(written)
-			if err != nil {
-				continue
-			}
+			plain, _ := decode(written) // nothing where it can't be
 			plain = strings.TrimSpace(plain)
 			secrets = append(secrets, plain)
 			if scheme, token, ok := strings.Cut(plain, " "); ok && strings.EqualFold(scheme, "bearer") {

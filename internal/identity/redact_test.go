@@ -62,6 +62,7 @@ func TestRedactURL(t *testing.T) {
 		{"an encoded name", "%6Bey=sk-one&api%5Fkey=sk-two", "neither sk-one nor sk-two", "neither [credential] nor [credential]"},
 		{"a name in any case", "API-Key=sk-one", "the key sk-one", "the key [credential]"},
 		{"one that begins another", "key=sk-one&api-key=sk-one-two", "neither sk-one-two nor sk-one", "neither [credential] nor [credential]"},
+		{"too short to be one", "key=sk&api-key=one", "the key sk, or one", "the key sk, or one"},
 		{"cut within it", "key=first+second", "the key first sec", "the key [credential]"},
 		{"the second, cut within it", "key=sk-one&api-key=other%2Ftwo", "the key other%2", "the key [credential]"},
 	} {
@@ -69,6 +70,7 @@ func TestRedactURL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		req.Header.Set("Authorization", "Bearer ") // which is in every message
 		if got := SecretsOf(req).Redact(x.message); got != x.want {
 			t.Errorf("%s: %q, not %q", x.name, got, x.want)
 		}
