@@ -78,7 +78,7 @@ func EncodesNothing(name string) bool {
 			return true
 		}
 	}
-	return strings.IndexByte(name, '/') >= 0
+	return strings.Contains(name, "/")
 }
 
 var standard = map[string]Decoder{"gzip": gunzip, "x-gzip": gunzip, "deflate": inflate}

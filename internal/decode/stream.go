@@ -52,10 +52,7 @@ func (c Chain) Stream() *Stream { return &Stream{chain: c} }
 func (s *Stream) Write(p []byte, enough func([]byte) bool) { s.write(p, false, enough) }
 
 // End hands on what is left when the body has ended.
-func (s *Stream) End(enough func([]byte) bool) {
-	s.write(nil, true, enough)
-	s.Stop()
-}
+func (s *Stream) End(enough func([]byte) bool) { s.write(nil, true, enough) }
 
 // Stop ends the decoder. It may be called more than once.
 func (s *Stream) Stop() {
@@ -87,8 +84,7 @@ func (s *Stream) write(p []byte, end bool, enough func([]byte) bool) {
 				p = p[n:]
 				s.in <- s.buf
 			case end:
-				close(s.in)
-				end = false
+				close(s.in) // and it is hungry no more
 			default:
 				return
 			}
@@ -137,9 +133,7 @@ func (s *Stream) run() {
 		empty++
 		if n > 0 {
 			empty = 0
-			if !s.send(event{decoded: buf[:n]}) {
-				return
-			}
+			s.send(event{decoded: buf[:n]})
 			select {
 			case <-s.taken:
 			case <-s.quit:
@@ -152,12 +146,11 @@ func (s *Stream) run() {
 	}
 }
 
-func (s *Stream) send(e event) (sent bool) {
+// send tells of an event, unless nobody listens any more.
+func (s *Stream) send(e event) {
 	select {
 	case s.events <- e:
-		return true
 	case <-s.quit:
-		return false
 	}
 }
 
@@ -169,16 +162,11 @@ type feed struct {
 }
 
 func (f *feed) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
 	for len(f.piece) == 0 {
 		if f.ended {
 			return 0, io.EOF
 		}
-		if !f.stream.send(event{wants: true}) {
-			return 0, io.ErrClosedPipe
-		}
+		f.stream.send(event{wants: true})
 		select {
 		case piece, more := <-f.stream.in:
 			f.piece, f.ended = piece, !more
