@@ -233,6 +233,25 @@ func TestTogether(t *testing.T) {
 	})
 }
 
+// A scope without an account is handed over, not copied.
+func TestUnnamedIsHandedOver(t *testing.T) {
+	var a activity
+	for _, account := range []string{unnamed, "a", "b", unnamed} {
+		a.started(&ratelimiter.StartedInfo{Account: account, Model: "m"})
+	}
+	if len(a.scopes) != 2 || a.scopes[scopeKey{"a", "m", ""}] == nil {
+		t.Errorf("%d scopes of a and b", len(a.scopes))
+	}
+}
+
+// A response shows only the limits that it has reported.
+func TestNothingReported(t *testing.T) {
+	s := scope{responded: time.Now(), response: ratelimiter.ObservedInfo{Status: 200, Tokens: ratelimiter.Observation{Limit: 5}}}
+	if r := s.lastResponse(time.Now()); r.Requests != nil || r.Tokens == nil || r.Tokens.Limit != 5 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // Requests that are not limited are of no model.
 func TestNotLimited(t *testing.T) {
 	var a activity

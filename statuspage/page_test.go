@@ -256,6 +256,10 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s: Allow is %q", method, got)
 		}
 	}
+	put := httptest.NewRequestWithContext(t.Context(), http.MethodPut, "/", http.NoBody)
+	if got := serve(t, statuspage.New(statuspage.WithClear()), put, http.StatusMethodNotAllowed).Header().Get("Allow"); got != "GET, HEAD, POST" {
+		t.Errorf("Allow is %q with WithClear", got)
+	}
 }
 
 // A page that no limiter was made with says what to do. One that has a limiter takes no other.
