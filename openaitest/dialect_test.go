@@ -107,6 +107,26 @@ func TestDialects(t *testing.T) {
 	}
 }
 
+// Anthropic rounds what remains to thousands, in either direction.
+func TestAnthropicRounds(t *testing.T) {
+	for spent, want := range map[int64]string{2300: "4000", 2450: "3000"} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := openaitest.New(openaitest.WithDialect(openaitest.Anthropic), openaitest.WithLimits("m", openaitest.Limits{TPM: 6000}))
+			srv.Spend("m", openaitest.Cost{Tokens: spent})
+			c := http.Client{Transport: srv.Direct()}
+			resp, err := c.Post("http://x/v1/chat/completions", "application/json", strings.NewReader(
+				`{"model":"m","messages":[{"role":"user","content":"Who is Joseph Conrad?"}],"max_tokens":100}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if got := resp.Header.Get("Anthropic-Ratelimit-Tokens-Remaining"); got != want {
+				t.Errorf("%s of 6000 remain after %d and a hundred; want %s", got, spent, want)
+			}
+		})
+	}
+}
+
 // A project's limit shows in headers of its own alone.
 func TestProjectLimits(t *testing.T) {
 	srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{TPM: 2_000_000}),

@@ -298,7 +298,7 @@ func TestMalformed(t *testing.T) {
 			contains(t, body, c.message)
 		}
 		a := srv.Account("m")
-		if a.Seen != 2 || a.Rejected != 2 || a.Bucket(RPM).ThrottledCharge != 2 || a.Bucket(TPM).Net() != 0 {
+		if a.Seen != 2 || a.Rejected != 2 || a.Bucket(RPM).ThrottledCharge != 2 || a.Bucket(RPM).Net() != 2 || a.Bucket(TPM).Net() != 0 {
 			t.Errorf("%+v", a)
 		}
 	})

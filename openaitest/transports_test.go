@@ -81,17 +81,18 @@ func TestStreams(t *testing.T) {
 // However the caller leaves, the handler ends at once and the charge stays.
 func TestCallerLeaves(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		leave func(t *testing.T, rt http.RoundTripper)
+		name   string
+		status int // in the log
+		leave  func(t *testing.T, rt http.RoundTripper)
 	}{
-		{"cancelled before the headers", func(t *testing.T, rt http.RoundTripper) {
+		{"cancelled before the headers", 0, func(t *testing.T, rt http.RoundTripper) {
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
 			if _, err := start(t, ctx, rt, streamed); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("error %v", err)
 			}
 		}},
-		{"cancelled in the body", func(t *testing.T, rt http.RoundTripper) {
+		{"cancelled in the body", http.StatusOK, func(t *testing.T, rt http.RoundTripper) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 			defer cancel()
 			resp, err := start(t, ctx, rt, streamed)
@@ -103,7 +104,7 @@ func TestCallerLeaves(t *testing.T) {
 				t.Errorf("%d bytes, error %v", len(b), err)
 			}
 		}},
-		{"closed in the body", func(t *testing.T, rt http.RoundTripper) {
+		{"closed in the body", http.StatusOK, func(t *testing.T, rt http.RoundTripper) {
 			resp, err := start(t, t.Context(), rt, streamed)
 			if err != nil {
 				t.Fatal(err)
@@ -118,10 +119,15 @@ func TestCallerLeaves(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			var logged Record
 			inBubble(t, func(t *testing.T, srv *Server, rt http.RoundTripper) {
 				begin := time.Now()
+				logged = Record{}
 				c.leave(t, rt)
 				synctest.Wait()
+				if logged.Outcome != Aborted || logged.Status != c.status {
+					t.Errorf("%+v", logged)
+				}
 				a := srv.Account("m")
 				if a.Aborted != 1 || a.InFlight() != 0 || a.Bucket(TPM).Net() != 102 {
 					t.Errorf("%+v", a)
@@ -129,7 +135,8 @@ func TestCallerLeaves(t *testing.T) {
 				if took := time.Since(begin); took > 3*time.Second {
 					t.Errorf("it took %v", took)
 				}
-			}, WithLimits("m", Limits{TPM: 1000}), WithRefunds(true), WithLatency(time.Second, time.Minute))
+			}, WithLimits("m", Limits{TPM: 1000}), WithRefunds(true), WithLatency(time.Second, time.Minute),
+				WithLog(func(r Record) { logged = r }))
 		})
 	}
 }
