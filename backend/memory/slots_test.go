@@ -52,6 +52,8 @@ func TestSlotsGivenUpWakeWhoLacksThem(t *testing.T) {
 		claim("a", 0, 0, 0)
 		claim("x", 0, 0, 0)
 		claim("y", 0, 1, 1)
+		claim("z", 0, 4, 3)
+		claim("z", 3, 3, 3) // it has what it needs, though nobody has woken it
 		if n := len(b.account("a").slots["o"].waiting); n != 0 {
 			t.Errorf("%d are kept that wait no more", n)
 		}

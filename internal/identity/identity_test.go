@@ -121,6 +121,7 @@ func TestIdentity(t *testing.T) {
 		{"Bedrock's tokens", request(bedrock, "Authorization", "Bearer 1"), request(bedrock, "Authorization", "Bearer 2"), true},
 		{"Bedrock's regions", request(bedrock), request(strings.Replace(bedrock, "west-2", "east-1", 1)), false},
 		{"Google's tokens", request(vertex, "Authorization", "Bearer ya29.1"), request(vertex, "Authorization", "Bearer ya29.2"), true},
+		{"two of Google's keys for a project", request(vertex, "X-Goog-Api-Key", "one1"), request(vertex, "X-Goog-Api-Key", "two2"), true},
 		{"Google's projects", request(vertex), request(strings.Replace(vertex, "p1", "p2", 1)), false},
 		{"a JWT that was renewed", request(openai, "Authorization", "Bearer "+token("i", "s", "1")), request(openai, "Authorization", "Bearer "+token("i", "s", "2")), true},
 		{"two subjects", request(openai, "Authorization", "Bearer "+token("i", "s", "1")), request(openai, "Authorization", "Bearer "+token("i", "t", "1")), false},
