@@ -162,6 +162,9 @@ func TestStreamStops(t *testing.T) {
 	_, _ = rand.NewChaCha8([32]byte{}).Read(text[:])
 	seen := 0
 	s.Write(written(t, string(text[:]), gzipped), func(p []byte) bool { seen++; return true })
+	if !s.over {
+		t.Error("the decoder goes on")
+	}
 	s.Write([]byte("more"), func(p []byte) bool { seen++; return true })
 	s.End(func([]byte) bool { seen++; return true })
 	if seen != 1 {
