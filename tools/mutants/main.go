@@ -23,6 +23,7 @@ import (
 	"go/parser"
 	"math/rand/v2"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -93,11 +94,8 @@ func run(dir string, o options) error {
 			return err
 		}
 		all = slices.DeleteFunc(all, func(m *mutant) bool { return known.has(relative(m), m) })
-		loaded := func(line string) bool {
-			return slices.ContainsFunc(o.packages, func(p string) bool { return strings.HasPrefix(line, p+"/") })
-		}
 		for _, line := range known.stale() {
-			if loaded(line) {
+			if file, _, _ := strings.Cut(line, " "); slices.Contains(o.packages, path.Dir(file)) {
 				return fmt.Errorf("%s lists what is no mutant any more: %s", o.equivalents, line)
 			}
 		}

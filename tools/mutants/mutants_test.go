@@ -133,6 +133,16 @@ func TestRun(t *testing.T) {
 	if err := run(module, known); err == nil {
 		t.Error("of two mutants one is known not to matter, the other one lives, and the run passes")
 	}
+	for file, stale := range map[string]bool{"p/p.go": true, "p/q/q.go": false} { // of the second nothing is known here
+		known = at("p/p.go:5")
+		known.equivalents = filepath.Join(t.TempDir(), "equivalent.txt")
+		if err := os.WriteFile(known.equivalents, []byte(file+"\nf: a → b\n\twhy\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := run(module, known); (err != nil && strings.Contains(err.Error(), "no mutant any more")) != stale {
+			t.Errorf("%s lists what is no mutant: %v", file, err)
+		}
+	}
 	if _, _, err := measure(module, "./absent", "."); err == nil {
 		t.Error("tests that don't run are measured")
 	}
