@@ -297,8 +297,9 @@ func TestMalformed(t *testing.T) {
 			}
 			contains(t, body, c.message)
 		}
+		srv.Spend("m", Cost{Requests: 3})
 		a := srv.Account("m")
-		if a.Seen != 2 || a.Rejected != 2 || a.Bucket(RPM).ThrottledCharge != 2 || a.Bucket(RPM).Net() != 2 || a.Bucket(TPM).Net() != 0 {
+		if a.Seen != 2 || a.Rejected != 2 || a.Bucket(RPM).ThrottledCharge != 2 || a.Bucket(RPM).Net() != 5 || a.Bucket(TPM).Net() != 0 {
 			t.Errorf("%+v", a)
 		}
 	})
