@@ -114,8 +114,8 @@ type Ask struct {
 	// ticket keeps its place until all of them are granted. Costs that it brings in addition meanwhile
 	// come after all that their flows have asked for elsewhere.
 	Costs []Amounts
-	// Flows says on whose behalf each of the Costs asks; nil for all of them on the
-	// zero Flow's.
+	// Flows says on whose behalf the Costs ask, one for each of them; nil for all of them on
+	// the zero Flow's.
 	Flows []Flow
 	// Companions are other tickets of the process in the same line. They count as if they
 	// had asked too: none of them is silent. Else they stay as they are. Those beyond
@@ -150,7 +150,7 @@ type Answer struct {
 	// Granted is how many of the costs have been charged: the first in their Order.
 	Granted int
 	// Order is in which order the costs are to start, by their indices in the ask: that of
-	// their Tags, but for those of one flow that of the ask. nil is the ask's own order.
+	// their Tags, of which equal ones keep the ask's order. nil is the ask's own order.
 	Order []int
 	// Stamp is the backend's time of the charge in microseconds; a settlement
 	// returns it.
@@ -181,7 +181,8 @@ type Answer struct {
 	// Tickets is how many stand ahead in line.
 	Tickets int
 	// Virtual is how far the line has come. Tags say where in the line each of the ask's
-	// costs stands, or stood if it is granted; lower tags come first. Both are for asks with
+	// costs stands, or stood if it is granted; lower tags come first. Those of one flow never
+	// fall. Both are for asks with
 	// Flows. The zero values say nothing.
 	Virtual float64
 	Tags    []float64
@@ -189,7 +190,7 @@ type Answer struct {
 
 // InOrder returns what stands for each of an ask's costs in the order in which they start.
 func InOrder[T any](a *Answer, costs []T) []T {
-	if a.Order == nil {
+	if a.Order == nil || len(a.Order) != len(costs) {
 		return costs
 	}
 	ordered := make([]T, len(a.Order))

@@ -221,27 +221,29 @@ do
     return parts, of
   end
 
-  -- tags returns the tag of each cost, if the ask has flows.
+  -- tags returns the tag of each cost, if the ask has flows. Those of a flow never fall, though a
+  -- later part of it may have come when it had fewer rivals.
   function flows.tags(parts, of)
-    local tags, at = {}, {}
+    local tags, at, last = {}, {}, {}
     if ARGV[#ARGV - 2] == '' then
       return tags
     end
     for i = 1, #of do
       local p = of[i]
-      tags[i] = at[p] or p[K.PART_TAG]
-      at[p] = tags[i] + units_of(i) * p[K.PACE]
+      local tag = at[p] or p[K.PART_TAG]
+      at[p] = tag + units_of(i) * p[K.PACE]
+      tags[i] = math.max(tag, last[p.key] or tag)
+      last[p.key] = tags[i]
     end
     return tags
   end
 
-  -- in_order puts the costs, and their parts, into the order in which they start: that of their
-  -- tags, but those of one flow as they are asked for.
+  -- in_order puts the costs, and their parts, into the order of their tags.
   function flows.in_order(of, tags)
     local order, moved = {}, false
     for i = 1, #tags do
       local at = i
-      while at > 1 and tags[order[at - 1]] > tags[i] and of[order[at - 1]].key ~= of[i].key do
+      while at > 1 and tags[order[at - 1]] > tags[i] do
         order[at], at, moved = order[at - 1], at - 1, true
       end
       order[at] = i

@@ -117,7 +117,7 @@ func (b *Backend) ask(ctx context.Context, s *script, ask *backend.Ask, repeatab
 	if ask.Flows != nil && answer.Granted > 0 && answer.Tags == nil {
 		answer.Tags = []float64{0} // fast.lua has granted it at the beginning of a line
 	}
-	answer.Order = ledger.Order(ask, answer.Tags)
+	answer.Order = ledger.Order(answer.Tags)
 	b.memory.saw(p, now, b.now(), &answer)
 	return answer, nil
 }

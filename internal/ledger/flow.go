@@ -218,33 +218,35 @@ func (f *flows) assign(old []part, ask *backend.Ask, parts []part, of []int) ([]
 	return parts, of
 }
 
-// tags is the tag of each of the ask's costs.
+// tags is the tag of each of the ask's costs. Those of a flow never fall, though a later part of it
+// may have come when it had fewer rivals.
 func tags(ask *backend.Ask, parts []part, of []int) []float64 {
-	parts, tags := slices.Clone(parts), make([]float64, len(of))
+	next, tags := slices.Clone(parts), make([]float64, len(of))
 	for i, at := range of {
-		p := &parts[at]
+		p := &next[at]
 		tags[i] = p.tag
 		p.tag += float64(Units(ask, i) * p.pace)
+		for j := i - 1; j >= 0; j-- {
+			if parts[of[j]].of(p.flow) {
+				tags[i] = max(tags[i], tags[j])
+				break
+			}
+		}
 	}
 	return tags
 }
 
-// Order is in which order an ask's costs start: by their tags, but those of one flow as they are
-// asked for. A process does not know where a flow stands that waits in other processes too. nil
-// is the ask's own order.
-func Order(ask *backend.Ask, tags []float64) []int {
+// Order is in which order costs start that have these tags. A process does not know where a flow
+// stands that waits in other processes too. nil is the order in which they are asked for.
+func Order(tags []float64) []int {
 	if slices.IsSorted(tags) {
 		return nil
 	}
 	order := make([]int, len(tags))
-	for i, tag := range tags {
-		flow, at := ask.FlowOf(i), i
-		for at > 0 && tags[order[at-1]] > tag && !(&part{flow: flow}).of(ask.FlowOf(order[at-1])) {
-			order[at] = order[at-1]
-			at--
-		}
-		order[at] = i
+	for i := range order {
+		order[i] = i
 	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(tags[i], tags[j]) })
 	return order
 }
 

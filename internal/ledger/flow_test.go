@@ -324,7 +324,7 @@ func TestTagsAndUnits(t *testing.T) {
 			}
 		}
 	}
-	parts := []part{{tag: 100, pace: 2}, {tag: 50, pace: 0.5}}
+	parts := []part{{flow: named("a", "", 1), tag: 100, pace: 2}, {flow: named("b", "", 1), tag: 50, pace: 0.5}}
 	if got, want := tags(q, parts, []int{0, 0, 1, 0}), []float64{100, 120, 50, 122}; !slices.Equal(got, want) || parts[0].tag != 100 {
 		t.Errorf("tags %v; want %v, and parts %+v", got, want, parts)
 	}
@@ -338,29 +338,49 @@ func TestTagsAndUnits(t *testing.T) {
 	}
 }
 
-// Costs start in the order of their tags, but those of a flow as they are asked for.
+// Costs start in the order of their tags, and of equal ones as they are asked for.
 func TestOrder(t *testing.T) {
 	for _, x := range []struct {
-		flows string // a letter each
-		tags  []float64
-		want  []int
+		tags []float64
+		want []int
 	}{
-		{"", nil, nil},
-		{"ab", []float64{1, 2}, nil},
-		{"ab", []float64{2, 2}, nil},
-		{"ab", []float64{2, 1}, []int{1, 0}},
-		{"abc", []float64{3, 2, 2}, []int{1, 2, 0}},
-		{"abca", []float64{3, 1, 2, 4}, []int{1, 2, 0, 3}},
-		{"aba", []float64{3, 5, 2}, []int{0, 2, 1}}, // its second stands before its first
-		{"abab", []float64{5, 2, 7, 4}, []int{1, 3, 0, 2}},
+		{nil, nil},
+		{[]float64{1, 2}, nil},
+		{[]float64{2, 2}, nil},
+		{[]float64{2, 1}, []int{1, 0}},
+		{[]float64{3, 2, 2}, []int{1, 2, 0}},
+		{[]float64{3, 1, 2, 4}, []int{1, 2, 0, 3}},
+		{[]float64{5, 2, 7, 4}, []int{1, 3, 0, 2}},
 	} {
-		ask := &backend.Ask{}
-		for _, f := range x.flows {
-			ask.Costs, ask.Flows = append(ask.Costs, cost(1, 1, 0)), append(ask.Flows, named("c", string(f), 1))
+		if got := Order(x.tags); !slices.Equal(got, x.want) {
+			t.Errorf("%v: %v; want %v", x.tags, got, x.want)
 		}
-		if got := Order(ask, x.tags); !slices.Equal(got, x.want) {
-			t.Errorf("%s at %v: %v; want %v", x.flows, x.tags, got, x.want)
+	}
+}
+
+// A flow's calls start in the order in which they came, also where it had fewer rivals when the
+// later ones did: none of them stands before an earlier one, nor in the way of other flows.
+func TestTagsOfAFlowNeverFall(t *testing.T) {
+	a := New()
+	buckets := []backend.Bucket{bucketOf("o", "tpm", backend.Tokens, 1000)}
+	take(t, a, 0, ask("s", "x", 1, buckets, cost(1, 1000, 0)))
+	number := uint64(0)
+	asks := func(ticket string, tenants ...string) backend.Answer {
+		number++
+		q := ask("s", ticket, number, buckets)
+		for _, tenant := range tenants {
+			q.Costs, q.Flows = append(q.Costs, cost(1, 1, 0)), append(q.Flows, named("c", tenant, 1))
 		}
+		return take(t, a, 0, q)
+	}
+	asks("p", "a", "a", "a")
+	asks("p", "a", "a", "a", "a") // the fourth stands right behind the third
+	for i := range 9 {
+		asks(fmt.Sprint(i), fmt.Sprint(i))
+	}
+	got := asks("p", "a", "a", "a", "a", "b")
+	if !slices.IsSorted(got.Tags[:4]) || got.Tags[3] == got.Tags[0] || !slices.Equal(got.Order, []int{0, 4, 1, 2, 3}) {
+		t.Errorf("tags %v, in the order %v", got.Tags, got.Order)
 	}
 }
 

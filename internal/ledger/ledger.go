@@ -96,13 +96,13 @@ func (a *Account) Take(shown int64, ask *backend.Ask) (backend.Answer, error) {
 	if ask.Flows != nil {
 		tagged = tags(ask, a.parts, a.of)
 	}
-	how := backend.Answer{Tags: tagged, Order: Order(ask, tagged)}
+	placed := backend.Answer{Tags: tagged, Order: Order(tagged)}
 	ordered := *ask
-	ordered.Costs, ordered.Flows = backend.InOrder(&how, ask.Costs), backend.InOrder(&how, ask.Flows)
-	a.of = backend.InOrder(&how, a.of)
+	ordered.Costs, ordered.Flows = backend.InOrder(&placed, ask.Costs), backend.InOrder(&placed, ask.Flows)
+	a.of = backend.InOrder(&placed, a.of)
 	v := newSurvey(now, l, scope, buckets, t, false)
 	answer := v.grant(&ordered, a.parts, a.of)
-	answer.Tags, answer.Order = how.Tags, how.Order
+	answer.Tags, answer.Order = placed.Tags, placed.Order
 	a.place(v, t, &ordered, answer, undo)
 	return answer, nil
 }
