@@ -492,7 +492,7 @@ func (s *scope) comesLocked(w *waiter, ahead int) {
 		}
 	case !several && ahead == 0:
 		s.wakeLocked()
-	case s.driver.grows, several && (ahead == 0 || s.queue.head() == w):
+	case !several && s.driver.grows, several && (ahead == 0 || s.queue.head() == w):
 		s.wakeSoonLocked()
 	}
 }

@@ -146,7 +146,7 @@ func (s *scope) takeTurn(now time.Time) (t turn, ok bool, release *backend.Ask) 
 	t.capped = len(t.batch) < len(all) || len(t.batch) == s.slotsLocked(now)
 	s.queue.stand(t.batch, all)
 	if s.queue.len() == 0 {
-		s.driver.running, s.driver.standing = false, standing{}
+		s.driver.running, s.driver.standing, s.driver.progress = false, standing{}, progress{}
 		s.leaveCompanyLocked()
 		return t, false, s.releaseLocked(now)
 	}
@@ -363,12 +363,12 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		s.endLocked(w, nil)
 	}
 	if release = s.movedLocked(&t.ask); release != nil {
-		s.stored, d.standing = false, standing{}
+		s.stored, d.standing, d.progress = false, standing{}, progress{}
 	}
 	if t.young && answer.Granted == 0 {
 		answer.Hint = min(answer.Hint, max(answer.Wait, headTime)) // the hint is for the whole batch
 	}
-	if err == nil && answer.Tags != nil && answer.Granted < len(t.batch) {
+	if err == nil && release == nil && answer.Tags != nil && answer.Granted < len(t.batch) {
 		d.saw(answer.Virtual, now)
 		answer.Hint = d.hint(answer)
 	}

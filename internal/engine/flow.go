@@ -510,7 +510,8 @@ func (q *flows) place(batch []*waiter, answer *backend.Answer) {
 	}
 	// A line that has begun anew has come less far, or places the first call before where it was
 	// expected. The other flows stay as far behind as they were.
-	if behind := max(q.virtual-answer.Virtual, batch[0].flow.tag-answer.Tags[0]); behind > 0 {
+	asked := max(0, slices.Index(answer.Order, 0)) // where the one stands that was asked for first
+	if behind := max(q.virtual-answer.Virtual, batch[asked].flow.tag-answer.Tags[asked]); behind > 0 {
 		for _, f := range q.known {
 			f.tag, f.due = max(f.tag-behind, answer.Virtual), max(f.due-behind, answer.Virtual) // in order as before
 		}

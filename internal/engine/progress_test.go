@@ -30,14 +30,16 @@ func TestProgress(t *testing.T) {
 		{"few stand before", moving, 1300, 4, 40 * time.Millisecond, 40 * time.Millisecond},
 		{"more do", moving, 1300, 5, 40 * time.Millisecond, 100 * time.Millisecond},
 		{"and more", moving, 1300, 9, 40 * time.Millisecond, 200 * time.Millisecond},
-		{"it is far away", moving, 1e9, 5000, 40 * time.Millisecond, 800 * time.Millisecond},
+		{"it is far away", moving, 1e9, 5000, 400 * time.Millisecond, 800 * time.Millisecond},
+		{"the backend expects it soon", moving, 1e9, 5000, 40 * time.Millisecond, 640 * time.Millisecond},
 		{"it is next", moving, 1100, 50, 40 * time.Millisecond, 40 * time.Millisecond},
 		{"it stands still", []seen{{1000, 0}, {1000, time.Second}}, 1300, 50, 40 * time.Millisecond, 40 * time.Millisecond},
 		{"it was seen too soon again", []seen{{1000, 0}, {1100, 199 * time.Millisecond}}, 1300, 50, 40 * time.Millisecond, 40 * time.Millisecond},
 		{"it is measured from then on", []seen{{1000, 0}, {1090, 100 * time.Millisecond}, {1100, 200 * time.Millisecond}}, 1300, 50, 0, 300 * time.Millisecond},
 		{"it is measured anew", append(moving, seen{1300, 400 * time.Millisecond}), 1600, 50, 0, 225 * time.Millisecond},
 		{"it has begun anew", append(moving, seen{0, 400 * time.Millisecond}), 300, 50, 40 * time.Millisecond, 40 * time.Millisecond},
-		{"it was seen long ago", []seen{{1000, 0}, {1100, 2 * time.Minute}}, 1300, 50, 40 * time.Millisecond, 40 * time.Millisecond},
+		{"few look", []seen{{1000, 0}, {1100, 2 * time.Second}}, 1200, 50, 500 * time.Millisecond, 800 * time.Millisecond},
+		{"nobody did", []seen{{1000, 0}, {1100, 2*time.Second + 1}}, 1300, 50, 40 * time.Millisecond, 40 * time.Millisecond},
 	} {
 		var p progress
 		virtual := 0.0
@@ -48,6 +50,10 @@ func TestProgress(t *testing.T) {
 		answer := &backend.Answer{Hint: x.hint, Tickets: x.tickets, Virtual: virtual, Granted: 1, Tags: []float64{virtual, x.tag}}
 		if got := p.hint(answer); got != x.want {
 			t.Errorf("%s: %v; want %v", x.name, got, x.want)
+		}
+		answer.Changed = make(chan struct{})
+		if got := p.hint(answer); got != x.hint {
+			t.Errorf("%s, and the backend tells of changes: %v; want %v", x.name, got, x.hint)
 		}
 	}
 }
