@@ -23,7 +23,7 @@ const (
 // handed on by Write, and a Stream has no locks. The goroutine ends with the body, on a
 // fault, or by Stop.
 //
-// A Stream is for one goroutine at a time. The decoder may read from several.
+// A Stream is for one goroutine at a time. The decoder may read from several, one at a time.
 type Stream struct {
 	chain   Chain
 	events  chan event

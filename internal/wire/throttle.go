@@ -208,21 +208,22 @@ func kindOf(word string) Kind {
 	return Other
 }
 
-// What the messages of errors without a code say of money, of what a month's plan includes (which
-// is a rate if they say a wait), of a server's load, of rates, and of traffic that grows too fast.
+// What the messages of errors without a code say of money, of what may be a month's plan or a
+// moment's burst (which is a rate if they say a wait), of a server's load, of rates, and of traffic that grows too fast.
 var (
 	moneyWords = []string{"insufficient_quota", "spend limit", "spending limit", "spend cap", "spending cap",
 		"credit balance", "insufficient balance", "insufficient credits", "billing hard limit", "account is not active",
 		"budget has been exceeded", "api usage limits", "key limit exceeded", "any credits", "out of credits", "credits are depleted",
-		"credits exhausted", "credits have been exhausted", "balance exhausted", "balance has been exhausted", "out of funds",
+		"out of funds",
 		"not enough credits", "not enough balance", "balance is insufficient", "quota is not enough", "insufficient account balance",
 		"free allocated quota", "free allocation", "for this billing cycle", "no credits",
 		"included credits", "credit limit exceeded", "package has expired", "plan has expired",
 		"make sure your account is in good standing", "overdue account", "plan does not yet include access", "plan does not include access",
 		"budget exceeded", "exceeded its budget", "exceeded budget", "over budget", "enter a payment method", "payment method is required",
 		"余额不足", "额度不足", "额度已用尽", "额度已用完", "额度耗尽", "预扣费额度", "欠费", "请充值", "资源包", "套餐已到期"}
-	monthWords = []string{"extra usage", "monthly usage limit", "monthly limit", "monthly quota", "calls / month", "requests per month", "tokens per month"}
-	loadWords  = []string{"overload", "high demand", "high load", "high traffic", "heavy load", "heavy traffic",
+	monthWords = []string{"extra usage", "monthly usage limit", "monthly limit", "monthly quota", "calls / month", "requests per month", "tokens per month",
+		"credits exhausted", "credits have been exhausted", "balance exhausted", "balance has been exhausted"}
+	loadWords = []string{"overload", "high demand", "high load", "high traffic", "heavy load", "heavy traffic",
 		"at capacity", "at maximum capacity", "over capacity", "out of capacity", "no capacity", "insufficient capacity", "queue is full", "capacity exceeded", "capacity temporarily exceeded", "capacity limits", "load is saturated",
 		"too busy", "is busy", "model busy", "server busy", "pending requests exceeded",
 		"servers are busy", "访问量过大", "负载", "繁忙", "算力不足"}

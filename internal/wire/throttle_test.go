@@ -83,6 +83,8 @@ func TestParseThrottle(t *testing.T) {
 		{"billing not active", 429, "", body("Your account is not active", "", "billing_not_active"), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
 		{"no credits, in the code", 429, "", body("", "", "out_of_credits"), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
 		{"no credits, in the type", 429, "", body("", "NoCreditsError", ""), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"credits for bursts", 429, "", body("Burst credits exhausted, retry in 2s", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 2 * time.Second}},
+		{"no rate, where something remains", 403, "x-ratelimit-remaining: 59\nx-ratelimit-reset-after: 30", body("no access to this model", "", ""), figures{Other, Unknown, 0, -1, -1, -1, 0}},
 		{"a limit on credits", 429, "", body("", "", "credit_limit_exceeded"), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
 		{"another's spend", 429, "", body("", "", "TEAM_SPEND_LIMIT_EXCEEDED"), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
 		{"OpenRouter's credits", 402, "", `{"error":{"code":402,"message":"Insufficient credits"}}`, figures{Quota, Unknown, 0, -1, -1, -1, 0}},

@@ -58,8 +58,10 @@ func waitUnder(h http.Header, own string, unit time.Duration, read func(string) 
 	for name, values := range h {
 		plain := spelt(name)
 		_, end, found := strings.Cut(plain, "retryafter")
-		if !found {
+		if !found { // Discord's, which each response has
+			left := first(h, strings.Replace(name, "Reset-After", "Remaining", 1))
 			_, end, found = strings.Cut(plain, "resetafter")
+			found = found && (left == "" || left == "0")
 		}
 		if end == "" {
 			end = "s"
@@ -594,8 +596,8 @@ func spokenTo(s string, now time.Time, bare time.Duration) (d time.Duration, res
 		switch {
 		case unit > 0 && (!ok || unit < last):
 			rest := strings.TrimPrefix(after[length:], "(s)")
-			if abbreviated[after[:length]] {
-				rest = strings.TrimPrefix(rest, ".")
+			if more, ok := strings.CutPrefix(rest, "."); ok && abbreviated[after[:length]] && figures(strings.TrimLeft(more, " ")) > 0 {
+				rest = more
 			}
 			after = rest
 		case last == day && strings.HasPrefix(s[digits:], ":"):

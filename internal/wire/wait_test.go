@@ -105,6 +105,7 @@ func TestRetryAfter(t *testing.T) {
 		{"x-ratelimit-timeremaining: 30\nx-ratelimit-type: UserByMinute", 30 * time.Second}, // GitHub's
 		{"x-ratelimit-reset-after: 30", 30 * time.Second},
 		{"x-ratelimit-reset-after-ms: 250", 250 * time.Millisecond},
+		{"x-ratelimit-reset-after: 30\nx-ratelimit-remaining: 0", 30 * time.Second},
 		{"retry-after: 30\nx-ratelimit-reset-after: 60", 30 * time.Second},
 		{"x-ai-ratelimit-retry-after: 30", 30 * time.Second}, // Kong's
 		{"llm_provider-retry-after: 30", 30 * time.Second},
@@ -516,6 +517,9 @@ func TestWaitIn(t *testing.T) {
 		"Please wait 2 hrs. 5 mins. 30 secs. in all":                 2*time.Hour + 5*minute + 30*time.Second,
 		"Please wait 1 hr. 5 mins.":                                  65 * minute,
 		"Please wait 5 min. 3 calls are left":                        5 * minute,
+		"Limit is 10 requests per 60 sec. You can request more at":   0,
+		"Retry in 30 secs. So far you have used 60":                  30 * time.Second,
+		"Wait 5 min. Already queued requests are not affected":       5 * minute,
 		"Remaining time: 30s":                                        30 * time.Second,
 	} {
 		if d, ok := waitIn(message, now); d != want || ok != (want > 0) {
