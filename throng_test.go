@@ -104,8 +104,8 @@ func TestThrong(t *testing.T) {
 		off   time.Duration // nine calls in ten are no further off their time in that order
 		asks  float64       // commands a call
 	}{
-		{"of models", throng{8, 20, 4, 0, 100, 30 * time.Second, 15 * time.Second}, 250 * time.Millisecond, 150 * time.Millisecond, 3},
-		{"of tenants", throng{8, 20, 4, 30, 150, 30 * time.Second, 30 * time.Second}, 250 * time.Millisecond, 900 * time.Millisecond, 3.5},
+		{"of models", throng{8, 20, 4, 0, 100, 30 * time.Second, 15 * time.Second}, 600 * time.Millisecond, 150 * time.Millisecond, 3},
+		{"of tenants", throng{8, 20, 4, 30, 150, 30 * time.Second, 30 * time.Second}, 750 * time.Millisecond, time.Second, 3.5},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -262,6 +263,7 @@ func TestCallsStartInTheBackendsOrder(t *testing.T) {
 			all = append(all, b.start(c))
 		}
 		time.Sleep(3 * time.Second)
+		synctest.Wait()
 		if !all[0].waits() || !all[1].waits() || all[2].waits() {
 			b.Error("another one starts than the third")
 		} else if got := all[2].r.Cost()[backend.Tokens]; got != 3003 {
@@ -304,20 +306,62 @@ func TestFirstCallOfAFlowAsksSoon(t *testing.T) {
 		s.queue.flow(named("", "later", 1)).tag = 1e9 // it has had more than its share
 		s.account.mu.Unlock()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		began = time.Now()
 		later := b.start(of("later"))
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if at, ok := asked["later"]; !ok || at > 0 {
 			b.Errorf("it is asked for after %v (%v); want at once", at, ok)
 		}
 		again := b.start(of("later"))
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if n := len(b.asked()[len(b.asked())-1].Costs); n != 2 {
 			b.Errorf("%d are asked for; the next of its flow can wait", n)
 		}
 		for _, a := range []*admission{first, later, again} {
 			a.cancel()
 			<-a.err
+		}
+	})
+}
+
+// A driver ends at once if of the calls that have asked one starts and the others have left
+// meanwhile: nobody else would take their ticket out of the line.
+func TestDriverEndsWithTheLastCall(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		var leaves atomic.Pointer[admission]
+		b.fake.memory = &answering{b.memory, func(ask *backend.Ask, answer *backend.Answer) {
+			answer.Hint = 100 * time.Millisecond
+			if len(ask.Costs) == 2 {
+				leaves.Load().cancel()
+				synctest.Wait()
+				answer.Granted, answer.Hint = 1, time.Hour
+			}
+		}}
+		of := func(tenant string) *Call {
+			c := call(3000)
+			c.Flow = named("", tenant, 1)
+			return c
+		}
+		first := b.start(of("first"))
+		leaves.Store(b.start(of("leaves")))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if err := <-first.err; err != nil {
+			b.Error(err)
+		}
+		if err := <-leaves.Load().err; !errors.Is(err, context.Canceled) {
+			b.Error(err)
+		}
+		if s := b.scope(); s.driver.running {
+			b.Error("it waits for nobody")
+		}
+		if n := b.line(); n != 0 {
+			b.Errorf("%d stand in line", n)
 		}
 	})
 }
