@@ -12,8 +12,10 @@ import (
 // Accounting is how the requests to an endpoint are charged.
 type Accounting uint8
 
-// Each of these charges as the API charges the endpoint beside it. RequestAccounting charges one
-// request, and tokens only once the response's usage reports them.
+// Each of these charges as the API charges the endpoint beside it. EmbeddingAccounting counts the
+// request's "input"; where its texts have other names, as those of many rerankers do, the response's
+// usage settles them. RequestAccounting charges one request, and tokens only once the response's
+// usage reports them.
 const (
 	ChatAccounting      Accounting = iota + 1 // chat/completions
 	ResponsesAccounting                       // responses
