@@ -17,21 +17,28 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/openaitest"
 )
 
-// Calls of a small tier that come one after the other, and take half a second each, start at once
-// while its bucket has room, up to the last: nothing is paced that a second's refill would not bear.
+// Calls of a small tier that come one after the other start at once while its bucket has room, up to
+// the last, whether they take half a second each or less: nothing is paced that a second's refill
+// would not bear.
 func TestSmallTiersStartAtOnce(t *testing.T) {
-	for _, rpm := range []int64{3, 10, 60} {
+	for _, x := range []struct {
+		rpm     int64
+		latency time.Duration
+	}{
+		{3, time.Second / 2}, {10, time.Second / 2}, {60, time.Second / 2},
+		{10, time.Second / 10}, {15, time.Second / 10}, {20, time.Second / 10}, {60, time.Second / 10},
+	} {
 		for _, configured := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%d, configured %v", rpm, configured), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%+v, configured %v", x, configured), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: rpm, TPM: 1_000_000}), openaitest.WithLatency(time.Second/2, time.Second/2))
+					srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: x.rpm, TPM: 1_000_000}), openaitest.WithLatency(x.latency, x.latency))
 					options := []ratelimiter.Option{ratelimiter.WithAccount("a"), ratelimiter.WithMaxWait(0)}
 					if configured {
-						options = append(options, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: rpm, TPM: 1_000_000}))
+						options = append(options, ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: x.rpm, TPM: 1_000_000}))
 					}
 					client := newLimiter(t, options...).Client(srv.Direct())
 					begun := time.Now()
-					for i := range rpm {
+					for i := range x.rpm {
 						if status, _ := post(t, client, chatURL, chatBody("m", 1, false)); status != http.StatusOK {
 							t.Fatalf("call %d: status %d after %v", i+1, status, time.Since(begun))
 						}

@@ -46,7 +46,7 @@ func (f *flow) send(at time.Time, cost float64) {
 	}
 }
 
-// fewCalls is how many calls as large as the largest are no rush.
+// fewCalls is how many calls as large as the largest are no rush where charges are exact.
 const fewCalls = 8
 
 // rush is how many times more was spent in the second before than refills in it, the
@@ -59,8 +59,8 @@ func (t *Tracker) rush(now time.Time) float64 {
 	}
 	const span = time.Second + slotWidth // that Between looks at
 	spent := t.flow.spent.Between(now.Add(-time.Second), time.Second) - t.flow.largest.amount
-	if t.Exact && spent < fewCalls*t.flow.largest.amount {
-		return 1 // what they are charged is known
+	if t.Exact { // what they are charged is known
+		spent -= fewCalls * t.flow.largest.amount
 	}
 	even := t.flow.rate * max(1, t.Period.Minutes()) * span.Seconds()
 	return max(1, spent/even)

@@ -129,13 +129,20 @@ func TestFlowOfAnswersOutOfOrder(t *testing.T) {
 	}
 }
 
-// Where charges are exact, a few calls as large as the largest are no rush.
+// Where charges are exact, a few calls as large as the largest are no rush, and only what is spent
+// beyond them is of more.
 func TestFewExactCallsAreNoRush(t *testing.T) {
+	const even = 1.01 // what refills in the span that is looked at
 	for _, x := range []struct {
 		exact bool
 		calls int
-		rush  bool
-	}{{true, fewCalls, false}, {true, fewCalls + 1, true}, {true, 3 * fewCalls, true}, {false, fewCalls, true}} {
+		want  float64
+	}{
+		{true, fewCalls + 1, 1},
+		{true, fewCalls + 2, 10 / even},
+		{true, 3 * fewCalls, (2*fewCalls - 1) * 10 / even},
+		{false, fewCalls, (fewCalls - 1) * 10 / even},
+	} {
 		b := newBench(t)
 		b.g.Exact = x.exact
 		b.g.flow.rate = 1
@@ -143,7 +150,7 @@ func TestFewExactCallsAreNoRush(t *testing.T) {
 		for i := range x.calls {
 			b.send(time.Second+time.Duration(i)*time.Millisecond, 10)
 		}
-		if got := b.g.rush(after(1100 * time.Millisecond)); got < 1 || got > 1 != x.rush {
+		if got := b.g.rush(after(1100 * time.Millisecond)); math.Abs(got-x.want) > 0.1*x.want {
 			t.Errorf("%+v: a rush of %v", x, got)
 		}
 	}

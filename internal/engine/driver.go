@@ -118,6 +118,7 @@ type turn struct {
 	since     time.Time     // when the asks began to fail, should this one
 	vain      bool          // nobody waited any more when it failed
 	voices    int           // for how many tickets it asks, if for more than one
+	last      bool          // nobody waits after it
 	*strained               // the driver's
 }
 
@@ -299,7 +300,7 @@ func (s *scope) ask(t *turn, kick <-chan struct{}) (hint time.Duration, changed 
 	if release != nil {
 		s.account.engine.leave(release)
 	}
-	return answer.Hint, answer.Changed, answer.Granted == len(t.batch) || err != nil
+	return answer.Hint, answer.Changed, answer.Granted == len(t.batch) || t.last || err != nil
 }
 
 // deliver hands the backend's answer to the calls that asked, and returns the reservations
@@ -380,6 +381,7 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	if d.grows && s.queue.len() > len(t.batch)-answer.Granted {
 		answer.Hint = min(answer.Hint, headTime) // for those who have come meanwhile
 	}
+	t.last = s.queue.len() == 0 // whoever was not granted what he wanted has left meanwhile
 	return abandoned, release
 }
 

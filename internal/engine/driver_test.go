@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -322,6 +323,45 @@ func TestFirstCallOfAFlowAsksSoon(t *testing.T) {
 		for _, a := range []*admission{first, later, again} {
 			a.cancel()
 			<-a.err
+		}
+	})
+}
+
+// A driver ends at once if of the calls that have asked one starts and the others have left
+// meanwhile: nobody else would take their ticket out of the line.
+func TestDriverEndsWithTheLastCall(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.open()
+		b.admit(call(tpm))
+		var leaves atomic.Pointer[admission]
+		b.fake.memory = &answering{b.memory, func(ask *backend.Ask, answer *backend.Answer) {
+			answer.Hint = 100 * time.Millisecond
+			if len(ask.Costs) == 2 {
+				leaves.Load().cancel()
+				synctest.Wait()
+				answer.Granted, answer.Hint = 1, time.Hour
+			}
+		}}
+		of := func(tenant string) *Call {
+			c := call(3000)
+			c.Flow = named("", tenant, 1)
+			return c
+		}
+		first := b.start(of("first"))
+		leaves.Store(b.start(of("leaves")))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if err := <-first.err; err != nil {
+			b.Error(err)
+		}
+		if err := <-leaves.Load().err; !errors.Is(err, context.Canceled) {
+			b.Error(err)
+		}
+		if s := b.scope(); s.driver.running {
+			b.Error("it waits for nobody")
+		}
+		if n := b.line(); n != 0 {
+			b.Errorf("%d stand in line", n)
 		}
 	})
 }
