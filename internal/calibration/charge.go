@@ -47,9 +47,11 @@ type found struct {
 
 const (
 	leastRatio, mostRatio = 0.25, 4
-	// driftSpan is how long reports are taken together, and fewDrifts too few of them.
-	driftSpan = 30 * time.Second
-	fewDrifts = 40
+	// driftSpan is how long reports are taken together, fewDrifts too few of them, and fewMoments
+	// too few moments, whose errors are not known well.
+	driftSpan  = 30 * time.Second
+	fewDrifts  = 40
+	fewMoments = 12
 	// certainRatio is the standard error below which a ratio is adopted, surely how many
 	// of them it must differ by, for reports are not independent, and noticeable by how
 	// much at least: what is less the margin covers.
@@ -200,7 +202,7 @@ func (d *drift) read(errors, rate float64) (is reading) {
 	slope, off := f.b[1], f.off[1]
 	if sure { // in step, our refunds come between requests that the server's do not
 		_, p, s := d.moments.bounded(0, 0, rate).either(2, 1)
-		sure = s && p == part
+		sure = s && p == part && d.moments.n-d.moments.of >= fewMoments
 	}
 	if sure {
 		is.kept = int(2*part) - 1

@@ -460,10 +460,11 @@ func TestRefundsOfAMomentTellNothing(t *testing.T) {
 	for _, x := range []struct {
 		keeps float64 // the part of refunds that the server keeps
 		apart float64 // how much they differ from moment to moment
+		begun int     // moments: the first and the last are not counted
 		kept  int
-	}{{1, 2000, 1}, {0, 2000, -1}, {1, 0, 0}, {0, 0, 0}} {
+	}{{1, 2000, 20, 1}, {0, 2000, 20, -1}, {1, 0, 20, 0}, {0, 0, 20, 0}, {1, 2000, fewMoments + 2, 1}, {1, 2000, fewMoments + 1, 0}} {
 		var g drift
-		for i := range 20 * crowd {
+		for i := range x.begun * crowd {
 			moment, n := float64(i/crowd), float64(i%crowd)
 			refunded := 3000*moment + x.apart*math.Sin(moment) + 150*n
 			inputs := 1000*moment + 300*math.Cos(2*moment) + 50*n
