@@ -171,11 +171,18 @@ do
     return most, part, at, this, name
   end
 
+  -- up returns an owner's node if a ticket's path that has come to a node goes on there, else that
+  -- node.
+  local function up(n, digest)
+    return (not n or n.parent == digest) and node(digest) or n
+  end
+
   -- held looks at the owners on a path below another one, or, if the ticket does not name that, up
   -- to the one below it. If the buckets of one do not let a first cost start soon, it returns the
-  -- owner and when they do; else nothing, how much they let start now of what a node needs, and
-  -- from which byte on the ask's buckets may stand in the shape. The cost stands behind next in t,
-  -- and the need behind need if there is one; the margins from a byte of a record on.
+  -- node that they hold back and until when; else nothing, how much they let start now of what a
+  -- node needs, and from which byte on the ask's buckets may stand in the shape. The cost stands
+  -- behind next in t, and the need behind need if there is one; the margins from a byte of a record
+  -- on.
   local function held(s, upto, above, ceilings, t, next, need, record, margins)
     local part, digest, at, wait, this, name, from, last = 1, sub(s, 9, 20), 21, 0, '', nil, nil, nil
     if upto and not string.find(s, above, 9, true) then
@@ -201,7 +208,14 @@ do
         wait = most
       end
       if wait > K.SOON then
-        return digest, now + wait
+        local n, last = up(nil, sub(s, 9, 20)), nil
+        for x = 21, at - 20, 20 do
+          local o = sub(s, x, x + 11)
+          if o ~= last then
+            n, last = up(n, o), o
+          end
+        end
+        return n, now + wait
       end
       digest, wait = digest ~= last and at < ceilings and this or '', 0
     end
@@ -348,7 +362,7 @@ do
           end
           r[K.RIVAL_PARTS] = parts
         end
-        local below, digest, result, from = r[K.RIVAL_NODE], nil, nil, 21
+        local below, stops, result, from = r[K.RIVAL_NODE], nil, nil, 21
         if below then
           local b = known.nodes[below]
           if b then
@@ -360,10 +374,10 @@ do
             r[K.RIVAL_CEILINGS] = want(s, n.digest)
             open_them()
           end
-          digest, result, from = held(s, below, n.digest, r[K.RIVAL_CEILINGS], r, K.RIVAL_NEXT, K.RIVAL_NEED, record, K.MARGINS)
+          stops, result, from = held(s, below, n.digest, r[K.RIVAL_CEILINGS], r, K.RIVAL_NEXT, K.RIVAL_NEED, record, K.MARGINS)
           r[4] = result
         end
-        if not digest then
+        if not stops then
           local d = drawn_by(s, from)
           local margins = {0, 0, 0, 0}
           for y = 1, #d do
@@ -379,7 +393,7 @@ do
           blocked = blocked + 1
           if blocked <= K.TRIES and not only then
             reordered = true
-            block(node(digest), m, result)
+            block(stops, m, result)
           end
         end
       end
@@ -452,8 +466,6 @@ do
     return sum == all and most or math.min(most, sum / all)
   end
 
-  local floor = math.floor
-
   function come(tag, p)
     local total = 0
     for k = 1, count do
@@ -495,7 +507,7 @@ do
         else
           rest = first
         end
-        local whole = floor(first + (r[5] - 1) * rest)
+        local whole = math.floor(first + (r[5] - 1) * rest)
         total = total + (whole > 1 and whole or 1) * more
         for y = 1, #own do
           local k = own[y]
@@ -514,7 +526,7 @@ do
         end
       end
     end
-    tickets = floor(total)
+    tickets = math.floor(total)
   end
 
   function free(k, cost)
@@ -549,14 +561,15 @@ do
   -- it has come to be the first out of the way if their own buckets hold it back, and puts
   -- them back if not.
   function settle_in(t)
-    local digest, due = held(ARGV[4], nil, ARGV[4 + deep], ceilings_at(ARGV[4]), t, K.NEXT, nil, t.rest, 1)
+    local stops, due = held(ARGV[4], nil, ARGV[4 + deep], ceilings_at(ARGV[4]), t, K.NEXT, nil, t.rest, 1)
+    local n
     for i = 1, deep - 1 do
-      local n = node(ARGV[4 + i])
+      n = up(n, ARGV[4 + i])
       local m = order(n, 1)[1]
       if not m or sub(m, 14, 49) ~= t.key then
         return
       end
-      if n.digest == digest then
+      if n == stops then
         if n[K.DUE] == 0 or n.held ~= sub(m, 22, 29) or math.abs(due - n[K.DUE]) >= K.CLOSE then
           block(n, m, due)
         end

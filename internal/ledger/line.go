@@ -245,6 +245,16 @@ func (n *node) below(other *node) bool {
 	return n != nil
 }
 
+// up returns an owner's node if a ticket's path that has come to a node goes on there, else that
+// node. Others may have left the owner out, or named it elsewhere: then it holds the ticket back as
+// if its buckets were those of the node below.
+func (l *line) up(n *node, o *owner) *node {
+	if m := l.nodes[o]; n == nil || n.parent == m {
+		return m
+	}
+	return n
+}
+
 // drop forgets a node below which nobody stands.
 func (l *line) drop(n *node) {
 	for n != nil && n.standing == 0 && n.children == 0 {

@@ -309,3 +309,34 @@ func TestQuietAsksNoteOtherFlows(t *testing.T) {
 		}
 	}
 }
+
+// A scope may stand apart from the family that a ticket of it names. If the family's bucket holds
+// the ticket back, the scope's node waits, and not the family's, of which another one is first.
+func TestTicketThatItsFamilyHoldsBackElsewhere(t *testing.T) {
+	a := New()
+	family, account := bucketOf("family", "rpm", backend.Requests, 60), bucketOf("account", "tpm", backend.Tokens, 1000)
+	within, apart := []backend.Bucket{family, account}, []backend.Bucket{account}
+	take(t, a, 0, ask("x", "x", 1, within, cost(60, 1000, 0)))
+	asks := []*backend.Ask{
+		ask("n", "p", 1, within, cost(1, 10, 0)),
+		ask("n", "q", 1, apart, cost(0, 10, 0)), // now n stands below the account
+		ask("m", "r", 1, within, cost(1, 10, 0)),
+		ask("o", "s", 1, apart, cost(0, 10, 0)),
+	}
+	for range 4 {
+		a.Moved("line")
+		for _, q := range asks {
+			take(t, a, 0, q)
+			q.Number++
+		}
+	}
+	if a.Moved("line") {
+		t.Error("asks that change nothing move the line")
+	}
+	l := a.lines["line"]
+	for name, want := range map[string]bool{"n": true, "family": true, "m": false} {
+		if n := l.nodes[a.owners[name]]; (n.until > 0) != want {
+			t.Errorf("%s is held back: %t", name, !want)
+		}
+	}
+}

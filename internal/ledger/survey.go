@@ -122,6 +122,7 @@ func (v *survey) collect(level *level) {
 // its first cost start soon, and when they do.
 func (v *survey) held(t *ticket, upto, above *owner) (n *node, until float64) {
 	for i, o := range pathUpTo(t, upto, above) {
+		n = v.line.up(n, o)
 		wait := o.pause(v.now)
 		for k, b := range t.buckets {
 			if b.owner == o || i == 0 && b.ceiling {
@@ -129,7 +130,7 @@ func (v *survey) held(t *ticket, upto, above *owner) (n *node, until float64) {
 			}
 		}
 		if wait > soon {
-			return v.line.node(o), float64(v.now) + wait
+			return n, float64(v.now) + wait
 		}
 	}
 	return nil, 0
@@ -300,8 +301,9 @@ func (v *survey) hold(t *ticket) {
 	l, owners := v.line, path(v.scope, v.buckets)
 	top := owners[len(owners)-1]
 	m, until := v.held(t, nil, top)
+	var n *node
 	for _, o := range owners {
-		n := l.nodes[o]
+		n = l.up(n, o)
 		if o == top || n.head() != t {
 			return
 		}

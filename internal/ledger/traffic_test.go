@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -196,6 +197,51 @@ func TestQuietAsksChangeNoAnswer(t *testing.T) {
 				off > time.Microsecond || !near(got.Levels, want.Levels) {
 				t.Fatalf("%+v\n%+v if all is noted", got, want)
 			}
+		}
+	})
+}
+
+// Where time stands still, tickets that ask again and again soon move nobody: else backends would
+// wake their callers for ever.
+func TestLineComesToRest(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := New()
+		var c traffic
+		waits := map[string]*backend.Ask{}
+		for range rapid.IntRange(1, 100).Draw(t, "steps") {
+			ask, answers := c.step(t, a)
+			if ask == nil || len(ask.Buckets) == 0 {
+				continue
+			}
+			a.Settle(c.now, &backend.Settlement{Stamp: c.now, Buckets: ask.Buckets[len(ask.Buckets)/2:], Refund: cost(-60, -600, 0)}) // so that all wait
+			delete(waits, ask.Ticket)
+			if left := ask.Costs[answers[0].Granted:]; len(left) > 0 && !ask.Leave {
+				ask.Costs = left
+				waits[ask.Ticket] = ask
+			}
+		}
+		var moved int
+		for range 20 {
+			moved = 0
+			for _, ticket := range slices.Sorted(maps.Keys(waits)) {
+				ask := waits[ticket]
+				c.number++
+				ask.Number = c.number
+				a.Moved("line")
+				answer, err := a.Take(c.now, ask)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if ask.Costs = ask.Costs[answer.Granted:]; len(ask.Costs) == 0 {
+					delete(waits, ticket)
+				}
+				if a.Moved("line") {
+					moved++
+				}
+			}
+		}
+		if moved > 0 {
+			t.Errorf("%d asks of %d still move the line", moved, len(waits))
 		}
 	})
 }
