@@ -153,6 +153,9 @@ func TestDialects(t *testing.T) {
 					// When the full bucket has been spent, a correction may come too late. Of what
 					// is not told, all that is in flight may be refused, and a trial each minute.
 					most := max(1, a.Seen/250)
+					if part > 0 {
+						most = max(1, a.Seen/150) // what others use is told late, too
+					}
 					switch {
 					case !told:
 						most = workers + 2*minutes
