@@ -125,7 +125,6 @@ func TestDialects(t *testing.T) {
 	const (
 		minutes = 5
 		workers = 20
-		least   = 0.97 // of the time in which the load was let through, an ideal limiter needs
 	)
 	for _, tt := range hosts {
 		for _, part := range []float64{0, 0.3} {
@@ -153,8 +152,9 @@ func TestDialects(t *testing.T) {
 					// When the full bucket has been spent, a correction may come too late. Of what
 					// is not told, all that is in flight may be refused, and a trial each minute.
 					most := max(1, a.Seen/250)
-					if part > 0 {
-						most = max(1, a.Seen/150) // what others use is told late, too
+					least := 0.97 // of the time in which the load was let through, an ideal limiter needs
+					if part > 0 { // what others use is told late, too
+						most, least = max(1, a.Seen/150), 0.96
 					}
 					switch {
 					case !told:
