@@ -111,8 +111,8 @@ type Ask struct {
 	// every one of them, else the answer is ErrTooLarge and nothing changes.
 	Buckets []Bucket
 	// Costs are at most MaxCosts, those of each flow in the order in which they are to start. A
-	// ticket keeps its place until all of them are granted. Costs that it brings in addition meanwhile
-	// come after all that their flows have asked for elsewhere.
+	// ticket keeps its place until all of them are granted. Costs that it brings in addition
+	// meanwhile come after all that their flows have asked for elsewhere.
 	Costs []Amounts
 	// Flows says on whose behalf the Costs ask, one for each of them; nil for all of them on
 	// the zero Flow's.
@@ -182,8 +182,7 @@ type Answer struct {
 	Tickets int
 	// Virtual is how far the line has come. Tags say where in the line each of the ask's
 	// costs stands, or stood if it is granted; lower tags come first. Those of one flow never
-	// fall. Both are for asks with
-	// Flows. The zero values say nothing.
+	// fall. Both are for asks with Flows. The zero values say nothing.
 	Virtual float64
 	Tags    []float64
 }

@@ -56,8 +56,8 @@ var queryCredentials = [...]string{"key", "api-key", "api_key", "apikey", "subsc
 // Of returns who pays for a request. key is that of the digests, or nil. In this order:
 //
 //   - On Azure OpenAI the resource, which is the host: its quota belongs to it, whichever
-//     key or token speaks for it, and by whichever of its hosts. Behind a gateway that names the resource in the path,
-//     that is added. The common host of a region names none.
+//     key or token speaks for it, and by whichever of its hosts. Behind a gateway that names
+//     the resource in the path, that is added. The common host of a region names none.
 //   - On Google Cloud, and where its tokens go through a gateway, the host and the project in
 //     the path or the X-Goog-User-Project header.
 //   - On Amazon Bedrock the host, which names the region: each request's signature is new, and
