@@ -209,7 +209,8 @@ func kindOf(word string) Kind {
 }
 
 // What the messages of errors without a code say of money, of what may be a month's plan or a
-// moment's burst (which is a rate if they say a wait), of a server's load, of rates, and of traffic that grows too fast.
+// moment's burst (which is a rate if they say a wait), of a server's load, of rates, and of traffic
+// that grows too fast.
 var (
 	moneyWords = []string{"insufficient_quota", "spend limit", "spending limit", "spend cap", "spending cap",
 		"credit balance", "insufficient balance", "insufficient credits", "billing hard limit", "account is not active",
