@@ -40,12 +40,21 @@ func TestSlowScript(t *testing.T) {
 			var work sync.WaitGroup
 			for range 4 {
 				client := goredis.NewClient(&goredis.Options{Addr: srv.Addr})
-				t.Cleanup(func() { client.Close() })
 				l, err := ratelimiter.New(ratelimiter.WithAccount("a"), ratelimiter.WithBackend(redis.New(client)),
 					ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: x.rpm, Burst: 1e9}))
 				if err != nil {
 					t.Fatal(err)
 				}
+				t.Cleanup(func() { // what was sent for callers that have left is still under way
+					if err := l.Shutdown(context.Background()); err != nil {
+						t.Error(err)
+					}
+					redistest.Eventually(t, "commands end", func() bool {
+						s := client.PoolStats()
+						return s.TotalConns == s.IdleConns
+					})
+					client.Close()
+				})
 				warm(t, l, "m")
 				for range 16 {
 					work.Go(func() {
