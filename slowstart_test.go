@@ -27,6 +27,7 @@ func TestSmallTiersStartAtOnce(t *testing.T) {
 	}{
 		{3, time.Second / 2}, {10, time.Second / 2}, {60, time.Second / 2},
 		{10, time.Second / 10}, {15, time.Second / 10}, {20, time.Second / 10}, {60, time.Second / 10},
+		{3, time.Millisecond}, {10, 10 * time.Millisecond}, {60, time.Millisecond}, {60, 50 * time.Millisecond}, {100, time.Millisecond},
 	} {
 		for _, configured := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%+v, configured %v", x, configured), func(t *testing.T) {

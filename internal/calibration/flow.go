@@ -46,6 +46,10 @@ func (f *flow) send(at time.Time, cost float64) {
 	}
 }
 
+// unreported is what anybody has charged since the last request that a response has reported, as
+// far as our own asks show.
+func (t *Tracker) unreported() float64 { return max(0, t.flow.last.Charged-t.newest.Charged) }
+
 // fewCalls is how many calls as large as the largest are no rush where charges are exact.
 const fewCalls = 8
 
@@ -59,8 +63,8 @@ func (t *Tracker) rush(now time.Time) float64 {
 	}
 	const span = time.Second + slotWidth // that Between looks at
 	spent := t.flow.spent.Between(now.Add(-time.Second), time.Second) - t.flow.largest.amount
-	if t.Exact { // what they are charged is known
-		spent -= fewCalls * t.flow.largest.amount
+	if t.Exact { // what they are charged is known, and what a response has reported is
+		spent = min(spent-fewCalls*t.flow.largest.amount, t.unreported())
 	}
 	even := t.flow.rate * max(1, t.Period.Minutes()) * span.Seconds()
 	return max(1, spent/even)

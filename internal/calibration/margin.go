@@ -46,7 +46,20 @@ func (s *shortfall) left(now time.Time) float64 {
 // others have seen. It grows with how fast the bucket is being emptied: nobody can know
 // what happens between a request and its response.
 func (t *Tracker) Margin(now time.Time) float64 {
-	return min(mostMargin, max(t.CalmMargin(now)*t.rush(now), seenMargin*t.hidden())+t.unproven(now))
+	margin := min(mostMargin, max(t.CalmMargin(now)*t.rush(now), seenMargin*t.hidden())+t.unproven(now))
+	if t.Exact && t.Reported() && t.unreported() == 0 && t.shortfall.left(now) < leastMargin/5 {
+		margin = min(margin, t.beyondReport(now))
+	}
+	return margin
+}
+
+// beyondReport is what our bucket has more than the last response has reported, as a part of the
+// limit. If nobody has charged anything since, what was reported may be used to the last.
+func (t *Tracker) beyondReport(now time.Time) float64 {
+	const rounding = 1e-3
+	limit := t.flow.rate * t.Period.Seconds()
+	used := max(0, t.flow.last.Used-t.flow.rate*now.Sub(t.flow.seenAt).Seconds())
+	return max(0, t.newest.server-used-rounding) / limit
 }
 
 const (

@@ -152,3 +152,35 @@ func TestHiddenDeficitIsHeldBack(t *testing.T) {
 		t.Errorf("after the correction: %v", got)
 	}
 }
+
+// Of an exact bucket of which all that was charged has been reported, no more is held back than it
+// has come to hold since: what was reported may be used to the last.
+func TestReportedIsUsedToTheLast(t *testing.T) {
+	const refills = 0.1 / 60 // between the report's request and the question
+	for _, x := range []struct {
+		name  string
+		set   func(*bench)
+		wants float64
+	}{
+		{"all is reported", func(*bench) {}, refills},
+		{"there is more than was reported", func(b *bench) {
+			b.used -= 30
+			b.g.See(after(time.Second), Level{Used: b.used, Charged: b.charged})
+		}, refills + 0.003},
+		{"there is much more", func(b *bench) {
+			b.used -= 60
+			b.g.See(after(time.Second), Level{Used: b.used, Charged: b.charged})
+		}, leastMargin},
+		{"something was charged since", func(b *bench) { b.send(time.Second, 1) }, leastMargin},
+		{"charges are not exact", func(b *bench) { b.g.Exact = false }, leastMargin},
+		{"a shortfall was seen", func(b *bench) { b.g.shortfall.set(after(time.Second), leastMargin/4) }, leastMargin * (1 + seenMargin/4)},
+	} {
+		b := newBench(t)
+		b.g.Exact = true
+		b.report(time.Second, b.send(time.Second, 1000), 1000, 0)
+		x.set(b)
+		if got := b.g.Margin(after(1100 * time.Millisecond)); math.Abs(got-x.wants) > 1e-5 {
+			t.Errorf("%s: %v; want %v", x.name, got, x.wants)
+		}
+	}
+}

@@ -40,6 +40,10 @@ const headTime = turnTime / 2
 // at least a scope for which another one speaks does not ask.
 const far = time.Second
 
+// easeTime is how soon an ask comes again whose margin a rush has raised: what is held back for it
+// comes back while no call is answered, and nobody tells.
+const easeTime = time.Second / 2
+
 // plenty is how many asks in a row have got all they wanted where there is plenty for all.
 const plenty = 2
 
@@ -373,6 +377,9 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 		d.saw(answer.Virtual, now)
 		answer.Hint = d.hint(answer)
 	}
+	if err == nil && answer.Granted < len(t.batch) && t.ask.easesLocked(now) {
+		answer.Hint = min(answer.Hint, easeTime)
+	}
 	if err != nil || release != nil {
 		s.leaveCompanyLocked()
 	} else {
@@ -383,6 +390,16 @@ func (s *scope) deliver(t *turn, answer *backend.Answer, err error) (abandoned [
 	}
 	t.last = s.queue.len() == 0 // whoever was not granted what he wanted has left meanwhile
 	return abandoned, release
+}
+
+// easesLocked reports whether what the ask leaves of a bucket will soon be less.
+func (a *ask) easesLocked(now time.Time) bool {
+	for i, l := range a.limits {
+		if l.Eases(now, &a.Buckets[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // inOrder brings the calls of a turn into the order in which the backend has them start.

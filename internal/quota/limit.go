@@ -184,6 +184,13 @@ func (l *Limit) Bucket(now time.Time) backend.Bucket {
 	}
 }
 
+// Eases reports whether the margin of the limit's bucket is larger than it will be once calls come
+// no faster than the limit refills.
+func (l *Limit) Eases(now time.Time, b *backend.Bucket) bool {
+	calm := max(l.transitMargin().Seconds()/l.Period.Seconds(), l.tracker.CalmMargin(now))
+	return l.whole == nil && b.Margin > float64(b.Limit)*calm
+}
+
 // begin says what is used of a bucket that the backend does not know.
 func (l *Limit) begin(now time.Time, used float64) { l.used, l.usedAt = max(0, used), now }
 
