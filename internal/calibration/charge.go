@@ -54,8 +54,8 @@ const (
 	fewMoments = 12
 	// certainRatio is the standard error below which a ratio is adopted, surely how many
 	// of them it must differ by, for reports are not independent, and noticeable by how
-	// much at least: what is less the margin covers.
-	certainRatio, surely, noticeable = 0.06, 4, 0.08
+	// much at least: what is less the margin covers. One that was adopted is refined by less.
+	certainRatio, surely, noticeable, refined = 0.06, 4, 0.08, 0.03
 	// clearly is how many times more than is left unexplained a drift must explain that late
 	// reports are part of. They come in crowds, and what is off in one is off in all of a crowd,
 	// so that their number makes nothing surer.
@@ -102,7 +102,7 @@ func (c *charge) report(now time.Time, r *report, rate float64, u *unused) (chan
 		return false, 0
 	}
 	c.drift.add(c.regressors(r), r.ahead())
-	is := c.drift.read(surely, rate)
+	is := c.drift.read(surely, rate, c.least())
 	if confirmed := c.confirm(r, rate); confirmed.slope != 0 {
 		is = confirmed
 	}
@@ -158,7 +158,7 @@ func (c *charge) confirm(r *report, rate float64) reading {
 		return reading{}
 	}
 	c.all.add(c.regressors(r), r.ahead())
-	if is := c.all.read(clearly*math.Sqrt(c.all.n), rate); is.slope > 0 {
+	if is := c.all.read(clearly*math.Sqrt(c.all.n), rate, c.least()); is.slope > 0 {
 		return is
 	}
 	return reading{}
@@ -190,9 +190,17 @@ func (c *charge) show(now time.Time, is reading, u *unused) (changed bool, kept 
 	return changed, 0
 }
 
+// least is by how much the ratio must be off. One that was adopted may have been found in a hurry.
+func (c *charge) least() float64 {
+	if c.ratio != 0 {
+		return refined
+	}
+	return noticeable
+}
+
 // read says what a drift shows, if it is long enough. Its slope must be at least so many standard
-// errors.
-func (d *drift) read(errors, rate float64) (is reading) {
+// errors, and at least that.
+func (d *drift) read(errors, rate, least float64) (is reading) {
 	if d.n < fewDrifts || int(d.n)%4 != 0 {
 		return is
 	}
@@ -206,11 +214,11 @@ func (d *drift) read(errors, rate float64) (is reading) {
 	}
 	if sure {
 		is.kept = int(2*part) - 1
-	} else if slope > 0 && d.bounded(0, 0, rate).fixed(2, 1-part).solve().b[1] < noticeable {
+	} else if slope > 0 && d.bounded(0, 0, rate).fixed(2, 1-part).solve().b[1] < least {
 		return is // refunds that are kept may be all that there is
 	}
 	refunds := math.Sqrt(d.dev[2][2] / d.dev[1][1]) // beside the input
-	if f.ok[1] && off <= certainRatio && math.Abs(slope) >= max(errors*off, noticeable, refundsOff*refunds) {
+	if f.ok[1] && off <= certainRatio && math.Abs(slope) >= max(errors*off, least, refundsOff*refunds) {
 		is.slope = slope
 	}
 	return is

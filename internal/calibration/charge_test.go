@@ -415,6 +415,30 @@ func TestTrackerHeedsLateReports(t *testing.T) {
 	}
 }
 
+// A ratio that was adopted is refined by less than what makes one adopted, but not by next to
+// nothing.
+func TestRatioIsRefined(t *testing.T) {
+	for _, x := range []struct {
+		ratio, off, want float64
+	}{{0, 0.05, 1}, {1.2, 0.05, 1.26}, {1.2, -0.05, 1.14}, {1.2, 0.02, 1.2}, {0, 0.1, 1.1}} {
+		c := charge{ratio: x.ratio}
+		for i := range 4 * fewDrifts {
+			n := float64(i)
+			inputs := 1000*n + 3000*math.Sin(n/2)
+			at := after(time.Duration(i) * time.Second / 2)
+			server := 1e6 + inputs
+			r := report{Sent{At: at, inputs: inputs, Level: Level{Used: server - x.off*inputs}}, server}
+			c.report(at, &r, wideRate, &unused{})
+			if c.ratio != x.ratio {
+				break
+			}
+		}
+		if got := c.Ratio(); math.Abs(got-x.want) > 0.005 {
+			t.Errorf("%+v: %v", x, got)
+		}
+	}
+}
+
 // What refunds that are kept explain as well is no ratio of the input, where those can't be told
 // from it. What is left beside them is.
 func TestKeptRefundsAreNoRatio(t *testing.T) {
@@ -428,7 +452,7 @@ func TestKeptRefundsAreNoRatio(t *testing.T) {
 			inputs := 1000*n + 3000*math.Sin(n/2)
 			g.add([regressors]float64{n, inputs, 0.3*inputs + 200*math.Cos(5*n)}, x.slope*inputs+600*math.Sin(3*n))
 		}
-		if is := g.read(surely, wideRate); (is.slope != 0) != x.tells || is.slope*x.slope < 0 {
+		if is := g.read(surely, wideRate, noticeable); (is.slope != 0) != x.tells || is.slope*x.slope < 0 {
 			t.Errorf("a drift of %v tells %+v", x.slope, is)
 		}
 	}
@@ -470,7 +494,7 @@ func TestRefundsOfAMomentTellNothing(t *testing.T) {
 			inputs := 1000*moment + 300*math.Cos(2*moment) + 50*n
 			g.add([regressors]float64{0.4 * moment, inputs, refunded}, x.keeps*refunded+10*math.Cos(3*float64(i)))
 		}
-		if is := g.read(surely, wideRate); is.kept != x.kept {
+		if is := g.read(surely, wideRate, noticeable); is.kept != x.kept {
 			t.Errorf("%+v: %+v", x, is)
 		}
 	}
