@@ -51,7 +51,7 @@ const (
 	// too few moments, whose errors are not known well.
 	driftSpan  = 30 * time.Second
 	fewDrifts  = 40
-	fewMoments = 12
+	fewMoments = 20
 	// certainRatio is the standard error below which a ratio is adopted, surely how many
 	// of them it must differ by, for reports are not independent, and noticeable by how
 	// much at least: what is less the margin covers. One that was adopted is refined by less.

@@ -486,7 +486,7 @@ func TestRefundsOfAMomentTellNothing(t *testing.T) {
 		apart float64 // how much they differ from moment to moment
 		begun int     // moments: the first and the last are not counted
 		kept  int
-	}{{1, 2000, 20, 1}, {0, 2000, 20, -1}, {1, 0, 20, 0}, {0, 0, 20, 0}, {1, 2000, fewMoments + 2, 1}, {1, 2000, fewMoments + 1, 0}} {
+	}{{1, 2000, fewMoments + 2, 1}, {0, 2000, fewMoments + 2, -1}, {1, 0, fewMoments + 2, 0}, {0, 0, fewMoments + 2, 0}, {1, 2000, fewMoments + 1, 0}, {0, 2000, fewMoments + 1, 0}} {
 		var g drift
 		for i := range x.begun * crowd {
 			moment, n := float64(i/crowd), float64(i%crowd)
