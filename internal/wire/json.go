@@ -39,6 +39,8 @@ type scanner struct {
 	event     event
 	fault     fault
 	violation violation
+	span      node    // whose value is an object of seconds and nanoseconds
+	seconds   float64 // of that
 	tally     counts
 	// Found so far.
 	shown    bool   // a part of the output
@@ -152,6 +154,7 @@ const (
 	anyNode // of another name, in an error
 	detailNode
 	violationNode
+	spanNode
 	choiceNode
 	deltaNode
 	toolCallNode
@@ -197,13 +200,15 @@ const (
 	outputNode
 	cachedNode
 	secondsNode
+	spanSecondsNode
+	spanNanosNode
 )
 
 func (n node) isObject() bool { return rootNode <= n && n <= functionNode }
 func (n node) isArray() bool  { return choicesNode <= n && n <= violationsNode }
 func (n node) isString() bool { return eventNode <= n && n <= modelNode }
 func (n node) isWait() bool   { return waitNode <= n && n <= rootWaitMSNode }
-func (n node) isNumber() bool { return totalNode <= n && n <= secondsNode }
+func (n node) isNumber() bool { return totalNode <= n && n <= spanNanosNode }
 
 // member returns the node of an object's member by its name, or ignored if nobody needs it.
 func (s *scanner) member(parent node, name []byte) node {
@@ -334,7 +339,7 @@ func (s *scanner) member(parent node, name []byte) node {
 		switch string(name) {
 		case "violations":
 			return violationsNode
-		case "retryDelay":
+		case "retryDelay", "retry_delay":
 			return delayNode
 		}
 		return waitOf(name, waitNode, waitMSNode)
@@ -344,6 +349,13 @@ func (s *scanner) member(parent node, name []byte) node {
 			return quotaIDNode
 		case "quotaValue":
 			return quotaValueNode
+		}
+	case spanNode:
+		switch string(name) {
+		case "seconds":
+			return spanSecondsNode
+		case "nanos":
+			return spanNanosNode
 		}
 	case choiceNode:
 		if string(name) == "error" { // OpenRouter's, of a provider that failed
@@ -596,6 +608,9 @@ func (s *scanner) open(c byte) {
 		s.value = errorNode
 	case s.value == ignored && s.failed && c == '{':
 		s.value = anyNode
+	case (s.value == delayNode || s.value == waitNode || s.value == rootWaitNode) && c == '{': // as protobuf has it
+		s.span, s.seconds = s.value, 0
+		s.value = spanNode
 	case s.value == detailsNode && c == '{':
 		s.value = metadataNode
 	case s.value == rootDetailNode: // FastAPI's, with what the server says inside
@@ -638,6 +653,8 @@ func (s *scanner) pop() {
 		}
 	case violationNode:
 		s.fault.add(s.violation)
+	case spanNode:
+		s.fault.set(s.span, strconv.FormatFloat(s.seconds, 'f', -1, 64))
 	}
 	s.next()
 }
@@ -831,7 +848,7 @@ func (s *scanner) str() {
 		return
 	}
 	switch s.value {
-	case totalNode, promptNode, completionNode, inputNode, outputNode, cachedNode, secondsNode: // in quotes
+	case totalNode, promptNode, completionNode, inputNode, outputNode, cachedNode, secondsNode, spanSecondsNode, spanNanosNode: // in quotes
 		s.literal()
 	case deltaTextNode:
 		if s.n > 0 {
@@ -957,9 +974,17 @@ func (s *scanner) literal() {
 		if f, ok := parseNumber(string(b)); ok {
 			s.tally.seconds = f
 		}
+	case spanSecondsNode:
+		if f, ok := positive(string(b)); ok {
+			s.seconds += f
+		}
+	case spanNanosNode:
+		if f, ok := positive(string(b)); ok {
+			s.seconds += f / 1e9
+		}
 	case quotaValueNode:
 		s.violation.quotaValue = string(b)
-	case codeNode, rootCodeNode, waitNode, waitMSNode, rootWaitNode, rootWaitMSNode: // Azure's code may be a number
+	case codeNode, rootCodeNode, delayNode, waitNode, waitMSNode, rootWaitNode, rootWaitMSNode: // Azure's code may be a number
 		if f, ok := positive(string(b)); ok {
 			s.fault.set(s.value, strconv.FormatFloat(f, 'f', -1, 64)) // 1.5e3 as 1500
 		}

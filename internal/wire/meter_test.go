@@ -270,6 +270,10 @@ func TestMeterError(t *testing.T) {
 		{"chunk about a rate after output", sse(`{"choices":[{"delta":{"content":"x"}}]}`, `{"error":{"code":429,"message":"Rate"}}`), 200, RateLimit, "Rate", false},
 		{"chunk in an array", sse(`[{"error":{"code":429,"message":"Rate","status":"RESOURCE_EXHAUSTED"}}]`), 200, RateLimit, "Rate", true},
 		{"document in an array", `[{"error":{"code":429,"message":"Rate","status":"RESOURCE_EXHAUSTED"}}]`, 200, RateLimit, "Rate", true},
+		{"errors in an array that goes on", `[{"error":{"code":429,"message":"Rate"}},`, 429, RateLimit, "Rate", false},
+		{"errors in an array", `[{"error":{"code":429,"message":"Rate"}},{"error":{"message":"x"}} ]`, 429, RateLimit, "Rate", true},
+		{"errors in an array, of which a later one is cut", `[{"message":"Rate"},{"message":"x`, 429, RateLimit, "Rate", false},
+		{"errors in an array, the first empty", `[{"choices":[]},{"error":{"code":"rate_limit_exceeded","message":"Rate"}}]`, 400, RateLimit, "Rate", true},
 		{"string", sse(`{"error":"overloaded"}`), 200, Overloaded, "overloaded", true},
 		{"choice", sse(`{"choices":[{"index":0,"error":{"code":429,"message":"Rate"},"delta":{"content":""},"finish_reason":"error"}]}`), 200, RateLimit, "Rate", true},
 		{"choice of a document", `{"choices":[{"index":0,"error":{"code":429,"message":"Rate"},"message":{"content":""},"finish_reason":"error"}]}`, 200, RateLimit, "Rate", true},
@@ -415,7 +419,8 @@ func FuzzMeterSplit(f *testing.F) {
 		"event: error\r\ndata: {\"message\":\"x\\ud83d\r\ndata: }\r\n\r\n",
 		`{"error":{"message":"` + strings.Repeat("ö", 600) + `","code":429`,
 		sse(`{"delta":"` + strings.Repeat("\xf0\x9f", 600) + `😀"}`),
-		sse(`x{"usage":{"total_tokens":7}}`, `[xDONE]`, `[{"error":{"code":429,"message":"Rate"}}]`)} {
+		sse(`x{"usage":{"total_tokens":7}}`, `[xDONE]`, `[{"error":{"code":429,"message":"Rate"}}]`),
+		`[{"error":{"message":"Rate"}}, {"error":{"message":"x","details":[{"retryDelay":{"seconds":46,"nanos":"5"}}]}}]`, `[{"message":"Rate"},{"message":"Wait 5s"}`} {
 		f.Add([]byte(body), uint64(1), 200)
 		f.Add([]byte(body), uint64(2), 429)
 	}
@@ -457,6 +462,7 @@ func FuzzMeterJSON(f *testing.F) {
 	f.Add([]byte(quotaEvent))
 	f.Add([]byte(`{"code":429,"message":"m","error":{"code":0,"error":{"message":"","type":"t"}},"errors":["e",{"status":"s"}],"detail":{"message":"d"}}`))
 	f.Add([]byte(`{"base_resp":{"status_code":1002,"status_msg":"rate"},"error":{"data":{"retry_after":1.5e3},"details":[{"retryDelay":"2s","violations":[{"quotaId":"q"}]}]}}`))
+	f.Add([]byte(`{"error":{"data":{"retry_after":{"seconds":5}},"details":[{"retryDelay":{"seconds":"46","nanos":1e8}},{"retry_delay":7}]},"retry_after":{"nanos":9}}`))
 	f.Add([]byte(`{"errors":{"msg":"m","headers":{"retry-after":5},"description":"d"},"Message":"n","choices":[{"delta":{"reasoning_text":"hm"}}]}`))
 	f.Add([]byte(`{"error":"title","message":"m","retry_after":2,"choices":[{"error":{"message":"c","metadata":{"raw":"r","headers":{"retry-after":"3"}}}}]}`))
 	for line := range strings.Lines(chatStream + toolStream + responsesStream) {
@@ -771,8 +777,31 @@ func said(v any) (string, bool) {
 	return s, s != "" && s != "0"
 }
 
+// waited is what a wait says, which may be an object of seconds and nanoseconds.
+func waited(v any) any {
+	object, ok := v.(members)
+	if !ok {
+		return v
+	}
+	seconds := 0.0
+	for _, m := range object {
+		text := fmt.Sprint(m.value)
+		switch f, ok := positive(text); {
+		case !ok || len(text) > bufferSize:
+		case m.name == "seconds":
+			seconds += f
+		case m.name == "nanos":
+			seconds += f / 1e9
+		}
+	}
+	return json.Number(strconv.FormatFloat(seconds, 'f', -1, 64))
+}
+
 // own reads the root's own members, which stand in for what an error object does not say.
 func (r *reference) own(name string, v any) {
+	if name == "wait" {
+		v = waited(v)
+	}
 	s, ok := said(v)
 	_, isString := v.(string)
 	f := &r.fault
@@ -790,6 +819,9 @@ func (r *reference) own(name string, v any) {
 
 // word reads an error's own members.
 func (r *reference) word(name string, v any) {
+	if waitMembers[name] {
+		v = waited(v)
+	}
 	s, ok := said(v)
 	_, isString := v.(string)
 	f := &r.fault
@@ -846,8 +878,8 @@ func (r *reference) details(v any) {
 	for _, d := range list {
 		detail, _ := d.(members)
 		for _, m := range detail {
-			if s, ok := m.value.(string); ok && m.name == "retryDelay" {
-				if s = clip(s); s != "" && s != "0" {
+			if m.name == "retryDelay" || m.name == "retry_delay" {
+				if s, ok := said(waited(m.value)); ok {
 					r.fault.wait, r.fault.detailed, r.fault.seen = s, true, true
 				}
 			}
