@@ -152,6 +152,7 @@ const (
 	metadataNode
 	headersNode
 	anyNode // of another name, in an error
+	dataNode
 	detailNode
 	violationNode
 	spanNode
@@ -179,6 +180,7 @@ const (
 	codeNode
 	rootMessageNode
 	rootDetailNode
+	reasonNode
 	rootCodeNode
 	statusNode
 	waitNode
@@ -253,6 +255,16 @@ func (s *scanner) member(parent node, name []byte) node {
 				return deltaTextNode
 			}
 		}
+		if s.failed {
+			switch string(name) {
+			case "fault": // Apigee's
+				return errorNode
+			case "reason":
+				return reasonNode
+			case "data":
+				return dataNode
+			}
+		}
 		return waitOf(name, rootWaitNode, rootWaitMSNode)
 	case responseNode:
 		switch string(name) {
@@ -305,7 +317,7 @@ func (s *scanner) member(parent node, name []byte) node {
 			return metadataNode
 		case "headers":
 			return headersNode
-		case "msg", "description", "detail", "error_message":
+		case "msg", "description", "detail", "error_message", "faultstring":
 			return rootMessageNode
 		case "error": // the server's, in a gateway's
 			return errorNode
@@ -331,7 +343,10 @@ func (s *scanner) member(parent node, name []byte) node {
 		case "x-ratelimit-reset", "retry-after":
 			return waitNode
 		}
-	case anyNode:
+	case anyNode, dataNode:
+		if parent == dataNode && (string(name) == "message" || string(name) == "msg") {
+			return reasonNode
+		}
 		if bytes.EqualFold(name[:min(len(name), len("retry"))], []byte("retry")) {
 			return waitOf(name, rootWaitNode, rootWaitMSNode)
 		}
@@ -913,6 +928,11 @@ func (f *fault) set(v node, to string) {
 	switch v {
 	case rootMessageNode, rootDetailNode:
 		if stands || f.message == "" {
+			f.message = to
+		}
+		return
+	case reasonNode: // it may be a word only, beside a message
+		if f.message == "" {
 			f.message = to
 		}
 		return

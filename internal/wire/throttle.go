@@ -85,9 +85,13 @@ func ParseThrottle(status int, h http.Header, body []byte, now time.Time) Thrott
 	return r
 }
 
-// textOf returns the beginning of a body that is neither JSON nor a page.
+// textOf returns the beginning of a body that is neither JSON nor a page, or of the strings that
+// stand in an array.
 func textOf(body []byte) string {
 	body = bytes.TrimSpace(body)
+	if list, ok := bytes.CutPrefix(body, []byte("[")); ok && bytes.HasPrefix(bytes.TrimSpace(list), []byte(`"`)) {
+		body = bytes.TrimSpace(list)
+	}
 	if len(body) == 0 || bytes.IndexByte([]byte("{[<"), body[0]) >= 0 {
 		return ""
 	}
