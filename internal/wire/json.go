@@ -309,7 +309,7 @@ func (s *scanner) member(parent node, name []byte) node {
 			return typeNode
 		case "code":
 			return codeNode
-		case "status":
+		case "status", "statusCode", "status_code":
 			return statusNode
 		case "details":
 			return detailsNode
@@ -1001,6 +1001,10 @@ func (s *scanner) literal() {
 	case spanNanosNode:
 		if f, ok := positive(string(b)); ok {
 			s.seconds += f / 1e9
+		}
+	case statusNode: // a gateway's, of what it has called
+		if f, ok := parseNumber(string(b)); ok && 400 <= f && f < 600 && s.fault.code == "" {
+			s.fault.set(codeNode, strconv.Itoa(int(f)))
 		}
 	case quotaValueNode:
 		s.violation.quotaValue = string(b)
