@@ -330,12 +330,12 @@ func (c *column) read(h http.Header, w *Window) {
 	if n, ok := parseCount(first(h, c.remaining)); ok && (!w.HasLimit || n <= w.Limit) {
 		w.Remaining, w.HasRemaining = n, true
 	}
-	if d, form := parseReset(first(h, c.reset), h, time.Time{}); form != noTime {
+	if d, form := parseReset(first(h, c.reset), h, time.Time{}); form != noTime && d <= maxWait {
 		w.Reset, w.HasReset = d, true
 		w.coarse = form == bareSeconds && c.full
 		w.rough = form == moment || !c.full
 	}
-	if d, _, ok := parseWait(first(h, c.renewal)); ok {
+	if d, _, ok := parseWait(first(h, c.renewal)); ok && d <= maxWait {
 		w.Renewal = d
 	}
 	if w.HasLimit || w.HasRemaining || w.HasReset {
@@ -354,7 +354,8 @@ const (
 )
 
 // parseReset reads a reset in any form. A moment counts from the response's Date, which
-// is by the same clock, or else from now, if that is given.
+// is by the same clock, or else from now, if that is given. What is longer than longestWait is
+// cut to that: a month's quota may well take weeks.
 func parseReset(s string, h http.Header, now time.Time) (time.Duration, timeForm) {
 	if s == "" {
 		return 0, noTime
@@ -372,11 +373,10 @@ func parseReset(s string, h http.Header, now time.Time) (time.Duration, timeForm
 	if date.IsZero() {
 		return 0, noTime
 	}
-	d := max(0, at.Sub(date)) // dates are whole seconds: what has just passed may lie before
-	if d > maxWait || date.Sub(at) > time.Minute {
+	if date.Sub(at) > time.Minute { // dates are whole seconds: what has just passed may lie before
 		return 0, noTime
 	}
-	return d, moment
+	return min(max(0, at.Sub(date)), longestWait), moment
 }
 
 func parseMoment(s string) (time.Time, bool) {
@@ -389,14 +389,14 @@ func parseMoment(s string) (time.Time, bool) {
 	return httpDate(s)
 }
 
+// firstMoment is in 1973: fewer seconds since 1970 are no moment.
+const firstMoment = 100_000_000
+
 // momentOf returns the time that is so many seconds, milliseconds or microseconds after 1970.
 func momentOf(n float64) (time.Time, bool) {
-	const (
-		seconds = 100_000_000 // 1973: less is no moment
-		millis  = 1000 * seconds
-	)
+	const millis = 1000 * firstMoment
 	if n < millis {
-		return time.UnixMilli(int64(1000 * n)), n >= seconds
+		return time.UnixMilli(int64(1000 * n)), n >= firstMoment
 	}
 	if n >= 1000*millis {
 		n /= 1000
@@ -410,10 +410,15 @@ func momentOf(n float64) (time.Time, bool) {
 func resetWait(h http.Header, now time.Time) (longest time.Duration) {
 	if d := dialectOf(h); d != nil && d.wait {
 		for i := range d.columns {
-			// Seconds that are no moment may be anything.
-			if wait, form := parseReset(first(h, d.columns[i].reset), h, now); form == moment {
-				longest = max(longest, wait)
+			c := &d.columns[i]
+			wait, form := parseReset(first(h, c.reset), h, now)
+			// Seconds that are no moment may be anything, and so may the far end of a month in
+			// which something is left, by a name that gateways of all kinds send.
+			left := first(h, "X-Ratelimit-Remaining")
+			if form != moment || wait > maxWait && c.remaining == "" && left != "" && left != "0" {
+				continue
 			}
+			longest = max(longest, wait)
 		}
 	}
 	return max(longest, draftWait(h, now))

@@ -313,12 +313,17 @@ func TestParseReset(t *testing.T) {
 		"2026-11-28T11:59:00Z":          {0, moment},
 		"2026-11-28T11:58:59Z":          {},
 		"2026-11-30T12:00:00Z":          {48 * time.Hour, moment},
-		"2026-11-30T12:00:01Z":          {},
+		"2026-12-03T12:00:00Z":          {5 * day, moment},
+		"2096-11-28T12:00:00Z":          {longestWait, moment},
+		"172801":                        {172_801 * time.Second, bareSeconds},
+		"99999999":                      {99_999_999 * time.Second, bareSeconds},
+		"100000000":                     {},
+		"114h18m0s":                     {411_480 * time.Second, duration},
+		"99999h":                        {longestWait, duration},
 		"1795867230":                    {30 * time.Second, moment},
 		"1795867230500":                 {30500 * time.Millisecond, moment},
 		// None of them says anything.
-		"": {}, "-5": {}, "soon": {}, "2026-11-28": {}, "2026-11-01T12:00:00Z": {}, "2027-11-28T12:00:00Z": {},
-		"999999999": {}, "9e14": {}, "1e99": {}, "17958672": {},
+		"": {}, "-5": {}, "soon": {}, "2026-11-28": {}, "2026-11-01T12:00:00Z": {}, "999999999": {}, "9e14": {}, "1e99": {},
 	} {
 		if d, form := parseReset(s, h, time.Time{}); d != want.d || form != want.form {
 			t.Errorf("%q: %v, %v", s, d, form)
@@ -353,6 +358,20 @@ func TestWaitByReset(t *testing.T) {
 		{"x-ratelimit-remaining: 0\nx-ratelimit-reset: 30\nretry-after: 5", 5 * time.Second},
 		{"ratelimit-limit: 100\nratelimit-remaining: 0\nratelimit-reset: 30", 30 * time.Second},
 		{"ratelimit-limit: 100\nratelimit-remaining: 5\nratelimit-reset: 30", 0},
+		{"ratelimit-remaining: 0\nratelimit-reset: 411480", 411_480 * time.Second},
+		{"ratelimit: \"default\";r=0;t=411480", 411_480 * time.Second},
+		{"ratelimit: limit=60, remaining=0, reset=411480", 411_480 * time.Second},
+		{"x-ratelimit-remaining: 0\nx-ratelimit-reset: 411480", 411_480 * time.Second},
+		{"x-ratelimit-remaining: 0\nx-ratelimit-reset: 114h18m", 411_480 * time.Second},
+		{"x-ratelimit-remaining: 0\nx-ratelimit-reset: 99999h", longestWait},
+		{date + "x-ratelimit-remaining: 0\nx-ratelimit-reset: 1796299200", 5 * day},
+		{date + "x-ratelimit-remaining: 0\nx-ratelimit-reset: 1796299200000", 5 * day},
+		{date + "x-ratelimit-remaining: 0\nx-ratelimit-reset: 2026-12-03T12:00:00Z", 5 * day},
+		{date + "x-ratelimit-reset: 1796299200", 5 * day},
+		{date + "x-ratelimit-remaining: 5\nx-ratelimit-reset: 1796299200", 0},
+		{date + "x-ratelimit-remaining: 5\nx-ratelimit-reset: 1795867230", 30 * time.Second},
+		{date + "x-ratelimit-limit-tokens-per-day: 10\nx-ratelimit-remaining: 5\nx-ratelimit-reset-tokens-per-day: 1796299200", 5 * day},
+		{date + "x-ratelimit-remaining: 0\nx-ratelimit-reset: 999999999", 0}, // in 2001
 		{"ratelimit: \"day\";r=3;t=4000", 0},
 		{"ratelimit: \"default\";r=0;t=55, \"day\";r=3;t=4000\nratelimit-policy: \"default\";q=500;w=300", 55 * time.Second},
 		{"ratelimit: \"default\";r=0;t=55\nretry-after: 5", 5 * time.Second},
@@ -364,6 +383,7 @@ func TestWaitByReset(t *testing.T) {
 		{"ratelimit-reset: 31", 31 * time.Second}, // nothing says that something is left
 		{date + "x-ratelimit-reset-tokens-per-minute: 1795867203\nx-ratelimit-limit-tokens-per-minute: 10\n" +
 			"x-ratelimit-reset-requests: 1795867200\nx-ratelimit-reset-tokens-per-day: 1795867209", 9 * time.Second},
+		{date + "x-ratelimit-limit-tokens-per-day: 10\nx-ratelimit-reset-tokens-per-day: 1796299200", 5 * day},
 		{date + "x-ratelimit-reset-requests: 1795867203\nx-ratelimit-limit-requests: 10", 0}, // OpenAI's: until it is full
 		{date + "anthropic-ratelimit-requests-limit: 5\nanthropic-ratelimit-requests-reset: 2026-11-28T12:00:30Z", 0},
 	} {
@@ -410,7 +430,7 @@ func FuzzDialects(f *testing.F) {
 				t.Errorf("%s: %+v: used between %v and %v", d.name, w, least, most)
 			}
 		}
-		if wait := resetWait(h, now); wait < 0 || wait > maxWait {
+		if wait := resetWait(h, now); wait < 0 || wait > longestWait {
 			t.Errorf("%s: retry after %v", d.name, wait)
 		}
 	})

@@ -65,6 +65,8 @@ func TestParseHeaders(t *testing.T) {
 			x-ratelimit-remaining-tokens: -1
 			x-ratelimit-reset-tokens: 0`,
 			Headers{Tokens: Window{HasReset: true, coarse: true}}},
+		{"azure, periods without end", `x-ratelimit-reset-tokens: 172801
+			x-ratelimit-renewalperiod-requests: 172801`, Headers{}},
 		{"nonsense", `x-ratelimit-limit-requests: 0
 			x-ratelimit-remaining-requests: NaN
 			x-ratelimit-reset-requests: -5s
@@ -93,10 +95,11 @@ func TestParseWait(t *testing.T) {
 		"6m0s": "6m0s", "1s": "1s", "120ms": "120ms", "8.64s": "8.64s", "16m17.764s": "16m17.764s",
 		"4m12.172s": "4m12.172s", "23h18m29.144s": "23h18m29.144s", "1m30.5s": "1m30.5s", "0s": "0s",
 		"12": "12s", "0": "0s", "0.5": "500ms", " 7m12s ": "7m12s",
-		"": "", "-1s": "", "+1s": "", "-1": "", "1d": "", "Inf": "", "1e300": "", "100h": "", "s": "",
+		"": "", "-1s": "", "+1s": "", "-1": "", "1d": "", "Inf": "", "1e300": "", "s": "",
+		"114h18m": "114h18m0s", "99999h": longestWait.String(), "1e8": "",
 	} {
 		d, bare, ok := parseWait(s)
-		if ok != (want != "") || ok && d.String() != want || !ok && d != 0 || bare != (s == "12" || s == "0" || s == "0.5") {
+		if ok != (want != "") || ok && d.String() != want || !ok && d != 0 || bare != (s == "12" || s == "0" || s == "0.5" || s == "1e8") {
 			t.Errorf("%q: %v, %v, %v", s, d, bare, ok)
 		}
 	}

@@ -39,6 +39,8 @@ type scanner struct {
 	event     event
 	fault     fault
 	violation violation
+	span      node    // whose value is an object of seconds and nanoseconds
+	seconds   float64 // of that
 	tally     counts
 	// Found so far.
 	shown    bool   // a part of the output
@@ -150,8 +152,10 @@ const (
 	metadataNode
 	headersNode
 	anyNode // of another name, in an error
+	dataNode
 	detailNode
 	violationNode
+	spanNode
 	choiceNode
 	deltaNode
 	toolCallNode
@@ -176,6 +180,7 @@ const (
 	codeNode
 	rootMessageNode
 	rootDetailNode
+	reasonNode
 	rootCodeNode
 	statusNode
 	waitNode
@@ -197,13 +202,15 @@ const (
 	outputNode
 	cachedNode
 	secondsNode
+	spanSecondsNode
+	spanNanosNode
 )
 
 func (n node) isObject() bool { return rootNode <= n && n <= functionNode }
 func (n node) isArray() bool  { return choicesNode <= n && n <= violationsNode }
 func (n node) isString() bool { return eventNode <= n && n <= modelNode }
 func (n node) isWait() bool   { return waitNode <= n && n <= rootWaitMSNode }
-func (n node) isNumber() bool { return totalNode <= n && n <= secondsNode }
+func (n node) isNumber() bool { return totalNode <= n && n <= spanNanosNode }
 
 // member returns the node of an object's member by its name, or ignored if nobody needs it.
 func (s *scanner) member(parent node, name []byte) node {
@@ -246,6 +253,16 @@ func (s *scanner) member(parent node, name []byte) node {
 			// It is a string in events of Responses and transcripts, and an object in Anthropic's.
 			if s.stream && s.event != audioDelta {
 				return deltaTextNode
+			}
+		}
+		if s.failed {
+			switch string(name) {
+			case "fault": // Apigee's
+				return errorNode
+			case "reason":
+				return reasonNode
+			case "data":
+				return dataNode
 			}
 		}
 		return waitOf(name, rootWaitNode, rootWaitMSNode)
@@ -292,7 +309,7 @@ func (s *scanner) member(parent node, name []byte) node {
 			return typeNode
 		case "code":
 			return codeNode
-		case "status":
+		case "status", "statusCode", "status_code":
 			return statusNode
 		case "details":
 			return detailsNode
@@ -300,7 +317,7 @@ func (s *scanner) member(parent node, name []byte) node {
 			return metadataNode
 		case "headers":
 			return headersNode
-		case "msg", "description", "detail", "error_message":
+		case "msg", "description", "detail", "error_message", "faultstring":
 			return rootMessageNode
 		case "error": // the server's, in a gateway's
 			return errorNode
@@ -326,7 +343,10 @@ func (s *scanner) member(parent node, name []byte) node {
 		case "x-ratelimit-reset", "retry-after":
 			return waitNode
 		}
-	case anyNode:
+	case anyNode, dataNode:
+		if parent == dataNode && (string(name) == "message" || string(name) == "msg") {
+			return reasonNode
+		}
 		if bytes.EqualFold(name[:min(len(name), len("retry"))], []byte("retry")) {
 			return waitOf(name, rootWaitNode, rootWaitMSNode)
 		}
@@ -334,7 +354,7 @@ func (s *scanner) member(parent node, name []byte) node {
 		switch string(name) {
 		case "violations":
 			return violationsNode
-		case "retryDelay":
+		case "retryDelay", "retry_delay":
 			return delayNode
 		}
 		return waitOf(name, waitNode, waitMSNode)
@@ -344,6 +364,13 @@ func (s *scanner) member(parent node, name []byte) node {
 			return quotaIDNode
 		case "quotaValue":
 			return quotaValueNode
+		}
+	case spanNode:
+		switch string(name) {
+		case "seconds":
+			return spanSecondsNode
+		case "nanos":
+			return spanNanosNode
 		}
 	case choiceNode:
 		if string(name) == "error" { // OpenRouter's, of a provider that failed
@@ -596,6 +623,9 @@ func (s *scanner) open(c byte) {
 		s.value = errorNode
 	case s.value == ignored && s.failed && c == '{':
 		s.value = anyNode
+	case (s.value == delayNode || s.value == waitNode || s.value == rootWaitNode) && c == '{': // as protobuf has it
+		s.span, s.seconds = s.value, 0
+		s.value = spanNode
 	case s.value == detailsNode && c == '{':
 		s.value = metadataNode
 	case s.value == rootDetailNode: // FastAPI's, with what the server says inside
@@ -638,6 +668,8 @@ func (s *scanner) pop() {
 		}
 	case violationNode:
 		s.fault.add(s.violation)
+	case spanNode:
+		s.fault.set(s.span, strconv.FormatFloat(s.seconds, 'f', -1, 64))
 	}
 	s.next()
 }
@@ -831,7 +863,7 @@ func (s *scanner) str() {
 		return
 	}
 	switch s.value {
-	case totalNode, promptNode, completionNode, inputNode, outputNode, cachedNode, secondsNode: // in quotes
+	case totalNode, promptNode, completionNode, inputNode, outputNode, cachedNode, secondsNode, spanSecondsNode, spanNanosNode: // in quotes
 		s.literal()
 	case deltaTextNode:
 		if s.n > 0 {
@@ -899,6 +931,11 @@ func (f *fault) set(v node, to string) {
 			f.message = to
 		}
 		return
+	case reasonNode: // it may be a word only, beside a message
+		if f.message == "" {
+			f.message = to
+		}
+		return
 	case rootCodeNode:
 		if stands || f.code == "" {
 			f.code = to
@@ -957,9 +994,21 @@ func (s *scanner) literal() {
 		if f, ok := parseNumber(string(b)); ok {
 			s.tally.seconds = f
 		}
+	case spanSecondsNode:
+		if f, ok := positive(string(b)); ok {
+			s.seconds += f
+		}
+	case spanNanosNode:
+		if f, ok := positive(string(b)); ok {
+			s.seconds += f / 1e9
+		}
+	case statusNode: // a gateway's, of what it has called
+		if f, ok := parseNumber(string(b)); ok && 400 <= f && f < 600 && s.fault.code == "" {
+			s.fault.set(codeNode, strconv.Itoa(int(f)))
+		}
 	case quotaValueNode:
 		s.violation.quotaValue = string(b)
-	case codeNode, rootCodeNode, waitNode, waitMSNode, rootWaitNode, rootWaitMSNode: // Azure's code may be a number
+	case codeNode, rootCodeNode, delayNode, waitNode, waitMSNode, rootWaitNode, rootWaitMSNode: // Azure's code may be a number
 		if f, ok := positive(string(b)); ok {
 			s.fault.set(s.value, strconv.FormatFloat(f, 'f', -1, 64)) // 1.5e3 as 1500
 		}

@@ -27,6 +27,7 @@ type Meter struct {
 	n       int // bytes of field, or matched of [DONE]
 	done    bool
 	ended   bool
+	list    bool // the objects of an error stand in an array
 	fault   fault
 }
 
@@ -128,12 +129,7 @@ func (m *Meter) Write(p []byte) (done bool) {
 	}
 	switch m.mode {
 	case asObject:
-		m.scanner.scan(p)
-		if m.scanner.state == idle {
-			m.scanner.fault.conclude()
-			m.fault = m.scanner.fault
-			m.done, m.ended = true, true
-		}
+		m.objects(p)
 	case asEvents:
 		m.events(p)
 	}
@@ -144,8 +140,9 @@ func (m *Meter) Write(p []byte) (done bool) {
 func (m *Meter) sniff(p []byte) []byte {
 	for i, c := range p {
 		switch c {
-		case ' ', '\t', '\r', '\n', 0xEF, 0xBB, 0xBF, // space, byte order mark
-			'[': // Gemini's errors come in an array
+		case ' ', '\t', '\r', '\n', 0xEF, 0xBB, 0xBF: // space, byte order mark
+		case '[': // Gemini's errors come in an array
+			m.list = m.status >= 400
 		case '{':
 			m.mode = asObject
 			m.scanner.begin()
@@ -157,6 +154,39 @@ func (m *Meter) sniff(p []byte) []byte {
 		}
 	}
 	return nil
+}
+
+// objects reads the object, or those of an error's array up to its end.
+func (m *Meter) objects(p []byte) {
+	s := &m.scanner
+	for len(p) > 0 && !m.done {
+		if s.state == idle {
+			i := bytes.IndexAny(p, "{]")
+			if i < 0 {
+				return
+			}
+			if p[i] == ']' {
+				m.done, m.ended = true, true
+				return
+			}
+			s.begin()
+			p = p[i:]
+		}
+		p = p[s.scan(p):]
+		if s.state == idle {
+			s.fault.conclude()
+			m.choose(&s.fault)
+			m.done, m.ended = !m.list, !m.list
+		}
+	}
+}
+
+// choose keeps the first error that says something, unless a later one alone says how long to wait.
+func (m *Meter) choose(f *fault) {
+	waits := func(f *fault) bool { return newThrottle(m.status, nil, *f, time.Time{}).RetryAfter > 0 }
+	if m.fault.empty() || waits(f) && !waits(&m.fault) {
+		m.fault = *f
+	}
 }
 
 // events reads lines of an event stream. Lines end in \n, as in both Go SDKs; a \r
@@ -382,7 +412,7 @@ func (m *Meter) Throttle(h http.Header, now time.Time) *Throttle {
 
 // error returns what is known of the body's error, even in the middle of it.
 func (m *Meter) error() fault {
-	if m.fault.seen {
+	if m.fault.seen || !m.fault.empty() {
 		return m.fault
 	}
 	s := &m.scanner

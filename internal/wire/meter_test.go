@@ -270,6 +270,19 @@ func TestMeterError(t *testing.T) {
 		{"chunk about a rate after output", sse(`{"choices":[{"delta":{"content":"x"}}]}`, `{"error":{"code":429,"message":"Rate"}}`), 200, RateLimit, "Rate", false},
 		{"chunk in an array", sse(`[{"error":{"code":429,"message":"Rate","status":"RESOURCE_EXHAUSTED"}}]`), 200, RateLimit, "Rate", true},
 		{"document in an array", `[{"error":{"code":429,"message":"Rate","status":"RESOURCE_EXHAUSTED"}}]`, 200, RateLimit, "Rate", true},
+		{"errors in an array that goes on", `[{"error":{"code":429,"message":"Rate"}},`, 429, RateLimit, "Rate", false},
+		{"errors in an array", `[{"error":{"code":429,"message":"Rate"}},{"error":{"message":"x"}} ]`, 429, RateLimit, "Rate", true},
+		{"errors in an array, of which a later one is cut", `[{"message":"Rate"},{"message":"x`, 429, RateLimit, "Rate", false},
+		{"errors in an array, the first empty", `[{"choices":[]},{"error":{"code":"rate_limit_exceeded","message":"Rate"}}]`, 400, RateLimit, "Rate", true},
+		{"a status in a chunk", sse(`{"error":{"message":"slow","status":429}}`), 200, RateLimit, "slow", true},
+		{"a status code in a chunk", sse(`{"error":{"message":"slow","statusCode":429}}`), 200, RateLimit, "slow", true},
+		{"a status code of another spelling", sse(`{"error":{"message":"slow","status_code":"429"}}`), 200, RateLimit, "slow", true},
+		{"money by its status in a chunk", sse(`{"error":{"message":"no","status":402}}`), 200, Quota, "no", true},
+		{"a failure by its status in a chunk", sse(`{"error":{"message":"no","status":500}}`), 200, Other, "no", false},
+		{"a status behind a code", sse(`{"error":{"code":"insufficient_quota","message":"no","status":429}}`), 200, Quota, "no", true},
+		{"a status before a code", sse(`{"error":{"status":429,"message":"no","code":"insufficient_quota"}}`), 200, Quota, "no", true},
+		{"a status of HTTP alone", sse(`{"error":{"message":"fine","status":200}}`), 200, Other, "fine", false},
+		{"a status of something else", sse(`{"error":{"message":"fine","status":4290}}`), 200, Other, "fine", false},
 		{"string", sse(`{"error":"overloaded"}`), 200, Overloaded, "overloaded", true},
 		{"choice", sse(`{"choices":[{"index":0,"error":{"code":429,"message":"Rate"},"delta":{"content":""},"finish_reason":"error"}]}`), 200, RateLimit, "Rate", true},
 		{"choice of a document", `{"choices":[{"index":0,"error":{"code":429,"message":"Rate"},"message":{"content":""},"finish_reason":"error"}]}`, 200, RateLimit, "Rate", true},
@@ -415,7 +428,8 @@ func FuzzMeterSplit(f *testing.F) {
 		"event: error\r\ndata: {\"message\":\"x\\ud83d\r\ndata: }\r\n\r\n",
 		`{"error":{"message":"` + strings.Repeat("ö", 600) + `","code":429`,
 		sse(`{"delta":"` + strings.Repeat("\xf0\x9f", 600) + `😀"}`),
-		sse(`x{"usage":{"total_tokens":7}}`, `[xDONE]`, `[{"error":{"code":429,"message":"Rate"}}]`)} {
+		sse(`x{"usage":{"total_tokens":7}}`, `[xDONE]`, `[{"error":{"code":429,"message":"Rate"}}]`),
+		`[{"error":{"message":"Rate"}}, {"error":{"message":"x","details":[{"retryDelay":{"seconds":46,"nanos":"5"}}]}}]`, `[{"message":"Rate"},{"message":"Wait 5s"}`} {
 		f.Add([]byte(body), uint64(1), 200)
 		f.Add([]byte(body), uint64(2), 429)
 	}
@@ -457,6 +471,11 @@ func FuzzMeterJSON(f *testing.F) {
 	f.Add([]byte(quotaEvent))
 	f.Add([]byte(`{"code":429,"message":"m","error":{"code":0,"error":{"message":"","type":"t"}},"errors":["e",{"status":"s"}],"detail":{"message":"d"}}`))
 	f.Add([]byte(`{"base_resp":{"status_code":1002,"status_msg":"rate"},"error":{"data":{"retry_after":1.5e3},"details":[{"retryDelay":"2s","violations":[{"quotaId":"q"}]}]}}`))
+	for _, status := range []string{"399", "400", "599.5", "600"} {
+		f.Add([]byte(`{"error":{"message":"m","status":` + status + `}}`))
+	}
+	f.Add([]byte(`{"error":{"status":429,"message":"m"},"errors":[{"status_code":"429"},{"statusCode":399}]}`))
+	f.Add([]byte(`{"error":{"data":{"retry_after":{"seconds":5}},"details":[{"retryDelay":{"seconds":"46","nanos":1e8}},{"retry_delay":7}]},"retry_after":{"nanos":9}}`))
 	f.Add([]byte(`{"errors":{"msg":"m","headers":{"retry-after":5},"description":"d"},"Message":"n","choices":[{"delta":{"reasoning_text":"hm"}}]}`))
 	f.Add([]byte(`{"error":"title","message":"m","retry_after":2,"choices":[{"error":{"message":"c","metadata":{"raw":"r","headers":{"retry-after":"3"}}}}]}`))
 	for line := range strings.Lines(chatStream + toolStream + responsesStream) {
@@ -771,8 +790,31 @@ func said(v any) (string, bool) {
 	return s, s != "" && s != "0"
 }
 
+// waited is what a wait says, which may be an object of seconds and nanoseconds.
+func waited(v any) any {
+	object, ok := v.(members)
+	if !ok {
+		return v
+	}
+	seconds := 0.0
+	for _, m := range object {
+		text := fmt.Sprint(m.value)
+		switch f, ok := positive(text); {
+		case !ok || len(text) > bufferSize:
+		case m.name == "seconds":
+			seconds += f
+		case m.name == "nanos":
+			seconds += f / 1e9
+		}
+	}
+	return json.Number(strconv.FormatFloat(seconds, 'f', -1, 64))
+}
+
 // own reads the root's own members, which stand in for what an error object does not say.
 func (r *reference) own(name string, v any) {
+	if name == "wait" {
+		v = waited(v)
+	}
 	s, ok := said(v)
 	_, isString := v.(string)
 	f := &r.fault
@@ -790,19 +832,29 @@ func (r *reference) own(name string, v any) {
 
 // word reads an error's own members.
 func (r *reference) word(name string, v any) {
+	if waitMembers[name] {
+		v = waited(v)
+	}
 	s, ok := said(v)
 	_, isString := v.(string)
 	f := &r.fault
+	status := name == "status" || name == "statusCode" || name == "status_code"
 	switch {
 	case !ok:
 		return
+	case status && !isString:
+		n, ok := parseNumber(fmt.Sprint(v))
+		if !ok || n < 400 || n >= 600 || f.code != "" {
+			return
+		}
+		f.code = strconv.Itoa(int(n))
 	case name == "message" && isString:
 		f.message = s
 	case name == "code":
 		f.code = s
 	case name == "type" && isString:
 		f.typ = s
-	case name == "status" && isString:
+	case status:
 		if f.typ == "" {
 			f.typ = s
 		}
@@ -846,8 +898,8 @@ func (r *reference) details(v any) {
 	for _, d := range list {
 		detail, _ := d.(members)
 		for _, m := range detail {
-			if s, ok := m.value.(string); ok && m.name == "retryDelay" {
-				if s = clip(s); s != "" && s != "0" {
+			if m.name == "retryDelay" || m.name == "retry_delay" {
+				if s, ok := said(waited(m.value)); ok {
 					r.fault.wait, r.fault.detailed, r.fault.seen = s, true, true
 				}
 			}

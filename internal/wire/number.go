@@ -9,7 +9,7 @@ import (
 const (
 	// maxCount is the largest figure that counts; float64 holds every integer below it.
 	maxCount = 1_000_000_000_000_000
-	// maxWait is the longest reset or pause that counts. The longest window is a day,
+	// maxWait is the longest reset from which a limit is learned. The longest window is a day,
 	// and one overdrawn by its whole limit refills in two.
 	maxWait = 48 * time.Hour
 )
@@ -69,21 +69,22 @@ func parseCount(s string) (int64, bool) {
 }
 
 // parseWait reads a Go duration ("6m0s", "1m30.5s") or, as Azure sends it, a
-// bare number of seconds.
+// bare number of seconds, unless that is so large that it is a moment. Of a longer one
+// it returns longestWait.
 func parseWait(s string) (d time.Duration, bare, ok bool) {
 	s = strings.TrimSpace(s)
 	if f, isNumber := parseNumber(s); isNumber {
-		if f > maxWait.Seconds() {
+		if f >= firstMoment {
 			return 0, true, false
 		}
-		return time.Duration(f * float64(time.Second)), true, true
+		return span(f, time.Second), true, true
 	}
 	if s == "" || s[0] == '-' || s[0] == '+' {
 		return 0, false, false
 	}
 	d, err := time.ParseDuration(s)
-	if err != nil || d < 0 || d > maxWait {
+	if err != nil || d < 0 {
 		return 0, false, false
 	}
-	return d, false, true
+	return min(d, longestWait), false, true
 }

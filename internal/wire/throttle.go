@@ -78,14 +78,20 @@ func ParseThrottle(status int, h http.Header, body []byte, now time.Time) Thrott
 	}
 	r := newThrottle(status, h, f, now)
 	if r.RetryAfter == 0 {
-		r.RetryAfter = resetWait(h, now)
+		if r.RetryAfter = resetWait(h, now); r.namesPlan() {
+			r.Kind = r.kind(status, &f) // a rate, if that is a wait
+		}
 	}
 	return r
 }
 
-// textOf returns the beginning of a body that is neither JSON nor a page.
+// textOf returns the beginning of a body that is neither JSON nor a page, or of the strings that
+// stand in an array.
 func textOf(body []byte) string {
 	body = bytes.TrimSpace(body)
+	if list, ok := bytes.CutPrefix(body, []byte("[")); ok && bytes.HasPrefix(bytes.TrimSpace(list), []byte(`"`)) {
+		body = bytes.TrimSpace(list)
+	}
 	if len(body) == 0 || bytes.IndexByte([]byte("{[<"), body[0]) >= 0 {
 		return ""
 	}
@@ -193,7 +199,9 @@ func kindOf(word string) Kind {
 	switch {
 	case known:
 		return k
-	case contains(word, "billing", "overdue", "spendlimit", "spendinglimit", "spendcap", "spendingcap", "budgetexceeded", "budgetlimit", "outofcredit", "nocredit"),
+	case contains(word, "billing", "overdue", "pastdue", "spendlimit", "spendinglimit", "spendcap", "spendingcap", "budgetexceeded", "budgetlimit", "budgetreached",
+		"outofcredit", "nocredit", "hardlimitreached", "hardlimitexceeded",
+		"subscriptionexpired", "subscriptioninactive", "trialexpired", "trialended", "accountdeactivated", "accountterminated", "accessterminated"),
 		strings.HasSuffix(word, "usagelimitexceeded"),
 		contains(word, "insufficient", "notenough") && contains(word, "quota", "balance", "credit", "fund"),
 		contains(word, "exhausted", "depleted") && contains(word, "balance", "credit", "fund", "budget"):
@@ -208,9 +216,9 @@ func kindOf(word string) Kind {
 	return Other
 }
 
-// What the messages of errors without a code say of money, of what may be a month's plan or a
-// moment's burst (which is a rate if they say a wait), of a server's load, of rates, and of traffic
-// that grows too fast.
+// What the messages of errors without a code say of money, also in words that a message about a
+// rate may have by way of advice, of what may be a month's plan or a moment's burst (which is a
+// rate if they say a wait), of a server's load, of rates, and of traffic that grows too fast.
 var (
 	moneyWords = []string{"insufficient_quota", "spend limit", "spending limit", "spend cap", "spending cap",
 		"credit balance", "insufficient balance", "insufficient credits", "billing hard limit", "account is not active",
@@ -222,7 +230,15 @@ var (
 		"make sure your account is in good standing", "overdue account", "plan does not yet include access", "plan does not include access",
 		"budget exceeded", "exceeded its budget", "exceeded budget", "over budget", "enter a payment method", "payment method is required",
 		"余额不足", "额度不足", "额度已用尽", "额度已用完", "额度耗尽", "预扣费额度", "欠费", "请充值", "资源包", "套餐已到期"}
-	monthWords = []string{"extra usage", "monthly usage limit", "monthly limit", "monthly quota", "calls / month", "requests per month", "tokens per month",
+	spentWords = []string{"monthly budget", "weekly budget", "daily budget", "budget cap", "spending budget", "hit its budget", "hit your budget", "hit the budget",
+		"reached its budget", "reached your budget", "reached the budget",
+		"exceeded its credit limit", "exceeded your credit limit", "exceeded the credit limit", "reached its credit limit", "reached your credit limit", "credit limit reached",
+		"balance is zero", "balance is 0", "balance is negative", "balance is empty", "balance is exhausted", "zero balance", "negative balance",
+		"account is past due", "balance is past due", "invoice is past due", "payment is past due", "past due invoice", "402 payment required",
+		"subscription has expired", "subscription expired", "trial has expired", "trial expired", "trial has ended",
+		"account has been deactivated", "account is deactivated", "account has been terminated", "余额为零", "余额为0"}
+	monthWords = []string{"extra usage", "limit for the month", "limit for this month", "quota for the month", "quota for this month",
+		"account is suspended", "account has been suspended", "monthly usage limit", "monthly limit", "monthly quota", "calls / month", "requests per month", "tokens per month",
 		"credits exhausted", "credits have been exhausted", "balance exhausted", "balance has been exhausted"}
 	loadWords = []string{"overload", "high demand", "high load", "high traffic", "heavy load", "heavy traffic",
 		"at capacity", "at maximum capacity", "over capacity", "out of capacity", "no capacity", "insufficient capacity", "queue is full", "capacity exceeded", "capacity temporarily exceeded", "capacity limits", "load is saturated",
@@ -261,7 +277,10 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 		(status < 400 || status == http.StatusForbidden) && // the status does not say it
 			(contains(text, rateWords...) || contains(text, "limit") && (r.Period > 0 || r.RetryAfter > 0))
 	switch {
-	case status == http.StatusPaymentRequired, r.Code == "402":
+	case status == http.StatusPaymentRequired, r.Code == "402", strings.TrimRight(text, " .!") == "payment required":
+		return Quota
+	case (contains(text, spentWords...) || r.namesPlan() && r.RetryAfter == 0 && (rate || status == http.StatusForbidden || status < 400)) &&
+		!speaksOfRate(text) && r.Period == 0 && !r.surelyRate(text):
 		return Quota
 	case strings.Contains(text, "exceeded your current quota") && !f.detailed && !r.namesRate() && r.RetryAfter == 0 && !contains(text, allocated...),
 		(contains(text, moneyWords...) || contains(text, monthWords...) && r.RetryAfter == 0) && !r.surelyRate(text):
@@ -288,6 +307,25 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 // Google's status may stand in what a gateway quotes.
 func (r *Throttle) namesRate() bool {
 	return contains(spelt(r.Code+" "+r.Type), "ratelimit", "resourceexhausted") || strings.Contains(r.Message, "RESOURCE_EXHAUSTED")
+}
+
+// namesPlan reports whether the code or the type may be that of a plan which is used up, or of one
+// with limits of hours, which says when it goes on.
+func (r *Throttle) namesPlan() bool {
+	for _, word := range [...]string{r.Code, r.Type} {
+		word = strings.TrimSuffix(spelt(word), "error")
+		if word == "quotaexhausted" || strings.HasSuffix(word, "usagelimitreached") ||
+			contains(word, "costlimit", "planlimit", "monthlyquota", "monthlylimit", "monthlyusage", "accountsuspended") {
+			return true
+		}
+	}
+	return false
+}
+
+// speaksOfRate reports whether a message says that it is about a rate, so that what it says of
+// money is advice.
+func speaksOfRate(text string) bool {
+	return contains(text, "rate limit", "rate-limit", "request limit", "too many requests", "throttl")
 }
 
 // surelyRate reports whether a message is about a rate whatever it says of money, as by

@@ -46,9 +46,11 @@ func retryAfterMS(h http.Header) (time.Duration, bool) {
 // Their names may end in the unit.
 func waitUnder(h http.Header, own string, unit time.Duration, read func(string) (time.Duration, bool)) (longest time.Duration, ok bool) {
 	take := func(values []string) {
-		for _, v := range values {
-			if d, said := read(strings.Trim(v, ` "'`)); said {
-				longest, ok = max(longest, d), true
+		for _, joined := range values {
+			for _, v := range separate(joined) {
+				if d, said := read(strings.Trim(v, ` "'`)); said {
+					longest, ok = max(longest, d), true
+				}
 			}
 		}
 	}
@@ -71,6 +73,21 @@ func waitUnder(h http.Header, own string, unit time.Duration, read func(string) 
 		}
 	}
 	return longest, ok
+}
+
+// separate returns the numbers that a proxy has joined to one value ("12, 30"), or the value.
+func separate(value string) []string {
+	if _, one := parseCount(value); one {
+		return []string{value}
+	}
+	parts := strings.Split(value, ",")
+	for i, part := range parts {
+		parts[i] = strings.TrimSpace(part)
+		if _, ok := positive(parts[i]); !ok {
+			return []string{value}
+		}
+	}
+	return parts
 }
 
 // milliseconds reads a number of them, or a duration with its unit.
@@ -191,6 +208,7 @@ var waitWords = [...]struct {
 	{"blocked", 0}, {"banned", 0}, {"throttled", 0}, {"suspended", 0}, {"restricted", 0},
 	{"limited for", 0}, {"limited until", 0}, {"time remaining", 0}, {"remaining time", 0}, {"time left", 0},
 	{"pause", 0}, {"sleep", 0}, {"delayed by", 0}, {"delay", 0}, {"come back", 0}, {"check back", 0}, {"please try", 0},
+	{"try in", 0}, {"try after", 0}, {"hold off", 0},
 	// What is available for 30 days is no wait.
 	{"available in", 0}, {"available at", 0}, {"available after", 0}, {"available on", 0}, {"available within", 0},
 	{"请", 0}, {"请在", 0}, {"请于", 0}, {"稍等", 0}, {"等待", 0}, {"等待时间", 0}, {"将在", 0}, {"将于", 0}, // "请在 30 秒后重试"
@@ -379,6 +397,8 @@ func isOver(before, word, after string) bool {
 		}
 	}
 	switch word {
+	case "try in", "try after": // "an entry in 30 days"
+		return before != "" && letters(before[len(before)-1:]) > 0
 	case "delay", "delayed by":
 		return strings.HasSuffix(said, "was") || strings.HasSuffix(said, "were") || strings.HasSuffix(said, "been")
 	case "wait":
@@ -403,7 +423,7 @@ func ahead(message string, now time.Time) (time.Duration, bool) {
 		}
 		d, rest, ok := spokenTo(message[i:], now, 0)
 		rest = strings.TrimLeft(rest, " ")
-		if ok && d > 0 && leadsOn(rest) {
+		if ok && d > 0 && (leadsOn(rest) || remains(message, message[:i], rest)) {
 			return d, true
 		}
 		i += n
@@ -427,6 +447,19 @@ func leadsOn(s string) bool {
 		}
 	}
 	return false
+}
+
+// remains reports whether a clause says how much of a limit's time is left, and no more: "Rate limit
+// exceeded, 27 seconds remaining". Trials and plans have days left, for which no call waits.
+func remains(message, before, after string) bool {
+	before = strings.TrimRight(before, " ")
+	word := after[:letters(after)]
+	if word != "remaining" && word != "left" || before != "" && strings.IndexByte(".,;:!(-", before[len(before)-1]) < 0 {
+		return false
+	}
+	end := strings.TrimLeft(after[len(word):], " ")
+	return (end == "" || strings.IndexByte(".,;!)", end[0]) >= 0) &&
+		!contains(message, "trial", "plan", "subscription", "key", "credit", "budget", "audio", "video", "speech", "session", "minutes of", "seconds of")
 }
 
 var (
@@ -464,6 +497,9 @@ func behind(s string, now time.Time, bare time.Duration) (time.Duration, bool) {
 	when := false // a time of day follows
 	for range most {
 		s = strings.TrimLeft(s, " \t\r\n-_=:~≈<>()[{'\"`*“‘\\：（约約")
+		if clause, ok := strings.CutPrefix(s, ", "); ok && (strings.HasPrefix(clause, "in ") || strings.HasPrefix(clause, "after ")) {
+			s = clause
+		}
 		end := letters(s)
 		if end == 0 || withoutISO(s) != s {
 			break
@@ -629,6 +665,9 @@ func spokenTo(s string, now time.Time, bare time.Duration) (d time.Duration, res
 // nextPart skips what stands between the parts of a wait.
 func nextPart(s string) string {
 	s = strings.TrimLeft(s, " ,")
+	if part, ok := strings.CutPrefix(s, ":"); ok && figures(part) > 0 { // "1m:30s"
+		return part
+	}
 	return strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(s, "and "), "& "), " ")
 }
 
@@ -712,12 +751,13 @@ func clock(s string) (d time.Duration, ok bool) {
 	return min(d+ofDay, longestWait), true
 }
 
-// calendar reads a time in RFC 3339, also with a space in place of its T, with slashes, without
+// calendar reads a date, or a time in RFC 3339, also with a space in place of its T, with slashes, without
 // a year, without seconds, and without a zone, which is UTC then. The zone may stand apart:
 // "2026-11-24 20:00:00 +0800 CST", "… (UTC+8)".
 func calendar(s string, now time.Time) (time.Duration, bool) {
 	date, rest, _ := strings.Cut(s, " ")
-	date = strings.ReplaceAll(date, "/", "-")
+	date = strings.TrimRight(strings.ReplaceAll(date, "/", "-"), ".,;!)\"'")
+	ofYear := len(date) == len(time.DateOnly)
 	if len(date) == len("01-02") {
 		date = now.UTC().Format("2006-") + date
 	}
@@ -740,6 +780,9 @@ func calendar(s string, now time.Time) (time.Duration, bool) {
 		if at, err := time.Parse(layout, word); err == nil {
 			return until(at.Add(-offset(date[end:])), now)
 		}
+	}
+	if at, err := time.Parse(time.DateOnly, strings.TrimRight(word, "T")); err == nil && ofYear { // a day of a month is a range, too
+		return until(at, now)
 	}
 	return 0, false
 }
@@ -824,7 +867,7 @@ func unitOf(name string) time.Duration {
 		return 7 * day
 	case "month", "months":
 		return 30 * day
-	case "year", "years":
+	case "y", "yr", "yrs", "year", "years":
 		return 365 * day
 	}
 	return 0
