@@ -31,8 +31,10 @@ type ShareState struct {
 	// Waiting is how many of its calls wait, and Oldest for how long the first of them has.
 	Waiting int           `json:"waiting"`
 	Oldest  time.Duration `json:"oldest_ns"`
-	// Charged is what was charged for its calls in the last minute, in tokens, or in requests
-	// for those that have none, and Share its part, from 0 to 1, in what was charged for all.
+	// Charged is what was charged for its calls that started in the last minute, in tokens, or
+	// in requests for those that have none: the estimate while a call is in flight, and what it
+	// was settled to once it has ended. Share is its part, from 0 to 1, in what was charged for
+	// all.
 	Charged int64   `json:"charged"`
 	Share   float64 `json:"share"`
 }

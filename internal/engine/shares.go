@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// usage is what the flows of an account have started in this process within the last
-// minute, or a little less. Where there are more than many, the others count for their class
+// usage is what was charged for the calls that the flows of an account have started in this
+// process within the last minute, or a little less: first an estimate, and what the call has
+// used once it has ended. Where there are more than many, the others count for their class
 // alone: those that have started little.
 type usage struct {
 	periods [usagePeriods]usagePeriod
@@ -21,10 +22,11 @@ type usagePeriod struct {
 
 const manyTenants = 1024 // are kept for each period
 
-// add counts what a call has been charged.
-func (u *usage) add(now time.Time, c *Call, charged int64) {
+// add counts what a call has been charged, and reports whether it has: while all calls are of
+// the plain flow, nobody asks.
+func (u *usage) add(now time.Time, c *Call, charged int64) bool {
 	if u.used = u.used || !plain(c.Flow); !u.used {
-		return
+		return false
 	}
 	begun := now.Truncate(usageEach)
 	p := &u.periods[periodOf(begun)%usagePeriods]
@@ -36,6 +38,26 @@ func (u *usage) add(now time.Time, c *Call, charged int64) {
 		key.tenant = ""
 	}
 	p.charged[key] += charged
+	return true
+}
+
+// correct adds to what was counted for a call in a period. One that is counted no more stays as
+// it is. A tenant that has given way since may have less than is taken away, or nothing: the
+// rest is among what counts for its class.
+func (u *usage) correct(period int64, c *Call, by int64) {
+	p := &u.periods[period%usagePeriods]
+	if periodOf(p.begun) != period {
+		return
+	}
+	key := flowKey{c.Flow.Class, c.Flow.Tenant}
+	if has, known := p.charged[key]; known {
+		own := max(by, -has)
+		p.charged[key] += own
+		by -= own
+	}
+	if by != 0 {
+		p.charged[flowKey{class: key.class}] += by
+	}
 }
 
 // giveWay makes room for one who starts so much, if there is one among a few who has started
@@ -65,8 +87,9 @@ type ShareState struct {
 	Class, Tenant string
 	Waiting       int
 	Oldest        time.Duration // how long the first of those has waited
-	// Charged is what has been charged for its calls within the last minute, in tokens or,
-	// where those are not known, requests.
+	// Charged is what has been charged for the calls that it has started within the last
+	// minute, in tokens or, where those are not known, requests. Of calls that have ended it
+	// is what they have used.
 	Charged int64
 	// Share is the part of that in what has been charged for all.
 	Share float64
