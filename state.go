@@ -15,9 +15,12 @@ type State struct {
 	// Shadow says that the limiter has WithShadow: this is what would be.
 	Shadow bool         `json:"shadow,omitempty"`
 	Scopes []ScopeState `json:"scopes"` // sorted by model
-	// Classes are those that calls of this process are of, sorted by name, and Tenants the
-	// ten busiest tenants; both are empty where calls have neither.
+	// Classes are those of WithClasses and any others that calls of this process are of, sorted
+	// by name. They are empty without WithClasses where no call has a tenant.
 	Classes []ShareState `json:"classes,omitempty"`
+	// Tenants are ten tenants at most, sorted by what they were charged in the last minute.
+	// Where there are more, these are the five that were charged most and, of the others, the
+	// five whose calls have waited longest.
 	Tenants []ShareState `json:"tenants,omitempty"`
 	// ManyCredentials are hosts that have been called with many credentials within an
 	// hour, each taken for an account: see [Trace.Credentials].

@@ -12,7 +12,7 @@ import (
 // alone: those that have started little.
 type usage struct {
 	periods [usagePeriods]usagePeriod
-	used    bool // some flow is not the plain one
+	used    bool // some flow is not the plain one, or may be soon
 }
 
 type usagePeriod struct {
@@ -21,6 +21,9 @@ type usagePeriod struct {
 }
 
 const manyTenants = 1024 // are kept for each period
+
+// expect sees to it that all calls are counted, plain ones too, where classes are configured.
+func (u *usage) expect(r *Rules) { u.used = u.used || len(r.ClassNames) > 0 }
 
 // add counts what a call has been charged, and reports whether it has: while all calls are of
 // the plain flow, nobody asks.
@@ -95,11 +98,12 @@ type ShareState struct {
 	Share float64
 }
 
-// mostShown is how many tenants are shown: the busiest.
+// mostShown is how many tenants are shown. Half of them are those with the largest charges. The
+// others are those whose calls wait longest: one that gets nothing has no charges.
 const mostShown = 10
 
-// Shares describes the classes of an account, sorted by name, and its busiest tenants. It is
-// nil where calls have neither.
+// Shares describes the classes of an account, sorted by name, and its busiest tenants, sorted by
+// what they were charged. It is nil where calls have neither and no class is configured.
 func (e *Engine) Shares(name string) (classes, tenants []ShareState) {
 	return e.peek(name).shares(time.Now())
 }
@@ -140,6 +144,9 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 		return nil, nil
 	}
 	byClass := map[string]*ShareState{}
+	for _, name := range a.engine.rules.Load().ClassNames {
+		byClass[name] = &ShareState{Class: name}
+	}
 	for key, s := range all {
 		s.Share = Share(s.Charged, total)
 		if key.tenant != "" {
@@ -157,11 +164,23 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 		classes = append(classes, *c)
 	}
 	slices.SortFunc(classes, func(a, b ShareState) int { return cmp.Compare(a.Class, b.Class) })
-	slices.SortFunc(tenants, func(a, b ShareState) int {
-		return cmp.Or(cmp.Compare(b.Charged, a.Charged), cmp.Compare(b.Waiting, a.Waiting),
+	return classes, busiest(tenants)
+}
+
+// busiest are the tenants that are shown.
+func busiest(tenants []ShareState) []ShareState {
+	byCharge := func(a, b ShareState) int {
+		return cmp.Or(cmp.Compare(b.Charged, a.Charged), cmp.Compare(b.Oldest, a.Oldest),
 			cmp.Compare(a.Class, b.Class), cmp.Compare(a.Tenant, b.Tenant))
-	})
-	return classes, tenants[:min(len(tenants), mostShown)]
+	}
+	slices.SortFunc(tenants, byCharge)
+	if len(tenants) <= mostShown {
+		return tenants
+	}
+	slices.SortStableFunc(tenants[mostShown/2:], func(a, b ShareState) int { return cmp.Compare(b.Oldest, a.Oldest) })
+	shown := tenants[:mostShown:mostShown]
+	slices.SortFunc(shown, byCharge)
+	return shown
 }
 
 // Share is a part of all, from 0 to 1.

@@ -172,6 +172,73 @@ func TestUsageOfPlainCallsThatEnd(t *testing.T) {
 	})
 }
 
+// Every class that is configured is shown, also before its first call; and calls without a class
+// count from the first one on.
+func TestUsageOfConfiguredClasses(t *testing.T) {
+	rules := &Rules{ClassNames: []string{"chat", "batch"}}
+	late := New(Config{})
+	before := late.account("a")
+	late.SetRules(rules)
+	for name, a := range map[string]*account{"from the start": newAccount(New(Config{Rules: *rules}), "a"), "later": before} {
+		now := time.Unix(1_000_000_000, 0)
+		shown := func(want string) {
+			t.Helper()
+			var got []string
+			classes, tenants := a.shares(now)
+			for _, c := range classes {
+				got = append(got, fmt.Sprint(c.Class, ":", c.Charged, ":", c.Share))
+			}
+			if got := strings.Join(got, " "); got != want || len(tenants) != 0 {
+				t.Errorf("%s: %q and %v; want %q", name, got, tenants, want)
+			}
+		}
+		shown("batch:0:0 chat:0:0")
+		a.usage.add(now, &Call{}, 100)
+		shown(":100:1 batch:0:0 chat:0:0")
+		a.usage.add(now, &Call{Flow: named("chat", "", 1)}, 300)
+		shown(":100:0.25 batch:0:0 chat:300:0.75")
+	}
+}
+
+// Of many tenants, half of those that are shown have started most, and the others wait longest.
+func TestUsageShowsTenantsThatGetNothing(t *testing.T) {
+	for _, x := range []struct {
+		name           string
+		started, waits int // how many tenants have started calls, and how many wait for their first
+		both           bool
+		want           string // more than the others: started s, waited w
+	}{
+		{"none wait", 30, 0, false, "s0 s1 s2 s3 s4 s5 s6 s7 s8 s9"},
+		{"one waits", 30, 1, false, "s0 s1 s2 s3 s4 s5 s6 s7 s8 w0"},
+		{"many wait", 30, 30, false, "s0 s1 s2 s3 s4 w0 w1 w2 w3 w4"},
+		{"all wait", 0, 30, false, "w0 w1 w2 w3 w4 w5 w6 w7 w8 w9"},
+		{"few", 4, 3, false, "s0 s1 s2 s3 w0 w1 w2"},
+		{"those that start much wait too", 30, 30, true, "s0 s1 s2 s3 s4 w0 w1 w2 w3 w4"},
+	} {
+		a := newAccount(New(Config{}), "a")
+		now := time.Unix(1_000_000_000, 0)
+		s := a.scopeLocked(scopeKey{model: "m"})
+		for i := range x.started {
+			f := named("", fmt.Sprint("s", i), 1)
+			a.usage.add(now, &Call{Flow: f}, int64(1000-i))
+			if x.both {
+				s.queue.join(&waiter{arrived: now.Add(-time.Second)}, f)
+			}
+		}
+		for i := range x.waits {
+			s.queue.join(&waiter{arrived: now.Add(-time.Minute + time.Duration(i)*time.Second)}, named("", fmt.Sprint("w", i), 1))
+		}
+		var got []string
+		_, tenants := a.shares(now)
+		for _, t := range tenants {
+			got = append(got, t.Tenant)
+		}
+		if got := strings.Join(got, " "); got != x.want {
+			t.Errorf("%s: %s are shown; want %s", x.name, got, x.want)
+		}
+	}
+}
+
 // A clock that is set back leaves nothing that counts until it has caught up.
 func TestUsageWhereTheClockIsSetBack(t *testing.T) {
 	a := newAccount(New(Config{}), "a")
