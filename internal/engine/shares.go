@@ -109,42 +109,24 @@ func (e *Engine) Shares(name string) (classes, tenants []ShareState) {
 }
 
 func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	parts, configured, used := a.parts(now)
 	all := map[flowKey]*ShareState{}
-	of := func(key flowKey) *ShareState {
-		s := all[key]
-		if s == nil {
-			s = &ShareState{Class: key.class, Tenant: key.tenant}
-			all[key] = s
-		}
-		return s
-	}
-	for _, s := range a.scopes {
-		for key, f := range s.queue.known {
-			if w := f.head(); w != nil {
-				x := of(key)
-				x.Waiting += f.len()
-				x.Oldest = max(x.Oldest, now.Sub(w.arrived))
-			}
-		}
-	}
 	total := int64(0)
-	for i := range a.usage.periods {
-		p := &a.usage.periods[i]
-		if !lately(periodOf(now) - periodOf(p.begun)) {
-			continue
+	for i := range parts {
+		p := &parts[i]
+		s := all[p.key]
+		if s == nil {
+			s = &ShareState{Class: p.key.class, Tenant: p.key.tenant}
+			all[p.key] = s
 		}
-		for key, n := range p.charged {
-			of(key).Charged += n
-			total += n
-		}
+		s.Waiting, s.Oldest, s.Charged = s.Waiting+p.waiting, max(s.Oldest, p.oldest), s.Charged+p.charged
+		total += p.charged
 	}
-	if !a.usage.used && (len(all) == 0 || len(all) == 1 && all[flowKey{}] != nil) {
+	if !used && (len(all) == 0 || len(all) == 1 && all[flowKey{}] != nil) {
 		return nil, nil
 	}
 	byClass := map[string]*ShareState{}
-	for _, name := range a.engine.rules.Load().ClassNames {
+	for _, name := range configured {
 		byClass[name] = &ShareState{Class: name}
 	}
 	for key, s := range all {
@@ -165,6 +147,41 @@ func (a *account) shares(now time.Time) (classes, tenants []ShareState) {
 	}
 	slices.SortFunc(classes, func(a, b ShareState) int { return cmp.Compare(a.Class, b.Class) })
 	return classes, busiest(tenants)
+}
+
+// A part is what a flow does in one scope, or has started in one period.
+type part struct {
+	key     flowKey
+	waiting int
+	oldest  time.Duration
+	charged int64
+}
+
+// parts copies what shares adds up and sorts, so that no call waits for that: there may be
+// many thousands of tenants. It also returns the classes that are configured.
+func (a *account) parts(now time.Time) (parts []part, configured []string, used bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := 0
+	for _, s := range a.scopes {
+		n += len(s.queue.waiting)
+	}
+	parts = make([]part, 0, n)
+	for _, s := range a.scopes {
+		for _, f := range s.queue.waiting {
+			parts = append(parts, part{key: flowKey{f.Class, f.Tenant}, waiting: f.len(), oldest: now.Sub(f.head().arrived)})
+		}
+	}
+	for i := range a.usage.periods {
+		p := &a.usage.periods[i]
+		if !lately(periodOf(now) - periodOf(p.begun)) {
+			continue
+		}
+		for key, n := range p.charged {
+			parts = append(parts, part{key: key, charged: n})
+		}
+	}
+	return parts, a.engine.rules.Load().ClassNames, a.usage.used
 }
 
 // busiest are the tenants that are shown.
