@@ -96,7 +96,8 @@ func (c *config) ceilings() map[string]quota.Rule {
 	return rules
 }
 
-// ContextWithClass names the class of the calls made with the context: see [WithClasses].
+// ContextWithClass names the class of the calls made with the context: see [WithClasses]. The
+// first call of a name that is not there is a warning, also without WithClasses.
 func ContextWithClass(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, classKey, name)
 }
@@ -120,9 +121,6 @@ func (l *Limiter) flow(ctx context.Context) (flow backend.Flow, maxWait time.Dur
 		flow.Tenant = "sha256:" + digest.Of(flow.Tenant)
 	}
 	classes := *l.classes.Load()
-	if classes == nil {
-		return flow, 0
-	}
 	name, _ := value[string](ctx, classKey)
 	class, ok := classes[name]
 	if !ok {

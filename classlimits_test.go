@@ -298,6 +298,22 @@ func TestWarningsOfClasses(t *testing.T) {
 	})
 }
 
+// Without WithClasses no class is configured, and the first call of one is a warning too.
+func TestWarningWithoutClasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, log := logged()
+		l := newWarm(t, ratelimiter.WithWarnings(logger, 0))
+		log.take()
+		for _, class := range []string{"", "chat", "chat"} {
+			acquireIn(t, l, ratelimiter.ContextWithClass(t.Context(), class), tokens(1)).Cancel()
+		}
+		want := `level=WARN msg="ratelimiter: this class is not configured, so its calls are of the default class" ratelimiter.class=chat ratelimiter.configured=[]` + "\n"
+		if got := log.take(); got != want {
+			t.Errorf("logged %q; want %q", got, want)
+		}
+	})
+}
+
 // Models that share the account's limit have their turns, although one of them has no limit of its
 // own and calls of a class that has.
 func TestModelsTakeTurnsBesideAClassWithLimits(t *testing.T) {

@@ -74,7 +74,9 @@ type Error struct {
 	// Allowed is the longest wait that the deadline or MaxWait left.
 	Allowed time.Duration
 	// Waiting is how many calls of the model waited in this process when the call was
-	// rejected with ErrQueueFull, and Oldest is for how long the oldest of them had.
+	// rejected with ErrQueueFull, and Oldest is for how long the oldest of them had. Where
+	// Class has limits of its own, its calls alone are counted, and else those of all classes
+	// that have none.
 	Waiting int
 	Oldest  time.Duration
 }

@@ -35,9 +35,10 @@ type ProcessState struct {
 	Waiting  int           `json:"waiting"`
 	Oldest   time.Duration `json:"oldest_ns"`
 	InFlight int           `json:"in_flight"`
-	// Charged is what its calls were charged when they started, in the last minute: tokens, or
-	// requests for calls that have none. Share is its part of what all processes have, from 0
-	// to 1.
+	// Charged is what was charged for its calls that started in the last minute, in tokens, or
+	// in requests for those that have none: the estimate while a call is in flight, and what it
+	// was settled to once it has ended. Share is its part of what all processes have, from 0 to
+	// 1.
 	Charged int64   `json:"charged"`
 	Share   float64 `json:"share"`
 	// Models are those of its calls, the ones with most waiting calls first. Beyond 64 the rest

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,7 +78,7 @@ func (c *config) engine() engine.Config {
 
 // rules are the limits that are configured.
 func (c *config) rules() *engine.Rules {
-	rules := engine.Rules{Models: map[string]quota.Rule{}, Classes: c.ceilings()}
+	rules := engine.Rules{Models: map[string]quota.Rule{}, Classes: c.ceilings(), ClassNames: slices.Collect(maps.Keys(c.classes))}
 	for model, limits := range c.models {
 		rules.Models[model] = limits.rule()
 	}

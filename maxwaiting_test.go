@@ -83,6 +83,34 @@ func TestQueueFull(t *testing.T) {
 	}
 }
 
+// A class with limits of its own has places of its own, and takes none of the others'.
+func TestQueueFullOfAClassWithLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, batch := warmBatch(t, ratelimiter.WithMaxWaiting(2), batchAt(ratelimiter.Limits{TPM: 60}))
+		acquireIn(t, l, batch, tokens(60)).Settle(ratelimiter.Usage{TotalTokens: 60})
+		acquire(t, l, tokens(540)).Settle(ratelimiter.Usage{TotalTokens: 540})
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for _, class := range []string{"batch", "chat"} {
+			of := ratelimiter.ContextWithClass(ctx, class)
+			for range 2 {
+				wg.Go(func() {
+					if _, err := l.Acquire(of, tokens(60)); !errors.Is(err, context.Canceled) {
+						t.Errorf("a call of class %q in line: %v", class, err)
+					}
+				})
+			}
+			synctest.Wait()
+			var full *ratelimiter.Error
+			if _, err := l.Acquire(of, tokens(1)); !errors.As(err, &full) || full.Reason != ratelimiter.ErrQueueFull || full.Waiting != 2 || full.Class != class {
+				t.Errorf("a third call of class %q: %+v", class, err)
+			}
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
 // Many calls at once that ask by themselves: no more of them wait than may.
 func TestQueueFullAtOnce(t *testing.T) {
 	for name, options := range map[string]func() []ratelimiter.Option{

@@ -270,7 +270,8 @@ func WithMaxWait(d time.Duration) Option {
 // need are free for the others. When all places are taken, a call whose class and tenant have
 // less than their share still gets one. It takes the place of another call, which is rejected
 // instead: the last call of whoever is most above their share. A class with limits of its own
-// has n places of its own.
+// has n places of its own for each model, so that a line which its limits let grow takes nobody
+// else's.
 func WithMaxWaiting(n int) Option {
 	return optionFunc(func(c *config) {
 		if n <= 0 {

@@ -207,7 +207,7 @@ func testPromisedShares(t *testing.T, rt *rapid.T, polled bool) {
 	classes := map[string]ratelimiter.Class{}
 	var flows []*sharer
 	for _, class := range []string{"", "a", "b"}[:rapid.IntRange(1, 3).Draw(rt, "classes")] {
-		weight := float64(rapid.IntRange(1, 5).Draw(rt, "weight"))
+		weight := rapid.SampledFrom([]float64{1, 2, 3, 5, 100, 1000}).Draw(rt, "weight")
 		classes[class] = ratelimiter.Class{Weight: weight}
 		tenants := []string{"", "x", "y"}[:rapid.IntRange(1, 3).Draw(rt, "tenants")]
 		for _, tenant := range tenants {

@@ -15,9 +15,12 @@ type State struct {
 	// Shadow says that the limiter has WithShadow: this is what would be.
 	Shadow bool         `json:"shadow,omitempty"`
 	Scopes []ScopeState `json:"scopes"` // sorted by model
-	// Classes are those that calls of this process are of, sorted by name, and Tenants the
-	// ten busiest tenants; both are empty where calls have neither.
+	// Classes are those of WithClasses and any others that calls of this process are of, sorted
+	// by name. They are empty without WithClasses where no call has a tenant.
 	Classes []ShareState `json:"classes,omitempty"`
+	// Tenants are ten tenants at most, sorted by what they were charged in the last minute.
+	// Where there are more, these are the five that were charged most and, of the others, the
+	// five whose calls have waited longest.
 	Tenants []ShareState `json:"tenants,omitempty"`
 	// ManyCredentials are hosts that have been called with many credentials within an
 	// hour, each taken for an account: see [Trace.Credentials].
@@ -31,8 +34,10 @@ type ShareState struct {
 	// Waiting is how many of its calls wait, and Oldest for how long the first of them has.
 	Waiting int           `json:"waiting"`
 	Oldest  time.Duration `json:"oldest_ns"`
-	// Charged is what was charged for its calls in the last minute, in tokens, or in requests
-	// for those that have none, and Share its part, from 0 to 1, in what was charged for all.
+	// Charged is what was charged for its calls that started in the last minute, in tokens, or
+	// in requests for those that have none: the estimate while a call is in flight, and what it
+	// was settled to once it has ended. Share is its part, from 0 to 1, in what was charged for
+	// all.
 	Charged int64   `json:"charged"`
 	Share   float64 `json:"share"`
 }

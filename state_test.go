@@ -3,6 +3,7 @@ package ratelimiter_test
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -29,6 +30,32 @@ func TestStateAsJSON(t *testing.T) {
 		say(`{"account":"a","scopes":[{"model":"m","waiting":0,"in_flight":0,"oldest_ns":0,"paused_ns":0,"limits":[]},` +
 			`{"model":"n","unused":true,"waiting":0,"in_flight":0,"oldest_ns":0,"paused_ns":0,"limits":[` +
 			`{"name":"rpm","owner":"n","limit":60,"remaining":1,"reset_ns":0,"margin":0,"burst_ns":1000000000,"source":"configured"}]}]}`)
+	})
+}
+
+// Classes that are configured are shown before their first call; those that SetLimits takes away
+// are not, once nothing of theirs is left.
+func TestStateOfConfiguredClasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithClasses(map[string]ratelimiter.Class{"chat": {}, "batch": {}, "": {Weight: 2}}))
+		shown := func(want ...string) {
+			t.Helper()
+			var got []string
+			for _, c := range stateOf(t, l).Classes {
+				got = append(got, c.Class)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%q are shown; want %q", got, want)
+			}
+		}
+		shown("", "batch", "chat")
+		acquireIn(t, l, ratelimiter.ContextWithClass(t.Context(), "chat"), tokens(1)).Settle(ratelimiter.Usage{TotalTokens: 1})
+		setLimits(t, l)
+		shown("", "batch", "chat")
+		setLimits(t, l, ratelimiter.WithClasses(map[string]ratelimiter.Class{"night": {}}))
+		shown("chat", "night")
+		time.Sleep(time.Minute)
+		shown("night")
 	})
 }
 

@@ -68,8 +68,8 @@ func testMillionTenants(t *testing.T, n int, waits bool) {
 	if len(state.Classes) != 1 || len(state.Tenants) > 10 {
 		t.Errorf("%d classes and %d tenants are shown", len(state.Classes), len(state.Tenants))
 	}
-	// As many as came within the last minute, or a little less, at 100 tokens each.
-	if c := state.Classes[0].Charged; c > int64(hour)/60*100*11/10 || c < int64(hour)/60*100*8/10 {
+	// As many as came within the last minute, or a little less, at the 50 tokens that each used.
+	if c := state.Classes[0].Charged; c > int64(hour)/60*50*11/10 || c < int64(hour)/60*50*8/10 {
 		t.Errorf("%d tokens were charged to the class within a minute; %d tenants came", c, hour/60)
 	}
 	cancel()
@@ -77,6 +77,48 @@ func testMillionTenants(t *testing.T, n int, waits bool) {
 	if err := l.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+// Shares are shown as they are made: by what calls have used. Of two tenants whose calls always
+// wait, each call charged 1,000 tokens, one uses all of them and the other 200.
+func TestSharesShowWhatCallsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithWarnings(nil, 0), ratelimiter.WithLimits("m", ratelimiter.Limits{TPM: 600_000}))
+		warm(t, l, "m")
+		ctx, cancel := context.WithCancel(t.Context())
+		var work sync.WaitGroup
+		for tenant, used := range map[string]int64{"all": 1000, "little": 200} {
+			for range 10 {
+				work.Go(func() {
+					for ctx.Err() == nil {
+						r, err := l.Acquire(ratelimiter.ContextWithTenant(ctx, tenant), tokens(1000))
+						if err != nil {
+							continue
+						}
+						time.Sleep(100 * time.Millisecond)
+						r.Settle(ratelimiter.Usage{TotalTokens: used})
+					}
+				})
+			}
+		}
+		time.Sleep(3 * time.Minute)
+		tenants := stateOf(t, l).Tenants
+		if len(tenants) != 2 || min(tenants[0].Share, tenants[1].Share) < 0.47 {
+			t.Errorf("%+v; want two equal shares", tenants)
+		}
+		// The minute's 600,000 tokens, or what of them started in the last 50 seconds.
+		if f := fleetOf(t, l); f.Charged < 480_000 || f.Charged > 620_000 {
+			t.Errorf("%d tokens were charged within a minute", f.Charged)
+		}
+		cancel()
+		work.Wait()
+		time.Sleep(time.Minute)
+		before := fleetOf(t, l).Charged
+		acquire(t, l, tokens(1000)).Cancel()
+		if f := fleetOf(t, l); f.Charged != before {
+			t.Errorf("%d tokens are charged, and %d before a call that was cancelled", f.Charged, before)
+		}
+	})
 }
 
 // Waiting costs a process about ten asks a second, however many tenants wait in it, and at most

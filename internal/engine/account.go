@@ -61,7 +61,9 @@ func (e *Engine) ledger(name string) string { return e.config.Ledger + name }
 func (a *account) ledger() string { return a.engine.ledger(a.name) }
 
 func newAccount(e *Engine, name string) *account {
-	return &account{engine: e, name: name, scopes: map[scopeKey]*scope{}, shared: map[sharedKey]*quota.Limit{}, slots: map[string]*slots{}, companies: map[string]*company{}}
+	a := &account{engine: e, name: name, scopes: map[scopeKey]*scope{}, shared: map[sharedKey]*quota.Limit{}, slots: map[string]*slots{}, companies: map[string]*company{}}
+	a.usage.expect(e.rules.Load())
+	return a
 }
 
 // account returns the account of that name.

@@ -33,6 +33,7 @@ func (e *Engine) known() []*account {
 func (a *account) configure(now time.Time) (left []ask) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.usage.expect(a.engine.rules.Load())
 	shared := a.shared
 	a.shared = map[sharedKey]*quota.Limit{}
 	for _, s := range a.scopes {

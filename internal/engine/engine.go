@@ -38,6 +38,8 @@ type Rules struct {
 	Account  *quota.Rule // for all models of an account together; nil for none
 	// Classes are those with ceilings, for all models of an account together.
 	Classes map[string]quota.Rule
+	// ClassNames are those of all classes that are configured, to show them.
+	ClassNames []string
 }
 
 // Named returns the models that are configured, in any order, some of them twice.

@@ -24,8 +24,9 @@ type ModelUse struct {
 	Waiting  int           `json:"w,omitempty"`
 	Oldest   time.Duration `json:"o,omitempty"`
 	InFlight int           `json:"f,omitempty"`
-	// Charged is what was charged within the last minute, in tokens or, where those are not
-	// known, requests.
+	// Charged is what was charged for the calls that were started within the last minute, in
+	// tokens or, where those are not known, requests. Of calls that have ended it is what they
+	// have used.
 	Charged int64 `json:"s,omitempty"`
 }
 

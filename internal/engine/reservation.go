@@ -51,6 +51,8 @@ type Reservation struct {
 	slots     []*slots // that it holds until it is released
 	sent      []quota.Sent
 	informed  bool  // the response reported the level of the server's tokens
+	ofFlow    bool  // the charge is counted for its flow too, in what is shown
+	period    int32 // in which it is counted; an int64 would make a larger allocation of r
 	stated    int64 // what it says that the server has charged, in tokens; 0 for nothing
 	discarded bool  // nobody was given it
 	queued    bool  // it has waited in the queue
@@ -74,10 +76,16 @@ func (s *scope) grantLocked(now time.Time, r *Reservation, c *charge, ask *ask, 
 		s.holding++
 	}
 	s.account.reserved += c.cost[backend.Tokens]
-	charged := cmp.Or(c.cost[backend.Tokens], c.cost[backend.Requests])
-	s.started.add(now, charged)
-	s.account.usage.add(now, &r.Call, charged)
+	r.period = int32(periodOf(now))
+	s.started.add(now, shown(&c.cost))
+	r.ofFlow = s.account.usage.add(now, &r.Call, shown(&c.cost))
 	s.account.reportLocked()
+}
+
+// shown is what counts of a charge for what is shown: its tokens or, if there are none, its
+// requests.
+func shown(cost *backend.Amounts) int64 {
+	return cmp.Or(cost[backend.Tokens], cost[backend.Requests])
 }
 
 // elsewhere reports whether something that stands in for the backend has made the charge. It

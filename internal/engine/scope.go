@@ -30,7 +30,7 @@ type scope struct {
 	lacks    int64         // how many more calls the queue would ask for, if there were slots
 	latency  time.Duration // the shortest time to a response's headers
 	last     snapshot      // of the buckets
-	started  tally         // what was charged, in tokens or, where those are not known, requests
+	started  tally         // what was charged, as shown counts it
 
 	queue  flows
 	driver driver

@@ -86,6 +86,12 @@ func (r *Reservation) endLocked(now time.Time, o *Outcome) Settled {
 	if !o.HasUsage {
 		settled.Usage.Output = o.Text
 	}
+	if by := shown(&final) - shown(&r.charge.cost); by != 0 {
+		s.started.correct(int64(r.period), by)
+		if r.ofFlow {
+			a.usage.correct(int64(r.period), &r.Call, by)
+		}
+	}
 	s.inFlight--
 	a.reserved -= settled.Charged[backend.Tokens]
 	if o.HasUsage {

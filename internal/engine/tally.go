@@ -23,6 +23,13 @@ func (t *tally) add(now time.Time, n int64) {
 	x.n += n
 }
 
+// correct adds to what was counted in a period. One that is counted no more stays as it is.
+func (t *tally) correct(period, by int64) {
+	if x := &t[period%usagePeriods]; x.period == period {
+		x.n += by
+	}
+}
+
 // lately reports whether a period is within the last minute that began so many before the present
 // one. One that has not begun yet is from before the clock was set back.
 func lately(periods int64) bool { return 0 <= periods && periods < usagePeriods }

@@ -74,7 +74,7 @@ func TestSharesOfFlowsThatWait(t *testing.T) {
 		for i := range rapid.IntRange(2, 5).Draw(t, "flows") {
 			class := rapid.SampledFrom([]string{"", "a", "b", "c"}).Draw(t, "class")
 			if tenants[class]++; weights[class] == 0 {
-				weights[class] = float64(rapid.IntRange(1, 5).Draw(t, "weight"))
+				weights[class] = rapid.SampledFrom([]float64{1, 2, 3, 5, 100, 1000}).Draw(t, "weight")
 			}
 			f := backend.Flow{Class: class, Tenant: fmt.Sprint("tenant", i), Weight: weights[class]}
 			if tenants[class] == 1 {
@@ -129,6 +129,34 @@ func TestSharesOfFlowsThatWait(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Beside a weight of 100 or 1000, one of 1 still has its part, and no more: that takes more of
+// smaller calls than the test above makes.
+func TestSharesOfVeryUnequalFlows(t *testing.T) {
+	for _, weight := range []float64{100, 1000} {
+		r := rand.New(rand.NewPCG(1, 0))
+		c := &crowd{a: New(), granted: map[backend.Flow]float64{}, largest: map[backend.Flow]float64{}}
+		account := bucketOf("account", "tpm", backend.Tokens, 6_000_000) // 100 a millisecond
+		account.Burst = 100 * time.Millisecond
+		light, heavy := backend.Flow{Class: "light", Weight: 1}, backend.Flow{Class: "heavy", Weight: weight}
+		for _, f := range []backend.Flow{light, heavy} {
+			c.askers = append(c.askers, &asker{id: f.Class, scope: "A", flow: f, buckets: []backend.Bucket{account}, turn: 16, sizes: func() int64 { return 25 + r.Int64N(75) }})
+		}
+		c.take(t, &asker{id: "x", scope: "X", buckets: []backend.Bucket{account}, turn: 1, sizes: func() int64 { return int64(account.Capacity()) }})
+		for range int(4 * weight) { // in which the light one's part is six of its calls
+			c.now += r.Int64N(3000)
+			for granted := true; granted; {
+				granted = false
+				for _, x := range r.Perm(len(c.askers)) {
+					granted = c.take(t, c.askers[x]) > 0 || granted
+				}
+			}
+			if d, bound := c.granted[light]-c.granted[heavy]/weight, 2*c.largest[light]+2*c.largest[heavy]/weight; math.Abs(d) > bound {
+				t.Fatalf("weight %v: %.0f apart, of %.0f", weight, d, bound)
+			}
+		}
+	}
 }
 
 // What a flow has asked for and no longer does counts no more for its share.

@@ -530,7 +530,7 @@ function updateFlows(a, account) {
   if (!a.flows.open) return;
   updateTable(a, a.flows.lastChild, "class", "Classes in the last minute", ["class", ...flowHeads],
     account.classes && account.classes.map((s) => [s.class || "(none)", ...flowCells(s)]));
-  updateTable(a, a.flows.lastChild, "tenant", "The busiest tenants in the last minute", ["tenant", ...flowHeads],
+  updateTable(a, a.flows.lastChild, "tenant", "Tenants with the most use or the longest waits", ["tenant", ...flowHeads],
     account.tenants && account.tenants.map((s) => [s.tenant + (s.class ? " of " + s.class : ""), ...flowCells(s)]));
 }
 
