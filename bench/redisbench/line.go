@@ -68,7 +68,7 @@ func (b *bench) line() {
 		}
 		bars := ""
 		if n == 1000 {
-			bars = b.bars("1,000 processes", atMost(600, used/1000, " KB"))
+			bars = b.bars("1,000 processes", atMost(300, used/1000, " KB").held(600))
 		}
 		fmt.Printf("| %d | %.0f KB | %.0f µs | %.0f µs | %s |\n", n, used/1000, atEnd, other, bars)
 	}
