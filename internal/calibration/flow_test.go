@@ -130,25 +130,32 @@ func TestFlowOfAnswersOutOfOrder(t *testing.T) {
 }
 
 // Where charges are exact, a few calls as large as the largest are no rush, and only what is spent
-// beyond them is of more.
+// beyond them, and is not reported, is of more.
 func TestFewExactCallsAreNoRush(t *testing.T) {
 	const even = 1.01 // what refills in the span that is looked at
 	for _, x := range []struct {
-		exact bool
-		calls int
-		want  float64
+		exact    bool
+		calls    int
+		reported int
+		want     float64
 	}{
-		{true, fewCalls + 1, 1},
-		{true, fewCalls + 2, 10 / even},
-		{true, 3 * fewCalls, (2*fewCalls - 1) * 10 / even},
-		{false, fewCalls, (fewCalls - 1) * 10 / even},
+		{true, fewCalls + 1, 0, 1},
+		{true, fewCalls + 2, 0, 10 / even},
+		{true, 3 * fewCalls, 0, (2*fewCalls - 1) * 10 / even},
+		{true, 3 * fewCalls, 3*fewCalls - 2, 20 / even},
+		{true, 3 * fewCalls, 3 * fewCalls, 1},
+		{false, fewCalls, 0, (fewCalls - 1) * 10 / even},
+		{false, fewCalls, fewCalls, (fewCalls - 1) * 10 / even},
 	} {
 		b := newBench(t)
 		b.g.Exact = x.exact
 		b.g.flow.rate = 1
 		b.send(0, 0)
 		for i := range x.calls {
-			b.send(time.Second+time.Duration(i)*time.Millisecond, 10)
+			s := b.send(time.Second+time.Duration(i)*time.Millisecond, 10)
+			if i+1 == x.reported {
+				b.g.newest.Sent = s
+			}
 		}
 		if got := b.g.rush(after(1100 * time.Millisecond)); math.Abs(got-x.want) > 0.1*x.want {
 			t.Errorf("%+v: a rush of %v", x, got)

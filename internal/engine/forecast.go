@@ -108,7 +108,7 @@ func (s *scope) earliestLocked(r *Reservation, now time.Time) bound {
 		switch {
 		case d != backend.Tokens || s.quota.RefundsNothing():
 			margin := quota.Transit.Seconds() / l.Period.Seconds() * limit
-			if is.Margin == 0 {
+			if is.Ceiling {
 				margin = 0
 			} else if d != backend.Tokens { // what is held back for the way may soon not be
 				margin += steady * max(0, l.CalmMargin(now)*limit-margin)

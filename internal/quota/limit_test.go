@@ -359,3 +359,28 @@ func TestClear(t *testing.T) {
 		t.Error("a ramp from before the clear is taken in")
 	}
 }
+
+// A margin eases that is larger than that of calls which come no faster than the limit refills.
+func TestMarginsEase(t *testing.T) {
+	for _, reported := range []bool{false, true} {
+		w := newWorld(t, "tpm=60000")
+		if reported {
+			w.respond(time.Second, w.send(0, 100), "limit-tokens=60000 remaining-tokens=59900 reset-tokens=100ms")
+		}
+		l, calm := w.limit("tpm"), 100.0 // of a tenth of a second on the way
+		if reported {
+			calm = 60_000 * l.CalmMargin(at(time.Second))
+		}
+		for margin, want := range map[float64]bool{0: false, calm: false, calm + 1: true} {
+			if got := l.Eases(at(time.Second), &backend.Bucket{Limit: 60_000, Margin: margin}); got != want {
+				t.Errorf("a margin of %v, reported %v: it eases: %v", margin, reported, got)
+			}
+		}
+	}
+	w := newWorld(t, "tpm=60000")
+	l := w.limit("tpm")
+	l.whole = l
+	if l.Eases(epoch, &backend.Bucket{Limit: 60_000, Margin: 1000}) {
+		t.Error("that of a subwindow eases")
+	}
+}
