@@ -36,11 +36,14 @@ var accountings = map[Accounting]wire.Endpoint{
 // another way than it would. The path is that below the API's base, such as "rerank"; a
 // "*" stands for any one segment of it. With RequestAccounting the requests draw on limits
 // of their own, which are set as those of a model that is named like the path. For searches of
-// a store:
+// a vector store, of which OpenAI lets 300 a minute through:
 //
 //	limiter, err := ratelimiter.New(
 //		ratelimiter.WithEndpoint("vector_stores/*/search", ratelimiter.RequestAccounting),
 //		ratelimiter.WithLimits("vector_stores/*/search", ratelimiter.Limits{RPM: 300}))
+//
+// All paths that a pattern matches share its limits. Where each has its own, as each store does,
+// give each an endpoint: "vector_stores/vs_1/search".
 //
 // The limiter knows chat completions, completions, responses, embeddings, images, audio,
 // moderations and decisions. It charges agents' sessions, events and invocations a request
