@@ -156,6 +156,8 @@ func (s *sharing) run() *sharingResult {
 	w.cancel()
 	w.calls.Wait()
 	w.fleet.stop()
+	w.mu.Lock() // the server may still end attempts that were cancelled
+	defer w.mu.Unlock()
 	return s.result(w, jobs)
 }
 

@@ -78,7 +78,7 @@ var rules = []rule{
 	{"what others have corrected is not held back", "", margins, "min(unused, refunded-corrected)", "min(unused, refunded+0*corrected)", "20 × declared, kept"},
 	{"a throttle after a slow answer of the backend is no deficit", "", gauge, "	if sent.Age <= slow {", "	if true {", "20 × declared, kept"},
 	{"a deficit that report after report shows is held back", "", margins, "max(t.CalmMargin(now)*t.rush(now), seenMargin*t.hidden())", "t.CalmMargin(now)*t.rush(now)", "foreign|slow|500"},
-	{"two drifts must agree, and not be the refunds' own", "", charges, "noticeable, refundsOff*refunds)", "noticeable, refundsOff*refunds*0)", "20 ×"},
+	{"two drifts must agree, and not be the refunds' own", "", charges, "least, refundsOff*refunds)", "least, refundsOff*refunds*0)", "20 ×"},
 	{"a server that reports nothing is taken for one with subwindows", "", headers, "if !failed && !informed && s.suspect() {", "if false {", "no headers"},
 	{"the ends of fixed windows are learned", "fixed windows", subwindows, "known { // it fits", "known && false { // it fits", ""},
 	{"corrections leave fixed windows their rhythm", "fixed windows", subwindows, " || l.windows.Known()", "", ""},
