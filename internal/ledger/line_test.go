@@ -340,3 +340,23 @@ func TestTicketThatItsFamilyHoldsBackElsewhere(t *testing.T) {
 		}
 	}
 }
+
+// What holds a ticket back above an owner that others leave out is found all the same.
+func TestTicketThatIsHeldBackAboveAnOwnerThatOthersLeaveOut(t *testing.T) {
+	a := New()
+	family, project := bucketOf("family", "rpm", backend.Requests, 600), bucketOf("project", "rpm", backend.Requests, 60)
+	account := bucketOf("account", "tpm", backend.Tokens, 1000)
+	take(t, a, 0, ask("x", "x", 1, []backend.Bucket{project, account}, cost(60, 1000, 0)))
+	within := ask("n", "p", 1, []backend.Bucket{family, project, account}, cost(1, 10, 0))
+	take(t, a, 0, within)
+	take(t, a, 0, ask("n", "q", 1, []backend.Bucket{project, account}, cost(1, 10, 0))) // now n stands below the project
+	take(t, a, 0, ask("m", "r", 1, []backend.Bucket{family, account}, cost(1, 10, 0)))
+	l := a.lines["line"]
+	l.unblock(l.nodes[a.owners["project"]])
+	l.stand(l.nodes[a.owners["project"]])
+	within.Number++
+	take(t, a, 0, within)
+	if n := l.nodes[a.owners["project"]]; n.until == 0 {
+		t.Error("the project is not held back")
+	}
+}
