@@ -63,8 +63,8 @@ type Error struct {
 	Need   int64
 	Limit  int64
 	Period time.Duration
-	// Source is where the limit comes from: "configured", or the header or "a throttle by the
-	// server" that reported it, Age ago. Where a pace stands in the way, and no limit, it is
+	// Source is where the limit comes from: "configured", "configured in another process", or
+	// the header or "a throttle by the server" that reported it, Age ago. Where a pace stands in the way, and no limit, it is
 	// "pace": that of a model's first calls, or the one that its throttles have shown.
 	Source string
 	Age    time.Duration

@@ -289,10 +289,14 @@ func (l *Limiter) Clear(ctx context.Context, model string) error {
 // it again. Calls that wait keep the class that they came with, whose new weight holds from
 // its next call on. If their class gets its first limits, those do not hold them back.
 //
-// Each process keeps to its own limits. So call SetLimits in all processes that share a
-// backend, at about the same time. A process with a smaller limit may get nothing while the
-// others are busy. While one process's limit is more than twice that of another, more than the
-// larger limit may start, since what is used counts as at most twice the limit of whoever asks.
+// Processes that share a backend which keeps notes ([backend.Keeper]), as the one on Redis does,
+// all assume the largest amount that any of them has configured for a limit. So a limit that is
+// raised in one of them is raised in all: within a second for those that wait, and in a few
+// seconds elsewhere. One that is lowered is lower once all have been told, or three minutes after
+// the last of the others was heard of. That does not go for the limits of a class, for
+// Limits.Burst and for Limits.Concurrent, nor for a limit that a process has not configured at
+// all: give all processes the same. With other backends each process keeps to its own limits, and
+// one with a lower limit may get nothing while the others are busy.
 func (l *Limiter) SetLimits(options ...Option) error {
 	if err := l.check(); err != nil {
 		return err

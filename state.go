@@ -91,8 +91,8 @@ type LimitState struct {
 	// KeepsUnused says that the server has been seen to keep output that was
 	// declared and not used, rather than to give it back when a call ends.
 	KeepsUnused bool `json:"keeps_unused,omitempty"`
-	// Source is where Limit comes from: "configured", or the header or "a throttle by the
-	// server" that reported it, Age ago.
+	// Source is where Limit comes from: "configured", "configured in another process" that was
+	// heard of Age ago, or the header or "a throttle by the server" that reported it, Age ago.
 	Source string        `json:"source"`
 	Age    time.Duration `json:"age_ns,omitempty"`
 }

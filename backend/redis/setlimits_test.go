@@ -3,8 +3,11 @@ package redis_test
 import (
 	"context"
 	"crypto/rand"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -13,8 +16,8 @@ import (
 	"github.com/openai-ratelimiter/ratelimiter/internal/redistest"
 )
 
-// Two limiters of a fleet wait for a budget that is used up for a day. Each that is told of a
-// higher limit lets its calls start, and what both have used stays used.
+// Two limiters of a fleet wait for a budget that is used up for a day. One is told of a higher
+// limit, and the calls of both start. What both have used stays used.
 func TestSetLimitsInAFleet(t *testing.T) {
 	server, err := redistest.Start()
 	if err != nil {
@@ -45,28 +48,107 @@ func TestSetLimitsInAFleet(t *testing.T) {
 	call := ratelimiter.Cost{Model: "m", Tokens: 100}
 	acquire(t, told, call).Settle(ratelimiter.Usage{})
 	var wg, first sync.WaitGroup
-	// The second stands behind the first, and is told later.
+	// The second stands behind the first.
 	first.Go(func() { acquire(t, told, call).Settle(ratelimiter.Usage{}) })
 	<-toldWaits
 	wg.Go(func() { acquire(t, other, call).Settle(ratelimiter.Usage{}) })
 	<-otherWaits
-	raised := ratelimiter.WithLimits("m", ratelimiter.Limits{TPD: 1000})
-	if err := told.SetLimits(raised); err != nil {
+	if err := told.SetLimits(ratelimiter.WithLimits("m", ratelimiter.Limits{TPD: 1000})); err != nil {
 		t.Fatal(err)
 	}
 	first.Wait()
-	if state, err := other.State(t.Context()); err != nil || state.Scopes[0].Waiting != 1 {
-		t.Errorf("%+v, %v; it keeps to its own limit", state, err)
-	}
-	if err := other.SetLimits(raised); err != nil {
-		t.Fatal(err)
-	}
 	wg.Wait()
-	state, err := told.State(t.Context())
+	for l, source := range map[*ratelimiter.Limiter]string{told: "configured", other: "configured in another process"} {
+		state, err := l.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l := state.Scopes[0].Limits[0]; l.Limit != 1000 || l.Remaining < 700 || l.Remaining > 705 || l.Source != source {
+			t.Errorf("%+v; want 700 of 1000, %s", l, source)
+		}
+	}
+}
+
+// Processes that have configured a limit differently use the higher one together, whether one was
+// told of it while all were busy or began with it.
+func TestDisagreementInAFleet(t *testing.T) {
+	server, err := redistest.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l := state.Scopes[0].Limits[0]; l.Limit != 1000 || l.Remaining < 700 || l.Remaining > 705 {
-		t.Errorf("%+v; want 700 of 1000", l)
+	defer server.Close()
+	limits := func(rpm int64) ratelimiter.Option {
+		return ratelimiter.WithLimits("m", ratelimiter.Limits{RPM: rpm, Burst: time.Second})
+	}
+	const lower, higher, of = 24_000, 60_000, 3
+	for name, begins := range map[string][of]int64{
+		"told":                    {lower, lower, lower},
+		"begun with":              {higher, lower, lower},
+		"begun with, by the last": {lower, lower, higher},
+	} {
+		t.Run(name, func(t *testing.T) {
+			prefix := "test:" + rand.Text() + ":"
+			var fleet [of]*ratelimiter.Limiter
+			for i := range fleet {
+				client := goredis.NewClient(&goredis.Options{Addr: server.Addr})
+				t.Cleanup(func() { client.Close() })
+				l, err := ratelimiter.New(ratelimiter.WithAccount("a"), limits(begins[i]), ratelimiter.WithBackend(redis.New(client, redis.WithPrefix(prefix))))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() {
+					if err := l.Shutdown(context.Background()); err != nil {
+						t.Error(err)
+					}
+				})
+				fleet[i] = l
+			}
+			var all atomic.Int64
+			var started [of]atomic.Int64
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			for i, l := range fleet {
+				for range 8 {
+					wg.Go(func() {
+						for {
+							r, err := l.Acquire(ctx, ratelimiter.Cost{Model: "m"})
+							if err != nil {
+								return
+							}
+							r.Settle(ratelimiter.Usage{})
+							started[i].Add(1)
+							all.Add(1)
+						}
+					})
+				}
+			}
+			awaitCalls := func(n int64) {
+				for until := all.Load() + n; all.Load() < until; {
+					runtime.Gosched()
+				}
+			}
+			awaitCalls(1000)
+			if name == "told" {
+				if err := fleet[0].SetLimits(limits(higher)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			awaitCalls(3000) // until all have heard of it
+			var before [of]int64
+			for i := range started {
+				before[i] = started[i].Load()
+			}
+			begun := time.Now()
+			awaitCalls(4000)
+			t.Log(time.Since(begun))
+			for i := range started {
+				t.Log(started[i].Load() - before[i])
+				if n := started[i].Load() - before[i]; n < 4000/(of+1) {
+					t.Errorf("limiter %d started %d of %d calls", i, n, 4000)
+				}
+			}
+			cancel()
+			wg.Wait()
+		})
 	}
 }

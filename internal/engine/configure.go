@@ -53,10 +53,21 @@ func (a *account) configure(now time.Time) (left []ask) {
 		}
 		s.quota.Configure(now, limits)
 		s.configureSlotsLocked(now)
+		if s.quota.Urgent() {
+			s.syncLocked(now)
+		}
+	}
+	a.renewLocked()
+	return left
+}
+
+// renewLocked is called when limits have changed: what is known of the levels is worth nothing,
+// and all who wait look again.
+func (a *account) renewLocked() {
+	for _, s := range a.scopes {
 		s.last = snapshot{} // of other buckets
 		s.wakeLocked()
 	}
-	return left
 }
 
 // changeLineLocked lets the scope stand in another line from now on, and returns what takes

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
+	"github.com/openai-ratelimiter/ratelimiter/internal/predict"
 	"github.com/openai-ratelimiter/ratelimiter/internal/quota"
 )
 
@@ -130,6 +131,120 @@ func TestSharedLimitsChange(t *testing.T) {
 		b.SetRules(rules(100)) // new ones are shared as well
 		if got, want := shared(), "account 100 class:batch 100 "; got != want {
 			t.Errorf("%s; want %s", got, want)
+		}
+	})
+}
+
+// What a process is told of limits the others hear at once, but not what is as before.
+func TestRulesAreShared(t *testing.T) {
+	rules := func(model, account int64) *Rules {
+		return &Rules{
+			Models:  map[string]quota.Rule{"m": {Amounts: [5]int64{2: model}}},
+			Account: &quota.Rule{Amounts: [5]int64{2: account}},
+		}
+	}
+	for name, x := range map[string]struct {
+		to   *Rules
+		kept int
+	}{
+		"the same":      {rules(500, 700), 0},
+		"the model's":   {rules(600, 700), 1},
+		"the account's": {rules(500, 600), 1},
+	} {
+		run(t, false, func(b *bench) {
+			b.config.Rules = *rules(500, 700)
+			k, e := newKept(b)
+			a := e.account("a")
+			a.mu.Lock()
+			a.scopeLocked(scopeKey{model: "m"}).writeNote(b, k)
+			a.mu.Unlock()
+			kept := 0
+			k.kept = func() { kept++ }
+			e.SetRules(x.to)
+			if synctest.Wait(); kept != x.kept {
+				b.Errorf("%s: kept %d times; want %d", name, kept, x.kept)
+			}
+		})
+	}
+}
+
+// Whoever has heard no response loads notes while it waits: now and then, or often where more is
+// used than its limits allow, which is how it finds out that others have higher ones. Then its
+// calls start.
+func TestWaitingForOthersWithHigherLimits(t *testing.T) {
+	for name, x := range map[string]struct {
+		granted int
+		level   float64
+		ceiling bool
+		want    string // when it loads
+	}{
+		"all start":           {2, -1, false, "[]"},
+		"one starts":          {1, 0, false, "[5s]"},
+		"waits":               {0, 0, false, "[5s]"},
+		"waits, in debt":      {0, -1, false, "[1s 2s 3s 4s 5s]"},
+		"waits for a ceiling": {0, -1, true, "[5s]"},
+	} {
+		run(t, false, func(b *bench) {
+			k, e := newKept(b)
+			a := e.account("a")
+			a.mu.Lock()
+			s := a.scopeLocked(scopeKey{model: "m"})
+			s.writeNote(b, k)
+			s.sync.loaded = time.Now()
+			a.mu.Unlock()
+			recalls := 0
+			k.recall = func() { recalls++ }
+			var got []time.Duration
+			for i := range 51 {
+				a.mu.Lock()
+				before, now := recalls, time.Now()
+				asked := s.askLocked(now, nil)
+				asked.Costs = make([]backend.Amounts, 2)
+				asked.Buckets[1].Ceiling = x.ceiling
+				s.answeredLocked(now, &asked, &backend.Answer{
+					Granted: x.granted, Levels: []float64{1, x.level}, Charged: []float64{0, 0}, Corrected: []float64{0, 0},
+				})
+				a.mu.Unlock()
+				if synctest.Wait(); recalls > before {
+					got = append(got, time.Duration(i)*100*time.Millisecond)
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			if fmt.Sprint(got) != x.want {
+				b.Errorf("%s: loads after %v; want %s", name, got, x.want)
+			}
+		})
+	}
+}
+
+// A limit that is higher elsewhere lets calls start that wait here, also those of other models
+// that share it.
+func TestHigherLimitWakesWhoWaits(t *testing.T) {
+	run(t, false, func(b *bench) {
+		b.config.Rules = Rules{Account: &quota.Rule{Amounts: [5]int64{2: 500}}}
+		k, e := newKept(b)
+		admit := func(model string, tokens int64) error {
+			r := &Reservation{Call: Call{Account: "a", Model: model, Requests: 1, MaxWait: -1, Body: predict.Body{Tokens: tokens, Input: tokens}}}
+			return e.Admit(b.Context(), r)
+		}
+		if err := admit("m", 500); err != nil {
+			b.Fatal(err)
+		}
+		begun, waits := time.Now(), make(chan error)
+		go func() { waits <- admit("n", 500) }()
+		synctest.Wait()
+		b.config.Rules.Account = &quota.Rule{Amounts: [5]int64{2: 5000}}
+		a := e.account("a")
+		a.mu.Lock()
+		m := a.scopes[scopeKey{model: "m"}]
+		a.mu.Unlock()
+		higher := New(b.config).account("a")
+		higher.mu.Lock()
+		higher.scopeLocked(scopeKey{model: "m"}).writeNote(b, k)
+		higher.mu.Unlock()
+		a.loadNotes([]*scope{m})
+		if err := <-waits; err != nil || time.Since(begun) > 0 {
+			b.Errorf("%v after %v", err, time.Since(begun))
 		}
 	})
 }

@@ -428,16 +428,18 @@ func TestSyncTimes(t *testing.T) {
 	} {
 		run(t, false, func(b *bench) {
 			k, e := newKept(b)
-			recalls := 0
-			k.recall = func() { recalls++ }
 			a := e.account("a")
 			a.mu.Lock()
 			s := a.scopeLocked(scopeKey{model: "m"})
 			now := time.Now()
+			s.writeNote(b, k)
+			recalls, kept := 0, 0
+			k.recall = func() { recalls++ }
+			k.kept = func() { kept++ }
 			if x.dirty {
 				s.learn(now)
 			}
-			s.sync = syncing{loaded: now.Add(-x.loaded), saved: now.Add(-x.saved), begun: now.Add(-x.begun), busy: x.busy}
+			s.sync = syncing{loaded: now.Add(-x.loaded), saved: now.Add(-x.saved), heard: now.Add(-x.begun), busy: x.busy}
 			if !x.keeps {
 				e.keeper = nil
 			}
@@ -447,11 +449,24 @@ func TestSyncTimes(t *testing.T) {
 			if got := recalls > 0; got != x.recalled {
 				b.Errorf("%s: recalled: %v", x.name, got)
 			}
-			if got := len(k.notes) > 0; got != x.kept {
+			if got := kept > 0; got != x.kept {
 				b.Errorf("%s: kept: %v", x.name, got)
 			}
 			if s.quota.Dirty() == x.clean || s.sync.busy != x.busy {
 				b.Errorf("%s: dirty is %v, %+v", x.name, s.quota.Dirty(), s.sync)
+			}
+			// Others may have loaded before that, and save after it.
+			if s.sync.unsure != (x.dirty && x.kept) {
+				b.Errorf("%s: unsure is %v", x.name, s.sync.unsure)
+			}
+			a.mu.Lock()
+			before := recalls
+			s.sync.loaded = now.Add(-earlyEvery)
+			s.syncLocked(now)
+			again := s.sync.unsure
+			a.mu.Unlock()
+			if synctest.Wait(); x.dirty && x.kept && (recalls == before || again) {
+				b.Errorf("%s: a second later it is loaded %d times, unsure is %v", x.name, recalls-before, again)
 			}
 		})
 	}

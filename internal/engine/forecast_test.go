@@ -82,7 +82,7 @@ func TestEarliestWithALearnedMargin(t *testing.T) {
 		note := fmt.Sprintf(`{"v":3,"at":%q,"limits":[{"owner":%q,"name":"rpm","reported":%[1]q,"tracker":{"margin":0.2,"at":%[1]q,"reports":9}}]}`,
 			now, digestOf(b, &s.quota))
 		s.account.mu.Lock()
-		err := s.quota.TakeNote(time.Now(), []byte(note), 0)
+		_, err := s.quota.TakeNote(time.Now(), []byte(note), 0)
 		s.account.mu.Unlock()
 		if err != nil {
 			b.Fatal(err)

@@ -12,7 +12,9 @@ import (
 type syncing struct {
 	loaded, saved time.Time
 	hurry         time.Time // until when to load often
-	begun         time.Time // when the first response came
+	heard         time.Time // when the first response came
+	indebted      bool      // more is used than our limits allow
+	unsure        bool      // what was saved last may have been overwritten
 	wants         bool      // a response has come since it was loaded
 	busy          bool
 	due           bool // a goroutine waits until what is new may be saved
@@ -54,23 +56,31 @@ func (a *account) loadNotes(scopes []*scope) {
 	defer a.mu.Unlock()
 	now := time.Now()
 	for i, n := range notes {
-		if n.Data != nil {
-			// A note that is not valid says nothing, and will be overwritten.
-			_ = scopes[i].quota.TakeNote(now, n.Data, quota.NoteLife-n.Left)
+		raised, err := scopes[i].quota.TakeNote(now, n.Data, quota.NoteLife-n.Left)
+		if err != nil { // there is none, or it is not valid, says nothing and will be overwritten
+			scopes[i].quota.Unheard()
+		}
+		if raised {
+			a.renewLocked()
 		}
 	}
+}
+
+// heardLocked is called when a response has said something.
+func (s *scope) heardLocked(now time.Time) {
+	if s.sync.heard.IsZero() {
+		s.sync.heard = now
+	}
+	s.syncLocked(now)
 }
 
 // syncLocked exchanges what is known with the others, if it is time to.
 func (s *scope) syncLocked(now time.Time) {
 	e := s.account.engine
 	since := now.Sub(s.sync.saved)
-	save := s.quota.Urgent() || s.quota.Dirty() && since > saveAtMost || since > saveEvery
-	if s.sync.begun.IsZero() {
-		s.sync.begun = now
-	}
+	save := s.quota.Urgent() || s.quota.Dirty() && since > saveAtMost || since > saveEvery && !s.sync.heard.IsZero()
 	every := loadEvery
-	if now.Sub(s.sync.begun) < earlyFor {
+	if now.Sub(s.sync.heard) < earlyFor || s.sync.indebted || s.sync.unsure {
 		every = earlyEvery
 	}
 	if now.Before(s.sync.hurry) {
@@ -87,7 +97,7 @@ func (s *scope) syncLocked(now time.Time) {
 		return
 	}
 	load := s.account.loadLocked(now, s)
-	s.sync.busy = true
+	s.sync.busy, s.sync.unsure = true, save && s.quota.Dirty()
 	if save {
 		s.sync.saved = now
 		s.quota.Clean()

@@ -196,7 +196,7 @@ func (r *Reservation) observe(now time.Time, resp *Response) (latency time.Durat
 	corrections := s.quota.Headers(now, &req, &resp.Headers, resp.Status == tooManyRequests, resp.Status >= 400)
 	r.informed = resp.Headers.Tokens.HasRemaining
 	r.stated = resp.Headers.QueryCost
-	s.syncLocked(now)
+	s.heardLocked(now)
 	if len(corrections) == 0 {
 		return latency, nil
 	}
@@ -244,7 +244,7 @@ func (r *Reservation) throttled(now time.Time, t *wire.Throttle) *backend.Settle
 	if !e.local {
 		pause = min(max(pause, s.quota.LeastPause(now)), e.config.MaxPause)
 	}
-	s.syncLocked(now)
+	s.heardLocked(now)
 	settlement := r.settlementLocked(now, corrections)
 	settlement.PauseOwner, settlement.Pause = owner, pause
 	return settlement

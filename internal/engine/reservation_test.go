@@ -65,7 +65,7 @@ func (b *bench) charges(ratio float64) {
 	now := time.Now().Format(time.RFC3339Nano)
 	note := fmt.Sprintf(`{"v":3,"at":%q,"limits":[{"owner":%q,"name":"tpm","reported":%q,"tracker":{"margin":0,"at":%q,"reports":1,"ratio":%v,"charged":%q}}]}`,
 		now, digestOf(b, &s.quota), now, now, ratio, now)
-	if err := s.quota.TakeNote(time.Now(), []byte(note), 0); err != nil {
+	if _, err := s.quota.TakeNote(time.Now(), []byte(note), 0); err != nil {
 		b.Fatal(err)
 	}
 }

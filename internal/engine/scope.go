@@ -152,13 +152,28 @@ func (s *scope) answeredLocked(now time.Time, ask *ask, answer *backend.Answer) 
 	if answer.Paused > 0 {
 		s.sync.hurry = now.Add(hurryFor) // who was throttled knows why
 	}
-	if now.Before(s.sync.hurry) || !s.sync.begun.IsZero() { // whoever only waits learns too
+	// Others with a higher limit use more than ours allows.
+	s.sync.indebted = ask.indebted(answer)
+	switch {
+	case now.Before(s.sync.hurry):
+		s.heardLocked(now)
+	case answer.Granted < len(ask.Costs), !s.sync.heard.IsZero(): // whoever only waits learns too
 		s.syncLocked(now)
 	}
 	if answer.Granted == 0 {
 		s.quota.Saw(now, ask.limits, ask.Buckets, answer)
 	}
 	s.keepLocked(now, ask, answer)
+}
+
+// indebted reports whether more is used of a bucket than it holds.
+func (a *ask) indebted(answer *backend.Answer) bool {
+	for i, level := range answer.Levels[:min(len(answer.Levels), len(a.limits))] {
+		if level < 0 && !a.Buckets[i].Ceiling {
+			return true
+		}
+	}
+	return false
 }
 
 // keepLocked keeps a snapshot.

@@ -187,7 +187,7 @@ func TestUnusedOutputThatIsKept(t *testing.T) {
 				other := quota.NewSet(quota.ModelOwner("m"), s.quota.Limits())
 				note := `{"v":3,"at":%q,"limits":[{"owner":%q,"name":"tpm","reported":"0001-01-01T00:00:00Z","tracker":{"margin":0,"at":%[1]q,"reports":0,"kept":true,"found":%[1]q}}]}`
 				at := time.Now().Format(time.RFC3339Nano)
-				if err := s.quota.TakeNote(time.Now(), fmt.Appendf(nil, note, at, digestOf(b, &other)), 0); err != nil {
+				if _, err := s.quota.TakeNote(time.Now(), fmt.Appendf(nil, note, at, digestOf(b, &other)), 0); err != nil {
 					b.Fatal(err)
 				}
 			}

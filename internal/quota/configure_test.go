@@ -80,7 +80,7 @@ func TestNotesFromBeforeTheChange(t *testing.T) {
 		writer.limit("tpm").adopt(&noteLimit{Amount: 500, Source: "header", Reported: at(sent), Sent: at(sent)})
 		w := newWorld(t, "tpm=600")
 		w.Configure(at(time.Minute), configured("tpm=900"))
-		if err := w.TakeNote(at(2*time.Minute), writer.note(2*time.Minute), 0); err != nil {
+		if _, err := w.TakeNote(at(2*time.Minute), writer.note(2*time.Minute), 0); err != nil {
 			t.Fatal(err)
 		}
 		if got := w.holds(); got != want {

@@ -7,7 +7,8 @@
 // shares with others.
 //
 // It promises:
-//   - A configured limit is a ceiling: reports lower what holds, and never raise it.
+//   - A configured limit is a ceiling: reports lower what holds, and never raise it. Where
+//     processes have configured it differently, the largest counts.
 //   - An absent, absurd or contradictory report changes nothing.
 //   - A difference from the server's bucket is corrected once, however many responses
 //     report it.

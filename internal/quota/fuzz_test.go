@@ -77,7 +77,7 @@ func FuzzLimits(f *testing.F) {
 				t.Fatal(err)
 			}
 			other := newWorld(t, "rpm=500")
-			if err := other.TakeNote(now, note, 0); err != nil {
+			if _, err := other.TakeNote(now, note, 0); err != nil {
 				t.Errorf("its note is not valid: %v: %s", err, note)
 			}
 		}

@@ -41,8 +41,11 @@ var projectTPM = Kind{"tpm/project", "tokens", backend.Tokens, minute, true}
 // Concurrent is the limit on calls in flight, which has no buckets.
 var Concurrent = Kind{Name: "concurrent", Unit: "calls in flight"}
 
-// Configured is the source of a limit that was configured.
-const Configured = "configured"
+// The sources of limits that were configured, in this process or in another one.
+const (
+	Configured = "configured"
+	Elsewhere  = "configured in another process"
+)
 
 // kindOf returns the kind of limit that counts d per period.
 func kindOf(d backend.Dimension, period time.Duration) (Kind, bool) {

@@ -15,6 +15,8 @@ type Limit struct {
 
 	burst        time.Duration
 	configured   int64
+	fleet        claim     // what other processes have configured
+	set          time.Time // when configured was changed
 	learned      calibration.LimitEstimate
 	source       string    // the header of the latest report that agreed with learned
 	reportAt     time.Time // when that came
@@ -43,19 +45,20 @@ func newLimit(owner string, k Kind) *Limit {
 	}
 }
 
-// Amount is the limit that holds: the lower of what is configured and what is learned.
+// Amount is the limit that holds: the lower of what is assumed and what is learned.
 func (l *Limit) Amount() int64 {
+	assumed := l.assumed()
 	switch {
 	case l.whole != nil:
 		return l.whole.Amount()
-	case l.configured > 0 && l.learned.Amount > 0:
-		return min(l.configured, l.learned.Amount)
+	case assumed > 0 && l.learned.Amount > 0:
+		return min(assumed, l.learned.Amount)
 	}
-	return max(l.configured, l.learned.Amount)
+	return max(assumed, l.learned.Amount)
 }
 
 // is reports whether the limit has been configured or learned to be the amount.
-func (l *Limit) is(amount int64) bool { return l.configured == amount || l.learned.Amount == amount }
+func (l *Limit) is(amount int64) bool { return l.assumed() == amount || l.learned.Amount == amount }
 
 // Configure makes the limit what another is configured to be. If that is another amount,
 // what the server has said of the one before is about a limit that has been changed.
@@ -64,6 +67,7 @@ func (l *Limit) Configure(now time.Time, to *Limit) {
 		l.learned = calibration.LimitEstimate{}
 		l.reportAt, l.agreedSentAt, l.reportSentAt = now, now, now
 		l.tracker.Forget()
+		l.set, l.fleet = now, claim{}
 	}
 	l.configured, l.burst = to.configured, to.burst
 }
@@ -75,7 +79,7 @@ func (l *Limit) report(amount int64, source string, now, sent time.Time) bool {
 	if source == throttleSource {
 		report = l.learned.Throttle
 	}
-	changed := report(now, amount, l.configured)
+	changed := report(now, amount, l.assumed())
 	if changed {
 		l.tracker.Forget()
 	}
@@ -100,8 +104,11 @@ func (l *Limit) adopt(n *noteLimit) {
 // Source says where Amount comes from: Configured, or what reported it and how long
 // ago.
 func (l *Limit) Source(now time.Time) (string, time.Duration) {
-	if l.Amount() == l.configured {
+	switch l.Amount() {
+	case l.configured:
 		return Configured, 0
+	case l.assumed():
+		return Elsewhere, max(time.Millisecond, now.Sub(l.fleet.at))
 	}
 	return l.source, max(time.Millisecond, now.Sub(l.reportAt))
 }

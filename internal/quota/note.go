@@ -42,6 +42,8 @@ type noteLimit struct {
 	Tracker   calibration.Findings `json:"tracker"`
 	Ramp      calibration.Ramp     `json:"ramp,omitzero"`
 	Transit   time.Duration        `json:"transit,omitempty"`
+	Assumed   int64                `json:"assumed,omitempty"` // the largest that a process has configured
+	Claimed   time.Time            `json:"claimed,omitzero"`  // when such a process last said so
 }
 
 // Note is what there is to share.
@@ -52,6 +54,7 @@ func (s *Set) Note(now time.Time) ([]byte, error) {
 			Owner: digest.Of(l.Owner), Name: l.Name, Amount: l.learned.Amount, Source: l.source, Reported: l.reportAt, Sent: l.agreedSentAt,
 			Tracker: l.tracker.Findings(), Ramp: l.ramp, Transit: l.transit,
 		}
+		nl.Assumed, nl.Claimed = l.claim(now)
 		if l.whole != nil {
 			nl.Name, nl.Subwindow = l.whole.Name, l.burst
 		}
@@ -108,13 +111,15 @@ func (n *noteLimit) check() error {
 		return fmt.Errorf("ramp %v", n.Ramp.From)
 	case n.Transit < 0 || n.Transit > mostTransit:
 		return fmt.Errorf("transit %v", n.Transit)
+	case n.Assumed < 0 || n.Assumed > Largest:
+		return fmt.Errorf("assumed %d", n.Assumed)
 	}
 	return nil
 }
 
 // shift turns the times into those of our clock.
 func (n *noteLimit) shift(now time.Time, by time.Duration) {
-	for _, t := range []*time.Time{&n.Reported, &n.Sent, &n.Tracker.At, &n.Tracker.Found, &n.Tracker.Charged, &n.Ramp.Begun} {
+	for _, t := range []*time.Time{&n.Reported, &n.Sent, &n.Tracker.At, &n.Tracker.Found, &n.Tracker.Charged, &n.Ramp.Begun, &n.Claimed} {
 		if !t.IsZero() {
 			*t = t.Add(by)
 		}
@@ -139,11 +144,12 @@ func (n *noteLimit) newer(l *Limit) bool {
 }
 
 // TakeNote takes in what others knew so long ago. The newer report counts, and the larger
-// margin. It fails, and changes nothing, where the note is not one that Note has written.
-func (s *Set) TakeNote(now time.Time, data []byte, age time.Duration) error {
+// margin. It reports whether a limit is higher now. It fails, and changes nothing, where the note
+// is not one that Note has written.
+func (s *Set) TakeNote(now time.Time, data []byte, age time.Duration) (raised bool, err error) {
 	n, err := parseNote(data)
 	if err != nil {
-		return fmt.Errorf("quota: the note is not valid: %w", err)
+		return false, fmt.Errorf("quota: the note is not valid: %w", err)
 	}
 	fresh := age < noteFresh
 	for _, nl := range n.Limits {
@@ -162,9 +168,14 @@ func (s *Set) TakeNote(now time.Time, data []byte, age time.Duration) error {
 			}
 			continue
 		}
+		before := l.Amount()
 		if nl.Amount > 0 && l.learned.Amount != nl.Amount && nl.newer(l) {
 			l.adopt(&nl)
 		}
+		if l.follow(now, claim{nl.Assumed, nl.Claimed}) {
+			s.dirty = true
+		}
+		raised = raised || l.Amount() > before
 		l.tracker.Adopt(now, nl.Tracker, fresh)
 		if nl.Ramp.From > 0 { // a ramp begins no lower
 			nl.Ramp.From = max(nl.Ramp.From, slowPart*float64(l.Amount()))
@@ -175,7 +186,7 @@ func (s *Set) TakeNote(now time.Time, data []byte, age time.Duration) error {
 	if fresh && len(n.Limits) > 0 {
 		s.start.Skip()
 	}
-	return nil
+	return raised, nil
 }
 
 // adopt adds a limit to the scope that the server has reported only to others.

@@ -47,7 +47,7 @@ func TestNoteRoundTrip(t *testing.T) {
 		}
 	}
 	other := newWorld(t, "rpm=500 account/tpm=90000")
-	if err := other.TakeNote(at(later), data, 0); err != nil {
+	if _, err := other.TakeNote(at(later), data, 0); err != nil {
 		t.Fatal(err)
 	}
 	const want = "rpm=300 account/tpm=90000 tpm=40000 rpm/subwindow=300"
@@ -161,6 +161,9 @@ func TestCorruptNotes(t *testing.T) {
 		{"a negative ratio", set("limits.tracker.ratio", -1)},
 		{"a huge ratio", set("limits.tracker.ratio", 101)},
 		{"negative reports", set("limits.tracker.reports", -1)},
+		{"a negative claim", set("limits.assumed", -1)},
+		{"a huge claim", set("limits.assumed", int64(Largest+1))},
+		{"a claim that is no integer", set("limits.assumed", 0.5)},
 		{"a negative ramp", set("limits.ramp.from", -1)},
 		{"a tiny ramp", set("limits.ramp.from", 1e-300)},
 		{"a ramp below that of any limit", set("limits.ramp.from", slowPart-0.001)},
@@ -171,7 +174,7 @@ func TestCorruptNotes(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			w := newWorld(t, "rpm=500 account/tpm=90000")
 			before := w.dump()
-			if err := w.TakeNote(at(5*time.Second), x.corrupt(data), 0); err == nil {
+			if _, err := w.TakeNote(at(5*time.Second), x.corrupt(data), 0); err == nil {
 				t.Error("it is taken")
 			}
 			if w.dump() != before {
@@ -200,7 +203,7 @@ func TestCorruptNotes(t *testing.T) {
 		{"a member that is not known", set("limits.more", 1), "rpm=300 account/tpm=90000 tpm=40000 rpm/subwindow=300"},
 	} {
 		w := newWorld(t, "rpm=500 account/tpm=90000")
-		if err := w.TakeNote(at(5*time.Second), x.corrupt(data), 0); err != nil || w.holds() != x.want {
+		if _, err := w.TakeNote(at(5*time.Second), x.corrupt(data), 0); err != nil || w.holds() != x.want {
 			t.Errorf("%s: %s, %v; want %s", x.name, w.holds(), err, x.want)
 		}
 	}
@@ -229,7 +232,7 @@ func TestNoteTimes(t *testing.T) {
 		l.ramp = calibration.Ramp{From: 100, Begun: at(writtenAt - x.noted)}
 		writer.add(l)
 		w := newWorld(t, "")
-		if err := w.TakeNote(at(now), writer.note(writtenAt), x.age); err != nil {
+		if _, err := w.TakeNote(at(now), writer.note(writtenAt), x.age); err != nil {
 			t.Fatal(err)
 		}
 		if _, got := w.limit("rpm").Source(at(now)); got != x.want || w.holds() != "rpm=700" {
@@ -248,7 +251,7 @@ func TestNoteOfTheBeginningOfTime(t *testing.T) {
 	l.adopt(&noteLimit{Amount: 700, Source: "x", Reported: time.Time{}.Add(time.Second)})
 	writer.add(l)
 	w := newWorld(t, "")
-	if err := w.TakeNote(epoch, writer.note(time.Hour), 0); err != nil {
+	if _, err := w.TakeNote(epoch, writer.note(time.Hour), 0); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.holds(); got != "rpm=700" {
@@ -289,7 +292,7 @@ func TestNewerReportCounts(t *testing.T) {
 		w := make(before, x.mine, 150*time.Second) // a response that was longer on its way says nothing newer
 		w.send(3*time.Minute, 1)
 		w.limit("rpm").tracker.Observe(at(3*time.Minute), calibration.Sent{At: at(3 * time.Minute)}, 5, 500)
-		if err := w.TakeNote(at(3*time.Minute), make(x.amount, x.theirs, 151*time.Second).note(3*time.Minute), 0); err != nil {
+		if _, err := w.TakeNote(at(3*time.Minute), make(x.amount, x.theirs, 151*time.Second).note(3*time.Minute), 0); err != nil {
 			t.Fatal(err)
 		}
 		l := w.limit("rpm")
@@ -316,10 +319,10 @@ func TestNotesAreMerged(t *testing.T) {
 	learn(mine, 0.1, 1*time.Second, 20*time.Millisecond, time.Second)
 	learn(theirs, 0.2, 2*time.Second, 10*time.Millisecond, 10*time.Second)
 	a, b := mine.note(3*time.Second), theirs.note(3*time.Second)
-	if err := mine.TakeNote(at(3*time.Second), b, 0); err != nil {
+	if _, err := mine.TakeNote(at(3*time.Second), b, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := theirs.TakeNote(at(3*time.Second), a, 0); err != nil {
+	if _, err := theirs.TakeNote(at(3*time.Second), a, 0); err != nil {
 		t.Fatal(err)
 	}
 	if x, y := mine.note(4*time.Second), theirs.note(4*time.Second); !bytes.Equal(x, y) {
@@ -340,7 +343,7 @@ func TestNotesAreHeldToTheRules(t *testing.T) {
 		theirs := newWorld(t, "rpm=500")
 		theirs.limit("rpm").ramp = calibration.Ramp{From: x.from, Begun: epoch}
 		w := newWorld(t, "rpm=500")
-		if err := w.TakeNote(epoch, theirs.note(0), 0); err != nil || w.limit("rpm").Ramp(epoch) != x.want || w.limit("rpm").ramp.From != x.want {
+		if _, err := w.TakeNote(epoch, theirs.note(0), 0); err != nil || w.limit("rpm").Ramp(epoch) != x.want || w.limit("rpm").ramp.From != x.want {
 			t.Errorf("%v: %+v, %v", x.from, w.limit("rpm").ramp, err)
 		}
 	}
@@ -349,7 +352,7 @@ func TestNotesAreHeldToTheRules(t *testing.T) {
 		part, _ := theirs.subwindow(epoch, theirs.limit("rpm"), time.Second)
 		part.tracker.Adopt(epoch, calibration.Findings{Margin: 0.3, At: epoch}, false)
 		w := newWorld(t, "rpm=500")
-		if err := w.TakeNote(at(age), theirs.note(0), age); err != nil || len(w.limits) != want || w.limit("rpm").tracker.Findings().Margin != 0 {
+		if _, err := w.TakeNote(at(age), theirs.note(0), age); err != nil || len(w.limits) != want || w.limit("rpm").tracker.Findings().Margin != 0 {
 			t.Errorf("%v: %s, %v, and a margin of %v", age, w.holds(), err, w.limit("rpm").tracker.Findings().Margin)
 		}
 	}
@@ -379,7 +382,7 @@ func TestFreshNotes(t *testing.T) {
 		if x.begun {
 			w.Begin(at(x.age))
 		}
-		if err := w.TakeNote(at(x.age), theirs.note(0), x.age); err != nil {
+		if _, err := w.TakeNote(at(x.age), theirs.note(0), x.age); err != nil {
 			t.Fatal(err)
 		}
 		w.Begin(at(x.age))
@@ -407,7 +410,7 @@ func FuzzTakeNote(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, age int64) {
 		w := newWorld(t, "rpm=500")
 		before := w.dump()
-		if err := w.TakeNote(epoch, data, time.Duration(age)); err != nil && w.dump() != before {
+		if _, err := w.TakeNote(epoch, data, time.Duration(age)); err != nil && w.dump() != before {
 			t.Errorf("dropped, but it changes\n%s to\n%s", before, w.dump())
 		}
 		for _, b := range w.Buckets(nil, epoch, w.Limits()) {
@@ -415,7 +418,7 @@ func FuzzTakeNote(f *testing.F) {
 				t.Errorf("no bucket: %+v", b)
 			}
 		}
-		if w.limit("rpm").Amount() > 500 {
+		if l := w.limit("rpm"); l.Amount() > max(500, l.fleet.amount) || l.fleet.amount > Largest {
 			t.Errorf("a limit of %d", w.limit("rpm").Amount())
 		}
 	})
@@ -430,7 +433,7 @@ func TestLateResponseIsNoNews(t *testing.T) {
 	}
 	late, early := heard(500, 0, 10*time.Second), heard(300, 5*time.Second, 6*time.Second)
 	for name, x := range map[string]struct{ reader, writer *world }{"the reader's": {late, early}, "the writer's": {early, late}} {
-		if err := x.reader.TakeNote(at(time.Minute), x.writer.note(time.Minute), 0); err != nil {
+		if _, err := x.reader.TakeNote(at(time.Minute), x.writer.note(time.Minute), 0); err != nil {
 			t.Fatal(err)
 		}
 		if got := x.reader.limit("rpm").Amount(); got != 300 {

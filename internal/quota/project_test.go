@@ -84,7 +84,7 @@ func TestProjectNote(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := newWorld(t, "")
-	if err := other.TakeNote(at(2*time.Second), note, time.Second); err != nil || other.holds() != w.holds() {
+	if _, err := other.TakeNote(at(2*time.Second), note, time.Second); err != nil || other.holds() != w.holds() {
 		t.Errorf("%s, %v; want %s", other.holds(), err, w.holds())
 	}
 	if l := other.limit("tpm/project"); !l.Project || l.Period != minute {

@@ -17,6 +17,8 @@ type changes struct {
 	rt    *rapid.T
 	clock time.Duration
 	sent  int
+	// unclaimed says that in no note anything is configured.
+	unclaimed bool
 }
 
 func newChanges(rt *rapid.T) *changes { return &changes{rt: rt} }
@@ -117,10 +119,13 @@ func (c *changes) next() func(w *world) {
 			for _, l := range other.limits {
 				l.learned.Amount, l.reportAt = l.configured, at(now-age)
 				l.ramp.Begin(at(now), 1, 1)
+				if c.unclaimed {
+					l.configured = 0
+				}
 			}
 			data, err := other.Note(at(now))
 			if err == nil {
-				err = w.TakeNote(at(now), data, age)
+				_, err = w.TakeNote(at(now), data, age)
 			}
 			if err != nil {
 				w.Error(err)

@@ -44,6 +44,9 @@ func (s *Set) Configure(now time.Time, limits []*Limit) {
 			own.Configure(now, to)
 			l = own
 		}
+		if l.set.Equal(now) {
+			s.dirty, s.urgent = true, true
+		}
 		holds = append(holds, l)
 	}
 	for _, l := range s.limits {
@@ -119,11 +122,11 @@ func (l *Limit) exceeds(cost *backend.Amounts, now time.Time) (exceeded, doubtfu
 	if cost[l.Dimension] <= l.Amount() {
 		return false, false
 	}
-	configured := l.configured
+	assumed := l.assumed()
 	if l.whole != nil {
-		configured = l.whole.configured
+		assumed = l.whole.assumed()
 	}
-	certain := configured > 0 && cost[l.Dimension] > configured || l.confirmed && now.Sub(l.reportAt) < belief
+	certain := assumed > 0 && cost[l.Dimension] > assumed || l.confirmed && now.Sub(l.reportAt) < belief
 	return true, !certain
 }
 

@@ -194,7 +194,7 @@ func TestSubwindowsOfANoteAreKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t, "tpm=6000")
-	if err := w.TakeNote(at(time.Second), data, time.Second); err != nil || w.limit("tpm/subwindow").burst != time.Second {
+	if _, err := w.TakeNote(at(time.Second), data, time.Second); err != nil || w.limit("tpm/subwindow").burst != time.Second {
 		t.Fatalf("%v, %s", err, w.holds())
 	}
 	if w.Urgent() || w.Dirty() || w.LeastPause(at(time.Second)) != 0 {
@@ -202,7 +202,7 @@ func TestSubwindowsOfANoteAreKnown(t *testing.T) {
 	}
 	w.subwindow(epoch, w.limit("tpm"), time.Second)
 	w.urgent = true // of something else
-	if err := w.TakeNote(at(time.Second), data, time.Second); err != nil || !w.Urgent() {
+	if _, err := w.TakeNote(at(time.Second), data, time.Second); err != nil || !w.Urgent() {
 		t.Error("what is urgent is forgotten")
 	}
 }
