@@ -168,7 +168,7 @@ func TestRulesAreShared(t *testing.T) {
 	}
 }
 
-// Whoever has heard no response loads notes while it waits: now and then, or often where more is
+// Whoever has heard no response loads notes with its asks: now and then, or often where more is
 // used than its limits allow, which is how it finds out that others have higher ones. Then its
 // calls start.
 func TestWaitingForOthersWithHigherLimits(t *testing.T) {
@@ -178,7 +178,7 @@ func TestWaitingForOthersWithHigherLimits(t *testing.T) {
 		ceiling bool
 		want    string // when it loads
 	}{
-		"all start":           {2, -1, false, "[]"},
+		"all start":           {2, 0, false, "[5s]"},
 		"one starts":          {1, 0, false, "[5s]"},
 		"waits":               {0, 0, false, "[5s]"},
 		"waits, in debt":      {0, -1, false, "[1s 2s 3s 4s 5s]"},

@@ -37,7 +37,7 @@ func (s *scope) load() {
 	s.account.loadNotes([]*scope{s})
 	s.account.mu.Lock()
 	defer s.account.mu.Unlock()
-	s.loaded = true
+	s.loaded, s.sync.loaded = true, time.Now()
 	close(s.loading)
 }
 

@@ -176,7 +176,7 @@ func TestHurry(t *testing.T) {
 		paused    time.Duration
 		want      string
 	}{
-		{false, 0, "[]"},
+		{false, 0, "[5.5s]"},
 		{false, ms, "[100ms 300ms 499ms 5.5s]"}, // which is the beginning of what is known
 		{true, 0, "[5.5s]"},
 		{true, ms, "[100ms 300ms 499ms 5.5s]"},

@@ -154,10 +154,8 @@ func (s *scope) answeredLocked(now time.Time, ask *ask, answer *backend.Answer) 
 	}
 	// Others with a higher limit use more than ours allows.
 	s.sync.indebted = ask.indebted(answer)
-	switch {
-	case now.Before(s.sync.hurry):
-		s.heardLocked(now)
-	case answer.Granted < len(ask.Costs), !s.sync.heard.IsZero(): // whoever only waits learns too
+	// Whoever hears no responses learns too, unless the first of them is about to come.
+	if now.Before(s.sync.hurry) || now.Sub(s.sync.loaded) >= earlyEvery {
 		s.syncLocked(now)
 	}
 	if answer.Granted == 0 {
