@@ -20,6 +20,8 @@ type dialect struct {
 	cost string
 	// wait is whether the resets say when a call of the size of this one fits.
 	wait bool
+
+	marks names // one of these shows the dialect
 }
 
 // A column is the headers of one limit.
@@ -32,6 +34,8 @@ type column struct {
 	// something else, no figure follows from it.
 	full bool
 	step int64 // remaining is rounded to a multiple of it
+
+	names names
 }
 
 // A subject is what a column is about.
@@ -73,7 +77,7 @@ const (
 
 // dialects are tried in order; the first whose sign is there counts. A dialect without
 // columns is one in which nothing is certain enough to be learned.
-var dialects = []dialect{
+var dialects = numbered([]dialect{
 	{
 		// The figures are another deployment's than the one that was asked.
 		name:  "Azure, spilled over",
@@ -223,11 +227,11 @@ var dialects = []dialect{
 		columns: []column{{subject: ofRequests, reset: "X-Ratelimit-Reset"}},
 		wait:    true,
 	},
-}
+})
 
 // gateways report limits of their own, of whoever calls them, beside those of the host behind
 // them. The tighter of both counts.
-var gateways = []dialect{
+var gateways = numbered([]dialect{
 	{
 		name:    "LiteLLM",
 		signs:   []string{"X-Litellm-Call-Id", "X-Litellm-Version", "X-Litellm-Model-Id"},
@@ -240,7 +244,7 @@ var gateways = []dialect{
 			{subject: ofDailyRequests, period: day, limit: limitPrefix + "Day", remaining: remainingPrefix + "Day"},
 		},
 	},
-}
+})
 
 // liteLLM returns the columns of LiteLLM's proxy: for each scope that has a limit, what is
 // left of its minute, as x-ratelimit-model_per_key-remaining-tokens; and of the key its limits
@@ -260,40 +264,95 @@ func liteLLM() (columns []column) {
 		column{subject: ofTokens, period: minute, limit: "X-Litellm-Key-Tpm-Limit"})
 }
 
-// dialectOf returns the dialect that a response's headers speak, or nil.
-func dialectOf(h http.Header) *dialect {
+// names are some of the headers that dialects know, by their numbers. A response has few of them,
+// and one look at each tells which.
+type names [3]uint64
+
+var (
+	numbers  = map[string]int{}
+	initials [256]bool // what the names of those headers begin with
+)
+
+// numbered gives numbers to the headers of dialects.
+func numbered(all []dialect) []dialect {
+	for i := range all {
+		d := &all[i]
+		for j := range d.columns {
+			c := &d.columns[j]
+			c.names = namesOf(c.limit, c.remaining, c.reset)
+			if d.signs == nil {
+				d.marks.add(&c.names)
+			}
+		}
+		if signs := namesOf(d.signs...); d.signs != nil {
+			d.marks = signs
+		}
+	}
+	return all
+}
+
+func namesOf(all ...string) (n names) {
+	for _, name := range all {
+		if name == "" {
+			continue
+		}
+		i, ok := numbers[name]
+		if !ok {
+			i = len(numbers)
+			numbers[name], initials[name[0]] = i, true
+		}
+		n.set(i)
+	}
+	return n
+}
+
+// namesIn are those of the headers that a response has.
+func namesIn(h http.Header) (n names) {
+	for name, values := range h {
+		if len(values) == 0 || name == "" || !initials[name[0]] {
+			continue
+		}
+		if i, ok := numbers[name]; ok {
+			n.set(i)
+		}
+	}
+	return n
+}
+
+func (n *names) set(i int) { n[i/64] |= 1 << (i % 64) }
+
+func (n *names) add(others *names) {
+	for i := range n {
+		n[i] |= others[i]
+	}
+}
+
+func (n *names) meet(others *names) bool {
+	return n[0]&others[0]|n[1]&others[1]|n[2]&others[2] != 0
+}
+
+// dialectOf returns the dialect of a response that has these headers, or nil.
+func dialectOf(n *names) *dialect {
 	for i := range dialects {
-		if dialects[i].spokenBy(h) {
+		if dialects[i].spokenIn(n) {
 			return &dialects[i]
 		}
 	}
 	return nil
 }
 
-func (d *dialect) spokenBy(h http.Header) bool {
-	for _, name := range d.signs {
-		if len(h[name]) > 0 {
-			return true
-		}
-	}
-	if d.signs != nil {
-		return false
-	}
-	for i := range d.columns {
-		c := &d.columns[i]
-		if len(h[c.limit]) > 0 || len(h[c.remaining]) > 0 || len(h[c.reset]) > 0 {
-			return true
-		}
-	}
-	return false
-}
+func (d *dialect) spokenIn(n *names) bool { return d.marks.meet(n) }
 
 // ParseHeaders reads what a response's headers report of limits, in whichever dialect, and
 // through whichever gateway.
 func ParseHeaders(h http.Header) (o Headers) {
-	if d := dialectOf(h); d != nil {
+	has := namesIn(h)
+	if d := dialectOf(&has); d != nil {
 		for i := range d.columns {
 			c := &d.columns[i]
+			if !c.names.meet(&has) {
+				continue
+			}
 			if w := o.window(c.subject); *w == (Window{}) {
 				c.read(h, w)
 			}
@@ -303,7 +362,7 @@ func ParseHeaders(h http.Header) (o Headers) {
 		}
 	}
 	for i := range gateways {
-		if g := &gateways[i]; g.spokenBy(h) {
+		if g := &gateways[i]; g.spokenIn(&has) {
 			g.tighten(h, &o)
 		}
 	}
@@ -408,7 +467,8 @@ func momentOf(n float64) (time.Time, bool) {
 // rejects, where the resets of its dialect say that, or those of the IETF's drafts, which
 // gateways send.
 func resetWait(h http.Header, now time.Time) (longest time.Duration) {
-	if d := dialectOf(h); d != nil && d.wait {
+	has := namesIn(h)
+	if d := dialectOf(&has); d != nil && d.wait {
 		for i := range d.columns {
 			c := &d.columns[i]
 			wait, form := parseReset(first(h, c.reset), h, now)
@@ -428,7 +488,8 @@ func resetWait(h http.Header, now time.Time) (longest time.Duration) {
 // X-RateLimit-Reset: 30 beside X-RateLimit-Remaining: 0, or of X-AI-RateLimit-Reset-NAME beside
 // X-AI-RateLimit-Remaining-NAME: 0. The resets of dialects mean what these say.
 func spentWait(h http.Header, now time.Time) (longest time.Duration) {
-	if d := dialectOf(h); d != nil && !d.wait {
+	has := namesIn(h)
+	if d := dialectOf(&has); d != nil && !d.wait {
 		return 0
 	}
 	for name := range h {

@@ -43,8 +43,11 @@ type Headers struct {
 	QueryCost int64
 }
 
-// first returns the first value of the header with this canonical name.
+// first returns the first value of the header with this canonical name, if it has one.
 func first(h http.Header, name string) string {
+	if name == "" {
+		return ""
+	}
 	if v := h[name]; len(v) > 0 {
 		return v[0]
 	}
