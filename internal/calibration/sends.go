@@ -118,14 +118,20 @@ func (s *Sends) reaches(t time.Time) bool {
 
 // at is how much had been charged at the end of a slot.
 func (s *Sends) at(index int64) float64 {
-	i := sort.Search(len(s.slots), func(i int) bool { return s.slots[i].index > index })
+	last := len(s.slots) - 1
 	switch {
-	case i == 0:
+	case last < 0 || index < s.slots[0].index:
 		return s.start
-	case i == len(s.slots):
-		return s.slots[i-1].after
+	case index >= s.slots[last].index:
+		return s.slots[last].after
 	}
-	a, b := s.slots[i-1], s.slots[i]
+	first := int(max(0, int64(last)-(s.slots[last].index-index))) // it may be: no two have one index
+	if s.slots[first].index == index {
+		return s.slots[first].after
+	}
+	later := s.slots[first+1:]
+	i := sort.Search(len(later), func(i int) bool { return later[i].index > index })
+	a, b := &s.slots[first+i], &later[i]
 	part := float64(index-a.index) / float64(b.index-a.index)
 	return a.after + max(0, b.before-a.after)*part
 }

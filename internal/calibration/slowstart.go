@@ -128,15 +128,16 @@ func (s *SlowStart) Factor(now time.Time, drawn float64, careful bool) float64 {
 	if !s.proving() {
 		return s.factor(now)
 	}
-	if !s.over && now.Sub(s.from) < proofTime {
-		for _, stage := range stages {
-			switch {
-			case drawn >= stage.drawn:
-			case careful:
-				return stage.careful
-			default:
-				return stage.factor
-			}
+	if !s.Paces(now) {
+		return 0
+	}
+	for _, stage := range stages {
+		switch {
+		case drawn >= stage.drawn:
+		case careful:
+			return stage.careful
+		default:
+			return stage.factor
 		}
 	}
 	return 0
@@ -144,6 +145,14 @@ func (s *SlowStart) Factor(now time.Time, drawn float64, careful bool) float64 {
 
 // proving reports whether the pace follows what has been drawn, and not time.
 func (s *SlowStart) proving() bool { return s.responded && s.pausedTo.IsZero() }
+
+// Paces reports whether Factor may be more than 0.
+func (s *SlowStart) Paces(now time.Time) bool {
+	if s.proving() {
+		return !s.over && now.Sub(s.from) < proofTime
+	}
+	return s.factor(now) > 0
+}
 
 // Timed reports whether time alone, or the next response, lets more through.
 func (s *SlowStart) Timed(now time.Time) bool { return !s.proving() && s.factor(now) > 0 }

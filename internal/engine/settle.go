@@ -137,7 +137,7 @@ func (r *Reservation) refundLocked(now time.Time, settled *Settled) *backend.Set
 	if !a.engine.local {
 		d = new(scratch)
 	}
-	d.buckets = s.quota.Buckets(d.buckets[:0], now, quota.Refundable(r.sent, settled.Final[backend.Tokens] == 0))
+	d.buckets = s.quota.Described(d.buckets[:0], now, quota.Refundable(r.sent, settled.Final[backend.Tokens] == 0))
 	for _, l := range s.ceilings {
 		d.buckets = append(d.buckets, l.Bucket(now))
 	}

@@ -166,29 +166,39 @@ func (l *Limit) refill() float64 { return float64(l.Amount()) / l.Period.Seconds
 
 // Bucket describes the limit to a backend.
 func (l *Limit) Bucket(now time.Time) backend.Bucket {
-	amount, period := float64(l.Amount()), l.Period.Seconds()
-	margin := max(l.transitMargin().Seconds()/period, l.tracker.Margin(now))
-	if l.whole != nil {
-		margin = subwindowMargin.Seconds() / period
-	}
-	if l.ceiling {
-		margin = 0
-	}
-	start := 0.0
+	b := l.described(now)
+	b.Margin = l.margin(now)
+	return b
+}
+
+// described is Bucket without the margin, which means nothing to a settlement.
+func (l *Limit) described(now time.Time) backend.Bucket {
+	amount, start := l.Amount(), 0.0
 	if l.used > 0 {
-		start = max(0, l.used-amount*now.Sub(l.usedAt).Seconds()/period)
+		start = max(0, l.used-float64(amount)*now.Sub(l.usedAt).Seconds()/l.Period.Seconds())
 	}
 	return backend.Bucket{
 		Owner:     l.Owner,
 		Name:      l.Name,
 		Dimension: l.Dimension,
-		Limit:     l.Amount(),
+		Limit:     amount,
 		Period:    l.Period,
 		Burst:     l.burst,
-		Margin:    amount * margin,
 		Start:     start,
 		Ceiling:   l.ceiling,
 	}
+}
+
+// margin is what is held back of the limit's bucket.
+func (l *Limit) margin(now time.Time) float64 {
+	if l.ceiling {
+		return 0
+	}
+	part := subwindowMargin.Seconds() / l.Period.Seconds()
+	if l.whole == nil {
+		part = max(l.transitMargin().Seconds()/l.Period.Seconds(), l.tracker.Margin(now))
+	}
+	return float64(l.Amount()) * part
 }
 
 // Eases reports whether the margin of the limit's bucket is larger than it will be once calls come

@@ -11,8 +11,18 @@ import (
 // Buckets appends to buckets a description of limits of the set and, after them, of what
 // else holds calls back at present: the pace of a slow start, and ramps.
 func (s *Set) Buckets(buckets []backend.Bucket, now time.Time, limits []*Limit) []backend.Bucket {
+	n := len(buckets)
+	buckets = s.Described(buckets, now, limits)
+	for i, l := range limits {
+		buckets[n+i].Margin = l.margin(now)
+	}
+	return buckets
+}
+
+// Described is Buckets without margins, which mean nothing to a settlement.
+func (s *Set) Described(buckets []backend.Bucket, now time.Time, limits []*Limit) []backend.Bucket {
 	for _, l := range limits {
-		buckets = append(buckets, l.Bucket(now))
+		buckets = append(buckets, l.described(now))
 	}
 	switch {
 	case s.start.FleetHalfOpen(now):
@@ -31,12 +41,15 @@ func (s *Set) Forecast(now time.Time, limits []*Limit) []backend.Bucket {
 
 // paces appends the pace of a slow start, and ramps.
 func (s *Set) paces(buckets []backend.Bucket, now time.Time, limits []*Limit) []backend.Bucket {
+	paced := s.start.Paces(now) && s.careful()
 	for _, l := range limits {
 		if l.Period != minute || l.whole != nil {
 			continue
 		}
-		if factor := s.factor(now, l); factor > 0 && s.careful() {
-			buckets = append(buckets, s.pace(l, factor))
+		if paced {
+			if factor := s.factor(now, l); factor > 0 {
+				buckets = append(buckets, s.pace(l, factor))
+			}
 		}
 		if rate := l.Ramp(now); rate > 0 {
 			buckets = append(buckets, slope(l, rate))
@@ -200,12 +213,13 @@ func (s *Set) slots(now time.Time, inFlight, asking int) int {
 	} else if probing {
 		return max(0, 1-asking)
 	}
-	var calls int
-	switch {
+	calls := 0
+	switch untold, unanswered := s.start.Calls(now), s.start.Unanswered(now); {
+	case untold == 0 && unanswered == 0: // as mostly
 	case !s.complete():
-		calls = s.start.Calls(now)
+		calls = untold
 	case !s.careful():
-		calls = firstCalls * s.start.Unanswered(now)
+		calls = firstCalls * unanswered
 	}
 	if tries := s.backoff.calls(); tries > 0 && (calls == 0 || tries < calls) {
 		calls = tries
@@ -223,6 +237,9 @@ const longPause = time.Second
 // PausedByOthers takes in that a backend says how long the scope is paused: another
 // process may have been throttled, or have lifted a pause.
 func (s *Set) PausedByOthers(now time.Time, d time.Duration) {
+	if d < longPause && s.start.PausedTo().IsZero() {
+		return
+	}
 	// What this process has paused itself, the backend may get a moment later.
 	const lag = time.Second
 	until := now.Add(d)
