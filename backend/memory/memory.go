@@ -18,10 +18,11 @@ import (
 // Backend is a [backend.Backend] in memory. The zero value is ready; it holds
 // nothing that needs closing and must not be copied.
 type Backend struct {
-	accounts sync.Map               // *account by name
-	kept     atomic.Int64           // how many there are
-	mu       sync.Mutex             // of round
-	round    ledger.Round[*account] // the same, in the order in which forget comes to them
+	accounts sync.Map                // *account by name
+	recent   atomic.Pointer[account] // the last that was looked up: mostly the next is the same
+	kept     atomic.Int64            // how many there are
+	mu       sync.Mutex              // of round
+	round    ledger.Round[*account]  // the same, in the order in which forget comes to them
 }
 
 var _ backend.Local = (*Backend)(nil)
@@ -56,12 +57,16 @@ func (b *Backend) account(name string) *account {
 		b.forget(now())
 		b.mu.Unlock()
 	}
+	if a := b.recent.Load(); a != nil && a.name == name && a.lock() {
+		return a
+	}
 	for {
 		a, ok := b.accounts.Load(name)
 		if !ok {
 			a = b.add(name)
 		}
 		if a := a.(*account); a.lock() {
+			b.recent.Store(a)
 			return a
 		}
 	}

@@ -15,6 +15,7 @@ import (
 // below it: scopes, queues, and what was learned.
 type account struct {
 	engine *Engine
+	key    string // of it in the engine; the unnamed one gets another
 
 	mu        sync.Mutex
 	name      string
@@ -23,6 +24,7 @@ type account struct {
 	reserved  int64                       // tokens of the calls in flight
 	refunded  [backend.Dimensions]float64 // to buckets, in all
 	scopes    map[scopeKey]*scope
+	recent    *scope                     // the last that was looked up: mostly the next is the same
 	shared    map[sharedKey]*quota.Limit // by families and by the account as a whole
 	slots     map[string]*slots          // by owner, where that limits calls in flight
 	turns     turns                      // at them
@@ -61,13 +63,16 @@ func (e *Engine) ledger(name string) string { return e.config.Ledger + name }
 func (a *account) ledger() string { return a.engine.ledger(a.name) }
 
 func newAccount(e *Engine, name string) *account {
-	a := &account{engine: e, name: name, scopes: map[scopeKey]*scope{}, shared: map[sharedKey]*quota.Limit{}, slots: map[string]*slots{}, companies: map[string]*company{}}
+	a := &account{engine: e, key: name, name: name, scopes: map[scopeKey]*scope{}, shared: map[sharedKey]*quota.Limit{}, slots: map[string]*slots{}, companies: map[string]*company{}}
 	a.usage.expect(e.rules.Load())
 	return a
 }
 
 // account returns the account of that name.
 func (e *Engine) account(name string) *account {
+	if a := e.recent.Load(); a != nil && a.key == name && name != Unnamed {
+		return a
+	}
 	a, move := e.find(name)
 	if move != nil {
 		e.background(move)
@@ -84,6 +89,7 @@ func (e *Engine) find(name string) (a *account, move func()) {
 		name = e.meantLocked()
 	}
 	if a = e.accounts[name]; a != nil {
+		e.recent.Store(a)
 		return a, nil
 	}
 	if len(e.accounts) >= manyEntries || e.scopes.Load() >= manyScopes {
@@ -117,6 +123,7 @@ func (e *Engine) forgetSomeLocked() {
 	for name, a := range e.accounts {
 		if a.forget() {
 			delete(e.accounts, name)
+			e.recent.CompareAndSwap(a, nil)
 		}
 		if n++; n == examined {
 			return
@@ -147,6 +154,9 @@ func (a *account) forget() bool {
 
 // scopeLocked returns a scope.
 func (a *account) scopeLocked(key scopeKey) *scope {
+	if a.recent != nil && a.recent.key == key {
+		return a.recent
+	}
 	s := a.scopes[key]
 	if s == nil {
 		if len(a.scopes) >= manyEntries || a.engine.scopes.Load() >= manyScopes {
@@ -156,6 +166,7 @@ func (a *account) scopeLocked(key scopeKey) *scope {
 		s = a.newScopeLocked(key, true)
 		a.scopes[key] = s
 	}
+	a.recent = s
 	return s
 }
 
@@ -175,6 +186,7 @@ func (a *account) forgetScopesLocked() {
 	for key, s := range a.scopes {
 		if s.idleLocked() {
 			delete(a.scopes, key)
+			a.recent = nil
 			a.engine.scopes.Add(-1)
 		}
 		if n++; n == examined {

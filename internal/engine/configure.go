@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"github.com/openai-ratelimiter/ratelimiter/backend"
@@ -88,6 +89,7 @@ func (s *scope) movedLocked(old *ask) *backend.Ask {
 		return nil
 	}
 	left := old.Ask
+	left.Buckets = slices.Clone(old.Buckets) // theirs is the next ask's memory
 	s.asks++
 	left.Number = s.asks
 	return &left

@@ -70,6 +70,7 @@ type Engine struct {
 	rules  atomic.Pointer[Rules]
 	lessor backend.Lessor // the backend, if it lends slots
 
+	recent   atomic.Pointer[account] // the last that was looked up: mostly the next is the same
 	mu       sync.Mutex
 	accounts map[string]*account
 	heir     string // the account that has taken over the unnamed one, if any

@@ -180,8 +180,10 @@ func (s *scope) keepLocked(now time.Time, ask *ask, answer *backend.Answer) {
 	if len(s.ceilings) > 0 {
 		limits = slices.Concat(limits, s.ceilings)
 	}
-	buckets := append(s.last.buckets[:0], ask.Buckets...) // whose memory is another ask's next
-	s.last = snapshot{now, answer.Paused, limits, buckets, answer.Levels, s.account.refunded}
+	if s.account.engine.local {
+		s.account.scratch.buckets = s.last.buckets // the ask's are kept
+	}
+	s.last = snapshot{now, answer.Paused, limits, ask.Buckets, answer.Levels, s.account.refunded}
 }
 
 // releaseTicketLocked returns how to take a ticket out of the line that a fast ask has
