@@ -34,7 +34,15 @@ func (b *meteredBody) begin(r *Reservation, resp *http.Response) {
 	if encoded, _ := r.limiter.config.decoders.Chain(resp.Header); len(encoded) > 0 {
 		b.decoded = encoded.Stream()
 	}
-	b.meter = newMetering(r, resp.StatusCode, resp.Header.Get("Content-Type"))
+	b.meter = newMetering(r, resp.StatusCode, first(resp.Header, "Content-Type"))
+}
+
+// first is the first value of the header with this canonical name, or "".
+func first(h http.Header, name string) string {
+	if v := h[name]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
 }
 
 func (b *meteredBody) Read(p []byte) (n int, err error) {
@@ -77,7 +85,7 @@ func (b *meteredBody) watch(p []byte, err error) (e report) {
 	}
 	if b.meter.Failed() && !b.said {
 		b.said = true
-		e.throttle = b.meter.Throttle(b.header, time.Now())
+		e.throttle = b.meter.Throttle(b.header, time.Now)
 	}
 	return e
 }
@@ -130,7 +138,7 @@ func (b *meteredBody) finishLocked(eof bool) (e report) {
 	if b.decoded != nil {
 		b.decoded.Stop()
 	}
-	t := b.meter.Throttle(b.header, time.Now())
+	t := b.meter.Throttle(b.header, time.Now)
 	if !b.said {
 		e.throttle = t
 	}

@@ -12,6 +12,14 @@ import (
 // on malformed input it finds less, or nothing. It keeps one small buffer for
 // the value it is in the middle of; everything else is skipped in place.
 type scanner struct {
+	buf       [bufferSize]byte
+	holes     holes // of the object, if it comes in one piece
+	id, model name
+	scanning
+}
+
+// scanning is what a scanner knows beside the large fields, of which the lengths tell what counts.
+type scanning struct {
 	// text receives the decoded text of deltas; it may be nil.
 	text func([]byte)
 	// stream: the object is an event of a stream, so deltas have text.
@@ -29,11 +37,8 @@ type scanner struct {
 	escape  int  // of a decoded string: bytes read of \uXXXX
 	code    rune // what these said so far
 	high    rune // a surrogate that waits for its other half
-	buf     [bufferSize]byte
 	n       int  // bytes in buf
 	clipped bool // more did not fit
-
-	holes holes // of the object, if it comes in one piece
 
 	// Found in the object being read.
 	event     event
@@ -47,9 +52,13 @@ type scanner struct {
 	sum      counts // the largest figures of all usage objects
 	usage    Usage
 	hasUsage bool
-	id       name
-	model    name
-	names    int // how often one of them has changed
+	names    int // how often a name has changed
+}
+
+// reset makes the scanner a new one.
+func (s *scanner) reset() {
+	s.scanning = scanning{}
+	s.holes.n, s.id.length, s.model.length = 0, 0, 0
 }
 
 const (
@@ -555,14 +564,16 @@ func (s *scanner) scan(p []byte) (i int) {
 			for i+n < len(p) && class[p[i+n]]&delimiter == 0 {
 				n++
 			}
-			if s.value != ignored {
-				s.put(p[i : i+n])
-			} else {
+			b := p[i : i+n]
+			if s.value == ignored {
 				s.holes.add(numberHole, i, i+n)
+			} else if s.n > 0 || n > bufferSize || i+n == len(p) { // else it is in one piece
+				s.put(b)
+				b = s.buf[:s.n]
 			}
 			i += n
 			if i < len(p) {
-				s.literal()
+				s.literal(b)
 				s.next()
 			}
 		case inSkipped:
@@ -726,6 +737,10 @@ func (s *scanner) decode(p []byte) int {
 			for j < len(p) && p[j] != '"' && p[j] != '\\' {
 				j++
 			}
+			if j < len(p) && p[j] == '"' && j-i <= bufferSize && s.n == 0 && s.high == 0 && !s.clipped {
+				s.str(p[i:j]) // it is in one piece
+				return j + 1
+			}
 			if j > i {
 				s.lone()
 				s.put(p[i:j])
@@ -736,7 +751,7 @@ func (s *scanner) decode(p []byte) int {
 			i = j + 1
 			if p[j] == '"' {
 				s.lone()
-				s.str()
+				s.str(s.buf[:s.n])
 				return i
 			}
 			s.escape = 1
@@ -824,7 +839,7 @@ func (s *scanner) put(p []byte) {
 			return
 		}
 		whole := wholeRunes(s.buf[:s.n])
-		s.emit(whole)
+		s.say(s.buf[:whole])
 		s.n = copy(s.buf[:], s.buf[whole:s.n])
 	}
 }
@@ -842,8 +857,6 @@ func wholeRunes(b []byte) int {
 	return len(b)
 }
 
-func (s *scanner) emit(n int) { s.say(s.buf[:n]) }
-
 // say hands on a piece of a delta.
 func (s *scanner) say(text []byte) {
 	s.shown = true
@@ -852,57 +865,56 @@ func (s *scanner) say(text []byte) {
 	}
 }
 
-// str ends a string that was decoded.
-func (s *scanner) str() {
+// str ends a string, which is b, decoded, as far as it fits.
+func (s *scanner) str(b []byte) {
 	if s.value == keyNode {
 		s.value = ignored
 		if !s.clipped {
-			s.value = s.member(s.stack[s.depth-1], s.buf[:s.n])
+			s.value = s.member(s.stack[s.depth-1], b)
 		}
 		s.state = afterKey
 		return
 	}
 	switch s.value {
 	case totalNode, promptNode, completionNode, inputNode, outputNode, cachedNode, secondsNode, spanSecondsNode, spanNanosNode: // in quotes
-		s.literal()
+		s.literal(b)
 	case deltaTextNode:
-		if s.n > 0 {
-			s.emit(s.n)
+		if len(b) > 0 {
+			s.say(b)
 		}
 	case objectNode:
-		if string(s.buf[:s.n]) == "error" { // Mistral's, whose members are the root's
+		if string(b) == "error" { // Mistral's, whose members are the root's
 			s.fault.seen, s.fault.named = true, true
 		}
 	case eventNode:
-		s.event = eventOf(s.buf[:s.n])
+		s.event = eventOf(b)
 	case idNode:
-		s.named(&s.id)
+		s.named(&s.id, b)
 	case modelNode:
-		s.named(&s.model)
+		s.named(&s.model, b)
 	case quotaIDNode:
-		s.violation.quotaID = s.kept(!s.clipped)
+		s.violation.quotaID = kept(b, !s.clipped)
 	case quotaValueNode:
-		s.violation.quotaValue = s.kept(!s.clipped)
+		s.violation.quotaValue = kept(b, !s.clipped)
 	case errorNode: // "error": "..." instead of an object
-		if s.n > 0 {
-			s.fault.name(s.kept(!s.clipped), s.depth == 1)
+		if len(b) > 0 {
+			s.fault.name(kept(b, !s.clipped), s.depth == 1)
 		}
 	default:
-		s.fault.set(s.value, s.kept(!s.clipped))
+		s.fault.set(s.value, kept(b, !s.clipped))
 	}
 	s.next()
 }
 
-func (s *scanner) named(n *name) {
-	if n.set(s.buf[:s.n], !s.clipped) {
+func (s *scanner) named(n *name, b []byte) {
+	if n.set(b, !s.clipped) {
 		s.names++
 	}
 }
 
-// kept returns buf's contents. Where more belongs to it the last word goes too,
+// kept returns b's contents. Where more belongs to it the last word goes too,
 // lest half a number be read as a whole one.
-func (s *scanner) kept(whole bool) string {
-	b := s.buf[:s.n]
+func kept(b []byte, whole bool) string {
 	if !whole {
 		b = b[:max(bytes.LastIndexByte(b, ' '), 0)]
 	}
@@ -971,12 +983,11 @@ func (f *fault) set(v node, to string) {
 	f.seen = true
 }
 
-// literal ends a number, true, false or null.
-func (s *scanner) literal() {
+// literal ends a number, true, false or null, which is b.
+func (s *scanner) literal(b []byte) {
 	if s.value == ignored || s.clipped {
 		return
 	}
-	b := s.buf[:s.n]
 	switch s.value {
 	case totalNode:
 		number(&s.tally.total, b)

@@ -18,17 +18,22 @@ import (
 // A Meter is for one goroutine at a time.
 type Meter struct {
 	scanner scanner
-	status  int
-	mode    mode
-	line    line
 	shape   shape // of a stream's events
-	named   event // what the "event:" line said
-	field   [32]byte
-	n       int // bytes of field, or matched of [DONE]
-	done    bool
-	ended   bool
-	list    bool // the objects of an error stand in an array
-	fault   fault
+	metering
+}
+
+// metering is what a meter knows beside that.
+type metering struct {
+	status int
+	mode   mode
+	line   line
+	named  event // what the "event:" line said
+	field  [32]byte
+	n      int // bytes of field, or matched of [DONE]
+	done   bool
+	ended  bool
+	list   bool // the objects of an error stand in an array
+	fault  fault
 }
 
 // mode is how the body is read.
@@ -104,7 +109,9 @@ func NewMeter(status int, contentType string, text func([]byte)) *Meter {
 
 // Reset makes the meter a new one, for another body.
 func (m *Meter) Reset(status int, contentType string, text func([]byte)) {
-	*m = Meter{status: status}
+	m.metering = metering{status: status}
+	m.scanner.reset()
+	m.shape.length, m.shape.n = 0, 0
 	m.scanner.text, m.scanner.failed = text, status >= 400
 	if readable(contentType) {
 		m.mode = undecided
@@ -212,7 +219,7 @@ func (m *Meter) events(p []byte) {
 			m.named = eventOf(bytes.TrimSpace(m.field[:m.n]))
 		case dataText:
 			s := &m.scanner
-			s.fault = fault{message: strings.Trim(s.kept(!s.clipped), " \t\r\"")}
+			s.fault = fault{message: strings.Trim(kept(s.buf[:s.n], !s.clipped), " \t\r\"")}
 			m.dispatch()
 		}
 		m.line, m.n = fieldName, 0
@@ -400,13 +407,14 @@ func (m *Meter) Ended() bool { return m.ended }
 // Throttle returns the error in the body: of a response that failed as a whole
 // (any status from 400 on; h are its headers, as in [ParseThrottle]), or of one that
 // began with 200 and carries an error object or event. It is nil if there was none. It
-// may be called at any time, and covers what was read by then. now is as in [ParseThrottle].
-func (m *Meter) Throttle(h http.Header, now time.Time) *Throttle {
+// may be called at any time, and covers what was read by then. now reads what is now in
+// [ParseThrottle].
+func (m *Meter) Throttle(h http.Header, now func() time.Time) *Throttle {
 	f := m.error()
 	if !f.seen && m.status < 400 {
 		return nil
 	}
-	r := newThrottle(m.status, h, f, now)
+	r := newThrottle(m.status, h, f, now())
 	return &r
 }
 
@@ -418,7 +426,7 @@ func (m *Meter) error() fault {
 	s := &m.scanner
 	f := s.fault
 	if s.state == inText && (s.value == messageNode || s.value == rootMessageNode) {
-		f.set(s.value, s.kept(false))
+		f.set(s.value, kept(s.buf[:s.n], false))
 	}
 	return f
 }

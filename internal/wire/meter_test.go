@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -41,7 +42,7 @@ func watch(status int, body []byte, cuts ...int) (s seen, doneIn int) {
 	}
 	s.Usage, s.HasUsage = m.Usage()
 	s.Ended, s.ID, s.Model, s.Shown, s.Failed = m.Ended(), m.ID(), m.Model(), m.Shown(), m.Failed()
-	if r := m.Throttle(nil, now); r != nil {
+	if r := m.Throttle(nil, func() time.Time { return now }); r != nil {
 		s.Refusal, s.Refused = *r, true
 	}
 	return s, doneIn
