@@ -20,7 +20,7 @@ import (
 // its usage where the user wants that.
 func (r *Reservation) estimateRequest(req *http.Request, e wire.Endpoint, deployment string, b *requestBody) {
 	l := r.limiter
-	typ := req.Header.Get("Content-Type")
+	typ := first(req.Header, "Content-Type")
 	encoded, known := l.config.decoders.Chain(req.Header)
 	var c costing.Estimate
 	switch {

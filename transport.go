@@ -198,7 +198,7 @@ func (t *Transport) reserve(req *http.Request, e wire.Endpoint, deployment strin
 		x.r = brought
 		return nil
 	}
-	retry := req.Header.Get("X-Stainless-Retry-Count")
+	retry := first(req.Header, "X-Stainless-Retry-Count")
 	call.Retry = retry != "" && retry != "0"
 	if err := r.admit(ctx); err != nil {
 		return err

@@ -83,10 +83,12 @@ func (f *flow) begin() float64 { return max(f.finish, f.last) }
 
 // pace is by how much a flow's finish tag grows for a unit.
 func (f *flows) pace(is backend.Flow) float64 {
-	f.pass(is.Class)
-	for name := range f.classes { // some other one, which may ask no more
-		f.pass(name)
-		break
+	if len(f.classes) > 0 {
+		f.pass(is.Class)
+		for name := range f.classes { // some other one, which may ask no more
+			f.pass(name)
+			break
+		}
 	}
 	tenants := 0.0
 	if c := f.classes[is.Class]; c != nil {

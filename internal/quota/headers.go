@@ -63,6 +63,9 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 	var corrections []Correction
 	informed := false
 	for _, rep := range reports(h) {
+		if rep.Window == (wire.Window{}) {
+			continue
+		}
 		informed = informed || rep.HasLimit && rep.HasRemaining
 		s.subwindows = s.subwindows || rep.Coarse()
 		if rep.dimension == backend.Requests && rep.Period() == 0 {

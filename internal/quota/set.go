@@ -281,12 +281,13 @@ func (s *Set) Charged(now time.Time, sent []Sent, g *Grant) []Sent {
 		if l.Dimension == backend.Tokens {
 			input = calibration.Input{Charged: float64(g.Input.Charged), Counted: float64(g.Input.Counted)}
 		}
-		sent = append(sent, Sent{l, l.tracker.Send(now, float64(g.Cost[b.Dimension]), input, calibration.Level{
+		sent = append(sent, Sent{limit: l})
+		sent[len(sent)-1].Sent = l.tracker.Send(now, float64(g.Cost[b.Dimension]), input, calibration.Level{
 			Used:      b.Capacity() - g.Answer.Levels[k] - later,
 			Charged:   g.Answer.Charged[k] - later,
 			Corrected: g.Answer.Corrected[k],
 			Age:       g.Took,
-		})})
+		})
 		l.drawn.See(now, g.Answer.Charged[k]-later, l.refill())
 		l.used = 0 // the backend knows the bucket from now on
 	}

@@ -161,15 +161,18 @@ func addressed(path string) (route, deployment string) {
 			return route, deployment
 		}
 		path = strings.TrimLeft(after, "/")
-		name, rest, _ := strings.Cut(path, "/")
+		var name, rest string
 		switch {
 		case strings.EqualFold(segment, "deployments"):
+			name, rest, _ = strings.Cut(path, "/")
 		case strings.EqualFold(segment, "engines"):
+			name, rest, _ = strings.Cut(path, "/")
 			if isVersion(name) || isVersion(rest) { // Docker's model runner: /engines/v1, /engines/{runner}/v1
 				continue
 			}
 		case strings.EqualFold(segment, "azure-openai"):
-			resource := name
+			var resource string
+			resource, rest, _ = strings.Cut(path, "/")
 			name, rest, _ = strings.Cut(rest, "/")
 			if isVersion(resource) || isVersion(rest) || isRoute(name) {
 				continue // a base path of that name
