@@ -86,6 +86,17 @@ func (a *Account) Take(shown int64, ask *backend.Ask) (backend.Answer, error) {
 		undo()
 		return answer, nil
 	}
+	if l == &a.empty && len(ask.Costs) == 1 && ask.Flows == nil { // there is no order to keep
+		if v := newSurvey(now, l, scope, buckets, nil, false); v.fits(ask.Costs[0]) {
+			answer := backend.Answer{Stamp: now}
+			v.start(ask.Costs[0], &answer)
+			answer = stand(answer, buckets)
+			if !ask.Fresh {
+				a.remember(now, ask, answer)
+			}
+			return answer, nil
+		}
+	}
 	l.release(now)
 	var old []part
 	if t != nil {
@@ -268,10 +279,14 @@ func (a *Account) owner(now int64, name string) *owner {
 
 // known returns the owner of that name, or nil.
 func (a *Account) known(name string) *owner {
-	if a.recent == nil || a.recent.name != name {
-		a.recent = a.owners[name]
+	if a.recent != nil && a.recent.name == name {
+		return a.recent
 	}
-	return a.recent
+	o := a.owners[name]
+	if o != nil { // a settlement that pauses nobody asks for one without a name
+		a.recent = o
+	}
+	return o
 }
 
 // drop forgets an owner.

@@ -281,18 +281,23 @@ func (v *survey) grant(ask *backend.Ask, parts []part, of []int) backend.Answer 
 			answer.Hint = Duration(v.hint(cost, sum(ask.Costs[i:]), wait, pause))
 			break
 		}
-		for _, b := range v.buckets {
-			b.used += float64(cost[b.dimension])
-			b.charged += float64(cost[b.dimension])
-			b.owner.charged = max(b.owner.charged, answer.Stamp)
-		}
+		v.start(cost, &answer)
 		v.line.flows.serve(p, Units(ask, i))
-		answer.Granted++
 	}
 	if ask.Flows != nil {
 		answer.Virtual = v.line.flows.virtual
 	}
 	return stand(answer, v.buckets)
+}
+
+// start charges a cost that fits.
+func (v *survey) start(cost backend.Amounts, answer *backend.Answer) {
+	for _, b := range v.buckets {
+		b.used += float64(cost[b.dimension])
+		b.charged += float64(cost[b.dimension])
+		b.owner.charged = max(b.owner.charged, answer.Stamp)
+	}
+	answer.Granted++
 }
 
 // hold takes the nodes of a ticket that has come to be their first out of the way if
