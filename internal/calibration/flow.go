@@ -62,10 +62,13 @@ func (t *Tracker) rush(now time.Time) float64 {
 		return 1
 	}
 	const span = time.Second + slotWidth // that Between looks at
-	spent := t.flow.spent.Between(now.Add(-time.Second), time.Second) - t.flow.largest.amount
+	spent := t.flow.spent.Lately(now, time.Second) - t.flow.largest.amount
 	if t.Exact { // what they are charged is known, and what a response has reported is
 		spent = min(spent-fewCalls*t.flow.largest.amount, t.unreported())
 	}
-	even := t.flow.rate * max(1, t.Period.Minutes()) * span.Seconds()
-	return max(1, spent/even)
+	minutes := 1.0
+	if t.Period > time.Minute {
+		minutes = t.Period.Minutes()
+	}
+	return max(1, spent/(t.flow.rate*minutes*span.Seconds()))
 }

@@ -28,8 +28,9 @@ type slot struct {
 }
 
 // slotOf goes by the monotonic clock: a wall clock may be set back.
-func (s *Sends) slotOf(t time.Time) int64 {
-	since := t.Sub(s.begun)
+func (s *Sends) slotOf(t time.Time) int64 { return slotAt(t.Sub(s.begun)) }
+
+func slotAt(since time.Duration) int64 {
 	if since < 0 {
 		since -= slotWidth - 1 // round down
 	}
@@ -90,13 +91,24 @@ func (s *Sends) trim(now int64) {
 // Between is what was charged from a time on for a duration, as far as our own sends
 // show. Between two sends the charges of others are taken to have come evenly.
 func (s *Sends) Between(from time.Time, d time.Duration) float64 {
-	return max(0, s.at(s.slotOf(from.Add(d)))-s.at(s.slotOf(from)-1))
+	since := from.Sub(s.begun)
+	return s.between(since, since+d)
 }
 
-// Before is what anybody had charged by a time, as far as our own sends show: nothing before
-// the first of them.
-func (s *Sends) Before(t time.Time) float64 {
-	if index := s.slotOf(t) - 1; len(s.slots) > 0 && index >= s.slots[0].index {
+// Lately is what was charged up to a time for a duration, as Between has it.
+func (s *Sends) Lately(to time.Time, d time.Duration) float64 {
+	since := to.Sub(s.begun)
+	return s.between(since-d, since)
+}
+
+func (s *Sends) between(from, to time.Duration) float64 {
+	return max(0, s.at(slotAt(to))-s.at(slotAt(from)-1))
+}
+
+// Before is what anybody had charged so long before a time, as far as our own sends show: nothing
+// before the first of them.
+func (s *Sends) Before(t time.Time, by time.Duration) float64 {
+	if index := slotAt(t.Sub(s.begun)-by) - 1; len(s.slots) > 0 && index >= s.slots[0].index {
 		return s.at(index)
 	}
 	return 0

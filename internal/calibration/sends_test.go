@@ -47,6 +47,9 @@ func TestSends(t *testing.T) {
 			if got := sends.Between(after(e.from), e.d); math.Abs(got-e.want) > 2 {
 				t.Errorf("%s: %v from %v for %v; want %v", x.name, got, e.from, e.d, e.want)
 			}
+			if got, want := sends.Lately(after(e.from+e.d), e.d), sends.Between(after(e.from), e.d); got != want {
+				t.Errorf("%s: %v in the last %v up to %v; want %v", x.name, got, e.d, e.from+e.d, want)
+			}
 		}
 	}
 	var sends Sends
@@ -58,6 +61,33 @@ func TestSends(t *testing.T) {
 	}
 	if got := sends.After(after(20*s), 100); got != 0 {
 		t.Errorf("%v after all of them", got)
+	}
+}
+
+// A slot is found wherever it is: among those of a rush, which has one each 10 ms, and of single
+// sends.
+func TestSlotsAreFound(t *testing.T) {
+	var s Sends
+	charged := 0.0
+	for _, i := range []int{0, 1, 2, 3, 7, 20, 21, 22, 40, 41, 43, 44, 45} {
+		charged += 10
+		s.Add(after(time.Duration(i)*slotWidth), charged, 4) // others have charged 6 between
+	}
+	for i := int64(-2); i < 50; i++ {
+		want := 6.0 // before the first
+		for k, a := range s.slots {
+			switch {
+			case a.index > i:
+			case k+1 < len(s.slots) && s.slots[k+1].index > i:
+				b := s.slots[k+1]
+				want = a.after + (b.before-a.after)*float64(i-a.index)/float64(b.index-a.index)
+			default:
+				want = a.after
+			}
+		}
+		if got := s.at(i); math.Abs(got-want) > 1e-9 {
+			t.Errorf("%v at the end of slot %d; want %v", got, i, want)
+		}
 	}
 }
 
@@ -74,12 +104,12 @@ func TestSlotOf(t *testing.T) {
 // What had been charged by a time is known from the first send on.
 func TestBefore(t *testing.T) {
 	var s Sends
-	if got := s.Before(epoch); got != 0 || !s.reaches(epoch) {
+	if got := s.Before(epoch, 0); got != 0 || !s.reaches(epoch) {
 		t.Errorf("%v before any", got)
 	}
 	check := func(at time.Duration, want float64, reaches bool) {
 		t.Helper()
-		if got := s.Before(after(at)); got != want || s.reaches(after(at)) != reaches {
+		if got := s.Before(after(at+time.Second), time.Second); got != want || s.reaches(after(at)) != reaches {
 			t.Errorf("%v before %v, reached: %v; want %v", got, at, s.reaches(after(at)), want)
 		}
 	}

@@ -151,7 +151,7 @@ func (t *Tracker) Send(at time.Time, cost float64, input Input, level Level) Sen
 	return Sent{
 		At: at, Cost: cost, Level: level, unused: t.unused.total, returned: t.unused.returned, own: t.own,
 		refunded: refunded, lost: t.flow.lost, rush: t.rush(at),
-		passed: max(0, level.Charged-cost-t.sends.Before(at.Add(-Overtaking))), input: input, inputs: inputs,
+		passed: max(0, level.Charged-cost-t.sends.Before(at, Overtaking)), input: input, inputs: inputs,
 	}
 }
 
@@ -162,7 +162,9 @@ func (t *Tracker) See(at time.Time, level Level) { t.see(at, 0, level) }
 // see records where the bucket stands after a charge of this cost, and returns what was
 // refunded to it in all, up to a constant.
 func (t *Tracker) see(at time.Time, cost float64, level Level) (refunded float64) {
-	at = at.Add(-level.Age)
+	if level.Age != 0 {
+		at = at.Add(-level.Age)
+	}
 	t.sends.Add(at, level.Charged, cost)
 	t.refunded = level.Charged - t.flow.see(at, cost, level)
 	return t.refunded
@@ -202,7 +204,7 @@ func (t *Tracker) Guess(amount float64) { t.raised += amount }
 
 // Lately is what anybody has charged in the last minute, as far as our own sends show.
 func (t *Tracker) Lately(now time.Time) float64 {
-	return t.sends.Between(now.Add(-time.Minute), time.Minute)
+	return t.sends.Lately(now, time.Minute)
 }
 
 // ChargedAfter is what anybody has charged after a send, as far as our own sends show.

@@ -12,7 +12,6 @@ import (
 type scratch struct {
 	costs   [1]backend.Amounts
 	buckets []backend.Bucket
-	refund  backend.Settlement
 }
 
 // askForOneLocked describes a call's own ask, with the slots that it takes.

@@ -66,13 +66,17 @@ func (r *Reservation) settle(now time.Time, o *Outcome) (Settled, *backend.Settl
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	settled := r.endLocked(now, o)
-	refund := r.refundLocked(now, &settled)
+	refund, due := r.refundLocked(now, &settled)
 	r.overLocked()
-	if refund != nil && a.engine.local {
-		a.engine.settle(refund)
+	if !due {
 		return settled, nil
 	}
-	return settled, refund
+	if a.engine.local {
+		a.engine.settleNow(&refund)
+		return settled, nil
+	}
+	later := refund
+	return settled, &later
 }
 
 // endLocked takes in how the call has ended.
@@ -114,8 +118,9 @@ func (r *Reservation) endLocked(now time.Time, o *Outcome) Settled {
 	return settled
 }
 
-// refundLocked returns how to give back what the call was charged and did not use, or nil.
-func (r *Reservation) refundLocked(now time.Time, settled *Settled) *backend.Settlement {
+// refundLocked returns how to give back what the call was charged and did not use. due is false
+// where nothing is.
+func (r *Reservation) refundLocked(now time.Time, settled *Settled) (settlement backend.Settlement, due bool) {
 	s := r.scope
 	a := s.account
 	var refund backend.Amounts
@@ -131,21 +136,23 @@ func (r *Reservation) refundLocked(now time.Time, settled *Settled) *backend.Set
 	}
 	s.budgetFreedLocked(now)
 	if refund == (backend.Amounts{}) {
-		return nil
+		return settlement, false
 	}
-	d := &a.scratch
-	if !a.engine.local {
-		d = new(scratch)
+	var buckets []backend.Bucket
+	if a.engine.local {
+		buckets = a.scratch.buckets[:0]
 	}
-	d.buckets = s.quota.Described(d.buckets[:0], now, quota.Refundable(r.sent, settled.Final[backend.Tokens] == 0))
+	buckets = s.quota.Described(buckets, now, quota.Refundable(r.sent, settled.Final[backend.Tokens] == 0))
 	for _, l := range s.ceilings {
-		d.buckets = append(d.buckets, l.Bucket(now))
+		buckets = append(buckets, l.Bucket(now))
 	}
-	if !r.elsewhere() && !slices.ContainsFunc(d.buckets, func(b backend.Bucket) bool { return refund[b.Dimension] != 0 }) {
-		return nil // nobody counts it
+	if a.engine.local {
+		a.scratch.buckets = buckets
 	}
-	d.refund = backend.Settlement{Account: a.ledger(), Line: s.line, Stamp: r.stampLocked(), Refund: refund, Buckets: d.buckets}
-	return &d.refund
+	counts := slices.ContainsFunc(buckets, func(b backend.Bucket) bool { return refund[b.Dimension] != 0 })
+	return backend.Settlement{
+		Account: a.ledger(), Line: s.line, Stamp: r.stampLocked(), Refund: refund, Buckets: buckets,
+	}, counts || r.elsewhere() // else nobody counts it
 }
 
 // shown reports whether the text that was seen is all of the output.

@@ -116,6 +116,9 @@ func (l *Limit) Source(now time.Time) (string, time.Duration) {
 // Ramp is what is let through a minute while traffic may only grow slowly, else 0. A part
 // of the limit always is: the limit may have been raised since the ramp began.
 func (l *Limit) Ramp(now time.Time) float64 {
+	if l.ramp.From == 0 {
+		return 0
+	}
 	amount := float64(l.Amount())
 	rate := l.ramp.Rate(now, amount)
 	if rate == 0 {
