@@ -25,11 +25,10 @@ type requestBody struct {
 	rest   io.ReadCloser // the caller's body, or nil where it has been read and closed
 	unread bool          // it is in memory, and sent as it is
 	length int64
-	again  bool         // the request said how to get its body again
-	hidden bool         // net/http could not see that the body is in memory
-	writes bool         // it lets the body write itself, which of unknown length is one chunk
-	closed error        // what the body's Close said
-	first  bytes.Reader // of the prefix, for the first try to send it
+	again  bool  // the request said how to get its body again
+	hidden bool  // net/http could not see that the body is in memory
+	writes bool  // it lets the body write itself, which of unknown length is one chunk
+	closed error // what the body's Close said
 }
 
 // read looks at the request's body, or takes it out of the request and reads at most that much of
@@ -153,8 +152,7 @@ func (b *requestBody) attach(req *http.Request) {
 		}{io.MultiReader(bytes.NewReader(b.prefix), b.rest), b.rest}
 		req.GetBody = nil
 	default:
-		b.first.Reset(b.prefix)
-		req.Body = b.sent(&b.first)
+		req.Body = b.sent(bytes.NewReader(b.prefix))
 		req.GetBody = nil
 		if b.again {
 			req.GetBody = func() (io.ReadCloser, error) { return b.sent(bytes.NewReader(b.prefix)), nil }

@@ -205,7 +205,7 @@ type Settlement struct {
 	// Stamp is that of the grant. A charge older than the last Clear of an
 	// owner, or than the owner's data, is not corrected there.
 	Stamp int64
-	// Buckets are those that were charged.
+	// Buckets are those that were charged. Their Margins say nothing.
 	Buckets []Bucket
 	// Refund is given back (or, where negative, charged in addition) in every
 	// bucket. A bucket never rises above its capacity, and further charges
