@@ -70,7 +70,7 @@ func newAccount(e *Engine, name string) *account {
 
 // account returns the account of that name.
 func (e *Engine) account(name string) *account {
-	if a := e.recent.Load(); a != nil && a.key == name && name != Unnamed {
+	if a := e.recent.Load(); a != nil && a.key == name {
 		return a
 	}
 	a, move := e.find(name)

@@ -69,3 +69,42 @@ func TestForgottenAccountsReportNothing(t *testing.T) {
 		t.Errorf("%d accounts are reported after the end", n)
 	}
 }
+
+// What was looked up last is looked up anew once it is forgotten.
+func TestForgottenIsLookedUpAnew(t *testing.T) {
+	run(t, true, func(b *bench) {
+		a := b.account("a")
+		if b.account("a") != a || b.account("b") == a {
+			b.Error("a name has two accounts, or two have one")
+		}
+		key := scopeKey{model: "m"}
+		a.mu.Lock()
+		s := a.scopeLocked(key)
+		if a.scopeLocked(key) != s || a.scopeLocked(scopeKey{model: "other"}) == s {
+			b.Error("a model has two scopes, or two have one")
+		}
+		a.scopeLocked(key)
+		a.forgetScopesLocked()
+		if a.scopeLocked(key) == s {
+			b.Error("a scope is found that is forgotten")
+		}
+		a.mu.Unlock()
+		b.account("a")
+		b.Engine.mu.Lock()
+		b.forgetSomeLocked()
+		b.Engine.mu.Unlock()
+		if b.account("a") == a {
+			b.Error("an account is found that is forgotten")
+		}
+	})
+}
+
+// The account that takes over the unnamed one is found by its own name, and by none.
+func TestHeirIsFoundByBothNames(t *testing.T) {
+	run(t, true, func(b *bench) {
+		unnamed := b.account(Unnamed)
+		if b.account("a") != unnamed || b.account(Unnamed) != unnamed || b.account("b") == unnamed {
+			b.Error("it is not the one that has taken over")
+		}
+	})
+}

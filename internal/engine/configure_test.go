@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -245,6 +246,27 @@ func TestHigherLimitWakesWhoWaits(t *testing.T) {
 		a.loadNotes([]*scope{m})
 		if err := <-waits; err != nil || time.Since(begun) > 0 {
 			b.Errorf("%v after %v", err, time.Since(begun))
+		}
+	})
+}
+
+// What takes a ticket out of the line that its scope has left is sent without the lock: its
+// buckets are not the next ask's memory.
+func TestLeavingTicketHasItsOwnBuckets(t *testing.T) {
+	run(t, true, func(b *bench) {
+		b.open()
+		s := b.scope()
+		s.account.mu.Lock()
+		defer s.account.mu.Unlock()
+		now := time.Now()
+		old := s.askLocked(now, s.account.scratch.buckets)
+		if s.movedLocked(&old) != nil {
+			b.Fatal("it has not left")
+		}
+		s.changeLineLocked(now, "elsewhere")
+		left := s.movedLocked(&old)
+		if left == nil || !slices.Equal(left.Buckets, old.Buckets) || &left.Buckets[0] == &old.Buckets[0] {
+			b.Errorf("%+v", left)
 		}
 	})
 }

@@ -425,3 +425,17 @@ func TestServe(t *testing.T) {
 		t.Errorf("the line goes back to %v", f.virtual)
 	}
 }
+
+// A flow is told where its cost stood, also where nobody else waits.
+func TestFlowIsToldWhereItStood(t *testing.T) {
+	buckets := []backend.Bucket{{Owner: "m", Name: "rpm", Limit: 60, Period: time.Minute}}
+	q := ask("m", "t", 1, buckets, backend.Amounts{1})
+	q.Flows = []backend.Flow{{Class: "c"}}
+	if answer := take(t, New(), 1, q); answer.Granted != 1 || !slices.Equal(answer.Tags, []float64{0}) {
+		t.Errorf("%+v", answer)
+	}
+	q.Flows = nil
+	if answer := take(t, New(), 1, q); answer.Granted != 1 || answer.Tags != nil {
+		t.Errorf("%+v", answer)
+	}
+}

@@ -213,13 +213,13 @@ func (s *Set) slots(now time.Time, inFlight, asking int) int {
 	} else if probing {
 		return max(0, 1-asking)
 	}
-	calls := 0
-	switch untold, unanswered := s.start.Calls(now), s.start.Unanswered(now); {
-	case untold == 0 && unanswered == 0: // as mostly
-	case !s.complete():
-		calls = untold
-	case !s.careful():
-		calls = firstCalls * unanswered
+	calls := s.start.Calls(now)
+	switch {
+	case calls == 0, !s.complete(): // mostly the slow start is over
+	case s.careful():
+		calls = 0
+	default:
+		calls = firstCalls * s.start.Unanswered(now)
 	}
 	if tries := s.backoff.calls(); tries > 0 && (calls == 0 || tries < calls) {
 		calls = tries

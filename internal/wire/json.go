@@ -737,7 +737,7 @@ func (s *scanner) decode(p []byte) int {
 			for j < len(p) && p[j] != '"' && p[j] != '\\' {
 				j++
 			}
-			if j < len(p) && p[j] == '"' && j-i <= bufferSize && s.n == 0 && s.high == 0 && !s.clipped {
+			if j < len(p) && p[j] == '"' && j-i <= bufferSize && s.n == 0 && s.high == 0 {
 				s.str(p[i:j]) // it is in one piece
 				return j + 1
 			}

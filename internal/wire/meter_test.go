@@ -475,6 +475,7 @@ func FuzzMeterJSON(f *testing.F) {
 	for _, status := range []string{"399", "400", "599.5", "600"} {
 		f.Add([]byte(`{"error":{"message":"m","status":` + status + `}}`))
 	}
+	f.Add([]byte(`{"id":"\ud800abc","model":"m"}`))
 	f.Add([]byte(`{"error":{"status":429,"message":"m"},"errors":[{"status_code":"429"},{"statusCode":399}]}`))
 	f.Add([]byte(`{"error":{"data":{"retry_after":{"seconds":5}},"details":[{"retryDelay":{"seconds":"46","nanos":1e8}},{"retry_delay":7}]},"retry_after":{"nanos":9}}`))
 	f.Add([]byte(`{"errors":{"msg":"m","headers":{"retry-after":5},"description":"d"},"Message":"n","choices":[{"delta":{"reasoning_text":"hm"}}]}`))
@@ -1002,4 +1003,40 @@ func BenchmarkMeter(b *testing.B) {
 			io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{bytes.NewReader(image)}, dst)
 		}
 	})
+}
+
+// Of a number, too, only so much is kept as counts.
+func TestLongNumberIsNotKept(t *testing.T) {
+	m := NewMeter(429, "", nil)
+	m.Write([]byte(`{"error":{"message":"m","details":[{"violations":[{"quotaId":"q","quotaValue":` + strings.Repeat("1", bufferSize+1) + `}]}]}}`))
+	if f := m.fault; f.quotaID != "q" || f.quotaValue != "" {
+		t.Errorf("%+v", f)
+	}
+}
+
+// A meter that is used again is as good as a new one, whatever it has seen before.
+func TestMeterIsUsedAgain(t *testing.T) {
+	read := func(m *Meter, body string) string {
+		var texts []string
+		m.Reset(200, "", func(b []byte) { texts = append(texts, string(b)) })
+		done := m.Write([]byte(body))
+		usage, ok := m.Usage()
+		return fmt.Sprintf("%v %v %v %q %q %v %v %v %q %+v", done, usage, ok, m.ID(), m.Model(), m.Shown(), m.Failed(), m.Ended(), texts,
+			m.Throttle(nil, func() time.Time { return now }))
+	}
+	named := func(model string, longer int) string { // an event that has a shape, unless it is too long
+		return fmt.Sprintf("data: {\"model\":%q,\"x\":%q,\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n", model, strings.Repeat("x", longer))
+	}
+	bodies := []string{chatBody, chatStream, toolStream, responseBody, responsesStream, quotaEvent, chatBody[:len(chatBody)/2], `{`, `{"id":"x"}`, "data: {}\n\n",
+		chatStream[:len(chatStream)/2], "event: error\ndata: te", `{"id":"y","model":"m"}`,
+		named("x", 0) + named("y", 0), named("p", maxShape) + named("q", maxShape) + named("y", 0)}
+	for _, before := range bodies {
+		for _, body := range bodies {
+			m := new(Meter)
+			read(m, before)
+			if got, want := read(m, body), read(new(Meter), body); got != want {
+				t.Errorf("after %.40q, %.40q gives\n%s, want\n%s", before, body, got, want)
+			}
+		}
+	}
 }
