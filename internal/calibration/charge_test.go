@@ -439,6 +439,35 @@ func TestRatioIsRefined(t *testing.T) {
 	}
 }
 
+// A ratio that is refined by little does not explain why our bucket lagged behind: the margin
+// stays.
+func TestMarginOutlivesFinerRatio(t *testing.T) {
+	const seen = 0.02
+	for _, x := range []struct {
+		name      string
+		was, is   float64
+		kept      int
+		forgotten bool
+	}{
+		{"finer", 1.2, 1.29, 0, false},
+		{"finer, and less", 1.2, 1.11, 0, false},
+		{"finer, and unused output is kept", 1.2, 1.29, verdicts, true},
+		{"another one", 1.2, 1.31, 0, true},
+		{"another one, and less", 1.2, 1.09, 0, true},
+	} {
+		g := Tracker{Period: time.Minute, first: epoch}
+		g.shortfall.set(epoch, seen)
+		g.charge.ratio = x.is
+		now := after(time.Second)
+		if !g.chargeFound(now, x.was, true, x.kept) || !g.first.After(now) || !g.explained.After(now) {
+			t.Errorf("%s: begins nothing anew", x.name)
+		}
+		if forgotten := g.shortfall.part == 0; forgotten != x.forgotten {
+			t.Errorf("%s: a margin of %v", x.name, g.shortfall.part)
+		}
+	}
+}
+
 // What refunds that are kept explain as well is no ratio of the input, where those can't be told
 // from it. What is left beside them is.
 func TestKeptRefundsAreNoRatio(t *testing.T) {

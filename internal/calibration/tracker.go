@@ -264,8 +264,8 @@ func (t *Tracker) Observe(now time.Time, sent Sent, server, limit float64) (c Co
 			t.spread(now)
 		}
 	}
-	if !t.Exact && t.observeCharge(now, &r) {
-		t.chargeFound(now)
+	if !t.Exact {
+		t.observeCharge(now, &r)
 	}
 	if diff > 0 {
 		diff = max(0, diff-after, min(diff, t.unused.owed(&r, t.corrected)))
@@ -301,27 +301,15 @@ func (t *Tracker) Late(now time.Time, sent Sent, server float64) {
 	if t.Exact || t.first.IsZero() || t.recent.add(server, false) || t.trust.lost(now) {
 		return
 	}
-	r := report{sent, server}
+	r, was := report{sent, server}, t.charge.Ratio()
 	changed, kept := t.charge.late(now, &r, t.flow.rate, &t.unused)
-	if changed {
-		t.unused.doubt()
-	}
-	if t.voteKept(now, kept) || changed {
-		t.chargeFound(now)
-	}
-}
-
-// chargeFound begins anew what rests on how the server charges.
-func (t *Tracker) chargeFound(now time.Time) {
-	t.unused.trend = trend{}
-	t.surplus, t.explained = surplus{}, now.Add(explainedFor)
-	t.relearn(now)
+	t.chargeFound(now, was, changed, kept)
 }
 
 // observeCharge takes in what a report says of how the server charges the input, and reports
 // whether something was found.
 func (t *Tracker) observeCharge(now time.Time, r *report) bool {
-	samples := t.charge.samples.n
+	was, samples := t.charge.Ratio(), t.charge.samples.n
 	changed, kept := t.charge.alone(now, r, t.overtaken(r.Sent)), 0
 	if !changed && t.charge.samples.n == samples { // a sample is no bound as well
 		changed = t.charge.bound(now, r)
@@ -329,10 +317,28 @@ func (t *Tracker) observeCharge(now time.Time, r *report) bool {
 	if !changed {
 		changed, kept = t.charge.report(now, r, t.flow.rate, &t.unused)
 	}
+	return t.chargeFound(now, was, changed, kept)
+}
+
+// chargeFound takes in whether the ratio has changed, from what it was, and how often it has been
+// seen that unused output is kept. If either shows that the server charges in another way, what
+// rests on that begins anew.
+func (t *Tracker) chargeFound(now time.Time, was float64, changed bool, kept int) bool {
 	if changed {
 		t.unused.doubt()
 	}
-	return t.voteKept(now, kept) || changed
+	voted := t.voteKept(now, kept)
+	if !changed && !voted {
+		return false
+	}
+	t.unused.trend = trend{}
+	t.surplus, t.explained = surplus{}, now.Add(explainedFor)
+	if !voted && math.Abs(t.charge.Ratio()-was) < noticeable*was {
+		t.spread(now) // a finer ratio does not explain the margin
+	} else {
+		t.relearn(now)
+	}
+	return true
 }
 
 // voteKept counts how often a drift has shown that the server keeps unused output, or gives it
