@@ -1,6 +1,8 @@
 package ratelimiter_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -52,6 +54,40 @@ func TestBurstOfTheFullBucket(t *testing.T) {
 				calls.Wait()
 				if a := srv.Account("m"); lost.Load() > 0 || a.Throttled > 0 {
 					t.Errorf("%d calls are not sent within 3s, and %d are refused", lost.Load(), a.Throttled)
+				}
+			})
+		})
+	}
+}
+
+// Where nothing is configured either: the first calls, which are in flight when the limit becomes
+// known, are not counted twice for long, whichever of them is answered first.
+func TestBurstWhereNothingIsConfigured(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rpm := int64(10 + seed)
+				var mu sync.Mutex
+				r := rand.New(rand.NewPCG(seed, 1))
+				srv := openaitest.New(openaitest.WithLimits("m", openaitest.Limits{RPM: rpm, TPM: 1_000_000}), openaitest.WithTiming(func(*openaitest.Call) openaitest.Timing {
+					mu.Lock()
+					defer mu.Unlock()
+					takes := time.Duration(100+r.IntN(400)) * time.Millisecond
+					return openaitest.Timing{Headers: takes, Total: takes}
+				}))
+				client := newLimiter(t, ratelimiter.WithAccount("a"), ratelimiter.WithMaxWait(4*time.Second)).Client(srv.Direct())
+				var lost atomic.Int64
+				var calls sync.WaitGroup
+				for range rpm {
+					calls.Go(func() {
+						if status, _ := post(t, client, chatURL, chatBody("m", 1, false)); status != http.StatusOK {
+							lost.Add(1)
+						}
+					})
+				}
+				calls.Wait()
+				if a := srv.Account("m"); lost.Load() > 0 || a.Throttled > 0 {
+					t.Errorf("%d RPM: %d calls are not sent within 4s, and %d are refused", rpm, lost.Load(), a.Throttled)
 				}
 			})
 		})

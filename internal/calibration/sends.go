@@ -66,6 +66,11 @@ func (s *Sends) Add(at time.Time, charged, cost float64) {
 	s.slots = append(s.slots, slot{index, before, charged})
 }
 
+// Since is from when on After counts sends, beside one at a time.
+func (s *Sends) Since(at time.Time) time.Time {
+	return s.begun.Add(time.Duration(s.slotOf(at)) * slotWidth)
+}
+
 // After is what was charged after a send, as far as our own sends show.
 func (s *Sends) After(at time.Time, cost float64) float64 {
 	return max(0, s.Between(at, remember)-cost)

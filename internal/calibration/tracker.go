@@ -99,6 +99,8 @@ type Tracker struct {
 	refunded  float64 // by anybody, in all, as last known
 	corrected float64 // of our bucket, as last known
 	raised    float64 // by us, and not lowered since
+	guess     guess   // part of it
+	told      bool    // a report had told where the bucket stands when it began
 	lag       float64 // by which the server's bucket is ahead of ours, on average of late
 
 	first     time.Time  // when the first report came
@@ -139,6 +141,9 @@ func (t *Tracker) Send(at time.Time, cost float64, input Input, level Level) Sen
 	inputs := t.charge.send(cost, input.Charged, level.Charged)
 	if t.own == 0 {
 		t.origin = level.Charged - cost
+		if t.origin != 0 {
+			t.guess = guess{} // others have charged the bucket before, and it begins with what they knew
+		}
 	}
 	t.own += cost
 	t.corrected = level.Corrected // others correct it too
@@ -198,10 +203,6 @@ func (t *Tracker) Unused(now, sent time.Time, amount, limit float64) (kept bool)
 // declared and not used: the server has not charged it, or has not said so.
 func (t *Tracker) Returned(amount float64) { t.unused.returned += amount }
 
-// Guess records that this amount of what the bucket begins with is a guess at calls in
-// flight. It may be taken off again, even if charges are exact.
-func (t *Tracker) Guess(amount float64) { t.raised += amount }
-
 // Lately is what anybody has charged in the last minute, as far as our own sends show.
 func (t *Tracker) Lately(now time.Time) float64 {
 	return t.sends.Lately(now, time.Minute)
@@ -221,7 +222,7 @@ func (t *Tracker) Ignored(now time.Time) time.Duration { return max(0, t.trust.l
 func (t *Tracker) Forget() {
 	t.first, t.syncedAt, t.reports = time.Time{}, time.Time{}, 0
 	t.surplus = surplus{}
-	t.suspect = deficit{}
+	t.suspect, t.guess, t.told = deficit{}, guess{}, false
 	t.trust.last = Sent{}
 	t.unused.ended, t.unused.trend, t.unused.known = time.Time{}, trend{}, false
 	t.charge.forget()
@@ -354,7 +355,8 @@ func (t *Tracker) voteKept(now time.Time, kept int) (changed bool) {
 }
 
 // begin adopts the first report. A surplus may be what the request has overtaken and, if
-// somebody else has corrected our bucket meanwhile, theirs.
+// somebody else has corrected our bucket meanwhile, theirs. A deficit may be what has overtaken
+// the request, where the bucket began with an earlier report.
 func (t *Tracker) begin(now time.Time, sent Sent, diff float64) (c Correction, changed bool) {
 	t.first = now
 	if diff < 0 {
@@ -362,6 +364,8 @@ func (t *Tracker) begin(now time.Time, sent Sent, diff float64) (c Correction, c
 		if t.corrected != sent.Corrected {
 			diff = 0
 		}
+	} else if t.told {
+		diff = max(0, diff-t.overtaken(sent))
 	}
 	c, changed = t.correct(diff)
 	t.lag = 0
@@ -419,6 +423,9 @@ func (t *Tracker) correct(diff float64) (c Correction, changed bool) {
 	t.lag -= diff
 	t.raised = max(0, t.raised+diff)
 	t.corrected = c.To
+	if diff != 0 {
+		t.guess = guess{}
+	}
 	return c, diff != 0
 }
 

@@ -56,6 +56,28 @@ func (b *bench) apply(at time.Duration, by float64, f func() (Correction, bool))
 	}
 }
 
+// A bucket that began with a report has had its first one: a deficit of the next may be what has
+// overtaken its request.
+func TestOvertakingIsNoDeficitOfToldBucket(t *testing.T) {
+	for _, x := range []struct {
+		settle     bool
+		then       func(*Tracker)
+		server, by float64
+	}{{false, nil, 103, 2}, {true, nil, 103, 0}, {true, nil, 110, 7}, {true, (*Tracker).Unsettle, 103, 2}, {true, (*Tracker).Forget, 103, 2}} {
+		b := newBench(t)
+		b.used, b.corrected = 100, 100
+		if x.settle {
+			b.g.Settle(epoch, 0, 100)
+		}
+		if x.then != nil {
+			x.then(&b.g)
+		}
+		first := b.send(0, 1)
+		b.send(time.Millisecond, 2)
+		b.report(time.Second, first, x.server, x.by)
+	}
+}
+
 func TestFirstAnswerCountsWhole(t *testing.T) {
 	for _, server := range []float64{5_000, 10} {
 		b := newBench(t)

@@ -80,7 +80,7 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 		if throttled && rep.dimension != backend.Requests {
 			uncharged = float64(r.Cost[rep.dimension])
 		}
-		if c, changed := s.report(now, r, &rep, uncharged); changed {
+		if c, changed := s.report(now, r, &rep, uncharged, throttled); changed {
 			corrections = append(corrections, c)
 			if p, changed := s.correctSubwindow(r, &c); changed {
 				corrections = append(corrections, p)
@@ -109,7 +109,7 @@ func (s *Set) Headers(now time.Time, r *Request, h *wire.Headers, throttled, fai
 
 // report takes in one report: the limit, and where the server's bucket would stand with
 // what it has not charged of this call.
-func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) (c Correction, changed bool) {
+func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64, throttled bool) (c Correction, changed bool) {
 	if !rep.HasLimit || rep.Limit > Largest || uncharged == 0 && rep.Limit < rep.least(r) {
 		return c, false // absurd, or below what has just been let through
 	}
@@ -138,7 +138,7 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 		if uncharged == 0 {
 			s.late(now, r, rep, l)
 		}
-		return c, false
+		return s.guessed(r, rep, l, throttled)
 	}
 	was, fresh := l.learned.Amount, l.Amount() == 0
 	believed := l.report(rep.Limit, rep.source, now, r.SentAt)
@@ -153,17 +153,20 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 	least, used = least+ours, used+ours
 	if fresh {
 		guess := s.sentAfter(r, rep.dimension)
-		l.tracker.Guess(guess)
 		itself := 0.0
 		if rep.dimension == backend.Requests {
 			itself = 1 // has been charged, whatever the rounding of remaining hides
 		}
 		l.begin(now, max(itself, used)+guess)
+		l.tracker.Guess(guess)
+		if s.alone(l, used) {
+			l.tracker.Settle(s.sends[rep.dimension].Since(r.SentAt), guess, l.used)
+		}
 		return c, false
 	}
 	level, ok := r.level(l)
 	if !ok {
-		return c, false
+		return s.guessed(r, rep, l, throttled)
 	}
 	used = l.tracker.Nearest(level, least, used) // rounded figures contradict ours only beyond their rounding
 	// Below a limit that the server does not know, our own charges count.
@@ -176,6 +179,33 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64) 
 		s.refunds.surplus(c.Lowered())
 	}
 	return c, changed
+}
+
+// guessed takes in the report of a call that was sent before the limit was known.
+func (s *Set) guessed(r *Request, rep *report, l *Limit, throttled bool) (c Correction, changed bool) {
+	if throttled || !rep.HasRemaining || rep.Limit != l.Amount() || r.drew(l) {
+		return c, false
+	}
+	used := rep.Used(l.Period)
+	if l.Dimension == backend.Requests && used <= float64(rep.Limit-rep.Remaining-1) {
+		used++ // as rounding may hide
+	}
+	if !s.alone(l, used) {
+		l.tracker.Unsettle()
+		return c, false
+	}
+	correction, changed := l.tracker.Guessed(r.SentAt, float64(r.Cost[l.Dimension]), used)
+	if changed && l.used > 0 { // the backend does not know the bucket yet
+		l.used = max(0, l.used+correction.To-correction.From)
+		return c, false
+	}
+	return Correction{l, backend.Correction(correction)}, changed
+}
+
+// alone reports whether no more is used than this process has sent. Else others use the bucket too,
+// and what they use between two reports nobody knows: a guess too high is what they may use.
+func (s *Set) alone(l *Limit, used float64) bool {
+	return used <= s.sent[l.Dimension]
 }
 
 // late takes in a report that comes after that of a later request, from which only how the

@@ -2,6 +2,7 @@ package quota
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -391,6 +392,105 @@ func TestFirstLevelsGuessIsUndone(t *testing.T) {
 	r := w.send(time.Second, 1)
 	if got := w.respond(1100*time.Millisecond, r, headersOf("requests", 6000, 900, minute)); got["rpm"] != -2 {
 		t.Errorf("corrected by %v; the guess was 2", got)
+	}
+}
+
+// The responses of the calls that were guessed to be on their way show how many of them the first
+// report had counted already. What is certain is taken off at once.
+func TestGuessIsSettled(t *testing.T) {
+	type response struct {
+		call int
+		used int64 // by the server, this call included
+		want float64
+	}
+	used := func(n int64) string { return headersOf("requests", 600, n, minute) }
+	for _, x := range []struct {
+		name    string
+		sent    []time.Duration // before the first of these responses
+		first   response
+		then    []response
+		headers func(used int64) string
+		change  func(*world)
+	}{
+		{"the first report counts all", make([]time.Duration, 4), response{0, 4, 0}, []response{{1, 1, -1}, {2, 2, -1}, {3, 3, -1}}, used, nil},
+		{"it counts none", make([]time.Duration, 4), response{0, 1, 0}, []response{{1, 2, 0}, {2, 3, 0}, {3, 4, 0}}, used, nil},
+		{"it counts two of three", make([]time.Duration, 4), response{0, 3, 0}, []response{{3, 4, 0}, {2, 1, -1}, {1, 2, -1}}, used, nil},
+		{"it is of the call that was sent last", []time.Duration{0, 0, 5 * time.Millisecond}, response{2, 3, 0}, []response{{1, 1, -1}, {0, 2, -1}}, used, nil},
+		{"a call is not guessed at", []time.Duration{0, 100 * time.Millisecond, 100 * time.Millisecond}, response{2, 3, 0}, []response{{0, 1, 0}, {1, 2, -1}}, used, nil},
+		{"others have used some", make([]time.Duration, 3), response{0, 4, 0}, []response{{1, 1, 0}, {2, 2, 0}}, used, nil},
+		{"others use some", make([]time.Duration, 3), response{0, 3, 0}, []response{{1, 5, 0}, {2, 2, 0}}, used, nil},
+		{"rounding hides the call itself", make([]time.Duration, 3), response{0, 1, 0}, []response{{1, 2, 0}, {2, 3, 0}}, func(n int64) string {
+			if n > 1 {
+				return fmt.Sprintf("limit-requests=600 remaining-requests=%d", 600-n)
+			}
+			return used(n)
+		}, nil},
+		{"another limit is reported", []time.Duration{0, 0, 5 * time.Millisecond}, response{2, 3, 0}, []response{{1, 1, 0}, {0, 2, 0}}, func(n int64) string {
+			if n < 3 {
+				return headersOf("requests", 500, n, minute)
+			}
+			return used(n)
+		}, nil},
+		{"another process has begun the bucket", make([]time.Duration, 3), response{0, 3, 0}, []response{{1, 1, 0}, {2, 2, 0}}, used, func(w *world) {
+			w.bucket(w.limit("rpm"), at(time.Second)).charged = 2
+		}},
+		{"nothing is left of a report", make([]time.Duration, 3), response{0, 3, 0}, []response{{1, 1, 0}, {2, 2, 0}}, func(n int64) string {
+			if n < 3 {
+				return "limit-requests=600 reset-requests=100ms"
+			}
+			return used(n)
+		}, nil},
+	} {
+		w := newWorld(t, "")
+		var calls []*Request
+		for _, after := range x.sent {
+			calls = append(calls, w.send(after, 1))
+		}
+		w.respond(time.Second, calls[x.first.call], x.headers(x.first.used))
+		if x.change != nil {
+			x.change(w)
+		}
+		w.send(time.Second, 1) // the backend knows the bucket from now on
+		for _, r := range x.then {
+			if got := w.respond(1100*time.Millisecond, calls[r.call], x.headers(r.used))["rpm"]; math.Abs(got-r.want) > 1e-9 {
+				t.Errorf("%s: corrected by %v after call %d; want %v", x.name, got, r.call, r.want)
+			}
+		}
+	}
+}
+
+// What settles a guess changes where the bucket begins as long as the backend does not know it. A
+// throttled call says nothing, and a correction that comes before settles what is left.
+func TestGuessIsSettledBefore(t *testing.T) {
+	used := func(n int64) string { return headersOf("requests", 600, n, minute) }
+	for _, x := range []struct {
+		name   string
+		change func(*world, *Request)
+		start  float64
+		want   float64
+	}{
+		{"the backend does not know the bucket", nil, 3, 0},
+		{"a call is throttled", func(w *world, r *Request) { w.refuse(time.Second, r, used(3)) }, 4, 0},
+		{"the backend knows it", func(w *world, _ *Request) { w.send(time.Second, 1) }, 0, -1},
+		{"a later call's report is late", func(w *world, _ *Request) {
+			late, r := w.send(time.Second, 1), w.send(time.Second+10*time.Millisecond, 1)
+			w.respond(1100*time.Millisecond, r, used(6))
+			w.respond(1100*time.Millisecond, late, used(6))
+		}, 0, -1},
+		{"a correction came", func(w *world, _ *Request) { w.respond(time.Second, w.send(time.Second, 1), used(20)) }, 0, 0},
+	} {
+		w := newWorld(t, "")
+		calls := []*Request{w.send(0, 1), w.send(0, 1), w.send(0, 1)}
+		w.respond(time.Second, calls[0], used(3))
+		if x.change != nil {
+			x.change(w, calls[1])
+		} else {
+			w.respond(time.Second, calls[1], used(1))
+		}
+		got := w.respond(time.Second, calls[2], used(2))["rpm"]
+		if start := w.limit("rpm").Bucket(at(time.Second)).Start; math.Abs(got-x.want) > 1e-9 || math.Abs(start-x.start) > 1e-9 {
+			t.Errorf("%s: corrected by %v, and it begins at %v; want %v and %v", x.name, got, start, x.want, x.start)
+		}
 	}
 }
 

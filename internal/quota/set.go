@@ -354,6 +354,11 @@ func (r *Request) level(l *Limit) (level calibration.Sent, ok bool) {
 	return calibration.Sent{}, false
 }
 
+// drew reports whether the call was charged to the limit's bucket.
+func (r *Request) drew(l *Limit) bool {
+	return slices.ContainsFunc(r.Sent, func(s Sent) bool { return s.limit == l })
+}
+
 // sentAfter is what calls in flight will have added to a bucket that is only now known,
 // beside those that the server had counted for r. Calls that are done are left out: their
 // share is small, and the next response reports it.
