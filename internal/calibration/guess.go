@@ -4,9 +4,9 @@ import "time"
 
 // A guess is what calls in flight will have added to a bucket that is only now known. The report
 // that made it known may be about a request that was admitted after them: then they are counted
-// twice. Their own responses settle that. A request was admitted before its response came, so what
+// twice. Their own responses resolve that. A request was admitted before its response came, so what
 // the fullest report shows includes all those that have one; the others come on top at most. The
-// zero value has nothing to settle.
+// zero value has nothing to resolve.
 type guess struct {
 	since   time.Time // it is about the calls sent from then on
 	pending float64   // the cost of those without a response
@@ -31,14 +31,14 @@ func (g *guess) answered(cost, server float64) (by float64) {
 // flight. It may be taken off again, even if charges are exact.
 func (t *Tracker) Guess(amount float64) { t.raised += amount }
 
-// Settle has Guessed settle a guess of this amount at calls that are in flight since a time, of a
+// Resolve has Guessed resolve a guess of this amount at calls that are in flight since a time, of a
 // bucket that begins with used, the guess included.
-func (t *Tracker) Settle(since time.Time, amount, used float64) {
+func (t *Tracker) Resolve(since time.Time, amount, used float64) {
 	t.guess, t.told = guess{since, amount, used, -amount}, true
 }
 
-// Unsettle leaves what is not settled yet to reports of later calls.
-func (t *Tracker) Unsettle() { t.guess, t.told = guess{}, false }
+// KeepGuess leaves what is not resolved yet to reports of later calls.
+func (t *Tracker) KeepGuess() { t.guess, t.told = guess{}, false }
 
 // Guessed takes in the report of a call, sent before the bucket was known, of which nothing was
 // charged to it: it may be one of those guessed at. A correction from elsewhere leaves the rest of

@@ -13,7 +13,7 @@ func TestSettledGuessIsNoLag(t *testing.T) {
 		b := newBench(t)
 		b.used, b.corrected = 7, 7
 		b.g.Guess(3)
-		b.g.Settle(epoch, 3, 7)
+		b.g.Resolve(epoch, 3, 7)
 		b.send(time.Second, 1)
 		b.g.lag = x.lag
 		for i, by := range []float64{-1, -1, -1} {
@@ -29,7 +29,7 @@ func TestSettledGuessIsNoLag(t *testing.T) {
 func TestForgottenGuess(t *testing.T) {
 	b := newBench(t)
 	b.g.Guess(3)
-	b.g.Settle(epoch, 3, 7)
+	b.g.Resolve(epoch, 3, 7)
 	b.g.Forget()
 	b.apply(time.Second, 0, func() (Correction, bool) { return b.g.Guessed(epoch, 3, 1) })
 }

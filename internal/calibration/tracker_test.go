@@ -60,14 +60,14 @@ func (b *bench) apply(at time.Duration, by float64, f func() (Correction, bool))
 // overtaken its request.
 func TestOvertakingIsNoDeficitOfToldBucket(t *testing.T) {
 	for _, x := range []struct {
-		settle     bool
+		resolve    bool
 		then       func(*Tracker)
 		server, by float64
-	}{{false, nil, 103, 2}, {true, nil, 103, 0}, {true, nil, 110, 7}, {true, (*Tracker).Unsettle, 103, 2}, {true, (*Tracker).Forget, 103, 2}} {
+	}{{false, nil, 103, 2}, {true, nil, 103, 0}, {true, nil, 110, 7}, {true, (*Tracker).KeepGuess, 103, 2}, {true, (*Tracker).Forget, 103, 2}} {
 		b := newBench(t)
 		b.used, b.corrected = 100, 100
-		if x.settle {
-			b.g.Settle(epoch, 0, 100)
+		if x.resolve {
+			b.g.Resolve(epoch, 0, 100)
 		}
 		if x.then != nil {
 			x.then(&b.g)

@@ -160,7 +160,7 @@ func (s *Set) report(now time.Time, r *Request, rep *report, uncharged float64, 
 		l.begin(now, max(itself, used)+guess)
 		l.tracker.Guess(guess)
 		if s.alone(l, used) {
-			l.tracker.Settle(s.sends[rep.dimension].Since(r.SentAt), guess, l.used)
+			l.tracker.Resolve(s.sends[rep.dimension].Since(r.SentAt), guess, l.used)
 		}
 		return c, false
 	}
@@ -191,7 +191,7 @@ func (s *Set) guessed(r *Request, rep *report, l *Limit, throttled bool) (c Corr
 		used++ // as rounding may hide
 	}
 	if !s.alone(l, used) {
-		l.tracker.Unsettle()
+		l.tracker.KeepGuess()
 		return c, false
 	}
 	correction, changed := l.tracker.Guessed(r.SentAt, float64(r.Cost[l.Dimension]), used)

@@ -459,8 +459,8 @@ func TestGuessIsSettled(t *testing.T) {
 	}
 }
 
-// What settles a guess changes where the bucket begins as long as the backend does not know it. A
-// throttled call says nothing, and a correction that comes before settles what is left.
+// What resolves a guess changes where the bucket begins as long as the backend does not know it. A
+// throttled call says nothing, and a correction that comes before resolves what is left.
 func TestGuessIsSettledBefore(t *testing.T) {
 	used := func(n int64) string { return headersOf("requests", 600, n, minute) }
 	for _, x := range []struct {
