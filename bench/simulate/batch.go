@@ -84,7 +84,7 @@ var batches = []batch{
 	}),
 	newBatch("foreign 30 %", atMost(1.02, 3).held(1.02, 1.03, 3), func(b *batch) { b.foreign = 0.3 }),
 	newBatch("limits halved at 20 s", batchBar{admitted: 1.03, makespan: 1.03, refused: 15, seeds: 20}.held(1.03, 1.03, 25), func(b *batch) { b.halved = 20 * time.Second }),
-	newBatch("slow answers", atMost(1.02, 0).held(1.02, 1.04, 2), func(b *batch) {
+	newBatch("slow answers", atMost(1.02, 0).held(1.02, 1.05, 4), func(b *batch) {
 		b.answer, b.travel, b.workers = 2*time.Second, 30*time.Millisecond, 128
 	}),
 	newBatch("20,000 RPM and 8M TPM", atMost(1.02, 0).held(1.02, 1.05, 5), func(b *batch) {
