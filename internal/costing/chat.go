@@ -19,6 +19,8 @@ const perCall = 3
 func (r *reader) chat(f *fields) (total int64, functions bool) {
 	if r.at(f.messages) {
 		total += r.messages() + replyPriming
+	} else { // OpenRouter's
+		total, _ = r.prompts(f.prompt)
 	}
 	if tools := r.toolset(f.tools, f.functions); tools > 0 { // neither null nor empty
 		total += tools + r.chatTools()
@@ -114,8 +116,17 @@ func (r *reader) message() int64 {
 			}
 		case "encrypted_content":
 			total += r.guess(ciphertextTokens(r.str()))
-		case "reasoning_content", "reasoning": // of hosts that show it: some take it back, others drop it
+		case "images": // which the model has made, as OpenRouter returns them
+			if r.enter('[') {
+				for r.more() {
+					total += r.part(0)
+				}
+			}
+		case "reasoning_content", "reasoning", "reasoning_details", "thinking_blocks":
+			// Of hosts that show it: some take it back, others drop it.
+			guessed := r.guessed
 			thought = max(thought, r.content())
+			r.guessed = guessed // all of it is, below
 		default:
 			r.skip()
 		}
@@ -234,6 +245,8 @@ func (r *reader) part(depth int) (total int64) {
 			}
 		case "source": // Anthropic's
 			data = r.source()
+		case "data": // MCP's, of images, and what was thought, encrypted
+			data = r.str()
 		case "detail":
 			detail = r.str()
 		case "input_audio":
@@ -265,6 +278,8 @@ func (r *reader) part(depth int) (total int64) {
 		document = true
 	case "document":
 		doc, document = data, true
+	case "reasoning.encrypted", "redacted_thinking":
+		total += r.guess(ciphertextTokens(data))
 	}
 	if document {
 		total += r.guess(documentTokens(doc))

@@ -226,6 +226,16 @@ func TestInput(t *testing.T) {
 		{wire.Chat, `{"messages":[{"content":"abc","reasoning":null,"reasoning_content":null}]}`, message + 3 + reply},
 		{wire.Chat, `{"messages":[{"content":[{"type":"thinking","thinking":[{"type":"text","text":"0123456789"}]},{"type":"text","text":"abc"}]}]}`, message + 3 + 10 + reply},
 		{wire.Chat, `{"messages":[{"content":[{"type":"thinking","thinking":"0123456789","signature":"unseen"}]}]}`, message + 10 + reply},
+		// As OpenRouter and LiteLLM have returned it.
+		{wire.Chat, `{"messages":[{"content":"abc","reasoning":"0123","reasoning_details":[{"type":"reasoning.text","text":"0123","signature":"unseen"},{"type":"reasoning.summary","summary":"unseen"}]}]}`, message + 3 + 4 + reply},
+		{wire.Chat, `{"messages":[{"content":null,"reasoning_details":[{"type":"reasoning.encrypted","data":"` + strings.Repeat("A", 160) + `","id":"x"}]}]}`, message + 30 + reply},
+		{wire.Chat, `{"messages":[{"content":"abc","thinking_blocks":[{"type":"thinking","thinking":"0123456789","signature":"unseen"},{"type":"redacted_thinking","data":"` + strings.Repeat("A", 160) + `"}]}]}`, message + 3 + 10 + 30 + reply},
+		// Images that the model has made before (OpenRouter), and those of MCP's tools.
+		{wire.Chat, `{"model":"gpt-4o","messages":[{"content":"abc","images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,` + base64.StdEncoding.EncodeToString(pngOf(512, 512)) + `"}}, "unseen"]}]}`, message + 3 + 255 + reply},
+		{wire.Chat, `{"messages":[{"content":"abc","images":null}]}`, message + 3 + reply},
+		{wire.Chat, `{"model":"gpt-4o","messages":[{"role":"t","content":[{"type":"image","mimeType":"image/png","data":"` + base64.StdEncoding.EncodeToString(pngOf(512, 512)) + `"}]}]}`, message + 1 + 255 + reply},
+		{wire.Chat, `{"prompt":"abc"}`, 3}, // OpenRouter's
+		{wire.Chat, `{"prompt":"unseen","messages":[{"content":"abc"}]}`, message + 3 + reply},
 		{wire.Chat, `{"messages":[{"content":[{"type":"tool_result","content":[{"type":"text","text":"abc"}]}]}]}`, message + 3 + reply},
 		{wire.Embeddings, `{"input":[{"content":[{"type":"text","text":"abc"}]}]}`, 3},
 		{wire.Embeddings, `{"messages":[{"role":"user","content":"abc"}]}`, message + 4 + 3},
@@ -694,6 +704,19 @@ func TestDepths(t *testing.T) {
 }
 
 // What is made or seen by a rule that is another model's, or that nobody has published, is guessed.
+// Thoughts that stand in several members are guessed once.
+func TestGuessedThoughts(t *testing.T) {
+	for _, thoughts := range []string{
+		`"reasoning":"0123456789","reasoning_details":[{"type":"reasoning.text","text":"0123456789"}]`,
+		`"reasoning_content":"0123456789","thinking_blocks":[{"type":"thinking","thinking":"0123456789"}]`,
+	} {
+		got := costing.JSON(wire.Chat, "", []byte(`{"messages":[{"content":"abc",`+thoughts+`}]}`), bytesCounter{})
+		if got.Guessed != 10 {
+			t.Errorf("%s: %d guessed; want 10", thoughts, got.Guessed)
+		}
+	}
+}
+
 func TestGuessedImages(t *testing.T) {
 	image := `{"messages":[{"role":"u","content":[{"type":"image_url","image_url":{"url":"data:image/gif;base64,R0lGODlhAQABAAAAACw="}}]}]`
 	unseen := `{"messages":[{"role":"u","content":[{"type":"image_url","image_url":{"url":"https://a/b"}}]}]`
