@@ -122,9 +122,12 @@ var dialects = numbered([]dialect{
 	},
 	{
 		// Names that say the period. Those of an hour stand beside them. SambaNova says it of
-		// the day alone: what it says nothing of is of a minute.
-		name:  "Cerebras",
-		signs: []string{limitPrefix + "Requests-Minute", limitPrefix + "Requests-Day", limitPrefix + "Tokens-Minute", limitPrefix + "Tokens-Day"},
+		// the day alone, and Nous of the hour: what they say nothing of is of a minute.
+		name: "Cerebras",
+		signs: []string{
+			limitPrefix + "Requests-Minute", limitPrefix + "Requests-Day", limitPrefix + "Tokens-Minute", limitPrefix + "Tokens-Day",
+			limitPrefix + "Requests-1h", limitPrefix + "Tokens-1h",
+		},
 		columns: []column{
 			{
 				subject: ofRequests, period: minute, limit: limitPrefix + "Requests-Minute",
@@ -141,6 +144,10 @@ var dialects = numbered([]dialect{
 			{
 				subject: ofTokens, period: minute, limit: limitPrefix + "Tokens-Minute",
 				remaining: remainingPrefix + "Tokens-Minute", reset: resetPrefix + "Tokens-Minute",
+			},
+			{
+				subject: ofTokens, period: minute, limit: limitPrefix + "Tokens",
+				remaining: remainingPrefix + "Tokens", reset: resetPrefix + "Tokens",
 			},
 			{
 				subject: ofDailyTokens, period: day, limit: limitPrefix + "Tokens-Day",

@@ -104,6 +104,32 @@ var captured = []struct {
 		x-ratelimit-limit-requests-day: 12000
 		x-ratelimit-remaining-requests-day: 11990`,
 		Headers{Requests: stated(minute, 60, 59, 0), DailyRequests: stated(day, 12_000, 11_990, 0)}},
+	{"Nous, as its client hermes-agent has it", "Cerebras", `
+		x-ratelimit-limit-requests: 800
+		x-ratelimit-limit-requests-1h: 33600
+		x-ratelimit-limit-tokens: 8000000
+		x-ratelimit-limit-tokens-1h: 336000000
+		x-ratelimit-remaining-requests: 795
+		x-ratelimit-remaining-requests-1h: 33590
+		x-ratelimit-remaining-tokens: 7999500
+		x-ratelimit-remaining-tokens-1h: 335999000
+		x-ratelimit-reset-requests: 45.5
+		x-ratelimit-reset-requests-1h: 3500.0
+		x-ratelimit-reset-tokens: 42.3
+		x-ratelimit-reset-tokens-1h: 3490.0`,
+		Headers{
+			Requests: stated(minute, 800, 795, 45500*time.Millisecond), Tokens: stated(minute, 8_000_000, 7_999_500, 42300*time.Millisecond),
+		}},
+	{"Nous, requests alone", "Cerebras", `
+		x-ratelimit-limit-requests: 800
+		x-ratelimit-limit-requests-1h: 33600
+		x-ratelimit-remaining-requests: 795`,
+		Headers{Requests: stated(minute, 800, 795, 0)}},
+	{"Nous, tokens alone", "Cerebras", `
+		x-ratelimit-limit-tokens: 8000000
+		x-ratelimit-limit-tokens-1h: 336000000
+		x-ratelimit-remaining-tokens: 7999500`,
+		Headers{Tokens: stated(minute, 8_000_000, 7_999_500, 0)}},
 	{"Together", "Together", `
 		x-ratelimit-limit: 10
 		x-ratelimit-remaining: 9
