@@ -79,7 +79,8 @@ const (
 func eventOf(typ []byte) event {
 	switch string(typ) {
 	case "response.completed", "response.incomplete", "transcript.text.done", "speech.audio.done",
-		"message_stop": // Anthropic's
+		"response.done", // the Realtime API's, which relays send here too
+		"message_stop":  // Anthropic's
 		return terminal
 	case "response.failed":
 		return stopped

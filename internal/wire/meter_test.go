@@ -149,6 +149,7 @@ func TestMeter(t *testing.T) {
 			`{"type":"content_block_delta","index":1,"delta":{"type":"thinking_delta","thinking":"hm"}}`,
 			`{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{}"}}`,
 			`{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":15}}`), usage(25, 15, 40), open, "Hellohm{}"},
+		{"a response that is done", sse(`{"type":"response.done","response":{"id":"r","usage":{"input_tokens":1,"output_tokens":2}}}`), usage(1, 2, 3), done, ""},
 		{"Anthropic's stream, to its end", sse(`{"type":"message_delta","usage":{"output_tokens":15}}`, `{"type":"message_stop"}`), usage(0, 15, 15), done, ""},
 		{"codes that are no errors", `{"code":200,"message":"success","usage":{"total_tokens":12}}`, usage(0, 0, 12), done, ""},
 		{"a code above those of HTTP", `{"code":2000,"message":"ok","usage":{"total_tokens":12}}`, usage(0, 0, 12), done, ""},
