@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -96,6 +97,7 @@ func (n *name) String() string { return string(n.bytes[:n.length]) }
 type fault struct {
 	seen               bool // it says something, which an "error": {} in a regular chunk does not
 	message, typ, code string
+	hint               string // a code by another name, for what the error itself does not say
 	raw                string // what a gateway was told
 	wait               string // a duration, or seconds
 	violation                 // of Google's QuotaFailure
@@ -106,8 +108,9 @@ type fault struct {
 // conclude takes the root's own members for an error where their code is that of one:
 // {"code":429,"message":"…"} and {"code":"rate_limit_daily","message":"…"} come with any status.
 func (f *fault) conclude() {
-	n, ok := parseCount(f.code)
-	if f.message != "" && (ok && 400 <= n && n < 600 || kindOf(f.code) != Other) {
+	code := cmp.Or(f.code, f.hint)
+	n, ok := parseCount(code)
+	if f.message != "" && (ok && 400 <= n && n < 600 || kindOf(code) != Other) {
 		f.seen = true
 	}
 }
@@ -126,7 +129,7 @@ func (f *fault) add(v violation) {
 
 // empty reports whether the fault says nothing.
 func (f *fault) empty() bool {
-	return f.message == "" && f.typ == "" && f.code == "" && !f.detailed && f.wait == ""
+	return f.message == "" && f.typ == "" && f.code == "" && f.hint == "" && !f.detailed && f.wait == ""
 }
 
 type state uint8
@@ -192,6 +195,8 @@ const (
 	reasonNode
 	rootCodeNode
 	statusNode
+	hintNode
+	rootHintNode
 	waitNode
 	waitMSNode
 	rootWaitNode
@@ -246,6 +251,8 @@ func (s *scanner) member(parent node, name []byte) node {
 			return rootDetailNode
 		case "code":
 			return rootCodeNode
+		case "error_type", "error_code", "errorType", "errorCode", "__type": // the last is AWS's
+			return rootHintNode
 		case "estimated_time":
 			return rootWaitNode
 		case "object":
@@ -320,6 +327,8 @@ func (s *scanner) member(parent node, name []byte) node {
 			return codeNode
 		case "status", "statusCode", "status_code":
 			return statusNode
+		case "error_type", "error_code", "errorType", "errorCode":
+			return hintNode
 		case "details":
 			return detailsNode
 		case "metadata", "data":
@@ -345,6 +354,8 @@ func (s *scanner) member(parent node, name []byte) node {
 			return rawNode
 		case "headers": // those of OpenRouter's own limits
 			return headersNode
+		case "error_type", "error_code", "errorType", "errorCode": // OpenRouter's, Anthropic's
+			return hintNode
 		}
 		return waitOf(name, waitNode, waitMSNode)
 	case headersNode:
@@ -953,6 +964,11 @@ func (f *fault) set(v node, to string) {
 			f.code = to
 		}
 		return
+	case rootHintNode:
+		if f.hint == "" {
+			f.hint = to
+		}
+		return
 	case rootWaitMSNode, rootWaitNode:
 		if v == rootWaitMSNode {
 			to = inMS(to)
@@ -969,6 +985,8 @@ func (f *fault) set(v node, to string) {
 		f.typ = to
 	case codeNode:
 		f.code = to
+	case hintNode:
+		f.hint = to
 	case statusNode: // Google's name for a type
 		if f.typ == "" {
 			f.typ = to

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -480,6 +481,8 @@ func FuzzMeterJSON(f *testing.F) {
 	f.Add([]byte(`{"error":{"status":429,"message":"m"},"errors":[{"status_code":"429"},{"statusCode":399}]}`))
 	f.Add([]byte(`{"error":{"data":{"retry_after":{"seconds":5}},"details":[{"retryDelay":{"seconds":"46","nanos":1e8}},{"retry_delay":7}]},"retry_after":{"nanos":9}}`))
 	f.Add([]byte(`{"errors":{"msg":"m","headers":{"retry-after":5},"description":"d"},"Message":"n","choices":[{"delta":{"reasoning_text":"hm"}}]}`))
+	f.Add([]byte(`{"error":{"error_type":"t","details":{"error_code":"c"},"metadata":{"errorType":"u"}},"__type":"v","message":"m"}`))
+	f.Add([]byte(`{"errorCode":"throttled","error_type":7,"message":"m"}`))
 	f.Add([]byte(`{"error":"title","message":"m","retry_after":2,"choices":[{"error":{"message":"c","metadata":{"raw":"r","headers":{"retry-after":"3"}}}}]}`))
 	for line := range strings.Lines(chatStream + toolStream + responsesStream) {
 		if data, ok := strings.CutPrefix(line, "data: "); ok {
@@ -505,7 +508,7 @@ func FuzzMeterJSON(f *testing.F) {
 		if utf8.Valid(body) && s.ID != want.id {
 			t.Errorf("%q: id %q, want %q", body, s.ID, want.id)
 		}
-		if want.fault.seen && utf8.Valid(body) && (s.Refusal.Message != want.fault.full() || s.Refusal.Code != want.fault.code) {
+		if want.fault.seen && utf8.Valid(body) && (s.Refusal.Message != want.fault.full() || s.Refusal.Code != cmp.Or(want.fault.code, want.fault.hint)) {
 			t.Errorf("%q: %+v, want %+v", body, s.Refusal, want.fault)
 		}
 
@@ -647,6 +650,8 @@ func (r *reference) root(root members) {
 			r.own("message", m.value)
 		case "code":
 			r.own("code", m.value)
+		case "error_type", "error_code", "errorType", "errorCode", "__type":
+			r.own("hint", m.value)
 		default:
 			if waitMembers[m.name] || m.name == "estimated_time" {
 				r.own("wait", m.value)
@@ -828,6 +833,8 @@ func (r *reference) own(name string, v any) {
 		f.message = s
 	case name == "code" && (stands || f.code == ""):
 		f.code = s
+	case name == "hint" && isString && f.hint == "":
+		f.hint = s
 	case name == "wait" && f.wait == "":
 		f.wait = s
 	}
@@ -855,6 +862,8 @@ func (r *reference) word(name string, v any) {
 		f.message = s
 	case name == "code":
 		f.code = s
+	case hintMembers[name] && isString:
+		f.hint = s
 	case name == "type" && isString:
 		f.typ = s
 	case status:
@@ -869,6 +878,8 @@ func (r *reference) word(name string, v any) {
 	f.seen = true
 }
 
+var hintMembers = map[string]bool{"error_type": true, "error_code": true, "errorType": true, "errorCode": true}
+
 var waitMembers = map[string]bool{"wait": true, "retry_after": true, "retryAfter": true, "Retry-After": true, "retry_after_seconds": true, "resets_in_seconds": true}
 
 func (r *reference) metadata(object members) {
@@ -881,7 +892,7 @@ func (r *reference) metadata(object members) {
 			}
 		case m.name == "headers":
 			r.headers(m.value)
-		case waitMembers[m.name]:
+		case waitMembers[m.name], hintMembers[m.name]:
 			r.word(m.name, m.value)
 		}
 	}

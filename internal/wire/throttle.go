@@ -116,6 +116,12 @@ func newThrottle(status int, h http.Header, f fault, now time.Time) Throttle {
 	r := Throttle{
 		Code: f.code, Type: f.typ, Message: f.message,
 	}
+	switch {
+	case r.Code == "":
+		r.Code = f.hint
+	case r.Type == "":
+		r.Type = f.hint
+	}
 	if f.raw != "" {
 		f.message = clipped(f.message + ": " + f.raw)
 		r.Message = f.message

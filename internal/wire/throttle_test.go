@@ -604,6 +604,20 @@ func TestParseThrottle(t *testing.T) {
 		{"a rate of a minute and a budget", 429, "", body("60 requests per minute. Raise your monthly budget for more", "", ""), figures{RateLimit, Requests, minute, -1, -1, -1, 0}},
 		{"figures of a rate and a budget", 429, "", body("Limit 60, used 60. Raise your monthly budget for more", "", ""), figures{RateLimit, Unknown, 0, 60, 60, -1, 0}},
 
+		// What stands in a member of another name.
+		{"OpenRouter's kind of error", 200, "", `{"error":{"code":502,"message":"Upstream request failed","metadata":{"error_type":"provider_overloaded"}}}`, figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
+		{"OpenRouter's kind of error, first", 200, "", `{"error":{"metadata":{"error_type":"provider_overloaded"},"code":502,"message":"Upstream request failed"}}`, figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
+		{"OpenRouter's kind of error, in a choice", 200, "", `{"choices":[{"finish_reason":"error","error":{"code":503,"message":"Upstream request failed","metadata":{"error_type":"provider_overloaded"}}}]}`, figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
+		{"OpenRouter's kind of error, and nothing else", 200, "", `{"error":{"metadata":{"error_type":"rate_limit_error"}}}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"a kind of error beside a code and a type", 429, "", `{"error":{"code":"c","type":"t","message":"m","error_type":"overloaded"}}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"Anthropic's cap of a month", 429, "", `{"type":"error","error":{"type":"rate_limit_error","message":"Regain access later","details":{"error_code":"enforced_spend_limit_reached"}},"request_id":"req_018"}`, figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"Anthropic's cap of a month, in its words", 429, "", `{"type":"error","error":{"type":"rate_limit_error","message":"You have reached your API usage limits: your organization has crossed its monthly API usage threshold, set based on your organization's API tier. You will regain access on 2026-12-01 at 00:00 UTC.","details":{"error_code":"enforced_spend_limit_reached"}}}`,
+			figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"a code of the root by another name", 403, "", `{"error_code":"REQUEST_LIMIT_EXCEEDED","message":"m"}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"a code of the root by another name, in a success", 200, "", `{"errorCode":"TooManyRequests","message":"m"}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"a code of the root by two names", 403, "", `{"errorType":"ThrottledError","__type":"Denied","message":"m"}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"AWS's type", 400, "", `{"__type":"com.amazon.coral.service#ThrottlingException","message":"Rate exceeded"}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+
 		{"400", 400, "", body("This model's maximum context length is 8192 tokens", "invalid_request_error", "context_length_exceeded"),
 			figures{Other, Unknown, 0, -1, -1, -1, 0}},
 		{"500", 500, "", "oops", figures{Other, Unknown, 0, -1, -1, -1, 0}},
