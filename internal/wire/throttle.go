@@ -168,7 +168,6 @@ func (r *Throttle) Stood(period time.Duration) float64 {
 // kinds are what codes and types mean, spelt as [spelt] does, where no part of them says it.
 var kinds = map[string]Kind{
 	"quotaexceeded":               Quota,
-	"paymentrequired":             Quota,
 	"creditlimitexceeded":         Quota,
 	"allocationquotafreetieronly": Quota, // Alibaba's
 	"exceededcurrentquotaerror":   Quota, // Moonshot's
@@ -226,7 +225,7 @@ func kindOf(word string) Kind {
 // rate may have by way of advice, of what may be a month's plan or a moment's burst (which is a
 // rate if they say a wait), of a server's load, of rates, and of traffic that grows too fast.
 var (
-	moneyWords = []string{"insufficient_quota", "spend limit", "spending limit", "spend cap", "spending cap",
+	moneyWords = []string{"insufficient_quota", "insufficient quota", "spend limit", "spending limit", "spend cap", "spending cap",
 		"credit balance", "insufficient balance", "insufficient credits", "billing hard limit", "account is not active",
 		"budget has been exceeded", "api usage limits", "key limit exceeded", "any credits", "out of credits", "credits are depleted",
 		"out of funds",
@@ -236,7 +235,7 @@ var (
 		"make sure your account is in good standing", "overdue account", "plan does not yet include access", "plan does not include access",
 		"budget exceeded", "exceeded its budget", "exceeded budget", "over budget", "enter a payment method", "payment method is required",
 		"余额不足", "额度不足", "额度已用尽", "额度已用完", "额度耗尽", "预扣费额度", "欠费", "请充值", "资源包", "套餐已到期"}
-	spentWords = []string{"monthly budget", "weekly budget", "daily budget", "budget cap", "spending budget", "hit its budget", "hit your budget", "hit the budget",
+	spentWords = []string{"monthly budget", "weekly budget", "daily budget", "budget cap", "budget limit exceeded", "budget limit reached", "spending budget", "hit its budget", "hit your budget", "hit the budget",
 		"reached its budget", "reached your budget", "reached the budget",
 		"exceeded its credit limit", "exceeded your credit limit", "exceeded the credit limit", "reached its credit limit", "reached your credit limit", "credit limit reached",
 		"balance is zero", "balance is 0", "balance is negative", "balance is empty", "balance is exhausted", "zero balance", "negative balance",
@@ -248,6 +247,7 @@ var (
 		"credits exhausted", "credits have been exhausted", "balance exhausted", "balance has been exhausted"}
 	loadWords = []string{"overload", "high demand", "high load", "high traffic", "heavy load", "heavy traffic",
 		"at capacity", "at maximum capacity", "over capacity", "out of capacity", "no capacity", "insufficient capacity", "queue is full", "capacity exceeded", "capacity temporarily exceeded", "capacity limits", "load is saturated",
+		"processing too many requests", "temporarily unable to process",
 		"too busy", "is busy", "model busy", "server busy", "pending requests exceeded",
 		"servers are busy", "访问量过大", "负载", "繁忙", "算力不足"}
 	rateWords = []string{"rate limit", "rate-limit", "ratelimit", "request limit", "too many requests", "throttl", "qps",
@@ -278,12 +278,15 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 	if word != Other && word != RateLimit {
 		return word
 	}
+	unpaid := status == http.StatusPaymentRequired || r.Code == "402" ||
+		strings.Contains(spelt(r.Code+" "+r.Type), "paymentrequired") || strings.TrimRight(text, " .!") == "payment required"
 	rate := word == RateLimit || status == http.StatusTooManyRequests ||
+		unpaid && r.RetryAfter > 0 || // what is under way will have been paid for by then, as OpenRouter says
 		status == http.StatusForbidden && r.RetryAfter > 0 || // of API Management, Google and GitHub
 		(status < 400 || status == http.StatusForbidden) && // the status does not say it
 			(contains(text, rateWords...) || contains(text, "limit") && (r.Period > 0 || r.RetryAfter > 0))
 	switch {
-	case status == http.StatusPaymentRequired, r.Code == "402", strings.TrimRight(text, " .!") == "payment required":
+	case unpaid && r.RetryAfter == 0:
 		return Quota
 	case (contains(text, spentWords...) || r.namesPlan() && r.RetryAfter == 0 && (rate || status == http.StatusForbidden || status < 400)) &&
 		!speaksOfRate(text) && r.Period == 0 && !r.surelyRate(text):
@@ -320,7 +323,7 @@ func (r *Throttle) namesRate() bool {
 func (r *Throttle) namesPlan() bool {
 	for _, word := range [...]string{r.Code, r.Type} {
 		word = strings.TrimSuffix(spelt(word), "error")
-		if word == "quotaexhausted" || strings.HasSuffix(word, "usagelimitreached") ||
+		if word == "quotaexhausted" || strings.HasSuffix(word, "usagelimitreached") || strings.HasSuffix(word, "usagelimit") ||
 			contains(word, "costlimit", "planlimit", "monthlyquota", "monthlylimit", "monthlyusage", "accountsuspended") {
 			return true
 		}

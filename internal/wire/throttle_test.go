@@ -618,6 +618,21 @@ func TestParseThrottle(t *testing.T) {
 		{"a code of the root by two names", 403, "", `{"errorType":"ThrottledError","__type":"Denied","message":"m"}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 		{"AWS's type", 400, "", `{"__type":"com.amazon.coral.service#ThrottlingException","message":"Rate exceeded"}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 
+		// OpenRouter: what is under way may cost more than there is, until it has been paid for.
+		{"OpenRouter's budget for what is under way", 402, "retry-after: 5", `{"error":{"message":"This request would exceed your available credits given your current in-flight requests. Retry after in-flight requests settle, or add credits.","code":402,"metadata":{"reason":"in_flight_budget_exhausted","limit_source":"openrouter_in_flight_budget","error_type":"payment_required"}}}`,
+			figures{RateLimit, Unknown, 0, -1, -1, -1, 5 * time.Second}},
+		{"OpenRouter's budget for what is under way, without a wait", 402, "", `{"error":{"message":"This request would exceed your available credits given your current in-flight requests. Retry after in-flight requests settle, or add credits.","code":402}}`,
+			figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"no credits, and a wait", 402, "retry-after: 5", `{"error":{"message":"Insufficient credits. Add more using https://openrouter.ai/settings/credits","code":402}}`, figures{Quota, Unknown, 0, -1, -1, -1, 5 * time.Second}},
+		{"OpenRouter's budget of a week", 403, "", `{"error":{"code":403,"message":"Budget limit exceeded","metadata":{"limit_source":"openrouter_guardrail_budget","resets_at":"2026-12-01T00:00:00.000Z"}}}`, figures{Quota, Unknown, 0, -1, -1, -1, 156 * time.Hour}},
+		{"payment, by its type", 429, "", body("Visit your billing tab", "payment_required_error", ""), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+
+		{"OpenAI's load", 429, "", body("We're currently processing too many requests — please try again later.", "invalid_request_error", "rate_limit_exceeded"), figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
+		{"Azure's load", 429, "", body("The service is temporarily unable to process your request.", "", "429"), figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
+		{"opencode's plan", 429, "", body("Subscription quota exceeded. You can continue using free models.", "SubscriptionUsageLimitError", ""), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"opencode's plan, until when", 429, "retry-after: 1818506", body("Go usage limit exceeded", "GoUsageLimitError", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 1818506 * time.Second}},
+		{"opencode's rate for guests", 429, "", body("Rate limit exceeded. Please try again later.", "FreeUsageLimitError", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+
 		{"400", 400, "", body("This model's maximum context length is 8192 tokens", "invalid_request_error", "context_length_exceeded"),
 			figures{Other, Unknown, 0, -1, -1, -1, 0}},
 		{"500", 500, "", "oops", figures{Other, Unknown, 0, -1, -1, -1, 0}},
