@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -493,22 +494,26 @@ func resetWait(h http.Header, now time.Time) (longest time.Duration) {
 
 // spentWait returns the longest reset of what is used up, whatever it is: that of
 // X-RateLimit-Reset: 30 beside X-RateLimit-Remaining: 0, or of X-AI-RateLimit-Reset-NAME beside
-// X-AI-RateLimit-Remaining-NAME: 0. The resets of dialects mean what these say.
+// X-AI-RateLimit-Remaining-NAME: 0. One that says when a bucket is full says no wait; a moment
+// is the end of a window, by whichever name.
 func spentWait(h http.Header, now time.Time) (longest time.Duration) {
 	has := namesIn(h)
-	if d := dialectOf(&has); d != nil && !d.wait {
-		return 0
-	}
+	d := dialectOf(&has)
 	for name := range h {
 		before, after, ok := strings.Cut(name, "imit-Reset")
 		if !ok || first(h, before+"imit-Remaining"+after) != "0" {
 			continue
 		}
-		if wait, form := parseReset(first(h, name), h, now); form != noTime {
+		if wait, form := parseReset(first(h, name), h, now); form == moment || form != noTime && !d.fills(name) {
 			longest = max(longest, wait)
 		}
 	}
 	return longest
+}
+
+// fills reports whether a header says when a bucket is full.
+func (d *dialect) fills(reset string) bool {
+	return d != nil && slices.ContainsFunc(d.columns, func(c column) bool { return c.full && c.reset == reset })
 }
 
 // draftWait returns the longest reset of what is used up: of RateLimit-Reset: 30, of

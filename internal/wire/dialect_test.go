@@ -413,6 +413,13 @@ func TestWaitByReset(t *testing.T) {
 		{date + "x-ratelimit-limit-tokens-per-day: 10\nx-ratelimit-reset-tokens-per-day: 1796299200", 5 * day},
 		{date + "x-ratelimit-reset-requests: 1795867203\nx-ratelimit-limit-requests: 10", 0}, // OpenAI's: until it is full
 		{date + "anthropic-ratelimit-requests-limit: 5\nanthropic-ratelimit-requests-reset: 2026-11-28T12:00:30Z", 0},
+		// The ends of windows: Venice's, Cerebras's, Nous's. Azure's and Groq's are until it is full.
+		{date + "x-ratelimit-limit-requests: 20\nx-ratelimit-remaining-requests: 0\nx-ratelimit-reset-requests: 1795867230", 30 * time.Second},
+		{date + "x-ratelimit-limit-requests: 20\nx-ratelimit-remaining-requests: 5\nx-ratelimit-reset-requests: 1795867230", 0},
+		{"x-ratelimit-limit-tokens-minute: 60000\nx-ratelimit-remaining-tokens-minute: 0\nx-ratelimit-reset-tokens-minute: 11.5", 11500 * time.Millisecond},
+		{"x-ratelimit-limit-requests-1h: 60\nx-ratelimit-remaining-requests-1h: 0\nx-ratelimit-reset-requests-1h: 3500.0", 3500 * time.Second},
+		{"x-ratelimit-limit-requests: 20\nx-ratelimit-remaining-requests: 0\nx-ratelimit-reset-requests: 12", 0},
+		{"x-groq-region: fra\nx-ratelimit-remaining-tokens: 0\nx-ratelimit-reset-tokens: 30s", 0},
 	} {
 		if got := ParseThrottle(http.StatusTooManyRequests, headers(c.headers), nil, now).RetryAfter; got != c.want {
 			t.Errorf("%s: %v, want %v", c.headers, got, c.want)
