@@ -145,6 +145,7 @@ type fields struct {
 	prompt        mark
 	input         mark
 	questions     mark
+	state         mark // what OpenRouter calls a decision's input
 	agent         mark
 	instructions  mark
 	suffix        mark
@@ -217,6 +218,8 @@ func (r *reader) skim(f *fields) {
 			f.input = r.mark()
 		case "questions":
 			f.questions = r.mark()
+		case "state":
+			f.state = r.mark()
 		case "agent":
 			f.agent = r.mark()
 		case "instructions":

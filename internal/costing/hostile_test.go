@@ -745,6 +745,7 @@ func TestOfOtherEndpoints(t *testing.T) {
 	}{
 		{wire.Transcriptions, `{"model":"whisper-1","prompt":"abc"}`, 0}, {wire.Transcriptions, `{"model":"gpt-4o-transcribe","prompt":"abc"}`, 3},
 		{wire.Decisions, `{"input":"abc"}`, 3 + 1 + 3 + 3}, {wire.Decisions, `{"questions":"abcd"}`, 4},
+		{wire.Decisions, `{"state":{"a":1},"questions":"abcd"}`, 7 + 4}, {wire.Decisions, `{"state":null}`, 0},
 		{wire.Decisions, `{"input":"abc","questions":"abcd"}`, 3 + 1 + 3 + 3 + 4}, {wire.Decisions, `{}`, 0},
 		{wire.Responses, `{"prompt":5,"input":"abc"}`, 3 + 1 + 3 + 3},
 	} {

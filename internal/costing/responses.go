@@ -28,8 +28,10 @@ func (r *reader) decisions(f *fields) (total int64) {
 	if total = r.items(f.input); total > 0 {
 		total += replyPriming
 	}
-	if r.at(f.questions) {
-		total += r.valueGiven()
+	for _, m := range [...]mark{f.state, f.questions} {
+		if r.at(m) {
+			total += r.valueGiven()
+		}
 	}
 	return total
 }
