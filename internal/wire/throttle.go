@@ -243,7 +243,7 @@ var (
 		"subscription has expired", "subscription expired", "trial has expired", "trial expired", "trial has ended",
 		"account has been deactivated", "account is deactivated", "account has been terminated", "余额为零", "余额为0"}
 	monthWords = []string{"extra usage", "limit for the month", "limit for this month", "quota for the month", "quota for this month",
-		"account is suspended", "account has been suspended", "monthly usage limit", "monthly limit", "monthly quota", "calls / month", "requests per month", "tokens per month",
+		"account is suspended", "account has been suspended", "monthly usage limit", "weekly usage limit", "session usage limit", "monthly limit", "monthly quota", "calls / month", "requests per month", "tokens per month",
 		"credits exhausted", "credits have been exhausted", "balance exhausted", "balance has been exhausted"}
 	loadWords = []string{"overload", "high demand", "high load", "high traffic", "heavy load", "heavy traffic",
 		"at capacity", "at maximum capacity", "over capacity", "out of capacity", "no capacity", "insufficient capacity", "queue is full", "capacity exceeded", "capacity temporarily exceeded", "capacity limits", "load is saturated",
@@ -291,7 +291,7 @@ func (r *Throttle) kind(status int, f *fault) Kind {
 	case (contains(text, spentWords...) || r.namesPlan() && r.RetryAfter == 0 && (rate || status == http.StatusForbidden || status < 400)) &&
 		!speaksOfRate(text) && r.Period == 0 && !r.surelyRate(text):
 		return Quota
-	case strings.Contains(text, "exceeded your current quota") && !f.detailed && !r.namesRate() && r.RetryAfter == 0 && !contains(text, allocated...),
+	case strings.Contains(text, "exceeded your current quota") && !f.detailed && !r.namesRate() && r.Period == 0 && r.RetryAfter == 0 && !contains(text, allocated...),
 		(contains(text, moneyWords...) || contains(text, monthWords...) && r.RetryAfter == 0) && !r.surelyRate(text):
 		return Quota
 	case status == statusFlex:

@@ -629,6 +629,10 @@ func TestParseThrottle(t *testing.T) {
 
 		{"OpenAI's load", 429, "", body("We're currently processing too many requests — please try again later.", "invalid_request_error", "rate_limit_exceeded"), figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
 		{"Azure's load", 429, "", body("The service is temporarily unable to process your request.", "", "429"), figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
+		{"Scaleway's tokens", 429, "", `{"status":429,"error":"INSUFFICIENT QUOTA","message":"You exceeded your current quota of tokens per minute. Slow down your usage or increase your quotas."}`, figures{RateLimit, Tokens, minute, -1, -1, -1, 0}},
+		{"Ollama's plan", 429, "", `{"error":"you (user) have reached your weekly usage limit, upgrade for higher limits: https://ollama.com/upgrade or add usage credits: https://ollama.com/settings (ref: ddc53fde)"}`, figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"Ollama's plan of hours", 429, "", body("you (user) have reached your session usage limit, upgrade for higher limits: https://ollama.com/upgrade (ref: ddc53fde)", "api_error", ""), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
+		{"a plan of a week, until when", 429, "", body("You've reached your weekly usage limit. Resets in 3d 4h", "", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 76 * time.Hour}},
 		{"opencode's plan", 429, "", body("Subscription quota exceeded. You can continue using free models.", "SubscriptionUsageLimitError", ""), figures{Quota, Unknown, 0, -1, -1, -1, 0}},
 		{"opencode's plan, until when", 429, "retry-after: 1818506", body("Go usage limit exceeded", "GoUsageLimitError", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 1818506 * time.Second}},
 		{"opencode's rate for guests", 429, "", body("Rate limit exceeded. Please try again later.", "FreeUsageLimitError", ""), figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
