@@ -610,6 +610,8 @@ func TestParseThrottle(t *testing.T) {
 		{"OpenRouter's kind of error, in a choice", 200, "", `{"choices":[{"finish_reason":"error","error":{"code":503,"message":"Upstream request failed","metadata":{"error_type":"provider_overloaded"}}}]}`, figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
 		{"OpenRouter's kind of error, and nothing else", 200, "", `{"error":{"metadata":{"error_type":"rate_limit_error"}}}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 		{"a kind of error beside a code and a type", 429, "", `{"error":{"code":"c","type":"t","message":"m","error_type":"overloaded"}}`, figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
+		{"a kind of error alone", 429, "", `{"error":{"message":"m","error_type":"overloaded"}}`, figures{Overloaded, Unknown, 0, -1, -1, -1, 0}},
+		{"a kind of error alone, in an array", 400, "", `[{"error_code":"ThrottlingException"},{"message":"m"}]`, figures{RateLimit, Unknown, 0, -1, -1, -1, 0}},
 		{"Anthropic's cap of a month", 429, "", `{"type":"error","error":{"type":"rate_limit_error","message":"Regain access later","details":{"error_code":"enforced_spend_limit_reached"}},"request_id":"req_018"}`, figures{Quota, Unknown, 0, -1, -1, -1, 0}},
 		{"Anthropic's cap of a month, in its words", 429, "", `{"type":"error","error":{"type":"rate_limit_error","message":"You have reached your API usage limits: your organization has crossed its monthly API usage threshold, set based on your organization's API tier. You will regain access on 2026-12-01 at 00:00 UTC.","details":{"error_code":"enforced_spend_limit_reached"}}}`,
 			figures{Quota, Unknown, 0, -1, -1, -1, 0}},
