@@ -291,12 +291,13 @@ func (l *Limiter) Clear(ctx context.Context, model string) error {
 //
 // Processes that share a backend which keeps notes ([backend.Keeper]), as the one on Redis does,
 // all assume the largest amount that any of them has configured for a limit. So a limit that is
-// raised in one of them is raised in all: within a second for those that wait, and in a few
-// seconds elsewhere. One that is lowered is lower once all have been told, or three minutes after
-// the last of the others was heard of. That does not go for the limits of a class, for
-// Limits.Burst and for Limits.Concurrent, nor for a limit that a process has not configured at
-// all: give all processes the same. With other backends each process keeps to its own limits, and
-// one with a lower limit may get nothing while the others are busy.
+// raised in one of them is raised in all: within a second or two for those that wait, and in a few
+// seconds elsewhere. One that is lowered is lower a few seconds after all have been told, or three
+// minutes if models share it, and three minutes after the last process that was not told has gone.
+// That does not go for the limits of a class, for Limits.Burst and for Limits.Concurrent, nor for a
+// limit that a process has not configured at all: give all processes the same. With other backends
+// each process keeps to its own limits, and one with a lower limit may get nothing while the others
+// are busy.
 func (l *Limiter) SetLimits(options ...Option) error {
 	if err := l.check(); err != nil {
 		return err

@@ -36,19 +36,25 @@ func (l *Limit) claim(now time.Time) (int64, time.Time) {
 	return l.configured, now
 }
 
-// follow takes in what others claim, and reports whether they should hear of what is configured
-// here. What they said before that was changed does not count: those who have heard of the
-// change too say nothing else any more.
+// follow takes in what others claim in a note, and reports whether that note should say more. What
+// was said before the limit was changed here does not count: those who have heard of the change too
+// say nothing else any more. A limit that models share stands in the notes of all of them, not all
+// of which are up to date.
 func (l *Limit) follow(now time.Time, c claim) (unheard bool) {
-	if now.Sub(c.at) >= claimLife || !c.at.After(l.set) {
+	holds := func(c claim) bool { return now.Sub(c.at) < claimLife && c.at.After(l.set) }
+	if !holds(c) {
 		c = claim{}
 	}
-	before := l.assumed()
-	l.fleet = c
+	before, known := l.assumed(), c
+	if f := l.fleet; IsShared(l.Owner) && holds(f) && (f.amount > c.amount || f.amount == c.amount && f.at.After(c.at)) {
+		known = f
+	}
+	l.fleet = known
 	if l.assumed() != before {
 		l.tracker.Forget()
 	}
-	return l.configured > c.amount || l.configured == c.amount && l.configured > 0 && now.Sub(c.at) >= claimLife/2
+	amount, at := l.claim(now)
+	return amount > c.amount || amount > 0 && amount == c.amount && at.Sub(c.at) >= claimLife/2
 }
 
 // Unheard says that the others have heard nothing of what is configured here.

@@ -185,9 +185,50 @@ func TestUnheard(t *testing.T) {
 		if w.Unheard(); w.Dirty() != want {
 			t.Errorf("%q: dirty is %v", limits, w.Dirty())
 		}
+		w.Clean()
+		if _, err := w.TakeNote(at(time.Hour), w.note(time.Second), time.Hour); err != nil || w.Dirty() != want {
+			t.Errorf("%q, an old note: dirty is %v, %v", limits, w.Dirty(), err)
+		}
 		w.dirty = true
 		if w.Unheard(); !w.Dirty() {
 			t.Errorf("%q: what else is new is forgotten", limits)
+		}
+	}
+}
+
+// What models share stands in the notes of all of them. One of a model whose callers have heard
+// nothing yet takes nothing back, and hears of it; one that is old does not make it older.
+func TestClaimsOfASharedLimit(t *testing.T) {
+	for name, x := range map[string]struct {
+		second  string
+		at      time.Duration // when that was written
+		now     time.Duration
+		want    string
+		unheard bool
+	}{
+		"of those who have not heard":   {"account/tpm=600", time.Minute, time.Minute, "account/tpm=900", true},
+		"the same":                      {"account/tpm=900", time.Minute, time.Minute, "account/tpm=900", false},
+		"older":                         {"account/tpm=900", 0, 150 * time.Second, "account/tpm=900", false},
+		"much older":                    {"account/tpm=900", -31 * time.Second, 150 * time.Second, "account/tpm=900", true},
+		"larger":                        {"account/tpm=950", time.Minute, time.Minute, "account/tpm=950", false},
+		"after all have fallen silent":  {"account/tpm=600", 4 * time.Minute, 4 * time.Minute, "account/tpm=600", false},
+		"of a note that is of nobody's": {"", 4 * time.Minute, 4 * time.Minute, "account/tpm=900", false},
+	} {
+		w := newWorld(t, "account/tpm=600")
+		take := func(limits string, written, now time.Duration) {
+			t.Helper()
+			if _, err := w.TakeNote(at(now), newWorld(t, limits).note(written), now-written); err != nil {
+				t.Fatal(err)
+			}
+		}
+		take("account/tpm=900", time.Minute, time.Minute)
+		w.Clean()
+		take(x.second, x.at, x.now)
+		if got := w.holds(); got != x.want || w.Dirty() != x.unheard {
+			t.Errorf("%s: %s, unheard is %v; want %s, %v", name, got, w.Dirty(), x.want, x.unheard)
+		}
+		if x.want == "account/tpm=900" && !w.limits[0].fleet.at.Equal(at(time.Minute)) {
+			t.Errorf("%s: claimed at %v", name, w.limits[0].fleet.at)
 		}
 	}
 }
