@@ -3,7 +3,6 @@ package redis_test
 import (
 	"context"
 	"crypto/rand"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -103,7 +102,7 @@ func TestDisagreementInAFleet(t *testing.T) {
 				})
 				fleet[i] = l
 			}
-			var all atomic.Int64
+			ended := make(chan struct{})
 			var started [of]atomic.Int64
 			ctx, cancel := context.WithCancel(t.Context())
 			var wg sync.WaitGroup
@@ -117,14 +116,18 @@ func TestDisagreementInAFleet(t *testing.T) {
 							}
 							r.Settle(ratelimiter.Usage{})
 							started[i].Add(1)
-							all.Add(1)
+							select {
+							case ended <- struct{}{}:
+							case <-ctx.Done():
+								return
+							}
 						}
 					})
 				}
 			}
-			awaitCalls := func(n int64) {
-				for until := all.Load() + n; all.Load() < until; {
-					runtime.Gosched()
+			awaitCalls := func(n int) {
+				for range n {
+					<-ended
 				}
 			}
 			awaitCalls(1000)

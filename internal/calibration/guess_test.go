@@ -8,7 +8,7 @@ import (
 
 // What is taken off a guess is no lag of ours behind the server, whether reports had shown that we
 // were ahead or not.
-func TestSettledGuessIsNoLag(t *testing.T) {
+func TestResolvedGuessIsNoLag(t *testing.T) {
 	for _, x := range []struct{ lag, want float64 }{{0, 0}, {-3, 0}, {-5, -2}, {2, 2}} {
 		b := newBench(t)
 		b.used, b.corrected = 7, 7
@@ -35,7 +35,7 @@ func TestForgottenGuess(t *testing.T) {
 }
 
 // A correction is worth a hundredth of a call.
-func TestGuessIsSettledByCalls(t *testing.T) {
+func TestGuessIsResolvedByCalls(t *testing.T) {
 	for by, want := range map[float64]float64{0.9: 0, 1.1: -1.1} {
 		g := guess{pending: 100, begun: 100, ahead: -100 - by}
 		if got := g.answered(0, 0); got != 0 {

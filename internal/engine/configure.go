@@ -58,13 +58,13 @@ func (a *account) configure(now time.Time) (left []ask) {
 			s.syncLocked(now)
 		}
 	}
-	a.renewLocked()
+	a.limitsChangedLocked()
 	return left
 }
 
-// renewLocked is called when limits have changed: what is known of the levels is worth nothing,
+// limitsChangedLocked is called when limits have changed: what is known of the levels is worth nothing,
 // and all who wait look again.
-func (a *account) renewLocked() {
+func (a *account) limitsChangedLocked() {
 	for _, s := range a.scopes {
 		s.last = snapshot{} // of other buckets
 		s.wakeLocked()

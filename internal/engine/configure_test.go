@@ -170,9 +170,8 @@ func TestRulesAreShared(t *testing.T) {
 }
 
 // Whoever has heard no response loads notes with its asks: now and then, or often where more is
-// used than its limits allow, which is how it finds out that others have higher ones. Then its
-// calls start.
-func TestWaitingForOthersWithHigherLimits(t *testing.T) {
+// used than its limits allow, which is how it finds out that others have higher ones.
+func TestWhoHearsNothingLoadsNotes(t *testing.T) {
 	for name, x := range map[string]struct {
 		granted int
 		level   float64

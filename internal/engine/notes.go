@@ -61,7 +61,7 @@ func (a *account) loadNotes(scopes []*scope) {
 			scopes[i].quota.Unheard()
 		}
 		if raised {
-			a.renewLocked()
+			a.limitsChangedLocked()
 		}
 	}
 }

@@ -397,7 +397,7 @@ func TestFirstLevelsGuessIsUndone(t *testing.T) {
 
 // The responses of the calls that were guessed to be on their way show how many of them the first
 // report had counted already. What is certain is taken off at once.
-func TestGuessIsSettled(t *testing.T) {
+func TestGuessIsResolved(t *testing.T) {
 	type response struct {
 		call int
 		used int64 // by the server, this call included
@@ -461,7 +461,7 @@ func TestGuessIsSettled(t *testing.T) {
 
 // What resolves a guess changes where the bucket begins as long as the backend does not know it. A
 // throttled call says nothing, and a correction that comes before resolves what is left.
-func TestGuessIsSettledBefore(t *testing.T) {
+func TestGuessIsResolvedBefore(t *testing.T) {
 	used := func(n int64) string { return headersOf("requests", 600, n, minute) }
 	for _, x := range []struct {
 		name   string
